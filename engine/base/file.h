@@ -1,0 +1,49 @@
+/* Files: whole reads, memory maps, and writes that are there entirely or not at all. All lines name the path. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+
+/* A read-only view of a whole file. An empty file has size 0 and data NULL. */
+typedef struct file_map {
+    const unsigned char *data;
+    size_t size;
+} file_map;
+
+/* Fails: PM_IO with a line that names the path. */
+pm_status file_map_open(const pm_log *log, const char *path, file_map *out);
+void file_map_close(file_map *map);
+
+/* Reads all of a file into malloc'd memory with a 0 byte behind it; the caller frees. */
+pm_status file_read(const pm_log *log, const char *path, char **data, size_t *size);
+
+/* A file being written beside its final name; it appears under that name, synced, at commit. */
+typedef struct file_writer file_writer;
+pm_status file_writer_open(const pm_log *log, const char *path, file_writer **out);
+/* Failures stick and come out at commit, so that writes need no check of their own. */
+void file_writer_put(file_writer *writer, const void *data, size_t size);
+/* Sync, rename, sync the folder. On failure the old file stays and the temporary one is gone. *writer becomes NULL. */
+pm_status file_writer_commit(file_writer **writer);
+void file_writer_abandon(file_writer **writer);
+
+/* open, put, commit in one. */
+pm_status file_write(const pm_log *log, const char *path, const void *data, size_t size);
+
+/* Make a folder and those above it; one that exists is fine. */
+pm_status file_make_dir(const pm_log *log, const char *path);
+
+bool file_exists(const char *path);
+bool file_is_dir(const char *path);
+
+/* dir + "/" + name in malloc'd memory, or NULL. */
+char *file_join(const char *dir, const char *name);
+
+/* Pumice's folder in the user's cache: PUMICE_CACHE_DIR, or XDG_CACHE_HOME/pumice, or HOME/.cache/pumice, in malloc'd memory; NULL where
+ * none of them is set or PUMICE_CACHE_DIR is empty. */
+char *file_cache_dir(void);
+
+#endif

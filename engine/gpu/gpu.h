@@ -1,0 +1,120 @@
+/* The Vulkan layer as the rest of the engine sees it: buffers, kernels by name, programs recorded once and replayed.
+ * No Vulkan type leaves this folder. */
+#ifndef GPU_GPU_H
+#define GPU_GPU_H
+
+#include <pumice/device.h>
+
+/* Kernels: one enumerator for each row of shaders/kernels.def. */
+typedef enum kernel_id {
+#define KERNEL(name, file, ...) KERNEL_##name,
+#include "kernels.def"
+#undef KERNEL
+    KERNEL_COUNT
+} kernel_id;
+
+const char *gpu_kernel_name(kernel_id kernel);
+
+const pm_log *gpu_log(const pm_device *device);
+
+/* ---- memory -------------------------------------------------------------------------------------------------------- */
+
+/* Buffers that die together live together: each lifetime has its own blocks of device memory. */
+typedef enum gpu_lifetime {
+    GPU_WEIGHTS,    /* parameters, gradients, optimiser state: as long as a model */
+    GPU_WORKSPACE,  /* activations and scratch: as long as a program */
+    GPU_SHARED,     /* host-visible and coherent: inputs, scalars, results */
+    GPU_LIFETIMES
+} gpu_lifetime;
+
+typedef struct gpu_buffer gpu_buffer;
+
+/* A range of a buffer. Bytes; the offset must be a multiple of 4. */
+typedef struct gpu_span {
+    gpu_buffer *buffer;
+    uint64_t offset, size;
+} gpu_span;
+
+/* The largest buffer that can be created: one allocation (bytes). */
+uint64_t gpu_max_buffer(const pm_device *device);
+
+/* Content is undefined. Fails: PM_NO_DEVICE_MEMORY, PM_NO_HOST_MEMORY. */
+pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name,
+                            gpu_buffer **out);
+/* The caller sees to it that no submitted program still uses it. */
+void gpu_buffer_destroy(gpu_buffer **buffer);
+
+gpu_span gpu_span_of(gpu_buffer *buffer); /* all of it */
+/* The host's view of a span; NULL unless it is host-visible (GPU_SHARED always is). */
+void *gpu_map(gpu_span span);
+
+/* Copy in or out, or fill with a 32-bit word. Block until done; direct where the host maps the memory, staged elsewhere. */
+pm_status gpu_write(gpu_span to, const void *data);
+pm_status gpu_read(gpu_span from, void *data);
+pm_status gpu_fill(gpu_span to, uint32_t word);
+
+/* Bytes of device memory now allocated, and the most there ever were. */
+void gpu_memory_stats(const pm_device *device, uint64_t *now, uint64_t *peak);
+
+/* ---- programs ------------------------------------------------------------------------------------------------------ */
+
+enum { GPU_MAX_ARGS = 8, GPU_MAX_SPEC = 12, GPU_MAX_PUSH = 64 };
+
+typedef enum gpu_access { GPU_READ = 1, GPU_WRITE = 2, GPU_READ_WRITE = 3 } gpu_access;
+
+typedef struct gpu_arg {
+    gpu_span span;     /* a NULL buffer where the kernel variant does not touch this argument */
+    gpu_access access;
+} gpu_arg;
+
+typedef struct gpu_dispatch {
+    kernel_id kernel;
+    const uint32_t *spec; /* specialization constants 0, 1, 2 … in order */
+    uint32_t spec_count;
+    const gpu_arg *args;  /* as the shader's BUFFER(0..) */
+    uint32_t arg_count;
+    const void *push;     /* the kernel's struct of shaders/push.h, at most GPU_MAX_PUSH bytes */
+    uint32_t push_size;
+    uint32_t groups[3];   /* work groups; may exceed nothing: see gpu_groups() */
+    double flops, bytes;  /* for cutting submissions and for profiles */
+} gpu_dispatch;
+
+/* A list of commands, recorded once and run many times. Barriers are derived from the arguments' ranges and accesses; the list is
+ * cut into submissions that each take at most the device's submit_ms, by estimate first and by measured time after a run. */
+typedef struct gpu_program gpu_program;
+
+pm_status gpu_program_create(pm_device *device, const char *name, gpu_program **out);
+void gpu_program_destroy(gpu_program **program); /* waits for its submissions */
+
+const pm_caps *gpu_program_caps(const gpu_program *program);
+/* What is recorded next belongs to this (a layer, say); a string that outlives the program. */
+void gpu_program_label(gpu_program *program, const char *label);
+
+/* Recording returns nothing: the first failure sticks and comes out of gpu_program_finish. Arguments are copied. */
+void gpu_record(gpu_program *program, const gpu_dispatch *dispatch);
+void gpu_record_fill(gpu_program *program, gpu_span to, uint32_t word);
+void gpu_record_copy(gpu_program *program, gpu_span to, gpu_span from); /* sizes must agree */
+void gpu_record_fail(gpu_program *program, pm_status status);
+
+/* Ends recording: creates pipelines and command buffers. */
+pm_status gpu_program_finish(gpu_program *program);
+
+/* Queue one run, after all that was queued before on this device; or wait for everything queued. */
+pm_status gpu_submit(gpu_program *program);
+pm_status gpu_wait(pm_device *device);
+
+typedef struct gpu_program_stats {
+    uint32_t dispatches, barriers, submissions; /* of one run */
+    uint32_t pipelines;                         /* distinct ones used */
+    double flops, bytes;                        /* of one run */
+    double longest_ms;                          /* the longest submission measured so far */
+} gpu_program_stats;
+void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out);
+
+/* Seconds spent so far inside gpu_wait: what the host did not use. */
+double gpu_waited_seconds(const pm_device *device);
+
+/* Spread `count` work groups over x and y so that no dimension exceeds its limit; shaders undo it with flat_group(). */
+void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3]);
+
+#endif

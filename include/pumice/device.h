@@ -1,0 +1,104 @@
+/* Vulkan adapters, what they can do, and opening one.
+ * No Vulkan type appears here: an adapter is described by one plain struct. */
+#ifndef PUMICE_DEVICE_H
+#define PUMICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pumice/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum pm_device_type {
+    PM_DEVICE_OTHER,
+    PM_DEVICE_INTEGRATED,
+    PM_DEVICE_DISCRETE,
+    PM_DEVICE_VIRTUAL,
+    PM_DEVICE_CPU, /* a software driver, such as llvmpipe or SwiftShader */
+} pm_device_type;
+
+/* Optional features: field of pm_caps, name in PUMICE_DISABLE, what Pumice does with it. Each has a fallback. */
+#define PM_FEATURE_LIST(X)                                                                                             \
+    X(bda, "buffer device addresses: operands by pointer, no binding limit")                                           \
+    X(serial, "kernels without barriers, one lane a row: what suits a software driver")                                \
+    X(timestamps, "device time stamps: submissions sized by measured time")                                            \
+    X(memory_budget, "VK_EXT_memory_budget: how much memory is free now")                                              \
+    X(unified, "device memory that the host can map: no staging copies")                                               \
+    X(fused, "matmul epilogues: bias, GELU, dropout and residual in the product's own kernel")                         \
+    X(subgroup, "subgroup arithmetic (reported; no kernel needs it yet)")                                              \
+    X(storage16, "16-bit storage (reported; no kernel needs it yet)")                                                  \
+    X(f16, "16-bit float arithmetic (reported; no kernel needs it yet)")                                               \
+    X(coopmat, "KHR cooperative matrix (reported; no kernel needs it yet)")
+
+/* What an adapter offers, as plain numbers. The limits are the device's own unless lowered when it was opened. */
+typedef struct pm_caps {
+    char name[256];
+    char driver[256];      /* driver name and version text */
+    uint32_t vendor_id;    /* PCI id */
+    uint32_t device_id;    /* PCI id */
+    uint32_t driver_version;
+    uint32_t api_version;  /* as Vulkan packs it: major << 22 | minor << 12 | patch */
+    uint8_t pipeline_uuid[16];
+    pm_device_type type;
+
+    uint64_t device_memory;          /* bytes of the largest device-local heap */
+    uint64_t device_memory_free;     /* bytes left of it by VK_EXT_memory_budget; device_memory where absent */
+    uint64_t max_allocation;         /* bytes, maxMemoryAllocationSize */
+    uint64_t max_buffer_range;       /* bytes, maxStorageBufferRange */
+    uint32_t offset_alignment;       /* bytes, minStorageBufferOffsetAlignment */
+    uint32_t max_storage_buffers;    /* per stage */
+    uint32_t max_shared_memory;      /* bytes a workgroup */
+    uint32_t max_workgroup_size;     /* invocations */
+    uint32_t max_group_count[3];
+    uint32_t max_push_constants;     /* bytes */
+    uint32_t subgroup_size;
+    uint32_t subgroup_min, subgroup_max;
+    float timestamp_period_ns;
+
+#define PM_FEATURE_FIELD(name, meaning) bool name;
+    PM_FEATURE_LIST(PM_FEATURE_FIELD)
+#undef PM_FEATURE_FIELD
+} pm_caps;
+
+/* Lists every adapter the loader finds, in its order: writes at most `capacity` entries, and the number found to *count.
+ * Fails: PM_NO_DEVICE (no Vulkan loader), PM_NO_HOST_MEMORY. Zero adapters is PM_OK. */
+PM_API PM_NODISCARD pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, size_t *count);
+
+/* The index that `select` means among `count` adapters, or -1 with *why telling what went wrong. *why is also set on success: why
+ * this one. "auto" (or NULL): discrete, then integrated, then virtual, then a CPU driver; a decimal index; or part of a name,
+ * case-insensitive. */
+PM_API int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select, char why[160]);
+
+/* A device that was opened. Threads: one at a time. Lives: longer than everything made from it. */
+typedef struct pm_device pm_device;
+
+typedef struct pm_device_params {
+    pm_log log;
+    const char *select;    /* see pm_adapter_choose */
+    const char *disable;   /* features to do without, "bda,fused" or "all"; added to the environment's PUMICE_DISABLE */
+    const char *cache_dir; /* for pipelines; NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
+    bool validate;         /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
+    uint64_t max_buffer_range, max_allocation; /* bytes; 0: the device's own. Larger values are ignored. */
+    uint32_t submit_ms;    /* longest wanted submission; 0: 100 */
+} pm_device_params;
+
+/* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature name), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
+PM_API PM_NODISCARD pm_status pm_device_open(const pm_device_params *params, pm_device **out);
+
+/* Saves the pipeline cache and frees the device. *device may be NULL; it becomes NULL. */
+PM_API void pm_device_close(pm_device **device);
+
+/* What the device offers, after lowering. Lives as long as the device. */
+PM_API const pm_caps *pm_device_caps(const pm_device *device);
+
+/* How many validation messages (warnings and errors) came up so far; 0 without validation. */
+PM_API uint32_t pm_device_validation_messages(const pm_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

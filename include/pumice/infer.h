@@ -1,0 +1,41 @@
+/* Generation with a key/value cache. */
+#ifndef PUMICE_INFER_H
+#define PUMICE_INFER_H
+
+#include <pumice/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How the next token is drawn. {0} is greedy. */
+typedef struct pm_sampling {
+    float temperature; /* 0: the most likely token */
+    uint32_t top_k;    /* keep the k most likely; 0: all */
+    float top_p;       /* keep the fewest whose probability sums to at least p; 0 or 1: all */
+    uint64_t seed;
+} pm_sampling;
+
+/* One sequence in the making. Lives: no longer than the model. Threads: as the device. */
+typedef struct pm_session pm_session;
+
+PM_API PM_NODISCARD pm_status pm_session_create(pm_model *model, pm_session **out);
+PM_API void pm_session_destroy(pm_session **session);
+
+/* Forget everything. */
+PM_API void pm_session_reset(pm_session *session);
+
+/* Append tokens; logits of the token after the last one are ready afterwards. When the context is full the older half of it is dropped
+ * and the rest read again. Fails: PM_INVALID (a token outside the vocabulary, or none). */
+PM_API PM_NODISCARD pm_status pm_session_feed(pm_session *session, const uint32_t *tokens, size_t count);
+
+/* vocab floats; valid until the next feed. NULL before the first. */
+PM_API const float *pm_session_logits(const pm_session *session);
+
+/* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. */
+PM_API PM_NODISCARD pm_status pm_session_sample(pm_session *session, const pm_sampling *sampling, uint32_t *token);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

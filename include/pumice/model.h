@@ -1,0 +1,67 @@
+/* GPT models: configuration, weights on a device, folders in Hugging Face's form. */
+#ifndef PUMICE_MODEL_H
+#define PUMICE_MODEL_H
+
+#include <pumice/device.h>
+#include <pumice/text.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum pm_arch {
+    PM_ARCH_GPT2, /* LayerNorm before each branch, and after the last block */
+    PM_ARCH_GPT1, /* LayerNorm after each residual sum; none at the end */
+} pm_arch;
+
+typedef struct pm_gpt_config {
+    pm_arch arch;
+    uint32_t vocab;  /* V: tokens */
+    uint32_t ctx;    /* P: positions, the longest sequence */
+    uint32_t embd;   /* C: channels; a multiple of heads */
+    uint32_t heads;  /* H; head size C/H from 1 to 128, a multiple of 4 */
+    uint32_t layers; /* L */
+    uint32_t inner;  /* channels between the two products of an MLP; 0: 4*C */
+    float eps;       /* of LayerNorm; 0: 1e-5 */
+    float dropout_embd, dropout_attn, dropout_resid; /* what training drops unless told otherwise */
+} pm_gpt_config;
+
+/* Checks a configuration: PM_INVALID with one line that names the field and what would be right. */
+PM_API PM_NODISCARD pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config);
+
+/* How many numbers a model has (the output layer shares the token table). */
+PM_API uint64_t pm_gpt_config_parameters(const pm_gpt_config *config);
+
+/* A model's weights on a device. Threads: as the device. Lives: no longer than the device. */
+typedef struct pm_model pm_model;
+
+/* New weights: N(0, 0.02), residual projections of GPT-2 divided by sqrt(2 L) as its paper says, gains 1, biases 0.
+ * The same seed gives the same weights on every device. */
+PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed, pm_model **out);
+
+/* Reads config.json and model.safetensors. Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
+PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
+
+/* Writes config.json and model.safetensors, each at once or not at all; makes the folder. Same weights, same bytes. */
+PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *dir);
+
+PM_API void pm_model_destroy(pm_model **model);
+
+PM_API const pm_gpt_config *pm_model_config(const pm_model *model);
+
+/* The parameters, in a fixed order, under Hugging Face's names. */
+typedef struct pm_param {
+    const char *name;
+    uint32_t rows, cols; /* a vector has 1 row */
+    int decayed;         /* whether weight decay applies: matrices and tables, not gains and biases */
+} pm_param;
+PM_API size_t pm_model_param_count(const pm_model *model);
+PM_API pm_param pm_model_param(const pm_model *model, size_t index);
+/* Copy a parameter's rows x cols floats out or in. */
+PM_API PM_NODISCARD pm_status pm_model_read(const pm_model *model, size_t index, float *out);
+PM_API PM_NODISCARD pm_status pm_model_write(pm_model *model, size_t index, const float *values);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,14 @@
+/* Pumice: train, fine-tune and run GPT models on any Vulkan GPU. This header includes all the others. */
+#ifndef PUMICE_PUMICE_H
+#define PUMICE_PUMICE_H
+
+#include <pumice/device.h>
+#include <pumice/infer.h>
+#include <pumice/model.h>
+#include <pumice/status.h>
+#include <pumice/text.h>
+#include <pumice/train.h>
+
+#define PM_VERSION "0.1.0"
+
+#endif

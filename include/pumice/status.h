@@ -1,0 +1,65 @@
+/* What every Pumice function answers, and where it tells why.
+ *
+ * Each function that can fail for a reason outside its caller's control returns a pm_status; results come back through
+ * out-parameters, written only on PM_OK. Exactly one PM_LOG_ERROR line goes to the log callback for a failure: it names the file,
+ * option or object and what would be right. The library never prints, exits or aborts. */
+#ifndef PUMICE_STATUS_H
+#define PUMICE_STATUS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define PM_API
+#elif defined(__GNUC__)
+#define PM_API __attribute__((visibility("default")))
+#else
+#define PM_API
+#endif
+
+#if defined(__GNUC__)
+#define PM_NODISCARD __attribute__((warn_unused_result))
+#define PM_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define PM_NODISCARD
+#define PM_PRINTF(format, first)
+#endif
+
+/* name, and what it means to the caller. */
+#define PM_STATUS_LIST(X)                                                                                              \
+    X(OK, "done")                                                                                                      \
+    X(INVALID, "an argument or option is wrong")                                                                       \
+    X(UNSUPPORTED, "this device or build cannot do it")                                                                \
+    X(NO_HOST_MEMORY, "out of host memory")                                                                            \
+    X(NO_DEVICE_MEMORY, "out of device memory")                                                                        \
+    X(DEVICE_LOST, "the device was lost")                                                                              \
+    X(NO_DEVICE, "no matching Vulkan device")                                                                          \
+    X(IO, "a file could not be read or written")                                                                       \
+    X(FORMAT, "a file's content is not what it should be")                                                             \
+    X(SHADER, "a shader could not be built")                                                                           \
+    X(INTERNAL, "a fault in Pumice")
+
+typedef enum pm_status {
+#define PM_STATUS_ENUM(name, meaning) PM_##name,
+    PM_STATUS_LIST(PM_STATUS_ENUM)
+#undef PM_STATUS_ENUM
+} pm_status;
+
+/* The meaning of a status, as above. Never NULL. */
+PM_API const char *pm_status_text(pm_status status);
+
+typedef enum pm_log_level { PM_LOG_ERROR, PM_LOG_WARN, PM_LOG_INFO, PM_LOG_DEBUG } pm_log_level;
+
+/* Where messages go. `line` has no newline and lives only during the call. A zeroed struct is silent.
+ * Threads: fn is called on the thread that made the call that it reports on (validation messages: on a driver's thread). */
+typedef struct pm_log {
+    void (*fn)(void *user, pm_log_level level, const char *line);
+    void *user;
+    pm_log_level max_level; /* messages of a higher level are dropped */
+} pm_log;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,88 @@
+/* Pre-training: mean negative log-likelihood of the next token, AdamW, cosine schedule, checkpoints.
+ * Same model, data, parameters and device: the same bits, also across a resume. */
+#ifndef PUMICE_TRAIN_H
+#define PUMICE_TRAIN_H
+
+#include <pumice/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pm_train_params {
+    uint32_t batch;  /* sequences a micro batch; 0: 12 */
+    uint32_t time;   /* tokens a sequence; 0: the model's context */
+    uint32_t accum;  /* micro batches a step; 0: 1 */
+    uint32_t steps;  /* of the whole run, for the schedule; 0: 2000 */
+    float lr;        /* highest learning rate; 0: 1e-3 */
+    float min_lr;    /* where the cosine ends */
+    uint32_t warmup; /* steps of linear rise */
+    float beta1, beta2, eps; /* AdamW; 0: 0.9, 0.999, 1e-8 */
+    float weight_decay;      /* of matrices and tables */
+    float clip;              /* largest gradient norm; 0: no clipping */
+    float dropout;           /* on embeddings, attention and residual branches; negative: the model's own */
+    uint64_t seed;           /* of batches and dropout */
+} pm_train_params;
+
+/* One step's outcome. */
+typedef struct pm_step {
+    uint32_t step;    /* 1 is the first */
+    float loss;       /* mean over the step's tokens, nats */
+    float grad_norm;  /* before clipping */
+    float lr;
+    uint32_t tokens;
+} pm_step;
+
+/* What a trainer will take and do, known before it allocates. Bytes. */
+typedef struct pm_train_plan {
+    uint64_t weights, gradients, optimizer, workspace;
+    uint32_t nodes, dispatches; /* of the training graph; dispatches only once recorded, else 0 */
+    double step_flops;
+} pm_train_plan;
+
+/* Trains a model in place. Lives: no longer than the model. Threads: as the device. */
+typedef struct pm_trainer pm_trainer;
+
+/* The plan alone: allocates nothing on the device. */
+PM_API PM_NODISCARD pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                                 const pm_train_params *params, pm_train_plan *out);
+
+PM_API PM_NODISCARD pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_trainer **out);
+PM_API void pm_trainer_destroy(pm_trainer **trainer);
+
+/* One optimiser step on random windows of tokens [first, first + count) of a corpus; count > time. Blocks until done.
+ * Fails: PM_INVALID (too few tokens), PM_DEVICE_LOST. */
+PM_API PM_NODISCARD pm_status pm_trainer_step(pm_trainer *trainer, const pm_corpus *corpus, size_t first, size_t count,
+                                              pm_step *out);
+
+/* One step on tokens given by the caller: for each of accum micro batches, batch x time tokens, then as many targets (negative: ignored). */
+PM_API PM_NODISCARD pm_status pm_trainer_step_tokens(pm_trainer *trainer, const int32_t *tokens, const int32_t *targets,
+                                                     pm_step *out);
+
+/* Mean loss, without dropout, over `batches` batches of windows drawn from the range, the same ones at every call. */
+PM_API PM_NODISCARD pm_status pm_trainer_eval(pm_trainer *trainer, const pm_corpus *corpus, size_t first, size_t count,
+                                              uint32_t batches, float *loss);
+
+PM_API uint32_t pm_trainer_steps_done(const pm_trainer *trainer);
+PM_API void pm_trainer_get_plan(const pm_trainer *trainer, pm_train_plan *out);
+
+/* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */
+PM_API PM_NODISCARD pm_status pm_trainer_read_gradient(const pm_trainer *trainer, size_t param, float *out);
+
+/* Weights, optimiser moments, step and parameters in one file, written at once or not at all: checkpoint.safetensors in `dir`.
+ * `note` is stored and comes back at load (may be NULL). */
+PM_API PM_NODISCARD pm_status pm_trainer_save(const pm_trainer *trainer, const char *dir, const char *note);
+/* Goes on from there, bit for bit. Fails: PM_FORMAT (damaged, or of another configuration: says which field). *note is malloc'd; may be NULL. */
+PM_API PM_NODISCARD pm_status pm_trainer_load(pm_trainer *trainer, const char *dir, char **note);
+
+/* Mean loss of a model over consecutive windows of context + 1 tokens that share no target. */
+typedef struct pm_eval_result {
+    double loss, perplexity;
+    uint64_t tokens; /* targets */
+} pm_eval_result;
+PM_API PM_NODISCARD pm_status pm_model_eval(pm_model *model, const pm_corpus *corpus, pm_eval_result *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,53 @@
+// What every kernel starts with. Before including it a kernel defines
+//   PUSH         its struct of push.h
+//   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order
+// and then reads and writes AT(name, index).
+//
+// Each kernel is compiled twice. With PM_BDA the operands are 64-bit addresses in the push constants. Without it they are
+// storage buffers of set 0, bound at an aligned offset, and the push constants hold the elements between that offset and the operand.
+#ifndef COMMON_KERNEL_GLSL
+#define COMMON_KERNEL_GLSL
+
+#extension GL_GOOGLE_include_directive : require
+#define PM_GLSL 1
+#include "push.h"
+
+#if PM_BDA
+#extension GL_EXT_buffer_reference : require
+#define DECLARE_BUFFER(slot, access, type, name)                                                                       \
+    layout(buffer_reference, std430, buffer_reference_align = 4) access buffer name##_t { type v[]; };
+#define DECLARE_PUSH(slot, access, type, name) name##_t name;
+#define AT(name, i) name.v[i]
+#else
+#define DECLARE_BUFFER(slot, access, type, name)                                                                       \
+    layout(std430, set = 0, binding = slot) access buffer name##_t { type v[]; } name;
+#define DECLARE_PUSH(slot, access, type, name) uint base_##name;
+#define AT(name, i) name.v[base_##name + (i)]
+#endif
+
+BUFFERS(DECLARE_BUFFER)
+layout(push_constant, std430) uniform push_block
+{
+    BUFFERS(DECLARE_PUSH)
+    PUSH p;
+};
+
+layout(local_size_x_id = 0) in;
+
+// The work group's number where gpu_groups() spread a long row of groups over x and y. Submissions may cut y, never x of such a grid.
+uint flat_group() { return gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x; }
+uint flat_invocation() { return flat_group() * gl_WorkGroupSize.x + gl_LocalInvocationID.x; }
+
+// The scalars buffer (struct step_scalars), bound as uints.
+#define SCALAR_U(name, field) AT(name, field)
+#define SCALAR_F(name, field) uintBitsToFloat(AT(name, field))
+#define SCALAR_SEED_LO 0
+#define SCALAR_SEED_HI 1
+#define SCALAR_MICRO_STEP 2
+#define SCALAR_POS 3
+#define SCALAR_LR 4
+#define SCALAR_BETA1_FIX 5
+#define SCALAR_BETA2_FIX 6
+#define SCALAR_GRAD_SCALE 7
+
+#endif

@@ -1,0 +1,97 @@
+/* What C and GLSL share: push-constant structs (at most 64 bytes each) and the scalars buffer. Included by both; every member is
+ * one 32-bit word, so the layouts agree by construction. */
+#ifndef PM_PUSH_H
+#define PM_PUSH_H
+
+#ifdef PM_GLSL
+#define PM_STRUCT(name) struct name
+#define U32 uint
+#define F32 float
+#else
+#include <stdint.h>
+#define PM_STRUCT(name)                                                                                                \
+    typedef struct name name;                                                                                          \
+    struct name
+#define U32 uint32_t
+#define F32 float
+#endif
+
+/* Written by the host before each run of a program; the only thing that changes between runs besides the batch. */
+PM_STRUCT(step_scalars)
+{
+    U32 seed_lo, seed_hi; /* key of the dropout generator */
+    U32 micro_step;       /* counter word 3: a new mask for each forward pass */
+    U32 pos;              /* tokens already in the key/value cache */
+    F32 lr;
+    F32 beta1_fix, beta2_fix; /* 1 / (1 - beta^t) */
+    F32 grad_scale;           /* each micro batch's weight in the gradient, 1 / accum */
+};
+
+/* A row of dropout: mask = f(seed; col / 4, row, stream, micro_step). */
+
+PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
+{
+    U32 m, n, k;
+    U32 lda, ldb, ldc; /* elements between rows as stored */
+    F32 keep;          /* dropout: probability of keeping */
+    U32 stream;        /* dropout */
+};
+
+PM_STRUCT(rows_push) /* kernels over rows x cols */
+{
+    U32 rows, cols;
+    U32 parts;  /* partial sums, for the two-pass reductions */
+    U32 stream; /* dropout */
+    F32 value;  /* eps, or keep */
+};
+
+PM_STRUCT(embed_push)
+{
+    U32 rows, cols;        /* N = B*T positions, C channels */
+    U32 time;              /* T */
+    U32 first, count;      /* token ids [first, first + count) are bound */
+    U32 table_rows;        /* for the position table's gradient: P */
+};
+
+PM_STRUCT(attention_push)
+{
+    U32 sequences, time_q, time_k; /* B; queries and keys a sequence */
+    U32 ld_q, ld_k, ld_v, ld_y;    /* elements between rows */
+    U32 off_q, off_k, off_v;       /* first element of head 0 within a row */
+    U32 channels;                  /* C = heads * head size */
+    F32 scale, keep;
+    U32 stream;
+};
+
+PM_STRUCT(loss_push)
+{
+    U32 rows;           /* N */
+    U32 ld;             /* columns of the logits tile as stored */
+    U32 first, count;   /* vocabulary [first, first + count) is in the tile */
+    U32 is_first, is_last;
+};
+
+PM_STRUCT(adamw_push)
+{
+    U32 count;    /* elements */
+    U32 decayed;  /* the first this many are decayed */
+    F32 beta1, beta2, eps, weight_decay;
+};
+
+PM_STRUCT(reduce_push)
+{
+    U32 count;      /* elements */
+    U32 parts, at;  /* partial sums written, from index `at` on */
+    F32 clip;       /* largest norm; 0: no clipping */
+};
+
+#ifdef PM_GLSL
+#undef PM_STRUCT
+#undef U32
+#undef F32
+#else
+#undef PM_STRUCT
+#undef U32
+#undef F32
+#endif
+#endif
