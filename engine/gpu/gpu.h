@@ -7,7 +7,7 @@
 
 /* Kernels: one enumerator for each row of shaders/kernels.def. */
 typedef enum kernel_id {
-#define KERNEL(name, file, ...) KERNEL_##name,
+#define KERNEL(name, file, defines) KERNEL_##name,
 #include "kernels.def"
 #undef KERNEL
     KERNEL_COUNT
@@ -110,9 +110,6 @@ typedef struct gpu_program_stats {
     double longest_ms;                          /* the longest submission measured so far */
 } gpu_program_stats;
 void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out);
-
-/* Seconds spent so far inside gpu_wait: what the host did not use. */
-double gpu_waited_seconds(const pm_device *device);
 
 /* Spread `count` work groups over x and y so that no dimension exceeds its limit; shaders undo it with flat_group(). */
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3]);

@@ -17,20 +17,20 @@
     /* y(N,C) = token_table[token] + position_table[pos + i % T]. in: tokens(N,1) token_table(V,C) position_table(P,C) scalars;        \
        out: y; attr: time */                                                                                            \
     X(EMBED, "embed")                                                                                                  \
-    /* in: dy(N,C) tokens(N,1); out: d token_table(V,C), acc */                                                        \
+    /* in: dy(N,C) tokens(N,1); out: d token_table(V,C), acc; scratch: rows of one token, chained */                   \
     X(EMBED_BWD_TOKEN, "embed-bwd-token")                                                                              \
     /* in: dy(N,C); out: d position_table(P,C), acc; attr: time */                                                     \
     X(EMBED_BWD_POSITION, "embed-bwd-position")                                                                        \
     /* y = (x - mean) * rstd * gain + bias, rstd = 1/sqrt(var + eps), var biased.                                      \
        in: x(N,C) gain(1,C) bias(1,C); out: y(N,C) stats(N,2) = mean, rstd; attr: eps */                               \
     X(LAYERNORM, "layernorm")                                                                                          \
-    /* in: dy(N,C) x(N,C) stats(N,2) gain(1,C); out: dx(N,C), acc */                                                   \
+    /* in: dy(N,C) x(N,C) stats(N,2) gain(1,C) [add(N,C)]; out: dx(N,C) = gradient + add */                            \
     X(LAYERNORM_BWD, "layernorm-bwd")                                                                                  \
     /* in: dy(N,C) x(N,C) stats(N,2); out: dgain(1,C), acc; dbias(1,C), acc; scratch */                                \
     X(LAYERNORM_BWD_PARAMS, "layernorm-bwd-params")                                                                    \
     /* y(M,N) = epilogue(op(A)(M,K) * op(B)(K,N)); op transposes by attr.trans_a, trans_b. The epilogue, each stage optional:             \
-       + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, * gelu'(pre).       \
-       in: A B [bias] [residual] [gelu_pre] [scalars, for dropout]; out: y, acc; [pre(M,N)]                            \
+       + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, * gelu'(gelu_pre). \
+       in: A B [bias] [residual] [gelu_pre] [scalars, for dropout]; out: y, acc (added after the epilogue); [pre(M,N)] \
        attr: trans_a trans_b gelu dropout stream */                                                                    \
     X(MATMUL, "matmul")                                                                                                \
     /* in: x(N,C); out: y(1,C) = sum over rows, acc; scratch */                                                        \
@@ -46,7 +46,8 @@
     /* Causal: y = dropout(softmax(q k^T * scale)) v, for query t of a sequence over keys 0 … pos + t. No T x T matrix is stored.    \
        in: q k v scalars; out: y(N,C) lse(N,H) = log of the sum of exp of the scaled scores.                           \
        attr: heads time (queries a sequence) off_q off_k off_v (the column where head 0 starts) dropout stream.        \
-       Row lengths are the operands' cols; keys a sequence = k.rows / B. Training passes one qkv(N,3C) three times. */ \
+       Row lengths are the operands' cols; keys a sequence = k.rows / B. Training passes one qkv(N,3C) three times.  \
+       Dropout of probability (b, h, t, s): mask row (b*H + h)*T + t, column s. */                                     \
     X(ATTENTION, "attention")                                                                                          \
     /* in: qkv(N,3C) y(N,C) lse(N,H) dy(N,C) scalars; out: dqkv(N,3C); scratch; attr as above, pos = 0 */              \
     X(ATTENTION_BWD, "attention-bwd")                                                                                  \

@@ -95,6 +95,9 @@ PM_API void pm_device_close(pm_device **device);
 /* What the device offers, after lowering. Lives as long as the device. */
 PM_API const pm_caps *pm_device_caps(const pm_device *device);
 
+/* Seconds spent so far waiting for the device's work to end: the rest of a run's time is the host's. */
+PM_API double pm_device_wait_seconds(const pm_device *device);
+
 /* How many validation messages (warnings and errors) came up so far; 0 without validation. */
 PM_API uint32_t pm_device_validation_messages(const pm_device *device);
 
