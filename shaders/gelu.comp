@@ -16,7 +16,7 @@ layout(constant_id = 1) const uint PER = 4;
 
 void main()
 {
-    uint count = p.rows * p.cols;
+    uint count = P.rows * P.cols;
     uint at = flat_group() * gl_WorkGroupSize.x * PER + gl_LocalInvocationID.x;
     for (uint n = 0; n < PER && at < count; n++, at += gl_WorkGroupSize.x) {
 #ifdef BACKWARD

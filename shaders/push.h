@@ -37,6 +37,19 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
     U32 stream;        /* dropout */
 };
 
+/* Stages of a matmul's epilogue, in this order. */
+#define EPILOGUE_BIAS 1u
+#define EPILOGUE_PRE 2u /* store the value before GELU */
+#define EPILOGUE_GELU 4u
+#define EPILOGUE_DROPOUT 8u
+#define EPILOGUE_RESIDUAL 16u
+#define EPILOGUE_GELU_SLOPE 32u
+#define EPILOGUE_ACCUMULATE 64u
+
+/* A tile of matmul_lanes.comp: rows, and vectors of columns. */
+#define MATMUL_LANES_ROWS 8
+#define MATMUL_LANES_VECTORS 2
+
 PM_STRUCT(rows_push) /* kernels over rows x cols */
 {
     U32 rows, cols;

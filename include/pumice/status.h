@@ -20,10 +20,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define PM_NODISCARD __attribute__((warn_unused_result))
-#define PM_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PM_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define PM_NODISCARD
-#define PM_PRINTF(format, first)
+#define PM_PRINTF(text, first)
 #endif
 
 /* name, and what it means to the caller. */

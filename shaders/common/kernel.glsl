@@ -9,6 +9,7 @@
 #define COMMON_KERNEL_GLSL
 
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #define PM_GLSL 1
 #include "push.h"
 
@@ -17,12 +18,12 @@
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
     layout(buffer_reference, std430, buffer_reference_align = 4) access buffer name##_t { type v[]; };
 #define DECLARE_PUSH(slot, access, type, name) name##_t name;
-#define AT(name, i) name.v[i]
+#define AT(name, i) p_.name.v[i]
 #else
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
     layout(std430, set = 0, binding = slot) access buffer name##_t { type v[]; } name;
 #define DECLARE_PUSH(slot, access, type, name) uint base_##name;
-#define AT(name, i) name.v[base_##name + (i)]
+#define AT(name, i) name.v[p_.base_##name + (i)]
 #endif
 
 BUFFERS(DECLARE_BUFFER)
@@ -30,7 +31,8 @@ layout(push_constant, std430) uniform push_block
 {
     BUFFERS(DECLARE_PUSH)
     PUSH p;
-};
+} p_;
+#define P p_.p // this dispatch's scalars
 
 layout(local_size_x_id = 0) in;
 
@@ -38,9 +40,7 @@ layout(local_size_x_id = 0) in;
 uint flat_group() { return gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x; }
 uint flat_invocation() { return flat_group() * gl_WorkGroupSize.x + gl_LocalInvocationID.x; }
 
-// The scalars buffer (struct step_scalars), bound as uints.
-#define SCALAR_U(name, field) AT(name, field)
-#define SCALAR_F(name, field) uintBitsToFloat(AT(name, field))
+// The scalars buffer (struct step_scalars) is bound as uints; these are its words.
 #define SCALAR_SEED_LO 0
 #define SCALAR_SEED_HI 1
 #define SCALAR_MICRO_STEP 2
@@ -49,5 +49,12 @@ uint flat_invocation() { return flat_group() * gl_WorkGroupSize.x + gl_LocalInvo
 #define SCALAR_BETA1_FIX 5
 #define SCALAR_BETA2_FIX 6
 #define SCALAR_GRAD_SCALE 7
+#define SCALAR_U(name, field) AT(name, field)
+#define SCALAR_F(name, field) uintBitsToFloat(AT(name, field))
+
+// The dropout factor (0 or 1 / keep) of an element: see common/philox.glsl.
+#define DROPOUT_WORDS(scalars, row, block, stream)                                                                     \
+    philox(uvec2(SCALAR_U(scalars, SCALAR_SEED_LO), SCALAR_U(scalars, SCALAR_SEED_HI)),                                \
+           uvec4(block, row, stream, SCALAR_U(scalars, SCALAR_MICRO_STEP)))
 
 #endif

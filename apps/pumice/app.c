@@ -1,0 +1,287 @@
+/* Messages, signals, files and devices for all subcommands. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "progress.h"
+
+/* ---- messages ---- */
+
+void app_error(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    progress_clear();
+    fputs("pumice: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+void app_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    progress_clear();
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+static void print_line(void *user, pm_log_level level, const char *line)
+{
+    (void)user;
+    progress_clear();
+    const char *prefix = level == PM_LOG_ERROR ? "pumice: " : level == PM_LOG_WARN ? "pumice: warning: " : "";
+    fprintf(stderr, "%s%s\n", prefix, line);
+}
+
+pm_log app_log(const app_common *common)
+{
+    return (pm_log){print_line, NULL, common->verbose ? PM_LOG_INFO : PM_LOG_WARN};
+}
+
+int app_exit_code(pm_status status)
+{
+    if (status == PM_OK) return EXIT_DONE;
+    return status == PM_INVALID ? EXIT_USAGE : EXIT_FAILED;
+}
+
+/* ---- time ---- */
+
+double app_seconds(void)
+{
+    static struct timespec start;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (start.tv_sec == 0 && start.tv_nsec == 0) start = now;
+    return (double)(now.tv_sec - start.tv_sec) + 1e-9 * (double)(now.tv_nsec - start.tv_nsec);
+}
+
+const char *app_duration(double seconds, char text[32])
+{
+    if (!(seconds >= 0) || seconds > 1e9) seconds = 0;
+    const long whole = lround(seconds);
+    if (whole < 60) {
+        snprintf(text, 32, "%ld s", whole);
+    } else if (whole < 3600) {
+        snprintf(text, 32, "%ld:%02ld", whole / 60, whole % 60);
+    } else {
+        snprintf(text, 32, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    }
+    return text;
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    /* A closed pipe is met again by the last messages, which must not end the program before it has saved. */
+    if (interrupted && number != SIGPIPE) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    interrupted = 1;
+}
+
+void app_catch_interrupts(void)
+{
+    struct sigaction action = {0};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+bool app_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+/* ---- files ---- */
+
+char *app_join(const char *dir, const char *name)
+{
+    const size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (!path) {
+        app_error("%s/%s: out of host memory", dir, name);
+        return NULL;
+    }
+    snprintf(path, size, "%s/%s", dir, name);
+    return path;
+}
+
+bool app_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+char *app_read(const char *path, size_t *size)
+{
+    char *data = NULL;
+    size_t used = 0, room = 0;
+    FILE *file = fopen(path, "rb");
+    if (!file) return NULL;
+    for (;;) {
+        if (room - used < 2) {
+            room = room ? 2 * room : 65536;
+            char *grown = realloc(data, room);
+            if (!grown) break;
+            data = grown;
+        }
+        const size_t got = fread(data + used, 1, room - used - 1, file);
+        used += got;
+        if (got == 0) {
+            if (ferror(file)) break;
+            fclose(file);
+            data[used] = 0;
+            *size = used;
+            return data;
+        }
+    }
+    free(data);
+    fclose(file);
+    return NULL;
+}
+
+bool app_replace(const char *path, const void *data, size_t size)
+{
+    const size_t room = strlen(path) + 8;
+    char *temporary = malloc(room);
+    if (!temporary) {
+        app_error("%s: out of host memory", path);
+        return false;
+    }
+    snprintf(temporary, room, "%s.tmp", path);
+    FILE *file = fopen(temporary, "wb");
+    bool good = file && fwrite(data, 1, size, file) == size && fflush(file) == 0 && fsync(fileno(file)) == 0;
+    int reason = errno;
+    if (file && fclose(file) != 0 && good) {
+        good = false;
+        reason = errno;
+    }
+    if (good && rename(temporary, path) != 0) {
+        good = false;
+        reason = errno;
+    }
+    if (!good) {
+        app_error("%s: cannot be written: %s", path, strerror(reason));
+        unlink(temporary);
+    }
+    free(temporary);
+    return good;
+}
+
+/* ---- devices and models ---- */
+
+bool app_adapters(const pm_log *log, pm_caps **list, size_t *count)
+{
+    size_t room = 16;
+    for (;;) {
+        pm_caps *caps = malloc(room * sizeof *caps);
+        if (!caps) {
+            app_error("out of host memory for a list of %zu devices", room);
+            return false;
+        }
+        if (pm_adapters_list(log, caps, room, count) != PM_OK) {
+            free(caps);
+            return false;
+        }
+        if (*count <= room) {
+            *list = caps;
+            return true;
+        }
+        room = *count;
+        free(caps);
+    }
+}
+
+/* Whether a comma-separated list holds a word. */
+static bool list_has(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+    while (*list) {
+        const size_t item = strcspn(list, ", ");
+        if (item == length && memcmp(list, word, item) == 0) return true;
+        list += item;
+        list += strspn(list, ", ");
+    }
+    return false;
+}
+
+bool app_feature_disabled(const char *feature)
+{
+    const char *list = getenv("PUMICE_DISABLE");
+    return list && (list_has(list, feature) || list_has(list, "all"));
+}
+
+bool app_lower_caps(pm_caps *caps)
+{
+#define FEATURE_NAME(name, meaning) #name ","
+    static const char known[] = PM_FEATURE_LIST(FEATURE_NAME) "all";
+#undef FEATURE_NAME
+    const char *list = getenv("PUMICE_DISABLE");
+    if (!list) return true;
+    for (const char *at = list; *at;) {
+        char word[32] = "";
+        const size_t item = strcspn(at, ", ");
+        memcpy(word, at, item < sizeof word ? item : sizeof word - 1);
+        if (item > 0 && !list_has(known, word)) {
+            app_error("PUMICE_DISABLE: no feature is called '%s'; there are %s", word, known);
+            return false;
+        }
+        at += item;
+        at += strspn(at, ", ");
+    }
+#define LOWER_FEATURE(name, meaning)                                                                                   \
+    if (app_feature_disabled(#name)) caps->name = false;
+    PM_FEATURE_LIST(LOWER_FEATURE)
+#undef LOWER_FEATURE
+    return true;
+}
+
+pm_status app_model_open(const app_common *common, const char *dir, app_model *out)
+{
+    const pm_log log = app_log(common);
+    const pm_device_params params = {.log = log, .select = common->device};
+    app_model model = {0};
+    pm_status status = pm_tokenizer_load(&log, dir, &model.tokenizer);
+    if (status == PM_OK) status = pm_device_open(&params, &model.device);
+    if (status == PM_OK) status = pm_model_load(model.device, dir, &model.model);
+    if (status == PM_OK) {
+        const uint32_t words = pm_tokenizer_vocab(model.tokenizer), vocab = pm_model_config(model.model)->vocab;
+        if (words > vocab) {
+            app_error("%s: the tokenizer has %u tokens, the model only %u", dir, words, vocab);
+            status = PM_FORMAT;
+        }
+    }
+    if (status != PM_OK) {
+        app_model_close(&model);
+        return status;
+    }
+    *out = model;
+    return PM_OK;
+}
+
+void app_model_close(app_model *model)
+{
+    pm_model_destroy(&model->model);
+    pm_device_close(&model->device);
+    pm_tokenizer_destroy(&model->tokenizer);
+}

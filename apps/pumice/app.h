@@ -1,0 +1,90 @@
+/* What the subcommands share: messages, exit codes, signals, files. */
+#ifndef APPS_APP_H
+#define APPS_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pumice/pumice.h>
+
+#include "args.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+/* Options of every subcommand that opens a device. */
+typedef struct app_common {
+    const char *device;
+    bool json, verbose;
+} app_common;
+
+/* Rows of an option table for them. */
+#define APP_OPTION_DEVICE(common)                                                                                      \
+    {                                                                                                                  \
+        ARG_TEXT, "--device", "auto|INDEX|NAME", &(common).device, "auto", 0, 0,                                       \
+            "the Vulkan device: a number or part of a name of those that `pumice devices` lists", false, false         \
+    }
+#define APP_OPTION_VERBOSE(common)                                                                                     \
+    {                                                                                                                  \
+        ARG_FLAG, "--verbose", NULL, &(common).verbose, NULL, 0, 0, "tell on stderr what the library does", false,     \
+            false                                                                                                      \
+    }
+#define APP_OPTION_JSON(common, text)                                                                                  \
+    {                                                                                                                  \
+        ARG_FLAG, "--json", NULL, &(common).json, NULL, 0, 0, text, false, false                                       \
+    }
+#define APP_HEAD(text)                                                                                                 \
+    {                                                                                                                  \
+        ARG_HEAD, NULL, NULL, NULL, NULL, 0, 0, text, false, false                                                     \
+    }
+
+/* One line "pumice: …" on stderr. */
+void app_error(const char *format, ...) PM_PRINTF(1, 2);
+/* One line on stderr, as it is. */
+void app_say(const char *format, ...) PM_PRINTF(1, 2);
+/* What the library is to report with: errors and warnings, with --verbose information too. */
+pm_log app_log(const app_common *common);
+/* The exit code of a failure that the library has already reported. */
+int app_exit_code(pm_status status);
+
+/* Seconds since the program started. */
+double app_seconds(void);
+/* "1:02:03", "4:12", "9 s" */
+const char *app_duration(double seconds, char text[32]);
+
+/* From now on SIGINT and SIGTERM only set a flag, and so does SIGPIPE, a reader gone; a second SIGINT or SIGTERM ends the program at
+ * once. */
+void app_catch_interrupts(void);
+bool app_interrupted(void);
+
+/* dir/name in malloc'd memory; NULL, after an error line, when there is none. */
+char *app_join(const char *dir, const char *name);
+bool app_exists(const char *path);
+/* All of a file with a 0 byte behind it, malloc'd; NULL where it cannot be read, *size untouched. errno tells why. */
+char *app_read(const char *path, size_t *size);
+/* Puts a file under its name at once or not at all: a temporary one, synced, renamed. False after an error line. */
+bool app_replace(const char *path, const void *data, size_t size);
+
+/* Adapters, malloc'd, at least room for one; false after an error line. */
+bool app_adapters(const pm_log *log, pm_caps **list, size_t *count);
+/* Whether PUMICE_DISABLE names the feature (or all). */
+bool app_feature_disabled(const char *feature);
+/* caps without the features that PUMICE_DISABLE names; false after an error line about an unknown name. */
+bool app_lower_caps(pm_caps *caps);
+
+/* A folder's model, its tokenizer, and the device they are on. */
+typedef struct app_model {
+    pm_device *device;
+    pm_tokenizer *tokenizer;
+    pm_model *model;
+} app_model;
+pm_status app_model_open(const app_common *common, const char *dir, app_model *out);
+void app_model_close(app_model *model);
+
+int devices_main(int argc, char **argv);
+int train_main(int argc, char **argv);
+int eval_main(int argc, char **argv);
+int generate_main(int argc, char **argv);
+extern arg_command devices_command, train_command, eval_command, generate_command;
+
+#endif

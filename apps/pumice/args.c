@@ -1,0 +1,216 @@
+/* The option table at work. */
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "args.h"
+
+enum { HELP_COLUMN = 26, HELP_WIDTH = 110 };
+
+/* Whether `text` is one of the words of "a|b|c". */
+static bool is_choice(const char *words, const char *text)
+{
+    const size_t length = strlen(text);
+    while (length > 0) {
+        const size_t word = strcspn(words, "|");
+        if (word == length && memcmp(words, text, word) == 0) return true;
+        if (words[word] == 0) break;
+        words += word + 1;
+    }
+    return false;
+}
+
+static bool bad_number(const arg_option *option, const char *text)
+{
+    const char *kind = option->type == ARG_F32 ? "number" : "whole number";
+    if (option->type == ARG_U64) {
+        app_error("%s %s: give a whole number from 0 to 18446744073709551615", option->name, text);
+    } else {
+        app_error("%s %s: give a %s from %.10g to %.10g", option->name, text, kind, option->min, option->max);
+    }
+    return false;
+}
+
+static bool set_integer(const arg_option *option, const char *text)
+{
+    if (text[0] == 0 || strspn(text, "0123456789") != strlen(text)) return bad_number(option, text);
+    errno = 0;
+    const unsigned long long value = strtoull(text, NULL, 10);
+    if (errno != 0) return bad_number(option, text);
+    if (option->type == ARG_U64) {
+        *(uint64_t *)option->target = value;
+        return true;
+    }
+    if ((double)value < option->min || (double)value > option->max) return bad_number(option, text);
+    *(uint32_t *)option->target = (uint32_t)value;
+    return true;
+}
+
+static bool set_float(const arg_option *option, const char *text)
+{
+    char *end = NULL;
+    /* Only what a decimal number is written with: strtod would also take "nan", "inf" and hexadecimal. */
+    if (text[0] == 0 || strspn(text, "0123456789.eE+-") != strlen(text)) return bad_number(option, text);
+    const double value = strtod(text, &end);
+    if (*end != 0 || !isfinite(value) || value < option->min || value > option->max) return bad_number(option, text);
+    *(float *)option->target = (float)value;
+    return true;
+}
+
+static bool set_value(const arg_option *option, const char *text)
+{
+    switch (option->type) {
+    case ARG_CHOICE:
+        if (!is_choice(option->value, text)) {
+            app_error("%s %s: give one of %s", option->name, text, option->value);
+            return false;
+        }
+        *(const char **)option->target = text;
+        return true;
+    case ARG_TEXT: *(const char **)option->target = text; return true;
+    case ARG_U32:
+    case ARG_U64: return set_integer(option, text);
+    case ARG_F32: return set_float(option, text);
+    case ARG_FLAG:
+    case ARG_HEAD: break;
+    }
+    return false;
+}
+
+static bool set_defaults(arg_command *command)
+{
+    for (size_t i = 0; i < command->count; i++) {
+        arg_option *option = &command->options[i];
+        option->given = false;
+        if (option->type == ARG_FLAG) *(bool *)option->target = false;
+        if (option->type == ARG_TEXT || option->type == ARG_CHOICE) *(const char **)option->target = NULL;
+        if (option->fallback && !set_value(option, option->fallback)) return false;
+    }
+    return true;
+}
+
+static arg_option *find_option(const arg_command *command, const char *name, size_t length)
+{
+    for (size_t i = 0; i < command->count; i++) {
+        arg_option *option = &command->options[i];
+        if (option->type != ARG_HEAD && strlen(option->name) == length && memcmp(option->name, name, length) == 0)
+            return option;
+    }
+    return NULL;
+}
+
+/* One word and, where it takes one, its value. Returns how many words were used; 0: bad. */
+static int parse_word(arg_command *command, int left, char **words)
+{
+    const char *word = words[0];
+    if (word[0] != '-' || word[1] == 0) {
+        app_error("unexpected argument '%s': see pumice %s --help", word, command->name);
+        return 0;
+    }
+    const size_t length = strcspn(word, "=");
+    arg_option *option = find_option(command, word, length);
+    if (!option) {
+        app_error("unknown option %.*s: see pumice %s --help", (int)length, word, command->name);
+        return 0;
+    }
+    option->given = true;
+    if (option->type == ARG_FLAG) {
+        if (word[length] == '=') {
+            app_error("%s takes no value", option->name);
+            return 0;
+        }
+        *(bool *)option->target = true;
+        return 1;
+    }
+    if (word[length] == '=') return set_value(option, word + length + 1) ? 1 : 0;
+    /* "--data --out x" forgot a value; a value that does start with two dashes can be given as --prompt=--x. */
+    if (left < 2 || strncmp(words[1], "--", 2) == 0) {
+        app_error("%s needs a value: %s %s", option->name, option->name, option->value);
+        return 0;
+    }
+    return set_value(option, words[1]) ? 2 : 0;
+}
+
+arg_result args_parse(arg_command *command, int argc, char **argv)
+{
+    if (!set_defaults(command)) return ARGS_BAD;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            args_help(command);
+            return ARGS_HELP;
+        }
+    }
+    for (int i = 0; i < argc;) {
+        const int used = parse_word(command, argc - i, argv + i);
+        if (used == 0) return ARGS_BAD;
+        i += used;
+    }
+    for (size_t i = 0; i < command->count; i++) {
+        const arg_option *option = &command->options[i];
+        if (option->required && !option->given) {
+            app_error("%s needs %s %s: see pumice %s --help", command->name, option->name, option->value,
+                      command->name);
+            return ARGS_BAD;
+        }
+    }
+    return ARGS_OK;
+}
+
+bool args_given(const arg_command *command, const char *name)
+{
+    const arg_option *option = find_option(command, name, strlen(name));
+    return option && option->given;
+}
+
+/* Breaks a text at blanks so that no line passes HELP_WIDTH; the lines after the first start at HELP_COLUMN. */
+static void print_wrapped(const char *text)
+{
+    int column = HELP_COLUMN;
+    bool first = true;
+    while (*text) {
+        const int word = (int)strcspn(text, " ");
+        if (!first && column + 1 + word > HELP_WIDTH) {
+            printf("\n%*s", HELP_COLUMN, "");
+            column = HELP_COLUMN;
+        } else if (!first) {
+            putchar(' ');
+            column++;
+        }
+        printf("%.*s", word, text);
+        column += word;
+        text += word;
+        while (*text == ' ') text++;
+        first = false;
+    }
+    putchar('\n');
+}
+
+void args_help(const arg_command *command)
+{
+    printf("usage: pumice %s %s\n\n%s.\n", command->name, command->usage, command->summary);
+    if (command->text) printf("%s\n", command->text);
+    putchar('\n');
+    for (size_t i = 0; i < command->count; i++) {
+        const arg_option *option = &command->options[i];
+        if (option->type == ARG_HEAD) {
+            printf("%s:\n", option->help);
+            continue;
+        }
+        char left[80], right[512];
+        const int width = snprintf(left, sizeof left, "  %s%s%s", option->name, option->value ? " " : "",
+                                   option->value ? option->value : "");
+        if (width + 2 > HELP_COLUMN) {
+            printf("%s\n%*s", left, HELP_COLUMN, "");
+        } else {
+            printf("%-*s", HELP_COLUMN, left);
+        }
+        const char *fallback = option->fallback && option->fallback[0] ? option->fallback : NULL;
+        snprintf(right, sizeof right, "%s%s%s%s", option->help, fallback ? " (default " : "", fallback ? fallback : "",
+                 fallback ? ")" : "");
+        print_wrapped(right);
+    }
+}

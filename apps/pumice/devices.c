@@ -1,0 +1,163 @@
+/* `pumice devices`: every adapter, its limits and features, and which one would be taken. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cjson/cJSON.h>
+
+#include "app.h"
+
+static app_common common;
+
+static arg_option table[] = {
+    APP_OPTION_DEVICE(common),
+    APP_OPTION_VERBOSE(common),
+    APP_OPTION_JSON(common, "print one JSON document"),
+};
+
+arg_command devices_command = {
+    "devices",
+    "[options]",
+    "Lists the Vulkan devices, their limits and features, and which one is taken",
+    "PUMICE_DISABLE=f16,bda,... (or all) makes every subcommand do without optional features.",
+    table,
+    sizeof table / sizeof *table,
+};
+
+static const char *type_name(pm_device_type type)
+{
+    switch (type) {
+    case PM_DEVICE_INTEGRATED: return "integrated";
+    case PM_DEVICE_DISCRETE: return "discrete";
+    case PM_DEVICE_VIRTUAL: return "virtual";
+    case PM_DEVICE_CPU: return "cpu";
+    case PM_DEVICE_OTHER: break;
+    }
+    return "other";
+}
+
+static const char *version_text(uint32_t version, char text[32])
+{
+    snprintf(text, 32, "%u.%u.%u", (unsigned)(version >> 22 & 0x7f), (unsigned)(version >> 12 & 0x3ff),
+             (unsigned)(version & 0xfff));
+    return text;
+}
+
+/* ---- text ---- */
+
+static void print_feature(const char *name, const char *meaning, bool there)
+{
+    printf("    %-14s %-9s %s\n", name, !there ? "no" : app_feature_disabled(name) ? "disabled" : "yes", meaning);
+}
+
+static void print_device(const pm_caps *caps, size_t index, bool chosen)
+{
+    const double mib = 1.0 / (1024 * 1024);
+    char version[32];
+    printf("%zu%s %s\n", index, chosen ? " *" : "  ", caps->name);
+    printf("    type %s, driver %s, Vulkan %s, vendor 0x%04x, device 0x%04x\n", type_name(caps->type), caps->driver,
+           version_text(caps->api_version, version), (unsigned)caps->vendor_id, (unsigned)caps->device_id);
+    printf("    memory %.0f MiB, free %.0f MiB; largest allocation %.0f MiB, largest storage buffer %.0f MiB\n",
+           mib * (double)caps->device_memory, mib * (double)caps->device_memory_free,
+           mib * (double)caps->max_allocation, mib * (double)caps->max_buffer_range);
+    printf("    workgroup: %u invocations, %u KiB shared; subgroup %u (%u to %u)\n", (unsigned)caps->max_workgroup_size,
+           (unsigned)caps->max_shared_memory / 1024, (unsigned)caps->subgroup_size, (unsigned)caps->subgroup_min,
+           (unsigned)caps->subgroup_max);
+    printf("    groups %u x %u x %u; %u storage buffers a stage, %u bytes of push constants, offsets by %u bytes\n",
+           (unsigned)caps->max_group_count[0], (unsigned)caps->max_group_count[1], (unsigned)caps->max_group_count[2],
+           (unsigned)caps->max_storage_buffers, (unsigned)caps->max_push_constants, (unsigned)caps->offset_alignment);
+#define PRINT(name, meaning) print_feature(#name, meaning, caps->name);
+    PM_FEATURE_LIST(PRINT)
+#undef PRINT
+}
+
+static void print_text(const pm_caps *list, size_t count, int chosen, const char *why)
+{
+    for (size_t i = 0; i < count; i++) {
+        print_device(&list[i], i, (int)i == chosen);
+        putchar('\n');
+    }
+    printf("--device %s takes %d, %s: %s\n", common.device, chosen, list[chosen].name, why);
+}
+
+/* ---- JSON ---- */
+
+static void add_feature(cJSON *features, const char *name, bool there)
+{
+    cJSON *feature = cJSON_AddObjectToObject(features, name);
+    cJSON_AddBoolToObject(feature, "available", there);
+    cJSON_AddBoolToObject(feature, "used", there && !app_feature_disabled(name));
+}
+
+static cJSON *device_json(const pm_caps *caps, size_t index, bool chosen)
+{
+    char version[32];
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "index", (double)index);
+    cJSON_AddStringToObject(json, "name", caps->name);
+    cJSON_AddStringToObject(json, "type", type_name(caps->type));
+    cJSON_AddStringToObject(json, "driver", caps->driver);
+    cJSON_AddStringToObject(json, "vulkan", version_text(caps->api_version, version));
+    cJSON_AddNumberToObject(json, "vendor_id", caps->vendor_id);
+    cJSON_AddNumberToObject(json, "device_id", caps->device_id);
+    cJSON_AddBoolToObject(json, "chosen", chosen);
+    cJSON *limits = cJSON_AddObjectToObject(json, "limits");
+    cJSON_AddNumberToObject(limits, "device_memory", (double)caps->device_memory);
+    cJSON_AddNumberToObject(limits, "device_memory_free", (double)caps->device_memory_free);
+    cJSON_AddNumberToObject(limits, "max_allocation", (double)caps->max_allocation);
+    cJSON_AddNumberToObject(limits, "max_buffer_range", (double)caps->max_buffer_range);
+    cJSON_AddNumberToObject(limits, "offset_alignment", caps->offset_alignment);
+    cJSON_AddNumberToObject(limits, "max_storage_buffers", caps->max_storage_buffers);
+    cJSON_AddNumberToObject(limits, "max_shared_memory", caps->max_shared_memory);
+    cJSON_AddNumberToObject(limits, "max_workgroup_size", caps->max_workgroup_size);
+    cJSON_AddNumberToObject(limits, "max_push_constants", caps->max_push_constants);
+    cJSON_AddNumberToObject(limits, "subgroup_size", caps->subgroup_size);
+    cJSON_AddNumberToObject(limits, "subgroup_min", caps->subgroup_min);
+    cJSON_AddNumberToObject(limits, "subgroup_max", caps->subgroup_max);
+    cJSON *groups = cJSON_AddArrayToObject(limits, "max_group_count");
+    for (int i = 0; i < 3; i++) cJSON_AddItemToArray(groups, cJSON_CreateNumber(caps->max_group_count[i]));
+    cJSON *features = cJSON_AddObjectToObject(json, "features");
+#define ADD(name, meaning) add_feature(features, #name, caps->name);
+    PM_FEATURE_LIST(ADD)
+#undef ADD
+    return json;
+}
+
+static void print_json(const pm_caps *list, size_t count, int chosen, const char *why)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON *devices = cJSON_AddArrayToObject(json, "devices");
+    for (size_t i = 0; i < count; i++) cJSON_AddItemToArray(devices, device_json(&list[i], i, (int)i == chosen));
+    cJSON *choice = cJSON_AddObjectToObject(json, "choice");
+    cJSON_AddStringToObject(choice, "asked", common.device);
+    cJSON_AddNumberToObject(choice, "index", chosen);
+    cJSON_AddStringToObject(choice, "why", why);
+    char *text = cJSON_Print(json);
+    if (text) puts(text);
+    free(text);
+    cJSON_Delete(json);
+}
+
+int devices_main(int argc, char **argv)
+{
+    switch (args_parse(&devices_command, argc - 2, argv + 2)) {
+    case ARGS_HELP: return EXIT_DONE;
+    case ARGS_BAD: return EXIT_USAGE;
+    case ARGS_OK: break;
+    }
+    const pm_log log = app_log(&common);
+    pm_caps *list = NULL, unused = {0};
+    size_t count = 0;
+    char why[160];
+    if (!app_lower_caps(&unused)) return EXIT_USAGE;
+    if (!app_adapters(&log, &list, &count)) return EXIT_FAILED;
+    const int chosen = pm_adapter_choose(list, count, common.device, why);
+    if (chosen < 0) {
+        app_error("--device %s: %s", common.device, why);
+    } else if (common.json) {
+        print_json(list, count, chosen, why);
+    } else {
+        print_text(list, count, chosen, why);
+    }
+    free(list);
+    return chosen < 0 ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,73 @@
+/* pumice: one program, a subcommand a file. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+
+static const struct {
+    arg_command *command;
+    int (*run)(int argc, char **argv); /* of the whole command line */
+} subcommands[] = {
+    {&devices_command, devices_main},
+    {&train_command, train_main},
+    {&eval_command, eval_main},
+    {&generate_command, generate_main},
+};
+
+enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
+
+static void print_help(FILE *to)
+{
+    fputs("usage: pumice SUBCOMMAND [options]\n\nTrains and runs GPT models on any Vulkan device.\n\n", to);
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        fprintf(to, "  %-10s %s\n", subcommands[i].command->name, subcommands[i].command->summary);
+    }
+    fputs("\n`pumice SUBCOMMAND --help` lists the options. `pumice --version` prints the version.\n", to);
+}
+
+static int find(const char *name)
+{
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        if (strcmp(subcommands[i].command->name, name) == 0) return (int)i;
+    }
+    app_error("unknown subcommand '%s': give devices, train, eval or generate", name);
+    return -1;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        app_error("give a subcommand: devices, train, eval or generate; `pumice --help` tells more");
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("pumice " PM_VERSION);
+        return EXIT_DONE;
+    }
+    const bool help = strcmp(argv[1], "help") == 0;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (help && argc < 3)) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    const int index = find(help ? argv[2] : argv[1]);
+    if (index < 0) return EXIT_USAGE;
+    if (help) {
+        args_help(subcommands[index].command);
+        return EXIT_DONE;
+    }
+    return subcommands[index].run(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    app_seconds(); /* starts the program's clock */
+    const int code = dispatch(argc, argv);
+    /* The reason is told only where it is that of this very call. */
+    const bool flushed = fflush(stdout) == 0;
+    if (!flushed || ferror(stdout)) {
+        app_error("stdout cannot be written%s%s", flushed ? "" : ": ", flushed ? "" : strerror(errno));
+        return code == EXIT_DONE ? EXIT_FAILED : code;
+    }
+    return code;
+}

@@ -1,0 +1,234 @@
+/* `pumice train`: from the options to a trainer that is ready to step. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train.h"
+
+/* ---- the folder ---- */
+
+/* Whether the folder has the file. */
+static bool folder_has(const char *dir, const char *name)
+{
+    char *path = app_join(dir, name);
+    const bool there = path && app_exists(path);
+    free(path);
+    return there;
+}
+
+/* Whether to go on from a checkpoint; *code is set where the folder forbids to start. */
+static bool decide_resume(const train_options *options, int *code)
+{
+    const bool checkpoint = folder_has(options->out, "checkpoint.safetensors");
+    if (options->resume) {
+        if (!checkpoint) app_say("%s has no checkpoint yet: starting from the beginning", options->out);
+        return checkpoint;
+    }
+    if (checkpoint || folder_has(options->out, "model.safetensors")) {
+        app_error("--out %s: there is a %s in it already; add --resume to go on, or give another folder", options->out,
+                  checkpoint ? "run" : "model");
+        *code = EXIT_FAILED;
+    }
+    return false;
+}
+
+/* ---- the data ---- */
+
+static pm_status make_tokenizer(train_run *run, const char *folder)
+{
+    const train_options *options = run->options;
+    if (folder) {
+        pm_status status = pm_tokenizer_load(&run->log, folder, &run->tokenizer);
+        if (status != PM_OK || !args_given(&train_command, "--tokenizer")) return status;
+        const char *kind = pm_tokenizer_kind(run->tokenizer), *asked = options->tokenizer;
+        if (strcmp(kind, asked) == 0 || (strcmp(asked, "char") != 0 && strcmp(asked, "byte") != 0)) return PM_OK;
+        app_error("--tokenizer %s: the run in %s uses %s", asked, folder, kind);
+        return PM_INVALID;
+    }
+    if (strcmp(options->tokenizer, "byte") == 0) return pm_tokenizer_bytes(&run->log, &run->tokenizer);
+    if (strcmp(options->tokenizer, "char") != 0)
+        return pm_tokenizer_load(&run->log, options->tokenizer, &run->tokenizer);
+    char *text = NULL;
+    size_t size = 0;
+    pm_status status = pm_corpus_text(&run->log, options->data, &text, &size);
+    if (status == PM_OK) status = pm_tokenizer_chars(&run->log, options->data, text, size, &run->tokenizer);
+    free(text);
+    return status;
+}
+
+/* Text to tokens to the two parts. `folder`: whose tokenizer to take; NULL: as --tokenizer says. */
+static int prepare_data(train_run *run, const char *folder)
+{
+    const train_options *options = run->options;
+    pm_status status = make_tokenizer(run, folder);
+    if (status == PM_OK) status = pm_corpus_open(&run->log, options->data, run->tokenizer, &run->corpus);
+    if (status != PM_OK) return app_exit_code(status);
+    run->tokens = pm_corpus_size(run->corpus);
+    run->train_tokens = run->tokens - run->tokens / 10;
+    const size_t val_tokens = run->tokens - run->train_tokens;
+    const size_t shorter = val_tokens < run->train_tokens ? val_tokens : run->train_tokens;
+    if (shorter <= options->ctx) {
+        app_error("--ctx %u: %s has %zu tokens, %zu to train on and %zu to validate, and each part must be longer than "
+                  "the context; give more text or a smaller --ctx",
+                  (unsigned)options->ctx, options->data, run->tokens, run->train_tokens, val_tokens);
+        return EXIT_USAGE;
+    }
+    return EXIT_DONE;
+}
+
+/* ---- the model ---- */
+
+/* --init gives the sizes; what the command line says of them must agree. A smaller context is fine. */
+static int check_init_sizes(const train_run *run, const pm_gpt_config *model)
+{
+    const train_options *options = run->options;
+    const struct {
+        const char *name;
+        uint32_t asked, has;
+    } sizes[] = {{"--layers", options->layers, model->layers},
+                 {"--heads", options->heads, model->heads},
+                 {"--embd", options->embd, model->embd}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        if (args_given(&train_command, sizes[i].name) && sizes[i].asked != sizes[i].has) {
+            app_error("%s %u: the model in %s has %u", sizes[i].name, (unsigned)sizes[i].asked, options->init,
+                      (unsigned)sizes[i].has);
+            return EXIT_USAGE;
+        }
+    }
+    if (args_given(&train_command, "--arch") && (strcmp(options->arch, "gpt1") == 0) != (model->arch == PM_ARCH_GPT1)) {
+        app_error("--arch %s: the model in %s is of the other kind", options->arch, options->init);
+        return EXIT_USAGE;
+    }
+    if (options->ctx > model->ctx) {
+        app_error("--ctx %u: the model in %s has a context of %u", (unsigned)options->ctx, options->init,
+                  (unsigned)model->ctx);
+        return EXIT_USAGE;
+    }
+    if (model->vocab < pm_tokenizer_vocab(run->tokenizer)) {
+        app_error("%s: the tokenizer has %u tokens, the model only %u", options->init,
+                  (unsigned)pm_tokenizer_vocab(run->tokenizer), (unsigned)model->vocab);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+static int make_config(train_run *run)
+{
+    const train_options *options = run->options;
+    run->params = (pm_train_params){
+        .batch = options->batch,
+        .time = options->ctx,
+        .accum = options->accum,
+        .steps = options->steps,
+        .lr = options->lr,
+        .min_lr = options->min_lr,
+        .warmup = options->warmup,
+        .beta2 = options->beta2,
+        .weight_decay = options->weight_decay,
+        .clip = options->clip,
+        .dropout = options->dropout,
+        .seed = options->seed,
+    };
+    if (options->init) {
+        if (!train_read_config(options->init, &run->config)) return EXIT_FAILED;
+        return check_init_sizes(run, &run->config);
+    }
+    run->config = (pm_gpt_config){
+        .arch = strcmp(options->arch, "gpt1") == 0 ? PM_ARCH_GPT1 : PM_ARCH_GPT2,
+        .vocab = pm_tokenizer_vocab(run->tokenizer),
+        .ctx = options->ctx,
+        .embd = options->embd,
+        .heads = options->heads,
+        .layers = options->layers,
+        .dropout_embd = options->dropout,
+        .dropout_attn = options->dropout,
+        .dropout_resid = options->dropout,
+    };
+    return app_exit_code(pm_gpt_config_check(&run->log, &run->config));
+}
+
+static pm_status make_trainer(train_run *run)
+{
+    const train_options *options = run->options;
+    const pm_device_params params = {.log = run->log, .select = options->common.device};
+    pm_status status = pm_device_open(&params, &run->device);
+    if (status != PM_OK) return status;
+    if (options->init) {
+        status = pm_model_load(run->device, options->init, &run->model);
+    } else {
+        status = pm_model_create(run->device, &run->config, options->seed, &run->model);
+    }
+    if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
+    return status;
+}
+
+/* Where a run starts: from its checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
+static int start_or_resume(train_run *run, bool resume)
+{
+    const char *out = run->options->out;
+    if (resume) {
+        char *note = NULL;
+        const pm_status status = pm_trainer_load(run->trainer, out, &note);
+        const bool good = status == PM_OK && train_take_note(run, note);
+        free(note);
+        if (status != PM_OK) return app_exit_code(status);
+        if (!good) return EXIT_FAILED;
+        app_say("going on from step %u of %u", (unsigned)pm_trainer_steps_done(run->trainer),
+                (unsigned)run->options->steps);
+    } else {
+        pm_status status = pm_model_save(run->model, out);
+        if (status == PM_OK) status = pm_tokenizer_save(&run->log, run->tokenizer, out);
+        if (status != PM_OK) return app_exit_code(status);
+    }
+    return metrics_open(&run->curves, out, pm_trainer_steps_done(run->trainer)) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static void announce(const train_run *run)
+{
+    const pm_caps *caps = pm_device_caps(run->device);
+    app_say("%s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
+            caps->name, run->config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)run->config.layers,
+            (unsigned)run->config.heads, (unsigned)run->config.embd, (unsigned)run->config.ctx,
+            (unsigned)run->config.vocab, 1e-6 * (double)pm_gpt_config_parameters(&run->config));
+    app_say("%s: %zu tokens to train on, %zu to validate", run->options->data, run->train_tokens,
+            run->tokens - run->train_tokens);
+}
+
+static int train(train_run *run)
+{
+    const train_options *options = run->options;
+    int code = EXIT_DONE;
+    const bool resume = !options->plan && decide_resume(options, &code);
+    if (code == EXIT_DONE) code = prepare_data(run, resume ? options->out : options->init);
+    if (code == EXIT_DONE) code = make_config(run);
+    if (code == EXIT_DONE && options->plan) return train_plan(run);
+    if (code == EXIT_DONE) code = app_exit_code(make_trainer(run));
+    if (code == EXIT_DONE) announce(run);
+    if (code == EXIT_DONE) code = start_or_resume(run, resume);
+    if (code == EXIT_DONE) code = train_loop(run);
+    return code;
+}
+
+int train_main(int argc, char **argv)
+{
+    switch (train_options_parse(argc - 2, argv + 2)) {
+    case ARGS_HELP: return EXIT_DONE;
+    case ARGS_BAD: return EXIT_USAGE;
+    case ARGS_OK: break;
+    }
+    train_run run = {.options = &train_options_now,
+                     .argc = argc,
+                     .argv = argv,
+                     .log = app_log(&train_options_now.common),
+                     .best_val = NAN};
+    app_catch_interrupts();
+    const int code = train(&run);
+    metrics_close(&run.curves);
+    pm_trainer_destroy(&run.trainer);
+    pm_model_destroy(&run.model);
+    pm_device_close(&run.device);
+    pm_corpus_close(&run.corpus);
+    pm_tokenizer_destroy(&run.tokenizer);
+    return code;
+}

@@ -1,0 +1,52 @@
+/* A training run as the files of `pumice train` see it. */
+#ifndef APPS_TRAIN_H
+#define APPS_TRAIN_H
+
+#include "app.h"
+#include "metrics.h"
+
+typedef struct train_options {
+    app_common common;
+    const char *data, *out, *tokenizer, *arch, *precision, *init;
+    uint32_t layers, heads, embd, ctx;
+    uint32_t batch, accum, steps, warmup;
+    float lr, min_lr, beta2, weight_decay, clip, dropout;
+    uint32_t eval_every, eval_batches, save_every; /* steps; 0: only at the end */
+    uint64_t seed;
+    bool resume, plan;
+} train_options;
+
+typedef struct train_run {
+    const train_options *options;
+    int argc; /* the whole command line, for telling how to go on */
+    char **argv;
+    pm_log log;
+    pm_tokenizer *tokenizer;
+    pm_corpus *corpus;
+    size_t tokens, train_tokens; /* the first train_tokens are trained on, the others validate */
+    pm_gpt_config config;
+    pm_train_params params;
+    pm_device *device;
+    pm_model *model;
+    pm_trainer *trainer;
+    metrics curves;
+    double elapsed_before; /* seconds of training before a resume */
+    double best_val;       /* NaN before the first evaluation */
+    uint32_t best_step;
+} train_run;
+
+/* train_options.c: reads the command line into train_options_now and checks what can be checked without files. */
+extern train_options train_options_now;
+arg_result train_options_parse(int argc, char **argv);
+
+/* train_loop.c: steps, evaluates and saves until done or interrupted; returns the exit code. */
+int train_loop(train_run *run);
+/* What a checkpoint's note says of the run so far; false, after an error line, if it was on other data. */
+bool train_take_note(train_run *run, const char *note);
+
+/* plan.c: prints what the run would take, without a device opened; returns the exit code. */
+int train_plan(const train_run *run);
+/* The sizes in DIR/config.json, without a device. False after an error line. */
+bool train_read_config(const char *dir, pm_gpt_config *out);
+
+#endif

@@ -1,0 +1,216 @@
+/* The steps of `pumice train`: evaluating, saving, stopping when asked, and what is said at the end. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "plot.h"
+#include "progress.h"
+#include "train.h"
+
+/* ---- the checkpoint's note: what the run knows beyond the trainer ---- */
+
+static char *make_note(const train_run *run, double elapsed)
+{
+    char hash[32];
+    snprintf(hash, sizeof hash, "%016" PRIx64, pm_corpus_hash(run->corpus));
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "data_hash", hash);
+    cJSON_AddNumberToObject(json, "tokens", (double)run->tokens);
+    cJSON_AddNumberToObject(json, "train_tokens", (double)run->train_tokens);
+    cJSON_AddNumberToObject(json, "elapsed_s", elapsed);
+    if (!isnan(run->best_val)) {
+        cJSON_AddNumberToObject(json, "best_val_loss", run->best_val);
+        cJSON_AddNumberToObject(json, "best_step", run->best_step);
+    }
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    if (!text) app_error("out of host memory for the checkpoint's note");
+    return text;
+}
+
+bool train_take_note(train_run *run, const char *note)
+{
+    char hash[32];
+    bool good = true;
+    snprintf(hash, sizeof hash, "%016" PRIx64, pm_corpus_hash(run->corpus));
+    cJSON *json = note ? cJSON_Parse(note) : NULL;
+    const cJSON *data_hash = cJSON_GetObjectItemCaseSensitive(json, "data_hash");
+    const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(json, "tokens");
+    const cJSON *elapsed = cJSON_GetObjectItemCaseSensitive(json, "elapsed_s");
+    const cJSON *best = cJSON_GetObjectItemCaseSensitive(json, "best_val_loss");
+    const cJSON *step = cJSON_GetObjectItemCaseSensitive(json, "best_step");
+    if (cJSON_IsString(data_hash) && strcmp(data_hash->valuestring, hash) != 0) {
+        app_error("--data %s: not the text that the run in %s was started on (%.0f tokens there, %zu here)",
+                  run->options->data, run->options->out, cJSON_IsNumber(tokens) ? tokens->valuedouble : 0, run->tokens);
+        good = false;
+    }
+    if (cJSON_IsNumber(elapsed)) run->elapsed_before = elapsed->valuedouble;
+    if (cJSON_IsNumber(best) && cJSON_IsNumber(step)) {
+        run->best_val = best->valuedouble;
+        run->best_step = (uint32_t)step->valuedouble;
+    }
+    cJSON_Delete(json);
+    return good;
+}
+
+/* ---- saving ---- */
+
+static bool draw_plot(const train_run *run)
+{
+    char title[160];
+    const pm_gpt_config *config = &run->config;
+    char *path = app_join(run->options->out, "loss.png");
+    if (!path) return false;
+    snprintf(title, sizeof title, "%s: %u layers, %u heads, %u channels, context %u, %.2f M parameters",
+             config->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)config->layers, (unsigned)config->heads,
+             (unsigned)config->embd, (unsigned)run->params.time, 1e-6 * (double)pm_gpt_config_parameters(config));
+    const bool good = plot_draw(path, title, &run->curves);
+    free(path);
+    return good;
+}
+
+/* The checkpoint first: it alone is what a resume needs, so whatever fails later, no step is lost. The model may then for a moment be
+ * older than the checkpoint; both are whole. */
+static int save(train_run *run, double elapsed)
+{
+    const char *out = run->options->out;
+    if (!metrics_sync(&run->curves)) return EXIT_FAILED;
+    char *note = make_note(run, elapsed);
+    if (!note) return EXIT_FAILED;
+    pm_status status = pm_trainer_save(run->trainer, out, note);
+    if (status == PM_OK) status = pm_model_save(run->model, out);
+    free(note);
+    if (status != PM_OK) return app_exit_code(status);
+    return draw_plot(run) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- what is said at the end ---- */
+
+/* The command line as a shell would take it. */
+static void say_command(const train_run *run)
+{
+    bool resume = false;
+    for (int i = 0; i < run->argc; i++) {
+        const char *word = run->argv[i];
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+        if (strcmp(word, "--resume") == 0) resume = true;
+        fputs(i ? " " : "  ", stderr);
+        if (word[0] && strspn(word, plain) == strlen(word)) {
+            fputs(word, stderr);
+            continue;
+        }
+        fputc('\'', stderr);
+        for (const char *c = word; *c; c++) {
+            if (*c == '\'') {
+                fputs("'\\''", stderr);
+            } else {
+                fputc(*c, stderr);
+            }
+        }
+        fputc('\'', stderr);
+    }
+    fputs(resume ? "\n" : " --resume\n", stderr);
+}
+
+typedef struct loop_times {
+    double started;      /* app_seconds() */
+    double first_step;   /* app_seconds() at its end */
+    double steps, waits; /* seconds in steps after the first, and of these waiting for the device */
+    double tokens, token_seconds;
+    uint32_t saved_step;
+} loop_times;
+
+static void say_summary(const train_run *run, const loop_times *times, uint32_t first)
+{
+    char time[32];
+    const uint32_t done = pm_trainer_steps_done(run->trainer), steps = done - first;
+    const double elapsed = app_seconds() - times->started;
+    const double host = times->steps > times->waits ? (times->steps - times->waits) / times->steps : 0;
+    if (steps > 0) {
+        app_say(
+            "%u steps in %s, %.0f tokens/s; %.2f s to the first step; the host took %.1f %% of a step outside waiting",
+            (unsigned)steps, app_duration(elapsed, time),
+            times->token_seconds > 0 ? times->tokens / times->token_seconds : 0, times->first_step, 100 * host);
+    }
+    if (!isnan(run->best_val)) app_say("best validation loss %.4f at step %u", run->best_val, (unsigned)run->best_step);
+    if (done >= run->options->steps) {
+        app_say("%s has the model, checkpoint.safetensors, metrics.jsonl and loss.png", run->options->out);
+    } else {
+        app_say("stopped at step %u of %u, saved in %s; to go on:", (unsigned)done, (unsigned)run->options->steps,
+                run->options->out);
+        say_command(run);
+    }
+}
+
+/* ---- the loop ---- */
+
+static int step_once(train_run *run, loop_times *times, progress *shown)
+{
+    const train_options *options = run->options;
+    pm_step step = {0};
+    float val = NAN;
+    double begin = app_seconds(), wait = pm_device_wait_seconds(run->device);
+    pm_status status = pm_trainer_step(run->trainer, run->corpus, 0, run->train_tokens, &step);
+    if (status != PM_OK) return app_exit_code(status);
+    const double seconds = app_seconds() - begin;
+    wait = pm_device_wait_seconds(run->device) - wait;
+    if (!isfinite(step.loss)) {
+        app_error("--lr %g: the loss is not a number any more at step %u; start again with a smaller --lr (the last "
+                  "checkpoint is of step %u)",
+                  (double)options->lr, (unsigned)step.step, (unsigned)times->saved_step);
+        return EXIT_FAILED;
+    }
+    if ((options->eval_every && step.step % options->eval_every == 0) || step.step == options->steps) {
+        status = pm_trainer_eval(run->trainer, run->corpus, run->train_tokens, run->tokens - run->train_tokens,
+                                 options->eval_batches, &val);
+        if (status != PM_OK) return app_exit_code(status);
+        if (isnan(run->best_val) || (double)val < run->best_val) {
+            run->best_val = (double)val;
+            run->best_step = step.step;
+        }
+    }
+    begin = app_seconds();
+    const double rate = seconds > 0 ? step.tokens / seconds : 0;
+    if (!metrics_add(&run->curves, &step, rate, (double)val, options->common.json)) return EXIT_FAILED;
+    progress_step(shown, step.step, (double)step.loss, (double)val, rate);
+    if (times->first_step == 0) { /* it pays for the pipelines, and is told apart */
+        times->first_step = begin;
+    } else {
+        times->steps += seconds + (app_seconds() - begin);
+        times->waits += wait;
+        times->tokens += step.tokens;
+        times->token_seconds += seconds;
+    }
+    return EXIT_DONE;
+}
+
+int train_loop(train_run *run)
+{
+    const train_options *options = run->options;
+    const uint32_t first = pm_trainer_steps_done(run->trainer);
+    loop_times times = {.started = app_seconds(), .saved_step = first};
+    uint32_t done = first;
+    progress shown;
+    int code = EXIT_DONE;
+    progress_start(&shown, first, options->steps);
+    while (done < options->steps && !app_interrupted() && code == EXIT_DONE) {
+        code = step_once(run, &times, &shown);
+        done = pm_trainer_steps_done(run->trainer);
+        if (code == EXIT_DONE && options->save_every && done % options->save_every == 0 && done < options->steps) {
+            code = save(run, run->elapsed_before + app_seconds() - times.started);
+            times.saved_step = done;
+        }
+    }
+    progress_clear();
+    if (code != EXIT_DONE) return code;
+    code = save(run, run->elapsed_before + app_seconds() - times.started);
+    if (code != EXIT_DONE) return code;
+    if (first >= options->steps)
+        app_say("nothing to do: step %u is done already, and --steps is %u", (unsigned)first, (unsigned)options->steps);
+    say_summary(run, &times, first);
+    return done < options->steps ? EXIT_INTERRUPTED : EXIT_DONE;
+}

@@ -1,0 +1,104 @@
+/* The options of `pumice train`. The defaults are nanoGPT's configuration for a CPU: characters, 4 layers of 128. */
+#include <string.h>
+
+#include "train.h"
+
+train_options train_options_now;
+
+#define N(name, field, low, high, fallback, help)                                                                      \
+    {                                                                                                                  \
+        ARG_U32, name, "N", &train_options_now.field, fallback, low, high, help, false, false                          \
+    }
+#define X(name, field, low, high, fallback, help)                                                                      \
+    {                                                                                                                  \
+        ARG_F32, name, "X", &train_options_now.field, fallback, low, high, help, false, false                          \
+    }
+#define TEXT(name, value, field, fallback, help)                                                                       \
+    {                                                                                                                  \
+        ARG_TEXT, name, value, &train_options_now.field, fallback, 0, 0, help, false, false                            \
+    }
+
+static arg_option table[] = {
+    APP_HEAD("Data and results"),
+    {ARG_TEXT, "--data", "FILE|DIR", &train_options_now.data, NULL, 0, 0,
+     "the text: a file, or a folder whose *.txt files are joined; its last tenth validates", true, false},
+    TEXT("--out", "DIR", out, NULL, "where the model, the checkpoint, metrics.jsonl and loss.png go"),
+    TEXT("--tokenizer", "char|byte|DIR", tokenizer, "char",
+         "a token for each character of the text, for each byte, or as the model in DIR has them"),
+    TEXT("--init", "DIR", init, NULL, "start from this model and its tokenizer instead of from random weights"),
+    {ARG_FLAG, "--resume", NULL, &train_options_now.resume, NULL, 0, 0,
+     "go on from the checkpoint in --out, with the same options; a larger --steps extends the run", false, false},
+    {ARG_FLAG, "--plan", NULL, &train_options_now.plan, NULL, 0, 0,
+     "only print the memory and the work that the run would take", false, false},
+    APP_HEAD("Model"),
+    {ARG_CHOICE, "--arch", "gpt2|gpt1", &train_options_now.arch, "gpt2", 0, 0,
+     "LayerNorm before each branch, or after each sum", false, false},
+    N("--layers", layers, 1, 1024, "4", "blocks"),
+    N("--heads", heads, 1, 1024, "4", "attention heads; must divide --embd"),
+    N("--embd", embd, 1, 65536, "128", "channels"),
+    N("--ctx", ctx, 1, 1048576, "64", "tokens that the model sees at once"),
+    X("--dropout", dropout, 0, 0.95, "0", "share of activations to drop while training"),
+    APP_HEAD("Optimiser"),
+    N("--batch", batch, 1, 65536, "12", "sequences a micro batch"),
+    N("--accum", accum, 1, 65536, "1", "micro batches a step"),
+    N("--steps", steps, 1, 1e9, "2000", "optimiser steps"),
+    X("--lr", lr, 1e-9, 10, "1e-3", "highest learning rate"),
+    X("--min-lr", min_lr, 0, 10, NULL, "where the cosine ends (default a tenth of --lr)"),
+    N("--warmup", warmup, 0, 1e9, "100", "steps of linear rise"),
+    X("--beta2", beta2, 1e-3, 0.999999, "0.99", "AdamW's memory of squared gradients"),
+    X("--weight-decay", weight_decay, 0, 10, "0.1", "decay of matrices and tables"),
+    X("--clip", clip, 0, 1e6, "1", "largest gradient norm; 0: no limit"),
+    TEXT("--precision", "f32|auto", precision, "auto", "arithmetic and storage; auto is f32 in this version"),
+    {ARG_U64, "--seed", "N", &train_options_now.seed, "1337", 0, 0,
+     "of weights, batches and dropout: same seed, same device, same bits", false, false},
+    APP_HEAD("Evaluating and saving"),
+    N("--eval-every", eval_every, 0, 1e9, "250", "steps between evaluations; 0: only at the end"),
+    N("--eval-batches", eval_batches, 1, 1e6, "20", "batches an evaluation"),
+    N("--save-every", save_every, 0, 1e9, "500", "steps between checkpoints; 0: only at the end"),
+    APP_HEAD("General"),
+    APP_OPTION_DEVICE(train_options_now.common),
+    APP_OPTION_VERBOSE(train_options_now.common),
+    APP_OPTION_JSON(train_options_now.common, "print each step's line of metrics.jsonl on stdout (or the plan)"),
+};
+
+#undef N
+#undef X
+#undef TEXT
+
+arg_command train_command = {
+    "train",
+    "--data FILE|DIR --out DIR [options]",
+    "Trains a GPT on text",
+    "Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
+    table,
+    sizeof table / sizeof *table,
+};
+
+arg_result train_options_parse(int argc, char **argv)
+{
+    train_options *options = &train_options_now;
+    const arg_result result = args_parse(&train_command, argc, argv);
+    if (result != ARGS_OK) return result;
+    if (!options->out && !options->plan) {
+        app_error("train needs --out DIR: see pumice train --help");
+        return ARGS_BAD;
+    }
+    if (strcmp(options->precision, "f16") == 0) {
+        app_error("--precision f16: not in this version; give f32 or auto");
+        return ARGS_BAD;
+    }
+    if (strcmp(options->precision, "f32") != 0 && strcmp(options->precision, "auto") != 0) {
+        app_error("--precision %s: give f32 or auto", options->precision);
+        return ARGS_BAD;
+    }
+    if (!args_given(&train_command, "--min-lr")) options->min_lr = 0.1f * options->lr;
+    if (options->min_lr > options->lr) {
+        app_error("--min-lr %g: must not be above --lr %g", (double)options->min_lr, (double)options->lr);
+        return ARGS_BAD;
+    }
+    if (options->init && args_given(&train_command, "--tokenizer")) {
+        app_error("--tokenizer %s: --init brings its own tokenizer; leave one of the two out", options->tokenizer);
+        return ARGS_BAD;
+    }
+    return ARGS_OK;
+}

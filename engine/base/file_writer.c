@@ -1,0 +1,170 @@
+/* Writing: a temporary file beside the target, synced, then renamed over it, so that a reader sees the old bytes or
+ * the new ones and a crash leaves one of the two. */
+#define _XOPEN_SOURCE 700 /* POSIX.1-2008 with realpath */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BUFFER_BYTES = 1 << 16, NAME_TRIES = 100 };
+
+struct file_writer {
+    pm_log log;
+    char *path;      /* as the caller named it */
+    char *target;    /* path with links followed */
+    char *temporary; /* beside target */
+    int fd;
+    int error; /* errno of the first failed write; 0: none */
+    size_t used;
+    unsigned char buffer[BUFFER_BYTES];
+};
+
+static void writer_free(file_writer *w)
+{
+    if (!w) return;
+    free(w->path);
+    free(w->target);
+    free(w->temporary);
+    free(w);
+}
+
+/* O_EXCL and a new name at each try: two writers of one target never share a temporary file. The time keeps clear of
+ * what crashed runs left, since a container gives the same process id again and again. */
+static int open_temporary(file_writer *w, size_t room)
+{
+    struct timespec now = {0, 0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    for (unsigned i = 0; i < NAME_TRIES; i++) {
+        snprintf(w->temporary, room, "%s.tmp-%ld-%08lx", w->target, (long)getpid(), (unsigned long)now.tv_nsec + i);
+        int fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || (errno != EEXIST && errno != EINTR)) return fd;
+    }
+    return -1;
+}
+
+pm_status file_writer_open(const pm_log *log, const char *path, file_writer **out)
+{
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    if (exists && S_ISDIR(info.st_mode)) {
+        return log_fail(log, PM_IO, "%s: is a folder; a file is to be written here", path);
+    }
+    if (exists && !S_ISREG(info.st_mode)) { /* a rename would replace the device or pipe */
+        return log_fail(log, PM_IO, "%s: is not a regular file and cannot be replaced", path);
+    }
+    pm_status status = PM_OK;
+    file_writer *w = calloc(1, sizeof *w);
+    if (!w) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+    w->target = exists ? realpath(path, NULL) : NULL;
+    if (!w->target) w->target = strdup(path);
+    w->path = strdup(path);
+    size_t room = w->target ? strlen(w->target) + 64 : 0;
+    w->temporary = room ? malloc(room) : NULL;
+    if (!w->path || !w->temporary) {
+        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+        goto fail;
+    }
+    w->fd = open_temporary(w, room);
+    if (w->fd < 0) {
+        status = log_fail(log, PM_IO, "%s: cannot write: %s", path, strerror(errno));
+        goto fail;
+    }
+    /* A file that is replaced keeps its permission bits; a file system without them is no reason to fail. */
+    if (exists) (void)fchmod(w->fd, info.st_mode & 0777);
+    if (log) w->log = *log;
+    *out = w;
+    return PM_OK;
+
+fail:
+    writer_free(w);
+    return status;
+}
+
+static void write_out(file_writer *w, const unsigned char *data, size_t size)
+{
+    while (size && !w->error) {
+        ssize_t n = write(w->fd, data, size < ((size_t)1 << 30) ? size : (size_t)1 << 30);
+        if (n > 0) {
+            data += n;
+            size -= (size_t)n;
+        } else if (n == 0) {
+            w->error = ENOSPC;
+        } else if (errno != EINTR) {
+            w->error = errno;
+        }
+    }
+}
+
+void file_writer_put(file_writer *w, const void *data, size_t size)
+{
+    if (!size || w->error) return;
+    if (size > BUFFER_BYTES - w->used) {
+        write_out(w, w->buffer, w->used);
+        w->used = 0;
+        if (size >= BUFFER_BYTES) {
+            write_out(w, data, size);
+            return;
+        }
+    }
+    memcpy(w->buffer + w->used, data, size);
+    w->used += size;
+}
+
+/* The rename is durable only once its folder is. Some file systems cannot sync a folder (EINVAL): nothing more can be
+ * done there. Cuts `path` to the folder. */
+static int sync_folder_of(char *path)
+{
+    char *slash = strrchr(path, '/');
+    const char *dir = slash ? path : ".";
+    if (slash) slash[slash == path] = 0;
+    int error = 0, fd = open(dir, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == EACCES ? 0 : errno; /* a folder that may be written but not read */
+    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) error = errno;
+    close(fd);
+    return error;
+}
+
+pm_status file_writer_commit(file_writer **writer)
+{
+    file_writer *w = *writer;
+    *writer = NULL;
+    write_out(w, w->buffer, w->used);
+    if (!w->error && fsync(w->fd) != 0 && errno != EINVAL) w->error = errno;
+    if (close(w->fd) != 0 && !w->error) w->error = errno;
+    if (!w->error && rename(w->temporary, w->target) != 0) w->error = errno;
+    pm_status status = PM_OK;
+    if (w->error) {
+        (void)unlink(w->temporary);
+        status = log_fail(&w->log, PM_IO, "%s: cannot write: %s", w->path, strerror(w->error));
+    } else if ((w->error = sync_folder_of(w->target)) != 0) {
+        status = log_fail(&w->log, PM_IO, "%s: written, but its folder could not be synced: %s", w->path,
+                          strerror(w->error));
+    }
+    writer_free(w);
+    return status;
+}
+
+void file_writer_abandon(file_writer **writer)
+{
+    file_writer *w = *writer;
+    if (!w) return;
+    *writer = NULL;
+    close(w->fd);
+    (void)unlink(w->temporary);
+    writer_free(w);
+}
+
+pm_status file_write(const pm_log *log, const char *path, const void *data, size_t size)
+{
+    file_writer *w;
+    pm_status status = file_writer_open(log, path, &w);
+    if (status != PM_OK) return status;
+    file_writer_put(w, data, size);
+    return file_writer_commit(&w);
+}

@@ -1,0 +1,143 @@
+/* Adapters as plain numbers: the list of them, choosing one, lowering what it offers. */
+#include "gpu/gpu_internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- lowering ------------------------------------------------------------------------------------------------------- */
+
+void gpu_caps_derive(pm_caps *caps)
+{
+    /* a product with every epilogue binds A, B, bias, residual, gelu_pre or pre, scalars and y */
+    caps->fused = caps->fused && (caps->bda || caps->max_storage_buffers >= 7);
+    if (!caps->memory_budget) caps->device_memory_free = caps->device_memory;
+}
+
+static bool disable_one(pm_caps *caps, const char *name, size_t length)
+{
+    bool all = length == 3 && memcmp(name, "all", 3) == 0, known = all;
+#define DISABLE(feature, meaning)                                                                                      \
+    if (all || (length == sizeof #feature - 1 && memcmp(name, #feature, length) == 0)) {                               \
+        caps->feature = false;                                                                                         \
+        known = true;                                                                                                  \
+    }
+    PM_FEATURE_LIST(DISABLE)
+#undef DISABLE
+    return known;
+}
+
+pm_status gpu_caps_disable(const pm_log *log, pm_caps *caps, const char *origin, const char *names)
+{
+    pm_caps lowered = *caps;
+    for (const char *at = names; at && *at;) {
+        size_t length = strcspn(at, ", ");
+        if (length > 0 && !disable_one(&lowered, at, length))
+            return log_fail(log, PM_INVALID,
+                            "%s: no feature is named '%.*s'; there are all"
+#define NAME(feature, meaning) ", " #feature
+                            PM_FEATURE_LIST(NAME),
+#undef NAME
+                            origin, length > 60 ? 60 : (int)length, at);
+        at += length;
+        at += strspn(at, ", ");
+    }
+    gpu_caps_derive(&lowered);
+    *caps = lowered;
+    return PM_OK;
+}
+
+void gpu_caps_limit(pm_caps *caps, uint64_t max_buffer_range, uint64_t max_allocation)
+{
+    if (max_buffer_range && max_buffer_range < caps->max_buffer_range) caps->max_buffer_range = max_buffer_range;
+    if (max_allocation && max_allocation < caps->max_allocation) caps->max_allocation = max_allocation;
+}
+
+void gpu_caps_features(const pm_caps *caps, char *text, size_t size)
+{
+    size_t at = 0;
+    text[0] = 0;
+#define APPEND(feature, meaning)                                                                                       \
+    if (caps->feature && at < size) {                                                                                  \
+        int n = snprintf(text + at, size - at, "%s%s", at ? " " : "", #feature);                                       \
+        if (n > 0) at += (size_t)n;                                                                                    \
+    }
+    PM_FEATURE_LIST(APPEND)
+#undef APPEND
+    if (!text[0]) snprintf(text, size, "none");
+}
+
+/* ---- choosing ------------------------------------------------------------------------------------------------------- */
+
+static const char *const type_names[] = {"adapter", "integrated GPU", "discrete GPU", "virtual GPU", "software driver"};
+
+static bool contains_nocase(const char *text, const char *part)
+{
+    size_t n = strlen(part);
+    for (; *text; text++) {
+        size_t i = 0;
+        while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+        if (i == n) return true;
+    }
+    return false;
+}
+
+static int choose_auto(const pm_caps *adapters, size_t count, char why[160])
+{
+    static const pm_device_type order[] = {PM_DEVICE_DISCRETE, PM_DEVICE_INTEGRATED, PM_DEVICE_VIRTUAL, PM_DEVICE_OTHER,
+                                           PM_DEVICE_CPU};
+    for (size_t k = 0; k < sizeof order / sizeof order[0]; k++)
+        for (size_t i = 0; i < count; i++)
+            if (adapters[i].type == order[k]) {
+                if (order[k] == PM_DEVICE_CPU)
+                    snprintf(why, 160, "no GPU was found; %.60s is a software driver and slow", adapters[i].name);
+                else
+                    snprintf(why, 160, "the first %s", type_names[order[k]]);
+                return (int)i;
+            }
+    snprintf(why, 160, "the adapter is of no known type");
+    return -1;
+}
+
+int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select, char why[160])
+{
+    if (count == 0) {
+        snprintf(why, 160, "no Vulkan device was found; install a driver (Mesa's llvmpipe serves without a GPU)");
+        return -1;
+    }
+    if (!select || !*select || strcmp(select, "auto") == 0) return choose_auto(adapters, count, why);
+    if (strspn(select, "0123456789") == strlen(select)) {
+        unsigned long index = strtoul(select, NULL, 10); /* too large a number saturates */
+        if (index >= count) {
+            snprintf(why, 160, "there is no adapter %.20s; indices go from 0 to %zu", select, count - 1);
+            return -1;
+        }
+        snprintf(why, 160, "adapter %lu was asked for", index);
+        return (int)index;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (contains_nocase(adapters[i].name, select)) {
+            snprintf(why, 160, "its name contains '%.60s'", select);
+            return (int)i;
+        }
+    snprintf(why, 160, "no adapter's name contains '%.40s'; 'auto', an index or a part of a name is right", select);
+    return -1;
+}
+
+/* ---- listing -------------------------------------------------------------------------------------------------------- */
+
+pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, size_t *count)
+{
+    gpu_instance instance;
+    VkPhysicalDevice *list = NULL;
+    uint32_t found = 0;
+    pm_status status = gpu_instance_open(log, false, &instance);
+    if (status == PM_OK) status = gpu_instance_adapters(&instance, &list, &found);
+    for (uint32_t i = 0; i < found && i < capacity && status == PM_OK; i++)
+        status = gpu_caps_fill(log, list[i], &out[i], NULL);
+    free(list);
+    gpu_instance_close(&instance);
+    if (status == PM_OK) *count = found;
+    return status;
+}

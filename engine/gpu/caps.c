@@ -1,0 +1,221 @@
+/* What a physical device reports, turned into pm_caps. */
+#include "gpu/gpu_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading -------------------------------------------------------------------------------------------------------- */
+
+typedef struct extension_list {
+    VkExtensionProperties *list;
+    uint32_t count;
+} extension_list;
+
+static bool has(const extension_list *extensions, const char *name)
+{
+    for (uint32_t i = 0; i < extensions->count; i++)
+        if (strcmp(extensions->list[i].extensionName, name) == 0) return true;
+    return false;
+}
+
+static pm_status read_extensions(const pm_log *log, VkPhysicalDevice physical, extension_list *out)
+{
+    *out = (extension_list){0};
+    uint32_t count = 0;
+    VkResult result = vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
+    if (result == VK_SUCCESS && count > 0) {
+        out->list = calloc(count, sizeof *out->list);
+        if (!out->list) return log_fail(log, PM_NO_HOST_MEMORY, "gpu: no memory for a list of %u extensions", count);
+        result = vkEnumerateDeviceExtensionProperties(physical, NULL, &count, out->list);
+        if (result == VK_INCOMPLETE) result = VK_SUCCESS;
+        out->count = count;
+    }
+    if (result != VK_SUCCESS) {
+        free(out->list);
+        *out = (extension_list){0};
+        return log_fail(log, gpu_vk_status(result), "gpu: vkEnumerateDeviceExtensionProperties gave %s",
+                        gpu_vk_result_name(result));
+    }
+    return PM_OK;
+}
+
+static pm_device_type type_of(VkPhysicalDeviceType type)
+{
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return PM_DEVICE_INTEGRATED;
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return PM_DEVICE_DISCRETE;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return PM_DEVICE_VIRTUAL;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU: return PM_DEVICE_CPU;
+    default: return PM_DEVICE_OTHER;
+    }
+}
+
+/* Vulkan chains structs through pNext; each is put at the front. */
+static void chain(VkBaseOutStructure *head, void *link)
+{
+    VkBaseOutStructure *item = link;
+    item->pNext = head->pNext;
+    head->pNext = item;
+}
+
+static void read_limits(const VkPhysicalDeviceLimits *limits, pm_caps *caps)
+{
+    caps->max_buffer_range = limits->maxStorageBufferRange;
+    caps->offset_alignment = (uint32_t)limits->minStorageBufferOffsetAlignment;
+    caps->max_storage_buffers = limits->maxPerStageDescriptorStorageBuffers;
+    caps->max_shared_memory = limits->maxComputeSharedMemorySize;
+    caps->max_workgroup_size = limits->maxComputeWorkGroupInvocations;
+    if (caps->max_workgroup_size > limits->maxComputeWorkGroupSize[0])
+        caps->max_workgroup_size = limits->maxComputeWorkGroupSize[0];
+    for (int i = 0; i < 3; i++) caps->max_group_count[i] = limits->maxComputeWorkGroupCount[i];
+    caps->max_push_constants = limits->maxPushConstantsSize;
+    caps->timestamp_period_ns = limits->timestampPeriod;
+}
+
+static void read_properties(VkPhysicalDevice physical, const extension_list *extensions, bool v12, pm_caps *caps,
+                            gpu_features *features)
+{
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    VkPhysicalDeviceSubgroupProperties subgroup = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
+    VkPhysicalDeviceMaintenance3Properties allocation = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};
+    VkPhysicalDeviceDriverProperties driver = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceMaintenance4Properties buffers = {.sType =
+                                                          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES};
+    VkBaseOutStructure *head = (VkBaseOutStructure *)&properties;
+    chain(head, &subgroup);
+    chain(head, &allocation);
+    if (v12 || has(extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) chain(head, &driver);
+    if (has(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) chain(head, &sizes);
+    if (has(extensions, VK_KHR_MAINTENANCE_4_EXTENSION_NAME)) chain(head, &buffers);
+    vkGetPhysicalDeviceProperties2(physical, &properties);
+
+    caps->max_allocation = allocation.maxMemoryAllocationSize;
+    features->max_buffer_size = buffers.maxBufferSize ? buffers.maxBufferSize : UINT64_MAX;
+    if (driver.driverName[0])
+        snprintf(caps->driver, sizeof caps->driver, "%.120s%s%.120s", driver.driverName,
+                 driver.driverInfo[0] ? " " : "", driver.driverInfo);
+    caps->subgroup_size = subgroup.subgroupSize;
+    caps->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : subgroup.subgroupSize;
+    caps->subgroup_max = sizes.maxSubgroupSize ? sizes.maxSubgroupSize : subgroup.subgroupSize;
+    if (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) features->subgroup_ops = subgroup.supportedOperations;
+    caps->subgroup = (features->subgroup_ops & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
+}
+
+static void read_features(VkPhysicalDevice physical, const extension_list *extensions, bool v12, pm_caps *caps,
+                          gpu_features *features)
+{
+    VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    VkPhysicalDevice16BitStorageFeatures storage16 = {.sType =
+                                                          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+    VkPhysicalDeviceBufferDeviceAddressFeatures address = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES};
+    VkPhysicalDeviceShaderFloat16Int8Features f16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+    VkBaseOutStructure *head = (VkBaseOutStructure *)&all;
+    chain(head, &storage16);
+    if (v12 || has(extensions, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME)) chain(head, &address);
+    if (v12 || has(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) chain(head, &f16);
+    vkGetPhysicalDeviceFeatures2(physical, &all);
+
+    features->bda_core = features->f16_core = v12;
+    features->portability_subset = has(extensions, "VK_KHR_portability_subset");
+    features->int16 = all.features.shaderInt16;
+    features->int64 = all.features.shaderInt64;
+    caps->bda = address.bufferDeviceAddress;
+    caps->f16 = f16.shaderFloat16;
+    caps->storage16 = storage16.storageBuffer16BitAccess;
+    caps->coopmat = has(extensions, "VK_KHR_cooperative_matrix");
+    caps->memory_budget = has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+}
+
+static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
+{
+    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    if (caps->memory_budget) memory.pNext = &budget;
+    vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
+    const VkPhysicalDeviceMemoryProperties *m = &memory.memoryProperties;
+    uint32_t heap = UINT32_MAX;
+    for (uint32_t i = 0; i < m->memoryHeapCount; i++)
+        if ((m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
+            (heap == UINT32_MAX || m->memoryHeaps[i].size > m->memoryHeaps[heap].size))
+            heap = i;
+    if (heap == UINT32_MAX) return; /* Vulkan promises one */
+    caps->device_memory = m->memoryHeaps[heap].size;
+    uint64_t limit = budget.heapBudget[heap], used = budget.heapUsage[heap];
+    caps->device_memory_free = caps->memory_budget ? (limit > used ? limit - used : 0) : caps->device_memory;
+    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    /* On a discrete card such a type exists on its largest heap only where the whole of it is mapped (resizable BAR). */
+    for (uint32_t i = 0; i < m->memoryTypeCount; i++)
+        if (m->memoryTypes[i].heapIndex == heap && (m->memoryTypes[i].propertyFlags & wanted) == wanted)
+            caps->unified = true;
+}
+
+/* A family that computes, best one without graphics: it runs beside the desktop's work. */
+static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_caps *caps, gpu_features *features)
+{
+    uint32_t count = 0;
+    features->queue_family = UINT32_MAX;
+    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
+    if (count == 0) return PM_OK;
+    VkQueueFamilyProperties *list = calloc(count, sizeof *list);
+    if (!list) return log_fail(log, PM_NO_HOST_MEMORY, "gpu: no memory for a list of %u queue families", count);
+    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, list);
+    int best = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!(list[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || list[i].queueCount == 0) continue;
+        int score = (list[i].timestampValidBits ? 2 : 0) + (list[i].queueFlags & VK_QUEUE_GRAPHICS_BIT ? 0 : 1);
+        if (score <= best) continue;
+        best = score;
+        features->queue_family = i;
+        uint32_t bits = list[i].timestampValidBits;
+        features->timestamp_mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
+    }
+    free(list);
+    caps->timestamps = features->timestamp_mask != 0 && caps->timestamp_period_ns > 0;
+    return PM_OK;
+}
+
+pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *out, gpu_features *features)
+{
+    pm_caps caps = {0};
+    gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
+    VkPhysicalDeviceProperties properties;
+    vkGetPhysicalDeviceProperties(physical, &properties);
+    snprintf(caps.name, sizeof caps.name, "%.255s", properties.deviceName);
+    uint32_t v = properties.driverVersion;
+    snprintf(caps.driver, sizeof caps.driver, "driver %u.%u.%u", VK_API_VERSION_MAJOR(v), VK_API_VERSION_MINOR(v),
+             VK_API_VERSION_PATCH(v));
+    caps.vendor_id = properties.vendorID;
+    caps.device_id = properties.deviceID;
+    caps.driver_version = properties.driverVersion;
+    caps.api_version = properties.apiVersion;
+    memcpy(caps.pipeline_uuid, properties.pipelineCacheUUID, sizeof caps.pipeline_uuid);
+    caps.type = type_of(properties.deviceType);
+    read_limits(&properties.limits, &caps);
+
+    extension_list extensions;
+    pm_status status = read_extensions(log, physical, &extensions);
+    if (status != PM_OK) return status;
+    if (properties.apiVersion >= VK_API_VERSION_1_1) {
+        bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
+        read_properties(physical, &extensions, v12, &caps, &found);
+        read_features(physical, &extensions, v12, &caps, &found);
+        read_memory(physical, &caps);
+    }
+    status = read_queues(log, physical, &caps, &found);
+    free(extensions.list);
+    if (status != PM_OK) return status;
+    caps.serial = caps.type == PM_DEVICE_CPU;
+    caps.fused = true;
+    gpu_caps_derive(&caps);
+    *out = caps;
+    if (features) *features = found;
+    return PM_OK;
+}

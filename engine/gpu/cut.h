@@ -1,0 +1,44 @@
+/* Cutting a list of commands into submissions of bounded time. No Vulkan. */
+#ifndef GPU_CUT_H
+#define GPU_CUT_H
+
+#include "gpu/gpu.h"
+
+/* What cutting knows of a command. */
+typedef struct gpu_work {
+    double ms;          /* expected time: from rates first, from measurements later */
+    uint32_t groups[3]; /* of a dispatch; {1, 1, 1} where nothing can be split off */
+} gpu_work;
+
+/* A command, or some of a dispatch's work groups. */
+typedef struct gpu_part {
+    uint32_t command;
+    uint32_t base[3], count[3];
+    double ms;
+} gpu_part;
+
+/* Consecutive parts that are submitted together. */
+typedef struct gpu_submission {
+    uint32_t first, count;
+    double ms; /* expected */
+} gpu_submission;
+
+typedef struct gpu_cut {
+    gpu_part *parts;
+    uint32_t part_count;
+    gpu_submission *submissions;
+    uint32_t submission_count;
+} gpu_cut;
+
+/* A first guess of a command's time from its operations and bytes and the kind of device. */
+double gpu_cut_guess(pm_device_type type, double flops, double bytes);
+
+/* Cut so that no submission is expected to exceed `limit_ms`, as far as the commands can be split. Fails: PM_NO_HOST_MEMORY, without
+ * a line. */
+pm_status gpu_cut_make(const gpu_work *work, uint32_t count, double limit_ms, gpu_cut *out);
+void gpu_cut_free(gpu_cut *cut);
+
+/* Correct the commands' times by what the cut's submissions took. */
+void gpu_cut_learn(gpu_work *work, const gpu_cut *cut, const double *measured_ms);
+
+#endif

@@ -1,0 +1,228 @@
+/* Opening and closing a device. */
+#define _POSIX_C_SOURCE 200809L
+#include "gpu/gpu_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line)
+{
+    pm_status status = gpu_vk_status(result);
+    if (status == PM_DEVICE_LOST) device->lost = true;
+    const char *name = strrchr(file, '/');
+    return log_fail(&device->log, status, "gpu: %s from %s (%s:%d)", gpu_vk_result_name(result), call,
+                    name ? name + 1 : file, line);
+}
+
+pm_status gpu_check_lost(const pm_device *device)
+{
+    if (!device->lost) return PM_OK;
+    return log_fail(&device->log, PM_DEVICE_LOST, "gpu: %s was lost earlier; open it again", device->caps.name);
+}
+
+const pm_log *gpu_log(const pm_device *device)
+{
+    return &device->log;
+}
+const pm_caps *pm_device_caps(const pm_device *device)
+{
+    return &device->caps;
+}
+double pm_device_wait_seconds(const pm_device *device)
+{
+    return device->wait_seconds;
+}
+
+uint32_t pm_device_validation_messages(const pm_device *device)
+{
+    return atomic_load(&device->instance.messages);
+}
+
+/* Fills in device->physical, caps and features. */
+static pm_status choose(pm_device *device, const pm_device_params *params)
+{
+    VkPhysicalDevice *list = NULL;
+    uint32_t count = 0;
+    pm_status status = gpu_instance_adapters(&device->instance, &list, &count);
+    if (status != PM_OK) return status;
+    pm_caps *caps = calloc(count ? count : 1, sizeof *caps);
+    gpu_features *features = calloc(count ? count : 1, sizeof *features);
+    if (!caps || !features) {
+        status = log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for the list of adapters");
+        goto done;
+    }
+    for (uint32_t i = 0; i < count && status == PM_OK; i++)
+        status = gpu_caps_fill(&device->log, list[i], &caps[i], &features[i]);
+    if (status != PM_OK) goto done;
+
+    char why[160];
+    int index = pm_adapter_choose(caps, count, params->select, why);
+    if (index < 0) {
+        status = log_fail(&device->log, PM_NO_DEVICE, "gpu: %s", why);
+        goto done;
+    }
+    device->physical = list[index];
+    device->caps = caps[index];
+    device->features = features[index];
+    if (device->caps.api_version < VK_API_VERSION_1_1)
+        status = log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s offers Vulkan 1.0; 1.1 or later is needed",
+                          device->caps.name);
+    else if (device->features.queue_family == UINT32_MAX)
+        status = log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s has no queue that computes", device->caps.name);
+    else if (device->caps.type == PM_DEVICE_CPU && (!params->select || strcmp(params->select, "auto") == 0))
+        log_line(&device->log, PM_LOG_INFO, "gpu: %s", why);
+done:
+    free(list);
+    free(caps);
+    free(features);
+    return status;
+}
+
+static pm_status lower(pm_device *device, const pm_device_params *params)
+{
+    pm_status status = gpu_caps_disable(&device->log, &device->caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE"));
+    if (status == PM_OK) status = gpu_caps_disable(&device->log, &device->caps, "disable", params->disable);
+    gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
+    return status;
+}
+
+static pm_status create_device(pm_device *device)
+{
+    const pm_caps *caps = &device->caps;
+    const float priority = 1.0f;
+    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                           .queueFamilyIndex = device->features.queue_family,
+                                           .queueCount = 1,
+                                           .pQueuePriorities = &priority};
+    VkPhysicalDeviceFeatures2 enable = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    VkPhysicalDevice16BitStorageFeatures storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+                                                      .storageBuffer16BitAccess = VK_TRUE};
+    VkPhysicalDeviceBufferDeviceAddressFeatures address = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
+    VkPhysicalDeviceShaderFloat16Int8Features f16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .shaderFloat16 = VK_TRUE};
+    const char *extensions[8];
+    uint32_t count = 0;
+    enable.features.shaderInt16 = device->features.int16;
+    enable.features.shaderInt64 = device->features.int64;
+    if (caps->storage16) {
+        storage16.pNext = enable.pNext;
+        enable.pNext = &storage16;
+    }
+    if (caps->bda) {
+        address.pNext = enable.pNext;
+        enable.pNext = &address;
+        if (!device->features.bda_core) extensions[count++] = VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME;
+    }
+    if (caps->f16) {
+        f16.pNext = enable.pNext;
+        enable.pNext = &f16;
+        if (!device->features.f16_core) extensions[count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
+    }
+    if (device->features.portability_subset) extensions[count++] = "VK_KHR_portability_subset";
+    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                     .pNext = &enable,
+                                     .queueCreateInfoCount = 1,
+                                     .pQueueCreateInfos = &queue,
+                                     .enabledExtensionCount = count,
+                                     .ppEnabledExtensionNames = extensions};
+    pm_status status = PM_OK;
+    VK_TRY(device, vkCreateDevice(device->physical, &info, NULL, &device->handle));
+    volkLoadDeviceTable(&device->vk, device->handle);
+    device->vk.vkGetDeviceQueue(device->handle, device->features.queue_family, 0, &device->queue);
+fail:
+    return status;
+}
+
+static pm_status create_commands(pm_device *device)
+{
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                          .queueFamilyIndex = device->features.queue_family};
+    const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    VkCommandBufferAllocateInfo transfer = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    pm_status status = PM_OK;
+    VK_TRY(device, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &device->pool));
+    transfer.commandPool = device->pool;
+    VK_TRY(device, device->vk.vkAllocateCommandBuffers(device->handle, &transfer, &device->transfer));
+    VK_TRY(device, device->vk.vkCreateFence(device->handle, &fence, NULL, &device->fence));
+fail:
+    return status;
+}
+
+/* <cache folder>/pipelines-<vendor>-<device>-<hash>.bin; no folder is no failure. */
+static pm_status name_cache(pm_device *device, const char *cache_dir)
+{
+    char name[96];
+    uint64_t hash = hash_bytes(HASH_INIT, &device->caps.driver_version, sizeof device->caps.driver_version);
+    hash = hash_bytes(hash, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
+    snprintf(name, sizeof name, "pipelines-%04x-%04x-%016llx.bin", device->caps.vendor_id, device->caps.device_id,
+             (unsigned long long)hash);
+    if (cache_dir && !*cache_dir) return PM_OK;
+    char *found = cache_dir ? NULL : file_cache_dir();
+    if (!cache_dir && !found) return PM_OK;
+    device->cache_path = file_join(cache_dir ? cache_dir : found, name);
+    free(found);
+    if (!device->cache_path) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a path");
+    return PM_OK;
+}
+
+pm_status pm_device_open(const pm_device_params *params, pm_device **out)
+{
+    pm_device *device = calloc(1, sizeof *device);
+    if (!device) return log_fail(&params->log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
+    device->log = params->log;
+    device->submit_ms = params->submit_ms ? params->submit_ms : 100;
+    const char *env = getenv("PUMICE_VALIDATE");
+    bool validate = params->validate || (env && strcmp(env, "1") == 0);
+
+    pm_status status = gpu_instance_open(&device->log, validate, &device->instance);
+    if (status == PM_OK) status = choose(device, params);
+    if (status == PM_OK) status = lower(device, params);
+    if (status == PM_OK) status = create_device(device);
+    if (status == PM_OK) vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
+    if (status == PM_OK) status = create_commands(device);
+    if (status == PM_OK) status = name_cache(device, params->cache_dir);
+    if (status == PM_OK) status = gpu_cache_open(device);
+    if (status != PM_OK) {
+        pm_device_close(&device);
+        return status;
+    }
+    char features[200];
+    gpu_caps_features(&device->caps, features, sizeof features);
+    log_line(&device->log, PM_LOG_INFO, "gpu: %s, %s, Vulkan %u.%u; features: %s", device->caps.name,
+             device->caps.driver, VK_API_VERSION_MAJOR(device->caps.api_version),
+             VK_API_VERSION_MINOR(device->caps.api_version), features);
+    *out = device;
+    return PM_OK;
+}
+
+void pm_device_close(pm_device **handle)
+{
+    pm_device *device = *handle;
+    if (!device) return;
+    if (device->handle) {
+        device->vk.vkDeviceWaitIdle(device->handle); /* a lost device is idle */
+        device->pending = false;
+        while (device->programs) {
+            gpu_program *program = device->programs;
+            gpu_program_destroy(&program);
+        }
+        gpu_memory_close(device);
+        gpu_cache_close(device);
+        gpu_pipelines_close(device);
+        device->vk.vkDestroyFence(device->handle, device->fence, NULL);
+        device->vk.vkDestroyCommandPool(device->handle, device->pool, NULL);
+        device->vk.vkDestroyDevice(device->handle, NULL);
+    }
+    gpu_instance_close(&device->instance);
+    free(device->cache_path);
+    free(device);
+    *handle = NULL;
+}

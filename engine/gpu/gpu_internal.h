@@ -1,0 +1,234 @@
+/* What the files of this folder share. Only they see Vulkan. */
+#ifndef GPU_INTERNAL_H
+#define GPU_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include <volk.h>
+
+#include "base/log.h"
+#include "gpu/caps.h"
+#include "gpu/cut.h"
+#include "gpu/gpu.h"
+#include "gpu/spirv.h"
+
+/* Evaluate a Vulkan call; on failure log it once, set the local `status` and go to the local `fail`. */
+#define VK_TRY(device, expr)                                                                                           \
+    do {                                                                                                               \
+        VkResult vk_try_result = (expr);                                                                               \
+        if (vk_try_result != VK_SUCCESS) {                                                                             \
+            status = gpu_vk_fail(device, vk_try_result, #expr, __FILE__, __LINE__);                                    \
+            goto fail;                                                                                                 \
+        }                                                                                                              \
+    } while (0)
+
+/* ---- instance.c ----------------------------------------------------------------------------------------------------- */
+
+typedef struct gpu_instance {
+    VkInstance handle; /* VK_NULL_HANDLE where the loader has no driver at all */
+    uint32_t api_version;
+    const pm_log *log;
+    atomic_uint messages; /* of the validation layer */
+    VkDebugUtilsMessengerEXT messenger;
+} gpu_instance;
+
+/* *instance must not move while it lives, nor *log. */
+pm_status gpu_instance_open(const pm_log *log, bool validate, gpu_instance *instance);
+void gpu_instance_close(gpu_instance *instance);
+/* All adapters in malloc'd memory; *out is NULL where there are none. */
+pm_status gpu_instance_adapters(const gpu_instance *instance, VkPhysicalDevice **out, uint32_t *count);
+
+const char *gpu_vk_result_name(VkResult result);
+pm_status gpu_vk_status(VkResult result);
+
+/* ---- caps.c, adapter.c --------------------------------------------------------------------------------------------------------- */
+
+/* What opening and checking need beyond pm_caps. `core_*` says that a device extension is not needed. */
+typedef struct gpu_features {
+    bool bda_core, f16_core; /* part of the device's Vulkan 1.2 */
+    bool portability_subset;
+    bool int16, int64;
+    VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
+    uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
+    uint32_t queue_family;               /* UINT32_MAX: none computes */
+    uint64_t timestamp_mask;
+} gpu_features;
+
+pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *caps, gpu_features *features);
+
+/* ---- memory.c ------------------------------------------------------------------------------------------------------- */
+
+typedef struct gpu_range {
+    uint64_t offset, size;
+} gpu_range;
+
+/* One allocation with one VkBuffer over it, from which buffers of one lifetime are cut. */
+typedef struct gpu_block gpu_block;
+struct gpu_block {
+    gpu_block *next;
+    gpu_lifetime lifetime;
+    VkDeviceMemory memory;
+    VkBuffer handle;
+    VkDeviceAddress address; /* 0 without buffer device addresses */
+    unsigned char *mapped;   /* NULL: the host does not see it */
+    uint64_t size;
+    bool cached;     /* the host reads it fast */
+    uint32_t live;   /* buffers in it; the last one takes the block along */
+    gpu_range *free; /* sorted by offset, never adjacent */
+    uint32_t free_count, free_capacity;
+};
+
+struct gpu_buffer {
+    pm_device *device;
+    gpu_buffer *next, *previous;
+    gpu_block *block;
+    uint64_t offset, size, reserved; /* bytes in the block; reserved is size rounded up */
+    char name[48];
+};
+
+void gpu_memory_close(pm_device *device);
+/* NULL, or what is wrong with a span. */
+const char *gpu_span_fault(gpu_span span);
+
+/* ---- pipeline.c, cache.c -------------------------------------------------------------------------------------------- */
+
+typedef struct gpu_kernel {
+    bool loaded;
+    spirv_facts facts;
+    VkShaderModule module;
+    VkPipelineLayout layout;
+} gpu_kernel;
+
+typedef struct gpu_pipeline {
+    kernel_id kernel;
+    uint32_t spec_count, spec[GPU_MAX_SPEC];
+    uint64_t hash;
+    uint64_t seen_by; /* serial number of the last program that counted it */
+    VkPipeline handle;
+} gpu_pipeline;
+
+/* The module's facts and layout; checks that the device has what the module declares. */
+pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel **out);
+pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *spec, uint32_t spec_count,
+                           gpu_pipeline **out);
+void gpu_pipelines_close(pm_device *device);
+
+/* Makes the VkPipelineCache, from the file where there is a good one. */
+pm_status gpu_cache_open(pm_device *device);
+void gpu_cache_close(pm_device *device);
+
+/* ---- program.c, prepare.c, cut.c, submit.c ------------------------------------------------------------------------------------- */
+
+typedef enum gpu_command_kind { GPU_DISPATCH, GPU_FILL, GPU_COPY } gpu_command_kind;
+
+typedef struct gpu_command {
+    gpu_command_kind kind;
+    kernel_id kernel;
+    const char *label;
+    uint32_t first_arg, arg_count; /* in the program's args; fill: to; copy: to, from */
+    uint32_t first_spec, spec_count;
+    uint32_t first_push, push_size; /* in words, bytes: the kernel's struct, later the whole block */
+    uint32_t word;                  /* of a fill */
+    gpu_pipeline *pipeline;
+    VkDescriptorSet set;
+} gpu_command;
+
+/* Command buffers made from a cut. */
+typedef struct gpu_recording {
+    gpu_cut cut;
+    VkCommandBuffer *buffers; /* one a submission */
+    VkSubmitInfo *infos;
+    VkQueryPool queries; /* two a submission; none without time stamps */
+    uint64_t *ticks;     /* their values */
+    double *ms;          /* what each submission took */
+    uint32_t barriers;
+} gpu_recording;
+
+struct gpu_program {
+    pm_device *device;
+    gpu_program *next, *previous;
+    char name[48];
+    const char *label;
+    uint64_t serial;
+    pm_status status; /* the first failure of recording */
+    bool finished;
+
+    gpu_command *commands;
+    gpu_work *work; /* of each command */
+    uint32_t command_count, command_capacity, work_capacity;
+    gpu_arg *args;
+    uint32_t arg_count, arg_capacity;
+    uint32_t *words; /* specialization values and push constants */
+    uint32_t word_count, word_capacity;
+
+    VkDescriptorPool descriptors;
+    gpu_recording recording;
+    uint32_t runs_pending; /* since the last wait */
+    uint32_t runs_measured;
+    uint32_t splits, merges; /* cuts made anew after measuring */
+    gpu_program_stats stats;
+};
+
+/* Room for more words or arguments and a command; a failure sticks. */
+bool gpu_program_reserve(gpu_program *program, uint32_t args, uint32_t words);
+/* Append words, for which there is room; the index of the first. */
+uint32_t gpu_program_put(gpu_program *program, const void *words, uint32_t count);
+
+/* Record the program's commands into command buffers, in place of the earlier ones. */
+pm_status gpu_recording_make(gpu_program *program, double limit_ms);
+void gpu_recording_free(pm_device *device, gpu_recording *recording);
+/* Queue one command buffer and wait. */
+pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
+/* After a wait: read the program's time stamps, cut anew where it pays. */
+void gpu_program_measured(gpu_program *program);
+
+/* Everything before is done and visible to compute, transfers and, with `host`, to the host. */
+void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
+
+/* ---- device.c ------------------------------------------------------------------------------------------------------- */
+
+enum { GPU_SET_LAYOUTS = 1 << GPU_MAX_ARGS };
+
+struct pm_device {
+    pm_log log;
+    gpu_instance instance;
+    VkPhysicalDevice physical;
+    VkPhysicalDeviceMemoryProperties heaps;
+    pm_caps caps;
+    gpu_features features;
+    double submit_ms;
+
+    VkDevice handle;
+    struct VolkDeviceTable vk;
+    VkQueue queue;
+    VkCommandPool pool;
+    VkCommandBuffer transfer; /* for blocking copies */
+    VkFence fence;            /* of gpu_wait */
+    bool pending;             /* something was queued since the last wait */
+    bool lost;
+    double wait_seconds;
+
+    gpu_block *blocks;
+    gpu_buffer *buffers;
+    gpu_buffer *staging, *dummy; /* made when first needed */
+    uint64_t bytes_now, bytes_peak;
+    bool spilled; /* device memory ran out once and the host's was taken */
+
+    gpu_kernel kernels[KERNEL_COUNT];
+    VkDescriptorSetLayout set_layouts[GPU_SET_LAYOUTS]; /* by mask of bindings */
+    gpu_pipeline **pipelines;                           /* open addressing, by hash */
+    uint32_t pipeline_count, pipeline_capacity;
+    VkPipelineCache cache;
+    char *cache_path;    /* NULL: none on disk */
+    uint64_t cache_hash; /* of what was loaded */
+
+    gpu_program *programs;
+    uint64_t program_serial;
+};
+
+/* Log a failed Vulkan call and translate; a lost device is remembered. */
+pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line);
+/* PM_OK, or PM_DEVICE_LOST with a line. */
+pm_status gpu_check_lost(const pm_device *device);
+
+#endif

@@ -1,0 +1,252 @@
+/* The loader, an instance, the validation layer, and the list of adapters. */
+#include "gpu/gpu_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
+
+#define RESULT_LIST(X)                                                                                                 \
+    X(NOT_READY)                                                                                                       \
+    X(TIMEOUT)                                                                                                         \
+    X(INCOMPLETE)                                                                                                      \
+    X(ERROR_OUT_OF_HOST_MEMORY)                                                                                        \
+    X(ERROR_OUT_OF_DEVICE_MEMORY)                                                                                      \
+    X(ERROR_INITIALIZATION_FAILED)                                                                                     \
+    X(ERROR_DEVICE_LOST)                                                                                               \
+    X(ERROR_MEMORY_MAP_FAILED)                                                                                         \
+    X(ERROR_LAYER_NOT_PRESENT)                                                                                         \
+    X(ERROR_EXTENSION_NOT_PRESENT)                                                                                     \
+    X(ERROR_FEATURE_NOT_PRESENT)                                                                                       \
+    X(ERROR_INCOMPATIBLE_DRIVER)                                                                                       \
+    X(ERROR_TOO_MANY_OBJECTS)                                                                                          \
+    X(ERROR_FRAGMENTED_POOL)                                                                                           \
+    X(ERROR_OUT_OF_POOL_MEMORY)                                                                                        \
+    X(ERROR_FRAGMENTATION)                                                                                             \
+    X(ERROR_INVALID_OPAQUE_CAPTURE_ADDRESS)                                                                            \
+    X(ERROR_INVALID_SHADER_NV)                                                                                         \
+    X(ERROR_UNKNOWN)
+
+const char *gpu_vk_result_name(VkResult result)
+{
+    switch (result) {
+#define RESULT_NAME(name)                                                                                              \
+    case VK_##name: return "VK_" #name;
+        RESULT_LIST(RESULT_NAME)
+#undef RESULT_NAME
+    default: return "an unknown VkResult";
+    }
+}
+
+pm_status gpu_vk_status(VkResult result)
+{
+    switch (result) {
+    case VK_SUCCESS: return PM_OK;
+    case VK_ERROR_OUT_OF_HOST_MEMORY: return PM_NO_HOST_MEMORY;
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_OUT_OF_POOL_MEMORY:
+    case VK_ERROR_FRAGMENTED_POOL:
+    case VK_ERROR_FRAGMENTATION:
+    case VK_ERROR_TOO_MANY_OBJECTS: return PM_NO_DEVICE_MEMORY;
+    case VK_ERROR_DEVICE_LOST: return PM_DEVICE_LOST;
+    case VK_ERROR_LAYER_NOT_PRESENT:
+    case VK_ERROR_EXTENSION_NOT_PRESENT:
+    case VK_ERROR_FEATURE_NOT_PRESENT:
+    case VK_ERROR_INCOMPATIBLE_DRIVER: return PM_UNSUPPORTED;
+    case VK_ERROR_INVALID_SHADER_NV: return PM_SHADER;
+    default: return PM_INTERNAL;
+    }
+}
+
+/* Finds the loader once in a process. Instance-level functions are the loader's own and serve every instance, so the first instance's
+ * are kept; functions of instance extensions are asked for each instance. */
+static atomic_flag volk_lock = ATOMIC_FLAG_INIT;
+static bool volk_found, volk_loaded;
+
+static void lock_volk(void)
+{
+    while (atomic_flag_test_and_set_explicit(&volk_lock, memory_order_acquire)) continue;
+}
+
+static void unlock_volk(void)
+{
+    atomic_flag_clear_explicit(&volk_lock, memory_order_release);
+}
+
+static bool find_loader(void)
+{
+    lock_volk();
+    if (!volk_found) volk_found = volkInitialize() == VK_SUCCESS;
+    bool found = volk_found;
+    unlock_volk();
+    return found;
+}
+
+static void load_instance_functions(VkInstance instance)
+{
+    lock_volk();
+    if (!volk_loaded) volkLoadInstanceOnly(instance);
+    volk_loaded = true;
+    unlock_volk();
+}
+
+static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                 VkDebugUtilsMessageTypeFlagsEXT types,
+                                                 const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
+{
+    (void)severity;
+    (void)types;
+    gpu_instance *instance = user;
+    atomic_fetch_add(&instance->messages, 1);
+    (void)log_fail(instance->log, PM_OK, "validation: %s", data->pMessage ? data->pMessage : "(no text)");
+    return VK_FALSE;
+}
+
+static bool has_extension(const char *layer, const char *name)
+{
+    uint32_t count = 0;
+    if (vkEnumerateInstanceExtensionProperties(layer, &count, NULL) != VK_SUCCESS || count == 0) return false;
+    VkExtensionProperties *list = calloc(count, sizeof *list);
+    bool found = false;
+    if (list && vkEnumerateInstanceExtensionProperties(layer, &count, list) >= VK_SUCCESS)
+        for (uint32_t i = 0; i < count && !found; i++) found = strcmp(list[i].extensionName, name) == 0;
+    free(list);
+    return found;
+}
+
+static bool has_layer(const char *name)
+{
+    uint32_t count = 0;
+    if (vkEnumerateInstanceLayerProperties(&count, NULL) != VK_SUCCESS || count == 0) return false;
+    VkLayerProperties *list = calloc(count, sizeof *list);
+    bool found = false;
+    if (list && vkEnumerateInstanceLayerProperties(&count, list) >= VK_SUCCESS)
+        for (uint32_t i = 0; i < count && !found; i++) found = strcmp(list[i].layerName, name) == 0;
+    free(list);
+    return found;
+}
+
+/* The validation layer must offer both: messages to a callback, and synchronisation validation. */
+static pm_status check_validation(const pm_log *log)
+{
+    if (!has_layer(VALIDATION_LAYER))
+        return log_fail(log, PM_UNSUPPORTED,
+                        "gpu: validation was asked for, but the loader finds no layer " VALIDATION_LAYER
+                        "; install it or point VK_LAYER_PATH at its folder");
+    if (!has_extension(VALIDATION_LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME))
+        return log_fail(log, PM_UNSUPPORTED,
+                        "gpu: this " VALIDATION_LAYER " lacks " VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME
+                        ", which synchronisation validation needs");
+    if (!has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) &&
+        !has_extension(VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME))
+        return log_fail(log, PM_UNSUPPORTED,
+                        "gpu: the loader lacks " VK_EXT_DEBUG_UTILS_EXTENSION_NAME ", which validation messages need");
+    return PM_OK;
+}
+
+pm_status gpu_instance_open(const pm_log *log, bool validate, gpu_instance *instance)
+{
+    *instance = (gpu_instance){.log = log};
+    if (!find_loader())
+        return log_fail(log, PM_NO_DEVICE, "gpu: no Vulkan loader found; install a Vulkan driver and libvulkan");
+    uint32_t loader = volkGetInstanceVersion();
+    if (loader < VK_API_VERSION_1_1)
+        return log_fail(log, PM_NO_DEVICE, "gpu: the Vulkan loader is of version 1.0; 1.1 or later is needed");
+    pm_status status = validate ? check_validation(log) : PM_OK;
+    if (status != PM_OK) return status;
+
+    instance->api_version = loader < VK_API_VERSION_1_3 ? loader : VK_API_VERSION_1_3;
+    const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                                   .pApplicationName = "pumice",
+                                   .pEngineName = "pumice",
+                                   .apiVersion = instance->api_version};
+    const VkDebugUtilsMessengerCreateInfoEXT messenger = {
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .messageSeverity =
+            VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+        .pfnUserCallback = on_message,
+        .pUserData = instance};
+    const VkValidationFeatureEnableEXT enable = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
+    const VkValidationFeaturesEXT validation = {.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+                                                .pNext = &messenger,
+                                                .enabledValidationFeatureCount = 1,
+                                                .pEnabledValidationFeatures = &enable};
+    const char *layers[1] = {VALIDATION_LAYER};
+    const char *extensions[3];
+    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                 .pApplicationInfo = &app,
+                                 .ppEnabledLayerNames = layers,
+                                 .ppEnabledExtensionNames = extensions};
+    if (validate) {
+        info.pNext = &validation;
+        info.enabledLayerCount = 1;
+        extensions[info.enabledExtensionCount++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
+        extensions[info.enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    }
+    if (has_extension(NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { /* MoltenVK */
+        info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+        extensions[info.enabledExtensionCount++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+    }
+
+    VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    if (result == VK_ERROR_INCOMPATIBLE_DRIVER) { /* the loader's word for "no driver" */
+        instance->handle = VK_NULL_HANDLE;
+        return PM_OK;
+    }
+    if (result != VK_SUCCESS)
+        return log_fail(log, gpu_vk_status(result), "gpu: vkCreateInstance gave %s", gpu_vk_result_name(result));
+    load_instance_functions(instance->handle);
+    if (validate) {
+        PFN_vkCreateDebugUtilsMessengerEXT create = (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
+            instance->handle, "vkCreateDebugUtilsMessengerEXT");
+        result =
+            create ? create(instance->handle, &messenger, NULL, &instance->messenger) : VK_ERROR_EXTENSION_NOT_PRESENT;
+        if (result != VK_SUCCESS) {
+            gpu_instance_close(instance);
+            return log_fail(log, gpu_vk_status(result), "gpu: vkCreateDebugUtilsMessengerEXT gave %s",
+                            gpu_vk_result_name(result));
+        }
+    }
+    return PM_OK;
+}
+
+void gpu_instance_close(gpu_instance *instance)
+{
+    if (instance->messenger) {
+        PFN_vkDestroyDebugUtilsMessengerEXT destroy = (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
+            instance->handle, "vkDestroyDebugUtilsMessengerEXT");
+        if (destroy) destroy(instance->handle, instance->messenger, NULL);
+    }
+    if (instance->handle) vkDestroyInstance(instance->handle, NULL);
+    instance->messenger = VK_NULL_HANDLE;
+    instance->handle = VK_NULL_HANDLE;
+}
+
+pm_status gpu_instance_adapters(const gpu_instance *instance, VkPhysicalDevice **out, uint32_t *out_count)
+{
+    uint32_t count = 0;
+    VkPhysicalDevice *list = NULL;
+    VkResult result = VK_SUCCESS;
+    if (instance->handle) result = vkEnumeratePhysicalDevices(instance->handle, &count, NULL);
+    if (result == VK_SUCCESS && count > 0) {
+        list = calloc(count, sizeof(VkPhysicalDevice));
+        if (!list) return log_fail(instance->log, PM_NO_HOST_MEMORY, "gpu: no memory for the list of adapters");
+        result = vkEnumeratePhysicalDevices(instance->handle, &count, list);
+        if (result == VK_INCOMPLETE) result = VK_SUCCESS; /* one appeared just now */
+    }
+    if (result == VK_ERROR_INITIALIZATION_FAILED) { /* every driver failed to start: nothing to list */
+        count = 0;
+        result = VK_SUCCESS;
+    }
+    if (result != VK_SUCCESS || count == 0) {
+        free(list);
+        list = NULL;
+    }
+    if (result != VK_SUCCESS)
+        return log_fail(instance->log, gpu_vk_status(result), "gpu: vkEnumeratePhysicalDevices gave %s",
+                        gpu_vk_result_name(result));
+    *out = list;
+    *out_count = count;
+    return PM_OK;
+}

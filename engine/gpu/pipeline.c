@@ -1,0 +1,256 @@
+/* Kernels and pipelines: the table of modules, what a module needs of a device, (kernel, specialization values) -> VkPipeline. */
+#include "gpu/gpu_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "kernels_spv.h"
+
+/* ---- the table ------------------------------------------------------------------------------------------------------ */
+
+typedef struct kernel_module {
+    const char *name;
+    const uint32_t *words[2]; /* without, with buffer addresses */
+    size_t count[2];
+} kernel_module;
+
+static const kernel_module modules[KERNEL_COUNT] = {
+#define KERNEL(name, file, defines)                                                                                    \
+    {#name,                                                                                                            \
+     {spv_##name##_0, spv_##name##_1},                                                                                 \
+     {sizeof spv_##name##_0 / sizeof(uint32_t), sizeof spv_##name##_1 / sizeof(uint32_t)}},
+#include "kernels.def"
+#undef KERNEL
+};
+
+const char *gpu_kernel_name(kernel_id kernel)
+{
+    return (unsigned)kernel < KERNEL_COUNT ? modules[kernel].name : "(no kernel)";
+}
+
+const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count)
+{
+    *count = modules[kernel].count[bda];
+    return modules[kernel].words[bda];
+}
+
+/* ---- requirements --------------------------------------------------------------------------------------------------- */
+
+/* NULL, or the name of what the device lacks. Numbers: SPIR-V specification, section 3.31. Drivers are not asked: some accept a module
+ * that they cannot run. */
+static const char *missing_capability(const pm_device *device, uint32_t capability)
+{
+    const pm_caps *caps = &device->caps;
+    VkSubgroupFeatureFlags ops = caps->subgroup ? device->features.subgroup_ops : 0;
+    switch (capability) {
+    case 0:               /* Matrix */
+    case 1:               /* Shader */
+    case 50: return NULL; /* ImageQuery */
+    case 9: return caps->f16 ? NULL : "Float16";
+    case 10: return "Float64";
+    case 11: return device->features.int64 ? NULL : "Int64";
+    case 22: return device->features.int16 ? NULL : "Int16";
+    case 39: return "Int8";
+    case 61: return ops & VK_SUBGROUP_FEATURE_BASIC_BIT ? NULL : "GroupNonUniform";
+    case 62: return ops & VK_SUBGROUP_FEATURE_VOTE_BIT ? NULL : "GroupNonUniformVote";
+    case 63: return ops & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT ? NULL : "GroupNonUniformArithmetic";
+    case 64: return ops & VK_SUBGROUP_FEATURE_BALLOT_BIT ? NULL : "GroupNonUniformBallot";
+    case 65: return ops & VK_SUBGROUP_FEATURE_SHUFFLE_BIT ? NULL : "GroupNonUniformShuffle";
+    case 66: return ops & VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT ? NULL : "GroupNonUniformShuffleRelative";
+    case 67: return ops & VK_SUBGROUP_FEATURE_CLUSTERED_BIT ? NULL : "GroupNonUniformClustered";
+    case 68: return ops & VK_SUBGROUP_FEATURE_QUAD_BIT ? NULL : "GroupNonUniformQuad";
+    case 4433: return caps->storage16 ? NULL : "StorageBuffer16BitAccess";
+    case 5347: return caps->bda ? NULL : "PhysicalStorageBufferAddresses";
+    default: return "a capability that Pumice does not enable";
+    }
+}
+
+static pm_status check_module(pm_device *device, kernel_id kernel, const spirv_facts *facts)
+{
+    const char *name = gpu_kernel_name(kernel);
+    for (uint32_t i = 0; i < facts->capability_count; i++) {
+        const char *missing = missing_capability(device, facts->capabilities[i]);
+        if (missing)
+            return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s needs %s (SPIR-V capability %u); not on %s",
+                            name, missing, facts->capabilities[i], device->caps.name);
+    }
+    uint32_t bindings = 0;
+    for (uint32_t mask = facts->binding_mask; mask; mask &= mask - 1) bindings++;
+    if (facts->binding_mask >= GPU_SET_LAYOUTS)
+        return log_fail(&device->log, PM_SHADER, "gpu: kernel %s has a binding above %d", name, GPU_MAX_ARGS - 1);
+    if (bindings > device->caps.max_storage_buffers)
+        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s binds %u buffers; %s allows %u", name, bindings,
+                        device->caps.name, device->caps.max_storage_buffers);
+    if (facts->push_size > device->caps.max_push_constants)
+        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s has %u bytes of push constants; %s allows %u",
+                        name, facts->push_size, device->caps.name, device->caps.max_push_constants);
+    return PM_OK;
+}
+
+/* ---- layouts -------------------------------------------------------------------------------------------------------- */
+
+static pm_status need_set_layout(pm_device *device, uint32_t mask)
+{
+    pm_status status = PM_OK;
+    if (device->set_layouts[mask]) return PM_OK;
+    VkDescriptorSetLayoutBinding bindings[GPU_MAX_ARGS];
+    VkDescriptorSetLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+                                            .pBindings = bindings};
+    for (uint32_t i = 0; i < GPU_MAX_ARGS; i++)
+        if (mask & (1u << i))
+            bindings[info.bindingCount++] =
+                (VkDescriptorSetLayoutBinding){.binding = i,
+                                               .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                               .descriptorCount = 1,
+                                               .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+    VkDescriptorSetLayout layout = VK_NULL_HANDLE;
+    VK_TRY(device, device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, &layout));
+    device->set_layouts[mask] = layout;
+fail:
+    return status;
+}
+
+pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel **out)
+{
+    gpu_kernel *slot = &device->kernels[kernel];
+    *out = slot;
+    if (slot->loaded) return PM_OK;
+    size_t count;
+    const uint32_t *words = gpu_kernel_words(kernel, device->caps.bda, &count);
+    if (!spirv_read(words, count, &slot->facts))
+        return log_fail(&device->log, PM_SHADER, "gpu: the module of kernel %s cannot be read",
+                        gpu_kernel_name(kernel));
+    pm_status status = check_module(device, kernel, &slot->facts);
+    if (status == PM_OK && slot->facts.binding_mask) status = need_set_layout(device, slot->facts.binding_mask);
+    if (status != PM_OK) return status;
+
+    const VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = slot->facts.push_size};
+    const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                               .setLayoutCount = slot->facts.binding_mask ? 1 : 0,
+                                               .pSetLayouts = &device->set_layouts[slot->facts.binding_mask],
+                                               .pushConstantRangeCount = push.size ? 1 : 0,
+                                               .pPushConstantRanges = &push};
+    const VkShaderModuleCreateInfo module = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = count * sizeof *words, .pCode = words};
+    VK_TRY(device, device->vk.vkCreatePipelineLayout(device->handle, &layout, NULL, &slot->layout));
+    VK_TRY(device, device->vk.vkCreateShaderModule(device->handle, &module, NULL, &slot->module));
+    slot->loaded = true;
+    return PM_OK;
+fail:
+    device->vk.vkDestroyPipelineLayout(device->handle, slot->layout, NULL);
+    slot->layout = VK_NULL_HANDLE;
+    return status;
+}
+
+/* ---- pipelines ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t hash_key(kernel_id kernel, const uint32_t *spec, uint32_t spec_count)
+{
+    uint32_t id = kernel;
+    return hash_bytes(hash_bytes(HASH_INIT, &id, sizeof id), spec, spec_count * sizeof *spec);
+}
+
+/* The slot of a key: its pipeline, or NULL where it may go. */
+static gpu_pipeline **find_slot(gpu_pipeline **table, uint32_t capacity, uint64_t hash, kernel_id kernel,
+                                const uint32_t *spec, uint32_t spec_count)
+{
+    for (uint32_t i = (uint32_t)hash & (capacity - 1);; i = (i + 1) & (capacity - 1)) {
+        gpu_pipeline *p = table[i];
+        if (!p) return &table[i];
+        if (p->hash == hash && p->kernel == kernel && p->spec_count == spec_count &&
+            memcmp(p->spec, spec, spec_count * sizeof *spec) == 0)
+            return &table[i];
+    }
+}
+
+/* At most half full. */
+static pm_status grow_table(pm_device *device)
+{
+    if (2 * (device->pipeline_count + 1) <= device->pipeline_capacity) return PM_OK;
+    uint32_t capacity = device->pipeline_capacity ? 2 * device->pipeline_capacity : 64;
+    gpu_pipeline **table = calloc(capacity, sizeof(gpu_pipeline *));
+    if (!table) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for the table of pipelines");
+    for (uint32_t i = 0; i < device->pipeline_capacity; i++) {
+        gpu_pipeline *p = device->pipelines[i];
+        if (p) *find_slot(table, capacity, p->hash, p->kernel, p->spec, p->spec_count) = p;
+    }
+    free(device->pipelines);
+    device->pipelines = table;
+    device->pipeline_capacity = capacity;
+    return PM_OK;
+}
+
+static pm_status create(pm_device *device, const gpu_kernel *kernel, gpu_pipeline *pipeline)
+{
+    pm_status status = PM_OK;
+    VkSpecializationMapEntry entries[GPU_MAX_SPEC];
+    for (uint32_t i = 0; i < pipeline->spec_count; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * (uint32_t)sizeof(uint32_t), sizeof(uint32_t)};
+    const VkSpecializationInfo spec = {pipeline->spec_count, entries, pipeline->spec_count * sizeof(uint32_t),
+                                       pipeline->spec};
+    const VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                              .flags =
+                                                  VK_PIPELINE_CREATE_DISPATCH_BASE_BIT, /* any dispatch may be split */
+                                              .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                        .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                                                        .module = kernel->module,
+                                                        .pName = "main",
+                                                        .pSpecializationInfo = &spec},
+                                              .layout = kernel->layout};
+    VK_TRY(device,
+           device->vk.vkCreateComputePipelines(device->handle, device->cache, 1, &info, NULL, &pipeline->handle));
+fail:
+    return status;
+}
+
+pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *spec, uint32_t spec_count,
+                           gpu_pipeline **out)
+{
+    const gpu_kernel *loaded;
+    pm_status status = gpu_kernel_load(device, kernel, &loaded);
+    if (status == PM_OK) status = grow_table(device);
+    if (status != PM_OK) return status;
+    uint64_t hash = hash_key(kernel, spec, spec_count);
+    gpu_pipeline **slot = find_slot(device->pipelines, device->pipeline_capacity, hash, kernel, spec, spec_count);
+    if (!*slot) {
+        if (spec_count > 0 && spec[0] > device->caps.max_workgroup_size)
+            return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s wants work groups of %u; %s allows %u",
+                            gpu_kernel_name(kernel), spec[0], device->caps.name, device->caps.max_workgroup_size);
+        gpu_pipeline *made = calloc(1, sizeof *made);
+        if (!made)
+            return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a pipeline of kernel %s",
+                            gpu_kernel_name(kernel));
+        made->kernel = kernel;
+        made->hash = hash;
+        made->spec_count = spec_count;
+        if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
+        status = create(device, loaded, made);
+        if (status != PM_OK) {
+            free(made);
+            return status;
+        }
+        *slot = made;
+        device->pipeline_count++;
+    }
+    *out = *slot;
+    return PM_OK;
+}
+
+void gpu_pipelines_close(pm_device *device)
+{
+    for (uint32_t i = 0; i < device->pipeline_capacity; i++) {
+        if (!device->pipelines[i]) continue;
+        device->vk.vkDestroyPipeline(device->handle, device->pipelines[i]->handle, NULL);
+        free(device->pipelines[i]);
+    }
+    free(device->pipelines);
+    device->pipelines = NULL;
+    device->pipeline_count = device->pipeline_capacity = 0;
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        device->vk.vkDestroyShaderModule(device->handle, device->kernels[i].module, NULL);
+        device->vk.vkDestroyPipelineLayout(device->handle, device->kernels[i].layout, NULL);
+    }
+    for (int i = 0; i < GPU_SET_LAYOUTS; i++)
+        device->vk.vkDestroyDescriptorSetLayout(device->handle, device->set_layouts[i], NULL);
+}

@@ -1,0 +1,209 @@
+/* Finishing a program: its pipelines, push constants and descriptor sets. */
+#include "gpu/gpu_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+enum { ADDRESS_WORDS = 2, DUMMY_BYTES = 256 };
+
+/* ---- pipelines and push constants ----------------------------------------------------------------------------------- */
+
+static pm_status make_pipelines(gpu_program *program)
+{
+    pm_device *device = program->device;
+    double start = clock_seconds();
+    uint32_t before = device->pipeline_count;
+    for (uint32_t i = 0; i < program->command_count; i++) {
+        gpu_command *command = &program->commands[i];
+        if (command->kind != GPU_DISPATCH) continue;
+        pm_status status = gpu_pipeline_get(device, command->kernel, &program->words[command->first_spec],
+                                            command->spec_count, &command->pipeline);
+        if (status != PM_OK) return status;
+        if (command->pipeline->seen_by != program->serial) program->stats.pipelines++;
+        command->pipeline->seen_by = program->serial;
+    }
+    double seconds = clock_seconds() - start;
+    if (seconds > 1)
+        log_line(&device->log, PM_LOG_INFO, "gpu: program '%s': %u pipelines made in %.1f s", program->name,
+                 device->pipeline_count - before, seconds);
+    return PM_OK;
+}
+
+/* The bytes between an argument and the binding's start below it. */
+static uint64_t offset_in_binding(const pm_device *device, gpu_span span)
+{
+    return (span.buffer->offset + span.offset) % device->caps.offset_alignment;
+}
+
+static gpu_span arg_span(const gpu_program *program, const gpu_command *command, uint32_t index)
+{
+    gpu_span span = program->args[command->first_arg + index].span;
+    return span.buffer ? span : gpu_span_of(program->device->dummy);
+}
+
+/* The whole block: an address or an offset in words for each argument, then the kernel's struct. */
+static pm_status make_push(gpu_program *program, gpu_command *command)
+{
+    pm_device *device = program->device;
+    const spirv_facts *facts = &device->kernels[command->kernel].facts;
+    uint32_t words = device->caps.bda ? ADDRESS_WORDS : 1, param = command->push_size / 4;
+    uint32_t head = words * command->arg_count;
+    if (facts->push_size == 0) { /* the kernel reads none */
+        command->push_size = 0;
+        return PM_OK;
+    }
+    if (facts->push_args != command->arg_count || facts->push_param != command->push_size ||
+        facts->push_size != 4 * (head + param))
+        return log_fail(&device->log, PM_INTERNAL,
+                        "gpu: kernel %s takes %u arguments and %u bytes of push constants; program '%s' gave %u and %u",
+                        gpu_kernel_name(command->kernel), facts->push_args, facts->push_param, program->name,
+                        command->arg_count, command->push_size);
+    if (!gpu_program_reserve(program, 0, head + param)) return program->status;
+    uint32_t first = program->word_count;
+    for (uint32_t i = 0; i < command->arg_count; i++) {
+        gpu_span span = arg_span(program, command, i);
+        uint64_t value = device->caps.bda ? span.buffer->block->address + span.buffer->offset + span.offset
+                                          : offset_in_binding(device, span) / 4;
+        uint32_t pair[ADDRESS_WORDS] = {(uint32_t)value, (uint32_t)(value >> 32)};
+        gpu_program_put(program, pair, words);
+    }
+    gpu_program_put(program, &program->words[command->first_push], param);
+    command->first_push = first;
+    command->push_size = 4 * (head + param);
+    return PM_OK;
+}
+
+/* ---- descriptor sets ------------------------------------------------------------------------------------------------ */
+
+/* A descriptor set to be made; the commands that bind the same ranges share it. */
+typedef struct gpu_set {
+    uint32_t mask;
+    uint64_t hash;
+    VkDescriptorBufferInfo infos[GPU_MAX_ARGS];
+    VkDescriptorSet handle;
+} gpu_set;
+
+static pm_status describe_set(gpu_program *program, const gpu_command *command, gpu_set *set)
+{
+    pm_device *device = program->device;
+    memset(set, 0, sizeof *set);
+    set->mask = device->kernels[command->kernel].facts.binding_mask;
+    for (uint32_t i = 0; i < GPU_MAX_ARGS; i++) {
+        if (!(set->mask & (1u << i))) continue;
+        if (i >= command->arg_count)
+            return log_fail(&device->log, PM_INTERNAL,
+                            "gpu: kernel %s binds argument %u, which program '%s' did not give",
+                            gpu_kernel_name(command->kernel), i, program->name);
+        gpu_span span = arg_span(program, command, i);
+        uint64_t before = offset_in_binding(device, span);
+        if (span.size > device->caps.max_buffer_range - before)
+            return log_fail(&device->log, PM_UNSUPPORTED,
+                            "gpu: kernel %s, argument %u ('%s'): %llu bytes exceed %s's largest binding of %llu",
+                            gpu_kernel_name(command->kernel), i, span.buffer->name,
+                            (unsigned long long)(span.size + before), device->caps.name,
+                            (unsigned long long)device->caps.max_buffer_range);
+        set->infos[i] = (VkDescriptorBufferInfo){span.buffer->block->handle, span.buffer->offset + span.offset - before,
+                                                 span.size + before};
+    }
+    set->hash = hash_bytes(hash_bytes(HASH_INIT, &set->mask, sizeof set->mask), set->infos, sizeof set->infos);
+    return PM_OK;
+}
+
+/* Fills `sets` with the distinct ones, and each command's index into them. */
+static pm_status collect_sets(gpu_program *program, gpu_set *sets, uint32_t *index, uint32_t *set_count)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < program->command_count; i++) {
+        const gpu_command *command = &program->commands[i];
+        index[i] = UINT32_MAX;
+        if (command->kind != GPU_DISPATCH || !program->device->kernels[command->kernel].facts.binding_mask) continue;
+        pm_status status = describe_set(program, command, &sets[count]);
+        if (status != PM_OK) return status;
+        uint32_t at = 0;
+        while (at < count && (sets[at].hash != sets[count].hash || sets[at].mask != sets[count].mask ||
+                              memcmp(sets[at].infos, sets[count].infos, sizeof sets[at].infos) != 0))
+            at++;
+        index[i] = at;
+        if (at == count) count++;
+    }
+    *set_count = count;
+    return PM_OK;
+}
+
+static void write_set(pm_device *device, const gpu_set *set)
+{
+    VkWriteDescriptorSet writes[GPU_MAX_ARGS];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < GPU_MAX_ARGS; i++)
+        if (set->mask & (1u << i))
+            writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                                     .dstSet = set->handle,
+                                                     .dstBinding = i,
+                                                     .descriptorCount = 1,
+                                                     .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                                     .pBufferInfo = &set->infos[i]};
+    device->vk.vkUpdateDescriptorSets(device->handle, count, writes, 0, NULL);
+}
+
+static pm_status allocate_sets(gpu_program *program, gpu_set *sets, uint32_t count)
+{
+    pm_device *device = program->device;
+    pm_status status = PM_OK;
+    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 0};
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t mask = sets[i].mask; mask; mask &= mask - 1) size.descriptorCount++;
+    const VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                             .maxSets = count,
+                                             .poolSizeCount = 1,
+                                             .pPoolSizes = &size};
+    VK_TRY(device, device->vk.vkCreateDescriptorPool(device->handle, &pool, NULL, &program->descriptors));
+    for (uint32_t i = 0; i < count; i++) {
+        const VkDescriptorSetAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                                  .descriptorPool = program->descriptors,
+                                                  .descriptorSetCount = 1,
+                                                  .pSetLayouts = &device->set_layouts[sets[i].mask]};
+        VK_TRY(device, device->vk.vkAllocateDescriptorSets(device->handle, &info, &sets[i].handle));
+        write_set(device, &sets[i]);
+    }
+fail:
+    return status;
+}
+
+static pm_status make_sets(gpu_program *program)
+{
+    uint32_t commands = program->command_count, count = 0;
+    gpu_set *sets = malloc((commands + 1) * sizeof *sets);
+    uint32_t *index = malloc((commands + 1) * sizeof *index);
+    pm_status status = PM_OK;
+    if (!sets || !index)
+        status = log_fail(&program->device->log, PM_NO_HOST_MEMORY, "gpu: no memory for program '%s'", program->name);
+    if (status == PM_OK) status = collect_sets(program, sets, index, &count);
+    if (status == PM_OK && count > 0) status = allocate_sets(program, sets, count);
+    for (uint32_t i = 0; status == PM_OK && i < commands; i++)
+        if (index[i] != UINT32_MAX) program->commands[i].set = sets[index[i]].handle;
+    free(sets);
+    free(index);
+    return status;
+}
+
+pm_status gpu_program_finish(gpu_program *program)
+{
+    pm_device *device = program->device;
+    pm_status status = gpu_check_lost(device);
+    if (status != PM_OK) return status;
+    if (program->finished)
+        return log_fail(&device->log, PM_INVALID, "gpu: program '%s' was finished before", program->name);
+    if (program->status != PM_OK) return program->status; /* logged where it happened */
+    if (!device->dummy) status = gpu_buffer_create(device, GPU_WORKSPACE, DUMMY_BYTES, "dummy", &device->dummy);
+    if (status == PM_OK) status = make_pipelines(program);
+    for (uint32_t i = 0; status == PM_OK && i < program->command_count; i++)
+        if (program->commands[i].kind == GPU_DISPATCH) status = make_push(program, &program->commands[i]);
+    if (status == PM_OK) status = make_sets(program);
+    if (status == PM_OK) status = gpu_recording_make(program, device->submit_ms);
+    program->finished = status == PM_OK;
+    program->status = status;
+    return status;
+}

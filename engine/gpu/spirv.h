@@ -1,0 +1,31 @@
+/* What a SPIR-V module says about itself. No Vulkan. */
+#ifndef GPU_SPIRV_H
+#define GPU_SPIRV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gpu/gpu.h"
+
+enum { SPIRV_MAX_CAPABILITIES = 32 };
+
+typedef struct spirv_facts {
+    uint32_t version;      /* as the header has it: 0x00010300 is 1.3 */
+    uint32_t binding_mask; /* bit i: set 0 has binding i, 0 to 31 */
+    uint32_t spec_mask;    /* bit i: constant_id i exists, 0 to 31 */
+    uint32_t push_size;    /* bytes of the push-constant block; 0: none */
+    uint32_t push_args;    /* members before the last: one address or one element offset for each argument */
+    uint32_t push_param;   /* bytes of the last member, the kernel's struct of push.h */
+    uint32_t addresses;    /* how many of push_args are 64-bit addresses */
+    uint32_t capabilities[SPIRV_MAX_CAPABILITIES];
+    uint32_t capability_count;
+} spirv_facts;
+
+/* Whether the words are a module that could be read; *out is written only then. */
+bool spirv_read(const uint32_t *words, size_t count, spirv_facts *out);
+
+/* The module of a kernel as it was compiled with or without buffer addresses. */
+const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count);
+
+#endif

@@ -1,0 +1,340 @@
+/* Command buffers of a program: recording with derived barriers, queueing, waiting, measuring. */
+#include "gpu/gpu_internal.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+/* Times that a program is cut anew: enough to settle, few enough that a busy machine cannot keep it at it. */
+enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
+#define RECUT_TARGET 0.8 /* of submit_ms: room for the spread between runs */
+
+/* ---- barriers ------------------------------------------------------------------------------------------------------- */
+
+enum { MAX_TOUCHED = 512 }; /* ranges remembered before a barrier is put without looking further */
+
+typedef struct gpu_touch {
+    const gpu_block *block;
+    uint64_t begin, end;
+    gpu_access access;
+} gpu_touch;
+
+/* What was touched since the last barrier. Each barrier orders all stages that the program uses, so that it clears the whole list. */
+typedef struct gpu_tracker {
+    gpu_touch touched[MAX_TOUCHED];
+    uint32_t count;
+    VkPipelineStageFlags stages;
+} gpu_tracker;
+
+static gpu_touch touch_of(const gpu_arg *arg)
+{
+    uint64_t begin = arg->span.buffer->offset + arg->span.offset;
+    return (gpu_touch){arg->span.buffer->block, begin, begin + arg->span.size, arg->access};
+}
+
+/* Whether one of the two writes what the other touches. */
+static bool conflicts(const gpu_tracker *tracker, const gpu_touch *touch)
+{
+    for (uint32_t i = 0; i < tracker->count; i++) {
+        const gpu_touch *t = &tracker->touched[i];
+        if (t->block == touch->block && t->begin < touch->end && touch->begin < t->end &&
+            ((t->access | touch->access) & GPU_WRITE))
+            return true;
+    }
+    return false;
+}
+
+static VkAccessFlags access_of(VkPipelineStageFlags stages)
+{
+    VkAccessFlags access = 0;
+    if (stages & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT) access |= VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    if (stages & VK_PIPELINE_STAGE_TRANSFER_BIT) access |= VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+    if (stages & VK_PIPELINE_STAGE_HOST_BIT) access |= VK_ACCESS_HOST_READ_BIT;
+    return access;
+}
+
+static void barrier(pm_device *device, VkCommandBuffer commands, VkPipelineStageFlags from, VkPipelineStageFlags to)
+{
+    const VkMemoryBarrier memory = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = access_of(from), .dstAccessMask = access_of(to)};
+    device->vk.vkCmdPipelineBarrier(commands, from, to, 0, 1, &memory, 0, NULL, 0, NULL);
+}
+
+void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host)
+{
+    const VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    barrier(device, commands, work, host ? work | VK_PIPELINE_STAGE_HOST_BIT : work);
+}
+
+/* A barrier before the command if it must not overlap those since the last one. Returns how many were put. */
+static uint32_t order(gpu_program *program, VkCommandBuffer commands, gpu_tracker *tracker, const gpu_command *command)
+{
+    bool needed = tracker->count + command->arg_count > MAX_TOUCHED;
+    for (uint32_t i = 0; i < command->arg_count && !needed; i++) {
+        const gpu_arg *arg = &program->args[command->first_arg + i];
+        if (!arg->span.buffer) continue;
+        gpu_touch touch = touch_of(arg);
+        needed = conflicts(tracker, &touch);
+    }
+    if (needed) {
+        barrier(program->device, commands, tracker->stages, tracker->stages);
+        tracker->count = 0;
+    }
+    for (uint32_t i = 0; i < command->arg_count; i++) {
+        const gpu_arg *arg = &program->args[command->first_arg + i];
+        if (arg->span.buffer) tracker->touched[tracker->count++] = touch_of(arg);
+    }
+    return needed;
+}
+
+static VkPipelineStageFlags stages_of(const gpu_program *program)
+{
+    VkPipelineStageFlags stages = 0;
+    for (uint32_t i = 0; i < program->command_count; i++)
+        stages |= program->commands[i].kind == GPU_DISPATCH ? VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT
+                                                            : VK_PIPELINE_STAGE_TRANSFER_BIT;
+    return stages;
+}
+
+/* ---- recording ------------------------------------------------------------------------------------------------------ */
+
+static void record_part(gpu_program *program, VkCommandBuffer commands, const gpu_part *part)
+{
+    pm_device *device = program->device;
+    const struct VolkDeviceTable *vk = &device->vk;
+    const gpu_command *command = &program->commands[part->command];
+    const gpu_arg *args = &program->args[command->first_arg];
+    if (command->kind == GPU_FILL) {
+        gpu_buffer *to = args[0].span.buffer;
+        vk->vkCmdFillBuffer(commands, to->block->handle, to->offset + args[0].span.offset, args[0].span.size,
+                            command->word);
+        return;
+    }
+    if (command->kind == GPU_COPY) {
+        gpu_buffer *to = args[0].span.buffer, *from = args[1].span.buffer;
+        const VkBufferCopy region = {.srcOffset = from->offset + args[1].span.offset,
+                                     .dstOffset = to->offset + args[0].span.offset,
+                                     .size = args[0].span.size};
+        vk->vkCmdCopyBuffer(commands, from->block->handle, to->block->handle, 1, &region);
+        return;
+    }
+    const gpu_kernel *kernel = &device->kernels[command->kernel];
+    vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, command->pipeline->handle);
+    if (command->set)
+        vk->vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0, 1, &command->set, 0,
+                                    NULL);
+    if (command->push_size)
+        vk->vkCmdPushConstants(commands, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, command->push_size,
+                               &program->words[command->first_push]);
+    const uint32_t *b = part->base, *n = part->count;
+    if (b[0] || b[1] || b[2])
+        vk->vkCmdDispatchBase(commands, b[0], b[1], b[2], n[0], n[1], n[2]);
+    else
+        vk->vkCmdDispatch(commands, n[0], n[1], n[2]);
+}
+
+/* Each command buffer starts with a full barrier: whatever ran before on the queue, this program or another, is done. */
+static pm_status record_submission(gpu_program *program, gpu_recording *recording, uint32_t index, gpu_tracker *tracker)
+{
+    pm_device *device = program->device;
+    const struct VolkDeviceTable *vk = &device->vk;
+    pm_status status = PM_OK;
+    VkCommandBuffer commands = recording->buffers[index];
+    const gpu_submission *submission = &recording->cut.submissions[index];
+    const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                           .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
+    VK_TRY(device, vk->vkBeginCommandBuffer(commands, &info));
+    if (recording->queries) vk->vkCmdResetQueryPool(commands, recording->queries, 2 * index, 2);
+    gpu_full_barrier(device, commands, false);
+    /* At the bottom of the pipe: earlier submissions that still run do not count. */
+    if (recording->queries)
+        vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, recording->queries, 2 * index);
+    tracker->count = 0;
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const gpu_part *part = &recording->cut.parts[submission->first + i];
+        bool continues = i > 0 && part[-1].command == part->command; /* of one dispatch: no order among its parts */
+        if (!continues) recording->barriers += order(program, commands, tracker, &program->commands[part->command]);
+        record_part(program, commands, part);
+    }
+    if (recording->queries)
+        vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, recording->queries, 2 * index + 1);
+    if (index + 1 == recording->cut.submission_count) gpu_full_barrier(device, commands, true);
+    VK_TRY(device, vk->vkEndCommandBuffer(commands));
+fail:
+    return status;
+}
+
+static pm_status allocate(gpu_program *program, gpu_recording *recording)
+{
+    pm_device *device = program->device;
+    uint32_t count = recording->cut.submission_count;
+    pm_status status = PM_OK;
+    recording->buffers = calloc(count, sizeof(VkCommandBuffer));
+    recording->infos = calloc(count, sizeof *recording->infos);
+    recording->ticks = calloc(count, 2 * sizeof *recording->ticks);
+    recording->ms = calloc(count, sizeof *recording->ms);
+    if (!recording->buffers || !recording->infos || !recording->ticks || !recording->ms) {
+        status = log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for %u submissions of program '%s'", count,
+                          program->name);
+        goto fail;
+    }
+    const VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                              .commandPool = device->pool,
+                                              .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                              .commandBufferCount = count};
+    VkResult result = device->vk.vkAllocateCommandBuffers(device->handle, &info, recording->buffers);
+    if (result != VK_SUCCESS) recording->buffers[0] = VK_NULL_HANDLE; /* none is left to free */
+    VK_TRY(device, result);
+    for (uint32_t i = 0; i < count; i++)
+        recording->infos[i] = (VkSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &recording->buffers[i]};
+    const VkQueryPoolCreateInfo queries = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                           .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                           .queryCount = 2 * count};
+    if (device->caps.timestamps)
+        VK_TRY(device, device->vk.vkCreateQueryPool(device->handle, &queries, NULL, &recording->queries));
+fail:
+    return status;
+}
+
+pm_status gpu_recording_make(gpu_program *program, double limit_ms)
+{
+    pm_device *device = program->device;
+    gpu_recording made = {0};
+    gpu_tracker *tracker = NULL;
+    pm_status status = gpu_cut_make(program->work, program->command_count, limit_ms, &made.cut);
+    if (status == PM_OK && made.cut.submission_count > 0) {
+        tracker = malloc(sizeof *tracker);
+        if (!tracker) status = PM_NO_HOST_MEMORY;
+    }
+    if (status != PM_OK)
+        (void)log_fail(&device->log, status, "gpu: no memory for the submissions of program '%s'", program->name);
+    if (tracker) {
+        tracker->stages = stages_of(program);
+        status = allocate(program, &made);
+        for (uint32_t i = 0; status == PM_OK && i < made.cut.submission_count; i++)
+            status = record_submission(program, &made, i, tracker);
+        free(tracker);
+    }
+    if (status != PM_OK) {
+        gpu_recording_free(device, &made);
+        return status;
+    }
+    gpu_recording_free(device, &program->recording);
+    program->recording = made;
+    program->stats.submissions = made.cut.submission_count;
+    program->stats.barriers = made.barriers;
+    return PM_OK;
+}
+
+void gpu_recording_free(pm_device *device, gpu_recording *recording)
+{
+    if (recording->buffers && recording->buffers[0])
+        device->vk.vkFreeCommandBuffers(device->handle, device->pool, recording->cut.submission_count,
+                                        recording->buffers);
+    device->vk.vkDestroyQueryPool(device->handle, recording->queries, NULL);
+    free(recording->buffers);
+    free(recording->infos);
+    free(recording->ticks);
+    free(recording->ms);
+    gpu_cut_free(&recording->cut);
+    *recording = (gpu_recording){0};
+}
+
+/* ---- queueing and waiting ------------------------------------------------------------------------------------------- */
+
+pm_status gpu_submit(gpu_program *program)
+{
+    pm_device *device = program->device;
+    pm_status status = gpu_check_lost(device);
+    if (status != PM_OK) return status;
+    if (!program->finished)
+        return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
+                        "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
+    const gpu_recording *recording = &program->recording;
+    if (recording->cut.submission_count == 0) return PM_OK;
+    VK_TRY(device,
+           device->vk.vkQueueSubmit(device->queue, recording->cut.submission_count, recording->infos, VK_NULL_HANDLE));
+    device->pending = true;
+    program->runs_pending++;
+fail:
+    return status;
+}
+
+pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands)
+{
+    pm_status status = PM_OK;
+    const VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 1, &info, VK_NULL_HANDLE));
+    device->pending = true;
+    status = gpu_wait(device);
+fail:
+    return status;
+}
+
+/* A fence signals when all that was queued before it on its queue is done: one serves the device. */
+pm_status gpu_wait(pm_device *device)
+{
+    pm_status status = gpu_check_lost(device);
+    if (status != PM_OK || !device->pending) return status;
+    double start = clock_seconds();
+    VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 0, NULL, device->fence));
+    VK_TRY(device, device->vk.vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX));
+    VK_TRY(device, device->vk.vkResetFences(device->handle, 1, &device->fence));
+    device->pending = false;
+    device->wait_seconds += clock_seconds() - start;
+    for (gpu_program *program = device->programs; program; program = program->next)
+        if (program->runs_pending) {
+            program->runs_pending = 0;
+            gpu_program_measured(program);
+        }
+fail:
+    return status;
+}
+
+/* ---- measuring ------------------------------------------------------------------------------------------------------ */
+
+/* Reads the last run's time stamps; false where there are none. */
+static bool measure(gpu_program *program, double *longest)
+{
+    pm_device *device = program->device;
+    gpu_recording *recording = &program->recording;
+    uint32_t count = recording->cut.submission_count;
+    if (!recording->queries) return false;
+    VkResult result = device->vk.vkGetQueryPoolResults(device->handle, recording->queries, 0, 2 * count,
+                                                       2 * count * sizeof *recording->ticks, recording->ticks,
+                                                       sizeof *recording->ticks, VK_QUERY_RESULT_64_BIT);
+    if (result != VK_SUCCESS) return false;
+    *longest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t ticks = (recording->ticks[2 * i + 1] - recording->ticks[2 * i]) & device->features.timestamp_mask;
+        recording->ms[i] = (double)ticks * device->caps.timestamp_period_ns * 1e-6;
+        if (recording->ms[i] > *longest) *longest = recording->ms[i];
+    }
+    return true;
+}
+
+void gpu_program_measured(gpu_program *program)
+{
+    pm_device *device = program->device;
+    double longest;
+    if (!measure(program, &longest)) return;
+    /* A software driver compiles in the first run: its time says nothing about later ones. */
+    bool cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 0;
+    bool after_cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 1;
+    program->runs_measured++;
+    if (longest > program->stats.longest_ms || after_cold) program->stats.longest_ms = longest;
+    if (cold) return;
+    bool split = longest > device->submit_ms && program->splits < MAX_SPLITS;
+    bool merge =
+        longest < device->submit_ms / 4 && program->recording.cut.submission_count > 1 && program->merges < MAX_MERGES;
+    if (!split && !merge) return;
+    program->splits += split;
+    program->merges += merge;
+    gpu_cut_learn(program->work, &program->recording.cut, program->recording.ms);
+    uint32_t before = program->recording.cut.submission_count;
+    if (gpu_recording_make(program, RECUT_TARGET * device->submit_ms) == PM_OK)
+        log_line(&device->log, PM_LOG_DEBUG, "gpu: program '%s': %u submissions, the longest %.1f ms; now %u",
+                 program->name, before, longest, program->recording.cut.submission_count);
+}

@@ -1,0 +1,134 @@
+/* Fusion: a matmul takes over what follows it where nobody else looks at the values between; a LayerNorm gradient takes over the sum it
+ * goes into. The merged node stands where the follower stood, so that all its operands exist by then. */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+typedef struct fusion {
+    graph *g;
+    uint32_t *uses;     /* [tensor_count] how many operands read it */
+    uint32_t *producer; /* [tensor_count] the node that writes it, or none */
+    bool *removed;      /* [node_count] */
+} fusion;
+
+enum { NONE = UINT32_MAX };
+
+/* The node that makes t if it has the given operation, else NULL. */
+static node *maker(const fusion *f, tensor_id t, op_id op)
+{
+    uint32_t i = f->producer[t];
+    return i != NONE && !f->removed[i] && f->g->nodes[i].op == op && f->g->nodes[i].out[0] == t ? &f->g->nodes[i]
+                                                                                                : NULL;
+}
+
+/* Whether a matmul's epilogue is still open for a stage that comes before residual and slope. */
+static bool open(const node *m)
+{
+    return !m->in[MATMUL_RESIDUAL] && !m->in[MATMUL_GELU_PRE] && !m->attr.accumulate;
+}
+
+static bool fuse_gelu(fusion *f, node *n)
+{
+    node *m = maker(f, n->in[0], OP_MATMUL);
+    if (!m || !open(m) || m->attr.gelu || m->attr.dropout > 0) return false;
+    node merged = *m;
+    merged.attr.gelu = true;
+    merged.out[0] = n->out[0];
+    merged.out[1] = f->uses[n->in[0]] > 1 ? n->in[0] : 0; /* the gradient needs the value before GELU */
+    f->removed[m - f->g->nodes] = true;
+    *n = merged;
+    return true;
+}
+
+static bool fuse_dropout(fusion *f, node *n)
+{
+    node *m = maker(f, n->in[0], OP_MATMUL);
+    if (!m || !open(m) || m->attr.dropout > 0 || f->uses[n->in[0]] > 1) return false;
+    node merged = *m;
+    merged.attr.dropout = n->attr.dropout;
+    merged.attr.stream = n->attr.stream;
+    merged.in[MATMUL_SCALARS] = n->in[1];
+    merged.out[0] = n->out[0];
+    f->removed[m - f->g->nodes] = true;
+    *n = merged;
+    return true;
+}
+
+static bool fuse_add(fusion *f, node *n, int product)
+{
+    tensor_id t = n->in[product], other = n->in[1 - product];
+    if (f->uses[t] > 1) return false;
+    node *m = maker(f, t, OP_MATMUL), *l = maker(f, t, OP_LAYERNORM_BWD);
+    node merged;
+    if (m && f->g->caps->fused && !m->in[MATMUL_RESIDUAL] && !m->in[MATMUL_GELU_PRE] && !m->attr.accumulate) {
+        merged = *m;
+        merged.in[MATMUL_RESIDUAL] = other;
+        f->removed[m - f->g->nodes] = true;
+    } else if (l && !l->in[4]) {
+        merged = *l;
+        merged.in[4] = other;
+        f->removed[l - f->g->nodes] = true;
+    } else {
+        return false;
+    }
+    merged.out[0] = n->out[0];
+    *n = merged;
+    return true;
+}
+
+static bool fuse_gelu_slope(fusion *f, node *n)
+{
+    node *m = maker(f, n->in[0], OP_MATMUL);
+    if (!m || m->in[MATMUL_GELU_PRE] || m->attr.accumulate || f->uses[n->in[0]] > 1) return false;
+    node merged = *m;
+    merged.in[MATMUL_GELU_PRE] = n->in[1];
+    merged.out[0] = n->out[0];
+    f->removed[m - f->g->nodes] = true;
+    *n = merged;
+    return true;
+}
+
+static void fuse_node(fusion *f, uint32_t i)
+{
+    node *n = &f->g->nodes[i];
+    bool matmul = f->g->caps->fused, merged = false;
+    switch (n->op) {
+    case OP_GELU: merged = matmul && fuse_gelu(f, n); break;
+    case OP_DROPOUT: merged = matmul && fuse_dropout(f, n); break;
+    case OP_GELU_BWD: merged = matmul && fuse_gelu_slope(f, n); break;
+    case OP_ADD: merged = fuse_add(f, n, 1) || fuse_add(f, n, 0); break;
+    default: break;
+    }
+    if (merged)
+        for (int k = 0; k < OP_MAX_OUT; k++) f->producer[n->out[k]] = i;
+}
+
+void graph_fuse(graph *g)
+{
+    if (g->status != PM_OK) return;
+    fusion f = {.g = g,
+                .uses = calloc(g->tensor_count, sizeof *f.uses),
+                .producer = malloc(g->tensor_count * sizeof *f.producer),
+                .removed = calloc(g->node_count + 1, sizeof *f.removed)};
+    if (!f.uses || !f.producer || !f.removed) {
+        g->status = log_fail(g->log, PM_NO_HOST_MEMORY, "graph: no memory for fusion");
+        goto done;
+    }
+    for (uint32_t t = 0; t < g->tensor_count; t++) f.producer[t] = NONE;
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        for (int k = 0; k < OP_MAX_IN; k++) f.uses[g->nodes[i].in[k]]++;
+        for (int k = 0; k < OP_MAX_OUT; k++) f.producer[g->nodes[i].out[k]] = i;
+    }
+    f.producer[0] = NONE;
+    for (uint32_t i = 0; i < g->node_count; i++) fuse_node(&f, i);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->node_count; i++)
+        if (!f.removed[i]) g->nodes[kept++] = g->nodes[i];
+    g->node_count = kept;
+done:
+    free(f.uses);
+    free(f.producer);
+    free(f.removed);
+}

@@ -1,0 +1,103 @@
+/* A graph of operations on tensors: built forwards, extended by its own gradient, fused, planned into memory, recorded.
+ *
+ * Nodes stand in an order in which they can run. Each tensor is written by one node (gradients of parameters, which several nodes may add
+ * to, excepted). Building needs no device and returns no errors: the first failure sticks and comes out of graph_status(). */
+#ifndef GRAPH_GRAPH_H
+#define GRAPH_GRAPH_H
+
+#include "ops/op.h"
+
+typedef uint32_t tensor_id; /* 0: no tensor */
+
+typedef enum tensor_kind {
+    TENSOR_INTERNAL,  /* lives in the workspace */
+    TENSOR_INPUT,     /* the caller's, number `index` of its inputs */
+    TENSOR_PARAMETER, /* parameter number `index` */
+    TENSOR_GRADIENT,  /* gradient of parameter number `index` */
+} tensor_kind;
+
+typedef struct tensor {
+    tensor_kind kind;
+    uint32_t rows, cols, index;
+} tensor;
+
+typedef struct node {
+    op_id op;
+    op_attr attr;
+    tensor_id in[OP_MAX_IN], out[OP_MAX_OUT];
+    const char *label; /* the part of the model it belongs to */
+} node;
+
+typedef struct graph {
+    const pm_log *log;
+    const pm_caps *caps; /* what scratch sizes and fusion depend on */
+    tensor *tensors;     /* [0] is no tensor */
+    node *nodes;
+    uint32_t tensor_count, tensor_capacity, node_count, node_capacity;
+    const char *label; /* for nodes added from now on; lives as long as the graph */
+    pm_status status;
+} graph;
+
+pm_status graph_init(graph *g, const pm_log *log, const pm_caps *caps);
+void graph_fini(graph *g);
+static inline pm_status graph_status(const graph *g)
+{
+    return g->status;
+}
+
+/* ---- tensors and nodes ---- */
+
+tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols, uint32_t index);
+/* Adds a node; outputs must exist. Shapes are checked; scratch is appended as the operation asks. */
+void graph_node(graph *g, node n);
+
+/* Each makes its output, (rows, cols) as engine/ops/op.h says, and returns it. */
+tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id positions, tensor_id scalars,
+                      uint32_t time);
+tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps);
+tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b);
+tensor_id graph_gelu(graph *g, tensor_id x);
+tensor_id graph_add(graph *g, tensor_id a, tensor_id b);
+/* x itself where p is 0. Each call gets a stream of its own. */
+tensor_id graph_dropout(graph *g, tensor_id x, tensor_id scalars, float p);
+/* qkv (N,3C) -> (N,C), keys and values from `cache` (P,2C) where there is one. */
+tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, uint32_t heads, uint32_t time,
+                          float p);
+void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars);
+/* result (1,4) is an input tensor that the caller made. */
+void graph_lm_loss(graph *g, tensor_id h, tensor_id table, tensor_id targets, tensor_id result);
+
+/* ---- passes, in this order ---- */
+
+/* Append the gradient of the graph's LM_LOSS with respect to every parameter: d(grad_scale * mean loss). */
+void graph_gradient(graph *g, tensor_id scalars);
+
+/* Merge bias, GELU, dropout, residual and gradient sums into the kernels that can take them, as caps.fused allows. */
+void graph_fuse(graph *g);
+
+/* Where each internal tensor lies. */
+typedef struct graph_plan {
+    uint32_t *block;       /* [tensor_count] which block of workspace */
+    uint64_t *offset;      /* [tensor_count] bytes in it */
+    uint64_t *block_bytes; /* [block_count] */
+    uint32_t block_count;
+    uint64_t total_bytes;
+} graph_plan;
+
+/* Tensors whose lifetimes overlap do not overlap in memory; no block exceeds max_block bytes. Pure: no device.
+ * Fails: PM_NO_HOST_MEMORY; PM_NO_DEVICE_MEMORY where one tensor is larger than a block may be. */
+pm_status graph_plan_make(const graph *g, uint64_t max_block, uint32_t alignment, graph_plan *out);
+void graph_plan_fini(graph_plan *plan);
+
+/* What a recording is bound to. */
+typedef struct graph_bindings {
+    const gpu_span *inputs, *parameters, *gradients; /* by index */
+    gpu_buffer *const *workspace;                    /* by block */
+    bool accumulate;                                 /* add to the gradients that are there */
+} graph_bindings;
+void graph_record(const graph *g, const graph_plan *plan, const graph_bindings *to, gpu_program *program);
+
+/* FLOPs of one run. */
+double graph_flops(const graph *g);
+
+#endif

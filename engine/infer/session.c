@@ -1,0 +1,222 @@
+/* Generation: a key/value cache a layer, and two recordings that serve every token, because the position lies in a buffer. One reads a
+ * chunk of tokens into the caches; the other reads one token and gives the logits of the next. */
+#include <pumice/infer.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "infer/sampler.h"
+#include "model/gpt.h"
+#include "push.h"
+
+enum { CHUNK = 32 };
+
+/* A graph for so many tokens at a time. */
+typedef struct reader {
+    uint32_t time;
+    graph graph;
+    graph_plan plan;
+    gpu_buffer **workspace;
+    gpu_program *program;
+} reader;
+
+struct pm_session {
+    pm_model *model;
+    gpu_buffer **caches;             /* [layers] (P,2C) */
+    gpu_buffer *input;               /* host-visible: step_scalars, then CHUNK tokens */
+    gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
+    reader chunk, single;
+    uint32_t *history; /* [ctx] the tokens in the caches */
+    uint32_t length;
+    uint64_t fed; /* tokens so far, those dropped too */
+    sampler_entry *scratch;
+};
+
+static gpu_span part(gpu_buffer *buffer, uint64_t offset, uint64_t size)
+{
+    gpu_span span = gpu_span_of(buffer);
+    return (gpu_span){span.buffer, span.offset + offset, size};
+}
+
+static pm_status record(pm_session *s, reader *r, gpt_mode mode)
+{
+    pm_model *m = s->model;
+    uint32_t inputs_count = INPUT_CACHES + m->config.layers;
+    gpu_span *inputs = calloc(inputs_count, sizeof *inputs), *parameters = calloc(m->layout.count, sizeof *parameters);
+    if (!inputs || !parameters) {
+        gpu_record_fail(r->program, PM_NO_HOST_MEMORY);
+    } else {
+        inputs[INPUT_SCALARS] = part(s->input, 0, sizeof(struct step_scalars));
+        inputs[INPUT_TOKENS] = part(s->input, sizeof(struct step_scalars), 4ull * r->time);
+        inputs[INPUT_LOGITS] = gpu_span_of(s->logits);
+        for (uint32_t l = 0; l < m->config.layers; l++) inputs[INPUT_CACHES + l] = gpu_span_of(s->caches[l]);
+        for (uint32_t p = 0; p < m->layout.count; p++) parameters[p] = gpt_span(&m->layout, m->weights, p);
+        graph_bindings to = {.inputs = inputs, .parameters = parameters, .workspace = r->workspace};
+        graph_record(&r->graph, &r->plan, &to, r->program);
+        if (mode == GPT_LOGITS) gpu_record_copy(r->program, gpu_span_of(s->logits_out), gpu_span_of(s->logits));
+    }
+    free(inputs);
+    free(parameters);
+    return gpu_program_finish(r->program);
+}
+
+static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
+{
+    pm_device *device = s->model->device;
+    gpt_shape shape = {.mode = mode, .batch = 1, .time = time};
+    tensor_id scalars;
+    r->time = time;
+    pm_status status = graph_init(&r->graph, gpu_log(device), pm_device_caps(device));
+    if (status != PM_OK) return status;
+    gpt_build(&r->graph, &s->model->config, &shape, s->model->labels, &scalars);
+    graph_fuse(&r->graph);
+    status = graph_plan_make(&r->graph, gpu_max_buffer(device), 256, &r->plan);
+    if (status != PM_OK) return status;
+    r->workspace = calloc(r->plan.block_count + 1, sizeof *r->workspace);
+    if (!r->workspace) return log_fail(gpu_log(device), PM_NO_HOST_MEMORY, "session: no memory");
+    for (uint32_t b = 0; b < r->plan.block_count && status == PM_OK; b++)
+        status = gpu_buffer_create(device, GPU_WORKSPACE, r->plan.block_bytes[b], "activations", &r->workspace[b]);
+    if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);
+    return status == PM_OK ? record(s, r, mode) : status;
+}
+
+static void reader_fini(reader *r)
+{
+    gpu_program_destroy(&r->program);
+    for (uint32_t b = 0; r->workspace && b < r->plan.block_count; b++) gpu_buffer_destroy(&r->workspace[b]);
+    free(r->workspace);
+    graph_plan_fini(&r->plan);
+    graph_fini(&r->graph);
+}
+
+static pm_status allocate(pm_session *s)
+{
+    pm_device *device = s->model->device;
+    const pm_gpt_config *c = &s->model->config;
+    s->caches = calloc(c->layers, sizeof *s->caches);
+    s->history = calloc(c->ctx, sizeof *s->history);
+    s->scratch = calloc(c->vocab, sizeof *s->scratch);
+    if (!s->caches || !s->history || !s->scratch)
+        return log_fail(gpu_log(device), PM_NO_HOST_MEMORY, "session: no memory");
+    pm_status status = PM_OK;
+    for (uint32_t l = 0; l < c->layers && status == PM_OK; l++) {
+        status = gpu_buffer_create(device, GPU_WORKSPACE, 8ull * c->ctx * c->embd, "key/value cache", &s->caches[l]);
+        /* What was never written is multiplied by a probability of zero: it must be finite. */
+        if (status == PM_OK) status = gpu_fill(gpu_span_of(s->caches[l]), 0);
+    }
+    if (status == PM_OK)
+        status = gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * CHUNK, "tokens", &s->input);
+    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->vocab, "logits", &s->logits);
+    if (status == PM_OK)
+        status = gpu_buffer_create(device, GPU_SHARED, 4ull * c->vocab, "logits, for the host", &s->logits_out);
+    return status;
+}
+
+pm_status pm_session_create(pm_model *model, pm_session **out)
+{
+    pm_session *s = calloc(1, sizeof *s);
+    if (!s) return log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "session: no memory");
+    s->model = model;
+    pm_status status = allocate(s);
+    if (status == PM_OK) status = reader_init(s, &s->single, GPT_LOGITS, 1);
+    if (status == PM_OK)
+        *out = s;
+    else
+        pm_session_destroy(&s);
+    return status;
+}
+
+void pm_session_destroy(pm_session **session)
+{
+    pm_session *s = *session;
+    if (!s) return;
+    reader_fini(&s->single);
+    reader_fini(&s->chunk);
+    for (uint32_t l = 0; s->caches && l < s->model->config.layers; l++) gpu_buffer_destroy(&s->caches[l]);
+    gpu_buffer_destroy(&s->input);
+    gpu_buffer_destroy(&s->logits);
+    gpu_buffer_destroy(&s->logits_out);
+    free(s->caches);
+    free(s->history);
+    free(s->scratch);
+    free(s);
+    *session = NULL;
+}
+
+void pm_session_reset(pm_session *s)
+{
+    s->length = 0;
+    s->fed = 0;
+}
+
+/* Read r->time tokens at the present position. */
+static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens)
+{
+    char *host = gpu_map(gpu_span_of(s->input));
+    struct step_scalars scalars = {.pos = s->length};
+    memcpy(host, &scalars, sizeof scalars);
+    memcpy(host + sizeof scalars, tokens, 4ull * r->time);
+    pm_status status = gpu_submit(r->program);
+    if (status == PM_OK) status = gpu_wait(s->model->device);
+    if (status != PM_OK) return status;
+    memmove(s->history + s->length, tokens, 4ull * r->time);
+    s->length += r->time;
+    return PM_OK;
+}
+
+/* Tokens that fit the context: chunks, then one by one, so that the last one gives logits. */
+static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
+{
+    pm_status status = PM_OK;
+    uint32_t at = 0;
+    if (count > CHUNK && !s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, CHUNK);
+    while (status == PM_OK && count - at > CHUNK) {
+        status = read_tokens(s, &s->chunk, tokens + at);
+        at += CHUNK;
+    }
+    for (; status == PM_OK && at < count; at++) status = read_tokens(s, &s->single, tokens + at);
+    return status;
+}
+
+/* The context is full: keep its newer half and read that again from position 0. */
+static pm_status slide(pm_session *s)
+{
+    uint32_t kept = s->model->config.ctx / 2;
+    const uint32_t *newer = s->history + (s->length - kept);
+    s->length = 0;
+    return kept ? append(s, newer, kept) : PM_OK;
+}
+
+pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
+{
+    const pm_log *log = gpu_log(s->model->device);
+    uint32_t ctx = s->model->config.ctx;
+    if (count == 0) return log_fail(log, PM_INVALID, "session: there are no tokens to feed");
+    for (size_t i = 0; i < count; i++)
+        if (tokens[i] >= s->model->config.vocab)
+            return log_fail(log, PM_INVALID, "session: token %u is outside the vocabulary of %u", tokens[i],
+                            s->model->config.vocab);
+    pm_status status = PM_OK;
+    for (size_t at = 0; at < count && status == PM_OK;) {
+        if (s->length == ctx) status = slide(s);
+        size_t room = ctx - s->length, n = count - at < room ? count - at : room;
+        if (status == PM_OK) status = append(s, tokens + at, (uint32_t)n);
+        at += n;
+    }
+    if (status == PM_OK) s->fed += count;
+    return status;
+}
+
+const float *pm_session_logits(const pm_session *s)
+{
+    return s->length ? gpu_map(gpu_span_of(s->logits_out)) : NULL;
+}
+
+pm_status pm_session_sample(pm_session *s, const pm_sampling *sampling, uint32_t *token)
+{
+    if (!s->length)
+        return log_fail(gpu_log(s->model->device), PM_INVALID, "session: feed it a token before drawing one");
+    *token = sampler_draw(pm_session_logits(s), s->model->config.vocab, sampling, s->fed, s->scratch);
+    return PM_OK;
+}

@@ -1,0 +1,205 @@
+/* Configurations: checked, read from and written to config.json in Hugging Face's form. */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "model/gpt.h"
+
+pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
+{
+    pm_gpt_config c = *config;
+    if (c.inner == 0) c.inner = 4 * c.embd;
+    if (c.eps == 0) c.eps = 1e-5f;
+    return c;
+}
+
+static bool probability(float p)
+{
+    return p >= 0 && p < 1;
+}
+
+pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config)
+{
+    const struct {
+        const char *name;
+        uint32_t value, most;
+    } sizes[] = {{"vocab", config->vocab, 1u << 24}, {"ctx", config->ctx, 1u << 20},
+                 {"embd", config->embd, 1u << 16},   {"heads", config->heads, 1u << 10},
+                 {"layers", config->layers, 1000},   {"inner", config->inner ? config->inner : 1, 1u << 18}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].value == 0 || sizes[i].value > sizes[i].most)
+            return log_fail(log, PM_INVALID, "%s: %" PRIu32 " is not within 1 to %" PRIu32, sizes[i].name,
+                            sizes[i].value, sizes[i].most);
+    if (config->arch != PM_ARCH_GPT1 && config->arch != PM_ARCH_GPT2)
+        return log_fail(log, PM_INVALID, "arch: neither GPT-1 nor GPT-2");
+    if (config->embd % config->heads)
+        return log_fail(log, PM_INVALID, "heads: %" PRIu32 " does not divide embd, %" PRIu32, config->heads,
+                        config->embd);
+    uint32_t size = config->embd / config->heads;
+    if (size % 4 || size > 128)
+        return log_fail(log, PM_INVALID,
+                        "heads: the head size embd / heads is %" PRIu32 "; it must be a multiple of 4, at most 128",
+                        size);
+    if (!(config->eps >= 0 && config->eps < 1))
+        return log_fail(log, PM_INVALID, "eps: %g is not within 0 to 1", (double)config->eps);
+    if (!probability(config->dropout_embd) || !probability(config->dropout_attn) || !probability(config->dropout_resid))
+        return log_fail(log, PM_INVALID, "dropout: a probability is at least 0 and below 1");
+    return PM_OK;
+}
+
+uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
+{
+    pm_gpt_config c = gpt_config_filled(config);
+    uint64_t C = c.embd, I = c.inner;
+    uint64_t block = 4 * C + (3 * C * C + 3 * C) + (C * C + C) + (C * I + I) + (I * C + C);
+    return ((uint64_t)c.vocab + c.ctx) * C + c.layers * block + (c.arch == PM_ARCH_GPT2 ? 2 * C : 0);
+}
+
+/* ---- config.json ---- */
+
+/* A float as the shortest decimal that gives it back, so that 0.1f is written 0.1. */
+static void add_float(cJSON *o, const char *key, float v)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)v);
+        if (strtof(text, NULL) == v) break;
+    }
+    cJSON_AddRawToObject(o, key, text);
+}
+
+char *gpt_config_text(const pm_gpt_config *config)
+{
+    bool gpt1 = config->arch == PM_ARCH_GPT1;
+    cJSON *o = cJSON_CreateObject(), *architectures = cJSON_AddArrayToObject(o, "architectures");
+    cJSON_AddItemToArray(architectures, cJSON_CreateString(gpt1 ? "OpenAIGPTLMHeadModel" : "GPT2LMHeadModel"));
+    cJSON_AddStringToObject(o, "model_type", gpt1 ? "openai-gpt" : "gpt2");
+    cJSON_AddStringToObject(o, gpt1 ? "afn" : "activation_function", gpt1 ? "gelu" : "gelu_new");
+    cJSON_AddNumberToObject(o, "vocab_size", config->vocab);
+    cJSON_AddNumberToObject(o, "n_positions", config->ctx);
+    cJSON_AddNumberToObject(o, "n_ctx", config->ctx);
+    cJSON_AddNumberToObject(o, "n_embd", config->embd);
+    cJSON_AddNumberToObject(o, "n_layer", config->layers);
+    cJSON_AddNumberToObject(o, "n_head", config->heads);
+    if (config->inner == 4 * config->embd)
+        cJSON_AddNullToObject(o, "n_inner");
+    else
+        cJSON_AddNumberToObject(o, "n_inner", config->inner);
+    add_float(o, "layer_norm_epsilon", config->eps);
+    add_float(o, "embd_pdrop", config->dropout_embd);
+    add_float(o, "attn_pdrop", config->dropout_attn);
+    add_float(o, "resid_pdrop", config->dropout_resid);
+    cJSON_AddBoolToObject(o, "tie_word_embeddings", 1);
+    cJSON_AddStringToObject(o, "torch_dtype", "float32");
+    char *text = cJSON_Print(o), *own = NULL;
+    if (text) {
+        size_t n = strlen(text);
+        own = malloc(n + 2);
+        if (own) {
+            memcpy(own, text, n);
+            memcpy(own + n, "\n", 2);
+        }
+    }
+    cJSON_free(text);
+    cJSON_Delete(o);
+    return own;
+}
+
+pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config)
+{
+    char *text = gpt_config_text(config);
+    if (!text) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", path);
+    pm_status status = file_write(log, path, text, strlen(text));
+    free(text);
+    return status;
+}
+
+typedef struct reader {
+    const pm_log *log;
+    const char *path;
+    const cJSON *object;
+    pm_status status;
+} reader;
+
+static void wrong(reader *r, const char *key, const char *what)
+{
+    if (r->status == PM_OK) r->status = log_fail(r->log, PM_FORMAT, "%s: %s %s", r->path, key, what);
+}
+
+static uint32_t count(reader *r, const char *key, bool required)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->object, key);
+    if (!v || cJSON_IsNull(v)) {
+        if (required) wrong(r, key, "is missing");
+        return 0;
+    }
+    if (!cJSON_IsNumber(v) || !(v->valuedouble >= 1 && v->valuedouble <= 1e9) ||
+        v->valuedouble != floor(v->valuedouble)) {
+        wrong(r, key, "is not a positive whole number");
+        return 0;
+    }
+    return (uint32_t)v->valuedouble;
+}
+
+static float number(reader *r, const char *key, float otherwise)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->object, key);
+    if (!v || cJSON_IsNull(v)) return otherwise;
+    if (!cJSON_IsNumber(v)) wrong(r, key, "is not a number");
+    return (float)v->valuedouble;
+}
+
+static void read_kind(reader *r, pm_gpt_config *c)
+{
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(r->object, "model_type");
+    if (cJSON_IsString(type) && !strcmp(type->valuestring, "gpt2"))
+        c->arch = PM_ARCH_GPT2;
+    else if (cJSON_IsString(type) && !strcmp(type->valuestring, "openai-gpt"))
+        c->arch = PM_ARCH_GPT1;
+    else
+        wrong(r, "model_type", "is neither \"gpt2\" nor \"openai-gpt\"");
+    const cJSON *f =
+        cJSON_GetObjectItemCaseSensitive(r->object, c->arch == PM_ARCH_GPT1 ? "afn" : "activation_function");
+    if (f && !(cJSON_IsString(f) && (!strcmp(f->valuestring, "gelu_new") || !strcmp(f->valuestring, "gelu"))))
+        wrong(r, "the activation", "is not GELU");
+    if (cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(r->object, "tie_word_embeddings")))
+        wrong(r, "tie_word_embeddings", "is false: an output table of its own is not supported");
+}
+
+pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *out)
+{
+    char *text;
+    size_t size;
+    pm_status status = file_read(log, path, &text, &size);
+    if (status != PM_OK) return status;
+    cJSON *root = cJSON_ParseWithLength(text, size);
+    reader r = {.log = log, .path = path, .object = root};
+    pm_gpt_config c = {0};
+    if (!cJSON_IsObject(root)) {
+        r.status = log_fail(log, PM_FORMAT, "%s: is not a JSON object", path);
+    } else {
+        read_kind(&r, &c);
+        c.vocab = count(&r, "vocab_size", true);
+        c.ctx = count(&r, "n_positions", true);
+        c.embd = count(&r, "n_embd", true);
+        c.layers = count(&r, "n_layer", true);
+        c.heads = count(&r, "n_head", true);
+        c.inner = count(&r, "n_inner", false);
+        c.eps = number(&r, "layer_norm_epsilon", 1e-5f);
+        c.dropout_embd = number(&r, "embd_pdrop", 0.1f);
+        c.dropout_attn = number(&r, "attn_pdrop", 0.1f);
+        c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
+    }
+    cJSON_Delete(root);
+    free(text);
+    if (r.status != PM_OK) return r.status;
+    c = gpt_config_filled(&c);
+    status = pm_gpt_config_check(log, &c);
+    if (status == PM_OK) *out = c;
+    return status == PM_INVALID ? PM_FORMAT : status;
+}

@@ -1,0 +1,98 @@
+/* A GPT's parameters (names, shapes, places in a few flat buffers) and its graph. */
+#ifndef MODEL_GPT_H
+#define MODEL_GPT_H
+
+#include <pumice/model.h>
+
+#include "graph/graph.h"
+
+/* ---- parameters ---- */
+
+/* Order of the parameters: the two tables, twelve a block, the final LayerNorm's two (GPT-2). */
+enum { PARAM_TOKENS, PARAM_POSITIONS, PARAM_BLOCKS };
+enum {
+    BLOCK_LN1_GAIN,
+    BLOCK_LN1_BIAS,
+    BLOCK_QKV_WEIGHT, /* (C,3C), as (in, out): x W */
+    BLOCK_QKV_BIAS,
+    BLOCK_PROJ_WEIGHT, /* (C,C) */
+    BLOCK_PROJ_BIAS,
+    BLOCK_LN2_GAIN,
+    BLOCK_LN2_BIAS,
+    BLOCK_FC_WEIGHT, /* (C,inner) */
+    BLOCK_FC_BIAS,
+    BLOCK_OUT_WEIGHT, /* (inner,C) */
+    BLOCK_OUT_BIAS,
+    BLOCK_PARAMS
+};
+
+enum { GPT_NAME_MAX = 64 };
+
+/* Parameters lie in a few flat segments, those that weight decay acts on first, so that optimiser, norm and checkpoint are loops over
+ * buffers. Gradients and moments have the same layout. */
+typedef struct gpt_layout {
+    uint32_t count;
+    pm_param *params;            /* names point into `names` */
+    char (*names)[GPT_NAME_MAX]; /* [count] */
+    uint32_t *segment;           /* [count] */
+    uint64_t *offset;            /* [count] words */
+    uint32_t segment_count;
+    uint64_t *segment_words;   /* [segment_count] */
+    uint64_t *segment_decayed; /* [segment_count] the first so many words are decayed */
+    uint64_t total_words;
+} gpt_layout;
+
+pm_status gpt_layout_make(const pm_log *log, const pm_gpt_config *config, uint64_t max_segment_bytes, gpt_layout *out);
+void gpt_layout_fini(gpt_layout *layout);
+
+/* One buffer for each segment, filled with zeros; and each parameter's span in them. */
+pm_status gpt_segments_create(pm_device *device, const gpt_layout *layout, const char *name, gpu_buffer ***buffers);
+void gpt_segments_destroy(const gpt_layout *layout, gpu_buffer ***buffers);
+gpu_span gpt_span(const gpt_layout *layout, gpu_buffer *const *buffers, uint32_t param);
+
+struct pm_model {
+    pm_device *device;
+    pm_gpt_config config; /* defaults filled in */
+    gpt_layout layout;
+    gpu_buffer **weights;
+    char (*labels)[16]; /* "h.0" …, for what is recorded */
+};
+
+/* A model with its weights allocated and zero. */
+pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out);
+
+/* Fill in what 0 means. */
+pm_gpt_config gpt_config_filled(const pm_gpt_config *config);
+
+/* config.json. */
+pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *out);
+pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config);
+/* The same as text, malloc'd; NULL when memory is out. */
+char *gpt_config_text(const pm_gpt_config *config);
+
+/* A tensor file's values as floats: F32, F16 or BF16. PM_FORMAT names path and tensor. */
+struct st_tensor;
+pm_status gpt_tensor_floats(const pm_log *log, const char *path, const struct st_tensor *tensor, pm_param param,
+                            float *out);
+
+/* ---- graph ---- */
+
+/* Inputs of the graphs, by index. */
+enum { INPUT_TOKENS, INPUT_SCALARS, INPUT_TARGETS, INPUT_RESULT, INPUT_LOGITS, INPUT_CACHES /* one a layer, (P,2C) */ };
+
+typedef enum gpt_mode {
+    GPT_LOSS,    /* tokens, targets -> result */
+    GPT_PREFILL, /* tokens -> caches */
+    GPT_LOGITS,  /* tokens -> caches, logits (B*T,V) */
+} gpt_mode;
+
+typedef struct gpt_shape {
+    gpt_mode mode;
+    uint32_t batch, time;
+    float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
+} gpt_shape;
+
+/* Add the forward graph. *scalars is its scalars input, which graph_gradient needs. labels: [layers], or NULL. */
+void gpt_build(graph *g, const pm_gpt_config *config, const gpt_shape *shape, char (*labels)[16], tensor_id *scalars);
+
+#endif

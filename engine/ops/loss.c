@@ -1,0 +1,104 @@
+/* The language model's loss: logits in tiles of the vocabulary, so that neither they nor the table need fit one operand. */
+#include "ops/record.h"
+
+/* Logits that a tile may hold: a compromise between scratch memory and the number of passes (bytes). */
+enum { TILE_BYTES = 64 << 20 };
+
+uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)
+{
+    uint64_t logits = TILE_BYTES / 4, operand = max_operand_words(caps);
+    uint64_t tile = (logits < operand ? logits : operand) / rows;
+    if (tile > operand / channels) tile = operand / channels;
+    if (tile < 64) tile = 64;
+    if (tile >= vocab) return vocab;
+    return (uint32_t)(tile / 64 * 64);
+}
+
+/* One tile: vocabulary [first, first + count). */
+typedef struct tile {
+    uint32_t first, count, ld;
+    op_view table, logits;
+} tile;
+
+static tile tile_at(const pm_caps *caps, op_view h, op_view table, op_view scratch, uint32_t first)
+{
+    tile t = {.first = first, .ld = op_lm_tile(caps, h.rows, h.cols, table.rows)};
+    t.count = table.rows - first < t.ld ? table.rows - first : t.ld;
+    t.table = (op_view){t.count, table.cols,
+                        span_words(table.span, (uint64_t)first * table.cols, (uint64_t)t.count * table.cols), NULL};
+    t.ld = t.count; /* the last tile is stored densely too */
+    t.logits = (op_view){h.rows, t.count, span_words(scratch.span, 0, (uint64_t)h.rows * t.count), NULL};
+    return t;
+}
+
+static void record_logits(gpu_program *program, op_view h, const tile *t)
+{
+    op_call logits = {.op = OP_MATMUL, .attr.trans_b = true, .in = {h, t->table}, .out = {t->logits}};
+    op_record(program, &logits);
+}
+
+static void record_forward(gpu_program *program, const op_call *call)
+{
+    const pm_caps *caps = gpu_program_caps(program);
+    op_view h = call->in[0], table = call->in[1], targets = call->in[2];
+    op_view state = call->out[0], result = call->out[1], scratch = call->out[2];
+    for (uint32_t first = 0; first < table.rows;) {
+        tile t = tile_at(caps, h, table, scratch, first);
+        record_logits(program, h, &t);
+        gpu_arg args[] = {arg_of(t.logits, GPU_READ), arg_of(targets, GPU_READ),
+                          arg_of(state, first ? GPU_READ_WRITE : GPU_WRITE)};
+        struct loss_push push = {.rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .is_first = first == 0};
+        recording r = RECORDING(program, KERNEL_loss_tile, args, push);
+        r.d.flops = 10.0 * (double)view_words(t.logits);
+        r.d.bytes = 8.0 * (double)view_words(t.logits);
+        record_rows(&r, h.rows, row_lanes(caps, t.count));
+        first += t.count;
+    }
+    gpu_arg args[] = {arg_of(state, GPU_READ), arg_of(targets, GPU_READ), arg_of(result, GPU_WRITE)};
+    struct loss_push push = {.rows = h.rows};
+    recording r = RECORDING(program, KERNEL_loss_sum, args, push);
+    uint32_t lanes = row_lanes(caps, h.rows / 16);
+    r.spec[1] = lanes;
+    r.d.spec_count = 2;
+    r.d.flops = 3.0 * h.rows;
+    r.d.bytes = 20.0 * h.rows;
+    record_groups(&r, 1, lanes);
+}
+
+static void record_backward(gpu_program *program, const op_call *call)
+{
+    const pm_caps *caps = gpu_program_caps(program);
+    op_view h = call->in[0], table = call->in[1], scratch = call->in[5], dh = call->out[0], dtable = call->out[1];
+    for (uint32_t first = 0; first < table.rows;) {
+        tile t = tile_at(caps, h, table, scratch, first);
+        if (t.count < table.rows) record_logits(program, h, &t); /* the forward pass left only the last tile */
+        gpu_arg args[] = {arg_of(t.logits, GPU_READ_WRITE), arg_of(call->in[2], GPU_READ),
+                          arg_of(call->in[3], GPU_READ), arg_of(call->in[4], GPU_READ), arg_of(call->in[6], GPU_READ)};
+        struct loss_push push = {.rows = h.rows, .ld = t.ld, .first = first, .count = t.count};
+        recording r = RECORDING(program, KERNEL_loss_bwd, args, push);
+        r.spec[1] = 1;
+        r.d.spec_count = 2;
+        r.d.flops = 10.0 * (double)view_words(t.logits);
+        r.d.bytes = 8.0 * (double)view_words(t.logits);
+        record_elements(&r, view_words(t.logits), 1);
+
+        op_call hidden = {.op = OP_MATMUL, .attr.accumulate = first > 0, .in = {t.logits, t.table}, .out = {dh}};
+        op_record(program, &hidden);
+        op_view part = {t.count, dtable.cols,
+                        span_words(dtable.span, (uint64_t)first * dtable.cols, (uint64_t)t.count * dtable.cols), NULL};
+        op_call weights = {.op = OP_MATMUL,
+                           .attr = {.trans_a = true, .accumulate = call->attr.accumulate},
+                           .in = {t.logits, h},
+                           .out = {part}};
+        op_record(program, &weights);
+        first += t.count;
+    }
+}
+
+void op_record_loss(gpu_program *program, const op_call *call)
+{
+    if (call->op == OP_LM_LOSS)
+        record_forward(program, call);
+    else
+        record_backward(program, call);
+}

@@ -1,0 +1,169 @@
+/* Matrix products: which kernel and tile, and how a product too large for one operand is split. */
+#include "ops/record.h"
+
+/* One product as stored: spans start at the first element used, the leading dimensions say where rows begin. */
+typedef struct product {
+    const op_call *call;
+    uint32_t m, n, k, lda, ldb, ldc;
+    gpu_span a, b, bias;
+    gpu_span y, residual, gelu_pre, pre; /* (m, n), all with ldc */
+    bool accumulate;
+} product;
+
+static uint64_t words_a(const product *p)
+{
+    return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + (p->call->attr.trans_a ? p->m : p->k);
+}
+static uint64_t words_b(const product *p)
+{
+    return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb + (p->call->attr.trans_b ? p->k : p->n);
+}
+static uint64_t words_y(const product *p)
+{
+    return (uint64_t)(p->m - 1) * p->ldc + p->n;
+}
+
+static uint32_t epilogue(const product *p)
+{
+    const op_call *c = p->call;
+    uint32_t flags = 0;
+    if (view_present(c->in[MATMUL_BIAS])) flags |= EPILOGUE_BIAS;
+    if (view_present(c->out[1])) flags |= EPILOGUE_PRE;
+    if (c->attr.gelu) flags |= EPILOGUE_GELU;
+    if (c->attr.dropout > 0) flags |= EPILOGUE_DROPOUT;
+    if (view_present(c->in[MATMUL_RESIDUAL])) flags |= EPILOGUE_RESIDUAL;
+    if (view_present(c->in[MATMUL_GELU_PRE])) flags |= EPILOGUE_GELU_SLOPE;
+    if (p->accumulate) flags |= EPILOGUE_ACCUMULATE;
+    return flags;
+}
+
+static gpu_arg part(gpu_span span, uint64_t words, bool used, gpu_access access)
+{
+    if (!used) return (gpu_arg){{NULL, 0, 0}, access};
+    return (gpu_arg){span_words(span, 0, words), access};
+}
+
+static void record_product(gpu_program *program, const product *p)
+{
+    const pm_caps *caps = gpu_program_caps(program);
+    const op_attr *attr = &p->call->attr;
+    uint32_t flags = epilogue(p);
+    bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_ACCUMULATE)) == 0;
+    uint64_t ny = words_y(p);
+    gpu_arg args[] = {
+        part(p->a, words_a(p), true, GPU_READ),
+        part(p->b, words_b(p), true, GPU_READ),
+        part(p->y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
+        part(p->bias, p->n, flags & EPILOGUE_BIAS, GPU_READ),
+        part(p->residual, ny, flags & EPILOGUE_RESIDUAL, GPU_READ),
+        part(p->gelu_pre, ny, flags & EPILOGUE_GELU_SLOPE, GPU_READ),
+        part(p->pre, ny, flags & EPILOGUE_PRE, GPU_WRITE),
+        part(p->call->in[MATMUL_SCALARS].span, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT, GPU_READ),
+    };
+    struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream};
+    bool lanes = caps->serial && (caps->subgroup_size == 4 || caps->subgroup_size == 8);
+    kernel_id kernel = lanes   ? (caps->subgroup_size == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4)
+                       : plain ? KERNEL_matmul_tile_plain
+                               : KERNEL_matmul_tile;
+    recording r = RECORDING(program, kernel, args, push);
+    if (kernel == KERNEL_matmul_tile_plain) r.d.arg_count = 4;
+    r.spec[1] = attr->trans_a;
+    r.spec[2] = attr->trans_b;
+    r.spec[3] = flags;
+    r.d.spec = r.spec;
+    r.d.flops = 2.0 * p->m * p->n * p->k;
+    r.d.bytes = 4.0 * ((double)p->m * p->k + (double)p->k * p->n + (double)p->m * p->n);
+    uint32_t rows, cols;
+    if (lanes) {
+        r.spec[0] = caps->subgroup_size;
+        r.d.spec_count = 4;
+        rows = MATMUL_LANES_ROWS;
+        cols = MATMUL_LANES_VECTORS * caps->subgroup_size;
+    } else {
+        uint32_t ty = p->m <= 16 ? 4 : caps->max_workgroup_size >= 256 ? 16 : 8;
+        r.spec[0] = 16 * ty;
+        r.spec[4] = 16;
+        r.spec[5] = ty;
+        r.d.spec_count = 6;
+        rows = 4 * ty;
+        cols = 64;
+    }
+    r.d.groups[0] = (p->n + cols - 1) / cols;
+    r.d.groups[1] = (p->m + rows - 1) / rows;
+    r.d.groups[2] = 1;
+    gpu_record(program, &r.d);
+}
+
+static product rows_of(product p, uint32_t first, uint32_t count)
+{
+    uint64_t y = (uint64_t)first * p.ldc;
+    p.a.offset += 4 * (p.call->attr.trans_a ? (uint64_t)first : (uint64_t)first * p.lda);
+    p.y.offset += 4 * y, p.residual.offset += 4 * y, p.gelu_pre.offset += 4 * y, p.pre.offset += 4 * y;
+    p.m = count;
+    return p;
+}
+
+static product cols_of(product p, uint32_t first, uint32_t count)
+{
+    uint64_t y = 4 * (uint64_t)first;
+    p.b.offset += 4 * (p.call->attr.trans_b ? (uint64_t)first * p.ldb : (uint64_t)first);
+    p.y.offset += y, p.residual.offset += y, p.gelu_pre.offset += y, p.pre.offset += y, p.bias.offset += y;
+    p.n = count;
+    return p;
+}
+
+static product depth_of(product p, uint32_t first, uint32_t count)
+{
+    p.a.offset += 4 * (p.call->attr.trans_a ? (uint64_t)first * p.lda : (uint64_t)first);
+    p.b.offset += 4 * (p.call->attr.trans_b ? (uint64_t)first : (uint64_t)first * p.ldb);
+    p.k = count;
+    p.accumulate |= first > 0;
+    return p;
+}
+
+/* Cut along the dimension whose rows are too many for one operand, until everything fits. Dropout masks count rows and columns of the
+ * whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
+static void record_split(gpu_program *program, const product *p)
+{
+    uint64_t most = max_operand_words(gpu_program_caps(program));
+    const op_attr *attr = &p->call->attr;
+    bool a = words_a(p) > most, b = words_b(p) > most, y = words_y(p) > most;
+    bool whole = attr->dropout > 0, sums_only = (epilogue(p) & ~EPILOGUE_ACCUMULATE) == 0;
+    uint32_t half_m = p->m / 2, half_n = p->n / 2, half_k = p->k / 2;
+    if ((y || (a && !attr->trans_a)) && half_m && !whole) {
+        product one = rows_of(*p, 0, half_m), two = rows_of(*p, half_m, p->m - half_m);
+        record_split(program, &one);
+        record_split(program, &two);
+    } else if (b && attr->trans_b && half_n && !whole) {
+        product one = cols_of(*p, 0, half_n), two = cols_of(*p, half_n, p->n - half_n);
+        record_split(program, &one);
+        record_split(program, &two);
+    } else if ((a || b) && half_k && sums_only) {
+        product one = depth_of(*p, 0, half_k), two = depth_of(*p, half_k, p->k - half_k);
+        record_split(program, &one);
+        record_split(program, &two);
+    } else {
+        record_product(program, p);
+    }
+}
+
+void op_record_matmul(gpu_program *program, const op_call *call)
+{
+    op_view a = call->in[MATMUL_A], b = call->in[MATMUL_B], y = call->out[0];
+    product p = {.call = call,
+                 .m = y.rows,
+                 .n = y.cols,
+                 .k = call->attr.trans_a ? a.rows : a.cols,
+                 .lda = a.cols,
+                 .ldb = b.cols,
+                 .ldc = y.cols,
+                 .a = a.span,
+                 .b = b.span,
+                 .bias = call->in[MATMUL_BIAS].span,
+                 .y = y.span,
+                 .residual = call->in[MATMUL_RESIDUAL].span,
+                 .gelu_pre = call->in[MATMUL_GELU_PRE].span,
+                 .pre = call->out[1].span,
+                 .accumulate = call->attr.accumulate};
+    record_split(program, &p);
+}

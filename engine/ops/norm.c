@@ -1,0 +1,69 @@
+/* Layer normalisation, and sums over the rows of a matrix (its parameters' gradients, a bias's gradient). */
+#include "ops/record.h"
+#include "ops/scratch.h"
+
+static void record_forward(gpu_program *program, const op_call *call)
+{
+    op_view x = call->in[0];
+    gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
+                      arg_of(call->out[0], GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
+    struct rows_push push = {.rows = x.rows, .cols = x.cols, .value = call->attr.eps};
+    recording r = RECORDING(program, KERNEL_layernorm, args, push);
+    r.d.flops = op_flops(call);
+    r.d.bytes = op_bytes(call);
+    record_rows(&r, x.rows, row_lanes(gpu_program_caps(program), x.cols));
+}
+
+static void record_backward(gpu_program *program, const op_call *call)
+{
+    op_view dy = call->in[0], add = call->in[4];
+    gpu_arg args[] = {arg_of(dy, GPU_READ),          arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
+                      arg_of(call->in[3], GPU_READ), arg_of(add, GPU_READ),         arg_of(call->out[0], GPU_WRITE)};
+    struct rows_push push = {.rows = dy.rows, .cols = dy.cols};
+    recording r = RECORDING(program, KERNEL_layernorm_bwd, args, push);
+    r.spec[2] = view_present(add);
+    r.d.spec_count = 3;
+    r.d.flops = op_flops(call);
+    r.d.bytes = op_bytes(call);
+    record_rows(&r, dy.rows, row_lanes(gpu_program_caps(program), dy.cols));
+}
+
+/* y(1,cols) = sum of a column range of part(parts, part_cols). */
+static void record_finish(gpu_program *program, op_view part, uint32_t parts, uint32_t part_cols, uint32_t from,
+                          op_view y, bool accumulate)
+{
+    gpu_arg args[] = {arg_of(part, GPU_READ), arg_of(y, accumulate ? GPU_READ_WRITE : GPU_WRITE)};
+    struct rows_push push = {.rows = part_cols, .cols = y.cols, .parts = parts, .stream = from};
+    recording r = RECORDING(program, KERNEL_colsum_finish, args, push);
+    r.spec[1] = accumulate;
+    r.d.spec_count = 2;
+    r.d.flops = (double)parts * y.cols;
+    r.d.bytes = 4.0 * (double)(parts + 1) * y.cols;
+    record_elements(&r, y.cols, 1);
+}
+
+static void record_colsum(gpu_program *program, const op_call *call)
+{
+    bool norm = call->op == OP_LAYERNORM_BWD_PARAMS;
+    op_view x = call->in[0], part = call->out[norm ? 2 : 1];
+    uint32_t parts = colsum_parts(x.rows), width = norm ? 2 * x.cols : x.cols;
+    gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(norm ? call->in[1] : part, norm ? GPU_READ : GPU_WRITE),
+                      arg_of(call->in[2], GPU_READ), arg_of(part, GPU_WRITE)};
+    struct rows_push push = {.rows = x.rows, .cols = x.cols, .parts = parts};
+    recording r = RECORDING(program, norm ? KERNEL_colsum_norm : KERNEL_colsum, args, push);
+    if (!norm) r.d.arg_count = 2;
+    r.d.flops = (norm ? 5.0 : 1.0) * (double)view_words(x);
+    r.d.bytes = (norm ? 8.0 : 4.0) * (double)view_words(x);
+    record_elements(&r, (uint64_t)parts * x.cols, 1);
+    record_finish(program, part, parts, width, 0, call->out[0], call->attr.accumulate);
+    if (norm) record_finish(program, part, parts, width, x.cols, call->out[1], call->attr.accumulate);
+}
+
+void op_record_norm(gpu_program *program, const op_call *call)
+{
+    switch (call->op) {
+    case OP_LAYERNORM: record_forward(program, call); break;
+    case OP_LAYERNORM_BWD: record_backward(program, call); break;
+    default: record_colsum(program, call); break;
+    }
+}

@@ -1,0 +1,74 @@
+/* Gradient norm, clipping, AdamW: passes over flat arenas, in pieces that each operand may span. */
+#include "ops/record.h"
+
+enum { PER = 4 };
+
+uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements)
+{
+    uint64_t most = max_operand_words(caps);
+    return SUMSQ_PARTS * (uint32_t)((elements + most - 1) / most);
+}
+
+static void record_sumsq(gpu_program *program, const op_call *call)
+{
+    const pm_caps *caps = gpu_program_caps(program);
+    uint64_t count = view_words(call->in[0]), most = max_operand_words(caps);
+    uint32_t at = call->attr.part;
+    for (uint64_t first = 0; first < count; first += most, at += SUMSQ_PARTS) {
+        uint64_t n = count - first < most ? count - first : most, share = n / SUMSQ_PARTS;
+        gpu_arg args[] = {arg_words(call->in[0], first, n, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
+        struct reduce_push push = {.count = (uint32_t)n, .parts = SUMSQ_PARTS, .at = at};
+        recording r = RECORDING(program, KERNEL_sumsq, args, push);
+        r.d.flops = 2.0 * (double)n;
+        r.d.bytes = 4.0 * (double)n;
+        record_rows(&r, SUMSQ_PARTS, row_lanes(caps, (uint32_t)(share < 4096 ? share : 4096)));
+    }
+}
+
+static void record_clip(gpu_program *program, const op_call *call)
+{
+    gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
+    struct reduce_push push = {.count = (uint32_t)view_words(call->in[0]), .clip = call->attr.clip};
+    recording r = RECORDING(program, KERNEL_clip, args, push);
+    r.spec[1] = 1;
+    r.d.spec_count = 2;
+    r.d.flops = (double)view_words(call->in[0]);
+    r.d.bytes = 4.0 * (double)view_words(call->in[0]);
+    record_groups(&r, 1, 1);
+}
+
+static void record_adamw(gpu_program *program, const op_call *call)
+{
+    uint64_t count = view_words(call->out[0]), most = max_operand_words(gpu_program_caps(program));
+    for (uint64_t first = 0; first < count; first += most) {
+        uint64_t n = count - first < most ? count - first : most;
+        uint64_t decayed = call->attr.decayed > first ? call->attr.decayed - first : 0;
+        gpu_arg args[] = {arg_words(call->in[0], first, n, GPU_READ),
+                          arg_of(call->in[1], GPU_READ),
+                          arg_of(call->in[2], GPU_READ),
+                          arg_words(call->out[0], first, n, GPU_READ_WRITE),
+                          arg_words(call->out[1], first, n, GPU_READ_WRITE),
+                          arg_words(call->out[2], first, n, GPU_READ_WRITE)};
+        struct adamw_push push = {.count = (uint32_t)n,
+                                  .decayed = (uint32_t)(decayed < n ? decayed : n),
+                                  .beta1 = call->attr.beta1,
+                                  .beta2 = call->attr.beta2,
+                                  .eps = call->attr.eps,
+                                  .weight_decay = call->attr.weight_decay};
+        recording r = RECORDING(program, KERNEL_adamw, args, push);
+        r.spec[1] = PER;
+        r.d.spec_count = 2;
+        r.d.flops = 16.0 * (double)n;
+        r.d.bytes = 28.0 * (double)n;
+        record_elements(&r, n, PER);
+    }
+}
+
+void op_record_optimizer(gpu_program *program, const op_call *call)
+{
+    switch (call->op) {
+    case OP_SUMSQ: record_sumsq(program, call); break;
+    case OP_CLIP: record_clip(program, call); break;
+    default: record_adamw(program, call); break;
+    }
+}

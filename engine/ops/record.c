@@ -1,0 +1,64 @@
+#include "ops/record.h"
+
+gpu_arg arg_of(op_view v, gpu_access access)
+{
+    if (!view_present(v)) return (gpu_arg){{NULL, 0, 0}, access};
+    return arg_words(v, 0, view_words(v), access);
+}
+
+gpu_span span_words(gpu_span span, uint64_t first, uint64_t words)
+{
+    return (gpu_span){span.buffer, span.offset + 4 * first, 4 * words};
+}
+
+gpu_arg arg_words(op_view v, uint64_t first, uint64_t words, gpu_access access)
+{
+    return (gpu_arg){span_words(v.span, first, words), access};
+}
+
+uint64_t max_operand_words(const pm_caps *caps)
+{
+    uint64_t words = caps->bda ? UINT32_MAX : caps->max_buffer_range / 4;
+    return words < UINT32_MAX ? words : UINT32_MAX; /* the shaders' indices are 32-bit */
+}
+
+/* Work group size of kernels without cooperation between rows. */
+static uint32_t group_size(const pm_caps *caps)
+{
+    uint32_t wanted = caps->serial ? 8 * caps->subgroup_size : 128;
+    return wanted < caps->max_workgroup_size ? wanted : caps->max_workgroup_size;
+}
+
+uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
+{
+    if (caps->serial) return 1;
+    uint32_t most = caps->max_workgroup_size < 256 ? caps->max_workgroup_size : 256, lanes = 32;
+    while (lanes < cols / 4 && lanes * 2 <= most) lanes *= 2;
+    return lanes;
+}
+
+void record_groups(recording *r, uint64_t groups, uint32_t size)
+{
+    if (groups == 0) return;
+    r->spec[0] = size;
+    r->d.spec = r->spec;
+    gpu_groups(gpu_program_caps(r->program), groups, r->d.groups);
+    gpu_record(r->program, &r->d);
+}
+
+void record_elements(recording *r, uint64_t count, uint32_t per)
+{
+    uint32_t size = group_size(gpu_program_caps(r->program));
+    uint64_t each = (uint64_t)size * per;
+    record_groups(r, (count + each - 1) / each, size);
+}
+
+void record_rows(recording *r, uint32_t rows, uint32_t lanes)
+{
+    r->spec[1] = lanes;
+    if (r->d.spec_count < 2) r->d.spec_count = 2;
+    if (lanes > 1)
+        record_groups(r, rows, lanes);
+    else
+        record_elements(r, rows, 1);
+}

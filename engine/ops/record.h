@@ -1,0 +1,64 @@
+/* What the recorders share: views as arguments, dispatches over many elements, the device's limits in words. */
+#ifndef OPS_RECORD_H
+#define OPS_RECORD_H
+
+#include "ops/op.h"
+#include "push.h"
+
+/* One recorder for each family of operations; op_record() picks. */
+void op_record_matmul(gpu_program *program, const op_call *call);
+void op_record_attention(gpu_program *program, const op_call *call);
+void op_record_norm(gpu_program *program, const op_call *call);
+void op_record_elementwise(gpu_program *program, const op_call *call);
+void op_record_embed(gpu_program *program, const op_call *call);
+void op_record_loss(gpu_program *program, const op_call *call);
+void op_record_optimizer(gpu_program *program, const op_call *call);
+
+static inline bool view_present(op_view v)
+{
+    return v.rows > 0;
+}
+static inline uint64_t view_words(op_view v)
+{
+    return (uint64_t)v.rows * v.cols;
+}
+
+/* A view's operand; an absent one is bound to nothing. */
+gpu_arg arg_of(op_view v, gpu_access access);
+/* `words` words of a span from word `first` on. */
+gpu_span span_words(gpu_span span, uint64_t first, uint64_t words);
+gpu_arg arg_words(op_view v, uint64_t first, uint64_t words, gpu_access access);
+
+/* The most 32-bit words that one operand may span on this device. */
+uint64_t max_operand_words(const pm_caps *caps);
+
+/* Invocations that share a row of `cols` elements: 1 on a software driver. */
+uint32_t row_lanes(const pm_caps *caps, uint32_t cols);
+
+/* A dispatch in the making: fill what differs, then one of the record_ functions. */
+typedef struct recording {
+    gpu_program *program;
+    gpu_dispatch d;
+    uint32_t spec[GPU_MAX_SPEC];
+} recording;
+
+/* spec[0], the work group's size, is set by the record_ functions. */
+#define RECORDING(program_, kernel_, args_, push_)                                                                     \
+    {                                                                                                                  \
+        .program = (program_),                                                                                         \
+        .d = {.kernel = (kernel_),                                                                                     \
+              .args = (args_),                                                                                         \
+              .arg_count = sizeof(args_) / sizeof(args_)[0],                                                           \
+              .push = &(push_),                                                                                        \
+              .push_size = sizeof(push_),                                                                              \
+              .spec_count = 1},                                                                                        \
+    }
+
+/* One invocation each for `count` elements, `per` of them one after another. */
+void record_elements(recording *r, uint64_t count, uint32_t per);
+/* LANES invocations a row; spec[1] is LANES. */
+void record_rows(recording *r, uint32_t rows, uint32_t lanes);
+/* `groups` work groups of `size` invocations. */
+void record_groups(recording *r, uint64_t groups, uint32_t size);
+
+#endif

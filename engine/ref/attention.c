@@ -1,0 +1,127 @@
+/* Causal attention, its gradient, and the key/value cache. Probabilities are computed where they are needed, never stored. */
+#include <math.h>
+#include <string.h>
+
+#include "ref/ref_internal.h"
+
+/* One head of one sequence: where its rows start and how far apart they are. */
+typedef struct head_view {
+    const double *q, *k, *v; /* first element of row 0 */
+    size_t ld_q, ld_k, ld_v; /* elements between rows */
+    uint32_t size;           /* D */
+    uint32_t mask_row;       /* dropout row of query 0 */
+    double scale;
+} head_view;
+
+static head_view view_head(const op_call *call, const op_view *q, const op_view *k, const op_view *v, uint32_t channels,
+                           uint32_t b, uint32_t h)
+{
+    const op_attr *attr = &call->attr;
+    uint32_t sequences = q->rows / attr->time, size = channels / attr->heads;
+    head_view view = {.ld_q = q->cols, .ld_k = k->cols, .ld_v = v->cols, .size = size};
+    view.q = (const double *)q->data + (size_t)b * attr->time * q->cols + attr->off_q + h * size;
+    view.k = (const double *)k->data + (size_t)b * (k->rows / sequences) * k->cols + attr->off_k + h * size;
+    view.v = (const double *)v->data + (size_t)b * (v->rows / sequences) * v->cols + attr->off_v + h * size;
+    view.mask_row = (b * attr->heads + h) * attr->time;
+    view.scale = 1.0 / sqrt((double)size);
+    return view;
+}
+
+static double dot(const double *a, const double *b, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+static double score(const head_view *head, uint32_t t, uint32_t s)
+{
+    return head->scale * dot(head->q + t * head->ld_q, head->k + s * head->ld_k, head->size);
+}
+
+static double mask(const op_call *call, const void *scalars, const head_view *head, uint32_t t, uint32_t s)
+{
+    if (call->attr.dropout <= 0) return 1.0;
+    return ref_dropout(scalars, call->attr.stream, head->mask_row + t, s, call->attr.dropout);
+}
+
+/* log of the sum of exp of query t's scores over keys 0 … last */
+static double log_sum_exp(const head_view *head, uint32_t t, uint32_t last)
+{
+    double max = -INFINITY, sum = 0;
+    for (uint32_t s = 0; s <= last; s++) max = fmax(max, score(head, t, s));
+    for (uint32_t s = 0; s <= last; s++) sum += exp(score(head, t, s) - max);
+    return max + log(sum);
+}
+
+void ref_attention(const op_call *call)
+{
+    const step_scalars *scalars = call->in[3].data;
+    double *y = call->out[0].data;   /* (N,C) */
+    double *lse = call->out[1].data; /* (N,H) */
+    uint32_t time = call->attr.time, heads = call->attr.heads, channels = call->out[0].cols;
+    for (uint32_t b = 0; b < call->in[0].rows / time; b++)
+        for (uint32_t h = 0; h < heads; h++) {
+            head_view head = view_head(call, &call->in[0], &call->in[1], &call->in[2], channels, b, h);
+            for (uint32_t t = 0; t < time; t++) {
+                size_t n = (size_t)b * time + t;
+                double *out = y + n * channels + h * head.size;
+                double total = log_sum_exp(&head, t, scalars->pos + t);
+                lse[n * heads + h] = total;
+                for (uint32_t d = 0; d < head.size; d++) out[d] = 0;
+                for (uint32_t s = 0; s <= scalars->pos + t; s++) {
+                    double p = exp(score(&head, t, s) - total) * mask(call, scalars, &head, t, s);
+                    for (uint32_t d = 0; d < head.size; d++) out[d] += p * head.v[s * head.ld_v + d];
+                }
+            }
+        }
+}
+
+/* One query row: adds to dq of row t, to dk and dv of rows 0 … t. dq, dk, dv: row 0 of the head within dqkv, row length as q, k, v.
+ * With f the mask, dp = f * dy.v_s; ds = p * (dp - sum of p dp), and that sum is dy.y. */
+static void attention_bwd_row(const op_call *call, const head_view *head, uint32_t t, const double *y, const double *dy,
+                              double lse, double *dq, double *dk, double *dv)
+{
+    const step_scalars *scalars = call->in[4].data;
+    double dy_y = dot(dy, y, head->size);
+    for (uint32_t s = 0; s <= t; s++) {
+        const double *q_row = head->q + t * head->ld_q, *k_row = head->k + s * head->ld_k;
+        double p = exp(score(head, t, s) - lse), f = mask(call, scalars, head, t, s);
+        double ds = p * (f * dot(dy, head->v + s * head->ld_v, head->size) - dy_y);
+        for (uint32_t d = 0; d < head->size; d++) {
+            dq[t * head->ld_q + d] += ds * head->scale * k_row[d];
+            dk[s * head->ld_k + d] += ds * head->scale * q_row[d];
+            dv[s * head->ld_v + d] += p * f * dy[d];
+        }
+    }
+}
+
+void ref_attention_bwd(const op_call *call)
+{
+    const op_view *qkv = &call->in[0];                                                   /* (N,3C) */
+    const double *y = call->in[1].data, *lse = call->in[2].data, *dy = call->in[3].data; /* (N,C) (N,H) (N,C) */
+    double *dqkv = call->out[0].data;                                                    /* (N,3C) */
+    const op_attr *attr = &call->attr;
+    uint32_t time = attr->time, heads = attr->heads, channels = call->in[1].cols;
+    for (size_t i = 0; i < ref_count(&call->out[0]); i++) dqkv[i] = 0;
+    for (uint32_t b = 0; b < qkv->rows / time; b++)
+        for (uint32_t h = 0; h < heads; h++) {
+            head_view head = view_head(call, qkv, qkv, qkv, channels, b, h);
+            double *base = dqkv + (size_t)b * time * qkv->cols + h * head.size;
+            for (uint32_t t = 0; t < time; t++) {
+                size_t n = (size_t)b * time + t, at = n * channels + h * head.size;
+                attention_bwd_row(call, &head, t, y + at, dy + at, lse[n * heads + h], base + attr->off_q,
+                                  base + attr->off_k, base + attr->off_v);
+            }
+        }
+}
+
+void ref_kv_append(const op_call *call)
+{
+    const double *qkv = call->in[0].data; /* (N,3C) */
+    const step_scalars *scalars = call->in[1].data;
+    double *cache = call->out[0].data; /* (P,2C) */
+    size_t c_count = call->in[0].cols / 3;
+    for (size_t n = 0; n < call->in[0].rows; n++)
+        memcpy(cache + (scalars->pos + n) * 2 * c_count, qkv + n * 3 * c_count + c_count, 2 * c_count * sizeof(double));
+}

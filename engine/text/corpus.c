@@ -1,0 +1,251 @@
+/* Tokens of a text, 2 or 4 bytes each, mapped from a cache file that is checked whole at every open:
+ * tokens-KEY.bin = cache_header, then the tokens in this machine's byte order; KEY hashes text and tokenizer. */
+#include <pumice/text.h>
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "text/corpus_text.h"
+#include "text/tokenizer.h"
+
+#define CACHE_MAGIC "PUMTOKEN"
+
+enum { CACHE_VERSION = 1, CHUNK_TOKENS = 16384 };
+
+/* Also what says whether a cache fits: everything but `hash` is known before the tokens are. */
+typedef struct cache_header {
+    char magic[8];
+    uint32_t version;     /* another byte order reads as another version */
+    uint32_t token_bytes; /* 2 or 4 */
+    uint64_t vocab;
+    uint64_t count; /* tokens */
+    uint64_t text_bytes;
+    uint64_t text_hash;
+    uint64_t tokenizer_hash;
+    uint64_t hash; /* of the stored tokens */
+} cache_header;
+_Static_assert(sizeof(cache_header) == 64, "written as it lies in memory, so without padding");
+
+struct pm_corpus {
+    const void *tokens; /* (count) of token_bytes, in map or in memory */
+    size_t count;
+    uint32_t token_bytes;
+    uint64_t hash;
+    file_map map;
+    void *memory;
+};
+
+static uint64_t hash_words(uint64_t hash, const uint64_t *words, size_t count)
+{
+    return hash_bytes(hash, words, count * sizeof *words);
+}
+
+/* The cache file's path, its folder made; NULL where there is none. */
+static char *cache_path(const cache_header *want)
+{
+    char *dir = file_cache_dir(), *path = NULL;
+    if (dir && file_make_dir(NULL, dir) == PM_OK) {
+        const uint64_t words[] = {CACHE_VERSION, want->text_bytes, want->text_hash, want->tokenizer_hash};
+        char name[48];
+        snprintf(name, sizeof name, "tokens-%016" PRIx64 ".bin", hash_words(HASH_INIT, words, 4));
+        path = file_join(dir, name);
+    }
+    free(dir);
+    return path;
+}
+
+static bool tokens_below(const void *tokens, size_t count, uint32_t token_bytes, uint64_t vocab)
+{
+    uint32_t most = 0;
+    if (token_bytes == 2) {
+        const uint16_t *t = tokens;
+        for (size_t i = 0; i < count; i++) most = t[i] > most ? t[i] : most;
+    } else {
+        const uint32_t *t = tokens;
+        for (size_t i = 0; i < count; i++) most = t[i] > most ? t[i] : most;
+    }
+    return most < vocab;
+}
+
+/* What is wrong with a mapped cache, or NULL. */
+static const char *cache_fault(const file_map *map, const cache_header *want, cache_header *found)
+{
+    if (map->size < sizeof *found) return "it is too short for its header";
+    memcpy(found, map->data, sizeof *found);
+    if (memcmp(found->magic, want->magic, sizeof found->magic) != 0) return "it is not a token cache";
+    if (found->version != want->version) return "it has another version";
+    if (found->token_bytes != want->token_bytes || found->vocab != want->vocab) return "its tokens have another form";
+    if (found->text_bytes != want->text_bytes || found->text_hash != want->text_hash) return "it is of another text";
+    if (found->tokenizer_hash != want->tokenizer_hash) return "it is of another tokenizer";
+    size_t payload = map->size - sizeof *found;
+    if (!found->count || payload % found->token_bytes || found->count != payload / found->token_bytes) {
+        return "its size is not what its header says";
+    }
+    const unsigned char *tokens = map->data + sizeof *found;
+    if (hash_bytes(HASH_INIT, tokens, payload) != found->hash) return "its checksum is wrong";
+    if (!tokens_below(tokens, (size_t)found->count, found->token_bytes, found->vocab)) return "it holds unknown tokens";
+    return NULL;
+}
+
+/* Maps the cache when it is there and whole. A damaged one is worth a warning: it is made again. */
+static bool cache_load(const pm_log *log, const char *path, const cache_header *want, pm_corpus *corpus)
+{
+    if (!file_exists(path)) return false;
+    file_map map;
+    cache_header found;
+    bool mapped = file_map_open(NULL, path, &map) == PM_OK;
+    const char *fault = mapped ? cache_fault(&map, want, &found) : "it cannot be read";
+    if (fault) {
+        log_line(log, PM_LOG_WARN, "%s: this token cache is damaged (%s); making it again", path, fault);
+        if (mapped) file_map_close(&map);
+        return false;
+    }
+    corpus->map = map;
+    corpus->tokens = map.data + sizeof found;
+    corpus->count = (size_t)found.count;
+    corpus->hash = found.hash;
+    return true;
+}
+
+static bool cache_store(const char *path, const cache_header *want, const pm_corpus *corpus)
+{
+    cache_header header = *want;
+    header.count = corpus->count;
+    header.hash = corpus->hash;
+    file_writer *writer;
+    if (file_writer_open(NULL, path, &writer) != PM_OK) return false;
+    file_writer_put(writer, &header, sizeof header);
+    file_writer_put(writer, corpus->tokens, corpus->count * corpus->token_bytes);
+    return file_writer_commit(&writer) == PM_OK;
+}
+
+static void store_tokens(void *to, size_t first, uint32_t token_bytes, const uint32_t *ids, size_t count)
+{
+    if (token_bytes == 2) {
+        uint16_t *t = (uint16_t *)to + first;
+        for (size_t i = 0; i < count; i++) t[i] = (uint16_t)ids[i];
+    } else {
+        memcpy((uint32_t *)to + first, ids, count * sizeof *ids);
+    }
+}
+
+/* Encodes into memory, a chunk at a time so that only the narrow tokens take room. A mapped text may change under our
+ * hands: it is hashed again as it is read, because the cache's name vouches for it. */
+static pm_status encode(const pm_log *log, const char *path, const corpus_text *text, const pm_tokenizer *tok,
+                        uint64_t text_hash, pm_corpus *corpus)
+{
+    pm_status status = PM_OK;
+    size_t bound = tok->kind == TOK_BYTE ? text->size : utf8_count(text->data, text->size);
+    uint32_t *chunk = malloc(CHUNK_TOKENS * sizeof *chunk);
+    corpus->memory = bound <= SIZE_MAX / corpus->token_bytes ? malloc(bound ? bound * corpus->token_bytes : 1) : NULL;
+    if (!chunk || !corpus->memory) {
+        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %zu tokens", path, bound);
+        goto fail;
+    }
+    uint64_t hash = HASH_INIT;
+    for (size_t at = 0; at < text->size && status == PM_OK;) {
+        size_t room = bound - corpus->count, from = at, made = 0;
+        tok_fault fault = {.invalid = true};
+        bool fine = tok_encode_some(tok, text->data, text->size, &at, chunk, room < CHUNK_TOKENS ? room : CHUNK_TOKENS,
+                                    &made, &fault);
+        if (!fine || !made) { /* nothing made: a stray continuation byte behind the last character */
+            const char *where = corpus_text_where(text, path, &at);
+            status = tok_fault_fail(log, where, at, &fault);
+            break;
+        }
+        store_tokens(corpus->memory, corpus->count, corpus->token_bytes, chunk, made);
+        corpus->count += made;
+        hash = hash_bytes(hash, text->data + from, at - from);
+    }
+    if (status == PM_OK && hash != text_hash) {
+        status = log_fail(log, PM_IO, "%s: changed while it was read; try again once nothing writes to it", path);
+    }
+    corpus->tokens = corpus->memory;
+    if (status == PM_OK) corpus->hash = hash_bytes(HASH_INIT, corpus->memory, corpus->count * corpus->token_bytes);
+
+fail:
+    free(chunk);
+    return status;
+}
+
+/* Encodes, and swaps the memory for a map of the new cache where one can be made. */
+static pm_status build(const pm_log *log, const char *path, const char *cache, const cache_header *want,
+                       const corpus_text *text, const pm_tokenizer *tok, pm_corpus *corpus)
+{
+    pm_status status = encode(log, path, text, tok, want->text_hash, corpus);
+    if (status != PM_OK) return status;
+    if (cache && cache_store(cache, want, corpus) && cache_load(log, cache, want, corpus)) {
+        free(corpus->memory);
+        corpus->memory = NULL;
+    } else {
+        log_line(log, PM_LOG_DEBUG, "%s: no cache folder that can be written; its tokens stay in memory", path);
+    }
+    return PM_OK;
+}
+
+pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok, pm_corpus **out)
+{
+    corpus_text text;
+    pm_status status = corpus_text_open(log, path, &text);
+    if (status != PM_OK) return status;
+    cache_header want = {.version = CACHE_VERSION,
+                         .token_bytes = tok->vocab <= 65536 ? 2 : 4,
+                         .vocab = tok->vocab,
+                         .text_bytes = text.size,
+                         .text_hash = hash_bytes(HASH_INIT, text.data, text.size),
+                         .tokenizer_hash = tok->hash};
+    memcpy(want.magic, CACHE_MAGIC, sizeof want.magic);
+    char *cache = cache_path(&want);
+    pm_corpus *corpus = calloc(1, sizeof *corpus);
+    if (!corpus) {
+        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+    } else {
+        corpus->token_bytes = want.token_bytes;
+        if (!cache || !cache_load(log, cache, &want, corpus)) {
+            status = build(log, path, cache, &want, &text, tok, corpus);
+        }
+    }
+    free(cache);
+    corpus_text_close(&text);
+    if (status == PM_OK)
+        *out = corpus;
+    else
+        pm_corpus_close(&corpus);
+    return status;
+}
+
+void pm_corpus_close(pm_corpus **corpus)
+{
+    pm_corpus *c = *corpus;
+    if (!c) return;
+    *corpus = NULL;
+    file_map_close(&c->map);
+    free(c->memory);
+    free(c);
+}
+
+size_t pm_corpus_size(const pm_corpus *corpus)
+{
+    return corpus->count;
+}
+
+uint64_t pm_corpus_hash(const pm_corpus *corpus)
+{
+    return corpus->hash;
+}
+
+void pm_corpus_read(const pm_corpus *corpus, size_t first, size_t count, int32_t *out)
+{
+    assert(first <= corpus->count && count <= corpus->count - first);
+    if (corpus->token_bytes == 2) {
+        const uint16_t *t = (const uint16_t *)corpus->tokens + first;
+        for (size_t i = 0; i < count; i++) out[i] = t[i];
+    } else {
+        memcpy(out, (const uint32_t *)corpus->tokens + first, count * sizeof *out);
+    }
+}

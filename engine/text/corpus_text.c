@@ -1,0 +1,156 @@
+#define _POSIX_C_SOURCE 200809L
+#include "text/corpus_text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <pumice/text.h>
+
+/* *.txt as a shell sees it: hidden names are none of it. */
+static bool name_counts(const char *name)
+{
+    size_t size = strlen(name);
+    return name[0] != '.' && size > 4 && strcmp(name + size - 4, ".txt") == 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const text_part *)a)->path, ((const text_part *)b)->path);
+}
+
+/* Appends the path of a folder's file; the array doubles at powers of two. */
+static bool add_part(corpus_text *text, char *path)
+{
+    size_t n = text->part_count;
+    if ((n & (n - 1)) == 0) {
+        text_part *grown = realloc(text->parts, (n ? 2 * n : 1) * sizeof *grown);
+        if (!grown) return false;
+        text->parts = grown;
+    }
+    text->parts[n] = (text_part){.path = path};
+    text->part_count++;
+    return true;
+}
+
+static pm_status list_folder(const pm_log *log, const char *path, corpus_text *text)
+{
+    DIR *dir = opendir(path);
+    if (!dir) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, strerror(errno));
+    pm_status status = PM_OK;
+    const struct dirent *entry;
+    while (status == PM_OK && (errno = 0, entry = readdir(dir)) != NULL) {
+        if (!name_counts(entry->d_name)) continue;
+        char *file = file_join(path, entry->d_name);
+        if (file && file_is_dir(file)) {
+            free(file);
+        } else if (!file || !add_part(text, file)) {
+            free(file);
+            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+        }
+    }
+    if (status == PM_OK && errno)
+        status = log_fail(log, PM_IO, "%s: cannot list this folder: %s", path, strerror(errno));
+    closedir(dir);
+    if (status == PM_OK && !text->part_count) {
+        status = log_fail(log, PM_FORMAT, "%s: holds no .txt file; give a text file or a folder with some", path);
+    }
+    /* one folder before every name, so the order of paths is that of names */
+    if (status == PM_OK) qsort(text->parts, text->part_count, sizeof *text->parts, by_path);
+    return status;
+}
+
+static pm_status read_folder(const pm_log *log, const char *path, corpus_text *text)
+{
+    pm_status status = list_folder(log, path, text);
+    for (size_t i = 0; status == PM_OK && i < text->part_count; i++) {
+        char *data;
+        size_t size;
+        status = file_read(log, text->parts[i].path, &data, &size);
+        if (status != PM_OK) break;
+        text->parts[i].start = text->size;
+        char *grown = size < SIZE_MAX - text->size ? realloc(text->memory, text->size + size + 1) : NULL;
+        if (grown) {
+            memcpy(grown + text->size, data, size + 1);
+            text->memory = grown;
+            text->size += size;
+        } else {
+            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its text", path);
+        }
+        free(data);
+    }
+    text->data = text->memory;
+    return status;
+}
+
+pm_status corpus_text_open(const pm_log *log, const char *path, corpus_text *out)
+{
+    corpus_text text = {0};
+    pm_status status;
+    struct stat info;
+    bool found = stat(path, &info) == 0, folder = found && S_ISDIR(info.st_mode);
+    if (folder) {
+        status = read_folder(log, path, &text);
+    } else if (found && S_ISREG(info.st_mode) && info.st_size > 0) {
+        status = file_map_open(log, path, &text.map);
+        text.data = (const char *)text.map.data;
+        text.size = text.map.size;
+    } else { /* a pipe, or what /proc shows, cannot be mapped */
+        status = file_read(log, path, &text.memory, &text.size);
+        text.data = text.memory;
+    }
+    if (status == PM_OK && !text.size) {
+        status = log_fail(
+            log, PM_FORMAT,
+            folder ? "%s: its .txt files are empty; give some text" : "%s: is empty; give a file with text", path);
+    }
+    if (status == PM_OK)
+        *out = text;
+    else
+        corpus_text_close(&text);
+    return status;
+}
+
+void corpus_text_close(corpus_text *text)
+{
+    for (size_t i = 0; i < text->part_count; i++) free(text->parts[i].path);
+    free(text->parts);
+    free(text->memory);
+    file_map_close(&text->map);
+    *text = (corpus_text){0};
+}
+
+const char *corpus_text_where(const corpus_text *text, const char *path, size_t *offset)
+{
+    if (!text->part_count) return path;
+    size_t i = text->part_count - 1;
+    while (i > 0 && text->parts[i].start > *offset) i--;
+    *offset -= text->parts[i].start;
+    return text->parts[i].path;
+}
+
+pm_status pm_corpus_text(const pm_log *log, const char *path, char **text, size_t *size)
+{
+    corpus_text source;
+    pm_status status = corpus_text_open(log, path, &source);
+    if (status != PM_OK) return status;
+    char *copy = source.memory;
+    source.memory = NULL;
+    if (!copy) {
+        copy = source.size < SIZE_MAX ? malloc(source.size + 1) : NULL;
+        if (copy) {
+            memcpy(copy, source.data, source.size);
+            copy[source.size] = 0;
+        }
+    }
+    if (copy) {
+        *text = copy;
+        *size = source.size;
+    } else {
+        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its %zu bytes", path, source.size);
+    }
+    corpus_text_close(&source);
+    return status;
+}

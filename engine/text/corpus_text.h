@@ -1,0 +1,30 @@
+/* The text behind a path: a file, mapped where it can be, or the *.txt files of a folder joined in byte-wise name
+ * order. */
+#ifndef TEXT_CORPUS_TEXT_H
+#define TEXT_CORPUS_TEXT_H
+
+#include "base/file.h"
+
+/* One file of a folder, and where its bytes begin in the joined text. */
+typedef struct text_part {
+    char *path;
+    size_t start;
+} text_part;
+
+typedef struct corpus_text {
+    const char *data; /* size > 0 bytes, in map or in memory */
+    size_t size;
+    file_map map;
+    char *memory;
+    text_part *parts; /* of a folder; else none */
+    size_t part_count;
+} corpus_text;
+
+/* Fails: PM_IO, PM_FORMAT (empty, or a folder without *.txt), PM_NO_HOST_MEMORY. */
+pm_status corpus_text_open(const pm_log *log, const char *path, corpus_text *out);
+void corpus_text_close(corpus_text *text);
+
+/* The file that holds a byte of the text, `path` itself when it is no folder; *offset becomes that file's own. */
+const char *corpus_text_where(const corpus_text *text, const char *path, size_t *offset);
+
+#endif

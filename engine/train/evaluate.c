@@ -1,0 +1,107 @@
+/* Losses without gradients. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "train/trainer.h"
+
+pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32_t time)
+{
+    pm_device *device = model->device;
+    evaluator e = {.model = model, .batch = batch, .time = time};
+    gpt_shape shape = {.mode = GPT_LOSS, .batch = batch, .time = time};
+    tensor_id scalars;
+    gpu_span *parameters = NULL;
+    pm_status status = graph_init(&e.graph, gpu_log(device), pm_device_caps(device));
+    if (status == PM_OK) {
+        gpt_build(&e.graph, &model->config, &shape, model->labels, &scalars);
+        graph_fuse(&e.graph);
+        status = graph_plan_make(&e.graph, gpu_max_buffer(device), 256, &e.plan);
+    }
+    if (status == PM_OK) status = workspace_create(device, &e.plan, &e.workspace);
+    if (status == PM_OK) status = mailbox_init(&e.box, device, 1, batch * time);
+    if (status == PM_OK) status = gpu_program_create(device, "evaluate", &e.program);
+    if (status == PM_OK) {
+        parameters = parameter_spans(model, model->weights);
+        if (!parameters) gpu_record_fail(e.program, PM_NO_HOST_MEMORY);
+    }
+    if (parameters) {
+        gpu_span inputs[INPUT_LOGITS];
+        mailbox_bind(&e.box, 0, inputs);
+        graph_bindings to = {.inputs = inputs, .parameters = parameters, .workspace = e.workspace};
+        mailbox_record_in(&e.box, e.program);
+        graph_record(&e.graph, &e.plan, &to, e.program);
+        mailbox_record_out(&e.box, e.program);
+    }
+    if (status == PM_OK) status = gpu_program_finish(e.program);
+    free(parameters);
+    if (status == PM_OK) {
+        *mailbox_scalars(&e.box, 0) = (struct step_scalars){0};
+        *out = e;
+    } else {
+        evaluator_fini(&e);
+    }
+    return status;
+}
+
+void evaluator_fini(evaluator *e)
+{
+    gpu_program_destroy(&e->program);
+    mailbox_fini(&e->box);
+    workspace_destroy(&e->plan, &e->workspace);
+    graph_plan_fini(&e->plan);
+    graph_fini(&e->graph);
+}
+
+pm_status evaluator_run(evaluator *e, double *sum, double *count)
+{
+    pm_status status = gpu_submit(e->program);
+    if (status == PM_OK) status = gpu_wait(e->model->device);
+    if (status != PM_OK) return status;
+    *sum = mailbox_result(&e->box, 0)[1];
+    *count = mailbox_result(&e->box, 0)[2];
+    return PM_OK;
+}
+
+/* One sequence of consecutive targets: tokens [at, at + n] of the corpus, the rest of the row padded and ignored. */
+static void window(evaluator *e, uint32_t row, const pm_corpus *corpus, size_t at, size_t n)
+{
+    int32_t *tokens = mailbox_tokens(&e->box, 0) + (size_t)row * e->time,
+            *targets = mailbox_targets(&e->box, 0) + (size_t)row * e->time;
+    if (n > 0) {
+        pm_corpus_read(corpus, at, n, tokens);
+        pm_corpus_read(corpus, at + 1, n, targets);
+    }
+    for (size_t i = n; i < e->time; i++) {
+        tokens[i] = 0;
+        targets[i] = -1;
+    }
+}
+
+pm_status pm_model_eval(pm_model *model, const pm_corpus *corpus, pm_eval_result *out)
+{
+    size_t size = pm_corpus_size(corpus);
+    if (size < 2) return log_fail(gpu_log(model->device), PM_INVALID, "data: %zu tokens hold no target", size);
+    /* About 1,024 tokens a run, and no more rows than there are windows. */
+    uint32_t time = model->config.ctx, batch = time < 1024 ? 1024 / time : 1;
+    size_t targets = size - 1, windows = (targets + time - 1) / time;
+    if (batch > windows) batch = (uint32_t)windows;
+    evaluator e;
+    pm_status status = evaluator_init(&e, model, batch, time);
+    if (status != PM_OK) return status;
+    double total = 0, counted = 0;
+    for (size_t at = 0; at < targets && status == PM_OK;) {
+        for (uint32_t row = 0; row < batch; row++) {
+            size_t n = targets - at < time ? targets - at : time;
+            window(&e, row, corpus, at, n);
+            at += n;
+        }
+        double sum = 0, n = 0;
+        status = evaluator_run(&e, &sum, &n);
+        total += sum;
+        counted += n;
+    }
+    evaluator_fini(&e);
+    if (status == PM_OK) *out = (pm_eval_result){total / counted, exp(total / counted), (uint64_t)counted};
+    return status;
+}

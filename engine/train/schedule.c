@@ -1,0 +1,14 @@
+/* Warm-up and cosine, as in nanoGPT's train.py (get_lr): its iteration 0 is step 1, and no step has a rate of 0. */
+#include "train/schedule.h"
+
+#include <math.h>
+
+float schedule_lr(const pm_train_params *p, uint32_t step)
+{
+    const double pi = 3.14159265358979323846;
+    uint32_t done = step > 0 ? step - 1 : 0;
+    if (done < p->warmup) return (float)((double)p->lr * (done + 1.0) / (p->warmup + 1.0));
+    if (done >= p->steps) return p->min_lr;
+    double ratio = (double)(done - p->warmup) / (double)(p->steps - p->warmup);
+    return (float)(p->min_lr + 0.5 * (1.0 + cos(pi * ratio)) * ((double)p->lr - p->min_lr));
+}

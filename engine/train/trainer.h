@@ -1,0 +1,52 @@
+/* A trainer's insides. */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include <pumice/train.h>
+
+#include "train/runner.h"
+
+/* Forward passes without gradient: losses of batches. */
+typedef struct evaluator {
+    pm_model *model;
+    uint32_t batch, time;
+    graph graph;
+    graph_plan plan;
+    gpu_buffer **workspace;
+    mailbox box;
+    gpu_program *program;
+} evaluator;
+
+pm_status evaluator_init(evaluator *e, pm_model *model, uint32_t batch, uint32_t time);
+void evaluator_fini(evaluator *e);
+/* Loss of the batch that stands in the mailbox's micro batch 0: sum over targets, and how many there are. */
+pm_status evaluator_run(evaluator *e, double *sum, double *count);
+
+struct pm_trainer {
+    pm_model *model;
+    pm_train_params params; /* defaults filled in */
+    uint32_t done;          /* steps */
+    graph graph;
+    graph_plan plan;
+    gpu_buffer **workspace, **gradients, **m, **v;
+    gpu_buffer *partials; /* of the gradient norm */
+    mailbox box;
+    gpu_program *program;
+    evaluator *evaluator; /* made at the first pm_trainer_eval */
+};
+
+/* Parameters with their defaults; PM_INVALID names the field. */
+pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, const pm_train_params *params,
+                            pm_train_params *out);
+
+/* Forward, gradient and fusion of a training step's micro batch. */
+pm_status train_graph(graph *g, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                      const pm_train_params *params, char (*labels)[16]);
+
+/* Fill the mailbox's micro batch with windows of tokens [first, first + count): `draw` counts micro batches, `stream` keeps uses apart. */
+void batch_draw(mailbox *box, uint32_t micro, const pm_corpus *corpus, size_t first, size_t count, uint32_t time,
+                uint64_t seed, uint32_t draw, uint32_t stream);
+/* Whether windows of time + 1 tokens can be drawn. */
+pm_status batch_check(const pm_log *log, const pm_corpus *corpus, size_t first, size_t count, uint32_t time);
+
+#endif

@@ -1,0 +1,92 @@
+#version 450
+// Causal softmax attention, one pass over the keys, no T x T matrix (Milakov and Gimelshein, 2018; Dao et al., 2022):
+//   y(t) = sum over s <= pos + t of dropout(softmax_s(scale q(t) . k(s))) v(s),   lse(t) = log sum_s exp(scale q(t) . k(s))
+// q: rows of ld_q from column off_q on, head by head; k and v likewise, time_k rows a sequence; y: (N, C); lse: (N, H).
+// One invocation a query; a work group is consecutive queries of one head of one sequence, heads fastest but one.
+// Running maximum `top` and sum are rescaled once for each block of keys.
+#define PUSH attention_push
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, q) X(1, readonly, float, k) X(2, readonly, float, v) X(3, readonly, uint, scalars)           \
+    X(4, writeonly, float, y) X(5, writeonly, float, lse)
+#extension GL_GOOGLE_include_directive : require
+#ifdef LANES
+#extension GL_KHR_shader_subgroup_ballot : require
+#endif
+#include "common/kernel.glsl"
+#include "common/philox.glsl"
+#include "common/attention.glsl"
+
+vec4 q4[D4], y4[D4];
+
+void main()
+{
+    uint width = gl_WorkGroupSize.x, blocks = (P.time_q + width - 1) / width;
+    uint head_row = flat_group() / blocks, first = flat_group() % blocks * width; // b * H + h; the group's first query
+    if (head_row >= P.sequences * (P.channels / D)) return;
+    uint heads = P.channels / D, b = head_row / heads, h = head_row % heads;
+    uint t = first + gl_LocalInvocationID.x, row = b * P.time_q + min(t, P.time_q - 1);
+    uint pos = SCALAR_U(scalars, SCALAR_POS);
+    uint visible = min(pos + min(t, P.time_q - 1) + 1, P.time_k);               // keys that this query sees
+    uint group_visible = min(pos + min(first + width, P.time_q), P.time_k);     // keys that some query of the group sees
+    uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D;
+
+    [[unroll]] for (uint d = 0; d < D4; d++) {
+        q4[d] = P.scale * ROW4(q, row * P.ld_q + off_q + 4 * d);
+        y4[d] = vec4(0);
+    }
+    float top = LOWEST, sum = 0;
+
+#ifdef LANES
+    for (uint s0 = 0; s0 < group_visible; s0 += BLOCK) {
+        uint key = b * P.time_k + min(s0 + gl_LocalInvocationID.x, P.time_k - 1);
+#else
+    for (uint s0 = 0; s0 < group_visible; s0 += BLOCK) {
+        uint in_tile = s0 % TILE;
+        if (in_tile == 0) {
+            barrier();
+            for (uint i = gl_LocalInvocationID.x; i < TILE * D4; i += width) {
+                uint key = b * P.time_k + min(s0 + i / D4, P.time_k - 1);
+                tile_one[i] = ROW4(k, key * P.ld_k + off_k + 4 * (i % D4));
+                tile_two[i] = ROW4(v, key * P.ld_v + off_v + 4 * (i % D4));
+            }
+            barrier();
+        }
+#endif
+        float s[BLOCK];
+#define ZERO(kk) s[kk] = 0;
+        EACH(ZERO)
+        [[unroll]] for (uint d = 0; d < D4; d++) {
+            READ_BLOCK(k, key, P.ld_k, off_k, d)
+#define SCORE(kk) s[kk] += dot(q4[d], OF_ROW(one, kk, d));
+            EACH(SCORE)
+        }
+        float before = top;
+#define TOP(kk)                                                                                                        \
+    s[kk] = s0 + kk < visible ? s[kk] : LOWEST;                                                                        \
+    top = max(top, s[kk]);
+        EACH(TOP)
+        float shrink = exp(before - top);
+        sum *= shrink;
+#define PROBABILITY(kk)                                                                                                \
+    s[kk] = exp(s[kk] - top);                                                                                          \
+    sum += s[kk];
+        EACH(PROBABILITY)
+        if (DROPOUT) {
+            float factor[BLOCK];
+            DROPOUT_BLOCK(factor, head_row * P.time_q + t, s0)
+#define DROP(kk) s[kk] *= factor[kk];
+            EACH(DROP)
+        }
+        [[unroll]] for (uint d = 0; d < D4; d++) {
+            READ_BLOCK(v, key, P.ld_v, off_v, d)
+            vec4 sum4 = y4[d] * shrink;
+#define VALUE(kk) sum4 += s[kk] * OF_ROW(two, kk, d);
+            EACH(VALUE)
+            y4[d] = sum4;
+        }
+    }
+    if (t >= P.time_q) return;
+    float scale = 1.0 / sum;
+    [[unroll]] for (uint d = 0; d < D; d++) AT(y, row * P.ld_y + h * D + d) = y4[d / 4][d % 4] * scale;
+    AT(lse, row * heads + h) = top + log(sum);
+}

@@ -1,0 +1,140 @@
+#version 450
+// Gradient of causal attention, in two kernels, each probability made again from lse; pos = 0. With
+//   p(t, s) = exp(scale q(t) . k(s) - lse(t)), m = its dropout factor, dp = dy(t) . v(s) m, delta(t) = dy(t) . y(t):
+//   dq(t) = scale sum_s p (dp - delta) k(s)     dk(s) = scale sum_t p (dp - delta) q(t)     dv(s) = sum_t p m dy(t)
+// QUERIES: one invocation a query, reading keys and values: dq, and delta (N, H) for the other kernel.
+// Else:    one invocation a key, reading queries and dy: dk and dv.
+// qkv, dqkv: (N, ld_q), heads at off_q, off_k, off_v; y, dy: (N, C); lse: (N, H). Groups as in attention.comp.
+#define PUSH attention_push
+#ifdef QUERIES
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, qkv) X(1, readonly, float, y) X(2, readonly, float, lse) X(3, readonly, float, dy)           \
+    X(4, readonly, uint, scalars) X(5, writeonly, float, dqkv) X(6, writeonly, float, delta)
+#else
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, qkv) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, float, dy)       \
+    X(4, readonly, uint, scalars) X(5, writeonly, float, dqkv)
+#endif
+#extension GL_GOOGLE_include_directive : require
+#ifdef LANES
+#extension GL_KHR_shader_subgroup_ballot : require
+#endif
+#include "common/kernel.glsl"
+#include "common/philox.glsl"
+#include "common/attention.glsl"
+
+// Own row: ONE is q (QUERIES) or k, TWO is dy or v. The rows read in blocks: ONE is k or q, TWO is v or dy.
+vec4 one[D4], two[D4], d_one[D4], d_two[D4];
+#ifdef QUERIES
+#define BLOCK_ONE(row, d) READ_BLOCK(qkv, row, P.ld_q, off_k, d)
+#define BLOCK_TWO(row, d) READ_BLOCK(qkv, row, P.ld_q, off_v, d)
+#else
+#define BLOCK_ONE(row, d) READ_BLOCK(qkv, row, P.ld_q, off_q, d)
+#define BLOCK_TWO(row, d) READ_BLOCK(dy, row, P.ld_y, off_y, d)
+#endif
+
+void main()
+{
+    uint T = P.time_q, width = gl_WorkGroupSize.x, blocks = (T + width - 1) / width;
+    uint head_row = flat_group() / blocks, first = flat_group() % blocks * width;
+    if (head_row >= P.sequences * (P.channels / D)) return;
+    uint heads = P.channels / D, b = head_row / heads, h = head_row % heads;
+    uint own = first + gl_LocalInvocationID.x, own_in = min(own, T - 1), row = b * T + own_in;
+    uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, off_y = h * D;
+
+#ifdef QUERIES
+    uint from = 0, to = min(first + width, T);
+    float own_delta = 0, own_lse = AT(lse, row * heads + h);
+#else
+    uint from = first, to = T;
+#endif
+    [[unroll]] for (uint d = 0; d < D4; d++) {
+#ifdef QUERIES
+        one[d] = ROW4(qkv, row * P.ld_q + off_q + 4 * d);
+        two[d] = ROW4(dy, row * P.ld_y + off_y + 4 * d);
+        own_delta += dot(two[d], ROW4(y, row * P.ld_y + off_y + 4 * d));
+#else
+        one[d] = ROW4(qkv, row * P.ld_q + off_k + 4 * d);
+        two[d] = ROW4(qkv, row * P.ld_q + off_v + 4 * d);
+        d_two[d] = vec4(0);
+#endif
+        d_one[d] = vec4(0);
+    }
+
+    for (uint s0 = from; s0 < to; s0 += BLOCK) {
+#ifdef LANES
+        uint other = b * T + min(s0 + gl_LocalInvocationID.x, T - 1);
+#else
+        uint in_tile = (s0 - from) % TILE;
+        if (in_tile == 0) {
+            barrier();
+            for (uint i = gl_LocalInvocationID.x; i < TILE * D4; i += width) {
+                uint other = b * T + min(s0 + i / D4, T - 1), d = 4 * (i % D4);
+#ifdef QUERIES
+                tile_one[i] = ROW4(qkv, other * P.ld_q + off_k + d);
+                tile_two[i] = ROW4(qkv, other * P.ld_q + off_v + d);
+#else
+                tile_one[i] = ROW4(qkv, other * P.ld_q + off_q + d);
+                tile_two[i] = ROW4(dy, other * P.ld_y + off_y + d);
+#endif
+            }
+            barrier();
+        }
+#endif
+        float s[BLOCK], dp[BLOCK], factor[BLOCK];
+#define ZERO(kk) s[kk] = dp[kk] = 0; factor[kk] = 1;
+        EACH(ZERO)
+        [[unroll]] for (uint d = 0; d < D4; d++) {
+            BLOCK_ONE(other, d)
+#define SCORE(kk) s[kk] += dot(one[d], OF_ROW(one, kk, d));
+            EACH(SCORE)
+        }
+        [[unroll]] for (uint d = 0; d < D4; d++) {
+            BLOCK_TWO(other, d)
+#define SLOPE(kk) dp[kk] += dot(two[d], OF_ROW(two, kk, d));
+            EACH(SLOPE)
+        }
+#ifdef QUERIES
+        if (DROPOUT) DROPOUT_BLOCK(factor, head_row * T + own, s0)
+        // ds = scale p (dp m - delta)
+#define WEIGHT(kk)                                                                                                     \
+    float p##kk = s0 + kk <= own_in ? exp(P.scale * s[kk] - own_lse) : 0.0;                                            \
+    s[kk] = P.scale * p##kk * (dp[kk] * factor[kk] - own_delta);
+#else
+        // p m, and ds
+#define WEIGHT(kk)                                                                                                     \
+    uint t##kk = min(s0 + kk, T - 1), at##kk = (b * T + t##kk) * heads + h;                                            \
+    float p##kk = s0 + kk >= own && s0 + kk < T ? exp(P.scale * s[kk] - AT(lse, at##kk)) : 0.0;                        \
+    if (DROPOUT) factor[kk] = dropout_factor(DROPOUT_WORDS(scalars, head_row * T + t##kk, own / 4, P.stream)[own % 4], P.keep); \
+    s[kk] = P.scale * p##kk * (dp[kk] * factor[kk] - AT(delta, at##kk));                                               \
+    factor[kk] *= p##kk;
+#endif
+        EACH(WEIGHT)
+        [[unroll]] for (uint d = 0; d < D4; d++) {
+            BLOCK_ONE(other, d)
+            vec4 sum4 = d_one[d];
+#define SUM_ONE(kk) sum4 += s[kk] * OF_ROW(one, kk, d);
+            EACH(SUM_ONE)
+            d_one[d] = sum4;
+        }
+#ifndef QUERIES
+        [[unroll]] for (uint d = 0; d < D4; d++) {
+            BLOCK_TWO(other, d)
+            vec4 sum4 = d_two[d];
+#define SUM_TWO(kk) sum4 += factor[kk] * OF_ROW(two, kk, d);
+            EACH(SUM_TWO)
+            d_two[d] = sum4;
+        }
+#endif
+    }
+    if (own >= T) return;
+#ifdef QUERIES
+    [[unroll]] for (uint d = 0; d < D; d++) AT(dqkv, row * P.ld_q + off_q + d) = d_one[d / 4][d % 4];
+    AT(delta, row * heads + h) = own_delta;
+#else
+    [[unroll]] for (uint d = 0; d < D; d++) {
+        AT(dqkv, row * P.ld_q + off_k + d) = d_one[d / 4][d % 4];
+        AT(dqkv, row * P.ld_q + off_v + d) = d_two[d / 4][d % 4];
+    }
+#endif
+}

@@ -1,0 +1,38 @@
+// What the matmul kernels share: operands, flags, the addresses of op(A) and op(B), and the epilogue of one element.
+//   y (M,N) = epilogue(op(A) (M,K) * op(B) (K,N))
+// Stored: A is (M,K) or, with TRANS_A, (K,M); B is (K,N) or, with TRANS_B, (N,K); lda, ldb, ldc elements between rows.
+#define PUSH matmul_push
+#ifdef PLAIN
+#define BUFFERS(X) X(0, readonly, float, a) X(1, readonly, float, b) X(2, , float, y) X(3, readonly, float, bias)
+#else
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, a) X(1, readonly, float, b) X(2, , float, y) X(3, readonly, float, bias)                     \
+    X(4, readonly, float, residual) X(5, readonly, float, gelu_pre) X(6, writeonly, float, pre) X(7, readonly, uint, scalars)
+#endif
+#include "common/kernel.glsl"
+#include "common/gelu.glsl"
+#include "common/philox.glsl"
+
+layout(constant_id = 1) const bool TRANS_A = false;
+layout(constant_id = 2) const bool TRANS_B = false;
+layout(constant_id = 3) const uint EPILOGUE = 0; // bits of EPILOGUE_ in push.h
+
+bool has(uint bit) { return (EPILOGUE & bit) != 0; }
+uint index_a(uint m, uint k) { return TRANS_A ? k * P.lda + m : m * P.lda + k; }
+uint index_b(uint k, uint n) { return TRANS_B ? n * P.ldb + k : k * P.ldb + n; }
+
+void finish(uint row, uint col, float v)
+{
+    if (row >= P.m || col >= P.n) return;
+    uint at = row * P.ldc + col;
+    if (has(EPILOGUE_BIAS)) v += AT(bias, col);
+#ifndef PLAIN
+    if (has(EPILOGUE_PRE)) AT(pre, at) = v;
+    if (has(EPILOGUE_GELU)) v = gelu(v);
+    if (has(EPILOGUE_DROPOUT)) v *= dropout_factor(DROPOUT_WORDS(scalars, row, col / 4, P.stream)[col % 4], P.keep);
+    if (has(EPILOGUE_RESIDUAL)) v += AT(residual, at);
+    if (has(EPILOGUE_GELU_SLOPE)) v *= gelu_slope(AT(gelu_pre, at));
+#endif
+    if (has(EPILOGUE_ACCUMULATE)) v += AT(y, at);
+    AT(y, at) = v;
+}

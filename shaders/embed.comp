@@ -1,0 +1,59 @@
+#version 450
+// Token and position tables.
+// FORWARD:  y(i, c) = table(tokens(i), c) + positions(pos + i % T, c), for tokens within [first, first + count): the rows that are bound.
+// CHAIN:    next(i) = the next row after i with the same token, or N; next(N + i) = 1 where an earlier row has that token.
+// TOKEN:    for the first row of each token in [first, first + count): dtable(token, c) += sum over its chain of dy(., c), in row order.
+// POSITION: dtable(t, c) [+]= sum over sequences of dy(b T + t, c); rows from T on are zero.
+// tokens: (N); y, dy: (N, C). One invocation an element, except CHAIN: one a row.
+#define PUSH embed_push
+#if defined(FORWARD)
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, int, tokens) X(1, readonly, float, table) X(2, readonly, float, positions) X(3, readonly, uint, scalars) \
+    X(4, writeonly, float, y)
+#elif defined(CHAIN)
+#define BUFFERS(X) X(0, readonly, int, tokens) X(1, writeonly, uint, next)
+#elif defined(TOKEN)
+#define BUFFERS(X) X(0, readonly, int, tokens) X(1, readonly, uint, next) X(2, readonly, float, dy) X(3, , float, dtable)
+#else
+#define BUFFERS(X) X(0, readonly, float, dy) X(1, , float, dtable)
+#endif
+#extension GL_GOOGLE_include_directive : require
+#include "common/kernel.glsl"
+
+layout(constant_id = 1) const bool ACCUMULATE = false;
+
+void main()
+{
+    uint at = flat_invocation();
+#if defined(CHAIN)
+    uint i = at;
+    if (i >= P.rows) return;
+    int token = AT(tokens, i);
+    uint after = i + 1;
+    while (after < P.rows && AT(tokens, after) != token) after++;
+    uint before = i;
+    while (before > 0 && AT(tokens, before - 1) != token) before--;
+    AT(next, i) = after;
+    AT(next, P.rows + i) = before > 0 ? 1 : 0;
+#elif defined(POSITION)
+    uint t = at / P.cols, c = at % P.cols;
+    if (t >= P.table_rows) return;
+    float sum = ACCUMULATE ? AT(dtable, at) : 0.0;
+    if (t < P.time)
+        for (uint i = t; i < P.rows; i += P.time) sum += AT(dy, i * P.cols + c);
+    AT(dtable, at) = sum;
+#else
+    uint i = at / P.cols, c = at % P.cols;
+    if (i >= P.rows) return;
+    uint row = uint(AT(tokens, i)) - P.first; // wraps below first: then not below count either
+    if (row >= P.count) return;
+#ifdef FORWARD
+    AT(y, at) = AT(table, row * P.cols + c) + AT(positions, (SCALAR_U(scalars, SCALAR_POS) + i % P.time) * P.cols + c);
+#else
+    if (AT(next, P.rows + i) != 0) return;
+    float sum = AT(dtable, row * P.cols + c);
+    for (uint j = i; j < P.rows; j = AT(next, j)) sum += AT(dy, j * P.cols + c);
+    AT(dtable, row * P.cols + c) = sum;
+#endif
+#endif
+}

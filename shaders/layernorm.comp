@@ -1,0 +1,62 @@
+#version 450
+// Layer normalisation of each row (Ba, Kiros, Hinton, 2016): y = (x - mean) rstd gain + bias, rstd = 1 / sqrt(var + eps), var biased.
+// x, y, dy, dx, add: (N, C); gain, bias: (C); stats: (N, 2) = mean, rstd.
+// BACKWARD, with xhat = (x - mean) rstd and g = dy gain:
+//   dx = rstd (g - mean_C(g) - xhat mean_C(g xhat)) [+ add]
+// LANES invocations share a row (common/reduce.glsl). The variance is that of the centred row: a second pass, no cancellation.
+#define PUSH rows_push
+#ifdef BACKWARD
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, dy) X(1, readonly, float, x) X(2, readonly, float, stats) X(3, readonly, float, gain)        \
+    X(4, readonly, float, add) X(5, writeonly, float, dx)
+#else
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, x) X(1, readonly, float, gain) X(2, readonly, float, bias) X(3, writeonly, float, y)         \
+    X(4, writeonly, float, stats)
+#endif
+#extension GL_GOOGLE_include_directive : require
+#include "common/kernel.glsl"
+#include "common/reduce.glsl"
+
+layout(constant_id = 2) const bool HAS_ADD = false;
+
+void main()
+{
+    uint row = row_index();
+    if (row >= P.rows) return;
+    uint base = row * P.cols;
+    float scale = 1.0 / float(P.cols);
+#ifdef BACKWARD
+    float mean = AT(stats, 2 * row), rstd = AT(stats, 2 * row + 1);
+    float sum = 0, dot_ = 0;
+    for (uint c = lane(); c < P.cols; c += LANES) {
+        float g = AT(dy, base + c) * AT(gain, c);
+        sum += g;
+        dot_ += g * (AT(x, base + c) - mean) * rstd;
+    }
+    sum = row_sum(sum) * scale;
+    dot_ = row_sum(dot_) * scale;
+    for (uint c = lane(); c < P.cols; c += LANES) {
+        float xhat = (AT(x, base + c) - mean) * rstd;
+        float d = rstd * (AT(dy, base + c) * AT(gain, c) - sum - xhat * dot_);
+        if (HAS_ADD) d += AT(add, base + c);
+        AT(dx, base + c) = d;
+    }
+#else
+    float sum = 0;
+    for (uint c = lane(); c < P.cols; c += LANES) sum += AT(x, base + c);
+    float mean = row_sum(sum) * scale;
+    float squares = 0;
+    for (uint c = lane(); c < P.cols; c += LANES) {
+        float d = AT(x, base + c) - mean;
+        squares += d * d;
+    }
+    float rstd = 1.0 / sqrt(row_sum(squares) * scale + P.value);
+    for (uint c = lane(); c < P.cols; c += LANES)
+        AT(y, base + c) = (AT(x, base + c) - mean) * rstd * AT(gain, c) + AT(bias, c);
+    if (lane() == 0) {
+        AT(stats, 2 * row) = mean;
+        AT(stats, 2 * row + 1) = rstd;
+    }
+#endif
+}

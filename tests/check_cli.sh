@@ -1,0 +1,219 @@
+#!/bin/sh
+# The command line end to end on a small model: its answers, files and exit codes, and that bad input gets one clear line.
+# usage: check_cli.sh PUMICE
+set -u
+LC_ALL=C
+export LC_ALL
+pumice=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+bad=0
+
+fail() {
+    echo "FAILED: $*"
+    sed 's/^/    stderr: /' "$dir/err"
+    bad=1
+}
+
+# run CODE ARGS…: the command line must end with CODE.
+run() {
+    want=$1
+    shift
+    code=0
+    "$pumice" "$@" > "$dir/out" 2> "$dir/err" < /dev/null || code=$?
+    [ $code = "$want" ] || fail "pumice $*: exit code $code instead of $want"
+}
+
+# refused CODE PATTERN ARGS…: it must end with CODE, nothing on stdout and one error line that matches.
+refused() {
+    pattern=$2
+    want=$1
+    shift 2
+    run "$want" "$@"
+    [ ! -s "$dir/out" ] || fail "pumice $*: wrote on stdout"
+    lines=$(grep -v '^pumice: warning:' "$dir/err" | grep -c '^pumice: ')
+    [ "$lines" = 1 ] || fail "pumice $*: $lines error lines instead of 1"
+    grep '^pumice: ' "$dir/err" | grep -qe "$pattern" || fail "pumice $*: no line with $pattern"
+}
+
+has() { grep -qe "$1" "$dir/out" || fail "no $1 on stdout"; }
+same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+
+# A text with some pattern to it, made here: 12 kB of sentences.
+awk 'BEGIN {
+    split("the cat|a dog|my aunt|one bird|some fish", who, "|"); split("sees|hears|likes|finds", does, "|")
+    for (i = 0; i < 500; i++) print who[1 + i * 7 % 5] " " does[1 + i * 3 % 4] " " who[1 + i * i % 5] "."
+}' > "$dir/text"
+: > "$dir/empty"
+printf 'too short' > "$dir/short"
+tiny="--layers 2 --heads 2 --embd 16 --ctx 16 --batch 4 --eval-batches 2 --dropout 0.1"
+train="train --data $dir/text $tiny"
+
+# ---- usage ----
+refused 2 'subcommand'
+refused 2 "'paint'" paint
+for command in devices train eval generate; do
+    run 0 $command --help
+    has "^usage: pumice $command"
+    [ ! -s "$dir/err" ] || fail "$command --help wrote on stderr"
+    refused 2 '\-\-colour' $command --colour
+    refused 2 "'stray'" $command stray
+done
+run 0 --version
+run 0 --help
+refused 2 '\-\-data' train --out "$dir/o"
+refused 2 '\-\-out' train --data "$dir/text"
+refused 2 '\-\-out' train --data "$dir/text" --out
+refused 2 '\-\-out' train --out --data "$dir/text"
+refused 2 '\-\-batch none' $train --out "$dir/o" --batch none
+refused 2 '\-\-batch 0' $train --out "$dir/o" --batch=0
+refused 2 '\-\-steps -5' $train --out "$dir/o" --steps -5
+refused 2 '\-\-lr nan' $train --out "$dir/o" --lr nan
+refused 2 '\-\-dropout 1' $train --out "$dir/o" --dropout 1
+refused 2 '\-\-arch bert' $train --out "$dir/o" --arch bert
+refused 2 '\-\-precision f16: not in this version' $train --out "$dir/o" --precision f16
+refused 2 '\-\-json' devices --json=1
+refused 2 '\-\-model' eval --data "$dir/text"
+refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2
+
+# ---- devices ----
+run 0 devices
+has 'takes'
+run 0 devices --json
+has '"choice"'
+refused 1 'nosuch' devices --device nosuch
+PUMICE_DISABLE=nosuch
+export PUMICE_DISABLE
+refused 2 'nosuch' devices
+unset PUMICE_DISABLE
+
+# ---- bad input to train ----
+refused 1 "$dir/none" train --data "$dir/none" --out "$dir/o"
+refused 1 "$dir/empty" train --data "$dir/empty" --out "$dir/o"
+refused 2 '\-\-ctx 16.*9 tokens' train --data "$dir/short" $tiny --out "$dir/o"
+refused 2 '\-\-ctx 100000' $train --out "$dir/o" --ctx 100000
+refused 2 'heads' $train --out "$dir/o" --heads 3
+refused 1 'nosuch' $train --out "$dir/o" --device nosuch
+refused 1 "$dir/none" $train --out "$dir/o" --init "$dir/none"
+refused 1 "$dir/text" $train --out "$dir/text/o" --steps 2
+[ ! -e "$dir/o" ] || fail "a refused run made its folder"
+
+# ---- the plan ----
+run 0 $train --plan
+has 'workspace'
+run 0 $train --plan --json
+has '"step_flops"'
+
+# ---- a run ----
+run 0 $train --out "$dir/a" --steps 12 --eval-every 6 --save-every 5
+for file in config.json model.safetensors vocab.json tokenizer_config.json checkpoint.safetensors metrics.jsonl loss.png; do
+    [ -s "$dir/a/$file" ] || fail "no $file"
+done
+[ ! -s "$dir/out" ] || fail "train wrote on stdout without --json"
+[ "$(wc -l < "$dir/a/metrics.jsonl")" = 12 ] || fail "metrics.jsonl has not a line for each of 12 steps"
+[ "$(grep -c '"val_loss"' "$dir/a/metrics.jsonl")" = 2 ] || fail "metrics.jsonl has not 2 evaluations"
+[ "$(grep -c '"step".*"loss".*"lr".*"grad_norm".*"tokens_per_s"' "$dir/a/metrics.jsonl")" = 12 ] || fail "a line lacks a key"
+[ "$(head -c 4 "$dir/a/loss.png" | tail -c 3)" = PNG ] || fail "loss.png is no PNG"
+refused 1 '\-\-resume' $train --out "$dir/a" --steps 12
+run 0 $train --out "$dir/a" --steps 12 --resume
+run 0 $train --out "$dir/b" --steps 12 --json
+[ "$(grep -c '^{"step"' "$dir/out")" = 12 ] || fail "train --json printed not 12 lines"
+same "$dir/out" "$dir/b/metrics.jsonl"
+# Evaluating and saving at other times must not change the weights.
+same "$dir/a/model.safetensors" "$dir/b/model.safetensors"
+
+# ---- going on ----
+run 0 $train --out "$dir/c" --steps 40
+run 0 $train --out "$dir/d" --steps 20 --resume
+grep -q 'from the beginning' "$dir/err" || fail "a resume without a checkpoint did not say so"
+run 0 $train --out "$dir/d" --steps 40 --resume
+same "$dir/c/model.safetensors" "$dir/d/model.safetensors"
+[ "$(wc -l < "$dir/d/metrics.jsonl")" = 40 ] || fail "metrics.jsonl of a resumed run has not 40 lines"
+refused 1 "$dir/d" $train --out "$dir/d" --steps 50 --resume --embd 32
+sed 's/a dog/dog a/' "$dir/text" > "$dir/other" # the same characters
+refused 1 '\-\-data' train --data "$dir/other" $tiny --out "$dir/d" --steps 50 --resume
+refused 2 '\-\-tokenizer byte' $train --out "$dir/d" --steps 50 --resume --tokenizer byte
+run 0 $train --out "$dir/e" --steps 3 --init "$dir/c"
+refused 2 '\-\-layers 3' $train --out "$dir/f" --steps 3 --init "$dir/c" --layers 3
+
+# ---- interrupted ----
+"$pumice" $train --out "$dir/g" --steps 1000000 --save-every 0 > "$dir/out" 2> "$dir/err" < /dev/null &
+child=$!
+tries=0
+while [ "$(cat "$dir/g/metrics.jsonl" 2> /dev/null | wc -l)" -lt 5 ] && [ $tries -lt 300 ]; do
+    sleep 0.2
+    tries=$((tries + 1))
+done
+kill -TERM $child
+code=0
+wait $child || code=$?
+[ $code = 130 ] || fail "an interrupted run ended with $code instead of 130"
+grep -q -- '--resume' "$dir/err" || fail "an interrupted run did not say how to go on"
+[ -s "$dir/g/checkpoint.safetensors" ] || fail "an interrupted run left no checkpoint"
+steps=$(wc -l < "$dir/g/metrics.jsonl")
+printf '{"step": 999999, "loss": 1}\n{"step": 1000' >> "$dir/g/metrics.jsonl"
+run 0 $train --out "$dir/g" --steps $((steps + 3)) --resume
+[ "$(wc -l < "$dir/g/metrics.jsonl")" = $((steps + 3)) ] || fail "a resume did not cut metrics.jsonl back to the checkpoint"
+
+# ---- a full disk: files may not grow beyond 24 blocks, while the checkpoint needs more ----
+cp "$dir/c/checkpoint.safetensors" "$dir/before"
+(
+    trap '' XFSZ
+    ulimit -f 24
+    exec "$pumice" $train --out "$dir/c" --steps 44 --resume
+) > "$dir/out" 2> "$dir/err" < /dev/null
+code=$?
+[ $code = 1 ] || fail "a full disk: exit code $code instead of 1"
+[ "$(grep -v '^pumice: warning:' "$dir/err" | grep -c "^pumice: .*$dir/c/")" = 1 ] || fail "a full disk: not one line that names the file"
+same "$dir/before" "$dir/c/checkpoint.safetensors"
+run 0 $train --out "$dir/c" --steps 44 --resume
+
+# ---- eval and generate ----
+run 0 eval --model "$dir/c" --data "$dir/text"
+has '^perplexity'
+run 0 eval --model "$dir/c" --data "$dir/text" --json
+has '^{"loss":[0-9.]*,"perplexity":[0-9.]*,"tokens":[0-9]*}$'
+targets=$(sed 's/.*"tokens":\([0-9]*\)}/\1/' "$dir/out")
+[ "$targets" = $(($(wc -c < "$dir/text") - 1)) ] || fail "eval counted $targets targets"
+refused 1 "$dir/none" eval --model "$dir/c" --data "$dir/none"
+refused 1 "$dir/none" eval --model "$dir/none" --data "$dir/text"
+run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40
+has '^the cat '
+[ "$(wc -c < "$dir/out")" -ge 48 ] || fail "generate wrote too little"
+cp "$dir/out" "$dir/first"
+run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40
+same "$dir/out" "$dir/first"
+run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40 --temperature 0
+cp "$dir/out" "$dir/first"
+run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40 --top-k 1 --seed 5
+same "$dir/out" "$dir/first"
+run 0 generate --model "$dir/c" --tokens 5 --json
+has '^{"prompt":"","text":".*","tokens":5,"tokens_per_s":[0-9.e+]*}$'
+refused 1 '\-\-prompt' generate --model "$dir/c" --prompt 'QQ'
+if [ -e /dev/full ]; then
+    "$pumice" generate --model "$dir/c" > /dev/full 2> "$dir/err"
+    [ $? = 1 ] || fail "a full stdout was not noticed"
+fi
+
+# ---- damaged models ----
+# damaged WHAT: a copy of the model with the file that stands on stdin.
+damaged() {
+    rm -rf "$dir/h"
+    cp -r "$dir/c" "$dir/h"
+    cat > "$dir/h/model.safetensors"
+    refused 1 "$dir/h/model.safetensors" eval --model "$dir/h" --data "$dir/text"
+}
+head -c 5000 "$dir/c/model.safetensors" | damaged
+head -c 4 "$dir/c/model.safetensors" | damaged
+printf '\377\377\377\377\377\377\377\177{}' | damaged
+printf '' | damaged
+sed 's/"F32"/"I64"/' "$dir/c/model.safetensors" | damaged
+rm -rf "$dir/h"
+cp -r "$dir/c" "$dir/h"
+head -c 3000 "$dir/c/checkpoint.safetensors" > "$dir/h/checkpoint.safetensors"
+refused 1 "$dir/h/checkpoint.safetensors" $train --out "$dir/h" --steps 60 --resume
+echo '{"model_type": "gpt2", "n_layer": 1e30}' > "$dir/h/config.json"
+refused 1 "$dir/h/config.json" eval --model "$dir/h" --data "$dir/text"
+
+[ $bad = 0 ] && echo "all as it should be"
+exit $bad

@@ -1,0 +1,64 @@
+#!/bin/sh
+# A folder includes only itself and what stands below it; Vulkan stays in engine/gpu; the library neither prints nor ends the process.
+# usage: check_layers.sh, from the project's root
+set -eu
+bad=0
+fail() { echo "$*"; bad=1; }
+
+# folder: the folders of engine/ that it may include ("." is shaders/)
+allowed() {
+    case $1 in
+    base) echo base ;;
+    gpu) echo gpu base . ;;
+    ops) echo ops gpu base . ;;
+    ref) echo ref ops base . ;;
+    graph) echo graph ops gpu base . ;;
+    text) echo text base ;;
+    model) echo model text graph ops gpu base . ;;
+    train) echo train model text graph ops gpu base . ;;
+    infer) echo infer model text graph ops gpu base . ;;
+    esac
+}
+
+for folder in engine/*/; do
+    name=$(basename "$folder")
+    may=$(allowed "$name")
+    if [ -z "$may" ]; then
+        fail "$folder: not a layer that check_layers.sh knows"
+        continue
+    fi
+    for file in "$folder"*.c "$folder"*.h; do
+        [ -e "$file" ] || continue
+        # #include "dir/x.h", or "x.h" of the same folder or of shaders/
+        for include in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$file"); do
+            case $include in
+            */*) from=${include%%/*} ;;
+            *) if [ -e "$folder$include" ]; then from=$name; else from=.; fi ;;
+            esac
+            case " $may " in
+            *" $from "*) ;;
+            *) fail "$file: may not include \"$include\" (engine/$name may include: $may)" ;;
+            esac
+        done
+        # An included name may appear in a comment; a call, a type or an include may not.
+        if [ "$name" != gpu ]; then
+            found=$(grep -nE '#[[:space:]]*include[[:space:]]*[<"](volk|vulkan)|(^|[^A-Za-z_])Vk[A-Z][a-z]|(^|[^A-Za-z_])vk[A-Z][A-Za-z]*\(' "$file" |
+                sed "s|^|$file: Vulkan outside engine/gpu: |")
+            [ -z "$found" ] || fail "$found"
+        fi
+        found=$(grep -nE '(^|[^A-Za-z_])(printf|fprintf|vprintf|vfprintf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort)[[:space:]]*\(' "$file" |
+            sed "s|^|$file: the library must not print or end the process: |")
+        [ -z "$found" ] || fail "$found"
+    done
+done
+
+# The command line and the public headers stand on the public headers alone.
+for file in apps/pumice/*.[ch] include/pumice/*.h; do
+    for include in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]\([^>"]*\)[>"].*/\1/p' "$file"); do
+        case $include in
+        volk* | vulkan/*) fail "$file: may not include $include" ;;
+        *) [ ! -e "engine/$include" ] || fail "$file: may not include the engine's $include" ;;
+        esac
+    done
+done
+exit $bad

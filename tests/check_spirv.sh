@@ -1,0 +1,18 @@
+#!/bin/sh
+# Every SPIR-V module of the build is valid for Vulkan 1.1.
+# usage: check_spirv.sh FOLDER-OF-INC-FILES
+set -eu
+if ! command -v spirv-val > /dev/null || ! command -v perl > /dev/null; then
+    echo "skipped: needs spirv-val (spirv-tools) and perl"
+    exit 77
+fi
+module=$(mktemp)
+trap 'rm -f "$module"' EXIT
+count=0
+for inc in "$1"/*.inc; do
+    # glslc wrote the words as C text.
+    perl -ne 'BEGIN { binmode STDOUT } print pack "V", hex $1 while /0x([0-9a-fA-F]+)/g' "$inc" > "$module"
+    spirv-val --target-env vulkan1.1 "$module" || { echo "$inc: not valid"; exit 1; }
+    count=$((count + 1))
+done
+echo "$count modules"

@@ -1,0 +1,61 @@
+#include "helper_device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+/* Validation messages that passed through test_device_log(), those of closing a device among them. */
+static unsigned validation_lines;
+
+static void print_line(void *user, pm_log_level level, const char *line)
+{
+    (void)user;
+    if (level == PM_LOG_ERROR && strncmp(line, "validation:", 11) == 0) validation_lines++;
+    fprintf(stderr, "%s\n", line);
+}
+
+pm_log test_device_log(void)
+{
+    const char *all = getenv("PUMICE_TEST_LOG");
+    pm_log log = {print_line, NULL, all && *all && strcmp(all, "0") != 0 ? PM_LOG_DEBUG : PM_LOG_WARN};
+    return log;
+}
+
+pm_device *test_device_open(const pm_device_params *params)
+{
+    pm_device_params full = *params;
+    if (!full.log.fn) full.log = test_device_log();
+    if (!full.select) full.select = getenv("PUMICE_TEST_DEVICE");
+    if (!full.cache_dir) full.cache_dir = "";
+    size_t count = 0;
+    pm_status status = pm_adapters_list(NULL, NULL, 0, &count);
+    if (status == PM_NO_DEVICE || (status == PM_OK && count == 0)) skip();
+    assert_int_equal(status, PM_OK);
+    pm_device *device = NULL;
+    assert_int_equal(pm_device_open(&full, &device), PM_OK);
+    assert_non_null(device);
+    return device;
+}
+
+pm_device *test_device(const char *disable)
+{
+    pm_device_params params = {0};
+    params.disable = disable;
+    return test_device_open(&params);
+}
+
+void test_device_done(pm_device **device)
+{
+    unsigned before = validation_lines;
+    uint32_t messages = *device ? pm_device_validation_messages(*device) : 0;
+    pm_device_close(device);
+    assert_null(*device);
+    assert_int_equal(messages, 0);
+    assert_int_equal(validation_lines, before); /* closing said nothing either */
+}

@@ -1,0 +1,20 @@
+/* A device for tests, chosen by the environment: PUMICE_TEST_DEVICE (as pm_adapter_choose reads it) and PUMICE_VALIDATE=1. */
+#ifndef HELPER_DEVICE_H
+#define HELPER_DEVICE_H
+
+#include <pumice/device.h>
+
+/* Opens a device without the features that `disable` names (NULL: none) and without a pipeline cache on disk. Skips the running
+ * test where no Vulkan device exists, fails it where one exists and cannot be opened. Never NULL. */
+pm_device *test_device(const char *disable);
+
+/* The same with all parameters in the caller's hand; `select` and `log` are filled in where they are empty. A NULL cache_dir means none. */
+pm_device *test_device_open(const pm_device_params *params);
+
+/* Closes the device and fails the test when the validation layer had anything to say. */
+void test_device_done(pm_device **device);
+
+/* Prints warnings and errors on stderr; PUMICE_TEST_LOG=1 everything. */
+pm_log test_device_log(void);
+
+#endif

@@ -1,0 +1,23 @@
+/* A folder for one test's files. */
+#ifndef HELPER_DIR_H
+#define HELPER_DIR_H
+
+#include <stddef.h>
+
+/* A new empty folder below TMPDIR or /tmp, for test_dir_remove. Never NULL: the test fails instead. */
+char *test_dir_make(void);
+
+/* Removes the folder with all that is in it, and frees its name. */
+void test_dir_remove(char *dir);
+
+/* dir + "/" + name in one of eight static buffers that are used in turn. */
+const char *test_path(const char *dir, const char *name);
+
+/* Entries of a folder whose name contains `part` ("" counts all), without . and .. */
+size_t test_dir_count(const char *dir, const char *part);
+
+/* Plain stdio, so that the library's own file code is not what tests it. They fail the test on errors. */
+void test_write(const char *path, const void *data, size_t size);
+char *test_read(const char *path, size_t *size); /* with a 0 behind it; the caller frees */
+
+#endif

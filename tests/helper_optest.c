@@ -1,0 +1,590 @@
+/* The op harness: operands, guard words, the run, the comparison. */
+#include "helper_optest.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "push.h"
+#include "ref/ref.h"
+
+enum { MAX_OPERANDS = OP_MAX_IN + OP_MAX_OUT + 2, GUARD_WORDS = 64 };
+#define GUARD 0x7fc5afe1u /* a NaN */
+#define POISON 0x7fc0dead /* another */
+#define LARGE (1u << 24)  /* words; beyond it nothing is run twice or put together */
+
+typedef enum role { INPUT, OUTPUT, SCRATCH } role;
+
+typedef struct operand {
+    role role;
+    op_view *views[4]; /* the views that mean it */
+    int view_count;
+    uint64_t words;
+    void *twin;      /* what the CPU twin sees; NULL for scratch */
+    uint32_t *image; /* what is uploaded: into its buffer's image */
+    int buffer;
+    uint64_t offset; /* words */
+} operand;
+
+typedef struct place {
+    gpu_buffer *buffer;
+    gpu_lifetime lifetime;
+    uint64_t words;
+    uint32_t *image, *got, *again;
+} place;
+
+/* One row in the making. */
+typedef struct bench {
+    pm_device *device;
+    const optest_row *row;
+    op_call call, before; /* `before`: LM_LOSS, which fills the logits that LM_LOSS_BWD reads */
+    operand operands[MAX_OPERANDS];
+    int operand_count;
+    place places[MAX_OPERANDS];
+    int place_count;
+    gpu_program *program;
+    uint32_t draws;
+} bench;
+
+static bool complain(const bench *b, const char *format, ...) PM_PRINTF(2, 3);
+
+static bool complain(const bench *b, const char *format, ...)
+{
+    char line[512], what[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    optest_describe(b->row, line, sizeof line);
+    print_error("    %s: %s\n", line, what);
+    return false;
+}
+
+/* ---- what the harness knows of each operation ---------------------------------------------------------------------- */
+
+static bool is_backward(op_id op)
+{
+    return op == OP_EMBED_BWD_TOKEN || op == OP_EMBED_BWD_POSITION || op == OP_LAYERNORM_BWD ||
+           op == OP_LAYERNORM_BWD_PARAMS || op == OP_GELU_BWD || op == OP_ATTENTION_BWD || op == OP_LM_LOSS_BWD;
+}
+
+static int scratch_slot(op_id op)
+{
+    switch (op) {
+    case OP_EMBED_BWD_TOKEN:
+    case OP_COLSUM:
+    case OP_ATTENTION_BWD: return 1;
+    case OP_LAYERNORM_BWD_PARAMS:
+    case OP_LM_LOSS: return 2;
+    default: return -1;
+    }
+}
+
+static int scalars_slot(op_id op)
+{
+    switch (op) {
+    case OP_EMBED:
+    case OP_ATTENTION: return 3;
+    case OP_MATMUL: return MATMUL_SCALARS;
+    case OP_DROPOUT:
+    case OP_KV_APPEND: return 1;
+    case OP_ATTENTION_BWD: return 4;
+    case OP_LM_LOSS_BWD: return 6;
+    case OP_ADAMW: return 2;
+    default: return -1;
+    }
+}
+
+/* The slot of tokens or targets. */
+static int integer_slot(op_id op)
+{
+    switch (op) {
+    case OP_EMBED: return 0;
+    case OP_EMBED_BWD_TOKEN: return 1;
+    case OP_LM_LOSS:
+    case OP_LM_LOSS_BWD: return 2;
+    default: return -1;
+    }
+}
+
+/* Whether an output is changed rather than written, so that it must start with known values. */
+static bool starts_known(const op_call *call, int slot)
+{
+    switch (call->op) {
+    case OP_KV_APPEND:
+    case OP_SUMSQ:
+    case OP_ADAMW: return true;
+    case OP_MATMUL: return call->attr.accumulate && slot == 0;
+    case OP_LM_LOSS_BWD: return call->attr.accumulate && slot == 1;
+    default: return call->attr.accumulate;
+    }
+}
+
+/* Shapes that follow from others. */
+static void complete_shapes(bench *b)
+{
+    op_call *c = &b->call;
+    op_view scalars = {.rows = 1, .cols = sizeof(step_scalars) / 4};
+    int slot = scalars_slot(c->op);
+    if (slot >= 0 && (c->op != OP_MATMUL || c->attr.dropout > 0)) c->in[slot] = scalars;
+    uint32_t n = c->in[0].rows;
+    op_view rows = {.rows = n, .cols = 4}, result = {.rows = 1, .cols = 4}, stats = {.rows = n, .cols = 2};
+    op_view norm = {.rows = 1, .cols = 2}, lse = {.rows = n, .cols = c->attr.heads};
+    switch (c->op) {
+    case OP_LAYERNORM: c->out[1] = stats; break;
+    case OP_LAYERNORM_BWD:
+    case OP_LAYERNORM_BWD_PARAMS: c->in[2] = stats; break;
+    case OP_ATTENTION: c->out[1] = lse; break;
+    case OP_ATTENTION_BWD: c->in[2] = lse; break;
+    case OP_LM_LOSS:
+        c->out[0] = rows;
+        c->out[1] = result;
+        break;
+    case OP_LM_LOSS_BWD:
+        c->in[3] = rows;
+        c->in[4] = result;
+        break;
+    case OP_CLIP: c->out[0] = norm; break;
+    case OP_ADAMW: c->in[1] = norm; break;
+    default: break;
+    }
+}
+
+/* ---- operands ------------------------------------------------------------------------------------------------------- */
+
+static operand *add_operand(bench *b, role use, op_view *view)
+{
+    operand *o = &b->operands[b->operand_count++];
+    *o = (operand){.role = use, .views = {view}, .view_count = 1, .words = (uint64_t)view->rows * view->cols};
+    return o;
+}
+
+static void also(operand *o, op_view *view)
+{
+    view->rows = o->views[0]->rows;
+    view->cols = o->views[0]->cols;
+    o->views[o->view_count++] = view;
+}
+
+static operand *find(bench *b, const op_view *view)
+{
+    for (int i = 0; i < b->operand_count; i++)
+        for (int k = 0; k < b->operands[i].view_count; k++)
+            if (b->operands[i].views[k] == view) return &b->operands[i];
+    return NULL;
+}
+
+/* LM_LOSS_BWD reads and overwrites the scratch in which LM_LOSS left the logits. */
+static bool collect_loss_logits(bench *b, const pm_caps *caps)
+{
+    op_call *c = &b->call, *f = &b->before;
+    f->op = OP_LM_LOSS;
+    for (int i = 0; i < 3; i++) {
+        f->in[i] = c->in[i];
+        also(find(b, &c->in[i]), &f->in[i]);
+    }
+    f->out[0] = c->in[3];
+    f->out[1] = c->in[4];
+    uint64_t words = op_scratch_words(caps, f);
+    if (words == 0 || words > UINT32_MAX) return complain(b, "%llu words of logits", (unsigned long long)words);
+    c->in[5].rows = 1;
+    c->in[5].cols = (uint32_t)words;
+    also(add_operand(b, SCRATCH, &c->in[5]), &f->out[2]);
+    add_operand(b, SCRATCH, &f->out[0]);
+    add_operand(b, SCRATCH, &f->out[1]);
+    return true;
+}
+
+static bool collect(bench *b)
+{
+    op_call *c = &b->call;
+    const pm_caps *caps = pm_device_caps(b->device);
+    for (int i = 0; i < OP_MAX_IN; i++) {
+        if (c->op == OP_ATTENTION && (i == 1 || i == 2) && !c->in[i].rows)
+            also(find(b, &c->in[i - 1]), &c->in[i]);
+        else if (c->in[i].rows)
+            add_operand(b, INPUT, &c->in[i]);
+    }
+    for (int i = 0; i < OP_MAX_OUT; i++)
+        if (c->out[i].rows) add_operand(b, OUTPUT, &c->out[i]);
+    int slot = scratch_slot(c->op);
+    if (c->op == OP_LM_LOSS_BWD) return collect_loss_logits(b, caps);
+    uint64_t words = op_scratch_words(caps, c);
+    if (words > 0) {
+        if (slot < 0 || words > UINT32_MAX) return complain(b, "%llu words of scratch", (unsigned long long)words);
+        c->out[slot].rows = 1;
+        c->out[slot].cols = (uint32_t)words;
+        add_operand(b, SCRATCH, &c->out[slot]);
+    }
+    return true;
+}
+
+/* Where each operand lies. */
+static bool arrange(bench *b)
+{
+    uint32_t mode = b->row->seed % 3, odd = b->row->seed / 3 % 2;
+    uint64_t total = 0;
+    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].words;
+    if (total > LARGE) mode = 0;
+    for (int i = 0; i < b->operand_count; i++) {
+        operand *o = &b->operands[i];
+        o->buffer = mode == 0 ? i : mode == 1 ? 0 : o->role != INPUT;
+        place *p = &b->places[o->buffer];
+        if (o->buffer >= b->place_count) b->place_count = o->buffer + 1;
+        uint64_t at = p->words + GUARD_WORDS;
+        at = (at + 63) / 64 * 64;
+        if (odd) at += 1 + (uint64_t)(7 * i + b->row->seed) % 63;
+        o->offset = at;
+        p->words = at + o->words + GUARD_WORDS;
+        int slot = integer_slot(b->call.op), scalars = scalars_slot(b->call.op);
+        bool host =
+            (slot >= 0 && o->views[0] == &b->call.in[slot]) || (scalars >= 0 && o->views[0] == &b->call.in[scalars]);
+        p->lifetime = host && mode == 0 ? GPU_SHARED : GPU_WORKSPACE;
+    }
+    for (int i = 0; i < b->place_count; i++) {
+        place *p = &b->places[i];
+        if (!(p->image = malloc(p->words * 4))) return complain(b, "out of memory");
+        for (uint64_t k = 0; k < p->words; k++) p->image[k] = GUARD;
+    }
+    for (int i = 0; i < b->operand_count; i++) {
+        operand *o = &b->operands[i];
+        o->image = b->places[o->buffer].image + o->offset;
+        for (uint64_t k = 0; k < o->words; k++) o->image[k] = POISON;
+        if (o->role == SCRATCH) continue;
+        if (!(o->twin = malloc(o->words * sizeof(double)))) return complain(b, "out of memory");
+        for (int k = 0; k < o->view_count; k++) o->views[k]->data = o->twin;
+    }
+    return true;
+}
+
+/* ---- values --------------------------------------------------------------------------------------------------------- */
+
+static void set_float(operand *o, uint64_t i, float value)
+{
+    memcpy(&o->image[i], &value, 4);
+    ((double *)o->twin)[i] = value;
+}
+
+/* Uniform in middle - spread … middle + spread. */
+static void randomize(bench *b, const op_view *view, float middle, float spread)
+{
+    operand *o = view->rows ? find(b, view) : NULL;
+    if (!o) return;
+    uint32_t what = ++b->draws;
+    for (uint64_t i = 0; i < o->words; i += 4) {
+        rng_block block = rng_philox(b->row->seed, (uint32_t)i, what, 0, 0);
+        for (uint64_t k = 0; k < 4 && i + k < o->words; k++)
+            set_float(o, i + k, middle + spread * (2 * rng_uniform(block.v[k]) - 1));
+    }
+}
+
+/* What the twin computed becomes an input, rounded as the device would see it. */
+static void round_twin(operand *o)
+{
+    for (uint64_t i = 0; i < o->words; i++) set_float(o, i, (float)((double *)o->twin)[i]);
+}
+
+static void fill_integers(bench *b, int slot)
+{
+    op_call *c = &b->call;
+    operand *o = find(b, &c->in[slot]);
+    bool target = c->op == OP_LM_LOSS || c->op == OP_LM_LOSS_BWD;
+    uint32_t vocab = c->op == OP_EMBED_BWD_TOKEN ? c->out[0].rows : c->in[1].rows;
+    for (uint32_t i = 0; i < o->words; i++) {
+        rng_block block = rng_philox(b->row->seed, i, 0, 1, 0);
+        int32_t value = (int32_t)rng_below(block.v[0], block.v[1], vocab);
+        if (i == 0) value = (int32_t)vocab - 1; /* the table's last row is always used */
+        if (i == 1) value = 0;
+        bool some = block.v[2] % 5 == 0 && i > 1;
+        if (target && (b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && some)))
+            value = i % 2 ? -1 : -100;
+        ((int32_t *)o->twin)[i] = value;
+        memcpy(&o->image[i], &value, 4);
+    }
+}
+
+static void fill_scalars(bench *b, int slot)
+{
+    operand *o = find(b, &b->call.in[slot]);
+    if (!o) return;
+    step_scalars s = {
+        .seed_lo = 0x9d2c5680u + b->row->seed, .seed_hi = 77, .micro_step = 5, .pos = b->row->pos, .lr = 0.25f};
+    s.beta1_fix = 1.5f;
+    s.beta2_fix = 3.0f;
+    s.grad_scale = 0.125f;
+    memcpy(o->twin, &s, sizeof s);
+    memcpy(o->image, &s, sizeof s);
+}
+
+/* Runs the forward twin for what a backward operation takes from it. */
+static void chain_forward(bench *b)
+{
+    op_call *c = &b->call, f = {0};
+    f.attr = c->attr;
+    if (c->op == OP_LAYERNORM_BWD || c->op == OP_LAYERNORM_BWD_PARAMS) {
+        double *zero = calloc(c->in[1].cols, sizeof *zero),
+               *y = malloc((size_t)c->in[1].rows * c->in[1].cols * sizeof *y);
+        assert_true(zero && y);
+        f.op = OP_LAYERNORM;
+        f.in[0] = c->in[1];
+        f.in[1] = f.in[2] = (op_view){.rows = 1, .cols = c->in[1].cols, .data = zero};
+        f.out[0] = (op_view){.rows = c->in[1].rows, .cols = c->in[1].cols, .data = y};
+        f.out[1] = c->in[2];
+        ref_run(&f);
+        round_twin(find(b, &c->in[2]));
+        free(zero);
+        free(y);
+    } else if (c->op == OP_ATTENTION_BWD) {
+        f.op = OP_ATTENTION;
+        f.in[0] = f.in[1] = f.in[2] = c->in[0];
+        f.in[3] = c->in[4];
+        f.out[0] = c->in[1];
+        f.out[1] = c->in[2];
+        ref_run(&f);
+        round_twin(find(b, &c->in[1]));
+        round_twin(find(b, &c->in[2]));
+    } else if (c->op == OP_LM_LOSS_BWD) {
+        f.op = OP_LM_LOSS;
+        for (int i = 0; i < 3; i++) f.in[i] = c->in[i];
+        f.out[0] = c->in[3];
+        f.out[1] = c->in[4];
+        ref_run(&f);
+        round_twin(find(b, &c->in[3]));
+        round_twin(find(b, &c->in[4]));
+    }
+}
+
+static void fill(bench *b)
+{
+    op_call *c = &b->call;
+    int integers = integer_slot(c->op), scalars = scalars_slot(c->op);
+    for (int i = 0; i < OP_MAX_IN; i++)
+        if (i != integers && i != scalars && (c->op != OP_LM_LOSS_BWD || i != 5)) randomize(b, &c->in[i], 0, 1);
+    for (int i = 0; i < OP_MAX_OUT; i++)
+        if (i != scratch_slot(c->op) && starts_known(c, i)) randomize(b, &c->out[i], 0, 1);
+    if (integers >= 0) fill_integers(b, integers);
+    if (scalars >= 0) fill_scalars(b, scalars);
+
+    switch (c->op) {
+    case OP_LAYERNORM: randomize(b, &c->in[0], 0.5f, 1.5f); break; /* a mean well away from 0: it is compared alone */
+    case OP_LAYERNORM_BWD:
+    case OP_LAYERNORM_BWD_PARAMS: randomize(b, &c->in[1], 0.5f, 1.5f); break;
+    case OP_MATMUL: randomize(b, &c->in[MATMUL_GELU_PRE], 0, 3); break;
+    case OP_GELU: randomize(b, &c->in[0], 0, 5); break;
+    case OP_GELU_BWD: randomize(b, &c->in[1], 0, 5); break;
+    case OP_ATTENTION:
+    case OP_ATTENTION_BWD: /* scores of a standard deviation near 1.3 */
+        for (int i = 0; i < (c->op == OP_ATTENTION ? 3 : 1); i++) randomize(b, &c->in[i], 0, 2);
+        break;
+    case OP_LM_LOSS:
+    case OP_LM_LOSS_BWD: randomize(b, &c->in[1], 0, 6 / sqrtf((float)c->in[0].cols)); break; /* logits: near 2 */
+    case OP_CLIP: randomize(b, &c->in[0], 1, 1); break;
+    case OP_ADAMW:
+        randomize(b, &c->in[1], 0.6f, 0.2f);
+        randomize(b, &c->out[2], 0.5f, 0.4f);
+        break;
+    default: break;
+    }
+    chain_forward(b);
+}
+
+/* ---- the run -------------------------------------------------------------------------------------------------------- */
+
+static bool prepare_device(bench *b)
+{
+    for (int i = 0; i < b->place_count; i++) {
+        place *p = &b->places[i];
+        if (gpu_buffer_create(b->device, p->lifetime, p->words * 4, "optest", &p->buffer) != PM_OK)
+            return complain(b, "no buffer of %llu bytes", (unsigned long long)p->words * 4);
+    }
+    for (int i = 0; i < b->operand_count; i++) {
+        operand *o = &b->operands[i];
+        for (int k = 0; k < o->view_count; k++)
+            o->views[k]->span = (gpu_span){b->places[o->buffer].buffer, o->offset * 4, o->words * 4};
+    }
+    const char *wrong = op_check(&b->call);
+    if (wrong) return complain(b, "op_check: %s", wrong);
+    if (gpu_program_create(b->device, op_name(b->call.op), &b->program) != PM_OK) return complain(b, "no program");
+    if (b->call.op == OP_LM_LOSS_BWD) op_record(b->program, &b->before);
+    op_record(b->program, &b->call);
+    pm_status status = gpu_program_finish(b->program);
+    return status == PM_OK || complain(b, "recording: %s", pm_status_text(status));
+}
+
+/* Upload everything, run, download everything. */
+static bool run_once(bench *b, bool again)
+{
+    pm_status status = PM_OK;
+    for (int i = 0; i < b->place_count && status == PM_OK; i++)
+        status = gpu_write(gpu_span_of(b->places[i].buffer), b->places[i].image);
+    if (status == PM_OK) status = gpu_submit(b->program);
+    if (status == PM_OK) status = gpu_wait(b->device);
+    for (int i = 0; i < b->place_count && status == PM_OK; i++) {
+        place *p = &b->places[i];
+        uint32_t **to = again ? &p->again : &p->got;
+        if (!(*to = malloc(p->words * 4))) return complain(b, "out of memory");
+        status = gpu_read(gpu_span_of(p->buffer), *to);
+    }
+    return status == PM_OK || complain(b, "running: %s", pm_status_text(status));
+}
+
+/* ---- the comparison ------------------------------------------------------------------------------------------------- */
+
+static float got_float(const bench *b, const operand *o, uint64_t i)
+{
+    float value;
+    memcpy(&value, b->places[o->buffer].got + o->offset + i, 4);
+    return value;
+}
+
+/* Every step-th element from `first` on. Nothing but zeros must be matched by zeros. */
+static bool compare(const bench *b, const operand *o, uint64_t first, uint64_t step, const char *what)
+{
+    double bound = is_backward(b->call.op) ? OPTEST_BACKWARD : OPTEST_FORWARD, error = 0, norm = 0;
+    for (uint64_t i = first; i < o->words; i += step) {
+        double got = got_float(b, o, i), want = ((double *)o->twin)[i];
+        if (!isfinite(got))
+            return complain(b, "%s: element %llu is %g instead of %g", what, (unsigned long long)i, got, want);
+        error += (got - want) * (got - want);
+        norm += want * want;
+    }
+    double nmse = error / fmax(norm, 1e-300);
+    return nmse <= bound || complain(b, "%s: NMSE %.3g, at most %.0e is right", what, nmse, bound);
+}
+
+/* The parts' total, and that nothing beside them changed. The twin puts the total into the first part. */
+static bool compare_sumsq(const bench *b, const operand *o)
+{
+    uint64_t first = b->call.attr.part, words = (uint64_t)b->call.in[0].rows * b->call.in[0].cols;
+    uint64_t end = first + op_sumsq_parts(pm_device_caps(b->device), words);
+    double got = 0, want = ((double *)o->twin)[first];
+    for (uint64_t i = 0; i < o->words; i++) {
+        if (i >= first && i < end)
+            got += got_float(b, o, i);
+        else if (b->places[o->buffer].got[o->offset + i] != o->image[i])
+            return complain(b, "partial sum %llu is not this call's and changed", (unsigned long long)i);
+    }
+    double relative = fabs(got - want) / fmax(want, 1e-300);
+    return relative * relative <= OPTEST_FORWARD || complain(b, "total %.9g instead of %.9g", got, want);
+}
+
+static bool compare_output(const bench *b, const operand *o, int slot)
+{
+    static const char *const names[OP_MAX_OUT] = {"out 0", "out 1", "out 2", "out 3"};
+    op_id op = b->call.op;
+    uint32_t cols = o->views[0]->cols;
+    if (op == OP_SUMSQ) return compare_sumsq(b, o);
+    /* columns of different meaning are compared one by one */
+    bool apart = (op == OP_LAYERNORM && slot == 1) || op == OP_LM_LOSS || op == OP_CLIP;
+    bool ok = true;
+    for (uint32_t c = 0; c < (apart ? cols : 1) && ok; c++) ok = compare(b, o, c, apart ? cols : 1, names[slot]);
+    return ok;
+}
+
+/* Every word outside the outputs and the scratch must be what was uploaded. Overwrites `got` there. */
+static bool check_untouched(bench *b)
+{
+    for (int i = 0; i < b->operand_count; i++) {
+        operand *o = &b->operands[i];
+        if (o->role != INPUT) memcpy(b->places[o->buffer].got + o->offset, o->image, o->words * 4);
+    }
+    for (int i = 0; i < b->place_count; i++) {
+        place *p = &b->places[i];
+        if (memcmp(p->got, p->image, p->words * 4) == 0) continue;
+        uint64_t at = 0;
+        while (p->got[at] == p->image[at]) at++;
+        for (int k = 0; k < b->operand_count; k++) {
+            const operand *o = &b->operands[k];
+            if (o->buffer != i || at >= o->offset + o->words + GUARD_WORDS) continue;
+            long long within = (long long)at - (long long)o->offset;
+            return complain(b, "word %lld of operand %d (%s, %llu words) was written", within, k,
+                            o->role == INPUT    ? "input"
+                            : o->role == OUTPUT ? "output"
+                                                : "scratch",
+                            (unsigned long long)o->words);
+        }
+        return complain(b, "word %llu of buffer %d was written", (unsigned long long)at, i);
+    }
+    return true;
+}
+
+static bool check_repeats(const bench *b)
+{
+    for (int i = 0; i < b->operand_count; i++) {
+        const operand *o = &b->operands[i];
+        const place *p = &b->places[o->buffer];
+        if (o->role == OUTPUT && memcmp(p->got + o->offset, p->again + o->offset, o->words * 4) != 0)
+            return complain(b, "a second run gives other bits");
+    }
+    return true;
+}
+
+static void clean(bench *b)
+{
+    gpu_program_destroy(&b->program);
+    for (int i = 0; i < b->operand_count; i++) free(b->operands[i].twin);
+    for (int i = 0; i < b->place_count; i++) {
+        gpu_buffer_destroy(&b->places[i].buffer);
+        free(b->places[i].image);
+        free(b->places[i].got);
+        free(b->places[i].again);
+    }
+}
+
+bool optest_run(pm_device *device, const optest_row *row)
+{
+    bench *b = calloc(1, sizeof *b);
+    if (!b) return false;
+    b->device = device;
+    b->row = row;
+    b->call = row->call;
+    complete_shapes(b);
+    bool ok = collect(b) && arrange(b);
+    if (ok) {
+        fill(b);
+        ref_run(&b->call);
+        ok = prepare_device(b) && run_once(b, false);
+    }
+    uint64_t total = 0;
+    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].words;
+    if (ok && total <= LARGE) ok = run_once(b, true) && check_repeats(b);
+    for (int i = 0; i < OP_MAX_OUT && ok; i++) {
+        operand *o = b->call.out[i].rows ? find(b, &b->call.out[i]) : NULL;
+        if (o && o->role == OUTPUT) ok = compare_output(b, o, i);
+    }
+    ok = ok && check_untouched(b);
+    clean(b);
+    free(b);
+    return ok;
+}
+
+static size_t add_shapes(char *line, size_t size, const op_view *views, int count)
+{
+    size_t used = 0;
+    while (count > 0 && !views[count - 1].rows) count--;
+    for (int i = 0; i < count && used < size; i++)
+        used += (size_t)(views[i].rows ? snprintf(line + used, size - used, " %ux%u", views[i].rows, views[i].cols)
+                                       : snprintf(line + used, size - used, " -"));
+    return used < size ? used : size - 1;
+}
+
+void optest_describe(const optest_row *row, char *line, size_t size)
+{
+    const op_attr *a = &row->call.attr;
+    size_t used = (size_t)snprintf(line, size, "%s in", op_name(row->call.op));
+    used += add_shapes(line + used, size - used, row->call.in, OP_MAX_IN);
+    used += (size_t)snprintf(line + used, size - used, " out");
+    used += add_shapes(line + used, size - used, row->call.out, OP_MAX_OUT);
+    if (a->time || a->heads) used += (size_t)snprintf(line + used, size - used, ", T %u H %u", a->time, a->heads);
+    snprintf(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
+             a->trans_b ? ", B^T" : "", a->gelu ? ", gelu" : "", a->accumulate ? ", accumulate" : "",
+             (double)a->dropout, row->seed);
+}

@@ -1,0 +1,33 @@
+/* Runs one operation on a device and compares it with the CPU twin.
+ *
+ * Operands get random values and places: in one buffer, in two or each in its own, often at offsets that are multiples of 4 bytes and of
+ * nothing more. Around each stand guard words, NaN as floats; outputs start as NaN, or as known values where they are added to or
+ * changed in place. Afterwards every word that is no output must be what it was, outputs must be finite and close to the twin's, and
+ * a second run must give the same bits. */
+#ifndef HELPER_OPTEST_H
+#define HELPER_OPTEST_H
+
+#include "ops/op.h"
+
+/* Bounds on sum((a - b)^2) / sum(b^2). */
+#define OPTEST_FORWARD 1e-10
+#define OPTEST_BACKWARD 1e-8
+
+enum { OPTEST_SOME, OPTEST_NONE, OPTEST_ALL }; /* which targets are ignored */
+
+typedef struct optest_row {
+    op_call
+        call; /* operation, attributes and operand shapes. Attention: absent k is q, absent v is k. Scratch, stats and what else
+                         a forward operation gives need no shape: the harness knows it */
+    uint32_t pos;     /* scalars.pos */
+    uint32_t ignored; /* targets: OPTEST_… */
+    uint32_t seed;    /* of values and places */
+} optest_row;
+
+/* One line: operation, shapes, attributes. */
+void optest_describe(const optest_row *row, char *line, size_t size);
+
+/* Whether the row holds on the device; prints what does not. */
+bool optest_run(pm_device *device, const optest_row *row);
+
+#endif

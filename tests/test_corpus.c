@@ -1,0 +1,385 @@
+/* Corpora: files and folders, cached, damaged and in memory, all with the same tokens. */
+#define _XOPEN_SOURCE 700
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <pumice/text.h>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "helper_dir.h"
+#include "helper_log.h"
+#include "text/utf8.h"
+
+/* A folder with cache/ inside, which PUMICE_CACHE_DIR names. */
+static char *setup(void)
+{
+    char *dir = test_dir_make();
+    setenv("PUMICE_CACHE_DIR", test_path(dir, "cache"), 1);
+    test_log_reset();
+    return dir;
+}
+
+static void teardown(char *dir)
+{
+    setenv("PUMICE_CACHE_DIR", "", 1);
+    test_dir_remove(dir);
+}
+
+static pm_corpus *open_corpus(const char *path, const pm_tokenizer *tok)
+{
+    pm_log log = test_log();
+    pm_corpus *corpus = NULL;
+    assert_int_equal(pm_corpus_open(&log, path, tok, &corpus), PM_OK);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
+    return corpus;
+}
+
+/* The corpus has exactly the tokens of the text, read whole and in parts. */
+static void expect_tokens(const pm_corpus *corpus, const pm_tokenizer *tok, const char *text, size_t size)
+{
+    uint32_t *want = NULL;
+    size_t count = 0;
+    assert_int_equal(pm_tokenizer_encode(NULL, tok, "text", text, size, &want, &count), PM_OK);
+    assert_int_equal(pm_corpus_size(corpus), count);
+    int32_t *got = malloc((count + 1) * sizeof *got);
+    assert_non_null(got);
+    got[count] = -7;
+    pm_corpus_read(corpus, 0, count, got);
+    assert_int_equal(got[count], -7);
+    for (size_t i = 0; i < count; i++) assert_int_equal(got[i], want[i]);
+    pm_corpus_read(corpus, count, 0, got);
+    pm_corpus_read(corpus, count - 1, 1, got);
+    assert_int_equal(got[0], want[count - 1]);
+    size_t third = count / 3;
+    pm_corpus_read(corpus, third, third, got);
+    for (size_t i = 0; i < third; i++) assert_int_equal(got[i], want[third + i]);
+    free(got);
+    free(want);
+}
+
+static void expect_failure(pm_status got, pm_status want, const char *path, const char *words)
+{
+    if (got != want || !strstr(test_last_error(), words)) print_error("status %d, line: %s\n", got, test_last_error());
+    assert_int_equal(got, want);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    assert_ptr_equal(strstr(test_last_error(), path), test_last_error());
+    assert_non_null(strstr(test_last_error(), words));
+    assert_null(strchr(test_last_error(), '\n'));
+    test_log_reset();
+}
+
+/* The only file of the cache folder. */
+static const char *cache_file(const char *dir)
+{
+    const char *folder = test_path(dir, "cache"), *found = NULL;
+    assert_int_equal(test_dir_count(folder, ""), 1);
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, "tokens-", 7) == 0) found = test_path(folder, e->d_name);
+    }
+    closedir(d);
+    assert_non_null(found);
+    return found;
+}
+
+static const char TEXT[] = "First Citizen:\nBefore we proceed any further, hear me speak. caf\xC3\xA9 \xE2\x82\xAC\n";
+
+static void test_cached(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    const char *path = test_path(dir, "in.txt");
+    size_t size = sizeof TEXT - 1;
+    test_write(path, TEXT, size);
+    pm_tokenizer *bytes = NULL, *chars = NULL;
+    assert_int_equal(pm_tokenizer_bytes(NULL, &bytes), PM_OK);
+    assert_int_equal(pm_tokenizer_chars(NULL, path, TEXT, size, &chars), PM_OK);
+
+    pm_corpus *made = open_corpus(path, chars);
+    expect_tokens(made, chars, TEXT, size);
+    struct stat first, second;
+    char cache[1024];
+    snprintf(cache, sizeof cache, "%s", cache_file(dir));
+    assert_int_equal(stat(cache, &first), 0);
+    assert_int_equal(first.st_size, 64 + 2 * pm_corpus_size(made));
+    pm_corpus *again = open_corpus(path, chars);
+    expect_tokens(again, chars, TEXT, size);
+    assert_true(pm_corpus_hash(made) == pm_corpus_hash(again));
+    assert_int_equal(stat(cache, &second), 0);
+    assert_true(first.st_ino == second.st_ino); /* not written again */
+
+    pm_corpus *other = open_corpus(path, bytes); /* another tokenizer has its own file */
+    expect_tokens(other, bytes, TEXT, size);
+    assert_true(pm_corpus_hash(other) != pm_corpus_hash(made));
+    assert_int_equal(test_dir_count(test_path(dir, "cache"), "tokens-"), 2);
+    pm_corpus_close(&other);
+    test_write(path, TEXT, size - 1); /* and so has another text */
+    other = open_corpus(path, chars);
+    expect_tokens(other, chars, TEXT, size - 1);
+    assert_int_equal(test_dir_count(test_path(dir, "cache"), ""), 3);
+    pm_corpus_close(&other);
+
+    assert_int_equal(remove(cache), 0); /* a map outlives its name */
+    expect_tokens(made, chars, TEXT, size);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    pm_corpus_close(&made);
+    assert_null(made);
+    pm_corpus_close(&made);
+    pm_corpus_close(&again);
+    pm_tokenizer_destroy(&bytes);
+    pm_tokenizer_destroy(&chars);
+    teardown(dir);
+}
+
+/* Without a cache folder, and with one that cannot be made or written, nothing but a debug line differs. */
+static void test_in_memory(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    const char *path = test_path(dir, "in.txt");
+    size_t size = sizeof TEXT - 1;
+    test_write(path, TEXT, size);
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_bytes(NULL, &tok), PM_OK);
+    pm_corpus *cached = open_corpus(path, tok);
+    char blocked[1024], unusable[1024], name[1024];
+    snprintf(blocked, sizeof blocked, "%s/below", path);
+    snprintf(name, sizeof name, "%s", cache_file(dir));
+    snprintf(unusable, sizeof unusable, "%s", test_path(dir, "unusable"));
+    assert_int_equal(mkdir(unusable, 0700), 0);
+    assert_int_equal(mkdir(test_path(unusable, strrchr(name, '/') + 1), 0700), 0); /* a folder has the file's name */
+    const char *const folders[] = {"", blocked, unusable};
+    for (int i = 0; i < 3; i++) {
+        setenv("PUMICE_CACHE_DIR", folders[i], 1);
+        test_log_reset();
+        pm_corpus *corpus = open_corpus(path, tok);
+        expect_tokens(corpus, tok, TEXT, size);
+        assert_true(pm_corpus_hash(corpus) == pm_corpus_hash(cached));
+        assert_int_equal(test_log_count(PM_LOG_DEBUG), 1);
+        assert_int_equal(test_log_count(PM_LOG_WARN), i == 2);
+        pm_corpus_close(&corpus);
+    }
+    pm_corpus_close(&cached);
+    pm_tokenizer_destroy(&tok);
+    teardown(dir);
+}
+
+/* Each byte of the cache flipped, each length cut: a warning, the right tokens, and a whole cache afterwards. */
+static void test_damaged(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    const char *path = test_path(dir, "in.txt");
+    static const char text[] = "abracadabra";
+    size_t size = sizeof text - 1;
+    test_write(path, text, size);
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_chars(NULL, path, text, size, &tok), PM_OK);
+    pm_corpus *corpus = open_corpus(path, tok);
+    uint64_t hash = pm_corpus_hash(corpus);
+    pm_corpus_close(&corpus);
+    char cache[1024];
+    snprintf(cache, sizeof cache, "%s", cache_file(dir));
+    size_t whole_size, now_size;
+    char *whole = test_read(cache, &whole_size);
+    assert_int_equal(whole_size, 64 + 2 * size);
+    for (size_t i = 0; i < 2 * whole_size + 1; i++) {
+        char damaged[256];
+        memcpy(damaged, whole, whole_size);
+        size_t length = i < whole_size ? whole_size : i - whole_size;
+        if (i < whole_size) damaged[i] ^= (char)(1 << i % 8);
+        if (i == 2 * whole_size) damaged[length++] = 0; /* longer than it should be */
+        test_write(cache, damaged, length);
+        test_log_reset();
+        corpus = open_corpus(path, tok);
+        expect_tokens(corpus, tok, text, size);
+        assert_true(pm_corpus_hash(corpus) == hash);
+        assert_int_equal(test_log_count(PM_LOG_WARN), 1);
+        assert_ptr_equal(strstr(test_last_warning(), cache), test_last_warning());
+        pm_corpus_close(&corpus);
+        char *now = test_read(cache, &now_size);
+        assert_int_equal(now_size, whole_size);
+        assert_memory_equal(now, whole, whole_size);
+        free(now);
+    }
+    /* a checksum that fits does not make a token outside the vocabulary right */
+    uint16_t token = (uint16_t)pm_tokenizer_vocab(tok);
+    memcpy(whole + 64, &token, sizeof token);
+    uint64_t fitting = hash_bytes(HASH_INIT, whole + 64, 2 * size);
+    memcpy(whole + 56, &fitting, sizeof fitting);
+    test_write(cache, whole, whole_size);
+    test_log_reset();
+    corpus = open_corpus(path, tok);
+    expect_tokens(corpus, tok, text, size);
+    assert_non_null(strstr(test_last_warning(), "unknown tokens"));
+    pm_corpus_close(&corpus);
+    free(whole);
+    pm_tokenizer_destroy(&tok);
+    teardown(dir);
+}
+
+/* A text of `codes` different characters, three times over: more than one chunk of the encoder. */
+static void expect_width(uint32_t codes, size_t token_bytes)
+{
+    char *dir = setup();
+    const char *path = test_path(dir, "in.txt");
+    char *text = malloc((size_t)3 * codes * UTF8_MAX);
+    assert_non_null(text);
+    size_t size = 0;
+    for (uint32_t i = 0; i < 3 * codes; i++) size += utf8_encode(0x10000 + (i * 7919u) % codes, text + size);
+    test_write(path, text, size);
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_chars(NULL, path, text, size, &tok), PM_OK);
+    assert_int_equal(pm_tokenizer_vocab(tok), codes);
+    for (int i = 0; i < 3; i++) {
+        if (i == 2) setenv("PUMICE_CACHE_DIR", "", 1);
+        pm_corpus *corpus = open_corpus(path, tok);
+        expect_tokens(corpus, tok, text, size);
+        pm_corpus_close(&corpus);
+    }
+    struct stat info;
+    assert_int_equal(stat(cache_file(dir), &info), 0);
+    assert_int_equal(info.st_size, 64 + token_bytes * 3 * codes);
+    free(text);
+    pm_tokenizer_destroy(&tok);
+    teardown(dir);
+}
+
+static void test_widths(void **state)
+{
+    (void)state;
+    expect_width(65536, 2);
+    expect_width(65537, 4);
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    char folder[1024];
+    snprintf(folder, sizeof folder, "%s", test_path(dir, "data"));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(mkdir(test_path(folder, "sub.txt"), 0700), 0);
+    /* byte-wise: 10 before 2, capitals before small letters, UTF-8 last */
+    static const char *const files[][2] = {{"b.txt", "five"},  {"10.txt", "two\n"},   {"\xC3\xA4.txt", "\x82\xAC six"},
+                                           {"B.txt", ""},      {"a.txt", "four\xE2"}, {"2.txt", "three "},
+                                           {".txt", "no"},     {".h.txt", "no"},      {"readme.md", "no"},
+                                           {"x.txt.gz", "no"}, {"0.txt", "one "},     {"x.TXT", "no"}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        test_write(test_path(folder, files[i][0]), files[i][1], strlen(files[i][1]));
+    }
+    /* joined with nothing between: b.txt goes between the bytes of a character, which is a fault that names its file */
+    pm_log log = test_log();
+    char *text = NULL;
+    size_t size = 0;
+    assert_int_equal(pm_corpus_text(&log, folder, &text, &size), PM_OK);
+    static const char joined[] = "one two\nthree four\xE2"
+                                 "five\x82\xAC six";
+    assert_int_equal(size, sizeof joined - 1);
+    assert_string_equal(text, joined);
+    free(text);
+    pm_tokenizer *tok = NULL, *bytes = NULL;
+    assert_int_equal(pm_tokenizer_chars(&log, "abc", "one two\nthree four five six\xE2\x82\xAC", 30, &tok), PM_OK);
+    pm_corpus *corpus = NULL;
+    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
+                   "not UTF-8 at byte 4;");
+    assert_null(corpus);
+    assert_int_equal(remove(test_path(folder, "b.txt")), 0); /* now the character is whole */
+    corpus = open_corpus(folder, tok);
+    expect_tokens(corpus, tok, "one two\nthree four\xE2\x82\xAC six", 25);
+    pm_corpus_close(&corpus);
+    test_write(test_path(folder, "c.txt"), "siX", 3);
+    test_write(test_path(folder, "b.txt"), "\x82\xAC", 2);
+    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "c.txt: "),
+                   "U+0058 'X' at byte 2 is");
+    assert_int_equal(pm_tokenizer_bytes(NULL, &bytes), PM_OK);
+    corpus = open_corpus(folder, bytes);
+    assert_int_equal(pm_corpus_size(corpus), 30);
+    pm_corpus_close(&corpus);
+    pm_tokenizer_destroy(&tok);
+    pm_tokenizer_destroy(&bytes);
+    teardown(dir);
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    pm_log log = test_log();
+    char path[1024], folder[1024];
+    snprintf(path, sizeof path, "%s", test_path(dir, "in.txt"));
+    snprintf(folder, sizeof folder, "%s", test_path(dir, "data"));
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_chars(&log, "ab", "ab", 2, &tok), PM_OK);
+    pm_corpus *corpus = NULL;
+    char *text = NULL;
+    size_t size = 77;
+    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_IO, path, "No such file");
+    expect_failure(pm_corpus_text(&log, path, &text, &size), PM_IO, path, "No such file");
+    test_write(path, "", 0);
+    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "is empty;");
+    expect_failure(pm_corpus_text(&log, path, &text, &size), PM_FORMAT, path, "is empty;");
+    test_write(path, "abab\nab", 7);
+    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+000A at byte 4");
+    test_write(path, "ab\xC3", 3);
+    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    test_write(path, "ab\x80", 3);
+    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    assert_int_equal(mkdir(folder, 0700), 0);
+    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "holds no .txt file;");
+    test_write(test_path(folder, "a.txt"), "", 0);
+    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "its .txt files are empty;");
+    /* a fault far behind the first chunk */
+    enum { FAR = 100000 };
+    char *long_text = malloc(FAR);
+    assert_non_null(long_text);
+    memset(long_text, 'a', FAR);
+    long_text[FAR - 3] = 'c';
+    test_write(path, long_text, FAR);
+    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+0063 'c' at byte 99997 is");
+    free(long_text);
+    assert_null(corpus);
+    assert_null(text);
+    assert_int_equal(size, 77);
+    assert_int_equal(test_dir_count(test_path(dir, "cache"), ""), 0); /* no cache of what failed */
+    pm_tokenizer_destroy(&tok);
+    teardown(dir);
+}
+
+static void test_text(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    const char *path = test_path(dir, "in.txt");
+    test_write(path, "a\0b", 3);
+    char *text = NULL;
+    size_t size = 0;
+    assert_int_equal(pm_corpus_text(NULL, path, &text, &size), PM_OK);
+    assert_int_equal(size, 3);
+    assert_memory_equal(text, "a\0b", 4);
+    free(text);
+    teardown(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cached), cmocka_unit_test(test_in_memory), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_widths), cmocka_unit_test(test_folder),    cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_text),
+    };
+    return cmocka_run_group_tests_name("corpus", tests, NULL, NULL);
+}

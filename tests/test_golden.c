@@ -1,0 +1,388 @@
+/* A 2-layer GPT-1 and a 2-layer GPT-2 against PyTorch: logits, loss, every gradient, ten AdamW steps, and files that
+ * come back as they were. golden/make_golden.py made the values and says how. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <pumice/pumice.h>
+
+#include "helper_device.h"
+#include "model/safetensors.h"
+
+/* Largest relative distances from PyTorch. */
+static const double LOGITS_TOLERANCE = 1e-5, LOSS_TOLERANCE = 1e-5, GRADIENT_TOLERANCE = 1e-4, STEPS_TOLERANCE = 1e-4;
+
+typedef struct golden {
+    pm_device *device;
+    pm_model *model;
+    st_file weights, values;
+    uint32_t batch, time, vocab;
+} golden;
+
+/* What one run of a test covers. */
+typedef struct variant {
+    const char *arch;    /* a folder of golden/ */
+    const char *disable; /* device features to do without */
+} variant;
+
+static variant GPT1 = {"gpt1", NULL}, GPT2 = {"gpt2", NULL}, GPT1_PLAIN = {"gpt1", "all"}, GPT2_PLAIN = {"gpt2", "all"};
+
+static void path_of(char out[512], const char *dir, const char *name)
+{
+    int n = snprintf(out, 512, "%s/%s", dir, name);
+    assert_in_range(n, 1, 511);
+}
+
+static void open_tensors(const char *dir, const char *name, st_file *out)
+{
+    char path[512];
+    path_of(path, dir, name);
+    if (st_open(NULL, path, out) != PM_OK) fail_msg("cannot read %s", path);
+}
+
+static const st_tensor *tensor_of(const st_file *file, const char *name, st_dtype dtype, uint64_t count)
+{
+    const st_tensor *t = st_find(file, name);
+    if (!t) fail_msg("no tensor %s", name);
+    assert_int_equal(t->dtype, dtype);
+    assert_int_equal(t->size, count * 4);
+    return t;
+}
+
+static const float *floats_of(const golden *g, const char *name, uint64_t count)
+{
+    return tensor_of(&g->values, name, ST_F32, count)->data;
+}
+
+/* Tokens or targets of one of the two batches: batch x time. */
+static const int32_t *batch_of(const golden *g, const char *name, uint32_t index)
+{
+    uint64_t n = (uint64_t)g->batch * g->time;
+    return (const int32_t *)tensor_of(&g->values, name, ST_I32, 2 * n)->data + (index % 2) * n;
+}
+
+static double setting(const golden *g, const char *key)
+{
+    const char *text = st_meta_find(&g->values, key);
+    if (!text) fail_msg("no %s in the values' metadata", key);
+    return strtod(text, NULL);
+}
+
+static golden golden_open(const variant *v)
+{
+    golden g = {0};
+    char dir[512];
+    path_of(dir, TEST_DATA_DIR "/golden", v->arch);
+    g.device = test_device(v->disable);
+    assert_int_equal(pm_model_load(g.device, dir, &g.model), PM_OK);
+    open_tensors(dir, "model.safetensors", &g.weights);
+    open_tensors(dir, "values.safetensors", &g.values);
+    g.batch = (uint32_t)setting(&g, "batch");
+    g.time = (uint32_t)setting(&g, "time");
+    g.vocab = pm_model_config(g.model)->vocab;
+    return g;
+}
+
+static void golden_close(golden *g)
+{
+    st_close(&g->values);
+    st_close(&g->weights);
+    pm_model_destroy(&g->model);
+    test_device_done(&g->device);
+}
+
+/* |a - b| / |b| over all elements must not exceed the tolerance; NaN fails. */
+static void assert_near(const char *what, const float *a, const float *b, size_t count, double tolerance)
+{
+    double off = 0, size = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)a[i] - b[i];
+        off += d * d;
+        size += (double)b[i] * b[i];
+    }
+    double distance = sqrt(off / size);
+    if (!(distance <= tolerance)) fail_msg("%s: relative distance %.3g, allowed %.3g", what, distance, tolerance);
+}
+
+static float *new_floats(size_t count)
+{
+    float *out = calloc(count, sizeof *out);
+    assert_non_null(out);
+    return out;
+}
+
+static pm_trainer *new_trainer(const golden *g, uint32_t accum)
+{
+    pm_train_params params = {0};
+    params.batch = g->batch;
+    params.time = g->time;
+    params.accum = accum;
+    params.steps = (uint32_t)setting(g, "steps");
+    params.lr = params.min_lr = (float)setting(g, "lr");
+    params.beta1 = (float)setting(g, "beta1");
+    params.beta2 = (float)setting(g, "beta2");
+    params.eps = (float)setting(g, "eps");
+    params.weight_decay = (float)setting(g, "weight_decay");
+    params.clip = (float)setting(g, "clip");
+    params.seed = 1;
+    pm_trainer *trainer = NULL;
+    assert_int_equal(pm_trainer_create(g->model, &params, &trainer), PM_OK);
+    return trainer;
+}
+
+/* Every parameter's gradient after a step on batch 0 from the start. */
+static void check_gradients(const golden *g, const pm_trainer *trainer)
+{
+    size_t count = pm_model_param_count(g->model);
+    for (size_t i = 0; i < count; i++) {
+        pm_param p = pm_model_param(g->model, i);
+        size_t n = (size_t)p.rows * p.cols;
+        char name[256];
+        snprintf(name, sizeof name, "grad.%s", p.name);
+        const float *want = floats_of(g, name, n);
+        float *got = new_floats(n);
+        assert_int_equal(pm_trainer_read_gradient(trainer, i, got), PM_OK);
+        assert_near(name, got, want, n, GRADIENT_TOLERANCE);
+        if (p.rows == pm_model_config(g->model)->ctx) /* positions that no token had */
+            for (size_t k = (size_t)g->time * p.cols; k < n; k++) assert_true(got[k] == 0.0f);
+        free(got);
+    }
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------ */
+
+static void test_weights(void **state)
+{
+    golden g = golden_open(*state);
+    assert_int_equal(pm_model_param_count(g.model), g.weights.tensor_count);
+    uint64_t total = 0;
+    for (size_t i = 0; i < g.weights.tensor_count; i++) {
+        pm_param p = pm_model_param(g.model, i);
+        const st_tensor *t = st_find(&g.weights, p.name);
+        if (!t) fail_msg("transformers has no parameter %s", p.name);
+        assert_int_equal(p.rows, t->rank == 2 ? t->shape[0] : 1);
+        assert_int_equal(p.cols, t->shape[t->rank - 1]);
+        assert_int_equal(!!p.decayed, t->rank == 2);
+        float *got = new_floats(t->size / 4);
+        assert_int_equal(pm_model_read(g.model, i, got), PM_OK);
+        assert_memory_equal(got, t->data, t->size);
+        free(got);
+        total += t->size / 4;
+    }
+    assert_int_equal(pm_gpt_config_parameters(pm_model_config(g.model)), total);
+    golden_close(&g);
+}
+
+static void test_logits(void **state)
+{
+    golden g = golden_open(*state);
+    uint64_t n = (uint64_t)g.batch * g.time * g.vocab;
+    const int32_t *tokens = batch_of(&g, "tokens", 0);
+    float *got = new_floats(n);
+    pm_session *session = NULL;
+    assert_int_equal(pm_session_create(g.model, &session), PM_OK);
+    assert_null(pm_session_logits(session));
+    for (uint32_t row = 0; row < g.batch * g.time; row++) {
+        if (row % g.time == 0) pm_session_reset(session);
+        uint32_t token = (uint32_t)tokens[row];
+        assert_int_equal(pm_session_feed(session, &token, 1), PM_OK);
+        memcpy(got + (size_t)row * g.vocab, pm_session_logits(session), g.vocab * sizeof *got);
+    }
+    assert_near("logits", got, floats_of(&g, "logits", n), n, LOGITS_TOLERANCE);
+    assert_near("logits (fp32)", got, floats_of(&g, "fp32.logits", n), n, LOGITS_TOLERANCE);
+
+    /* The last sequence once more, in one piece: its last logits end the golden ones. */
+    uint32_t *all = calloc(g.time, sizeof *all);
+    assert_non_null(all);
+    for (uint32_t i = 0; i < g.time; i++) all[i] = (uint32_t)tokens[(g.batch - 1) * g.time + i];
+    pm_session_reset(session);
+    assert_int_equal(pm_session_feed(session, all, g.time), PM_OK);
+    assert_near("logits of a whole sequence", pm_session_logits(session), floats_of(&g, "logits", n) + n - g.vocab,
+                g.vocab, LOGITS_TOLERANCE);
+    free(all);
+    free(got);
+    pm_session_destroy(&session);
+    golden_close(&g);
+}
+
+static void test_steps(void **state)
+{
+    golden g = golden_open(*state);
+    uint32_t steps = (uint32_t)setting(&g, "steps");
+    const float *losses = floats_of(&g, "losses", steps), *single = floats_of(&g, "fp32.losses", steps);
+    const float *norms = floats_of(&g, "grad_norms", steps);
+    pm_trainer *trainer = new_trainer(&g, 1);
+    for (uint32_t i = 0; i < steps; i++) {
+        pm_step step = {0};
+        assert_int_equal(pm_trainer_step_tokens(trainer, batch_of(&g, "tokens", i), batch_of(&g, "targets", i), &step),
+                         PM_OK);
+        char what[64];
+        snprintf(what, sizeof what, "loss of step %u", i + 1);
+        assert_int_equal(step.step, i + 1);
+        assert_true(step.lr == (float)setting(&g, "lr"));
+        assert_near(what, &step.loss, &losses[i], 1, STEPS_TOLERANCE);
+        assert_near(what, &step.loss, &single[i], 1, STEPS_TOLERANCE);
+        snprintf(what, sizeof what, "gradient norm of step %u", i + 1);
+        assert_near(what, &step.grad_norm, &norms[i], 1, GRADIENT_TOLERANCE);
+        if (i > 0) continue;
+        assert_near("loss", &step.loss, floats_of(&g, "loss", 1), 1, LOSS_TOLERANCE);
+        assert_near("loss (fp32)", &step.loss, floats_of(&g, "fp32.loss", 1), 1, LOSS_TOLERANCE);
+        check_gradients(&g, trainer);
+    }
+    assert_int_equal(pm_trainer_steps_done(trainer), steps);
+    pm_trainer_destroy(&trainer);
+    golden_close(&g);
+}
+
+/* Two equal micro batches are one batch. */
+static void test_accumulation(void **state)
+{
+    golden g = golden_open(*state);
+    size_t n = (size_t)g.batch * g.time;
+    int32_t *tokens = calloc(4 * n, sizeof *tokens); /* two micro batches of tokens, then their targets */
+    assert_non_null(tokens);
+    int32_t *targets = tokens + 2 * n;
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(tokens + i * n, batch_of(&g, "tokens", 0), n * sizeof *tokens);
+        memcpy(targets + i * n, batch_of(&g, "targets", 0), n * sizeof *tokens);
+    }
+    pm_trainer *trainer = new_trainer(&g, 2);
+    pm_step step = {0};
+    assert_int_equal(pm_trainer_step_tokens(trainer, tokens, targets, &step), PM_OK);
+    assert_near("loss", &step.loss, floats_of(&g, "loss", 1), 1, LOSS_TOLERANCE);
+    check_gradients(&g, trainer);
+    free(tokens);
+    pm_trainer_destroy(&trainer);
+    golden_close(&g);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------ */
+
+static char *read_file(const char *dir, const char *name, size_t *size)
+{
+    char path[512], *text = NULL;
+    path_of(path, dir, name);
+    if (file_read(NULL, path, &text, size) != PM_OK) fail_msg("cannot read %s", path);
+    return text;
+}
+
+static void assert_same_file(const char *dir_a, const char *dir_b, const char *name)
+{
+    size_t size_a = 0, size_b = 0;
+    char *a = read_file(dir_a, name, &size_a), *b = read_file(dir_b, name, &size_b);
+    assert_int_equal(size_a, size_b);
+    assert_memory_equal(a, b, size_a);
+    free(a);
+    free(b);
+}
+
+/* The saved file holds the tensors of transformers' own: names, shapes, values, and the format mark it insists on. */
+static void check_saved_weights(const golden *g, const char *dir)
+{
+    st_file saved = {0};
+    open_tensors(dir, "model.safetensors", &saved);
+    assert_int_equal(saved.tensor_count, g->weights.tensor_count);
+    for (size_t i = 0; i < g->weights.tensor_count; i++) {
+        const st_tensor *want = &g->weights.tensors[i], *got = st_find(&saved, want->name);
+        if (!got) fail_msg("%s was not saved", want->name);
+        assert_int_equal(got->dtype, ST_F32);
+        assert_int_equal(got->rank, want->rank);
+        assert_memory_equal(got->shape, want->shape, want->rank * sizeof want->shape[0]);
+        assert_int_equal(got->size, want->size);
+        assert_memory_equal(got->data, want->data, want->size);
+    }
+    const char *format = st_meta_find(&saved, "format");
+    assert_non_null(format);
+    assert_string_equal(format, "pt");
+    st_close(&saved);
+}
+
+/* The saved config.json has each key of the golden one, with its value. */
+static void check_saved_config(const char *golden_dir, const char *dir)
+{
+    static const char *const KEYS[] = {"vocab_size",         "n_positions", "n_embd",     "n_layer",     "n_head",
+                                       "layer_norm_epsilon", "embd_pdrop",  "attn_pdrop", "resid_pdrop", "model_type"};
+    size_t size = 0;
+    char *want_text = read_file(golden_dir, "config.json", &size), *got_text = read_file(dir, "config.json", &size);
+    cJSON *want = cJSON_Parse(want_text), *got = cJSON_Parse(got_text);
+    assert_non_null(want);
+    assert_non_null(got);
+    for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++) {
+        const cJSON *a = cJSON_GetObjectItemCaseSensitive(got, KEYS[i]),
+                    *b = cJSON_GetObjectItemCaseSensitive(want, KEYS[i]);
+        if (!a) fail_msg("config.json lacks %s", KEYS[i]);
+        assert_int_equal(a->type & 0xff, b->type & 0xff);
+        if (cJSON_IsString(b))
+            assert_string_equal(a->valuestring, b->valuestring);
+        else if (fabs(a->valuedouble - b->valuedouble) > 1e-6 * fabs(b->valuedouble))
+            fail_msg("config.json: %s is %g, not %g", KEYS[i], a->valuedouble, b->valuedouble);
+    }
+    const char *act = cJSON_GetObjectItemCaseSensitive(want, "afn") ? "afn" : "activation_function";
+    assert_true(
+        cJSON_Compare(cJSON_GetObjectItemCaseSensitive(got, act), cJSON_GetObjectItemCaseSensitive(want, act), 1));
+    assert_true(cJSON_Compare(cJSON_GetObjectItemCaseSensitive(got, "architectures"),
+                              cJSON_GetObjectItemCaseSensitive(want, "architectures"), 1));
+    cJSON_Delete(want);
+    cJSON_Delete(got);
+    free(want_text);
+    free(got_text);
+}
+
+static void test_save(void **state)
+{
+    const variant *v = *state;
+    golden g = golden_open(v);
+    char root[] = "/tmp/pumice_golden_XXXXXX", first[512], second[512], golden_dir[512];
+    assert_non_null(mkdtemp(root));
+    path_of(first, root, "first");
+    path_of(second, root, "second");
+    path_of(golden_dir, TEST_DATA_DIR "/golden", v->arch);
+
+    assert_int_equal(pm_model_save(g.model, first), PM_OK);
+    check_saved_weights(&g, first);
+    check_saved_config(golden_dir, first);
+
+    pm_model *again = NULL;
+    assert_int_equal(pm_model_load(g.device, first, &again), PM_OK);
+    assert_memory_equal(pm_model_config(again), pm_model_config(g.model), sizeof(pm_gpt_config));
+    assert_int_equal(pm_model_save(again, second), PM_OK);
+    assert_same_file(first, second, "model.safetensors");
+    assert_same_file(first, second, "config.json");
+    pm_model_destroy(&again);
+
+    const char *dirs[] = {first, second};
+    for (int i = 0; i < 2; i++) {
+        char path[512];
+        path_of(path, dirs[i], "model.safetensors");
+        assert_int_equal(unlink(path), 0);
+        path_of(path, dirs[i], "config.json");
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(dirs[i]), 0); /* nothing else was left there */
+    }
+    assert_int_equal(rmdir(root), 0);
+    golden_close(&g);
+}
+
+#define CASE(test, v) ((struct CMUnitTest){#test " " #v, test, NULL, NULL, &(v)})
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_weights, GPT1),     CASE(test_weights, GPT2),      CASE(test_logits, GPT1),
+        CASE(test_logits, GPT2),      CASE(test_logits, GPT1_PLAIN), CASE(test_logits, GPT2_PLAIN),
+        CASE(test_steps, GPT1),       CASE(test_steps, GPT2),        CASE(test_steps, GPT1_PLAIN),
+        CASE(test_steps, GPT2_PLAIN), CASE(test_accumulation, GPT1), CASE(test_accumulation, GPT2),
+        CASE(test_save, GPT1),        CASE(test_save, GPT2),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,450 @@
+/* Tokenizers: round trips, error lines, files good and hostile. Corpora are in test_corpus.c. */
+#define _XOPEN_SOURCE 700
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+#include <pumice/text.h>
+
+#include "base/rng.h"
+#include "helper_dir.h"
+#include "helper_log.h"
+#include "text/utf8.h"
+
+static pm_tokenizer *bytes_of(void)
+{
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_bytes(NULL, &tok), PM_OK);
+    return tok;
+}
+
+static pm_tokenizer *chars_of(const char *text, size_t size)
+{
+    pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_chars(&log, "text", text, size, &tok), PM_OK);
+    return tok;
+}
+
+/* Encodes, joins the pieces again and compares; returns how many tokens there were. */
+static size_t round_trip(const pm_tokenizer *tok, const char *text, size_t size)
+{
+    pm_log log = test_log();
+    uint32_t *tokens = NULL;
+    size_t count = 0, at = 0;
+    assert_int_equal(pm_tokenizer_encode(&log, tok, "text", text, size, &tokens, &count), PM_OK);
+    for (size_t i = 0; i < count; i++) {
+        size_t length = 0;
+        const char *piece = pm_tokenizer_piece(tok, tokens[i], &length);
+        assert_non_null(piece);
+        assert_true(length > 0 && length <= size - at);
+        assert_memory_equal(piece, text + at, length);
+        at += length;
+    }
+    assert_int_equal(at, size);
+    free(tokens);
+    return count;
+}
+
+/* One line, beginning with `name` and holding `words`. */
+static void expect_failure(pm_status got, pm_status want, const char *name, const char *words)
+{
+    if (got != want || !strstr(test_last_error(), words)) print_error("status %d, line: %s\n", got, test_last_error());
+    assert_int_equal(got, want);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    assert_ptr_equal(strstr(test_last_error(), name), test_last_error());
+    assert_non_null(strstr(test_last_error(), words));
+    assert_null(strchr(test_last_error(), '\n'));
+    test_log_reset();
+}
+
+static void test_utf8_all_codes(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0; code < UTF8_CODES; code++) {
+        if (code >= 0xD800 && code <= 0xDFFF) continue;
+        char text[UTF8_MAX];
+        uint32_t got = UINT32_MAX;
+        size_t size = utf8_encode(code, text);
+        if (utf8_decode(text, size, &got) != size || got != code) fail_msg("U+%04X", (unsigned)code);
+        if (size > 1 && utf8_decode(text, size - 1, &got)) fail_msg("U+%04X, cut", (unsigned)code);
+    }
+}
+
+static void test_bytes(void **state)
+{
+    (void)state;
+    pm_tokenizer *tok = bytes_of();
+    assert_string_equal(pm_tokenizer_kind(tok), "byte");
+    assert_int_equal(pm_tokenizer_vocab(tok), 256);
+    char text[10000];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)rng_philox(5, (uint32_t)i, 0, 0, 0).v[0];
+    assert_int_equal(round_trip(tok, text, sizeof text), sizeof text);
+    assert_int_equal(round_trip(tok, text, 0), 0);
+    size_t size = 77;
+    assert_null(pm_tokenizer_piece(tok, 256, &size));
+    assert_null(pm_tokenizer_piece(tok, UINT32_MAX, &size));
+    pm_tokenizer_destroy(&tok);
+    assert_null(tok);
+    pm_tokenizer_destroy(&tok);
+}
+
+/* Characters of one to four bytes, a combining accent, what JSON escapes, NUL, and those that spell bytes for GPT-2. */
+static const char MIXED[] = "a\n\t\r\b\f\"\\/ \x7f\x1f\0e\xCC\x81 \xC4\x80\xC4\xA0\xC5\x83 \xE2\x80\xA8 \xE4\xB8\xAD"
+                            "\xF0\x9F\x98\x80\xF4\x8F\xBF\xBF\xEF\xBB\xBF\xEF\xBF\xBD<0x00>";
+
+static void test_chars(void **state)
+{
+    (void)state;
+    pm_tokenizer *tok = chars_of("hello world", 11);
+    assert_string_equal(pm_tokenizer_kind(tok), "char");
+    assert_int_equal(pm_tokenizer_vocab(tok), 8);
+    static const char order[] = " dehlorw"; /* by code point */
+    for (uint32_t id = 0; id < 8; id++) {
+        size_t size = 0;
+        assert_int_equal(*pm_tokenizer_piece(tok, id, &size), order[id]);
+        assert_int_equal(size, 1);
+    }
+    assert_null(pm_tokenizer_piece(tok, 8, &(size_t){0}));
+    pm_tokenizer_destroy(&tok);
+
+    size_t size = sizeof MIXED - 1;
+    tok = chars_of(MIXED, size);
+    assert_int_equal(round_trip(tok, MIXED, size), utf8_count(MIXED, size));
+    assert_int_equal(round_trip(tok, MIXED, 0), 0);
+    pm_tokenizer_destroy(&tok);
+}
+
+static void test_chars_random(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    char *text = malloc((size_t)COUNT * UTF8_MAX);
+    assert_non_null(text);
+    static const uint32_t limits[] = {0x80, 0x800, 0x10000, 0x110000};
+    size_t size = 0;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        rng_block b = rng_philox(6, i, 0, 0, 0);
+        uint32_t code = b.v[1] % limits[b.v[0] % 4];
+        if (code >= 0xD800 && code <= 0xDFFF) code = 'x';
+        size += utf8_encode(code, text + size);
+    }
+    pm_tokenizer *tok = chars_of(text, size);
+    assert_true(pm_tokenizer_vocab(tok) > 5000);
+    assert_int_equal(round_trip(tok, text, size), COUNT);
+    pm_tokenizer_destroy(&tok);
+    free(text);
+}
+
+/* Where the first fault is, at the start, in the middle and at the end of a text. */
+static void test_invalid_utf8(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"\x80",
+                                         "\xBF",
+                                         "\xC0\x80",
+                                         "\xC1\xBF",
+                                         "\xC3",
+                                         "\xC3(",
+                                         "\xE0\x80\x80",
+                                         "\xE0\x9F\xBF",
+                                         "\xE2\x82",
+                                         "\xED\xA0\x80",
+                                         "\xED\xBF\xBF",
+                                         "\xF0\x80\x80\x80",
+                                         "\xF0\x8F\xBF\xBF",
+                                         "\xF0\x9F\x98",
+                                         "\xF4\x90\x80\x80",
+                                         "\xF5\x80\x80\x80",
+                                         "\xFE",
+                                         "\xFF"};
+    static const char *const before[] = {"", "abc", "\xC3\xA9\xF0\x9F\x98\x80"};
+    static const char *const after[] = {"", "z", "\xFF"};
+    pm_log log = test_log();
+    pm_tokenizer *known = chars_of("abcz(\xC3\xA9\xF0\x9F\x98\x80", 11), *tok = NULL;
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        for (size_t j = 0; j < 9; j++) {
+            char text[64], words[64];
+            snprintf(text, sizeof text, "%s%s%s", before[j / 3], faults[i], after[j % 3]);
+            snprintf(words, sizeof words, "not UTF-8 at byte %zu;", strlen(before[j / 3]));
+            uint32_t *tokens = NULL;
+            size_t count = 77;
+            test_log_reset();
+            expect_failure(pm_tokenizer_chars(&log, "some/file", text, strlen(text), &tok), PM_FORMAT, "some/file",
+                           words);
+            expect_failure(pm_tokenizer_encode(&log, known, "some/file", text, strlen(text), &tokens, &count),
+                           PM_FORMAT, "some/file", words);
+            assert_null(tok);
+            assert_null(tokens);
+            assert_int_equal(count, 77);
+        }
+    }
+    test_log_reset();
+    expect_failure(pm_tokenizer_chars(&log, "some/file", "", 0, &tok), PM_FORMAT, "some/file", "is empty");
+    pm_tokenizer_destroy(&known);
+}
+
+static void test_unknown_character(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } rows[] = {
+        {"ababZab", "U+005A 'Z' at byte 4 is not in the tokenizer's vocabulary"},
+        {"a\xC3\xA9", "U+00E9 '\xC3\xA9' at byte 1 is"},
+        {"aab\xF0\x9F\x98\x80", "U+1F600 '\xF0\x9F\x98\x80' at byte 3 is"},
+        {"\n", "the character U+000A at byte 0 is"}, /* not shown: it would end the line */
+        {"b\xE2\x80\xA8", "the character U+2028 at byte 1 is"},
+        {"b\xC2\x85", "the character U+0085 at byte 1 is"},
+    };
+    pm_log log = test_log();
+    pm_tokenizer *tok = chars_of("ab", 2);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t *tokens = NULL;
+        size_t count = 77;
+        test_log_reset();
+        expect_failure(pm_tokenizer_encode(&log, tok, "in.txt", rows[i].text, strlen(rows[i].text), &tokens, &count),
+                       PM_FORMAT, "in.txt: ", rows[i].words);
+        assert_null(tokens);
+    }
+    pm_tokenizer_destroy(&tok);
+}
+
+static void expect_same(const pm_tokenizer *a, const pm_tokenizer *b)
+{
+    assert_string_equal(pm_tokenizer_kind(a), pm_tokenizer_kind(b));
+    assert_int_equal(pm_tokenizer_vocab(a), pm_tokenizer_vocab(b));
+    assert_true(pm_tokenizer_hash(a) == pm_tokenizer_hash(b));
+    for (uint32_t id = 0; id < pm_tokenizer_vocab(a); id++) {
+        size_t size = 0, other = 1;
+        const char *piece = pm_tokenizer_piece(a, id, &size), *second = pm_tokenizer_piece(b, id, &other);
+        assert_int_equal(size, other);
+        assert_memory_equal(piece, second, size);
+    }
+}
+
+/* Saves, loads, compares; the second save gives the same bytes. Destroys tok. */
+static void expect_files(pm_tokenizer *tok)
+{
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    const char *folder = test_path(dir, "deep/er"), *vocab = test_path(dir, "deep/er/vocab.json");
+    pm_tokenizer *loaded = NULL;
+    test_log_reset();
+    assert_int_equal(pm_tokenizer_save(&log, tok, folder), PM_OK);
+    assert_int_equal(pm_tokenizer_load(&log, folder, &loaded), PM_OK);
+    expect_same(tok, loaded);
+    size_t size, again;
+    char *first = test_read(vocab, &size);
+    assert_int_equal(pm_tokenizer_save(&log, loaded, folder), PM_OK);
+    char *second = test_read(vocab, &again);
+    assert_int_equal(size, again);
+    assert_memory_equal(first, second, size);
+    assert_int_equal(test_dir_count(folder, ""), 2);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
+    free(first);
+    free(second);
+    pm_tokenizer_destroy(&loaded);
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    expect_files(bytes_of());
+    expect_files(chars_of("x", 1));
+    expect_files(chars_of("\0", 1));
+    expect_files(chars_of(MIXED, sizeof MIXED - 1));
+    char *text = malloc((size_t)UTF8_CODES * UTF8_MAX); /* every character up to U+2FFFF */
+    assert_non_null(text);
+    size_t size = 0;
+    for (uint32_t code = 0; code < 0x30000; code++) {
+        if (code < 0xD800 || code > 0xDFFF) size += utf8_encode(code, text + size);
+    }
+    expect_files(chars_of(text, size));
+    free(text);
+}
+
+/* What other programs rely on: GPT-2's spelling of bytes, Hugging Face's form, the kind. */
+static void test_file_form(void **state)
+{
+    (void)state;
+    char *dir = test_dir_make();
+    pm_tokenizer *tok = bytes_of();
+    assert_int_equal(pm_tokenizer_save(NULL, tok, dir), PM_OK);
+    size_t size;
+    char *text = test_read(test_path(dir, "vocab.json"), &size);
+    cJSON *json = cJSON_Parse(text);
+    assert_non_null(json);
+    static const struct {
+        const char *spelling;
+        int id;
+    } rows[] = {{"A", 65},         {"\xC4\xA0", 32},   {"\xC4\x8A", 10},   {"\xC4\x80", 0}, {"\xC4\xA1", 127},
+                {"\xC3\xBF", 255}, {"\xC5\x83", 0xAD}, {"\xC5\x82", 0xA0}, {"~", 126},      {"\\", 92}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const cJSON *entry = cJSON_GetObjectItemCaseSensitive(json, rows[i].spelling);
+        assert_true(cJSON_IsNumber(entry));
+        assert_int_equal(entry->valueint, rows[i].id);
+    }
+    assert_int_equal(cJSON_GetArraySize(json), 256);
+    cJSON_Delete(json);
+    free(text);
+    text = test_read(test_path(dir, "tokenizer_config.json"), &size);
+    json = cJSON_Parse(text);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "tokenizer_class")), "PumiceTokenizer");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "pumice_kind")), "byte");
+    cJSON_Delete(json);
+    free(text);
+    pm_tokenizer_destroy(&tok);
+
+    tok = chars_of("b\"\n", 3);
+    assert_int_equal(pm_tokenizer_save(NULL, tok, dir), PM_OK);
+    text = test_read(test_path(dir, "vocab.json"), &size);
+    assert_string_equal(text, "{\"\\n\":0,\"\\\"\":1,\"b\":2}");
+    free(text);
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+/* Stable across runs and machines: caches and checkpoints keep it. */
+static void test_hashes(void **state)
+{
+    (void)state;
+    pm_tokenizer *a = bytes_of(), *b = chars_of("ab", 2), *c = chars_of("abc", 3), *d = chars_of("ba", 2);
+    assert_true(pm_tokenizer_hash(b) == pm_tokenizer_hash(d));
+    assert_true(pm_tokenizer_hash(b) != pm_tokenizer_hash(c));
+    char all[128];
+    for (int i = 0; i < 128; i++) all[i] = (char)i;
+    pm_tokenizer *e = chars_of(all, sizeof all);
+    assert_true(pm_tokenizer_hash(a) != pm_tokenizer_hash(e));
+    assert_true(pm_tokenizer_hash(a) == 0x47222facf3f60cffull);
+    assert_true(pm_tokenizer_hash(b) == 0x4c37999f6012150cull);
+    pm_tokenizer_destroy(&a);
+    pm_tokenizer_destroy(&b);
+    pm_tokenizer_destroy(&c);
+    pm_tokenizer_destroy(&d);
+    pm_tokenizer_destroy(&e);
+}
+
+static void test_hostile_vocab(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *vocab, *words;
+    } rows[] = {
+        {"", "is not valid JSON"},
+        {"{", "is not valid JSON"},
+        {"{\"a\":0,}", "is not valid JSON"},
+        {"{\"a\":0} trailing", "is not valid JSON"},
+        {"{\"a\":0", "is not valid JSON"},
+        {"[\"a\"]", "must hold one JSON object"},
+        {"\"a\"", "must hold one JSON object"},
+        {"{}", "has 0 entries"},
+        {"{\"\":0}", "entry 1 must be one UTF-8 character"},
+        {"{\"a\":0,\"bc\":1}", "entry 2 must be one UTF-8 character"},
+        {"{\"\xFF\":0}", "entry 1 must be one UTF-8 character"},
+        {"{\"\xED\xA0\x80\":0}", "entry 1 must be one UTF-8 character"},
+        {"{\"\\ud800\":0}", "is not valid JSON"},
+        {"{\"a\\u0000b\":0}", "holds \\u0000"},
+        {"{\"a\":0,\"a\":1}", "entry 2 is there twice"},
+        {"{\"a\":0,\"\\u0061\":1}", "entry 2 is there twice"},
+        {"{\"a\":0,\"b\":0}", "id 0 is there twice, at entry 2"},
+        {"{\"a\":0,\"b\":2}", "the id of entry 2 must be a whole number from 0 to 1"},
+        {"{\"a\":-1}", "the id of entry 1 must be a whole number from 0 to 0"},
+        {"{\"a\":0.5,\"b\":1}", "the id of entry 1 must be"},
+        {"{\"a\":\"0\"}", "the id of entry 1 must be"},
+        {"{\"a\":null}", "the id of entry 1 must be"},
+        {"{\"a\":{\"b\":0}}", "the id of entry 1 must be"},
+        {"{\"a\":1e300}", "the id of entry 1 must be"},
+        {"{\"a\":4294967296}", "the id of entry 1 must be"},
+    };
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    char path[1024];
+    snprintf(path, sizeof path, "%s", test_path(dir, "vocab.json"));
+    test_write(test_path(dir, "tokenizer_config.json"), "{\"pumice_kind\":\"char\"}", 22);
+    pm_tokenizer *tok = NULL;
+    test_log_reset();
+    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, path, "No such file");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        test_write(path, rows[i].vocab, strlen(rows[i].vocab));
+        expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
+        assert_null(tok);
+    }
+    test_write(path, "{\"a\":0}\0{", 9); /* hidden behind a 0 byte */
+    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON");
+    char *deep = malloc(200000);
+    assert_non_null(deep);
+    memset(deep, '[', 200000);
+    test_write(path, deep, 200000);
+    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON");
+    free(deep);
+    test_write(path, " {\"b\":1,\"<0x00>\":0}\n", 20); /* any order and white space are fine */
+    assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
+    assert_int_equal(round_trip(tok, "b\0b", 3), 3);
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+static void test_hostile_config(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {"{}", "{\"pumice_kind\":\"word\"}", "{\"pumice_kind\":7}",
+                                          "{\"Pumice_Kind\":\"char\"}"};
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    char config[1024], vocab[1024];
+    snprintf(config, sizeof config, "%s", test_path(dir, "tokenizer_config.json"));
+    snprintf(vocab, sizeof vocab, "%s", test_path(dir, "vocab.json"));
+    test_write(vocab, "{\"a\":0}", 7);
+    pm_tokenizer *tok = NULL;
+    test_log_reset();
+    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, config, "No such file");
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        test_write(config, configs[i], strlen(configs[i]));
+        expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, config, "\"byte\" or \"char\"");
+    }
+    test_write(config, "pumice_kind: char", 17);
+    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, config, "is not valid JSON");
+    test_write(config, "{\"pumice_kind\":\"byte\"}", 22); /* of another vocabulary */
+    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, vocab, "has 1 entries; a byte vocabulary has 256");
+    pm_tokenizer *bytes = bytes_of();
+    assert_int_equal(pm_tokenizer_save(&log, bytes, dir), PM_OK);
+    pm_tokenizer_destroy(&bytes);
+    size_t size;
+    char *text = test_read(vocab, &size), *space = strstr(text, "\"\xC4\xA0\"");
+    assert_non_null(space);
+    memcpy(space + 1, "\xC7\xBF", 2); /* U+01FF spells no byte */
+    test_write(vocab, text, size);
+    free(text);
+    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, vocab,
+                   "entry 33 must be one byte in GPT-2's spelling");
+    assert_null(tok);
+    tok = bytes_of();
+    expect_failure(pm_tokenizer_save(&log, tok, vocab), PM_IO, vocab, "Not a directory");
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_utf8_all_codes), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_chars),          cmocka_unit_test(test_chars_random),
+        cmocka_unit_test(test_invalid_utf8),   cmocka_unit_test(test_unknown_character),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_file_form),
+        cmocka_unit_test(test_hashes),         cmocka_unit_test(test_hostile_vocab),
+        cmocka_unit_test(test_hostile_config),
+    };
+    return cmocka_run_group_tests_name("text", tests, NULL, NULL);
+}

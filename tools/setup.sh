@@ -1,0 +1,156 @@
+#!/bin/sh
+# Installs what Pumice needs and this machine lacks: sh tools/setup.sh [demo] [tests]
+# Debian 12 or later, or Ubuntu, as root or with sudo; elsewhere it only tells what it would have installed. Quick when all is there.
+set -eu
+
+say() { echo "setup: $*" >&2; }
+
+build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvolk-dev|libvulkan-volk-dev libstb-dev libcjson-dev libcmocka-dev
+       mesa-vulkan-drivers"
+demo="bible-kjv|fortunes"
+tests="clang clang-format g++ spirv-tools perl vulkan-validationlayers"
+# Worth having where the archive has them; the tests that need them say so when they are absent.
+tests_optional="chromium"
+
+packages=$build
+optional=""
+for what in "$@"; do
+    case $what in
+    demo) packages="$packages $demo" ;;
+    tests) packages="$packages $tests" optional=$tests_optional ;;
+    *) say "unknown word '$what': give demo or tests"; exit 2 ;;
+    esac
+done
+
+if ! command -v apt-get > /dev/null || ! command -v dpkg-query > /dev/null; then
+    say "no apt-get here; going on with what there is (needed: $(echo $packages))"
+    exit 0
+fi
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null)" = installed ]; }
+
+# any_installed A|B: whether one of the alternatives is.
+any_installed() {
+    for one in $(echo "$1" | tr '|' ' '); do
+        if installed "$one"; then return 0; fi
+    done
+    return 1
+}
+
+# Mesa 25's llvmpipe computes several times faster than Debian 12's own; it is in Debian's backports.
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+mesa_wanted() {
+    [ "$codename" = bookworm ] || return 1
+    version=$(dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2> /dev/null) || return 0
+    dpkg --compare-versions "${version:-0}" lt 25
+}
+
+missing=""
+for package in $packages $optional; do
+    any_installed "$package" || missing="$missing $package"
+done
+if [ -z "$missing" ] && ! mesa_wanted; then
+    say "all that is needed is there"
+    exit 0
+fi
+
+if [ "$(id -u)" = 0 ]; then
+    as_root() { env DEBIAN_FRONTEND=noninteractive "$@"; }
+elif command -v sudo > /dev/null; then
+    as_root() { sudo env DEBIAN_FRONTEND=noninteractive "$@"; }
+else
+    say "these packages are missing, and installing them takes root or sudo:$missing"
+    exit 1
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() { as_root apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@" > "$log" 2>&1; }
+
+# A failing third-party source must not stop what does not come from it: what counts is whether the packages are found.
+update() {
+    say "$1"
+    apt update || say "apt-get update had complaints, of which the first: $(grep -m 1 '^[EW]:' "$log" || true)"
+}
+
+# The mirror that this machine's own Debian sources name: one-line and deb822 forms, one without a snapshot date first.
+mirror() {
+    {
+        cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2> /dev/null |
+            sed -n 's/^deb[[:space:]]\{1,\}\(\[[^]]*\][[:space:]]*\)\{0,1\}//p' |
+            awk -v suite="$codename" '$2 == suite { print $1 }'
+        for file in /etc/apt/sources.list.d/*.sources; do
+            [ -e "$file" ] || continue
+            awk -v suite="$codename" '
+                function flush() { if (index(" " suites " ", " " suite " ") && uris != "") { split(uris, u, " "); print u[1] } uris = suites = "" }
+                /^#/ { next }
+                /^[[:space:]]*$/ { flush(); next }
+                /^URIs:/ { sub(/^URIs:[[:space:]]*/, ""); uris = $0 }
+                /^Suites:/ { sub(/^Suites:[[:space:]]*/, ""); suites = $0 }
+                END { flush() }' "$file"
+        done
+    } | awk '{ dated = $0 ~ /snapshot|[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9]/ }
+           !dated && !found { print; found = 1 }
+           dated && later == "" { later = $0 }
+           END { if (!found) print later }'
+}
+
+backports_known() { apt-cache policy 2> /dev/null | grep -q "n=bookworm-backports"; }
+
+list=/etc/apt/sources.list.d/pumice-backports.list
+if mesa_wanted && ! backports_known; then
+    key=/usr/share/keyrings/debian-archive-keyring.gpg
+    signed=""
+    [ ! -e $key ] || signed="[signed-by=$key] "
+    say "adding Debian's backports to apt's sources, for Mesa 25 ($list)"
+    echo "deb ${signed}$(mirror) bookworm-backports main" > "$log"
+    as_root cp "$log" $list
+    as_root chmod 644 $list
+fi
+update "reading the package lists"
+
+candidate() { apt-cache policy "$1" 2> /dev/null | grep -q 'Candidate: [^(]'; }
+
+# choose A|B: the first alternative that can be had, or nothing.
+choose() {
+    for one in $(echo "$1" | tr '|' ' '); do
+        if candidate "$one"; then echo "$one"; return; fi
+    done
+}
+
+if mesa_wanted; then
+    if backports_known; then
+        say "installing Mesa 25 from bookworm-backports"
+        apt install -y --no-install-recommends -t bookworm-backports mesa-vulkan-drivers ||
+            say "Mesa from backports could not be installed: $(tail -n 1 "$log"); going on with Debian 12's own, which is slower"
+    else
+        say "Debian's backports cannot be reached; going on with Debian 12's own Mesa, which is slower"
+        as_root rm -f $list
+    fi
+fi
+
+wanted=""
+for package in $packages; do
+    any_installed "$package" && continue
+    chosen=$(choose "$package")
+    if [ -z "$chosen" ]; then
+        say "no package $package can be had from this machine's package sources: add Debian's main (Ubuntu: universe) to them"
+        exit 1
+    fi
+    wanted="$wanted $chosen"
+done
+for package in $optional; do
+    any_installed "$package" && continue
+    chosen=$(choose "$package")
+    if [ -n "$chosen" ]; then wanted="$wanted $chosen"; else say "no package $package here: some tests will be left out"; fi
+done
+if [ -n "$wanted" ]; then
+    say "installing$wanted"
+    # shellcheck disable=SC2086
+    if ! apt install -y --no-install-recommends $wanted; then
+        cat "$log" >&2
+        say "apt-get could not install them"
+        exit 1
+    fi
+fi
+say "done"

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs what is missing, builds, and runs every test: sh tools/test.sh [CTEST-OPTION ...]
+# One ctest run has it all: each driver, the validation layer, the sanitizers, clang, and the checks of the sources.
+set -eu
+
+say() { echo "test: $*" >&2; }
+
+cd "$(dirname "$0")/.."
+sh tools/setup.sh demo tests
+
+say "building in build-test/"
+if [ -e build-test/CMakeCache.txt ]; then generator=""; else generator="-G Ninja"; fi
+# shellcheck disable=SC2086
+cmake -S . -B build-test $generator -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc -DPUMICE_WERROR=ON -DPUMICE_ALL_CHECKS=ON
+cmake --build build-test
+
+say "running the tests"
+exec ctest --test-dir build-test --output-on-failure --no-tests=error "$@"
