@@ -1,54 +1,107 @@
 #version 450
 // Matrix product for a software driver: no barriers, no shared memory. One subgroup of LANES invocations computes ROWS x (VECTORS * LANES)
-// elements. A software driver's loads are gathers, lane by lane, so the fewer the better: the lanes of a row of A hold LANES
-// consecutive k, loaded once and then broadcast from registers; each B load serves ROWS products.
-//   loads for LANES steps of k: ROWS + VECTORS * LANES; products: ROWS * VECTORS * LANES.
-// Work group (x, y): columns from x * VECTORS * LANES on, rows from y * ROWS on. Out of range rows and columns repeat the last one.
+// elements. Such a driver gathers each load lane by lane, so loads are few: a lane holds two values of k of each row of A, loaded once and
+// broadcast from registers; each load of B brings two values (AT2) and serves ROWS products.
+//   loads for 2 LANES steps of k: ROWS + VECTORS * LANES; products: ROWS * VECTORS * 2 LANES.
+// Vector v of lane l is column 2 LANES (v / 2) + 2 l + v % 2 of the tile, so that a pair of vectors is contiguous.
+// Work group (x, y): columns from x * VECTORS * LANES on, rows from y * ROWS on. Out of range rows and columns repeat others in range.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "common/matmul.glsl"
 
 #define ROWS MATMUL_LANES_ROWS
-#define VECTORS MATMUL_LANES_VECTORS
+#define VECTORS MATMUL_LANES_VECTORS // even
 
-float a_k[ROWS], acc[ROWS * VECTORS];
-uint col[VECTORS];
+vec2 a_k[ROWS]; // this lane's two k of each row
+float acc[ROWS * VECTORS];
+uint row_at[ROWS], col_at[VECTORS]; // where a row of op(A) and a column of op(B) begin
 
-#define STEP(kk)                                                                                                       \
+// Two elements at i and j; with PAIRS they are neighbours, and one load.
+#ifdef PAIRS
+#define BOTH(name, i, j) AT2(name, i)
+#else
+#define BOTH(name, i, j) vec2(AT(name, i), AT(name, j))
+#endif
+
+// Elements (k, k + 1) of each row of the tile.
+void load_a(uint k)
+{
+    if (TRANS_A) {
+        uint at = k * P.lda, next = at + P.lda;
+        [[unroll]] for (uint i = 0; i < ROWS; i += 2) {
+            vec2 even = BOTH(a, at + row_at[i], at + row_at[i + 1]), odd = BOTH(a, next + row_at[i], next + row_at[i + 1]);
+            a_k[i] = vec2(even.x, odd.x);
+            a_k[i + 1] = vec2(even.y, odd.y);
+        }
+    } else {
+        [[unroll]] for (uint i = 0; i < ROWS; i++) a_k[i] = BOTH(a, row_at[i] + k, row_at[i] + k + 1);
+    }
+}
+
+// Steps k0 + 2 kk and k0 + 2 kk + 1: lane kk has their A, in each row.
+#define STEPS(kk)                                                                                                      \
     {                                                                                                                  \
-        float b_n[VECTORS];                                                                                            \
-        [[unroll]] for (uint j = 0; j < VECTORS; j++) b_n[j] = AT(b, index_b(k + kk, col[j]));                         \
+        vec2 b_k[VECTORS];                                                                                             \
+        uint k_at = k0 + 2 * kk;                                                                                       \
+        [[unroll]] for (uint v = 0; v < VECTORS; v += 2) {                                                             \
+            if (TRANS_B) {                                                                                             \
+                b_k[v] = BOTH(b, col_at[v] + k_at, col_at[v] + k_at + 1);                                              \
+                b_k[v + 1] = BOTH(b, col_at[v + 1] + k_at, col_at[v + 1] + k_at + 1);                                  \
+            } else {                                                                                                   \
+                vec2 first = BOTH(b, b_row + col_at[v], b_row + col_at[v + 1]);                                        \
+                vec2 second = BOTH(b, b_row + P.ldb + col_at[v], b_row + P.ldb + col_at[v + 1]);                       \
+                b_k[v] = vec2(first.x, second.x);                                                                      \
+                b_k[v + 1] = vec2(first.y, second.y);                                                                  \
+            }                                                                                                          \
+        }                                                                                                              \
+        b_row += 2 * P.ldb;                                                                                            \
         [[unroll]] for (uint i = 0; i < ROWS; i++) {                                                                   \
-            float x = subgroupBroadcast(a_k[i], kk);                                                                   \
-            [[unroll]] for (uint j = 0; j < VECTORS; j++) acc[i * VECTORS + j] += x * b_n[j];                          \
+            vec2 x = subgroupBroadcast(a_k[i], kk);                                                                    \
+            [[unroll]] for (uint v = 0; v < VECTORS; v++) {                                                            \
+                acc[i * VECTORS + v] += x.x * b_k[v].x;                                                                \
+                acc[i * VECTORS + v] += x.y * b_k[v].y;                                                                \
+            }                                                                                                          \
         }                                                                                                              \
     }
 
 void main()
 {
-    uint lane = gl_LocalInvocationID.x, row0 = gl_WorkGroupID.y * ROWS, col0 = gl_WorkGroupID.x * VECTORS * LANES + lane;
-    uint row[ROWS];
-    [[unroll]] for (uint i = 0; i < ROWS; i++) row[i] = min(row0 + i, P.m - 1);
-    [[unroll]] for (uint j = 0; j < VECTORS; j++) col[j] = min(col0 + j * LANES, P.n - 1);
+    uint lane = gl_LocalInvocationID.x, row0 = gl_WorkGroupID.y * ROWS, col0 = gl_WorkGroupID.x * VECTORS * LANES + 2 * lane;
+    // Pairs begin at even places: there is an even number of rows or columns where they are contiguous and PAIRS is defined.
+    [[unroll]] for (uint i = 0; i < ROWS; i++) {
+        uint row = min(row0 + i, P.m - 1);
+#ifdef PAIRS
+        if (TRANS_A) row = min(row0 + i / 2 * 2, P.m - 2) + i % 2;
+#endif
+        row_at[i] = TRANS_A ? row : row * P.lda;
+    }
+    [[unroll]] for (uint v = 0; v < VECTORS; v++) {
+        uint col = min(col0 + v / 2 * 2 * LANES + v % 2, P.n - 1);
+#ifdef PAIRS
+        if (!TRANS_B) col = min(col0 + v / 2 * 2 * LANES, P.n - 2) + v % 2;
+#endif
+        col_at[v] = TRANS_B ? col * P.ldb : col;
+    }
     [[unroll]] for (uint n = 0; n < ROWS * VECTORS; n++) acc[n] = 0;
 
-    uint k = 0;
-    for (; k + LANES <= P.k; k += LANES) {
-        [[unroll]] for (uint i = 0; i < ROWS; i++) a_k[i] = AT(a, index_a(row[i], k + lane));
-        STEP(0) STEP(1) STEP(2) STEP(3)
+    uint k0 = 0, b_row = 0;
+    for (; k0 + 2 * LANES <= P.k; k0 += 2 * LANES) {
+        load_a(k0 + 2 * lane);
+        STEPS(0) STEPS(1) STEPS(2) STEPS(3)
 #if LANES == 8
-        STEP(4) STEP(5) STEP(6) STEP(7)
+        STEPS(4) STEPS(5) STEPS(6) STEPS(7)
 #endif
     }
-    for (; k < P.k; k++) {
+    for (; k0 < P.k; k0++) {
         float b_n[VECTORS];
-        [[unroll]] for (uint j = 0; j < VECTORS; j++) b_n[j] = AT(b, index_b(k, col[j]));
+        [[unroll]] for (uint v = 0; v < VECTORS; v++) b_n[v] = AT(b, TRANS_B ? col_at[v] + k0 : k0 * P.ldb + col_at[v]);
         [[unroll]] for (uint i = 0; i < ROWS; i++) {
-            float x = AT(a, index_a(row[i], k));
-            [[unroll]] for (uint j = 0; j < VECTORS; j++) acc[i * VECTORS + j] += x * b_n[j];
+            float x = AT(a, TRANS_A ? k0 * P.lda + row_at[i] : row_at[i] + k0);
+            [[unroll]] for (uint v = 0; v < VECTORS; v++) acc[i * VECTORS + v] += x * b_n[v];
         }
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
-        [[unroll]] for (uint j = 0; j < VECTORS; j++) finish(row0 + i, col0 + j * LANES, acc[i * VECTORS + j]);
+        [[unroll]] for (uint v = 0; v < VECTORS; v++)
+            finish(row0 + i, col0 + v / 2 * 2 * LANES + v % 2, acc[i * VECTORS + v]);
     }
 }

@@ -47,7 +47,7 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 #define EPILOGUE_ACCUMULATE 64u
 
 /* A tile of matmul_lanes.comp: rows, and vectors of columns. */
-#define MATMUL_LANES_ROWS 8
+#define MATMUL_LANES_ROWS 16
 #define MATMUL_LANES_VECTORS 2
 
 PM_STRUCT(rows_push) /* kernels over rows x cols */

@@ -27,6 +27,22 @@ pm_log test_device_log(void)
     return log;
 }
 
+static void keep_line(void *user, pm_log_level level, const char *line)
+{
+    test_lines *lines = user;
+    size_t used = strlen(lines->all);
+    snprintf(lines->all + used, sizeof lines->all - used, "%s\n", line);
+    if (level != PM_LOG_ERROR) return;
+    snprintf(lines->last, sizeof lines->last, "%s", line);
+    lines->errors++;
+}
+
+pm_log test_lines_log(test_lines *lines)
+{
+    memset(lines, 0, sizeof *lines);
+    return (pm_log){keep_line, lines, PM_LOG_DEBUG};
+}
+
 pm_device *test_device_open(const pm_device_params *params)
 {
     pm_device_params full = *params;

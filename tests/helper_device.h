@@ -1,14 +1,16 @@
-/* A device for tests, chosen by the environment: PUMICE_TEST_DEVICE (as pm_adapter_choose reads it) and PUMICE_VALIDATE=1. */
+/* A device for tests, chosen by the environment: PUMICE_TEST_DEVICE (as pm_adapter_choose reads it) and
+ * PUMICE_VALIDATE=1. */
 #ifndef HELPER_DEVICE_H
 #define HELPER_DEVICE_H
 
 #include <pumice/device.h>
 
-/* Opens a device without the features that `disable` names (NULL: none) and without a pipeline cache on disk. Skips the running
- * test where no Vulkan device exists, fails it where one exists and cannot be opened. Never NULL. */
+/* Opens a device without the features that `disable` names (NULL: none) and without a pipeline cache on disk. Skips
+ * the running test where no Vulkan device exists, fails it where one exists and cannot be opened. Never NULL. */
 pm_device *test_device(const char *disable);
 
-/* The same with all parameters in the caller's hand; `select` and `log` are filled in where they are empty. A NULL cache_dir means none. */
+/* The same with all parameters in the caller's hand; `select` and `log` are filled in where they are empty. A NULL
+ * cache_dir means none. */
 pm_device *test_device_open(const pm_device_params *params);
 
 /* Closes the device and fails the test when the validation layer had anything to say. */
@@ -16,5 +18,15 @@ void test_device_done(pm_device **device);
 
 /* Prints warnings and errors on stderr; PUMICE_TEST_LOG=1 everything. */
 pm_log test_device_log(void);
+
+/* Keeps what is said, down to debug level, where a failure or a message is what is wanted. */
+typedef struct test_lines {
+    char last[1000]; /* error line */
+    char all[8000];  /* the first lines of any level, each ended by \n */
+    int errors;
+} test_lines;
+
+/* Empties *lines, which must outlive the log. */
+pm_log test_lines_log(test_lines *lines);
 
 #endif

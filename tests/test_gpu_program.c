@@ -14,25 +14,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-typedef struct kept_line {
-    char last[1000];
-    int errors;
-} kept_line;
-
-static void keep_line(void *user, pm_log_level level, const char *line)
-{
-    kept_line *kept = user;
-    if (level != PM_LOG_ERROR) return;
-    kept->errors++;
-    snprintf(kept->last, sizeof kept->last, "%s", line);
-}
-
 /* A device that says its failures to *kept. */
-static pm_device *quiet_device(kept_line *kept, const char *disable, uint64_t max_range)
+static pm_device *quiet_device(test_lines *kept, const char *disable, uint64_t max_range)
 {
-    memset(kept, 0, sizeof *kept);
-    pm_device_params params = {
-        .log = {keep_line, kept, PM_LOG_ERROR}, .disable = disable, .max_buffer_range = max_range};
+    pm_device_params params = {.log = test_lines_log(kept), .disable = disable, .max_buffer_range = max_range};
     return test_device_open(&params);
 }
 
@@ -120,7 +105,7 @@ static void check_gelu(gpu_span span, int times)
     free(values);
 }
 
-/* ---- results and barriers ------------------------------------------------------------------------------------------- */
+/* ---- results and barriers ---------------------------------------------------------------------------------------- */
 
 /* Four steps in a row, each reading what the one before wrote, at odd offsets, with guard words between. */
 static void chain(const char *disable)
@@ -227,7 +212,8 @@ static void test_barriers(void **state)
     test_device_done(&device);
 }
 
-/* The same recording with another input, two runs without a wait between, and another program that goes on from its result. */
+/* The same recording with another input, two runs without a wait between, and another program that goes on from its
+ * result. */
 static void test_replay(void **state)
 {
     (void)state;
@@ -268,10 +254,10 @@ static void test_replay(void **state)
     test_device_done(&device);
 }
 
-/* ---- time ----------------------------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
 
-/* Work that is claimed to take long is cut and split, along x or y as the grid allows, and the results stay the same bits; once it is
- * measured to take no time the cuts go. */
+/* Work that is claimed to take long is cut and split, along x or y as the grid allows, and the results stay the
+ * same bits; once it is measured to take no time the cuts go. */
 static void cut(const char *disable, const uint32_t *groups)
 {
     enum { N = 3001, STEPS = 5 };
@@ -322,12 +308,12 @@ static void test_cut_y(void **state)
     cut("bda", grid);
 }
 
-/* ---- failures ------------------------------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
 
 static void test_failures_stick(void **state)
 {
     (void)state;
-    kept_line kept;
+    test_lines kept;
     pm_device *device = quiet_device(&kept, NULL, 0);
     gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 800);
     gpu_span from = {buffer, 0, 400}, to = {buffer, 400, 400};
@@ -382,6 +368,12 @@ static void test_failures_stick(void **state)
     assert_int_equal(gpu_program_finish(program), PM_INVALID);
     gpu_program_destroy(&program);
 
+    program = new_program(device); /* what comes after the end spoils the program */
+    assert_int_equal(gpu_program_finish(program), PM_OK);
+    record_gelu(program, to, from, NULL, 0);
+    assert_int_equal(gpu_submit(program), PM_INTERNAL);
+    gpu_program_destroy(&program);
+
     program = new_program(device); /* the device goes on */
     record_gelu(program, to, from, NULL, 0);
     assert_int_equal(gpu_program_finish(program), PM_OK);
@@ -397,7 +389,7 @@ static void test_failures_stick(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    kept_line kept;
+    test_lines kept;
     pm_device *device = quiet_device(&kept, NULL, 0);
     gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 800);
     const rows_push push = {.rows = 1, .cols = 100};
@@ -432,7 +424,7 @@ static void test_refusals(void **state)
 static void test_range_limit(void **state)
 {
     (void)state;
-    kept_line kept;
+    test_lines kept;
     pm_device *device = quiet_device(&kept, "bda", 1024);
     assert_int_equal(pm_device_caps(device)->max_buffer_range, 1024);
     gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 8192);

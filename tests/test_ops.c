@@ -240,6 +240,7 @@ static void add_loss(uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, b
     row->call.in[0] = v(n, c);
     row->call.in[1] = v(vocab, c);
     row->call.in[2] = v(n, 1);
+    if (vocab == 1) return; /* its gradient is nothing but rounding */
     row = add(OP_LM_LOSS_BWD);
     row->ignored = ignored;
     row->call.attr.accumulate = accumulate;
@@ -452,10 +453,12 @@ static int run_group(const config *c)
     return _cmocka_run_group_tests(c->name, tests, count + 1, NULL, close_anyway);
 }
 
-int main(void)
+/* An argument selects tests by name, with * and ?: "matmul*" or "*(GPT-2 size)". */
+int main(int argc, char **argv)
 {
     int failed = 0;
     add_rows();
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     for (int i = 0; i < CONFIGS; i++) failed += run_group(&configs[i]);
     now = &configs[5];
     const struct CMUnitTest table[] = {cmocka_unit_test(test_table)};

@@ -76,7 +76,7 @@ static void print_text(const pm_caps *list, size_t count, int chosen, const char
         print_device(&list[i], i, (int)i == chosen);
         putchar('\n');
     }
-    printf("--device %s takes %d, %s: %s\n", common.device, chosen, list[chosen].name, why);
+    printf("%s takes device %d: %s\n", common.device, chosen, why);
 }
 
 /* ---- JSON ---- */

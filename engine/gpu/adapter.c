@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- lowering ------------------------------------------------------------------------------------------------------- */
+/* ---- lowering ---------------------------------------------------------------------------------------------------- */
 
 void gpu_caps_derive(pm_caps *caps)
 {
@@ -68,7 +68,7 @@ void gpu_caps_features(const pm_caps *caps, char *text, size_t size)
     if (!text[0]) snprintf(text, size, "none");
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------------------- */
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 static const char *const type_names[] = {"adapter", "integrated GPU", "discrete GPU", "virtual GPU", "software driver"};
 
@@ -125,7 +125,7 @@ int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select,
     return -1;
 }
 
-/* ---- listing -------------------------------------------------------------------------------------------------------- */
+/* ---- listing ----------------------------------------------------------------------------------------------------- */
 
 pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, size_t *count)
 {

@@ -1,5 +1,6 @@
-/* The pipeline cache on disk. Drivers check what they are given only in part, so the file has a header of ours before the driver's
- * bytes; a file that does not match it in every field is left alone and replaced at the next save. */
+/* The pipeline cache on disk. Drivers check what they are given only in part, so the file has a header of ours
+ * before the driver's bytes; a file that does not match it in every field is left alone and replaced at the next
+ * save. */
 #include "gpu/gpu_internal.h"
 
 #include <stdlib.h>

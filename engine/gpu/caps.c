@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- reading -------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 typedef struct extension_list {
     VkExtensionProperties *list;
@@ -124,7 +124,7 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
     features->bda_core = features->f16_core = v12;
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
     features->int16 = all.features.shaderInt16;
-    features->int64 = all.features.shaderInt64;
+    caps->int64 = all.features.shaderInt64;
     caps->bda = address.bufferDeviceAddress;
     caps->f16 = f16.shaderFloat16;
     caps->storage16 = storage16.storageBuffer16BitAccess;
@@ -151,7 +151,8 @@ static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
     caps->device_memory_free = caps->memory_budget ? (limit > used ? limit - used : 0) : caps->device_memory;
     const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
                                          VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    /* On a discrete card such a type exists on its largest heap only where the whole of it is mapped (resizable BAR). */
+    /* On a discrete card such a type exists on its largest heap only where the whole of it is mapped (resizable
+     * BAR). */
     for (uint32_t i = 0; i < m->memoryTypeCount; i++)
         if (m->memoryTypes[i].heapIndex == heap && (m->memoryTypes[i].propertyFlags & wanted) == wanted)
             caps->unified = true;

@@ -4,8 +4,9 @@
 
 #include <pumice/device.h>
 
-/* Switch off the features that `names` lists ("bda,fused" or "all"; NULL and "": none). `origin` says in the error line where the list
- * comes from. Features that follow from others (fused) follow. Fails: PM_INVALID, naming the unknown feature; caps keep their value. */
+/* Switch off the features that `names` lists ("bda,fused" or "all"; NULL and "": none). `origin` says in the error
+ * line where the list comes from. Features that follow from others (fused) follow. Fails: PM_INVALID, naming the
+ * unknown feature; caps keep their value. */
 pm_status gpu_caps_disable(const pm_log *log, pm_caps *caps, const char *origin, const char *names);
 
 /* Lower two limits; 0 and larger values change nothing. */

@@ -29,8 +29,8 @@ double gpu_cut_guess(pm_device_type type, double flops, double bytes)
     return isfinite(ms) && ms > rates.ms ? ms : rates.ms;
 }
 
-/* The axis along which a dispatch may be split: y or z where they have groups, for kernels number a flat grid by x and y and read x's
- * whole length (flat_group() in shaders/common/kernel.glsl); x only where it is the only one. */
+/* The axis along which a dispatch may be split: y or z where they have groups, for kernels number a flat grid by x
+ * and y and read x's whole length (flat_group() in shaders/common/kernel.glsl); x only where it is the only one. */
 static int split_axis(const uint32_t groups[3])
 {
     if (groups[1] == 1 && groups[2] == 1) return 0;

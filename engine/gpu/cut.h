@@ -33,8 +33,8 @@ typedef struct gpu_cut {
 /* A first guess of a command's time from its operations and bytes and the kind of device. */
 double gpu_cut_guess(pm_device_type type, double flops, double bytes);
 
-/* Cut so that no submission is expected to exceed `limit_ms`, as far as the commands can be split. Fails: PM_NO_HOST_MEMORY, without
- * a line. */
+/* Cut so that no submission is expected to exceed `limit_ms`, as far as the commands can be split. Fails:
+ * PM_NO_HOST_MEMORY, without a line. */
 pm_status gpu_cut_make(const gpu_work *work, uint32_t count, double limit_ms, gpu_cut *out);
 void gpu_cut_free(gpu_cut *cut);
 

@@ -108,7 +108,7 @@ static pm_status create_device(pm_device *device)
     const char *extensions[8];
     uint32_t count = 0;
     enable.features.shaderInt16 = device->features.int16;
-    enable.features.shaderInt64 = device->features.int64;
+    enable.features.shaderInt64 = caps->int64;
     if (caps->storage16) {
         storage16.pNext = enable.pNext;
         enable.pNext = &storage16;

@@ -21,9 +21,9 @@ const pm_log *gpu_log(const pm_device *device);
 
 /* Buffers that die together live together: each lifetime has its own blocks of device memory. */
 typedef enum gpu_lifetime {
-    GPU_WEIGHTS,    /* parameters, gradients, optimiser state: as long as a model */
-    GPU_WORKSPACE,  /* activations and scratch: as long as a program */
-    GPU_SHARED,     /* host-visible and coherent: inputs, scalars, results */
+    GPU_WEIGHTS,   /* parameters, gradients, optimiser state: as long as a model */
+    GPU_WORKSPACE, /* activations and scratch: as long as a program */
+    GPU_SHARED,    /* host-visible and coherent: inputs, scalars, results */
     GPU_LIFETIMES
 } gpu_lifetime;
 
@@ -63,7 +63,7 @@ enum { GPU_MAX_ARGS = 8, GPU_MAX_SPEC = 12, GPU_MAX_PUSH = 64 };
 typedef enum gpu_access { GPU_READ = 1, GPU_WRITE = 2, GPU_READ_WRITE = 3 } gpu_access;
 
 typedef struct gpu_arg {
-    gpu_span span;     /* a NULL buffer where the kernel variant does not touch this argument */
+    gpu_span span; /* a NULL buffer where the kernel variant does not touch this argument */
     gpu_access access;
 } gpu_arg;
 
@@ -71,12 +71,12 @@ typedef struct gpu_dispatch {
     kernel_id kernel;
     const uint32_t *spec; /* specialization constants 0, 1, 2 … in order */
     uint32_t spec_count;
-    const gpu_arg *args;  /* as the shader's BUFFER(0..) */
+    const gpu_arg *args; /* as the shader's BUFFER(0..) */
     uint32_t arg_count;
-    const void *push;     /* the kernel's struct of shaders/push.h, at most GPU_MAX_PUSH bytes */
+    const void *push; /* the kernel's struct of shaders/push.h, at most GPU_MAX_PUSH bytes */
     uint32_t push_size;
-    uint32_t groups[3];   /* work groups; may exceed nothing: see gpu_groups() */
-    double flops, bytes;  /* for cutting submissions and for profiles */
+    uint32_t groups[3];  /* work groups; may exceed nothing: see gpu_groups() */
+    double flops, bytes; /* for cutting submissions and for profiles */
 } gpu_dispatch;
 
 /* A list of commands, recorded once and run many times. Barriers are derived from the arguments' ranges and accesses; the list is

@@ -22,7 +22,7 @@
         }                                                                                                              \
     } while (0)
 
-/* ---- instance.c ----------------------------------------------------------------------------------------------------- */
+/* ---- instance.c -------------------------------------------------------------------------------------------------- */
 
 typedef struct gpu_instance {
     VkInstance handle; /* VK_NULL_HANDLE where the loader has no driver at all */
@@ -41,13 +41,13 @@ pm_status gpu_instance_adapters(const gpu_instance *instance, VkPhysicalDevice *
 const char *gpu_vk_result_name(VkResult result);
 pm_status gpu_vk_status(VkResult result);
 
-/* ---- caps.c, adapter.c --------------------------------------------------------------------------------------------------------- */
+/* ---- caps.c, adapter.c ------------------------------------------------------------------------------------------- */
 
 /* What opening and checking need beyond pm_caps. `core_*` says that a device extension is not needed. */
 typedef struct gpu_features {
     bool bda_core, f16_core; /* part of the device's Vulkan 1.2 */
     bool portability_subset;
-    bool int16, int64;
+    bool int16;
     VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
     uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
     uint32_t queue_family;               /* UINT32_MAX: none computes */
@@ -56,7 +56,7 @@ typedef struct gpu_features {
 
 pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *caps, gpu_features *features);
 
-/* ---- memory.c ------------------------------------------------------------------------------------------------------- */
+/* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 
 typedef struct gpu_range {
     uint64_t offset, size;
@@ -68,6 +68,7 @@ struct gpu_block {
     gpu_block *next;
     gpu_lifetime lifetime;
     VkDeviceMemory memory;
+    uint32_t heap;
     VkBuffer handle;
     VkDeviceAddress address; /* 0 without buffer device addresses */
     unsigned char *mapped;   /* NULL: the host does not see it */
@@ -90,7 +91,7 @@ void gpu_memory_close(pm_device *device);
 /* NULL, or what is wrong with a span. */
 const char *gpu_span_fault(gpu_span span);
 
-/* ---- pipeline.c, cache.c -------------------------------------------------------------------------------------------- */
+/* ---- pipeline.c, cache.c ----------------------------------------------------------------------------------------- */
 
 typedef struct gpu_kernel {
     bool loaded;
@@ -117,7 +118,7 @@ void gpu_pipelines_close(pm_device *device);
 pm_status gpu_cache_open(pm_device *device);
 void gpu_cache_close(pm_device *device);
 
-/* ---- program.c, prepare.c, cut.c, submit.c ------------------------------------------------------------------------------------- */
+/* ---- program.c, prepare.c, cut.c, submit.c ----------------------------------------------------------------------- */
 
 typedef enum gpu_command_kind { GPU_DISPATCH, GPU_FILL, GPU_COPY } gpu_command_kind;
 
@@ -185,7 +186,7 @@ void gpu_program_measured(gpu_program *program);
 /* Everything before is done and visible to compute, transfers and, with `host`, to the host. */
 void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
 
-/* ---- device.c ------------------------------------------------------------------------------------------------------- */
+/* ---- device.c ---------------------------------------------------------------------------------------------------- */
 
 enum { GPU_SET_LAYOUTS = 1 << GPU_MAX_ARGS };
 
@@ -212,7 +213,8 @@ struct pm_device {
     gpu_buffer *buffers;
     gpu_buffer *staging, *dummy; /* made when first needed */
     uint64_t bytes_now, bytes_peak;
-    bool spilled; /* device memory ran out once and the host's was taken */
+    uint64_t heap_used[VK_MAX_MEMORY_HEAPS]; /* bytes */
+    bool spilled;                            /* device memory ran out once and the host's was taken */
 
     gpu_kernel kernels[KERNEL_COUNT];
     VkDescriptorSetLayout set_layouts[GPU_SET_LAYOUTS]; /* by mask of bindings */

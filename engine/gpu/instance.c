@@ -6,6 +6,25 @@
 
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
+/* VK_EXT_layer_settings, for Vulkan headers older than it (1.3.268). */
+#ifndef VK_EXT_layer_settings
+#define VK_EXT_LAYER_SETTINGS_EXTENSION_NAME "VK_EXT_layer_settings"
+#define VK_STRUCTURE_TYPE_LAYER_SETTINGS_CREATE_INFO_EXT ((VkStructureType)1000496000)
+#define VK_LAYER_SETTING_TYPE_BOOL32_EXT 0
+typedef struct VkLayerSettingEXT {
+    const char *pLayerName, *pSettingName;
+    int type;
+    uint32_t valueCount;
+    const void *pValues;
+} VkLayerSettingEXT;
+typedef struct VkLayerSettingsCreateInfoEXT {
+    VkStructureType sType;
+    const void *pNext;
+    uint32_t settingCount;
+    const VkLayerSettingEXT *pSettings;
+} VkLayerSettingsCreateInfoEXT;
+#endif
+
 #define RESULT_LIST(X)                                                                                                 \
     X(NOT_READY)                                                                                                       \
     X(TIMEOUT)                                                                                                         \
@@ -58,8 +77,8 @@ pm_status gpu_vk_status(VkResult result)
     }
 }
 
-/* Finds the loader once in a process. Instance-level functions are the loader's own and serve every instance, so the first instance's
- * are kept; functions of instance extensions are asked for each instance. */
+/* Finds the loader once in a process. Instance-level functions are the loader's own and serve every instance, so
+ * the first instance's are kept; functions of instance extensions are asked for each instance. */
 static atomic_flag volk_lock = ATOMIC_FLAG_INIT;
 static bool volk_found, volk_loaded;
 
@@ -144,6 +163,83 @@ static pm_status check_validation(const pm_log *log)
     return PM_OK;
 }
 
+/* What is chained to the instance for validation. */
+typedef struct gpu_validation {
+    VkDebugUtilsMessengerCreateInfoEXT messenger;
+    VkValidationFeaturesEXT features;
+    VkLayerSettingEXT setting;
+    VkLayerSettingsCreateInfoEXT settings;
+} gpu_validation;
+
+static const VkValidationFeatureEnableEXT enabled_features[] = {
+    VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+static const VkBool32 enabled_setting = VK_TRUE;
+
+/* Fills in the chain, the layer and the extensions. *validation must live until the instance is created. */
+static void add_validation(gpu_instance *instance, gpu_validation *validation, VkInstanceCreateInfo *info,
+                           const char **extensions)
+{
+    static const char *const layers[] = {VALIDATION_LAYER};
+    validation->messenger =
+        (VkDebugUtilsMessengerCreateInfoEXT){.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+                                             .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                                                                VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+                                             .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+                                             .pfnUserCallback = on_message,
+                                             .pUserData = instance};
+    validation->features = (VkValidationFeaturesEXT){.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+                                                     .pNext = &validation->messenger,
+                                                     .enabledValidationFeatureCount = 1,
+                                                     .pEnabledValidationFeatures = enabled_features};
+    info->pNext = &validation->features;
+    info->enabledLayerCount = 1;
+    info->ppEnabledLayerNames = layers;
+    extensions[info->enabledExtensionCount++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
+    extensions[info->enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    if (!has_extension(VALIDATION_LAYER, VK_EXT_LAYER_SETTINGS_EXTENSION_NAME)) return;
+    /* Layers from 2024 on look at what shaders access only when told to; older ones always do. The extension itself
+     * is left off, for loaders older than it refuse its name; the layer reads the struct all the same. */
+    validation->setting = (VkLayerSettingEXT){.pLayerName = VALIDATION_LAYER,
+                                              .pSettingName = "syncval_shader_accesses_heuristic",
+                                              .type = VK_LAYER_SETTING_TYPE_BOOL32_EXT,
+                                              .valueCount = 1,
+                                              .pValues = &enabled_setting};
+    validation->settings = (VkLayerSettingsCreateInfoEXT){.sType = VK_STRUCTURE_TYPE_LAYER_SETTINGS_CREATE_INFO_EXT,
+                                                          .pNext = info->pNext,
+                                                          .settingCount = 1,
+                                                          .pSettings = &validation->setting};
+    info->pNext = &validation->settings;
+}
+
+static VkResult create_instance(gpu_instance *instance, bool validate)
+{
+    const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                                   .pApplicationName = "pumice",
+                                   .pEngineName = "pumice",
+                                   .apiVersion = instance->api_version};
+    const char *extensions[3];
+    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                 .pApplicationInfo = &app,
+                                 .ppEnabledExtensionNames = extensions};
+    gpu_validation validation;
+    if (validate) add_validation(instance, &validation, &info, extensions);
+    if (has_extension(NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { /* MoltenVK */
+        info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+        extensions[info.enabledExtensionCount++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+    }
+    VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    if (result != VK_SUCCESS) {
+        instance->handle = VK_NULL_HANDLE;
+        return result;
+    }
+    load_instance_functions(instance->handle);
+    if (!validate) return VK_SUCCESS;
+    PFN_vkCreateDebugUtilsMessengerEXT create =
+        (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(instance->handle, "vkCreateDebugUtilsMessengerEXT");
+    if (!create) return VK_ERROR_EXTENSION_NOT_PRESENT;
+    return create(instance->handle, &validation.messenger, NULL, &instance->messenger);
+}
+
 pm_status gpu_instance_open(const pm_log *log, bool validate, gpu_instance *instance)
 {
     *instance = (gpu_instance){.log = log};
@@ -154,61 +250,11 @@ pm_status gpu_instance_open(const pm_log *log, bool validate, gpu_instance *inst
         return log_fail(log, PM_NO_DEVICE, "gpu: the Vulkan loader is of version 1.0; 1.1 or later is needed");
     pm_status status = validate ? check_validation(log) : PM_OK;
     if (status != PM_OK) return status;
-
     instance->api_version = loader < VK_API_VERSION_1_3 ? loader : VK_API_VERSION_1_3;
-    const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-                                   .pApplicationName = "pumice",
-                                   .pEngineName = "pumice",
-                                   .apiVersion = instance->api_version};
-    const VkDebugUtilsMessengerCreateInfoEXT messenger = {
-        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-        .messageSeverity =
-            VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
-        .pfnUserCallback = on_message,
-        .pUserData = instance};
-    const VkValidationFeatureEnableEXT enable = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
-    const VkValidationFeaturesEXT validation = {.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
-                                                .pNext = &messenger,
-                                                .enabledValidationFeatureCount = 1,
-                                                .pEnabledValidationFeatures = &enable};
-    const char *layers[1] = {VALIDATION_LAYER};
-    const char *extensions[3];
-    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-                                 .pApplicationInfo = &app,
-                                 .ppEnabledLayerNames = layers,
-                                 .ppEnabledExtensionNames = extensions};
-    if (validate) {
-        info.pNext = &validation;
-        info.enabledLayerCount = 1;
-        extensions[info.enabledExtensionCount++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
-        extensions[info.enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
-    }
-    if (has_extension(NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { /* MoltenVK */
-        info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
-        extensions[info.enabledExtensionCount++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
-    }
-
-    VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
-    if (result == VK_ERROR_INCOMPATIBLE_DRIVER) { /* the loader's word for "no driver" */
-        instance->handle = VK_NULL_HANDLE;
-        return PM_OK;
-    }
-    if (result != VK_SUCCESS)
-        return log_fail(log, gpu_vk_status(result), "gpu: vkCreateInstance gave %s", gpu_vk_result_name(result));
-    load_instance_functions(instance->handle);
-    if (validate) {
-        PFN_vkCreateDebugUtilsMessengerEXT create = (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
-            instance->handle, "vkCreateDebugUtilsMessengerEXT");
-        result =
-            create ? create(instance->handle, &messenger, NULL, &instance->messenger) : VK_ERROR_EXTENSION_NOT_PRESENT;
-        if (result != VK_SUCCESS) {
-            gpu_instance_close(instance);
-            return log_fail(log, gpu_vk_status(result), "gpu: vkCreateDebugUtilsMessengerEXT gave %s",
-                            gpu_vk_result_name(result));
-        }
-    }
-    return PM_OK;
+    VkResult result = create_instance(instance, validate);
+    if (result == VK_SUCCESS || result == VK_ERROR_INCOMPATIBLE_DRIVER) return PM_OK; /* the latter: no driver at all */
+    gpu_instance_close(instance);
+    return log_fail(log, gpu_vk_status(result), "gpu: creating a Vulkan instance gave %s", gpu_vk_result_name(result));
 }
 
 void gpu_instance_close(gpu_instance *instance)

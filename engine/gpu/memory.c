@@ -26,7 +26,7 @@ void gpu_memory_stats(const pm_device *device, uint64_t *now, uint64_t *peak)
     *peak = device->bytes_peak;
 }
 
-/* ---- free ranges of a block ----------------------------------------------------------------------------------------- */
+/* ---- free ranges of a block -------------------------------------------------------------------------------------- */
 
 /* Room for one more buffer, so that giving back cannot fail later: n buffers leave at most n + 1 free ranges. */
 static bool reserve_range(gpu_block *block)
@@ -91,7 +91,7 @@ static gpu_block *find_range(pm_device *device, gpu_lifetime lifetime, uint64_t 
     return best;
 }
 
-/* ---- blocks --------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 /* How well a memory type suits a lifetime; 0: not at all. */
 static int suitability(const pm_device *device, gpu_lifetime lifetime, VkMemoryPropertyFlags flags)
@@ -116,12 +116,14 @@ static void free_block(pm_device *device, gpu_block *block)
     if (block->memory) {
         device->vk.vkFreeMemory(device->handle, block->memory, NULL);
         device->bytes_now -= block->size;
+        device->heap_used[block->heap] -= block->size;
     }
     free(block->free);
     free(block);
 }
 
-/* Tries the fitting memory types, best first. VK_ERROR_OUT_OF_DEVICE_MEMORY where none has room. */
+/* Tries the fitting memory types, best first. A heap's size is kept here: software drivers promise more than there
+ * is. VK_ERROR_OUT_OF_DEVICE_MEMORY where none has room. */
 static VkResult allocate(pm_device *device, gpu_block *block, const VkMemoryRequirements *needs, uint32_t *type_out)
 {
     const VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
@@ -132,8 +134,9 @@ static VkResult allocate(pm_device *device, gpu_block *block, const VkMemoryRequ
         uint32_t type = 0;
         for (uint32_t i = 0; i < device->heaps.memoryTypeCount; i++) {
             if (!(left & (1u << i))) continue;
-            uint64_t heap = device->heaps.memoryHeaps[device->heaps.memoryTypes[i].heapIndex].size;
-            int score = needs->size > heap
+            uint32_t heap = device->heaps.memoryTypes[i].heapIndex;
+            uint64_t room = device->heaps.memoryHeaps[heap].size - device->heap_used[heap];
+            int score = needs->size > room
                             ? 0
                             : suitability(device, block->lifetime, device->heaps.memoryTypes[i].propertyFlags);
             if (score > best) {
@@ -201,6 +204,8 @@ static VkResult make_block(pm_device *device, gpu_lifetime lifetime, uint64_t si
                                                       : allocate(device, block, &needs, &type);
     if (result != VK_SUCCESS) goto fail;
     block->size = needs.size;
+    block->heap = device->heaps.memoryTypes[type].heapIndex;
+    device->heap_used[block->heap] += needs.size;
     device->bytes_now += needs.size;
     result = device->vk.vkBindBufferMemory(device->handle, block->handle, block->memory, 0);
     if (result == VK_SUCCESS) result = map_block(device, block, device->heaps.memoryTypes[type].propertyFlags);
@@ -222,16 +227,19 @@ fail:
     return result;
 }
 
-/* 64 MiB (16 shared) or less on small devices, or what one big buffer needs. */
+/* Blocks double from 8 to 64 MiB (shared ones from 2 to 16), are smaller on small devices, and as large as one big
+ * buffer needs. */
 static uint64_t block_size(const pm_device *device, gpu_lifetime lifetime, uint64_t reserved)
 {
-    uint64_t size = lifetime == GPU_SHARED ? 16 * MIB : 64 * MIB;
+    uint64_t size = lifetime == GPU_SHARED ? 2 * MIB : 8 * MIB, most = 8 * size;
+    for (const gpu_block *block = device->blocks; block; block = block->next)
+        if (block->lifetime == lifetime && size < most) size *= 2;
     while (size > MIB && size > device->caps.device_memory / 16) size /= 2;
     if (size > gpu_max_buffer(device)) size = gpu_max_buffer(device);
     return size > reserved ? size : reserved;
 }
 
-/* ---- buffers -------------------------------------------------------------------------------------------------------- */
+/* ---- buffers ----------------------------------------------------------------------------------------------------- */
 
 static pm_status buffer_fail(pm_device *device, VkResult result, const char *name, uint64_t size)
 {

@@ -1,4 +1,5 @@
-/* Kernels and pipelines: the table of modules, what a module needs of a device, (kernel, specialization values) -> VkPipeline. */
+/* Kernels and pipelines: the table of modules, what a module needs of a device, (kernel, specialization values) ->
+ * VkPipeline. */
 #include "gpu/gpu_internal.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include "base/hash.h"
 #include "kernels_spv.h"
 
-/* ---- the table ------------------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 typedef struct kernel_module {
     const char *name;
@@ -35,10 +36,10 @@ const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count)
     return modules[kernel].words[bda];
 }
 
-/* ---- requirements --------------------------------------------------------------------------------------------------- */
+/* ---- requirements ------------------------------------------------------------------------------------------------ */
 
-/* NULL, or the name of what the device lacks. Numbers: SPIR-V specification, section 3.31. Drivers are not asked: some accept a module
- * that they cannot run. */
+/* NULL, or the name of what the device lacks. Numbers: SPIR-V specification, section 3.31. Drivers are not asked:
+ * some accept a module that they cannot run. */
 static const char *missing_capability(const pm_device *device, uint32_t capability)
 {
     const pm_caps *caps = &device->caps;
@@ -49,7 +50,7 @@ static const char *missing_capability(const pm_device *device, uint32_t capabili
     case 50: return NULL; /* ImageQuery */
     case 9: return caps->f16 ? NULL : "Float16";
     case 10: return "Float64";
-    case 11: return device->features.int64 ? NULL : "Int64";
+    case 11: return caps->int64 ? NULL : "Int64";
     case 22: return device->features.int16 ? NULL : "Int16";
     case 39: return "Int8";
     case 61: return ops & VK_SUBGROUP_FEATURE_BASIC_BIT ? NULL : "GroupNonUniform";
@@ -88,7 +89,7 @@ static pm_status check_module(pm_device *device, kernel_id kernel, const spirv_f
     return PM_OK;
 }
 
-/* ---- layouts -------------------------------------------------------------------------------------------------------- */
+/* ---- layouts ----------------------------------------------------------------------------------------------------- */
 
 static pm_status need_set_layout(pm_device *device, uint32_t mask)
 {
@@ -143,7 +144,7 @@ fail:
     return status;
 }
 
-/* ---- pipelines ------------------------------------------------------------------------------------------------------ */
+/* ---- pipelines --------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_key(kernel_id kernel, const uint32_t *spec, uint32_t spec_count)
 {

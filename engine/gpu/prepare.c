@@ -9,7 +9,7 @@
 
 enum { ADDRESS_WORDS = 2, DUMMY_BYTES = 256 };
 
-/* ---- pipelines and push constants ----------------------------------------------------------------------------------- */
+/* ---- pipelines and push constants -------------------------------------------------------------------------------- */
 
 static pm_status make_pipelines(gpu_program *program)
 {
@@ -76,7 +76,7 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
     return PM_OK;
 }
 
-/* ---- descriptor sets ------------------------------------------------------------------------------------------------ */
+/* ---- descriptor sets --------------------------------------------------------------------------------------------- */
 
 /* A descriptor set to be made; the commands that bind the same ranges share it. */
 typedef struct gpu_set {

@@ -67,7 +67,7 @@ void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3])
     groups[2] = 1;
 }
 
-/* ---- recording ------------------------------------------------------------------------------------------------------ */
+/* ---- recording --------------------------------------------------------------------------------------------------- */
 
 void gpu_record_fail(gpu_program *program, pm_status status)
 {

@@ -1,4 +1,5 @@
-/* Reads what a module declares out of its words (SPIR-V specification, section 2.3 and the instructions named below). */
+/* Reads what a module declares out of its words (SPIR-V specification, section 2.3 and the instructions named
+ * below). */
 #include "gpu/spirv.h"
 
 #include <stdlib.h>

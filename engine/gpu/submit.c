@@ -9,7 +9,7 @@
 enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
 #define RECUT_TARGET 0.8 /* of submit_ms: room for the spread between runs */
 
-/* ---- barriers ------------------------------------------------------------------------------------------------------- */
+/* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
 enum { MAX_TOUCHED = 512 }; /* ranges remembered before a barrier is put without looking further */
 
@@ -19,7 +19,8 @@ typedef struct gpu_touch {
     gpu_access access;
 } gpu_touch;
 
-/* What was touched since the last barrier. Each barrier orders all stages that the program uses, so that it clears the whole list. */
+/* What was touched since the last barrier. Each barrier orders all stages that the program uses, so that it clears
+ * the whole list. */
 typedef struct gpu_tracker {
     gpu_touch touched[MAX_TOUCHED];
     uint32_t count;
@@ -96,7 +97,7 @@ static VkPipelineStageFlags stages_of(const gpu_program *program)
     return stages;
 }
 
-/* ---- recording ------------------------------------------------------------------------------------------------------ */
+/* ---- recording --------------------------------------------------------------------------------------------------- */
 
 static void record_part(gpu_program *program, VkCommandBuffer commands, const gpu_part *part)
 {
@@ -133,7 +134,8 @@ static void record_part(gpu_program *program, VkCommandBuffer commands, const gp
         vk->vkCmdDispatch(commands, n[0], n[1], n[2]);
 }
 
-/* Each command buffer starts with a full barrier: whatever ran before on the queue, this program or another, is done. */
+/* Each command buffer starts with a full barrier: whatever ran before on the queue, this program or another, is
+ * done. */
 static pm_status record_submission(gpu_program *program, gpu_recording *recording, uint32_t index, gpu_tracker *tracker)
 {
     pm_device *device = program->device;
@@ -241,14 +243,14 @@ void gpu_recording_free(pm_device *device, gpu_recording *recording)
     *recording = (gpu_recording){0};
 }
 
-/* ---- queueing and waiting ------------------------------------------------------------------------------------------- */
+/* ---- queueing and waiting ---------------------------------------------------------------------------------------- */
 
 pm_status gpu_submit(gpu_program *program)
 {
     pm_device *device = program->device;
     pm_status status = gpu_check_lost(device);
     if (status != PM_OK) return status;
-    if (!program->finished)
+    if (!program->finished || program->status != PM_OK)
         return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
     const gpu_recording *recording = &program->recording;
@@ -293,7 +295,7 @@ fail:
     return status;
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------ */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 /* Reads the last run's time stamps; false where there are none. */
 static bool measure(gpu_program *program, double *longest)

@@ -12,11 +12,11 @@ static void record_heads(gpu_program *program, kernels which, recording *r, cons
                          bool dropout)
 {
     const pm_caps *caps = gpu_program_caps(program);
-    bool lanes = caps->serial && (caps->subgroup_size == 4 || caps->subgroup_size == 8);
+    uint32_t lanes = software_lanes(caps);
     uint32_t heads = push->channels / r->spec[1], width = 64 < caps->max_workgroup_size ? 64 : caps->max_workgroup_size;
     if (push->time_q <= 32) width = 32;
-    if (lanes) width = caps->subgroup_size;
-    r->d.kernel = !lanes ? which.any : caps->subgroup_size == 8 ? which.lanes8 : which.lanes4;
+    if (lanes) width = lanes;
+    r->d.kernel = !lanes ? which.any : lanes == 8 ? which.lanes8 : which.lanes4;
     r->spec[2] = dropout;
     /* Two tiles of rows: at most half of a small device's 16 KiB. */
     r->spec[3] = r->spec[1] <= 32 ? 32 : r->spec[1] <= 64 ? 16 : 8;

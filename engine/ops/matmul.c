@@ -43,6 +43,13 @@ static gpu_arg part(gpu_span span, uint64_t words, bool used, gpu_access access)
     return (gpu_arg){span_words(span, 0, words), access};
 }
 
+/* Whether matmul_lanes.comp may load neighbours together: along k, or along the rows or columns where those are contiguous. */
+static bool pairs(const pm_caps *caps, const product *p)
+{
+    bool rows = !p->call->attr.trans_a || p->m % 2 == 0, cols = p->call->attr.trans_b || p->n % 2 == 0;
+    return rows && cols && p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+}
+
 static void record_product(gpu_program *program, const product *p)
 {
     const pm_caps *caps = gpu_program_caps(program);
@@ -61,10 +68,11 @@ static void record_product(gpu_program *program, const product *p)
         part(p->call->in[MATMUL_SCALARS].span, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT, GPU_READ),
     };
     struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream};
-    bool lanes = caps->serial && (caps->subgroup_size == 4 || caps->subgroup_size == 8);
-    kernel_id kernel = lanes   ? (caps->subgroup_size == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4)
-                       : plain ? KERNEL_matmul_tile_plain
-                               : KERNEL_matmul_tile;
+    uint32_t lanes = software_lanes(caps);
+    kernel_id kernel = lanes == 8 ? (pairs(caps, p) ? KERNEL_matmul_pairs8 : KERNEL_matmul_lanes8)
+                       : lanes    ? KERNEL_matmul_lanes4
+                       : plain    ? KERNEL_matmul_tile_plain
+                                  : KERNEL_matmul_tile;
     recording r = RECORDING(program, kernel, args, push);
     if (kernel == KERNEL_matmul_tile_plain) r.d.arg_count = 4;
     r.spec[1] = attr->trans_a;
@@ -75,10 +83,10 @@ static void record_product(gpu_program *program, const product *p)
     r.d.bytes = 4.0 * ((double)p->m * p->k + (double)p->k * p->n + (double)p->m * p->n);
     uint32_t rows, cols;
     if (lanes) {
-        r.spec[0] = caps->subgroup_size;
+        r.spec[0] = lanes;
         r.d.spec_count = 4;
         rows = MATMUL_LANES_ROWS;
-        cols = MATMUL_LANES_VECTORS * caps->subgroup_size;
+        cols = MATMUL_LANES_VECTORS * lanes;
     } else {
         uint32_t ty = p->m <= 16 ? 4 : caps->max_workgroup_size >= 256 ? 16 : 8;
         r.spec[0] = 16 * ty;

@@ -32,6 +32,12 @@ gpu_arg arg_words(op_view v, uint64_t first, uint64_t words, gpu_access access);
 /* The most 32-bit words that one operand may span on this device. */
 uint64_t max_operand_words(const pm_caps *caps);
 
+/* The subgroup's size where kernels for software drivers can be used (4 or 8), else 0. */
+uint32_t software_lanes(const pm_caps *caps);
+
+/* Whether two words can be loaded as one from this span: buffers themselves are aligned. */
+static inline bool paired(const pm_caps *caps, gpu_span span) { return caps->bda && caps->int64 && span.offset % 8 == 0; }
+
 /* Invocations that share a row of `cols` elements: 1 on a software driver. */
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols);
 

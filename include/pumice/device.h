@@ -29,7 +29,8 @@ typedef enum pm_device_type {
     X(memory_budget, "VK_EXT_memory_budget: how much memory is free now")                                              \
     X(unified, "device memory that the host can map: no staging copies")                                               \
     X(fused, "matmul epilogues: bias, GELU, dropout and residual in the product's own kernel")                         \
-    X(subgroup, "subgroup arithmetic (reported; no kernel needs it yet)")                                              \
+    X(subgroup, "subgroup operations: a software driver's kernels broadcast from registers")                           \
+    X(int64, "64-bit integers: two floats in one load, on a software driver")                                          \
     X(storage16, "16-bit storage (reported; no kernel needs it yet)")                                                  \
     X(f16, "16-bit float arithmetic (reported; no kernel needs it yet)")                                               \
     X(coopmat, "KHR cooperative matrix (reported; no kernel needs it yet)")

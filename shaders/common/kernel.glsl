@@ -1,7 +1,8 @@
 // What every kernel starts with. Before including it a kernel defines
 //   PUSH         its struct of push.h
 //   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order
-// and then reads and writes AT(name, index).
+// and then reads and writes AT(name, index), or reads AT2 and AT4: two and four elements from index on. With PAIRS defined those are
+// 64-bit loads (a software driver gathers element by element, so wide elements halve its work): index even, operand aligned to 8 bytes.
 //
 // Each kernel is compiled twice. With PM_BDA the operands are 64-bit addresses in the push constants. Without it they are
 // storage buffers of set 0, bound at an aligned offset, and the push constants hold the elements between that offset and the operand.
@@ -25,6 +26,15 @@
 #define DECLARE_PUSH(slot, access, type, name) uint base_##name;
 #define AT(name, i) name.v[p_.base_##name + (i)]
 #endif
+
+#if PM_BDA && defined(PAIRS)
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer pairs_t { uint64_t v[]; };
+#define AT2(name, i) uintBitsToFloat(unpackUint2x32(pairs_t(p_.name).v[(i) / 2]))
+#else
+#define AT2(name, i) vec2(AT(name, i), AT(name, (i) + 1))
+#endif
+#define AT4(name, i) vec4(AT2(name, i), AT2(name, (i) + 2))
 
 BUFFERS(DECLARE_BUFFER)
 layout(push_constant, std430) uniform push_block
