@@ -30,7 +30,7 @@ void main()
     uint group_visible = min(pos + min(first + width, P.time_q), P.time_k);     // keys that some query of the group sees
     uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D;
 
-    [[unroll]] for (uint d = 0; d < D4; d++) {
+    FOR_D4(d) {
         q4[d] = P.scale * ROW4(q, row * P.ld_q + off_q + 4 * d);
         y4[d] = vec4(0);
     }
@@ -55,7 +55,7 @@ void main()
         float s[BLOCK];
 #define ZERO(kk) s[kk] = 0;
         EACH(ZERO)
-        [[unroll]] for (uint d = 0; d < D4; d++) {
+        FOR_D4(d) {
             READ_BLOCK(k, key, P.ld_k, off_k, d)
 #define SCORE(kk) s[kk] += dot(q4[d], OF_ROW(one, kk, d));
             EACH(SCORE)
@@ -77,7 +77,7 @@ void main()
 #define DROP(kk) s[kk] *= factor[kk];
             EACH(DROP)
         }
-        [[unroll]] for (uint d = 0; d < D4; d++) {
+        FOR_D4(d) {
             READ_BLOCK(v, key, P.ld_v, off_v, d)
             vec4 sum4 = y4[d] * shrink;
 #define VALUE(kk) sum4 += s[kk] * OF_ROW(two, kk, d);
@@ -87,6 +87,10 @@ void main()
     }
     if (t >= P.time_q) return;
     float scale = 1.0 / sum;
-    [[unroll]] for (uint d = 0; d < D; d++) AT(y, row * P.ld_y + h * D + d) = y4[d / 4][d % 4] * scale;
+    FOR_D4(d)
+    {
+        vec4 v4 = y4[d] * scale;
+        [[unroll]] for (uint i = 0; i < 4; i++) AT(y, row * P.ld_y + h * D + 4 * d + i) = v4[i];
+    }
     AT(lse, row * heads + h) = top + log(sum);
 }

@@ -48,7 +48,7 @@ void main()
 #else
     uint from = first, to = T;
 #endif
-    [[unroll]] for (uint d = 0; d < D4; d++) {
+    FOR_D4(d) {
 #ifdef QUERIES
         one[d] = ROW4(qkv, row * P.ld_q + off_q + 4 * d);
         two[d] = ROW4(dy, row * P.ld_y + off_y + 4 * d);
@@ -84,12 +84,12 @@ void main()
         float s[BLOCK], dp[BLOCK], factor[BLOCK];
 #define ZERO(kk) s[kk] = dp[kk] = 0; factor[kk] = 1;
         EACH(ZERO)
-        [[unroll]] for (uint d = 0; d < D4; d++) {
+        FOR_D4(d) {
             BLOCK_ONE(other, d)
 #define SCORE(kk) s[kk] += dot(one[d], OF_ROW(one, kk, d));
             EACH(SCORE)
         }
-        [[unroll]] for (uint d = 0; d < D4; d++) {
+        FOR_D4(d) {
             BLOCK_TWO(other, d)
 #define SLOPE(kk) dp[kk] += dot(two[d], OF_ROW(two, kk, d));
             EACH(SLOPE)
@@ -110,7 +110,7 @@ void main()
     factor[kk] *= p##kk;
 #endif
         EACH(WEIGHT)
-        [[unroll]] for (uint d = 0; d < D4; d++) {
+        FOR_D4(d) {
             BLOCK_ONE(other, d)
             vec4 sum4 = d_one[d];
 #define SUM_ONE(kk) sum4 += s[kk] * OF_ROW(one, kk, d);
@@ -118,7 +118,7 @@ void main()
             d_one[d] = sum4;
         }
 #ifndef QUERIES
-        [[unroll]] for (uint d = 0; d < D4; d++) {
+        FOR_D4(d) {
             BLOCK_TWO(other, d)
             vec4 sum4 = d_two[d];
 #define SUM_TWO(kk) sum4 += factor[kk] * OF_ROW(two, kk, d);
@@ -129,12 +129,20 @@ void main()
     }
     if (own >= T) return;
 #ifdef QUERIES
-    [[unroll]] for (uint d = 0; d < D; d++) AT(dqkv, row * P.ld_q + off_q + d) = d_one[d / 4][d % 4];
+    FOR_D4(d)
+    {
+        vec4 v4 = d_one[d];
+        [[unroll]] for (uint i = 0; i < 4; i++) AT(dqkv, row * P.ld_q + off_q + 4 * d + i) = v4[i];
+    }
     AT(delta, row * heads + h) = own_delta;
 #else
-    [[unroll]] for (uint d = 0; d < D; d++) {
-        AT(dqkv, row * P.ld_q + off_k + d) = d_one[d / 4][d % 4];
-        AT(dqkv, row * P.ld_q + off_v + d) = d_two[d / 4][d % 4];
+    FOR_D4(d)
+    {
+        vec4 k4 = d_one[d], v4 = d_two[d];
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            AT(dqkv, row * P.ld_q + off_k + 4 * d + i) = k4[i];
+            AT(dqkv, row * P.ld_q + off_v + 4 * d + i) = v4[i];
+        }
     }
 #endif
 }

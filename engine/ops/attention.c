@@ -3,8 +3,12 @@
 
 #include <math.h>
 
+/* Largest head size that is unrolled for a software driver without lanes: compilation takes minutes beyond. */
+enum { UNROLLED_ON_CPU = 16 };
+
+/* The variants of a kernel: see shaders/common/attention.glsl. */
 typedef struct kernels {
-    kernel_id any, lanes4, lanes8;
+    kernel_id rolled, unrolled, lanes4, lanes8;
 } kernels;
 
 /* Record one attention kernel: one invocation for each of `rows` positions a sequence and head. */
@@ -16,7 +20,8 @@ static void record_heads(gpu_program *program, kernels which, recording *r, cons
     uint32_t heads = push->channels / r->spec[1], width = 64 < caps->max_workgroup_size ? 64 : caps->max_workgroup_size;
     if (push->time_q <= 32) width = 32;
     if (lanes) width = lanes;
-    r->d.kernel = !lanes ? which.any : lanes == 8 ? which.lanes8 : which.lanes4;
+    bool unrolled = caps->type != PM_DEVICE_CPU || r->spec[1] <= UNROLLED_ON_CPU;
+    r->d.kernel = lanes == 8 ? which.lanes8 : lanes ? which.lanes4 : unrolled ? which.unrolled : which.rolled;
     r->spec[2] = dropout;
     /* Two tiles of rows: at most half of a small device's 16 KiB. */
     r->spec[3] = r->spec[1] <= 32 ? 32 : r->spec[1] <= 64 ? 16 : 8;
@@ -55,8 +60,10 @@ static void record_forward(gpu_program *program, const op_call *call)
     r.spec[1] = y.cols / call->attr.heads;
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
-    record_heads(program, (kernels){KERNEL_attention, KERNEL_attention_lanes4, KERNEL_attention_lanes8}, &r, &push,
-                 call->attr.dropout > 0);
+    record_heads(
+        program,
+        (kernels){KERNEL_attention, KERNEL_attention_unrolled, KERNEL_attention_lanes4, KERNEL_attention_lanes8}, &r,
+        &push, call->attr.dropout > 0);
 }
 
 static void record_backward(gpu_program *program, const op_call *call)
@@ -72,8 +79,10 @@ static void record_backward(gpu_program *program, const op_call *call)
     q.spec[1] = y.cols / call->attr.heads;
     q.d.flops = 0.4 * op_flops(call);
     q.d.bytes = 0.5 * op_bytes(call);
-    record_heads(program, (kernels){KERNEL_attention_dq, KERNEL_attention_dq_lanes4, KERNEL_attention_dq_lanes8}, &q,
-                 &push, call->attr.dropout > 0);
+    record_heads(program,
+                 (kernels){KERNEL_attention_dq, KERNEL_attention_dq_unrolled, KERNEL_attention_dq_lanes4,
+                           KERNEL_attention_dq_lanes8},
+                 &q, &push, call->attr.dropout > 0);
 
     gpu_arg args_kv[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ),     arg_of(delta, GPU_READ),
                          arg_of(dy, GPU_READ),  arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_READ_WRITE)};
@@ -81,7 +90,9 @@ static void record_backward(gpu_program *program, const op_call *call)
     kv.spec[1] = q.spec[1];
     kv.d.flops = 0.6 * op_flops(call);
     kv.d.bytes = 0.5 * op_bytes(call);
-    record_heads(program, (kernels){KERNEL_attention_dkv, KERNEL_attention_dkv_lanes4, KERNEL_attention_dkv_lanes8},
+    record_heads(program,
+                 (kernels){KERNEL_attention_dkv, KERNEL_attention_dkv_unrolled, KERNEL_attention_dkv_lanes4,
+                           KERNEL_attention_dkv_lanes8},
                  &kv, &push, call->attr.dropout > 0);
 }
 

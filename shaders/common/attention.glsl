@@ -19,6 +19,14 @@ const uint D4 = D / 4;
 #define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #endif
 
+// Loops over a head's 4-vectors. Unrolled, a head lies in registers: what a GPU wants. Rolled, it lies in memory and the code is small:
+// what a software driver wants of large heads, since it compiles each read of shared memory lane by lane.
+#if defined(LANES) || defined(UNROLL)
+#define FOR_D4(d) [[unroll]] for (uint d = 0; d < D4; d++)
+#else
+#define FOR_D4(d) [[dont_unroll]] for (uint d = 0; d < D4; d++)
+#endif
+
 #define ROW4(name, at) vec4(AT(name, at), AT(name, (at) + 1), AT(name, (at) + 2), AT(name, (at) + 3))
 
 #ifdef LANES
