@@ -98,16 +98,21 @@ void main()
         if (DROPOUT) DROPOUT_BLOCK(factor, head_row * T + own, s0)
         // ds = scale p (dp m - delta)
 #define WEIGHT(kk)                                                                                                     \
-    float p##kk = s0 + kk <= own_in ? exp(P.scale * s[kk] - own_lse) : 0.0;                                            \
-    s[kk] = P.scale * p##kk * (dp[kk] * factor[kk] - own_delta);
+    {                                                                                                                  \
+        float p = s0 + kk <= own_in ? exp(P.scale * s[kk] - own_lse) : 0.0;                                            \
+        s[kk] = P.scale * p * (dp[kk] * factor[kk] - own_delta);                                                       \
+    }
 #else
         // p m, and ds
 #define WEIGHT(kk)                                                                                                     \
-    uint t##kk = min(s0 + kk, T - 1), at##kk = (b * T + t##kk) * heads + h;                                            \
-    float p##kk = s0 + kk >= own && s0 + kk < T ? exp(P.scale * s[kk] - AT(lse, at##kk)) : 0.0;                        \
-    if (DROPOUT) factor[kk] = dropout_factor(DROPOUT_WORDS(scalars, head_row * T + t##kk, own / 4, P.stream)[own % 4], P.keep); \
-    s[kk] = P.scale * p##kk * (dp[kk] * factor[kk] - AT(delta, at##kk));                                               \
-    factor[kk] *= p##kk;
+    {                                                                                                                  \
+        uint t = min(s0 + kk, T - 1), at = (b * T + t) * heads + h;                                                    \
+        float p = s0 + kk >= own && s0 + kk < T ? exp(P.scale * s[kk] - AT(lse, at)) : 0.0;                            \
+        if (DROPOUT)                                                                                                   \
+            factor[kk] = dropout_factor(DROPOUT_WORDS(scalars, head_row * T + t, own / 4, P.stream)[own % 4], P.keep); \
+        s[kk] = P.scale * p * (dp[kk] * factor[kk] - AT(delta, at));                                                   \
+        factor[kk] *= p;                                                                                               \
+    }
 #endif
         EACH(WEIGHT)
         FOR_D4(d) {

@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* Largest head size that is unrolled for a software driver without lanes: compilation takes minutes beyond. */
-enum { UNROLLED_ON_CPU = 16 };
+enum { UNROLLED_ON_CPU = 8 };
 
 /* The variants of a kernel: see shaders/common/attention.glsl. */
 typedef struct kernels {

@@ -11,16 +11,19 @@ layout(constant_id = 2) const bool DROPOUT = false;
 layout(constant_id = 3) const uint TILE = 8;        // rows in shared memory, a multiple of BLOCK
 const uint D4 = D / 4;
 
+// Loops over a head's 4-vectors, and over the rows of a block. Unrolled, a head lies in registers: what a GPU wants. Rolled, it lies in
+// memory and the code is small: what a software driver wants of large heads, since it compiles each read of shared memory lane by lane.
 #if defined(LANES) && LANES == 4
 #define BLOCK 4
 #define EACH(X) X(0) X(1) X(2) X(3)
-#else
+#elif defined(LANES) || defined(UNROLL)
 #define BLOCK 8
 #define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#else
+#define BLOCK 8
+#define EACH(X) [[dont_unroll]] for (uint kk_ = 0; kk_ < BLOCK; kk_++) { X(kk_) }
 #endif
 
-// Loops over a head's 4-vectors. Unrolled, a head lies in registers: what a GPU wants. Rolled, it lies in memory and the code is small:
-// what a software driver wants of large heads, since it compiles each read of shared memory lane by lane.
 #if defined(LANES) || defined(UNROLL)
 #define FOR_D4(d) [[unroll]] for (uint d = 0; d < D4; d++)
 #else
