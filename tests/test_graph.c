@@ -1,0 +1,228 @@
+/* The graph without a device: gradient, fusion and the memory plan, on GPT graphs and on random ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "helper_log.h"
+#include "model/gpt.h"
+
+static const pm_caps plain = {
+    .max_buffer_range = 128 << 20, .max_allocation = 1u << 30, .max_workgroup_size = 128, .subgroup_size = 8};
+
+static pm_log quiet;
+
+static graph gpt(pm_arch arch, const pm_caps *caps, float dropout, bool gradient, bool fuse)
+{
+    graph g;
+    pm_gpt_config c = {
+        .arch = arch, .vocab = 65, .ctx = 16, .embd = 32, .heads = 2, .layers = 3, .inner = 128, .eps = 1e-5f};
+    gpt_shape s = {.batch = 2, .time = 16, .dropout_embd = dropout, .dropout_attn = dropout, .dropout_resid = dropout};
+    tensor_id scalars;
+    assert_int_equal(graph_init(&g, &quiet, caps), PM_OK);
+    gpt_build(&g, &c, &s, NULL, &scalars);
+    if (gradient) graph_gradient(&g, scalars);
+    if (fuse) graph_fuse(&g);
+    assert_int_equal(graph_status(&g), PM_OK);
+    return g;
+}
+
+static uint32_t count(const graph *g, op_id op)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->node_count; i++) n += g->nodes[i].op == op;
+    return n;
+}
+
+/* Whatever a node reads was written before: by an earlier node, unless it is an input or a parameter. */
+static void check_order(const graph *g)
+{
+    char *written = calloc(g->tensor_count, 1);
+    assert_non_null(written);
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        for (int k = 0; k < OP_MAX_IN; k++) {
+            tensor_id t = g->nodes[i].in[k];
+            if (t && g->tensors[t].kind == TENSOR_INTERNAL) assert_true(written[t]);
+        }
+        for (int k = 0; k < OP_MAX_OUT; k++) written[g->nodes[i].out[k]] = 1;
+    }
+    free(written);
+}
+
+/* Every parameter gets a gradient; its first writer overwrites, the others add. */
+static void test_gradient(void **state)
+{
+    (void)state;
+    for (int arch = 0; arch < 2; arch++) {
+        graph g = gpt((pm_arch)arch, &plain, 0.1f, true, false);
+        check_order(&g);
+        uint32_t params = PARAM_BLOCKS + 3 * BLOCK_PARAMS + (arch == PM_ARCH_GPT2 ? 2 : 0);
+        uint32_t *writers = calloc(params, sizeof *writers);
+        for (uint32_t i = 0; i < g.node_count; i++) {
+            const node *n = &g.nodes[i];
+            for (int k = 0; k < OP_MAX_OUT; k++) {
+                const tensor *t = &g.tensors[n->out[k]];
+                if (t->kind != TENSOR_GRADIENT) continue;
+                assert_int_equal(n->attr.accumulate, writers[t->index] > 0);
+                writers[t->index]++;
+            }
+        }
+        for (uint32_t p = 0; p < params; p++)
+            assert_int_equal(writers[p], p == PARAM_TOKENS ? 2 : 1); /* the table is tied */
+        free(writers);
+        graph_fini(&g);
+    }
+}
+
+/* What fusion takes away, and what it must leave. */
+static void test_fusion(void **state)
+{
+    (void)state;
+    pm_caps fused = plain;
+    fused.fused = true;
+    for (int arch = 0; arch < 2; arch++) {
+        graph before = gpt((pm_arch)arch, &fused, 0.1f, true, false),
+              after = gpt((pm_arch)arch, &fused, 0.1f, true, true);
+        graph none = gpt((pm_arch)arch, &plain, 0.1f, true, true);
+        check_order(&after);
+        check_order(&none);
+        assert_int_equal(count(&after, OP_MATMUL), count(&before, OP_MATMUL));
+        assert_int_equal(count(&before, OP_GELU), 3);
+        assert_int_equal(count(&after, OP_GELU), 0);
+        assert_int_equal(count(&after, OP_GELU_BWD), 0);
+        assert_int_equal(count(&after, OP_ADD), 0);
+        /* Left: the embedding's dropout and its gradient, and the gradient of each residual branch. */
+        assert_int_equal(count(&before, OP_DROPOUT), 2 * (1 + 6));
+        assert_int_equal(count(&after, OP_DROPOUT), 2 + 6);
+        assert_int_equal(count(&none, OP_GELU), 3);
+        assert_true(graph_flops(&after) <= graph_flops(&before));
+        graph_fini(&before);
+        graph_fini(&after);
+        graph_fini(&none);
+    }
+}
+
+/* ---- the plan ---- */
+
+typedef struct life {
+    uint32_t first, last;
+} life;
+
+static void check_plan(const graph *g, const graph_plan *plan, uint64_t max_block, uint32_t alignment)
+{
+    life *lives = malloc(g->tensor_count * sizeof *lives);
+    assert_non_null(lives);
+    for (uint32_t t = 0; t < g->tensor_count; t++) lives[t] = (life){UINT32_MAX, 0};
+    for (uint32_t i = 0; i < g->node_count; i++)
+        for (int k = 0; k < OP_MAX_IN + OP_MAX_OUT; k++) {
+            tensor_id t = k < OP_MAX_IN ? g->nodes[i].in[k] : g->nodes[i].out[k - OP_MAX_IN];
+            if (lives[t].first == UINT32_MAX) lives[t].first = i;
+            lives[t].last = i;
+        }
+    for (uint32_t a = 1; a < g->tensor_count; a++) {
+        const tensor *ta = &g->tensors[a];
+        if (ta->kind != TENSOR_INTERNAL || lives[a].first == UINT32_MAX) continue;
+        uint64_t begin = plan->offset[a], end = begin + 4ull * ta->rows * ta->cols;
+        assert_int_equal(begin % alignment, 0);
+        assert_true(plan->block[a] < plan->block_count);
+        assert_true(end <= plan->block_bytes[plan->block[a]]);
+        assert_true(plan->block_bytes[plan->block[a]] <= max_block);
+        for (uint32_t b = 1; b < a; b++) {
+            const tensor *tb = &g->tensors[b];
+            if (tb->kind != TENSOR_INTERNAL || lives[b].first == UINT32_MAX || plan->block[a] != plan->block[b])
+                continue;
+            bool together = lives[a].first <= lives[b].last && lives[b].first <= lives[a].last;
+            bool overlap = begin < plan->offset[b] + 4ull * tb->rows * tb->cols && plan->offset[b] < end;
+            assert_false(together && overlap);
+        }
+    }
+    free(lives);
+}
+
+static void test_plan_gpt(void **state)
+{
+    (void)state;
+    const uint64_t blocks[] = {1u << 30, 40000, 20000};
+    for (int fuse = 0; fuse < 2; fuse++)
+        for (size_t i = 0; i < 3; i++) {
+            graph g = gpt(PM_ARCH_GPT2, &plain, 0.1f, true, fuse);
+            graph_plan plan;
+            assert_int_equal(graph_plan_make(&g, blocks[i], 256, &plan), PM_OK);
+            check_plan(&g, &plan, blocks[i], 256);
+            if (i > 0) assert_true(plan.block_count > 1);
+            graph_plan_fini(&plan);
+            graph_fini(&g);
+        }
+}
+
+/* Without a gradient a forward pass keeps little: far less than the sum of its tensors. */
+static void test_plan_reuses(void **state)
+{
+    (void)state;
+    graph g = gpt(PM_ARCH_GPT2, &plain, 0, false, false);
+    graph_plan plan;
+    uint64_t sum = 0;
+    for (uint32_t t = 1; t < g.tensor_count; t++)
+        if (g.tensors[t].kind == TENSOR_INTERNAL) sum += 4ull * g.tensors[t].rows * g.tensors[t].cols;
+    assert_int_equal(graph_plan_make(&g, 1u << 30, 256, &plan), PM_OK);
+    assert_true(plan.total_bytes < sum / 3);
+    graph_plan_fini(&plan);
+    graph_fini(&g);
+}
+
+/* Random graphs of additions, GELUs and products of random width: no two live tensors overlap. */
+static void test_plan_random(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 0; seed < 300; seed++) {
+        graph g;
+        assert_int_equal(graph_init(&g, &quiet, &plain), PM_OK);
+        tensor_id made[64] = {graph_tensor(&g, TENSOR_INPUT, 8, 8, 0)};
+        uint32_t n = 1, nodes = 5 + seed % 50;
+        for (uint32_t i = 0; i < nodes; i++) {
+            rng_block r = rng_philox(seed, i, 0, 0, 0);
+            tensor_id x = made[r.v[0] % n], y = made[r.v[1] % n];
+            if (r.v[2] % 3 == 0 && g.tensors[x].cols == g.tensors[y].cols)
+                made[n++] = graph_add(&g, x, y);
+            else if (r.v[2] % 3 == 1)
+                made[n++] = graph_gelu(&g, x);
+            else
+                made[n++] = graph_matmul(
+                    &g, x, graph_tensor(&g, TENSOR_PARAMETER, g.tensors[x].cols, 1 + r.v[3] % 200, i), 0, false, false);
+        }
+        graph_plan plan;
+        uint64_t max_block = seed % 2 ? 1u << 30 : 8 * 1024;
+        assert_int_equal(graph_plan_make(&g, max_block, 64, &plan), PM_OK);
+        check_plan(&g, &plan, max_block, 64);
+        graph_plan_fini(&plan);
+        graph_fini(&g);
+    }
+}
+
+/* A tensor that no allocation can hold is refused before anything is allocated. */
+static void test_plan_too_large(void **state)
+{
+    (void)state;
+    graph g = gpt(PM_ARCH_GPT2, &plain, 0, true, true);
+    graph_plan plan;
+    pm_log log = test_log();
+    test_log_reset();
+    g.log = &log;
+    assert_int_equal(graph_plan_make(&g, 1000, 256, &plan), PM_NO_DEVICE_MEMORY);
+    assert_non_null(strstr(test_last_error(), "largest allocation"));
+    graph_fini(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradient),    cmocka_unit_test(test_fusion),      cmocka_unit_test(test_plan_gpt),
+        cmocka_unit_test(test_plan_reuses), cmocka_unit_test(test_plan_random), cmocka_unit_test(test_plan_too_large),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,311 @@
+/* Training and generation through the public interface: the same seed gives the same bits, a resumed run equals an uninterrupted one,
+ * the cache changes nothing, damaged and foreign files are refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pumice/pumice.h>
+
+#include "helper_device.h"
+#include "helper_dir.h"
+#include "helper_log.h"
+
+static const char TEXT[] =
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, "
+    "it was the epoch of belief, it was the epoch of incredulity, it was the season of Light, it was the season "
+    "of Darkness, it was the spring of hope, it was the winter of despair, we had everything before us.";
+
+static const pm_gpt_config CONFIG = {.vocab = 256, .ctx = 32, .embd = 32, .heads = 2, .layers = 2};
+static const pm_train_params PARAMS = {.batch = 4,
+                                       .accum = 2,
+                                       .steps = 40,
+                                       .lr = 3e-3f,
+                                       .min_lr = 3e-4f,
+                                       .warmup = 4,
+                                       .beta2 = 0.99f,
+                                       .clip = 1.0f,
+                                       .seed = 7,
+                                       .dropout = 0.1f,
+                                       .weight_decay = 0.1f};
+
+static char *root;
+
+static int make_root(void **state)
+{
+    (void)state;
+    root = test_dir_make();
+    return 0;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    test_dir_remove(root);
+    return 0;
+}
+
+static pm_device *open_device(void)
+{
+    static pm_log log;
+    log = test_log();
+    pm_device_params params = {.log = log};
+    return test_device_open(&params);
+}
+
+static pm_corpus *open_corpus(void)
+{
+    pm_log log = test_log();
+    const char *path = test_path(root, "text.txt");
+    test_write(path, TEXT, sizeof TEXT - 1);
+    pm_tokenizer *bytes = NULL;
+    pm_corpus *corpus = NULL;
+    assert_int_equal(pm_tokenizer_bytes(&log, &bytes), PM_OK);
+    assert_int_equal(pm_corpus_open(&log, path, bytes, &corpus), PM_OK);
+    pm_tokenizer_destroy(&bytes);
+    return corpus;
+}
+
+/* Trains to `until` steps, from a checkpoint in `from` where there is one, and saves model and checkpoint in `to`. */
+static float train(pm_device *device, pm_corpus *corpus, const char *from, const char *to, uint32_t until)
+{
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    pm_step step = {0};
+    assert_int_equal(pm_model_create(device, &CONFIG, 5, &model), PM_OK);
+    assert_int_equal(pm_trainer_create(model, &PARAMS, &trainer), PM_OK);
+    if (from) {
+        char *note = NULL;
+        assert_int_equal(pm_trainer_load(trainer, from, &note), PM_OK);
+        assert_string_equal(note, "a note");
+        free(note);
+    }
+    while (pm_trainer_steps_done(trainer) < until)
+        assert_int_equal(pm_trainer_step(trainer, corpus, 0, pm_corpus_size(corpus), &step), PM_OK);
+    assert_int_equal(step.step, until);
+    assert_int_equal(pm_model_save(model, to), PM_OK);
+    assert_int_equal(pm_trainer_save(trainer, to, "a note"), PM_OK);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    return step.loss;
+}
+
+static void assert_same_file(const char *dir_a, const char *dir_b, const char *name)
+{
+    char path_a[600], path_b[600];
+    snprintf(path_a, sizeof path_a, "%s/%s", dir_a, name);
+    snprintf(path_b, sizeof path_b, "%s/%s", dir_b, name);
+    size_t size_a, size_b;
+    char *a = test_read(path_a, &size_a), *b = test_read(path_b, &size_b);
+    assert_int_equal(size_a, size_b);
+    assert_memory_equal(a, b, size_a);
+    free(a);
+    free(b);
+}
+
+static void test_reproducible(void **state)
+{
+    (void)state;
+    pm_device *device = open_device();
+    pm_corpus *corpus = open_corpus();
+    const char *once = test_path(root, "once"), *again = test_path(root, "again");
+    const char *half = test_path(root, "half"), *resumed = test_path(root, "resumed");
+    float loss = train(device, corpus, NULL, once, 40);
+    assert_true(loss < 4.0f && loss > 0.0f); /* from log 256 = 5.5 */
+    train(device, corpus, NULL, again, 40);
+    assert_same_file(once, again, "model.safetensors");
+    train(device, corpus, NULL, half, 20);
+    train(device, corpus, half, resumed, 40);
+    assert_same_file(once, resumed, "model.safetensors");
+    assert_same_file(once, resumed, "checkpoint.safetensors");
+    pm_corpus_close(&corpus);
+    test_device_done(&device);
+}
+
+/* Greedy generation with the cache against reading the whole prefix again for each token; prefixes longer than a chunk of 32, too. */
+static void test_cache(void **state)
+{
+    (void)state;
+    pm_device *device = open_device();
+    for (int arch = 0; arch < 2; arch++) {
+        pm_gpt_config config = CONFIG;
+        config.arch = (pm_arch)arch;
+        config.ctx = 96;
+        pm_model *model = NULL;
+        pm_session *cached = NULL, *whole = NULL;
+        assert_int_equal(pm_model_create(device, &config, 11, &model), PM_OK);
+        assert_int_equal(pm_session_create(model, &cached), PM_OK);
+        assert_int_equal(pm_session_create(model, &whole), PM_OK);
+        uint32_t tokens[96] = {'I', 't', ' ', 'w', 'a', 's'}, count = 6;
+        pm_sampling greedy = {0};
+        assert_int_equal(pm_session_feed(cached, tokens, count), PM_OK);
+        while (count < 96) {
+            uint32_t a, b;
+            assert_int_equal(pm_session_sample(cached, &greedy, &a), PM_OK);
+            pm_session_reset(whole);
+            assert_int_equal(pm_session_feed(whole, tokens, count), PM_OK);
+            assert_int_equal(pm_session_sample(whole, &greedy, &b), PM_OK);
+            assert_int_equal(a, b);
+            /* An untrained model soon repeats itself: a varied text makes the comparison worth its name. */
+            tokens[count] = (a + 31 * count) % 256;
+            assert_int_equal(pm_session_feed(cached, tokens + count, 1), PM_OK);
+            count++;
+        }
+        pm_session_destroy(&cached);
+        pm_session_destroy(&whole);
+        pm_model_destroy(&model);
+    }
+    test_device_done(&device);
+}
+
+/* Beyond the context the older half goes; what follows equals a fresh session that reads the newer half. */
+static void test_slide(void **state)
+{
+    (void)state;
+    pm_device *device = open_device();
+    pm_model *model = NULL;
+    pm_session *longer = NULL, *fresh = NULL;
+    assert_int_equal(pm_model_create(device, &CONFIG, 3, &model), PM_OK);
+    assert_int_equal(pm_session_create(model, &longer), PM_OK);
+    assert_int_equal(pm_session_create(model, &fresh), PM_OK);
+    uint32_t tokens[33];
+    for (uint32_t i = 0; i < 33; i++) tokens[i] = (7 * i + 1) % 256;
+    assert_int_equal(pm_session_feed(longer, tokens, 33), PM_OK);
+    assert_int_equal(pm_session_feed(fresh, tokens + 16, 17), PM_OK);
+    assert_memory_equal(pm_session_logits(longer), pm_session_logits(fresh), 256 * sizeof(float));
+    uint32_t outside = 256;
+    assert_int_equal(pm_session_feed(fresh, &outside, 1), PM_INVALID);
+    assert_int_equal(pm_session_feed(fresh, tokens, 0), PM_INVALID);
+    pm_session_destroy(&longer);
+    pm_session_destroy(&fresh);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+}
+
+/* The whole text's loss in windows equals the same losses gathered through the trainer's own forward pass. */
+static void test_eval(void **state)
+{
+    (void)state;
+    pm_device *device = open_device();
+    pm_corpus *corpus = open_corpus();
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    assert_int_equal(pm_model_create(device, &CONFIG, 5, &model), PM_OK);
+    pm_eval_result result;
+    assert_int_equal(pm_model_eval(model, corpus, &result), PM_OK);
+    assert_int_equal(result.tokens, sizeof TEXT - 2); /* neither the final 0 nor the first character */
+    pm_train_params params = {.batch = 1, .lr = 1e-9f, .dropout = 0};
+    assert_int_equal(pm_trainer_create(model, &params, &trainer), PM_OK);
+    double sum = 0;
+    for (size_t at = 0; at < sizeof TEXT - 2; at += 32) {
+        int32_t tokens[32], targets[32];
+        double n = 0;
+        for (size_t i = 0; i < 32; i++) {
+            bool in = at + i + 1 < sizeof TEXT - 1;
+            tokens[i] = in ? (unsigned char)TEXT[at + i] : 0;
+            targets[i] = in ? (unsigned char)TEXT[at + i + 1] : -1;
+            n += in;
+        }
+        pm_step step;
+        assert_int_equal(pm_trainer_step_tokens(trainer, tokens, targets, &step), PM_OK);
+        sum += n * (double)step.loss;
+    }
+    assert_true(result.loss > 5 && result.loss < 6);
+    double difference = sum / (double)result.tokens - result.loss;
+    assert_true(difference < 1e-5 && difference > -1e-5);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    pm_corpus_close(&corpus);
+    test_device_done(&device);
+}
+
+/* One line, the right status, nothing changed. */
+static void test_refused(void **state)
+{
+    (void)state;
+    pm_device *device = open_device();
+    pm_corpus *corpus = open_corpus();
+    const char *dir = test_path(root, "checkpoint");
+    train(device, corpus, NULL, dir, 2);
+    pm_model *model = NULL, *broken = NULL;
+    pm_trainer *trainer = NULL;
+    pm_step step;
+    assert_int_equal(pm_model_create(device, &CONFIG, 5, &model), PM_OK);
+    pm_train_params params = PARAMS;
+    params.batch = 3;
+    assert_int_equal(pm_trainer_create(model, &params, &trainer), PM_OK);
+    test_log_reset();
+    assert_int_equal(pm_trainer_load(trainer, dir, NULL), PM_FORMAT);
+    assert_non_null(strstr(test_last_error(), "batch 4, this run has 3"));
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    assert_int_equal(pm_trainer_step(trainer, corpus, 0, 32, &step), PM_INVALID); /* needs 33 */
+    assert_non_null(strstr(test_last_error(), "32 tokens are too few"));
+
+    /* Cut short, and with a dtype that does not fit. */
+    char path[600];
+    size_t size;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    char *bytes = test_read(path, &size);
+    test_write(path, bytes, size / 2);
+    test_log_reset();
+    assert_int_equal(pm_model_load(device, dir, &broken), PM_FORMAT);
+    assert_non_null(strstr(test_last_error(), "model.safetensors"));
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    char *dtype = NULL;
+    for (size_t i = 0; i + 5 < size && !dtype; i++)
+        if (!memcmp(bytes + i, "\"F32\"", 5)) dtype = bytes + i;
+    assert_non_null(dtype);
+    memcpy(dtype, "\"I32\"", 5);
+    test_write(path, bytes, size);
+    assert_int_equal(pm_model_load(device, dir, &broken), PM_FORMAT);
+    assert_non_null(strstr(test_last_error(), "F32, F16 or BF16"));
+    assert_null(broken);
+    free(bytes);
+
+    pm_gpt_config config = CONFIG;
+    config.heads = 3;
+    assert_int_equal(pm_model_create(device, &config, 1, &broken), PM_INVALID);
+    assert_non_null(strstr(test_last_error(), "heads"));
+    int32_t token = 999;
+    assert_int_equal(pm_trainer_step_tokens(trainer, &token, &token, &step), PM_INVALID);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    pm_corpus_close(&corpus);
+    test_device_done(&device);
+}
+
+/* The plan made without a device is the plan that a trainer has. */
+static void test_plan(void **state)
+{
+    (void)state;
+    pm_device *device = open_device();
+    pm_log log = test_log();
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    pm_train_plan before, after;
+    assert_int_equal(pm_train_plan_make(&log, pm_device_caps(device), &CONFIG, &PARAMS, &before), PM_OK);
+    assert_int_equal(pm_model_create(device, &CONFIG, 5, &model), PM_OK);
+    assert_int_equal(pm_trainer_create(model, &PARAMS, &trainer), PM_OK);
+    pm_trainer_get_plan(trainer, &after);
+    assert_true(after.dispatches > after.nodes);
+    after.dispatches = 0;
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_true(before.weights >= 4 * pm_gpt_config_parameters(&CONFIG));
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reproducible), cmocka_unit_test(test_cache),   cmocka_unit_test(test_slide),
+        cmocka_unit_test(test_eval),         cmocka_unit_test(test_refused), cmocka_unit_test(test_plan),
+    };
+    return cmocka_run_group_tests(tests, make_root, remove_root);
+}
