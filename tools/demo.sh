@@ -55,15 +55,25 @@ else
     fi
 fi
 
-say "training on $file, results in $out/ (Ctrl-C saves; the same command goes on from there)"
-code=0
-build/pumice train --data "$file" --out "$out" --steps $steps --resume || code=$?
-if [ $code != 0 ]; then
-    [ $code = 130 ] || say "training failed; to start anew, remove $out/"
-    exit $code
-fi
+train() {
+    say "training on $file, results in $out/ (Ctrl-C saves; the same command goes on from there)"
+    code=0
+    build/pumice train --data "$file" --out "$out" --steps $steps --resume || code=$?
+    if [ $code != 0 ]; then
+        [ $code = 130 ] || say "training failed; to start anew, remove $out/"
+        exit $code
+    fi
+    build/pumice generate --model "$out" --tokens 600 > "$out/sample.txt.tmp"
+    mv "$out/sample.txt.tmp" "$out/sample.txt"
+}
 
+finished() { [ -s "$out/sample.txt" ] && tail -n 1 "$out/metrics.jsonl" 2> /dev/null | grep -q "^{\"step\": $steps,"; }
+
+if finished; then
+    say "the run on $file in $out/ is finished already; remove that folder to repeat it"
+else
+    train
+fi
 say "a sample of what the model writes, also in $out/sample.txt:"
-build/pumice generate --model "$out" --tokens 600 > "$out/sample.txt"
 cat "$out/sample.txt"
 say "the loss curve is $out/loss.png; more text: build/pumice generate --model $out --prompt 'And '"

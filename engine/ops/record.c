@@ -32,7 +32,7 @@ static uint32_t group_size(const pm_caps *caps)
 uint32_t software_lanes(const pm_caps *caps)
 {
     bool known = caps->subgroup_size == 4 || caps->subgroup_size == 8;
-    return caps->serial && caps->subgroup && known ? caps->subgroup_size : 0;
+    return caps->serial && caps->subgroup && caps->bda && known ? caps->subgroup_size : 0;
 }
 
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols)

@@ -32,7 +32,8 @@ gpu_arg arg_words(op_view v, uint64_t first, uint64_t words, gpu_access access);
 /* The most 32-bit words that one operand may span on this device. */
 uint64_t max_operand_words(const pm_caps *caps);
 
-/* The subgroup's size where kernels for software drivers can be used (4 or 8), else 0. */
+/* The subgroup's size where kernels for software drivers can be used (4 or 8), else 0. They need buffer addresses: through descriptors
+ * such a driver checks the bounds of each lane's load, and its code is neither small nor fast. */
 uint32_t software_lanes(const pm_caps *caps);
 
 /* Whether two words can be loaded as one from this span: buffers themselves are aligned. */
