@@ -26,7 +26,8 @@ rng_block rng_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32
 
 void rng_normal(uint32_t a, uint32_t b, float out[2])
 {
-    double u = ((double)a + 1.0) / 4294967296.0, angle = 6.283185307179586 * ((double)b / 4294967296.0); /* u in (0, 1] */
+    double u = ((double)a + 1.0) / 4294967296.0,
+           angle = 6.283185307179586 * ((double)b / 4294967296.0); /* u in (0, 1] */
     double r = sqrt(-2.0 * log(u));
     out[0] = (float)(r * cos(angle));
     out[1] = (float)(r * sin(angle));

@@ -6,7 +6,13 @@
 #include <stdint.h>
 
 /* Counter word 2 keeps uses apart. Streams below RNG_STREAM_HOST belong to the graph's dropout nodes. */
-enum { RNG_STREAM_HOST = 0x10000, RNG_STREAM_INIT = RNG_STREAM_HOST, RNG_STREAM_BATCH, RNG_STREAM_EVAL, RNG_STREAM_SAMPLE };
+enum {
+    RNG_STREAM_HOST = 0x10000,
+    RNG_STREAM_INIT = RNG_STREAM_HOST,
+    RNG_STREAM_BATCH,
+    RNG_STREAM_EVAL,
+    RNG_STREAM_SAMPLE
+};
 
 typedef struct rng_block {
     uint32_t v[4];
@@ -15,7 +21,10 @@ typedef struct rng_block {
 rng_block rng_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3);
 
 /* 24 random bits as a float in [0, 1). */
-static inline float rng_uniform(uint32_t bits) { return (float)(bits >> 8) * (1.0f / 16777216.0f); }
+static inline float rng_uniform(uint32_t bits)
+{
+    return (float)(bits >> 8) * (1.0f / 16777216.0f);
+}
 
 /* An integer in [0, n), n > 0, from 64 random bits. */
 static inline uint64_t rng_below(uint32_t hi, uint32_t lo, uint64_t n)

@@ -89,6 +89,10 @@ typedef struct graph_plan {
 pm_status graph_plan_make(const graph *g, uint64_t max_block, uint32_t alignment, graph_plan *out);
 void graph_plan_fini(graph_plan *plan);
 
+/* One buffer for each block of the plan. */
+pm_status graph_workspace_create(pm_device *device, const graph_plan *plan, gpu_buffer ***blocks);
+void graph_workspace_destroy(const graph_plan *plan, gpu_buffer ***blocks);
+
 /* What a recording is bound to. */
 typedef struct graph_bindings {
     const gpu_span *inputs, *parameters, *gradients; /* by index */

@@ -135,3 +135,25 @@ void graph_plan_fini(graph_plan *plan)
     free(plan->block_bytes);
     *plan = (graph_plan){0};
 }
+
+pm_status graph_workspace_create(pm_device *device, const graph_plan *plan, gpu_buffer ***blocks)
+{
+    pm_status status = PM_OK;
+    gpu_buffer **b = calloc(plan->block_count + 1, sizeof *b);
+    if (!b) return log_fail(gpu_log(device), PM_NO_HOST_MEMORY, "workspace: no memory");
+    for (uint32_t i = 0; i < plan->block_count && status == PM_OK; i++)
+        status = gpu_buffer_create(device, GPU_WORKSPACE, plan->block_bytes[i], "activations", &b[i]);
+    if (status == PM_OK)
+        *blocks = b;
+    else
+        graph_workspace_destroy(plan, &b);
+    return status;
+}
+
+void graph_workspace_destroy(const graph_plan *plan, gpu_buffer ***blocks)
+{
+    if (!*blocks) return;
+    for (uint32_t i = 0; i < plan->block_count; i++) gpu_buffer_destroy(&(*blocks)[i]);
+    free(*blocks);
+    *blocks = NULL;
+}

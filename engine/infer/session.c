@@ -43,7 +43,7 @@ static pm_status record(pm_session *s, reader *r, gpt_mode mode)
 {
     pm_model *m = s->model;
     uint32_t inputs_count = INPUT_CACHES + m->config.layers;
-    gpu_span *inputs = calloc(inputs_count, sizeof *inputs), *parameters = calloc(m->layout.count, sizeof *parameters);
+    gpu_span *inputs = calloc(inputs_count, sizeof *inputs), *parameters = gpt_spans(&m->layout, m->weights);
     if (!inputs || !parameters) {
         gpu_record_fail(r->program, PM_NO_HOST_MEMORY);
     } else {
@@ -51,7 +51,6 @@ static pm_status record(pm_session *s, reader *r, gpt_mode mode)
         inputs[INPUT_TOKENS] = part(s->input, sizeof(struct step_scalars), 4ull * r->time);
         inputs[INPUT_LOGITS] = gpu_span_of(s->logits);
         for (uint32_t l = 0; l < m->config.layers; l++) inputs[INPUT_CACHES + l] = gpu_span_of(s->caches[l]);
-        for (uint32_t p = 0; p < m->layout.count; p++) parameters[p] = gpt_span(&m->layout, m->weights, p);
         graph_bindings to = {.inputs = inputs, .parameters = parameters, .workspace = r->workspace};
         graph_record(&r->graph, &r->plan, &to, r->program);
         if (mode == GPT_LOGITS) gpu_record_copy(r->program, gpu_span_of(s->logits_out), gpu_span_of(s->logits));
@@ -73,10 +72,7 @@ static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t t
     graph_fuse(&r->graph);
     status = graph_plan_make(&r->graph, gpu_max_buffer(device), 256, &r->plan);
     if (status != PM_OK) return status;
-    r->workspace = calloc(r->plan.block_count + 1, sizeof *r->workspace);
-    if (!r->workspace) return log_fail(gpu_log(device), PM_NO_HOST_MEMORY, "session: no memory");
-    for (uint32_t b = 0; b < r->plan.block_count && status == PM_OK; b++)
-        status = gpu_buffer_create(device, GPU_WORKSPACE, r->plan.block_bytes[b], "activations", &r->workspace[b]);
+    status = graph_workspace_create(device, &r->plan, &r->workspace);
     if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);
     return status == PM_OK ? record(s, r, mode) : status;
 }
@@ -84,8 +80,7 @@ static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t t
 static void reader_fini(reader *r)
 {
     gpu_program_destroy(&r->program);
-    for (uint32_t b = 0; r->workspace && b < r->plan.block_count; b++) gpu_buffer_destroy(&r->workspace[b]);
-    free(r->workspace);
+    graph_workspace_destroy(&r->plan, &r->workspace);
     graph_plan_fini(&r->plan);
     graph_fini(&r->graph);
 }

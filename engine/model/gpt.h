@@ -50,6 +50,9 @@ pm_status gpt_segments_create(pm_device *device, const gpt_layout *layout, const
 void gpt_segments_destroy(const gpt_layout *layout, gpu_buffer ***buffers);
 gpu_span gpt_span(const gpt_layout *layout, gpu_buffer *const *buffers, uint32_t param);
 
+/* Every parameter's span in a set of segments; malloc'd, NULL when memory is out. */
+gpu_span *gpt_spans(const gpt_layout *layout, gpu_buffer *const *buffers);
+
 struct pm_model {
     pm_device *device;
     pm_gpt_config config; /* defaults filled in */

@@ -149,3 +149,10 @@ gpu_span gpt_span(const gpt_layout *layout, gpu_buffer *const *buffers, uint32_t
     span.size = 4 * (uint64_t)layout->params[param].rows * layout->params[param].cols;
     return span;
 }
+
+gpu_span *gpt_spans(const gpt_layout *layout, gpu_buffer *const *buffers)
+{
+    gpu_span *spans = calloc(layout->count, sizeof *spans);
+    for (uint32_t p = 0; spans && p < layout->count; p++) spans[p] = gpt_span(layout, buffers, p);
+    return spans;
+}

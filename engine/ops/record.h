@@ -37,7 +37,10 @@ uint64_t max_operand_words(const pm_caps *caps);
 uint32_t software_lanes(const pm_caps *caps);
 
 /* Whether two words can be loaded as one from this span: buffers themselves are aligned. */
-static inline bool paired(const pm_caps *caps, gpu_span span) { return caps->bda && caps->int64 && span.offset % 8 == 0; }
+static inline bool paired(const pm_caps *caps, gpu_span span)
+{
+    return caps->bda && caps->int64 && span.offset % 8 == 0;
+}
 
 /* Invocations that share a row of `cols` elements: 1 on a software driver. */
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols);

@@ -18,11 +18,11 @@ pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32
         graph_fuse(&e.graph);
         status = graph_plan_make(&e.graph, gpu_max_buffer(device), 256, &e.plan);
     }
-    if (status == PM_OK) status = workspace_create(device, &e.plan, &e.workspace);
+    if (status == PM_OK) status = graph_workspace_create(device, &e.plan, &e.workspace);
     if (status == PM_OK) status = mailbox_init(&e.box, device, 1, batch * time);
     if (status == PM_OK) status = gpu_program_create(device, "evaluate", &e.program);
     if (status == PM_OK) {
-        parameters = parameter_spans(model, model->weights);
+        parameters = gpt_spans(&model->layout, model->weights);
         if (!parameters) gpu_record_fail(e.program, PM_NO_HOST_MEMORY);
     }
     if (parameters) {
@@ -48,7 +48,7 @@ void evaluator_fini(evaluator *e)
 {
     gpu_program_destroy(&e->program);
     mailbox_fini(&e->box);
-    workspace_destroy(&e->plan, &e->workspace);
+    graph_workspace_destroy(&e->plan, &e->workspace);
     graph_plan_fini(&e->plan);
     graph_fini(&e->graph);
 }

@@ -129,8 +129,8 @@ static pm_status record_step(pm_trainer *t)
 {
     pm_status status = gpu_program_create(t->model->device, "train step", &t->program);
     if (status != PM_OK) return status;
-    gpu_span *parameters = parameter_spans(t->model, t->model->weights),
-             *gradients = parameter_spans(t->model, t->gradients);
+    gpu_span *parameters = gpt_spans(&t->model->layout, t->model->weights),
+             *gradients = gpt_spans(&t->model->layout, t->gradients);
     if (!parameters || !gradients) {
         gpu_record_fail(t->program, PM_NO_HOST_MEMORY);
     } else {
@@ -163,7 +163,7 @@ static pm_status allocate(pm_trainer *t)
     pm_status status = gpt_segments_create(device, l, "gradients", &t->gradients);
     if (status == PM_OK) status = gpt_segments_create(device, l, "first moments", &t->m);
     if (status == PM_OK) status = gpt_segments_create(device, l, "second moments", &t->v);
-    if (status == PM_OK) status = workspace_create(device, &t->plan, &t->workspace);
+    if (status == PM_OK) status = graph_workspace_create(device, &t->plan, &t->workspace);
     if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * parts, "gradient norm", &t->partials);
     if (status == PM_OK) status = mailbox_init(&t->box, device, t->params.accum, t->params.batch * t->params.time);
     return status;
@@ -200,7 +200,7 @@ void pm_trainer_destroy(pm_trainer **trainer)
     free(t->evaluator);
     mailbox_fini(&t->box);
     gpu_buffer_destroy(&t->partials);
-    workspace_destroy(&t->plan, &t->workspace);
+    graph_workspace_destroy(&t->plan, &t->workspace);
     gpt_segments_destroy(&t->model->layout, &t->gradients);
     gpt_segments_destroy(&t->model->layout, &t->m);
     gpt_segments_destroy(&t->model->layout, &t->v);

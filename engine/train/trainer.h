@@ -4,7 +4,7 @@
 
 #include <pumice/train.h>
 
-#include "train/runner.h"
+#include "train/mailbox.h"
 
 /* Forward passes without gradient: losses of batches. */
 typedef struct evaluator {

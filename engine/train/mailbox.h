@@ -1,6 +1,6 @@
-/* A graph bound to memory: what the host writes, what the device works in, what the host reads. */
-#ifndef TRAIN_RUNNER_H
-#define TRAIN_RUNNER_H
+/* What the host writes before a run, and reads after it. */
+#ifndef TRAIN_MAILBOX_H
+#define TRAIN_MAILBOX_H
 
 #include "model/gpt.h"
 #include "push.h"
@@ -30,12 +30,5 @@ void mailbox_bind(const mailbox *box, uint32_t micro, gpu_span inputs[INPUT_LOGI
 /* First and last commands of a program. */
 void mailbox_record_in(const mailbox *box, gpu_program *program);
 void mailbox_record_out(const mailbox *box, gpu_program *program);
-
-/* Workspace blocks of a plan. */
-pm_status workspace_create(pm_device *device, const graph_plan *plan, gpu_buffer ***blocks);
-void workspace_destroy(const graph_plan *plan, gpu_buffer ***blocks);
-
-/* Every parameter's span in a set of segments; malloc'd. */
-gpu_span *parameter_spans(const pm_model *model, gpu_buffer *const *segments);
 
 #endif

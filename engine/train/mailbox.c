@@ -1,8 +1,4 @@
-#include "train/runner.h"
-
-#include <stdlib.h>
-
-#include "base/log.h"
+#include "train/mailbox.h"
 
 /* Bytes: scalars of all micro batches, then tokens, then targets. Results: four floats a micro batch, then the norm's. */
 static uint64_t tokens_at(const mailbox *b, uint32_t micro)
@@ -102,33 +98,4 @@ void mailbox_record_in(const mailbox *b, gpu_program *program)
 void mailbox_record_out(const mailbox *b, gpu_program *program)
 {
     gpu_record_copy(program, gpu_span_of(b->from_device), gpu_span_of(b->results));
-}
-
-pm_status workspace_create(pm_device *device, const graph_plan *plan, gpu_buffer ***blocks)
-{
-    pm_status status = PM_OK;
-    gpu_buffer **b = calloc(plan->block_count + 1, sizeof *b);
-    if (!b) return log_fail(gpu_log(device), PM_NO_HOST_MEMORY, "workspace: no memory");
-    for (uint32_t i = 0; i < plan->block_count && status == PM_OK; i++)
-        status = gpu_buffer_create(device, GPU_WORKSPACE, plan->block_bytes[i], "activations", &b[i]);
-    if (status == PM_OK)
-        *blocks = b;
-    else
-        workspace_destroy(plan, &b);
-    return status;
-}
-
-void workspace_destroy(const graph_plan *plan, gpu_buffer ***blocks)
-{
-    if (!*blocks) return;
-    for (uint32_t i = 0; i < plan->block_count; i++) gpu_buffer_destroy(&(*blocks)[i]);
-    free(*blocks);
-    *blocks = NULL;
-}
-
-gpu_span *parameter_spans(const pm_model *model, gpu_buffer *const *segments)
-{
-    gpu_span *spans = calloc(model->layout.count, sizeof *spans);
-    for (uint32_t p = 0; spans && p < model->layout.count; p++) spans[p] = gpt_span(&model->layout, segments, p);
-    return spans;
 }
