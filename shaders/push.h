@@ -60,10 +60,10 @@ PM_STRUCT(rows_push) /* kernels over rows x cols */
 
 PM_STRUCT(embed_push)
 {
-    U32 rows, cols;        /* N = B*T positions, C channels */
-    U32 time;              /* T */
-    U32 first, count;      /* token ids [first, first + count) are bound */
-    U32 table_rows;        /* for the position table's gradient: P */
+    U32 rows, cols;   /* N = B*T positions, C channels */
+    U32 time;         /* T */
+    U32 first, count; /* token ids [first, first + count) are bound */
+    U32 table_rows;   /* for the position table's gradient: P */
 };
 
 PM_STRUCT(attention_push)
@@ -78,24 +78,24 @@ PM_STRUCT(attention_push)
 
 PM_STRUCT(loss_push)
 {
-    U32 rows;           /* N */
-    U32 ld;             /* columns of the logits tile as stored */
-    U32 first, count;   /* vocabulary [first, first + count) is in the tile */
+    U32 rows;         /* N */
+    U32 ld;           /* columns of the logits tile as stored */
+    U32 first, count; /* vocabulary [first, first + count) is in the tile */
     U32 is_first, is_last;
 };
 
 PM_STRUCT(adamw_push)
 {
-    U32 count;    /* elements */
-    U32 decayed;  /* the first this many are decayed */
+    U32 count;   /* elements */
+    U32 decayed; /* the first this many are decayed */
     F32 beta1, beta2, eps, weight_decay;
 };
 
 PM_STRUCT(reduce_push)
 {
-    U32 count;      /* elements */
-    U32 parts, at;  /* partial sums written, from index `at` on */
-    F32 clip;       /* largest norm; 0: no clipping */
+    U32 count;     /* elements */
+    U32 parts, at; /* partial sums written, from index `at` on */
+    F32 clip;      /* largest norm; 0: no clipping */
 };
 
 #ifdef PM_GLSL

@@ -11,61 +11,84 @@
 
 #include "gpu/gpu.h"
 
-/* id, name, inputs, outputs. Inputs in [brackets] may be absent. "acc" means attr.accumulate is obeyed: the output is added to, not
- * overwritten. `scalars` is one struct step_scalars (shaders/push.h). Scratch sizes come from op_scratch_words(). */
-#define OP_LIST(X)                                                                                                                          \
-    /* y(N,C) = token_table[token] + position_table[pos + i % T]. in: tokens(N,1) token_table(V,C) position_table(P,C) scalars;        \
-       out: y; attr: time */    \
-    X(EMBED, "embed")                                                                                                                       \
-    /* in: dy(N,C) tokens(N,1); out: d token_table(V,C), acc; scratch: rows of one token, chained */                                        \
-    X(EMBED_BWD_TOKEN, "embed-bwd-token")                                                                                                   \
-    /* in: dy(N,C); out: d position_table(P,C), acc; attr: time */                                                                          \
-    X(EMBED_BWD_POSITION, "embed-bwd-position")                                                                                             \
-    /* y = (x - mean) * rstd * gain + bias, rstd = 1/sqrt(var + eps), var biased.                                      \
-       in: x(N,C) gain(1,C) bias(1,C); out: y(N,C) stats(N,2) = mean, rstd; attr: eps */                    \
-    X(LAYERNORM, "layernorm")                                                                                                               \
-    /* in: dy(N,C) x(N,C) stats(N,2) gain(1,C) [add(N,C)]; out: dx(N,C) = gradient + add */                                                 \
-    X(LAYERNORM_BWD, "layernorm-bwd")                                                                                                       \
-    /* in: dy(N,C) x(N,C) stats(N,2); out: dgain(1,C), acc; dbias(1,C), acc; scratch */                                                     \
-    X(LAYERNORM_BWD_PARAMS, "layernorm-bwd-params")                                                                                         \
-    /* y(M,N) = epilogue(op(A)(M,K) * op(B)(K,N)); op transposes by attr.trans_a, trans_b. The epilogue, each stage optional:             \
-       + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, * gelu'(gelu_pre). \
-       in: A B [bias] [residual] [gelu_pre] [scalars, for dropout]; out: y, acc (added after the epilogue); [pre(M,N)] \
-       attr: trans_a trans_b gelu dropout stream */ \
-    X(MATMUL, "matmul")                                                                                                                     \
-    /* in: x(N,C); out: y(1,C) = sum over rows, acc; scratch */                                                                             \
-    X(COLSUM, "colsum")                                                                                                                     \
-    /* y = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */                                                                               \
-    X(GELU, "gelu")                                                                                                                         \
-    /* in: dy x; out: dx */                                                                                                                 \
-    X(GELU_BWD, "gelu-bwd")                                                                                                                 \
-    /* in: a b; out: a + b */                                                                                                               \
-    X(ADD, "add")                                                                                                                           \
-    /* y = x * mask / keep; its own backward. in: x scalars; out: y; attr: dropout stream */                                                \
-    X(DROPOUT, "dropout")                                                                                                                   \
-    /* Causal: y = dropout(softmax(q k^T * scale)) v, for query t of a sequence over keys 0 … pos + t. No T x T matrix is stored.    \
-       in: q k v scalars; out: y(N,C) lse(N,H) = log of the sum of exp of the scaled scores.                           \
-       attr: heads time (queries a sequence) off_q off_k off_v (the column where head 0 starts) dropout stream.        \
-       Row lengths are the operands' cols; keys a sequence = k.rows / B. Training passes one qkv(N,3C) three times.  \
-       Dropout of probability (b, h, t, s): mask row (b*H + h)*T + t, column s. */    \
-    X(ATTENTION, "attention")                                                                                                               \
-    /* in: qkv(N,3C) y(N,C) lse(N,H) dy(N,C) scalars; out: dqkv(N,3C); scratch; attr as above, pos = 0 */                                   \
-    X(ATTENTION_BWD, "attention-bwd")                                                                                                       \
-    /* Rows of k and v at pos, pos+1, …. in: qkv(N,3C) scalars; out: cache(P,2C) in place: k | v */                                       \
-    X(KV_APPEND, "kv-append")                                                                                                               \
-    /* Softmax cross-entropy of logits h * table^T, in tiles of the vocabulary; targets < 0 are ignored.               \
-       in: h(N,C) table(V,C) targets(N,1); out: rows(N,4) = lse, target logit, running max, running sum;               \
-       result(1,4) = mean loss, sum of losses, targets counted, 0; logits scratch */                    \
-    X(LM_LOSS, "lm-loss")                                                                                                                   \
-    /* Gradient of grad_scale * mean loss. in: h table targets rows result logits(scratch of LM_LOSS, overwritten) scalars; \
-       out: dh(N,C); dtable(V,C), acc */               \
-    X(LM_LOSS_BWD, "lm-loss-bwd")                                                                                                           \
-    /* in: grads(any); out: partial sums of squares, op_sumsq_parts() of them, from index attr.part on */                                   \
-    X(SUMSQ, "sumsq")                                                                                                                       \
-    /* in: partial sums(1,n); out: norm(1,2) = global norm, the factor min(1, clip / (norm + 1e-6)); attr: clip */                          \
-    X(CLIP, "clip")                                                                                                                         \
-    /* Loshchilov and Hutter's AdamW as PyTorch orders it: p -= lr wd p; m, v; p -= lr m^ / (sqrt(v^) + eps).           \
-       in: grad norm(1,2) scalars; out: param m v, all in place; attr: beta1 beta2 eps weight_decay decayed (the first so many elements) */                   \
+/* The operations. Inputs in [brackets] may be absent. "acc" means attr.accumulate is obeyed: the output is added to, not overwritten.
+ * `scalars` is one struct step_scalars (shaders/push.h). Scratch, where there is any, is the last output: see op_scratch_words().
+ *
+ * EMBED:
+ *   y(N,C) = token_table[token] + position_table[pos + i % T]. in: tokens(N,1) token_table(V,C)
+ *   position_table(P,C) scalars; out: y; attr: time
+ * EMBED_BWD_TOKEN:
+ *   in: dy(N,C) tokens(N,1); out: d token_table(V,C), acc; scratch: rows of one token, chained
+ * EMBED_BWD_POSITION:
+ *   in: dy(N,C); out: d position_table(P,C), acc; attr: time
+ * LAYERNORM:
+ *   y = (x - mean) * rstd * gain + bias, rstd = 1/sqrt(var + eps), var biased. in: x(N,C) gain(1,C) bias(1,C);
+ *   out: y(N,C) stats(N,2) = mean, rstd; attr: eps
+ * LAYERNORM_BWD:
+ *   in: dy(N,C) x(N,C) stats(N,2) gain(1,C) [add(N,C)]; out: dx(N,C) = gradient + add
+ * LAYERNORM_BWD_PARAMS:
+ *   in: dy(N,C) x(N,C) stats(N,2); out: dgain(1,C), acc; dbias(1,C), acc; scratch
+ * MATMUL:
+ *   y(M,N) = epilogue(op(A)(M,K) * op(B)(K,N)); op transposes by attr.trans_a, trans_b. The epilogue, each stage
+ *   optional: + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, *
+ *   gelu'(gelu_pre). in: A B [bias] [residual] [gelu_pre] [scalars, for dropout]; out: y, acc (added after the
+ *   epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream
+ * COLSUM:
+ *   in: x(N,C); out: y(1,C) = sum over rows, acc; scratch
+ * GELU:
+ *   y = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+ * GELU_BWD:
+ *   in: dy x; out: dx
+ * ADD:
+ *   in: a b; out: a + b
+ * DROPOUT:
+ *   y = x * mask / keep; its own backward. in: x scalars; out: y; attr: dropout stream
+ * ATTENTION:
+ *   Causal: y = dropout(softmax(q k^T * scale)) v, for query t of a sequence over keys 0 … pos + t. No T x T
+ *   matrix is stored. in: q k v scalars; out: y(N,C) lse(N,H) = log of the sum of exp of the scaled scores.
+ *   attr: heads time (queries a sequence) off_q off_k off_v (the column where head 0 starts) dropout stream. Row
+ *   lengths are the operands' cols; keys a sequence = k.rows / B. Training passes one qkv(N,3C) three times.
+ *   Dropout of probability (b, h, t, s): mask row (b*H + h)*T + t, column s.
+ * ATTENTION_BWD:
+ *   in: qkv(N,3C) y(N,C) lse(N,H) dy(N,C) scalars; out: dqkv(N,3C); scratch; attr as above, pos = 0
+ * KV_APPEND:
+ *   Rows of k and v at pos, pos+1, …. in: qkv(N,3C) scalars; out: cache(P,2C) in place: k | v
+ * LM_LOSS:
+ *   Softmax cross-entropy of logits h * table^T, in tiles of the vocabulary; targets < 0 are ignored. in: h(N,C)
+ *   table(V,C) targets(N,1); out: rows(N,4) = lse, target logit, running max, running sum; result(1,4) = mean
+ *   loss, sum of losses, targets counted, 0; logits scratch
+ * LM_LOSS_BWD:
+ *   Gradient of grad_scale * mean loss. in: h table targets rows result logits(scratch of LM_LOSS, overwritten)
+ *   scalars; out: dh(N,C); dtable(V,C), acc
+ * SUMSQ:
+ *   in: grads(any); out: partial sums of squares, op_sumsq_parts() of them, from index attr.part on
+ * CLIP:
+ *   in: partial sums(1,n); out: norm(1,2) = global norm, the factor min(1, clip / (norm + 1e-6)); attr: clip
+ * ADAMW:
+ *   Loshchilov and Hutter's AdamW as PyTorch orders it: p -= lr wd p; m, v; p -= lr m^ / (sqrt(v^) + eps). in:
+ *   grad norm(1,2) scalars; out: param m v, all in place; attr: beta1 beta2 eps weight_decay decayed (the first
+ *   so many elements)
+ */
+#define OP_LIST(X)                                                                                                     \
+    X(EMBED, "embed")                                                                                                  \
+    X(EMBED_BWD_TOKEN, "embed-bwd-token")                                                                              \
+    X(EMBED_BWD_POSITION, "embed-bwd-position")                                                                        \
+    X(LAYERNORM, "layernorm")                                                                                          \
+    X(LAYERNORM_BWD, "layernorm-bwd")                                                                                  \
+    X(LAYERNORM_BWD_PARAMS, "layernorm-bwd-params")                                                                    \
+    X(MATMUL, "matmul")                                                                                                \
+    X(COLSUM, "colsum")                                                                                                \
+    X(GELU, "gelu")                                                                                                    \
+    X(GELU_BWD, "gelu-bwd")                                                                                            \
+    X(ADD, "add")                                                                                                      \
+    X(DROPOUT, "dropout")                                                                                              \
+    X(ATTENTION, "attention")                                                                                          \
+    X(ATTENTION_BWD, "attention-bwd")                                                                                  \
+    X(KV_APPEND, "kv-append")                                                                                          \
+    X(LM_LOSS, "lm-loss")                                                                                              \
+    X(LM_LOSS_BWD, "lm-loss-bwd")                                                                                      \
+    X(SUMSQ, "sumsq")                                                                                                  \
+    X(CLIP, "clip")                                                                                                    \
     X(ADAMW, "adamw")
 
 typedef enum op_id {

@@ -38,24 +38,24 @@ typedef enum pm_device_type {
 /* What an adapter offers, as plain numbers. The limits are the device's own unless lowered when it was opened. */
 typedef struct pm_caps {
     char name[256];
-    char driver[256];      /* driver name and version text */
-    uint32_t vendor_id;    /* PCI id */
-    uint32_t device_id;    /* PCI id */
+    char driver[256];   /* driver name and version text */
+    uint32_t vendor_id; /* PCI id */
+    uint32_t device_id; /* PCI id */
     uint32_t driver_version;
-    uint32_t api_version;  /* as Vulkan packs it: major << 22 | minor << 12 | patch */
+    uint32_t api_version; /* as Vulkan packs it: major << 22 | minor << 12 | patch */
     uint8_t pipeline_uuid[16];
     pm_device_type type;
 
-    uint64_t device_memory;          /* bytes of the largest device-local heap */
-    uint64_t device_memory_free;     /* bytes left of it by VK_EXT_memory_budget; device_memory where absent */
-    uint64_t max_allocation;         /* bytes, maxMemoryAllocationSize */
-    uint64_t max_buffer_range;       /* bytes, maxStorageBufferRange */
-    uint32_t offset_alignment;       /* bytes, minStorageBufferOffsetAlignment */
-    uint32_t max_storage_buffers;    /* per stage */
-    uint32_t max_shared_memory;      /* bytes a workgroup */
-    uint32_t max_workgroup_size;     /* invocations */
+    uint64_t device_memory;       /* bytes of the largest device-local heap */
+    uint64_t device_memory_free;  /* bytes left of it by VK_EXT_memory_budget; device_memory where absent */
+    uint64_t max_allocation;      /* bytes, maxMemoryAllocationSize */
+    uint64_t max_buffer_range;    /* bytes, maxStorageBufferRange */
+    uint32_t offset_alignment;    /* bytes, minStorageBufferOffsetAlignment */
+    uint32_t max_storage_buffers; /* per stage */
+    uint32_t max_shared_memory;   /* bytes a workgroup */
+    uint32_t max_workgroup_size;  /* invocations */
     uint32_t max_group_count[3];
-    uint32_t max_push_constants;     /* bytes */
+    uint32_t max_push_constants; /* bytes */
     uint32_t subgroup_size;
     uint32_t subgroup_min, subgroup_max;
     float timestamp_period_ns;
@@ -79,12 +79,13 @@ typedef struct pm_device pm_device;
 
 typedef struct pm_device_params {
     pm_log log;
-    const char *select;    /* see pm_adapter_choose */
-    const char *disable;   /* features to do without, "bda,fused" or "all"; added to the environment's PUMICE_DISABLE */
-    const char *cache_dir; /* for pipelines; NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
-    bool validate;         /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
+    const char *select;  /* see pm_adapter_choose */
+    const char *disable; /* features to do without, "bda,fused" or "all"; added to the environment's PUMICE_DISABLE */
+    const char
+        *cache_dir; /* for pipelines; NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
+    bool validate;  /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
     uint64_t max_buffer_range, max_allocation; /* bytes; 0: the device's own. Larger values are ignored. */
-    uint32_t submit_ms;    /* longest wanted submission; 0: 100 */
+    uint32_t submit_ms;                        /* longest wanted submission; 0: 100 */
 } pm_device_params;
 
 /* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature name), PM_UNSUPPORTED, PM_NO_*_MEMORY. */

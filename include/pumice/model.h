@@ -16,13 +16,13 @@ typedef enum pm_arch {
 
 typedef struct pm_gpt_config {
     pm_arch arch;
-    uint32_t vocab;  /* V: tokens */
-    uint32_t ctx;    /* P: positions, the longest sequence */
-    uint32_t embd;   /* C: channels; a multiple of heads */
-    uint32_t heads;  /* H; head size C/H from 1 to 128, a multiple of 4 */
-    uint32_t layers; /* L */
-    uint32_t inner;  /* channels between the two products of an MLP; 0: 4*C */
-    float eps;       /* of LayerNorm; 0: 1e-5 */
+    uint32_t vocab;                                  /* V: tokens */
+    uint32_t ctx;                                    /* P: positions, the longest sequence */
+    uint32_t embd;                                   /* C: channels; a multiple of heads */
+    uint32_t heads;                                  /* H; head size C/H from 1 to 128, a multiple of 4 */
+    uint32_t layers;                                 /* L */
+    uint32_t inner;                                  /* channels between the two products of an MLP; 0: 4*C */
+    float eps;                                       /* of LayerNorm; 0: 1e-5 */
     float dropout_embd, dropout_attn, dropout_resid; /* what training drops unless told otherwise */
 } pm_gpt_config;
 
@@ -37,7 +37,8 @@ typedef struct pm_model pm_model;
 
 /* New weights: N(0, 0.02), residual projections of GPT-2 divided by sqrt(2 L) as its paper says, gains 1, biases 0.
  * The same seed gives the same weights on every device. */
-PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed, pm_model **out);
+PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
+                                              pm_model **out);
 
 /* Reads config.json and model.safetensors. Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);

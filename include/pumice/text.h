@@ -18,7 +18,8 @@ typedef struct pm_tokenizer pm_tokenizer;
 PM_API PM_NODISCARD pm_status pm_tokenizer_bytes(const pm_log *log, pm_tokenizer **out);
 /* One token for each different UTF-8 character of the text, in code point order. Fails: PM_FORMAT on invalid UTF-8, naming `name` and the
  * byte's offset. */
-PM_API PM_NODISCARD pm_status pm_tokenizer_chars(const pm_log *log, const char *name, const char *text, size_t size, pm_tokenizer **out);
+PM_API PM_NODISCARD pm_status pm_tokenizer_chars(const pm_log *log, const char *name, const char *text, size_t size,
+                                                 pm_tokenizer **out);
 /* What pm_tokenizer_save wrote. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out);
 /* vocab.json (Hugging Face's form: token text to id) and tokenizer_config.json, which says the kind. Bytes that are not text
@@ -32,8 +33,8 @@ PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok);
 PM_API uint64_t pm_tokenizer_hash(const pm_tokenizer *tok);
 
 /* Tokens in malloc'd memory; the caller frees. Fails: PM_FORMAT for a character outside the vocabulary: names it, `name` and its offset. */
-PM_API PM_NODISCARD pm_status pm_tokenizer_encode(const pm_log *log, const pm_tokenizer *tok, const char *name, const char *text, size_t size,
-                           uint32_t **tokens, size_t *count);
+PM_API PM_NODISCARD pm_status pm_tokenizer_encode(const pm_log *log, const pm_tokenizer *tok, const char *name,
+                                                  const char *text, size_t size, uint32_t **tokens, size_t *count);
 /* The bytes of one token; lives as long as the tokenizer. NULL for an id outside the vocabulary. */
 PM_API const char *pm_tokenizer_piece(const pm_tokenizer *tok, uint32_t id, size_t *size);
 
@@ -41,7 +42,8 @@ PM_API const char *pm_tokenizer_piece(const pm_tokenizer *tok, uint32_t id, size
 typedef struct pm_corpus pm_corpus;
 
 /* path: a file, or a folder whose *.txt files are joined in name order. Fails: PM_IO, PM_FORMAT (empty, or not encodable). */
-PM_API PM_NODISCARD pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok, pm_corpus **out);
+PM_API PM_NODISCARD pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok,
+                                             pm_corpus **out);
 /* The text of a path as pm_corpus_open would read it, for pm_tokenizer_chars; malloc'd. */
 PM_API PM_NODISCARD pm_status pm_corpus_text(const pm_log *log, const char *path, char **text, size_t *size);
 PM_API void pm_corpus_close(pm_corpus **corpus);

@@ -10,13 +10,13 @@ extern "C" {
 #endif
 
 typedef struct pm_train_params {
-    uint32_t batch;  /* sequences a micro batch; 0: 12 */
-    uint32_t time;   /* tokens a sequence; 0: the model's context */
-    uint32_t accum;  /* micro batches a step; 0: 1 */
-    uint32_t steps;  /* of the whole run, for the schedule; 0: 2000 */
-    float lr;        /* highest learning rate; 0: 1e-3 */
-    float min_lr;    /* where the cosine ends */
-    uint32_t warmup; /* steps of linear rise */
+    uint32_t batch;          /* sequences a micro batch; 0: 12 */
+    uint32_t time;           /* tokens a sequence; 0: the model's context */
+    uint32_t accum;          /* micro batches a step; 0: 1 */
+    uint32_t steps;          /* of the whole run, for the schedule; 0: 2000 */
+    float lr;                /* highest learning rate; 0: 1e-3 */
+    float min_lr;            /* where the cosine ends */
+    uint32_t warmup;         /* steps of linear rise */
     float beta1, beta2, eps; /* AdamW; 0: 0.9, 0.999, 1e-8 */
     float weight_decay;      /* of matrices and tables */
     float clip;              /* largest gradient norm; 0: no clipping */
@@ -26,9 +26,9 @@ typedef struct pm_train_params {
 
 /* One step's outcome. */
 typedef struct pm_step {
-    uint32_t step;    /* 1 is the first */
-    float loss;       /* mean over the step's tokens, nats */
-    float grad_norm;  /* before clipping */
+    uint32_t step;   /* 1 is the first */
+    float loss;      /* mean over the step's tokens, nats */
+    float grad_norm; /* before clipping */
     float lr;
     uint32_t tokens;
 } pm_step;
