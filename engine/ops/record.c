@@ -18,7 +18,8 @@ gpu_arg arg_words(op_view v, uint64_t first, uint64_t words, gpu_access access)
 
 uint64_t max_operand_words(const pm_caps *caps)
 {
-    uint64_t words = caps->bda ? UINT32_MAX : caps->max_buffer_range / 4;
+    /* A binding begins at an aligned offset at or below the operand's. */
+    uint64_t words = caps->bda ? UINT32_MAX : (caps->max_buffer_range - caps->offset_alignment) / 4;
     return words < UINT32_MAX ? words : UINT32_MAX; /* the shaders' indices are 32-bit */
 }
 
