@@ -13,7 +13,7 @@ typedef struct fusion {
     bool *removed;      /* [node_count] */
 } fusion;
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 /* The node that makes t if it has the given operation, else NULL. */
 static node *maker(const fusion *f, tensor_id t, op_id op)
