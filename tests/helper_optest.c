@@ -17,9 +17,15 @@
 #include "ref/ref.h"
 
 enum { MAX_OPERANDS = OP_MAX_IN + OP_MAX_OUT + 2, GUARD_WORDS = 64 };
-#define GUARD 0x7fc5afe1u /* a NaN */
-#define POISON 0x7fc0dead /* another */
+#define POISON 0x7fc0dead /* a NaN */
 #define LARGE (1u << 24)  /* words; beyond it nothing is run twice or put together */
+
+/* The guard word at an index of a buffer: a NaN whose payload differs from place to place, since arithmetic that reads one guard
+ * word and writes another hands the payload on. */
+static uint32_t guard(int buffer, uint64_t index)
+{
+    return 0x7fc00000u | (((uint32_t)index * 2654435761u + (uint32_t)buffer * 40503u) >> 11);
+}
 
 typedef enum role { INPUT, OUTPUT, SCRATCH } role;
 
@@ -252,7 +258,7 @@ static bool arrange(bench *b)
     for (int i = 0; i < b->place_count; i++) {
         place *p = &b->places[i];
         if (!(p->image = malloc(p->words * 4))) return complain(b, "out of memory");
-        for (uint64_t k = 0; k < p->words; k++) p->image[k] = GUARD;
+        for (uint64_t k = 0; k < p->words; k++) p->image[k] = guard(i, k);
     }
     for (int i = 0; i < b->operand_count; i++) {
         operand *o = &b->operands[i];
@@ -362,37 +368,55 @@ static void chain_forward(bench *b)
     }
 }
 
+/* The range of an input's values: middle - spread … middle + spread. */
+static void input_range(const op_call *c, int slot, float *middle, float *spread)
+{
+    *middle = 0;
+    *spread = 1;
+    switch (c->op) {
+    case OP_LAYERNORM:
+    case OP_LAYERNORM_BWD:
+    case OP_LAYERNORM_BWD_PARAMS: /* x has a mean well away from 0, since means are compared alone */
+        if (slot != (c->op == OP_LAYERNORM ? 0 : 1)) break;
+        *middle = 0.5f;
+        *spread = 1.5f;
+        break;
+    case OP_MATMUL: *spread = slot == MATMUL_GELU_PRE ? 3 : 1; break;
+    case OP_GELU: *spread = 5; break;
+    case OP_GELU_BWD: *spread = slot == 1 ? 5 : 1; break;
+    case OP_ATTENTION: *spread = 2; break; /* scores of a standard deviation near 1.3 */
+    case OP_ATTENTION_BWD: *spread = slot == 0 ? 2 : 1; break;
+    case OP_LM_LOSS:
+    case OP_LM_LOSS_BWD: *spread = slot == 1 ? 6 / sqrtf((float)c->in[0].cols) : 1; break; /* logits: near 2 */
+    case OP_CLIP: *middle = 1; break;
+    case OP_ADAMW: /* the clip factor */
+        if (slot != 1) break;
+        *middle = 0.6f;
+        *spread = 0.2f;
+        break;
+    default: break;
+    }
+}
+
 static void fill(bench *b)
 {
     op_call *c = &b->call;
     int integers = integer_slot(c->op), scalars = scalars_slot(c->op);
-    for (int i = 0; i < OP_MAX_IN; i++)
-        if (i != integers && i != scalars && (c->op != OP_LM_LOSS_BWD || i != 5)) randomize(b, &c->in[i], 0, 1);
-    for (int i = 0; i < OP_MAX_OUT; i++)
-        if (i != scratch_slot(c->op) && starts_known(c, i)) randomize(b, &c->out[i], 0, 1);
+    for (int i = 0; i < OP_MAX_IN; i++) {
+        float middle, spread;
+        bool scratch = c->op == OP_LM_LOSS_BWD && i == 5,
+             alias = c->op == OP_ATTENTION && i > 0 && find(b, &c->in[i - 1]) == find(b, &c->in[i]);
+        if (i == integers || i == scalars || scratch || alias) continue;
+        input_range(c, i, &middle, &spread);
+        randomize(b, &c->in[i], middle, spread);
+    }
+    for (int i = 0; i < OP_MAX_OUT; i++) {
+        if (i == scratch_slot(c->op) || !starts_known(c, i)) continue;
+        bool second_moment = c->op == OP_ADAMW && i == 2; /* never negative */
+        randomize(b, &c->out[i], second_moment ? 0.5f : 0, second_moment ? 0.4f : 1);
+    }
     if (integers >= 0) fill_integers(b, integers);
     if (scalars >= 0) fill_scalars(b, scalars);
-
-    switch (c->op) {
-    case OP_LAYERNORM: randomize(b, &c->in[0], 0.5f, 1.5f); break; /* a mean well away from 0: it is compared alone */
-    case OP_LAYERNORM_BWD:
-    case OP_LAYERNORM_BWD_PARAMS: randomize(b, &c->in[1], 0.5f, 1.5f); break;
-    case OP_MATMUL: randomize(b, &c->in[MATMUL_GELU_PRE], 0, 3); break;
-    case OP_GELU: randomize(b, &c->in[0], 0, 5); break;
-    case OP_GELU_BWD: randomize(b, &c->in[1], 0, 5); break;
-    case OP_ATTENTION:
-    case OP_ATTENTION_BWD: /* scores of a standard deviation near 1.3 */
-        for (int i = 0; i < (c->op == OP_ATTENTION ? 3 : 1); i++) randomize(b, &c->in[i], 0, 2);
-        break;
-    case OP_LM_LOSS:
-    case OP_LM_LOSS_BWD: randomize(b, &c->in[1], 0, 6 / sqrtf((float)c->in[0].cols)); break; /* logits: near 2 */
-    case OP_CLIP: randomize(b, &c->in[0], 1, 1); break;
-    case OP_ADAMW:
-        randomize(b, &c->in[1], 0.6f, 0.2f);
-        randomize(b, &c->out[2], 0.5f, 0.4f);
-        break;
-    default: break;
-    }
     chain_forward(b);
 }
 

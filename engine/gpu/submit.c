@@ -27,10 +27,12 @@ typedef struct gpu_tracker {
     VkPipelineStageFlags stages;
 } gpu_tracker;
 
-static gpu_touch touch_of(const gpu_arg *arg)
+/* Through a descriptor a shader could reach what its binding covers, from the aligned offset below the operand on. */
+static gpu_touch touch_of(const pm_device *device, const gpu_arg *arg)
 {
-    uint64_t begin = arg->span.buffer->offset + arg->span.offset;
-    return (gpu_touch){arg->span.buffer->block, begin, begin + arg->span.size, arg->access};
+    uint64_t offset = arg->span.buffer->offset + arg->span.offset, begin = offset;
+    if (!device->caps.bda) begin -= begin % device->caps.offset_alignment;
+    return (gpu_touch){arg->span.buffer->block, begin, offset + arg->span.size, arg->access};
 }
 
 /* Whether one of the two writes what the other touches. */
@@ -74,7 +76,7 @@ static uint32_t order(gpu_program *program, VkCommandBuffer commands, gpu_tracke
     for (uint32_t i = 0; i < command->arg_count && !needed; i++) {
         const gpu_arg *arg = &program->args[command->first_arg + i];
         if (!arg->span.buffer) continue;
-        gpu_touch touch = touch_of(arg);
+        gpu_touch touch = touch_of(program->device, arg);
         needed = conflicts(tracker, &touch);
     }
     if (needed) {
@@ -83,7 +85,7 @@ static uint32_t order(gpu_program *program, VkCommandBuffer commands, gpu_tracke
     }
     for (uint32_t i = 0; i < command->arg_count; i++) {
         const gpu_arg *arg = &program->args[command->first_arg + i];
-        if (arg->span.buffer) tracker->touched[tracker->count++] = touch_of(arg);
+        if (arg->span.buffer) tracker->touched[tracker->count++] = touch_of(program->device, arg);
     }
     return needed;
 }
