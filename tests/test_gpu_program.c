@@ -164,7 +164,7 @@ static void test_chain_plain(void **state)
 static void test_barriers(void **state)
 {
     (void)state;
-    enum { N = 1000 };
+    enum { N = 1024 };
     pm_device *device = test_device(NULL);
     gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 8 * 4 * N);
     gpu_span s[8];
@@ -199,11 +199,11 @@ static void test_barriers(void **state)
     assert_true(one[0] == 0.0f && one[N - 1] == 0.0f);
     gpu_program_destroy(&program);
 
-    /* neighbours in one buffer do not touch; one shared word does */
+    /* neighbours in one buffer do not touch (at offsets that a binding can begin at); one shared word does */
     program = new_program(device);
-    record_gelu(program, (gpu_span){buffer, 4 * N, 400}, (gpu_span){buffer, 0, 400}, NULL, 0);
-    record_gelu(program, (gpu_span){buffer, 4 * N + 400, 400}, (gpu_span){buffer, 0, 400}, NULL, 0);
-    record_gelu(program, (gpu_span){buffer, 4 * N + 796, 400}, (gpu_span){buffer, 0, 400}, NULL, 0);
+    record_gelu(program, (gpu_span){buffer, 4 * N, 512}, (gpu_span){buffer, 0, 512}, NULL, 0);
+    record_gelu(program, (gpu_span){buffer, 4 * N + 512, 512}, (gpu_span){buffer, 0, 512}, NULL, 0);
+    record_gelu(program, (gpu_span){buffer, 4 * N + 1020, 512}, (gpu_span){buffer, 0, 512}, NULL, 0);
     assert_int_equal(gpu_program_finish(program), PM_OK);
     assert_int_equal(stats_of(program).barriers, 1);
     run(device, program);
