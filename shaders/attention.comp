@@ -31,7 +31,7 @@ void main()
     uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D;
 
     FOR_D4(d) {
-        q4[d] = P.scale * ROW4(q, row * P.ld_q + off_q + 4 * d);
+        q4[d] = P.scale * AT4(q, row * P.ld_q + off_q + 4 * d);
         y4[d] = vec4(0);
     }
     float top = LOWEST, sum = 0;
@@ -46,8 +46,8 @@ void main()
             barrier();
             for (uint i = gl_LocalInvocationID.x; i < TILE * D4; i += width) {
                 uint key = b * P.time_k + min(s0 + i / D4, P.time_k - 1);
-                tile_one[i] = ROW4(k, key * P.ld_k + off_k + 4 * (i % D4));
-                tile_two[i] = ROW4(v, key * P.ld_v + off_v + 4 * (i % D4));
+                tile_one[i] = AT4(k, key * P.ld_k + off_k + 4 * (i % D4));
+                tile_two[i] = AT4(v, key * P.ld_v + off_v + 4 * (i % D4));
             }
             barrier();
         }

@@ -50,12 +50,12 @@ void main()
 #endif
     FOR_D4(d) {
 #ifdef QUERIES
-        one[d] = ROW4(qkv, row * P.ld_q + off_q + 4 * d);
-        two[d] = ROW4(dy, row * P.ld_y + off_y + 4 * d);
-        own_delta += dot(two[d], ROW4(y, row * P.ld_y + off_y + 4 * d));
+        one[d] = AT4(qkv, row * P.ld_q + off_q + 4 * d);
+        two[d] = AT4(dy, row * P.ld_y + off_y + 4 * d);
+        own_delta += dot(two[d], AT4(y, row * P.ld_y + off_y + 4 * d));
 #else
-        one[d] = ROW4(qkv, row * P.ld_q + off_k + 4 * d);
-        two[d] = ROW4(qkv, row * P.ld_q + off_v + 4 * d);
+        one[d] = AT4(qkv, row * P.ld_q + off_k + 4 * d);
+        two[d] = AT4(qkv, row * P.ld_q + off_v + 4 * d);
         d_two[d] = vec4(0);
 #endif
         d_one[d] = vec4(0);
@@ -71,11 +71,11 @@ void main()
             for (uint i = gl_LocalInvocationID.x; i < TILE * D4; i += width) {
                 uint other = b * T + min(s0 + i / D4, T - 1), d = 4 * (i % D4);
 #ifdef QUERIES
-                tile_one[i] = ROW4(qkv, other * P.ld_q + off_k + d);
-                tile_two[i] = ROW4(qkv, other * P.ld_q + off_v + d);
+                tile_one[i] = AT4(qkv, other * P.ld_q + off_k + d);
+                tile_two[i] = AT4(qkv, other * P.ld_q + off_v + d);
 #else
-                tile_one[i] = ROW4(qkv, other * P.ld_q + off_q + d);
-                tile_two[i] = ROW4(dy, other * P.ld_y + off_y + d);
+                tile_one[i] = AT4(qkv, other * P.ld_q + off_q + d);
+                tile_two[i] = AT4(dy, other * P.ld_y + off_y + d);
 #endif
             }
             barrier();

@@ -254,6 +254,36 @@ static void test_replay(void **state)
     test_device_done(&device);
 }
 
+/* Programs as long as the recorder's memory, and one command more or less. */
+static void lengths(const char *disable)
+{
+    enum { N = 33 };
+    static const uint32_t counts[] = {1, 63, 64, 65, 127, 128, 129, 256};
+    pm_device *device = test_device(disable);
+    gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 512 + 4 * N);
+    gpu_span in = {buffer, 0, 4 * N}, out = {buffer, 512, 4 * N};
+    fill_input(in);
+    for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+        assert_int_equal(gpu_fill(out, 0xffffffff), PM_OK);
+        gpu_program *program = new_program(device);
+        for (uint32_t i = 0; i < counts[k]; i++) record_gelu(program, out, in, NULL, 0);
+        assert_int_equal(gpu_program_finish(program), PM_OK);
+        assert_int_equal(stats_of(program).dispatches, counts[k]);
+        run(device, program);
+        check_gelu(out, 1);
+        gpu_program_destroy(&program);
+    }
+    gpu_buffer_destroy(&buffer);
+    test_device_done(&device);
+}
+
+static void test_lengths(void **state)
+{
+    (void)state;
+    lengths(NULL);
+    lengths("bda");
+}
+
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
 /* Work that is claimed to take long is cut and split, along x or y as the grid allows, and the results stay the
@@ -483,12 +513,12 @@ static void test_absent_argument(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),           cmocka_unit_test(test_chain_descriptors),
-        cmocka_unit_test(test_chain_plain),     cmocka_unit_test(test_barriers),
-        cmocka_unit_test(test_replay),          cmocka_unit_test(test_cut_x),
-        cmocka_unit_test(test_cut_y),           cmocka_unit_test(test_failures_stick),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_range_limit),
-        cmocka_unit_test(test_absent_argument),
+        cmocka_unit_test(test_chain),          cmocka_unit_test(test_chain_descriptors),
+        cmocka_unit_test(test_chain_plain),    cmocka_unit_test(test_barriers),
+        cmocka_unit_test(test_lengths),        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_cut_x),          cmocka_unit_test(test_cut_y),
+        cmocka_unit_test(test_failures_stick), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_range_limit),    cmocka_unit_test(test_absent_argument),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

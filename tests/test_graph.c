@@ -113,7 +113,7 @@ typedef struct life {
     uint32_t first, last;
 } life;
 
-static void check_plan(const graph *g, const graph_plan *plan, uint64_t max_block, uint32_t alignment)
+static void check_plan(const graph *g, const graph_plan *plan, uint64_t max_block)
 {
     life *lives = malloc(g->tensor_count * sizeof *lives);
     assert_non_null(lives);
@@ -128,7 +128,7 @@ static void check_plan(const graph *g, const graph_plan *plan, uint64_t max_bloc
         const tensor *ta = &g->tensors[a];
         if (ta->kind != TENSOR_INTERNAL || lives[a].first == UINT32_MAX) continue;
         uint64_t begin = plan->offset[a], end = begin + 4ull * ta->rows * ta->cols;
-        assert_int_equal(begin % alignment, 0);
+        assert_int_equal(begin % GRAPH_ALIGNMENT, 0);
         assert_true(plan->block[a] < plan->block_count);
         assert_true(end <= plan->block_bytes[plan->block[a]]);
         assert_true(plan->block_bytes[plan->block[a]] <= max_block);
@@ -152,8 +152,8 @@ static void test_plan_gpt(void **state)
         for (size_t i = 0; i < 3; i++) {
             graph g = gpt(PM_ARCH_GPT2, &plain, 0.1f, true, fuse);
             graph_plan plan;
-            assert_int_equal(graph_plan_make(&g, blocks[i], 256, &plan), PM_OK);
-            check_plan(&g, &plan, blocks[i], 256);
+            assert_int_equal(graph_plan_make(&g, blocks[i], &plan), PM_OK);
+            check_plan(&g, &plan, blocks[i]);
             if (i > 0) assert_true(plan.block_count > 1);
             graph_plan_fini(&plan);
             graph_fini(&g);
@@ -169,7 +169,7 @@ static void test_plan_reuses(void **state)
     uint64_t sum = 0;
     for (uint32_t t = 1; t < g.tensor_count; t++)
         if (g.tensors[t].kind == TENSOR_INTERNAL) sum += 4ull * g.tensors[t].rows * g.tensors[t].cols;
-    assert_int_equal(graph_plan_make(&g, 1u << 30, 256, &plan), PM_OK);
+    assert_int_equal(graph_plan_make(&g, 1u << 30, &plan), PM_OK);
     assert_true(plan.total_bytes < sum / 3);
     graph_plan_fini(&plan);
     graph_fini(&g);
@@ -197,8 +197,8 @@ static void test_plan_random(void **state)
         }
         graph_plan plan;
         uint64_t max_block = seed % 2 ? 1u << 30 : 8 * 1024;
-        assert_int_equal(graph_plan_make(&g, max_block, 64, &plan), PM_OK);
-        check_plan(&g, &plan, max_block, 64);
+        assert_int_equal(graph_plan_make(&g, max_block, &plan), PM_OK);
+        check_plan(&g, &plan, max_block);
         graph_plan_fini(&plan);
         graph_fini(&g);
     }
@@ -213,7 +213,7 @@ static void test_plan_too_large(void **state)
     pm_log log = test_log();
     test_log_reset();
     g.log = &log;
-    assert_int_equal(graph_plan_make(&g, 1000, 256, &plan), PM_NO_DEVICE_MEMORY);
+    assert_int_equal(graph_plan_make(&g, 1000, &plan), PM_NO_DEVICE_MEMORY);
     assert_non_null(strstr(test_last_error(), "largest allocation"));
     graph_fini(&g);
 }

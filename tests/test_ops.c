@@ -137,6 +137,7 @@ static void add_matmul_rows(void)
         add_matmul(16, 129, 65, trans, "b");
         add_matmul(66, 80, 1, trans, "a");
         add_matmul(130, 64, 512, trans, "");
+        add_matmul(3, 5, 400001, trans, ""); /* a sum longer than is made in one go */
     }
     for (size_t e = 0; e < sizeof epilogues / sizeof epilogues[0]; e++) {
         add_matmul(33, 31, 127, e % 2 ? 2 : 0, epilogues[e]);
@@ -313,8 +314,9 @@ static void add_tiled_rows(void)
         add_flat(OP_ADD, 1100, 1101);
         for (uint32_t trans = 0; trans < 4; trans++) {
             add_matmul(1100, 1001, 7, trans, i ? "a" : "");
-            add_matmul(300, 5, 4001, trans, i ? "a" : ""); /* 4,001 terms: a plain sum in fp32 stays within the bound */
+            add_matmul(300, 5, 4001, trans, i ? "a" : "");
             add_matmul(5, 300, 4001, trans, i ? "a" : "");
+            add_matmul(3, 5, 400001, trans, i ? "a" : "");
             add_matmul(400001, 2, 3, trans, i ? "a" : "");
             add_matmul(2, 400001, 3, trans, i ? "a" : "");
         }

@@ -170,8 +170,8 @@ struct gpu_program {
     gpu_program_stats stats;
 };
 
-/* Room for more words or arguments and a command; a failure sticks. */
-bool gpu_program_reserve(gpu_program *program, uint32_t args, uint32_t words);
+/* Room for so many more commands, arguments and words; a failure sticks. Moves what it makes room for: no pointers across it. */
+bool gpu_program_reserve(gpu_program *program, uint32_t commands, uint32_t args, uint32_t words);
 /* Append words, for which there is room; the index of the first. */
 uint32_t gpu_program_put(gpu_program *program, const void *words, uint32_t count);
 

@@ -61,7 +61,7 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
                         "gpu: kernel %s takes %u arguments and %u bytes of push constants; program '%s' gave %u and %u",
                         gpu_kernel_name(command->kernel), facts->push_args, facts->push_param, program->name,
                         command->arg_count, command->push_size);
-    if (!gpu_program_reserve(program, 0, head + param)) return program->status;
+    if (!gpu_program_reserve(program, 0, 0, head + param)) return program->status;
     uint32_t first = program->word_count;
     for (uint32_t i = 0; i < command->arg_count; i++) {
         gpu_span span = arg_span(program, command, i);

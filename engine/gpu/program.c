@@ -103,11 +103,11 @@ static bool grow(void **data, uint32_t count, uint32_t *capacity, uint32_t more,
     return true;
 }
 
-bool gpu_program_reserve(gpu_program *program, uint32_t args, uint32_t words)
+bool gpu_program_reserve(gpu_program *program, uint32_t more, uint32_t args, uint32_t words)
 {
     void *commands = program->commands, *work = program->work, *a = program->args, *w = program->words;
-    bool done = grow(&commands, program->command_count, &program->command_capacity, 1, sizeof *program->commands) &&
-                grow(&work, program->command_count, &program->work_capacity, 1, sizeof *program->work) &&
+    bool done = grow(&commands, program->command_count, &program->command_capacity, more, sizeof *program->commands) &&
+                grow(&work, program->command_count, &program->work_capacity, more, sizeof *program->work) &&
                 grow(&a, program->arg_count, &program->arg_capacity, args, sizeof *program->args) &&
                 grow(&w, program->word_count, &program->word_capacity, words, sizeof *program->words);
     program->commands = commands;
@@ -179,7 +179,7 @@ void gpu_record(gpu_program *program, const gpu_dispatch *d)
         refuse(program, gpu_kernel_name(d->kernel), fault);
         return;
     }
-    if (!gpu_program_reserve(program, d->arg_count, d->spec_count + d->push_size / 4)) return;
+    if (!gpu_program_reserve(program, 1, d->arg_count, d->spec_count + d->push_size / 4)) return;
     gpu_command *command = put_command(program, GPU_DISPATCH, d->args, d->arg_count);
     command->kernel = d->kernel;
     command->first_spec = gpu_program_put(program, d->spec, d->spec_count);
@@ -199,7 +199,7 @@ void gpu_record_fill(gpu_program *program, gpu_span to, uint32_t word)
         refuse(program, "a fill", fault);
         return;
     }
-    if (!gpu_program_reserve(program, 1, 0)) return;
+    if (!gpu_program_reserve(program, 1, 1, 0)) return;
     const gpu_arg arg = {to, GPU_WRITE};
     gpu_command *command = put_command(program, GPU_FILL, &arg, 1);
     command->word = word;
@@ -218,7 +218,7 @@ void gpu_record_copy(gpu_program *program, gpu_span to, gpu_span from)
         refuse(program, "a copy", fault);
         return;
     }
-    if (!gpu_program_reserve(program, 2, 0)) return;
+    if (!gpu_program_reserve(program, 1, 2, 0)) return;
     const gpu_arg args[2] = {{to, GPU_WRITE}, {from, GPU_READ}};
     put_command(program, GPU_COPY, args, 2);
     put_work(program, NULL, 0, 2 * (double)to.size);

@@ -84,9 +84,12 @@ typedef struct graph_plan {
     uint64_t total_bytes;
 } graph_plan;
 
+/* Tensors begin at multiples of this (bytes): no less than any device's offset alignment. */
+enum { GRAPH_ALIGNMENT = 256 };
+
 /* Tensors whose lifetimes overlap do not overlap in memory; no block exceeds max_block bytes. Pure: no device.
  * Fails: PM_NO_HOST_MEMORY; PM_NO_DEVICE_MEMORY where one tensor is larger than a block may be. */
-pm_status graph_plan_make(const graph *g, uint64_t max_block, uint32_t alignment, graph_plan *out);
+pm_status graph_plan_make(const graph *g, uint64_t max_block, graph_plan *out);
 void graph_plan_fini(graph_plan *plan);
 
 /* One buffer for each block of the plan. */

@@ -29,7 +29,7 @@ static int by_place(const void *pa, const void *pb)
     return (*a)->offset < (*b)->offset ? -1 : (*a)->offset > (*b)->offset;
 }
 
-static uint32_t collect(const graph *g, uint32_t alignment, lifetime *all, uint32_t *slot)
+static uint32_t collect(const graph *g, lifetime *all, uint32_t *slot)
 {
     uint32_t count = 0;
     for (uint32_t t = 0; t < g->tensor_count; t++) slot[t] = UINT32_MAX;
@@ -42,8 +42,9 @@ static uint32_t collect(const graph *g, uint32_t alignment, lifetime *all, uint3
             if (slot[id] == UINT32_MAX) {
                 uint64_t bytes = 4 * (uint64_t)t->rows * t->cols;
                 slot[id] = count;
-                all[count++] =
-                    (lifetime){.tensor = id, .first = i, .bytes = (bytes + alignment - 1) / alignment * alignment};
+                all[count++] = (lifetime){.tensor = id,
+                                          .first = i,
+                                          .bytes = (bytes + GRAPH_ALIGNMENT - 1) / GRAPH_ALIGNMENT * GRAPH_ALIGNMENT};
             }
             all[slot[id]].last = i;
         }
@@ -90,7 +91,7 @@ static pm_status store(const graph *g, const lifetime *all, uint32_t count, grap
     return PM_OK;
 }
 
-pm_status graph_plan_make(const graph *g, uint64_t max_block, uint32_t alignment, graph_plan *out)
+pm_status graph_plan_make(const graph *g, uint64_t max_block, graph_plan *out)
 {
     if (g->status != PM_OK) return g->status;
     pm_status status = PM_NO_HOST_MEMORY;
@@ -99,7 +100,7 @@ pm_status graph_plan_make(const graph *g, uint64_t max_block, uint32_t alignment
     lifetime **near = malloc((g->tensor_count + 1) * sizeof *near);
     uint32_t *slot = malloc((g->tensor_count + 1) * sizeof *slot);
     if (!all || !near || !slot) goto done;
-    uint32_t count = collect(g, alignment, all, slot);
+    uint32_t count = collect(g, all, slot);
     qsort(all, count, sizeof *all, larger_first);
     for (uint32_t i = 0; i < count; i++) {
         if (all[i].bytes > max_block) {

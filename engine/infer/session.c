@@ -70,7 +70,7 @@ static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t t
     if (status != PM_OK) return status;
     gpt_build(&r->graph, &s->model->config, &shape, s->model->labels, &scalars);
     graph_fuse(&r->graph);
-    status = graph_plan_make(&r->graph, gpu_max_buffer(device), 256, &r->plan);
+    status = graph_plan_make(&r->graph, gpu_max_buffer(device), &r->plan);
     if (status != PM_OK) return status;
     status = graph_workspace_create(device, &r->plan, &r->workspace);
     if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);

@@ -129,7 +129,11 @@ static product depth_of(product p, uint32_t first, uint32_t count)
     return p;
 }
 
-/* Cut along the dimension whose rows are too many for one operand, until everything fits. Dropout masks count rows and columns of the
+/* The longest sum that is made in one go: a running sum in fp32 loses a digit to each hundredfold of its terms, so a longer one, which
+ * only a weight gradient over very many tokens is, is made of pieces. */
+enum { MAX_DEPTH = 16384 };
+
+/* Cut along the dimension whose rows are too many for one operand, until everything fits, and long sums in two. Dropout masks count rows and columns of the
  * whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
 static void record_split(gpu_program *program, const product *p)
 {
@@ -146,7 +150,7 @@ static void record_split(gpu_program *program, const product *p)
         product one = cols_of(*p, 0, half_n), two = cols_of(*p, half_n, p->n - half_n);
         record_split(program, &one);
         record_split(program, &two);
-    } else if ((a || b) && half_k && sums_only) {
+    } else if ((a || b || p->k > MAX_DEPTH) && half_k && sums_only) {
         product one = depth_of(*p, 0, half_k), two = depth_of(*p, half_k, p->k - half_k);
         record_split(program, &one);
         record_split(program, &two);

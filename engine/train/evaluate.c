@@ -16,7 +16,7 @@ pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32
     if (status == PM_OK) {
         gpt_build(&e.graph, &model->config, &shape, model->labels, &scalars);
         graph_fuse(&e.graph);
-        status = graph_plan_make(&e.graph, gpu_max_buffer(device), 256, &e.plan);
+        status = graph_plan_make(&e.graph, gpu_max_buffer(device), &e.plan);
     }
     if (status == PM_OK) status = graph_workspace_create(device, &e.plan, &e.workspace);
     if (status == PM_OK) status = mailbox_init(&e.box, device, 1, batch * time);

@@ -54,6 +54,17 @@ pm_status train_graph(graph *g, const pm_log *log, const pm_caps *caps, const pm
     return graph_status(g);
 }
 
+static pm_train_plan plan_of(const gpt_layout *layout, const graph *g, const graph_plan *plan, const pm_train_params *p)
+{
+    uint64_t weights = 4 * layout->total_words;
+    return (pm_train_plan){.weights = weights,
+                           .gradients = weights,
+                           .optimizer = 2 * weights,
+                           .workspace = plan->total_bytes,
+                           .nodes = g->node_count,
+                           .step_flops = graph_flops(g) * p->accum};
+}
+
 pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                              const pm_train_params *params, pm_train_plan *out)
 {
@@ -67,16 +78,8 @@ pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gp
     status = train_params_fill(log, &filled, params, &p);
     if (status == PM_OK) status = gpt_layout_make(log, &filled, caps->max_allocation, &layout);
     if (status == PM_OK) status = train_graph(&g, log, caps, &filled, &p, NULL);
-    if (status == PM_OK) status = graph_plan_make(&g, caps->max_allocation, 256, &plan);
-    if (status == PM_OK) {
-        uint64_t weights = 4 * layout.total_words;
-        *out = (pm_train_plan){.weights = weights,
-                               .gradients = weights,
-                               .optimizer = 2 * weights,
-                               .workspace = plan.total_bytes,
-                               .nodes = g.node_count,
-                               .step_flops = graph_flops(&g) * p.accum};
-    }
+    if (status == PM_OK) status = graph_plan_make(&g, caps->max_allocation, &plan);
+    if (status == PM_OK) *out = plan_of(&layout, &g, &plan, &p);
     graph_fini(&g);
     graph_plan_fini(&plan);
     gpt_layout_fini(&layout);
@@ -90,15 +93,21 @@ static op_view flat(gpu_buffer *buffer, uint64_t words)
     return (op_view){.rows = 1, .cols = (uint32_t)words, .span = gpu_span_of(buffer)};
 }
 
+/* Partial sums of the gradient norm over all segments. */
+static uint32_t norm_parts(const gpt_layout *l, const pm_caps *caps)
+{
+    uint32_t parts = 0;
+    for (uint32_t s = 0; s < l->segment_count; s++) parts += op_sumsq_parts(caps, l->segment_words[s]);
+    return parts;
+}
+
 /* Gradient norm over all segments, then AdamW on each. */
 static void record_update(pm_trainer *t)
 {
     const gpt_layout *l = &t->model->layout;
     const pm_caps *caps = gpu_program_caps(t->program);
     gpu_program_label(t->program, "update");
-    uint32_t parts = 0;
-    for (uint32_t s = 0; s < l->segment_count; s++) parts += op_sumsq_parts(caps, l->segment_words[s]);
-    uint32_t part = 0;
+    uint32_t parts = norm_parts(l, caps), part = 0;
     for (uint32_t s = 0; s < l->segment_count; s++) {
         op_call sumsq = {.op = OP_SUMSQ,
                          .attr.part = part,
@@ -157,9 +166,7 @@ static pm_status allocate(pm_trainer *t)
 {
     pm_device *device = t->model->device;
     const gpt_layout *l = &t->model->layout;
-    uint32_t parts = 0;
-    for (uint32_t s = 0; s < l->segment_count; s++)
-        parts += op_sumsq_parts(pm_device_caps(device), l->segment_words[s]);
+    uint32_t parts = norm_parts(l, pm_device_caps(device));
     pm_status status = gpt_segments_create(device, l, "gradients", &t->gradients);
     if (status == PM_OK) status = gpt_segments_create(device, l, "first moments", &t->m);
     if (status == PM_OK) status = gpt_segments_create(device, l, "second moments", &t->v);
@@ -181,7 +188,7 @@ pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_t
     t->model = model;
     t->params = filled;
     status = train_graph(&t->graph, log, caps, &model->config, &filled, model->labels);
-    if (status == PM_OK) status = graph_plan_make(&t->graph, gpu_max_buffer(model->device), 256, &t->plan);
+    if (status == PM_OK) status = graph_plan_make(&t->graph, gpu_max_buffer(model->device), &t->plan);
     if (status == PM_OK) status = allocate(t);
     if (status == PM_OK) status = record_step(t);
     if (status == PM_OK)
@@ -314,14 +321,8 @@ void pm_trainer_get_plan(const pm_trainer *t, pm_train_plan *out)
 {
     gpu_program_stats stats;
     gpu_program_get_stats(t->program, &stats);
-    uint64_t weights = 4 * t->model->layout.total_words;
-    *out = (pm_train_plan){.weights = weights,
-                           .gradients = weights,
-                           .optimizer = 2 * weights,
-                           .workspace = t->plan.total_bytes,
-                           .nodes = t->graph.node_count,
-                           .dispatches = stats.dispatches,
-                           .step_flops = graph_flops(&t->graph) * t->params.accum};
+    *out = plan_of(&t->model->layout, &t->graph, &t->plan, &t->params);
+    out->dispatches = stats.dispatches;
 }
 
 pm_status pm_trainer_read_gradient(const pm_trainer *t, size_t param, float *out)

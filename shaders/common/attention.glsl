@@ -30,10 +30,8 @@ const uint D4 = D / 4;
 #define FOR_D4(d) [[dont_unroll]] for (uint d = 0; d < D4; d++)
 #endif
 
-#define ROW4(name, at) vec4(AT(name, at), AT(name, (at) + 1), AT(name, (at) + 2), AT(name, (at) + 3))
-
 #ifdef LANES
-#define READ_BLOCK(name, row, ld, off, d) vec4 block4 = ROW4(name, (row) * ld + off + 4 * (d));
+#define READ_BLOCK(name, row, ld, off, d) vec4 block4 = AT4(name, (row) * ld + off + 4 * (d));
 #define OF_ROW(set, kk, d) subgroupBroadcast(block4, kk)
 #else
 shared vec4 tile_one[TILE * D4], tile_two[TILE * D4];
