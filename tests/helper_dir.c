@@ -83,3 +83,16 @@ char *test_read(const char *path, size_t *size)
     *size = (size_t)end;
     return data;
 }
+
+void test_same_file(const char *dir_a, const char *dir_b, const char *name)
+{
+    char path_a[1024], path_b[1024]; /* not test_path's buffers: the caller may hold some */
+    size_t size_a = 0, size_b = 0;
+    snprintf(path_a, sizeof path_a, "%s/%s", dir_a, name);
+    snprintf(path_b, sizeof path_b, "%s/%s", dir_b, name);
+    char *a = test_read(path_a, &size_a), *b = test_read(path_b, &size_b);
+    assert_int_equal(size_a, size_b);
+    assert_memory_equal(a, b, size_a);
+    free(a);
+    free(b);
+}

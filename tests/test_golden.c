@@ -17,6 +17,7 @@
 #include <pumice/pumice.h>
 
 #include "helper_device.h"
+#include "helper_dir.h"
 #include "model/safetensors.h"
 
 /* Largest relative distances from PyTorch. */
@@ -268,24 +269,6 @@ static void test_accumulation(void **state)
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
-static char *read_file(const char *dir, const char *name, size_t *size)
-{
-    char path[512], *text = NULL;
-    path_of(path, dir, name);
-    if (file_read(NULL, path, &text, size) != PM_OK) fail_msg("cannot read %s", path);
-    return text;
-}
-
-static void assert_same_file(const char *dir_a, const char *dir_b, const char *name)
-{
-    size_t size_a = 0, size_b = 0;
-    char *a = read_file(dir_a, name, &size_a), *b = read_file(dir_b, name, &size_b);
-    assert_int_equal(size_a, size_b);
-    assert_memory_equal(a, b, size_a);
-    free(a);
-    free(b);
-}
-
 /* The saved file holds the tensors of transformers' own: names, shapes, values, and the format mark it insists on. */
 static void check_saved_weights(const golden *g, const char *dir)
 {
@@ -313,7 +296,8 @@ static void check_saved_config(const char *golden_dir, const char *dir)
     static const char *const KEYS[] = {"vocab_size",         "n_positions", "n_embd",     "n_layer",     "n_head",
                                        "layer_norm_epsilon", "embd_pdrop",  "attn_pdrop", "resid_pdrop", "model_type"};
     size_t size = 0;
-    char *want_text = read_file(golden_dir, "config.json", &size), *got_text = read_file(dir, "config.json", &size);
+    char *want_text = test_read(test_path(golden_dir, "config.json"), &size),
+         *got_text = test_read(test_path(dir, "config.json"), &size);
     cJSON *want = cJSON_Parse(want_text), *got = cJSON_Parse(got_text);
     assert_non_null(want);
     assert_non_null(got);
@@ -342,8 +326,7 @@ static void test_save(void **state)
 {
     const variant *v = *state;
     golden g = golden_open(v);
-    char root[] = "/tmp/pumice_golden_XXXXXX", first[512], second[512], golden_dir[512];
-    assert_non_null(mkdtemp(root));
+    char *root = test_dir_make(), first[512], second[512], golden_dir[512];
     path_of(first, root, "first");
     path_of(second, root, "second");
     path_of(golden_dir, TEST_DATA_DIR "/golden", v->arch);
@@ -356,20 +339,13 @@ static void test_save(void **state)
     assert_int_equal(pm_model_load(g.device, first, &again), PM_OK);
     assert_memory_equal(pm_model_config(again), pm_model_config(g.model), sizeof(pm_gpt_config));
     assert_int_equal(pm_model_save(again, second), PM_OK);
-    assert_same_file(first, second, "model.safetensors");
-    assert_same_file(first, second, "config.json");
+    test_same_file(first, second, "model.safetensors");
+    test_same_file(first, second, "config.json");
     pm_model_destroy(&again);
 
-    const char *dirs[] = {first, second};
-    for (int i = 0; i < 2; i++) {
-        char path[512];
-        path_of(path, dirs[i], "model.safetensors");
-        assert_int_equal(unlink(path), 0);
-        path_of(path, dirs[i], "config.json");
-        assert_int_equal(unlink(path), 0);
-        assert_int_equal(rmdir(dirs[i]), 0); /* nothing else was left there */
-    }
-    assert_int_equal(rmdir(root), 0);
+    assert_int_equal(test_dir_count(first, ""), 2); /* nothing else was left there */
+    assert_int_equal(test_dir_count(second, ""), 2);
+    test_dir_remove(root);
     golden_close(&g);
 }
 

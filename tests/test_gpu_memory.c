@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "gpu/gpu.h"
 #include "helper_device.h"
+#include "helper_dir.h"
 #include "push.h"
 
 #include <dirent.h>
@@ -230,8 +231,7 @@ static void change_file(const char *path, long at, int truncate_at)
 static void test_pipeline_cache(void **state)
 {
     (void)state;
-    char base[] = "/tmp/pumice-test-XXXXXX", dir[64], path[600] = "";
-    assert_non_null(mkdtemp(base));
+    char *base = test_dir_make(), dir[300], path[600] = "";
     snprintf(dir, sizeof dir, "%s/made/here", base);
     static test_lines kept;
     run_with_cache(dir, &kept);
@@ -254,11 +254,8 @@ static void test_pipeline_cache(void **state)
         assert_non_null(strstr(kept.all, "pipelines read"));
     }
     assert_int_equal(find_cache(dir, path), 1); /* no temporary files stay */
-    assert_int_equal(remove(path), 0);
-    assert_int_equal(rmdir(dir), 0);
-    *strrchr(dir, '/') = 0;
-    assert_int_equal(rmdir(dir), 0);
-    assert_int_equal(rmdir(base), 0);
+    assert_int_equal(test_dir_count(dir, ""), 1);
+    test_dir_remove(base);
 }
 
 int main(void)

@@ -484,15 +484,18 @@ static int run_group(const config *c)
     return _cmocka_run_group_tests(c->name, tests, count + 1, NULL, close_anyway);
 }
 
-/* An argument selects tests by name, with * and ?: "matmul*" or "*(GPT-2 size)". */
+/* Arguments select tests by name, with * and ?: "matmul*" or "*(GPT-2 size)". */
 int main(int argc, char **argv)
 {
     int failed = 0;
     add_rows();
-    if (argc > 1) cmocka_set_test_filter(argv[1]);
-    for (int i = 0; i < CONFIGS; i++) failed += run_group(&configs[i]);
+    for (int a = argc > 1 ? 1 : 0; a < argc; a++) {
+        if (argc > 1) cmocka_set_test_filter(argv[a]);
+        for (int i = 0; i < CONFIGS; i++) failed += run_group(&configs[i]);
+    }
     now = &configs[5];
     const struct CMUnitTest table[] = {cmocka_unit_test(test_table)};
+    cmocka_set_test_filter(NULL);
     failed += cmocka_run_group_tests_name("the table", table, NULL, close_anyway);
     return failed ? 1 : 0;
 }

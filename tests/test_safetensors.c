@@ -13,30 +13,19 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "helper_dir.h"
+#include "helper_log.h"
 #include "model/safetensors.h"
 
-static char dir[] = "/tmp/pumice-safetensors-XXXXXX";
-static char path[64], second_path[64];
-
-/* ---- the log: one line for each failure ------------------------------------------------------------------------------- */
-
-static int log_lines;
-static char last_line[1024];
-
-static void keep_line(void *user, pm_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    log_lines++;
-    snprintf(last_line, sizeof last_line, "%s", line);
-}
-
-static const pm_log log_here = {keep_line, NULL, PM_LOG_DEBUG};
+static char *dir;
+static char path[300], second_path[300];
+static pm_log log_here; /* keeps the last line; a failure gives exactly one */
 
 static int make_dir(void **state)
 {
     (void)state;
-    if (!mkdtemp(dir)) return 1;
+    log_here = test_log();
+    dir = test_dir_make();
     snprintf(path, sizeof path, "%s/a.safetensors", dir);
     snprintf(second_path, sizeof second_path, "%s/b.safetensors", dir);
     return 0;
@@ -45,9 +34,8 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
     (void)state;
-    unlink(path);
-    unlink(second_path);
-    return rmdir(dir);
+    test_dir_remove(dir);
+    return 0;
 }
 
 /* ---- files made by hand ----------------------------------------------------------------------------------------------- */
@@ -75,15 +63,16 @@ static void put_file(uint64_t length, const char *header, size_t header_size, si
 static void refused_now(const char *what, pm_status want)
 {
     st_file file = {.tensor_count = 77};
-    log_lines = 0;
-    last_line[0] = 0;
+    test_log_reset();
     pm_status status = st_open(&log_here, path, &file);
-    if (status != want || log_lines != 1 || !strstr(last_line, path) || strchr(last_line, '\n'))
-        print_error("%s: status %d, %d lines: %s\n", what, status, log_lines, last_line);
+    if (status != want || test_log_count(PM_LOG_ERROR) != 1 || !strstr(test_last_error(), path) ||
+        strchr(test_last_error(), '\n'))
+        print_error("%s: status %d, %d lines: %s\n", what, status, (int)test_log_count(PM_LOG_ERROR),
+                    test_last_error());
     assert_int_equal(status, want);
-    assert_int_equal(log_lines, 1);
-    assert_non_null(strstr(last_line, path));
-    assert_null(strchr(last_line, '\n'));
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    assert_non_null(strstr(test_last_error(), path));
+    assert_null(strchr(test_last_error(), '\n'));
     assert_int_equal(file.tensor_count, 77); /* untouched on failure */
 }
 
@@ -97,11 +86,11 @@ static void accepted(const char *header, size_t data_size, size_t tensors)
 {
     st_file file;
     put_file(strlen(header), header, strlen(header), data_size);
-    log_lines = 0;
+    test_log_reset();
     pm_status status = st_open(&log_here, path, &file);
-    if (status != PM_OK) print_error("%s: %s\n", header, last_line);
+    if (status != PM_OK) print_error("%s: %s\n", header, test_last_error());
     assert_int_equal(status, PM_OK);
-    assert_int_equal(log_lines, 0);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
     assert_int_equal(file.tensor_count, tensors);
     st_close(&file);
     assert_null(file.tensors);
@@ -415,10 +404,10 @@ static void test_bad_places(void **state)
 static void refuse_write(st_tensor *t, size_t count, const st_meta *meta, size_t meta_count)
 {
     unlink(path);
-    log_lines = 0;
+    test_log_reset();
     assert_int_equal(st_write(&log_here, path, t, count, meta, meta_count), PM_INVALID);
-    assert_int_equal(log_lines, 1);
-    assert_non_null(strstr(last_line, path));
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    assert_non_null(strstr(test_last_error(), path));
     assert_false(file_exists(path));
 }
 
@@ -443,9 +432,9 @@ static void test_bad_writes(void **state)
     refuse_write(t, 2, (st_meta[]){{"k", "v"}, {"k", "w"}}, 2);
     refuse_write(t, 2, (st_meta[]){{"k", "\xc3"}}, 1);
     char *missing = file_join(dir, "no such folder/x.safetensors");
-    log_lines = 0;
+    test_log_reset();
     assert_int_equal(st_write(&log_here, missing, t, 2, NULL, 0), PM_IO);
-    assert_int_equal(log_lines, 1);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
     free(missing);
 }
 
@@ -514,12 +503,12 @@ static void test_random_damage(void **state)
         memcpy(bytes, good, size);
         put_raw(bytes, damage(bytes, size, round));
         st_file file;
-        log_lines = 0;
+        test_log_reset();
         pm_status status = st_open(&log_here, path, &file);
-        assert_int_equal(log_lines, status == PM_OK ? 0 : 1);
+        assert_int_equal(test_log_count(PM_LOG_ERROR), status == PM_OK ? 0 : 1);
         if (status != PM_OK) {
             assert_int_equal(status, PM_FORMAT);
-            assert_non_null(strstr(last_line, path));
+            assert_non_null(strstr(test_last_error(), path));
             continue;
         }
         opened++;

@@ -95,19 +95,6 @@ static float train(pm_device *device, pm_corpus *corpus, const char *from, const
     return step.loss;
 }
 
-static void assert_same_file(const char *dir_a, const char *dir_b, const char *name)
-{
-    char path_a[600], path_b[600];
-    snprintf(path_a, sizeof path_a, "%s/%s", dir_a, name);
-    snprintf(path_b, sizeof path_b, "%s/%s", dir_b, name);
-    size_t size_a, size_b;
-    char *a = test_read(path_a, &size_a), *b = test_read(path_b, &size_b);
-    assert_int_equal(size_a, size_b);
-    assert_memory_equal(a, b, size_a);
-    free(a);
-    free(b);
-}
-
 static void test_reproducible(void **state)
 {
     (void)state;
@@ -118,11 +105,11 @@ static void test_reproducible(void **state)
     float loss = train(device, corpus, NULL, once, 40);
     assert_true(loss < 4.0f && loss > 0.0f); /* from log 256 = 5.5 */
     train(device, corpus, NULL, again, 40);
-    assert_same_file(once, again, "model.safetensors");
+    test_same_file(once, again, "model.safetensors");
     train(device, corpus, NULL, half, 20);
     train(device, corpus, half, resumed, 40);
-    assert_same_file(once, resumed, "model.safetensors");
-    assert_same_file(once, resumed, "checkpoint.safetensors");
+    test_same_file(once, resumed, "model.safetensors");
+    test_same_file(once, resumed, "checkpoint.safetensors");
     pm_corpus_close(&corpus);
     test_device_done(&device);
 }

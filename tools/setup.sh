@@ -92,13 +92,13 @@ mirror() {
     } | awk '{ dated = $0 ~ /snapshot|[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9]/ }
            !dated && !found { print; found = 1 }
            dated && later == "" { later = $0 }
-           END { if (!found) print later }'
+           END { if (!found && later != "") print later }'
 }
 
 backports_known() { apt-cache policy 2> /dev/null | grep -q "n=bookworm-backports"; }
 
 list=/etc/apt/sources.list.d/pumice-backports.list
-if mesa_wanted && ! backports_known; then
+if mesa_wanted && ! backports_known && [ -n "$(mirror)" ]; then
     key=/usr/share/keyrings/debian-archive-keyring.gpg
     signed=""
     [ ! -e $key ] || signed="[signed-by=$key] "
