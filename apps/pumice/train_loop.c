@@ -153,10 +153,11 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     const train_options *options = run->options;
     pm_step step = {0};
     float val = NAN;
-    double begin = app_seconds(), wait = pm_device_wait_seconds(run->device);
+    const double begin = app_seconds();
+    double wait = pm_device_wait_seconds(run->device);
     pm_status status = pm_trainer_step(run->trainer, run->corpus, 0, run->train_tokens, &step);
     if (status != PM_OK) return app_exit_code(status);
-    const double seconds = app_seconds() - begin;
+    const double ended = app_seconds(), seconds = ended - begin;
     wait = pm_device_wait_seconds(run->device) - wait;
     if (!isfinite(step.loss)) {
         app_error("--lr %g: the loss is not a number any more at step %u; start again with a smaller --lr (the last "
@@ -173,14 +174,14 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
             run->best_step = step.step;
         }
     }
-    begin = app_seconds();
+    const double shown_from = app_seconds();
     const double rate = seconds > 0 ? step.tokens / seconds : 0;
     if (!metrics_add(&run->curves, &step, rate, (double)val, options->common.json)) return EXIT_FAILED;
     progress_step(shown, step.step, (double)step.loss, (double)val, rate);
     if (times->first_step == 0) { /* it pays for the pipelines, and is told apart */
-        times->first_step = begin;
+        times->first_step = ended;
     } else {
-        times->steps += seconds + (app_seconds() - begin);
+        times->steps += seconds + (app_seconds() - shown_from);
         times->waits += wait;
         times->tokens += step.tokens;
         times->token_seconds += seconds;
