@@ -2,23 +2,26 @@
 // Softmax cross-entropy over a vocabulary that comes in tiles.
 // TILE:     state(i) = lse, target logit, running max, running sum of exp, continued with this tile's logits. state: (N, 4).
 //           lse = max + log(sum), written with each tile, so that it is right after the last one.
-// SUM:      result = mean loss, sum of losses, targets counted, 0. One work group.
-// BACKWARD: logits become dlogits = (exp(logit - lse) - [col is the target]) grad_scale / targets counted; 0 where a target is ignored.
-// logits: (N, ld), of which columns [0, count) hold vocabulary [first, first + count); targets: (N), negative: ignored.
+// SUM:      result = weighted mean loss, sum of weighted losses, sum of weights, 0. One work group.
+// BACKWARD: logits become dlogits = (exp(logit - lse) - [col is the target]) weight scale grad_scale / sum of weights; 0 where a target is
+//           ignored.
+// logits: (N, ld), of which columns [0, count) hold vocabulary [first, first + count); targets: (N), negative: ignored; weights: (N) with WEIGHTED, else 1 each.
 // TILE and SUM: LANES invocations share a row (common/reduce.glsl). BACKWARD: one invocation an element.
 #define PUSH loss_push
 #if defined(TILE)
 #define BUFFERS(X) X(0, readonly, float, logits) X(1, readonly, int, targets) X(2, , float, state)
 #elif defined(SUM)
-#define BUFFERS(X) X(0, readonly, float, state) X(1, readonly, int, targets) X(2, writeonly, float, result)
+#define BUFFERS(X) X(0, readonly, float, state) X(1, readonly, int, targets) X(2, writeonly, float, result) X(3, readonly, float, weights)
 #else
 #define BUFFERS(X)                                                                                                     \
     X(0, , float, logits) X(1, readonly, int, targets) X(2, readonly, float, state) X(3, readonly, float, result)      \
-    X(4, readonly, uint, scalars)
+    X(4, readonly, uint, scalars) X(5, readonly, float, weights)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/reduce.glsl"
+
+layout(constant_id = 2) const bool WEIGHTED = false;
 
 void main()
 {
@@ -49,8 +52,9 @@ void main()
         float part = 0, n = 0;
         for (uint i = block; i < min(block + 64, P.rows); i++) {
             if (AT(targets, i) < 0) continue;
-            part += AT(state, 4 * i) - AT(state, 4 * i + 1);
-            n += 1;
+            float weight = WEIGHTED ? AT(weights, i) : 1.0;
+            part += weight * (AT(state, 4 * i) - AT(state, 4 * i + 1));
+            n += weight;
         }
         sum += part;
         counted += n;
@@ -71,7 +75,8 @@ void main()
     if (target >= 0) {
         d = exp(AT(logits, row * P.ld + col) - AT(state, 4 * row));
         if (uint(target) == P.first + col) d -= 1.0;
-        d *= SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
+        d *= P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
+        if (WEIGHTED) d *= AT(weights, row);
     }
     AT(logits, row * P.ld + col) = d;
 #endif

@@ -81,7 +81,15 @@ PM_STRUCT(loss_push)
     U32 rows;         /* N */
     U32 ld;           /* columns of the logits tile as stored */
     U32 first, count; /* vocabulary [first, first + count) is in the tile */
-    U32 is_first, is_last;
+    U32 is_first;
+    F32 scale; /* of the gradient, besides grad_scale */
+};
+
+PM_STRUCT(task_push) /* gather.comp, task_loss.comp */
+{
+    U32 rows, cols; /* R examples; C channels, or K logits an example */
+    U32 group;      /* rows of x that one row of y sums */
+    F32 scale;      /* of the gradient, besides grad_scale */
 };
 
 PM_STRUCT(adamw_push)

@@ -79,7 +79,8 @@ static bool complain(const bench *b, const char *format, ...)
 static bool is_backward(op_id op)
 {
     return op == OP_EMBED_BWD_TOKEN || op == OP_EMBED_BWD_POSITION || op == OP_LAYERNORM_BWD ||
-           op == OP_LAYERNORM_BWD_PARAMS || op == OP_GELU_BWD || op == OP_ATTENTION_BWD || op == OP_LM_LOSS_BWD;
+           op == OP_LAYERNORM_BWD_PARAMS || op == OP_GELU_BWD || op == OP_ATTENTION_BWD || op == OP_LM_LOSS_BWD ||
+           op == OP_GATHER_BWD || op == OP_LABEL_LOSS_BWD || op == OP_SCORE_LOSS_BWD;
 }
 
 static int scratch_slot(op_id op)
@@ -98,7 +99,9 @@ static int scalars_slot(op_id op)
 {
     switch (op) {
     case OP_EMBED:
-    case OP_ATTENTION: return 3;
+    case OP_ATTENTION:
+    case OP_LABEL_LOSS_BWD:
+    case OP_SCORE_LOSS_BWD: return 3;
     case OP_MATMUL: return MATMUL_SCALARS;
     case OP_DROPOUT:
     case OP_KV_APPEND: return 1;
@@ -109,12 +112,16 @@ static int scalars_slot(op_id op)
     }
 }
 
-/* The slot of tokens or targets. */
+/* The slot of tokens, targets, labels or an index. */
 static int integer_slot(op_id op)
 {
     switch (op) {
     case OP_EMBED: return 0;
-    case OP_EMBED_BWD_TOKEN: return 1;
+    case OP_EMBED_BWD_TOKEN:
+    case OP_GATHER:
+    case OP_GATHER_BWD:
+    case OP_LABEL_LOSS:
+    case OP_LABEL_LOSS_BWD: return 1;
     case OP_LM_LOSS:
     case OP_LM_LOSS_BWD: return 2;
     default: return -1;
@@ -158,6 +165,10 @@ static void complete_shapes(bench *b)
         c->in[3] = rows;
         c->in[4] = result;
         break;
+    case OP_LABEL_LOSS:
+    case OP_SCORE_LOSS: c->out[0] = result; break;
+    case OP_LABEL_LOSS_BWD:
+    case OP_SCORE_LOSS_BWD: c->in[2] = result; break;
     case OP_CLIP: c->out[0] = norm; break;
     case OP_ADAMW: c->in[1] = norm; break;
     default: break;
@@ -303,10 +314,50 @@ static void round_twin(operand *o)
     for (uint64_t i = 0; i < o->words; i++) set_float(o, i, (float)((double *)o->twin)[i]);
 }
 
+static void set_integer(operand *o, uint32_t i, int32_t value)
+{
+    ((int32_t *)o->twin)[i] = value;
+    memcpy(&o->image[i], &value, 4);
+}
+
+/* Rows picked in an order of their own, none twice, some not there. */
+static void fill_index(bench *b, operand *o, uint32_t rows)
+{
+    uint32_t count = (uint32_t)o->words, gap = rows / count;
+    for (uint32_t i = 0; i < count; i++) {
+        rng_block block = rng_philox(b->row->seed, i, 0, 2, 0);
+        uint32_t at = (i * 7919u + 3u) % count; /* 7919 is prime and larger than any count here that it could divide */
+        int32_t value = (int32_t)(at * gap + rng_below(block.v[0], block.v[1], gap));
+        set_integer(o, i, i > 0 && block.v[2] % 5 == 0 ? -1 : value);
+    }
+}
+
+/* Each example's class, and how many there are. */
+static void fill_labels(bench *b, operand *o, uint32_t most)
+{
+    uint32_t count = (uint32_t)o->words / 2;
+    for (uint32_t i = 0; i < count; i++) {
+        rng_block block = rng_philox(b->row->seed, i, 0, 3, 0);
+        uint32_t classes = i == 0 ? most : 1 + rng_below(block.v[0], block.v[1], most);
+        int32_t label = i == 0 ? (int32_t)most - 1 : (int32_t)rng_below(block.v[2], block.v[3], classes);
+        bool ignored =
+            b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && i > 0 && block.v[1] % 4 == 0);
+        set_integer(o, 2 * i, ignored ? -1 : label);
+        set_integer(o, 2 * i + 1, (int32_t)classes);
+    }
+}
+
 static void fill_integers(bench *b, int slot)
 {
     op_call *c = &b->call;
     operand *o = find(b, &c->in[slot]);
+    switch (c->op) {
+    case OP_GATHER: fill_index(b, o, c->in[0].rows); return;
+    case OP_GATHER_BWD: fill_index(b, o, c->out[0].rows); return;
+    case OP_LABEL_LOSS:
+    case OP_LABEL_LOSS_BWD: fill_labels(b, o, c->in[0].rows * c->in[0].cols / c->in[1].rows); return;
+    default: break;
+    }
     bool target = c->op == OP_LM_LOSS || c->op == OP_LM_LOSS_BWD;
     uint32_t vocab = c->op == OP_EMBED_BWD_TOKEN ? c->out[0].rows : c->in[1].rows;
     for (uint32_t i = 0; i < o->words; i++) {
@@ -317,8 +368,20 @@ static void fill_integers(bench *b, int slot)
         bool some = block.v[2] % 5 == 0 && i > 1;
         if (target && (b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && some)))
             value = i % 2 ? -1 : -100;
-        ((int32_t *)o->twin)[i] = value;
-        memcpy(&o->image[i], &value, 4);
+        set_integer(o, i, value);
+    }
+}
+
+/* Weights of examples: some 0, which is how a row that is only padding looks. */
+static void fill_weights(bench *b)
+{
+    op_call *c = &b->call;
+    operand *o = find(b, &c->in[1]);
+    for (uint32_t i = 0; i < o->words / 2; i++) {
+        rng_block block = rng_philox(b->row->seed, i, 0, 4, 0);
+        bool ignored =
+            b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && i > 0 && block.v[0] % 4 == 0);
+        set_float(o, 2 * i + 1, ignored ? 0 : 0.5f + rng_uniform(block.v[1]));
     }
 }
 
@@ -365,11 +428,19 @@ static void chain_forward(bench *b)
     } else if (c->op == OP_LM_LOSS_BWD) {
         f.op = OP_LM_LOSS;
         for (int i = 0; i < 3; i++) f.in[i] = c->in[i];
+        f.in[LM_WEIGHTS] = c->in[LM_BWD_WEIGHTS];
         f.out[0] = c->in[3];
         f.out[1] = c->in[4];
         ref_run(&f);
         round_twin(find(b, &c->in[3]));
         round_twin(find(b, &c->in[4]));
+    } else if (c->op == OP_LABEL_LOSS_BWD || c->op == OP_SCORE_LOSS_BWD) {
+        f.op = c->op == OP_LABEL_LOSS_BWD ? OP_LABEL_LOSS : OP_SCORE_LOSS;
+        f.in[0] = c->in[0];
+        f.in[1] = c->in[1];
+        f.out[0] = c->in[2];
+        ref_run(&f);
+        round_twin(find(b, &c->in[2]));
     }
 }
 
@@ -392,7 +463,14 @@ static void input_range(const op_call *c, int slot, float *middle, float *spread
     case OP_ATTENTION: *spread = 2; break; /* scores of a standard deviation near 1.3 */
     case OP_ATTENTION_BWD: *spread = slot == 0 ? 2 : 1; break;
     case OP_LM_LOSS:
-    case OP_LM_LOSS_BWD: *spread = slot == 1 ? 6 / sqrtf((float)c->in[0].cols) : 1; break; /* logits: near 2 */
+    case OP_LM_LOSS_BWD:
+        *spread = slot == 1 ? 6 / sqrtf((float)c->in[0].cols) : 1; /* logits: near 2 */
+        if (slot != (c->op == OP_LM_LOSS ? LM_WEIGHTS : LM_BWD_WEIGHTS)) break;
+        *middle = 0.6f;
+        *spread = 0.4f;
+        break;
+    case OP_LABEL_LOSS:
+    case OP_LABEL_LOSS_BWD: *spread = 3; break;
     case OP_CLIP: *middle = 1; break;
     case OP_ADAMW: /* the clip factor */
         if (slot != 1) break;
@@ -421,6 +499,7 @@ static void fill(bench *b)
         randomize(b, &c->out[i], second_moment ? 0.5f : 0, second_moment ? 0.4f : 1);
     }
     if (integers >= 0) fill_integers(b, integers);
+    if (c->op == OP_SCORE_LOSS || c->op == OP_SCORE_LOSS_BWD) fill_weights(b);
     if (scalars >= 0) fill_scalars(b, scalars);
     chain_forward(b);
 }
@@ -512,7 +591,8 @@ static bool compare_output(const bench *b, const operand *o, int slot)
     uint32_t cols = o->views[0]->cols;
     if (op == OP_SUMSQ) return compare_sumsq(b, o);
     /* columns of different meaning are compared one by one */
-    bool apart = (op == OP_LAYERNORM && slot == 1) || op == OP_LM_LOSS || op == OP_CLIP;
+    bool apart = (op == OP_LAYERNORM && slot == 1) || op == OP_LM_LOSS || op == OP_LABEL_LOSS || op == OP_SCORE_LOSS ||
+                 op == OP_CLIP;
     bool ok = true;
     for (uint32_t c = 0; c < (apart ? cols : 1) && ok; c++) ok = compare(b, o, c, apart ? cols : 1, names[slot]);
     return ok;

@@ -235,32 +235,96 @@ static void add_attention_rows(void)
     add_kv_append(7, 96, 0, 7);
 }
 
-static void add_loss(uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool accumulate)
+static void add_loss(uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool accumulate, bool weighted)
 {
     optest_row *row = add(OP_LM_LOSS);
     row->ignored = ignored;
     row->call.in[0] = v(n, c);
     row->call.in[1] = v(vocab, c);
     row->call.in[2] = v(n, 1);
+    if (weighted) row->call.in[LM_WEIGHTS] = v(n, 1);
     if (vocab == 1) return; /* its gradient is nothing but rounding */
     row = add(OP_LM_LOSS_BWD);
     row->ignored = ignored;
-    row->call.attr.accumulate = accumulate;
+    row->call.attr = (op_attr){.accumulate = accumulate, .scale = weighted ? 0.5f : 1.0f};
     row->call.in[0] = row->call.out[0] = v(n, c);
     row->call.in[1] = row->call.out[1] = v(vocab, c);
     row->call.in[2] = v(n, 1);
+    if (weighted) row->call.in[LM_BWD_WEIGHTS] = v(n, 1);
 }
 
 static void add_loss_rows(void)
 {
     for (uint32_t i = 0; i < 6; i++) {
-        add_loss(sizes[i], sizes[(i + 2) % 6], i % 2 ? 65 : 257, i % 2 ? OPTEST_NONE : OPTEST_SOME, i % 3 == 0);
-        add_loss(sizes[(i + 1) % 6], sizes[i], sizes[(i + 3) % 6], OPTEST_SOME, i % 2);
+        add_loss(sizes[i], sizes[(i + 2) % 6], i % 2 ? 65 : 257, i % 2 ? OPTEST_NONE : OPTEST_SOME, i % 3 == 0,
+                 i % 4 < 2);
+        add_loss(sizes[(i + 1) % 6], sizes[i], sizes[(i + 3) % 6], OPTEST_SOME, i % 2, i % 4 == 1);
     }
-    add_loss(3, 31, 65, OPTEST_ALL, false);
-    add_loss(33, 20, 65, OPTEST_ALL, true);
-    add_loss(5, 96, 50257, OPTEST_SOME, false);
-    add_loss(1024, 4, 20000, OPTEST_SOME, true); /* logits of more than a tile's 64 MiB */
+    add_loss(3, 31, 65, OPTEST_ALL, false, true);
+    add_loss(33, 20, 65, OPTEST_ALL, true, false);
+    add_loss(5, 96, 50257, OPTEST_SOME, false, true);
+    add_loss(1024, 4, 20000, OPTEST_SOME, true, false); /* logits of more than a tile's 64 MiB */
+}
+
+/* `examples` rows of y from `count` rows of x. */
+static void add_gather(uint32_t count, uint32_t examples, uint32_t group, uint32_t c)
+{
+    optest_row *row = add(OP_GATHER);
+    row->call.attr.group = group;
+    row->call.in[0] = v(count, c);
+    row->call.in[1] = v(examples * group, 1);
+    row->call.out[0] = v(examples, c);
+    for (int sum = 0; sum < 2; sum++) {
+        row = add(OP_GATHER_BWD);
+        row->call.attr.group = group;
+        row->call.in[0] = v(examples, c);
+        row->call.in[1] = v(examples * group, 1);
+        if (sum) row->call.in[2] = v(count, c);
+        row->call.out[0] = v(count, c);
+    }
+}
+
+/* Logits of so many classes, or in a column as questions with choices have them. */
+static void add_label_loss(uint32_t examples, uint32_t classes, bool column, uint32_t ignored)
+{
+    op_view logits = column ? v(examples * classes, 1) : v(examples, classes);
+    optest_row *row = add(OP_LABEL_LOSS);
+    row->ignored = ignored;
+    row->call.in[0] = logits;
+    row->call.in[1] = v(examples, 2);
+    if (classes == 1) return; /* no gradient but rounding */
+    row = add(OP_LABEL_LOSS_BWD);
+    row->ignored = ignored;
+    row->call.attr.scale = 0.75f;
+    row->call.in[0] = row->call.out[0] = logits;
+    row->call.in[1] = v(examples, 2);
+}
+
+static void add_score_loss(uint32_t examples, uint32_t ignored)
+{
+    optest_row *row = add(OP_SCORE_LOSS);
+    row->ignored = ignored;
+    row->call.in[0] = v(examples, 1);
+    row->call.in[1] = v(examples, 2);
+    row = add(OP_SCORE_LOSS_BWD);
+    row->ignored = ignored;
+    row->call.attr.scale = 1.5f;
+    row->call.in[0] = row->call.out[0] = v(examples, 1);
+    row->call.in[1] = v(examples, 2);
+}
+
+static void add_task_rows(void)
+{
+    for (uint32_t i = 0; i < 6; i++) {
+        add_gather(sizes[i] * 2 + 5, sizes[i], 1 + i % 2, sizes[(i + 2) % 6]);
+        add_label_loss(sizes[i], i % 2 ? 3 : 257, i % 2, OPTEST_SOME);
+        add_label_loss(sizes[(i + 3) % 6], sizes[i], i % 2 == 0, i % 3 ? OPTEST_NONE : OPTEST_SOME);
+        add_score_loss(sizes[i], i % 2 ? OPTEST_NONE : OPTEST_SOME);
+    }
+    add_gather(4096, 32, 4, 768);
+    add_label_loss(33, 2, false, OPTEST_ALL);
+    add_score_loss(33, OPTEST_ALL);
+    add_score_loss(3001, OPTEST_SOME);
 }
 
 static void add_sumsq(uint32_t n, uint32_t c, uint32_t part, uint32_t parts)
@@ -306,7 +370,7 @@ static void add_tiled_rows(void)
     for (int i = 0; i < 2; i++) {
         add_embed(1, 7, 96, 50257, 9, 2);
         add_embed_bwd(7, 96, 50257, i);
-        add_loss(5, 96, 50257, i ? OPTEST_NONE : OPTEST_SOME, i);
+        add_loss(5, 96, 50257, i ? OPTEST_NONE : OPTEST_SOME, i, i);
         add_sumsq(3, 1000001, SUMSQ_PARTS, 5 * SUMSQ_PARTS);
         add_adamw(3, 1000001, 1500000, 0.1f);
         add_flat(OP_GELU, 1100, 1101);
@@ -331,7 +395,7 @@ static void add_big_rows(void)
     adding = BIG;
     add_embed(2, 4, 768, 50257, 4, 0);
     add_embed_bwd(8, 768, 50257, false);
-    add_loss(8, 768, 50257, OPTEST_NONE, true);
+    add_loss(8, 768, 50257, OPTEST_NONE, true, false);
 }
 
 static void add_rows(void)
@@ -347,6 +411,7 @@ static void add_rows(void)
     add_flat_rows();
     add_attention_rows();
     add_loss_rows();
+    add_task_rows();
     add_optimizer_rows();
     add_tiled_rows();
     add_big_rows();

@@ -7,159 +7,11 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
+#include "helper_twin.h"
 #include "push.h"
-#include "ref/ref.h"
-
-/* ---- operands: memory that lives until the test ends --------------------------------------------------------------- */
-
-static void *pool[256];
-static size_t pool_count;
-static uint32_t draws;
-
-static void *grab(size_t size)
-{
-    assert_true(pool_count < sizeof pool / sizeof pool[0]);
-    void *memory = calloc(1, size);
-    assert_non_null(memory);
-    pool[pool_count++] = memory;
-    return memory;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    draws = 0;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    while (pool_count > 0) free(pool[--pool_count]);
-    return 0;
-}
-
-static double *values(const op_view *view)
-{
-    return view->data;
-}
-static size_t count_of(const op_view *view)
-{
-    return (size_t)view->rows * view->cols;
-}
-
-static op_view zeros(uint32_t rows, uint32_t cols)
-{
-    return (op_view){.rows = rows, .cols = cols, .data = grab(sizeof(double) * rows * cols)};
-}
-
-/* Uniform in [-1, 1). */
-static op_view noise(uint32_t rows, uint32_t cols)
-{
-    op_view view = zeros(rows, cols);
-    for (size_t i = 0; i < count_of(&view); i++)
-        values(&view)[i] = 2.0 * (double)rng_uniform(rng_philox(7, draws++, 0, 0, 0).v[0]) - 1.0;
-    return view;
-}
-
-static op_view copy_of(const op_view *from)
-{
-    op_view view = zeros(from->rows, from->cols);
-    memcpy(view.data, from->data, count_of(from) * sizeof(double));
-    return view;
-}
-
-static op_view from_list(uint32_t rows, uint32_t cols, const double *list)
-{
-    op_view view = zeros(rows, cols);
-    memcpy(view.data, list, count_of(&view) * sizeof(double));
-    return view;
-}
-
-static op_view ints(uint32_t rows, const int32_t *list)
-{
-    op_view view = {.rows = rows, .cols = 1, .data = grab(rows * sizeof(int32_t))};
-    memcpy(view.data, list, rows * sizeof(int32_t));
-    return view;
-}
-
-static op_view scalars_at(uint32_t pos)
-{
-    step_scalars *s = grab(sizeof *s);
-    *s = (step_scalars){.seed_lo = 123, .seed_hi = 456, .micro_step = 9, .pos = pos, .lr = 0.5f, .grad_scale = 0.25f};
-    s->beta1_fix = 2.0f;
-    s->beta2_fix = 4.0f;
-    return (op_view){.rows = 1, .cols = sizeof *s / 4, .data = s};
-}
-
-/* ---- central differences ------------------------------------------------------------------------------------------- */
-
-/* Calls run in order; the objective is the sum of `weights` times `out`, over any number of outputs. */
-typedef struct chain {
-    const op_call *calls;
-    size_t count;
-    op_view out[2], weights[2]; /* the second is optional */
-} chain;
-
-static double objective(const chain *c)
-{
-    for (size_t i = 0; i < c->count; i++) ref_run(&c->calls[i]);
-    double sum = 0;
-    for (int o = 0; o < 2; o++)
-        for (size_t i = 0; i < count_of(&c->out[o]); i++) sum += values(&c->out[o])[i] * values(&c->weights[o])[i];
-    return sum;
-}
-
-/* `gradient` is what a backward operation claims for each element of `input`. Elements far smaller than the largest one are
- * held to 1e-9 of that one, as the difference quotient itself knows them no better. */
-static void check_gradient(const char *what, const chain *c, const op_view *input, const double *gradient)
-{
-    const double step = 1e-5;
-    double largest = 0, worst = 0;
-    for (size_t i = 0; i < count_of(input); i++) largest = fmax(largest, fabs(gradient[i]));
-    assert_true(largest > 0);
-    for (size_t i = 0; i < count_of(input); i++) {
-        double *x = values(input) + i, x0 = *x;
-        *x = x0 + step;
-        double up = objective(c);
-        *x = x0 - step;
-        double down = objective(c);
-        *x = x0;
-        double quotient = (up - down) / (2 * step);
-        double error = fabs(quotient - gradient[i]) / fmax(fabs(gradient[i]), 1e-3 * largest);
-        if (!(error <= worst)) worst = error;
-        if (!(error < 1e-6))
-            print_error("%s: element %zu: %.12g, central difference %.12g\n", what, i, gradient[i], quotient);
-    }
-    objective(c);
-    assert_true(worst < 1e-6);
-}
-
-/* The backward call once more, accumulating into known values. */
-static void check_accumulates(op_call call, int slot)
-{
-    op_view plain = copy_of(&call.out[slot]), start = noise(plain.rows, plain.cols);
-    call.attr.accumulate = true;
-    memcpy(call.out[slot].data, start.data, count_of(&start) * sizeof(double));
-    ref_run(&call);
-    for (size_t i = 0; i < count_of(&plain); i++)
-        assert_true(fabs(values(&call.out[slot])[i] - values(&start)[i] - values(&plain)[i]) < 1e-12);
-    memcpy(call.out[slot].data, plain.data, count_of(&plain) * sizeof(double));
-}
-
-static void expect(const op_view *view, const double *list, double tolerance)
-{
-    for (size_t i = 0; i < count_of(view); i++) {
-        if (!(fabs(values(view)[i] - list[i]) <= tolerance))
-            print_error("element %zu: %.15g instead of %.15g\n", i, values(view)[i], list[i]);
-        assert_true(fabs(values(view)[i] - list[i]) <= tolerance);
-    }
-}
 
 /* ---- forward, by hand ---------------------------------------------------------------------------------------------- */
 
@@ -530,7 +382,7 @@ static void test_matmul_gradient(void **state)
     for (int t = 0; t < 4; t++)
         for (int e = 0; e < 4; e++) {
             matmul_gradient(t & 1, t >> 1, e & 1, e >> 1 ? 0.4f : 0.0f);
-            teardown(NULL);
+            twin_teardown(NULL);
         }
 }
 
@@ -592,7 +444,7 @@ static void loss_gradient(uint32_t n, uint32_t c_count, uint32_t v_count, const 
     op_view scalars = scalars_at(0), scale = from_list(1, 4, (double[]){0.25, 0, 0, 0}), none = {0};
     chain c = {&fwd, 1, {fwd.out[1]}, {scale}};
     objective(&c);
-    op_call bwd = {.op = OP_LM_LOSS_BWD};
+    op_call bwd = {.op = OP_LM_LOSS_BWD, .attr.scale = 1};
     bwd.in[0] = fwd.in[0];
     bwd.in[1] = fwd.in[1];
     bwd.in[2] = fwd.in[2];
@@ -621,7 +473,7 @@ static void test_loss_gradient(void **state)
 static void test_loss_without_targets(void **state)
 {
     (void)state;
-    op_call bwd = {.op = OP_LM_LOSS_BWD};
+    op_call bwd = {.op = OP_LM_LOSS_BWD, .attr.scale = 1};
     bwd.in[0] = noise(2, 3);
     bwd.in[1] = noise(5, 3);
     bwd.in[2] = ints(2, (int32_t[]){-1, -1});
@@ -646,7 +498,7 @@ static void test_tied_table(void **state)
                         {.op = OP_LM_LOSS, .in = {h, table, targets}, .out = {zeros(N, 4), zeros(1, 4)}}};
     chain c = {calls, 2, {calls[1].out[1]}, {from_list(1, 4, (double[]){0.25, 0, 0, 0})}};
     objective(&c);
-    op_call loss = {.op = OP_LM_LOSS_BWD};
+    op_call loss = {.op = OP_LM_LOSS_BWD, .attr.scale = 1};
     loss.in[0] = h;
     loss.in[1] = table;
     loss.in[2] = targets;
@@ -665,7 +517,7 @@ static void test_tied_table(void **state)
     check_gradient("tied table", &c, &table, token.out[0].data);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, twin_setup, twin_teardown)
 
 int main(void)
 {

@@ -1,5 +1,5 @@
-/* Fusion: a matmul takes over what follows it where nobody else looks at the values between; a LayerNorm gradient takes over the sum it
- * goes into. The merged node stands where the follower stood, so that all its operands exist by then. */
+/* Fusion: a matmul takes over what follows it where nobody else looks at the values between; a LayerNorm's or a gathering's gradient takes
+ * over the sum it goes into. The merged node stands where the follower stood, so that all its operands exist by then. */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static bool fuse_add(fusion *f, node *n, int product)
 {
     tensor_id t = n->in[product], other = n->in[1 - product];
     if (f->uses[t] > 1) return false;
-    node *m = maker(f, t, OP_MATMUL), *l = maker(f, t, OP_LAYERNORM_BWD);
+    node *m = maker(f, t, OP_MATMUL), *l = maker(f, t, OP_LAYERNORM_BWD), *s = maker(f, t, OP_GATHER_BWD);
     node merged;
     if (m && f->g->caps->fused && !m->in[MATMUL_RESIDUAL] && !m->in[MATMUL_GELU_PRE] && !m->attr.accumulate) {
         merged = *m;
@@ -70,6 +70,10 @@ static bool fuse_add(fusion *f, node *n, int product)
         merged = *l;
         merged.in[4] = other;
         f->removed[l - f->g->nodes] = true;
+    } else if (s && !s->in[2]) {
+        merged = *s;
+        merged.in[2] = other;
+        f->removed[s - f->g->nodes] = true;
     } else {
         return false;
     }

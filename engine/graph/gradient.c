@@ -105,21 +105,37 @@ static void embed_rule(backward *b, const node *n, tensor_id dy)
                             .out = {dpositions}});
 }
 
-static void loss_rule(backward *b, const node *n)
+static void lm_loss_rule(backward *b, const node *n)
 {
     bool again;
     tensor_id dh = like(b, n->in[0]), dtable = parameter_gradient(b, n->in[1], &again);
     graph_node(b->g, (node){.op = OP_LM_LOSS_BWD,
-                            .attr.accumulate = again,
-                            .in = {n->in[0], n->in[1], n->in[2], n->out[0], n->out[1], n->out[2], b->scalars},
+                            .attr = {.accumulate = again, .scale = n->attr.scale},
+                            .in = {n->in[0], n->in[1], n->in[2], n->out[0], n->out[1], n->out[2],
+                                   b->scalars, [LM_BWD_WEIGHTS] = n->in[LM_WEIGHTS]},
                             .out = {dh, dtable}});
     contribute(b, n->in[0], dh);
+}
+
+/* Labels and scores: forward and backward take the same operands. */
+static void task_loss_rule(backward *b, const node *n, op_id op)
+{
+    tensor_id dx = like(b, n->in[0]);
+    graph_node(
+        b->g,
+        (node){.op = op, .attr.scale = n->attr.scale, .in = {n->in[0], n->in[1], n->out[0], b->scalars}, .out = {dx}});
+    contribute(b, n->in[0], dx);
 }
 
 static void rule(backward *b, node n)
 {
     tensor_id dy = b->gradient[n.out[0]], dx;
-    if (n.op == OP_LM_LOSS) loss_rule(b, &n);
+    switch (n.op) { /* losses are where it begins */
+    case OP_LM_LOSS: lm_loss_rule(b, &n); return;
+    case OP_LABEL_LOSS: task_loss_rule(b, &n, OP_LABEL_LOSS_BWD); return;
+    case OP_SCORE_LOSS: task_loss_rule(b, &n, OP_SCORE_LOSS_BWD); return;
+    default: break;
+    }
     if (!dy) return; /* nothing depends on it */
     switch (n.op) {
     case OP_MATMUL: matmul_rule(b, &n, dy); break;
@@ -128,6 +144,11 @@ static void rule(backward *b, node n)
     case OP_ADD:
         contribute(b, n.in[0], dy);
         contribute(b, n.in[1], dy);
+        break;
+    case OP_GATHER:
+        dx = like(b, n.in[0]);
+        graph_node(b->g, (node){.op = OP_GATHER_BWD, .attr = n.attr, .in = {dy, n.in[1]}, .out = {dx}});
+        contribute(b, n.in[0], dx);
         break;
     case OP_GELU:
         dx = like(b, n.in[0]);

@@ -151,10 +151,31 @@ void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars
     graph_node(g, (node){.op = OP_KV_APPEND, .in = {qkv, scalars}, .out = {cache}});
 }
 
-void graph_lm_loss(graph *g, tensor_id h, tensor_id table, tensor_id targets, tensor_id result)
+tensor_id graph_gather(graph *g, tensor_id x, tensor_id index, uint32_t group)
+{
+    tensor_id y = graph_tensor(g, TENSOR_INTERNAL, g->tensors[index].rows / (group ? group : 1), g->tensors[x].cols, 0);
+    graph_node(g, (node){.op = OP_GATHER, .attr.group = group, .in = {x, index}, .out = {y}});
+    return y;
+}
+
+void graph_lm_loss(graph *g, tensor_id h, tensor_id table, tensor_id targets, tensor_id weights, tensor_id result,
+                   float scale)
 {
     tensor_id rows = internal(g, h, 4);
-    graph_node(g, (node){.op = OP_LM_LOSS, .in = {h, table, targets}, .out = {rows, result}});
+    graph_node(g, (node){.op = OP_LM_LOSS,
+                         .attr.scale = scale,
+                         .in = {h, table, targets, [LM_WEIGHTS] = weights},
+                         .out = {rows, result}});
+}
+
+void graph_label_loss(graph *g, tensor_id logits, tensor_id labels, tensor_id result, float scale)
+{
+    graph_node(g, (node){.op = OP_LABEL_LOSS, .attr.scale = scale, .in = {logits, labels}, .out = {result}});
+}
+
+void graph_score_loss(graph *g, tensor_id values, tensor_id scores, tensor_id result, float scale)
+{
+    graph_node(g, (node){.op = OP_SCORE_LOSS, .attr.scale = scale, .in = {values, scores}, .out = {result}});
 }
 
 /* The operation that a node asks for, without operands. */

@@ -64,12 +64,18 @@ tensor_id graph_dropout(graph *g, tensor_id x, tensor_id scalars, float p);
 tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, uint32_t heads, uint32_t time,
                           float p);
 void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars);
-/* result (1,4) is an input tensor that the caller made. */
-void graph_lm_loss(graph *g, tensor_id h, tensor_id table, tensor_id targets, tensor_id result);
+/* Rows of x picked by index (R*group,1), `group` of them summed: (R,C). */
+tensor_id graph_gather(graph *g, tensor_id x, tensor_id index, uint32_t group);
+
+/* Losses; `scale` is what each counts in the gradient. result (1,4) is an input tensor that the caller made. */
+void graph_lm_loss(graph *g, tensor_id h, tensor_id table, tensor_id targets, tensor_id weights, tensor_id result,
+                   float scale);
+void graph_label_loss(graph *g, tensor_id logits, tensor_id labels, tensor_id result, float scale);
+void graph_score_loss(graph *g, tensor_id values, tensor_id scores, tensor_id result, float scale);
 
 /* ---- passes, in this order ---- */
 
-/* Append the gradient of the graph's LM_LOSS with respect to every parameter: d(grad_scale * mean loss). */
+/* Append the gradient of the sum of the graph's losses, each times its scale and grad_scale, with respect to every parameter. */
 void graph_gradient(graph *g, tensor_id scalars);
 
 /* Merge bias, GELU, dropout, residual and gradient sums into the kernels that can take them, as caps.fused allows. */

@@ -92,6 +92,6 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
         graph_node(g, (node){.op = OP_MATMUL, .attr.trans_b = true, .in = {x, table}, .out = {logits}});
     } else {
         tensor_id targets = graph_tensor(g, TENSOR_INPUT, N, 1, INPUT_TARGETS);
-        graph_lm_loss(g, x, table, targets, graph_tensor(g, TENSOR_INPUT, 1, 4, INPUT_RESULT));
+        graph_lm_loss(g, x, table, targets, 0, graph_tensor(g, TENSOR_INPUT, 1, 4, INPUT_RESULT), 1);
     }
 }

@@ -54,12 +54,15 @@ static void record_forward(gpu_program *program, const op_call *call)
         record_rows(&r, h.rows, row_lanes(caps, t.count));
         first += t.count;
     }
-    gpu_arg args[] = {arg_of(state, GPU_READ), arg_of(targets, GPU_READ), arg_of(result, GPU_WRITE)};
+    op_view weights = call->in[LM_WEIGHTS];
+    gpu_arg args[] = {arg_of(state, GPU_READ), arg_of(targets, GPU_READ), arg_of(result, GPU_WRITE),
+                      arg_of(weights, GPU_READ)};
     struct loss_push push = {.rows = h.rows};
     recording r = RECORDING(program, KERNEL_loss_sum, args, push);
     uint32_t lanes = row_lanes(caps, h.rows / 16);
     r.spec[1] = lanes;
-    r.d.spec_count = 2;
+    r.spec[2] = view_present(weights);
+    r.d.spec_count = 3;
     r.d.flops = 3.0 * h.rows;
     r.d.bytes = 20.0 * h.rows;
     record_groups(&r, 1, lanes);
@@ -69,15 +72,19 @@ static void record_backward(gpu_program *program, const op_call *call)
 {
     const pm_caps *caps = gpu_program_caps(program);
     op_view h = call->in[0], table = call->in[1], scratch = call->in[5], dh = call->out[0], dtable = call->out[1];
+    op_view weights = call->in[LM_BWD_WEIGHTS];
     for (uint32_t first = 0; first < table.rows;) {
         tile t = tile_at(caps, h, table, scratch, first);
         if (t.count < table.rows) record_logits(program, h, &t); /* the forward pass left only the last tile */
         gpu_arg args[] = {arg_of(t.logits, GPU_READ_WRITE), arg_of(call->in[2], GPU_READ),
-                          arg_of(call->in[3], GPU_READ), arg_of(call->in[4], GPU_READ), arg_of(call->in[6], GPU_READ)};
-        struct loss_push push = {.rows = h.rows, .ld = t.ld, .first = first, .count = t.count};
+                          arg_of(call->in[3], GPU_READ),    arg_of(call->in[4], GPU_READ),
+                          arg_of(call->in[6], GPU_READ),    arg_of(weights, GPU_READ)};
+        struct loss_push push = {
+            .rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .scale = call->attr.scale};
         recording r = RECORDING(program, KERNEL_loss_bwd, args, push);
         r.spec[1] = 1;
-        r.d.spec_count = 2;
+        r.spec[2] = view_present(weights);
+        r.d.spec_count = 3;
         r.d.flops = 10.0 * (double)view_words(t.logits);
         r.d.bytes = 8.0 * (double)view_words(t.logits);
         record_elements(&r, view_words(t.logits), 1);
@@ -86,11 +93,11 @@ static void record_backward(gpu_program *program, const op_call *call)
         op_record(program, &hidden);
         op_view part = {t.count, dtable.cols,
                         span_words(dtable.span, (uint64_t)first * dtable.cols, (uint64_t)t.count * dtable.cols), NULL};
-        op_call weights = {.op = OP_MATMUL,
-                           .attr = {.trans_a = true, .accumulate = call->attr.accumulate},
-                           .in = {t.logits, h},
-                           .out = {part}};
-        op_record(program, &weights);
+        op_call gradient = {.op = OP_MATMUL,
+                            .attr = {.trans_a = true, .accumulate = call->attr.accumulate},
+                            .in = {t.logits, h},
+                            .out = {part}};
+        op_record(program, &gradient);
         first += t.count;
     }
 }

@@ -32,6 +32,12 @@ void op_record(gpu_program *program, const op_call *call)
     case OP_EMBED_BWD_POSITION: op_record_embed(program, call); break;
     case OP_LM_LOSS:
     case OP_LM_LOSS_BWD: op_record_loss(program, call); break;
+    case OP_GATHER:
+    case OP_GATHER_BWD:
+    case OP_LABEL_LOSS:
+    case OP_LABEL_LOSS_BWD:
+    case OP_SCORE_LOSS:
+    case OP_SCORE_LOSS_BWD: op_record_task(program, call); break;
     case OP_SUMSQ:
     case OP_CLIP:
     case OP_ADAMW: op_record_optimizer(program, call); break;
@@ -141,9 +147,32 @@ static const char *check_loss(const op_call *c)
     if (!shaped(c->in[2], h.rows, 1)) return "targets are not (N,1)";
     if (!shaped(backward ? c->in[3] : c->out[0], h.rows, 4) || !shaped(backward ? c->in[4] : c->out[1], 1, 4))
         return "rows are not (N,4) or the result not (1,4)";
+    if (!absent_or(c->in[backward ? LM_BWD_WEIGHTS : LM_WEIGHTS], h.rows, 1)) return "weights are not (N,1)";
     if (backward && (!same(c->out[0], h) || !same(c->out[1], table) || !is_scalars(c->in[6])))
         return "dh, dtable or scalars do not fit";
     return NULL;
+}
+
+static const char *check_gather(const op_call *c)
+{
+    bool backward = c->op == OP_GATHER_BWD;
+    op_view many = backward ? c->out[0] : c->in[0], few = backward ? c->in[0] : c->out[0];
+    if (many.cols != few.cols) return "x and y differ in channels";
+    if (c->attr.group == 0 || !shaped(c->in[1], (uint64_t)few.rows * c->attr.group, 1))
+        return "the index is not (R*group,1)";
+    return backward && !absent_or(c->in[2], many.rows, many.cols) ? "add is not (N,C)" : NULL;
+}
+
+static const char *check_task_loss(const op_call *c)
+{
+    bool backward = c->op == OP_LABEL_LOSS_BWD || c->op == OP_SCORE_LOSS_BWD;
+    bool labels = c->op == OP_LABEL_LOSS || c->op == OP_LABEL_LOSS_BWD;
+    op_view x = c->in[0], right = c->in[1];
+    if (right.cols != 2 || right.rows == 0) return "labels or scores are not (R,2)";
+    if (labels ? view_words(x) % right.rows != 0 : view_words(x) != right.rows)
+        return "the values do not divide among the examples";
+    if (!shaped(backward ? c->in[2] : c->out[0], 1, 4)) return "the result is not (1,4)";
+    return backward && (!same(c->out[0], x) || !is_scalars(c->in[3])) ? "the gradient or the scalars do not fit" : NULL;
 }
 
 const char *op_check(const op_call *c)
@@ -163,6 +192,12 @@ const char *op_check(const op_call *c)
     case OP_EMBED_BWD_POSITION: return check_embed(c);
     case OP_LM_LOSS:
     case OP_LM_LOSS_BWD: return check_loss(c);
+    case OP_GATHER:
+    case OP_GATHER_BWD: return check_gather(c);
+    case OP_LABEL_LOSS:
+    case OP_LABEL_LOSS_BWD:
+    case OP_SCORE_LOSS:
+    case OP_SCORE_LOSS_BWD: return check_task_loss(c);
     case OP_GELU: return same(x, y) ? NULL : "x and y differ in shape";
     case OP_DROPOUT:
         return same(x, y) && is_scalars(c->in[1]) ? NULL : "x and y differ in shape, or the scalars are missing";

@@ -53,13 +53,30 @@
  *   in: qkv(N,3C) y(N,C) lse(N,H) dy(N,C) scalars; out: dqkv(N,3C); scratch; attr as above, pos = 0
  * KV_APPEND:
  *   Rows of k and v at pos, pos+1, …. in: qkv(N,3C) scalars; out: cache(P,2C) in place: k | v
+ * GATHER:
+ *   y(R,C) = sum over j < group of x[index[r * group + j]]; an index < 0 adds nothing. in: x(N,C)
+ *   index(R*group,1); out: y; attr: group
+ * GATHER_BWD:
+ *   dx = add, or 0, plus dy[r] in row index[r * group + j]; no index but a negative one is there twice. in: dy(R,C)
+ *   index [add(N,C)]; out: dx(N,C); attr: group
  * LM_LOSS:
- *   Softmax cross-entropy of logits h * table^T, in tiles of the vocabulary; targets < 0 are ignored. in: h(N,C)
- *   table(V,C) targets(N,1); out: rows(N,4) = lse, target logit, running max, running sum; result(1,4) = mean
- *   loss, sum of losses, targets counted, 0; logits scratch
+ *   Softmax cross-entropy of logits h * table^T, in tiles of the vocabulary; targets < 0 are ignored. A target counts as its
+ *   weight says, or 1. in: h(N,C) table(V,C) targets(N,1) [weights(N,1)]; out: rows(N,4) = lse, target logit, running max,
+ *   running sum; result(1,4) = sum of weighted losses / sum of weights, sum of weighted losses, sum of weights, 0; logits scratch
  * LM_LOSS_BWD:
- *   Gradient of grad_scale * mean loss. in: h table targets rows result logits(scratch of LM_LOSS, overwritten)
- *   scalars; out: dh(N,C); dtable(V,C), acc
+ *   Gradient of scale * grad_scale * result[0]. in: h table targets rows result logits(scratch of LM_LOSS, overwritten)
+ *   scalars [weights]; out: dh(N,C); dtable(V,C), acc; attr: scale
+ * LABEL_LOSS:
+ *   Softmax cross-entropy of R examples, each with K logits: mean over those with a label. in: logits(R*K words in any shape)
+ *   labels(R,2) = the right class (< 0: ignored), how many of the K classes there are; out: result(1,4) = mean loss, sum of
+ *   losses, examples counted, how many have their largest logit at the right class
+ * LABEL_LOSS_BWD:
+ *   Gradient of scale * grad_scale * mean loss. in: logits labels result scalars; out: dlogits, of the logits' shape; attr: scale
+ * SCORE_LOSS:
+ *   Squared error, weighted mean. in: y(R,1) scores(R,2) = the right value, its weight (0: ignored); out: result(1,4) =
+ *   sum of weighted errors / sum of weights, sum of weighted errors, sum of weights, 0
+ * SCORE_LOSS_BWD:
+ *   Gradient of scale * grad_scale * result[0]. in: y scores result scalars; out: dy(R,1); attr: scale
  * SUMSQ:
  *   in: grads(any); out: partial sums of squares, op_sumsq_parts() of them, from index attr.part on
  * CLIP:
@@ -85,8 +102,14 @@
     X(ATTENTION, "attention")                                                                                          \
     X(ATTENTION_BWD, "attention-bwd")                                                                                  \
     X(KV_APPEND, "kv-append")                                                                                          \
+    X(GATHER, "gather")                                                                                                \
+    X(GATHER_BWD, "gather-bwd")                                                                                        \
     X(LM_LOSS, "lm-loss")                                                                                              \
     X(LM_LOSS_BWD, "lm-loss-bwd")                                                                                      \
+    X(LABEL_LOSS, "label-loss")                                                                                        \
+    X(LABEL_LOSS_BWD, "label-loss-bwd")                                                                                \
+    X(SCORE_LOSS, "score-loss")                                                                                        \
+    X(SCORE_LOSS_BWD, "score-loss-bwd")                                                                                \
     X(SUMSQ, "sumsq")                                                                                                  \
     X(CLIP, "clip")                                                                                                    \
     X(ADAMW, "adamw")
@@ -101,11 +124,12 @@ typedef enum op_id {
 enum { OP_MAX_IN = 8, OP_MAX_OUT = 4, SUMSQ_PARTS = 256 };
 
 typedef struct op_attr {
-    uint32_t time, heads;
+    uint32_t time, heads, group;
     uint32_t off_q, off_k, off_v;
     bool trans_a, trans_b, gelu, accumulate;
     float dropout; /* probability of dropping; 0: none */
     uint32_t stream;
+    float scale; /* a loss's weight in the gradient */
     float eps, clip, beta1, beta2, weight_decay;
     uint64_t decayed;
     uint32_t part;
@@ -125,6 +149,7 @@ typedef struct op_call {
 } op_call;
 
 /* Names of operand slots, where order is easy to forget. */
+enum { LM_WEIGHTS = 3, LM_BWD_WEIGHTS = 7 };
 enum { MATMUL_A, MATMUL_B, MATMUL_BIAS, MATMUL_RESIDUAL, MATMUL_GELU_PRE, MATMUL_SCALARS };
 
 const char *op_name(op_id op);

@@ -12,6 +12,7 @@ void op_record_norm(gpu_program *program, const op_call *call);
 void op_record_elementwise(gpu_program *program, const op_call *call);
 void op_record_embed(gpu_program *program, const op_call *call);
 void op_record_loss(gpu_program *program, const op_call *call);
+void op_record_task(gpu_program *program, const op_call *call);
 void op_record_optimizer(gpu_program *program, const op_call *call);
 
 static inline bool view_present(op_view v)

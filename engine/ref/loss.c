@@ -12,11 +12,12 @@ static double dot(const double *a, const double *b, size_t count)
 
 void ref_lm_loss(const op_call *call)
 {
-    const double *h = call->in[0].data;        /* (N,C) */
-    const double *table = call->in[1].data;    /* (V,C) */
-    const int32_t *targets = call->in[2].data; /* (N,1) */
-    double *rows = call->out[0].data;          /* (N,4) */
-    double *result = call->out[1].data;        /* (1,4) */
+    const double *h = call->in[0].data;                /* (N,C) */
+    const double *table = call->in[1].data;            /* (V,C) */
+    const int32_t *targets = call->in[2].data;         /* (N,1) */
+    const double *weights = call->in[LM_WEIGHTS].data; /* (N,1), or NULL */
+    double *rows = call->out[0].data;                  /* (N,4) */
+    double *result = call->out[1].data;                /* (1,4) */
     size_t c_count = call->in[0].cols, v_count = call->in[1].rows;
     double total = 0, counted = 0;
     for (size_t n = 0; n < call->in[0].rows; n++) {
@@ -36,8 +37,9 @@ void ref_lm_loss(const op_call *call)
         rows[n * 4 + 2] = max;
         rows[n * 4 + 3] = sum;
         if (targets[n] < 0) continue;
-        total += lse - target_logit;
-        counted += 1;
+        double weight = weights ? weights[n] : 1.0;
+        total += weight * (lse - target_logit);
+        counted += weight;
     }
     result[0] = counted > 0 ? total / counted : 0.0;
     result[1] = total;
@@ -53,14 +55,16 @@ void ref_lm_loss_bwd(const op_call *call)
     const double *rows = call->in[3].data;     /* (N,4) */
     const double *result = call->in[4].data;   /* (1,4) */
     const step_scalars *scalars = call->in[6].data;
-    double *dh = call->out[0].data;     /* (N,C) */
-    double *dtable = call->out[1].data; /* (V,C) */
+    const double *weights = call->in[LM_BWD_WEIGHTS].data; /* (N,1), or NULL */
+    double *dh = call->out[0].data;                        /* (N,C) */
+    double *dtable = call->out[1].data;                    /* (V,C) */
     size_t c_count = call->in[0].cols, v_count = call->in[1].rows;
     for (size_t i = 0; i < ref_count(&call->out[0]); i++) dh[i] = 0;
     ref_begin(call, &call->out[1]);
     for (size_t n = 0; n < call->in[0].rows; n++) {
         if (targets[n] < 0) continue;
-        double weight = (double)scalars->grad_scale / result[2];
+        double weight =
+            (weights ? weights[n] : 1.0) * (double)call->attr.scale * (double)scalars->grad_scale / result[2];
         for (size_t v = 0; v < v_count; v++) {
             double logit = dot(h + n * c_count, table + v * c_count, c_count);
             double d = (exp(logit - rows[n * 4]) - (v == (size_t)targets[n] ? 1.0 : 0.0)) * weight;

@@ -1,0 +1,68 @@
+/* What fine-tuning adds: the hidden values at chosen positions, and the losses of labels and scores. */
+#include "ops/record.h"
+
+static void record_gather(gpu_program *program, const op_call *call)
+{
+    op_view x = call->in[0], y = call->out[0];
+    gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(y, GPU_WRITE)};
+    struct task_push push = {.rows = y.rows, .cols = y.cols, .group = call->attr.group};
+    recording r = RECORDING(program, KERNEL_gather, args, push);
+    r.d.flops = call->attr.group * (double)view_words(y);
+    r.d.bytes = 4.0 * (call->attr.group + 1) * (double)view_words(y);
+    record_elements(&r, view_words(y), 1);
+}
+
+static void record_scatter(gpu_program *program, const op_call *call)
+{
+    op_view dy = call->in[0], add = call->in[2], dx = call->out[0];
+    if (view_present(add))
+        gpu_record_copy(program, span_words(dx.span, 0, view_words(dx)), span_words(add.span, 0, view_words(add)));
+    else
+        gpu_record_fill(program, span_words(dx.span, 0, view_words(dx)), 0);
+    gpu_arg args[] = {arg_of(dy, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(dx, GPU_READ_WRITE)};
+    struct task_push push = {.rows = dy.rows, .cols = dy.cols, .group = call->attr.group};
+    recording r = RECORDING(program, KERNEL_scatter, args, push);
+    r.d.flops = call->attr.group * (double)view_words(dy);
+    r.d.bytes = 8.0 * call->attr.group * (double)view_words(dy);
+    record_elements(&r, call->attr.group * view_words(dy), 1);
+}
+
+static void record_loss(gpu_program *program, const op_call *call, bool labels)
+{
+    op_view x = call->in[0], right = call->in[1];
+    gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(right, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
+    struct task_push push = {.rows = right.rows, .cols = (uint32_t)(view_words(x) / right.rows)};
+    recording r = RECORDING(program, labels ? KERNEL_label_loss : KERNEL_score_loss, args, push);
+    uint32_t lanes = row_lanes(gpu_program_caps(program), right.rows);
+    r.spec[1] = lanes;
+    r.d.spec_count = 2;
+    r.d.flops = 6.0 * (double)view_words(x);
+    r.d.bytes = 12.0 * (double)view_words(x);
+    record_groups(&r, 1, lanes);
+}
+
+static void record_gradient(gpu_program *program, const op_call *call, bool labels)
+{
+    op_view x = call->in[0], right = call->in[1];
+    gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(right, GPU_READ), arg_of(call->in[2], GPU_READ),
+                      arg_of(call->in[3], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
+    struct task_push push = {
+        .rows = right.rows, .cols = (uint32_t)(view_words(x) / right.rows), .scale = call->attr.scale};
+    recording r = RECORDING(program, labels ? KERNEL_label_loss_bwd : KERNEL_score_loss_bwd, args, push);
+    r.spec[1] = 1;
+    r.d.spec_count = 2;
+    r.d.flops = 10.0 * (double)view_words(x);
+    r.d.bytes = 16.0 * (double)view_words(x);
+    record_elements(&r, right.rows, 1);
+}
+
+void op_record_task(gpu_program *program, const op_call *call)
+{
+    switch (call->op) {
+    case OP_GATHER: record_gather(program, call); break;
+    case OP_GATHER_BWD: record_scatter(program, call); break;
+    case OP_LABEL_LOSS:
+    case OP_SCORE_LOSS: record_loss(program, call, call->op == OP_LABEL_LOSS); break;
+    default: record_gradient(program, call, call->op == OP_LABEL_LOSS_BWD); break;
+    }
+}

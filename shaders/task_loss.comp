@@ -1,0 +1,92 @@
+#version 450
+// The losses of fine-tuning, over R examples: few numbers, so that one work group does the forward pass.
+// LABELS:   softmax cross-entropy of logits (R, K) against right(r) = class, number of classes; a class below 0 is ignored.
+//           result = mean loss, sum, examples counted, how many have their first largest logit at the right class.
+//           BACKWARD: dlogits = (softmax - [k is the class]) scale grad_scale / counted; 0 beyond the classes and where ignored.
+// Else:     squared error of values (R) against right(r) = value, weight. result = sum of weighted errors / sum of weights, that sum,
+//           sum of weights, 0.   BACKWARD: dvalues = 2 (value - right) weight scale grad_scale / sum of weights.
+// Forward: LANES invocations share the rows (common/reduce.glsl). BACKWARD: one invocation an example.
+#define PUSH task_push
+#ifdef LABELS
+#define RIGHT int
+#else
+#define RIGHT float
+#endif
+#ifdef BACKWARD
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, readonly, float, result)                           \
+    X(3, readonly, uint, scalars) X(4, writeonly, float, gradient)
+#else
+#define BUFFERS(X) X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, writeonly, float, result)
+#endif
+#extension GL_GOOGLE_include_directive : require
+#include "common/kernel.glsl"
+#include "common/reduce.glsl"
+
+#ifdef LABELS
+// Of row r's first `classes` logits: the largest, its place, and the sum of exp(logit - largest).
+void softmax(uint r, uint classes, out float top, out uint best, out float sum)
+{
+    top = -3.4e38;
+    best = 0;
+    for (uint k = 0; k < classes; k++) {
+        float logit = AT(values, r * P.cols + k);
+        if (logit > top) {
+            top = logit;
+            best = k;
+        }
+    }
+    sum = 0;
+    for (uint k = 0; k < classes; k++) sum += exp(AT(values, r * P.cols + k) - top);
+}
+#endif
+
+void main()
+{
+#ifdef BACKWARD
+    uint r = flat_invocation();
+    if (r >= P.rows) return;
+    float scale = P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
+#ifdef LABELS
+    int label = AT(right, 2 * r);
+    uint classes = label < 0 ? 0 : min(uint(AT(right, 2 * r + 1)), P.cols), best;
+    float top, sum;
+    softmax(r, classes, top, best, sum);
+    for (uint k = 0; k < P.cols; k++) {
+        float p = k < classes ? exp(AT(values, r * P.cols + k) - top) / sum - (k == uint(label) ? 1.0 : 0.0) : 0.0;
+        AT(gradient, r * P.cols + k) = k < classes ? p * scale : 0.0;
+    }
+#else
+    float weight = AT(right, 2 * r + 1);
+    AT(gradient, r) = weight > 0 ? 2.0 * (AT(values, r) - AT(right, 2 * r)) * weight * scale : 0.0;
+#endif
+#else
+    float total = 0, counted = 0, hits = 0;
+    for (uint r = lane(); r < P.rows; r += LANES) {
+#ifdef LABELS
+        int label = AT(right, 2 * r);
+        if (label < 0) continue;
+        float top, sum;
+        uint best;
+        softmax(r, min(uint(AT(right, 2 * r + 1)), P.cols), top, best, sum);
+        total += top + log(sum) - AT(values, r * P.cols + uint(label));
+        counted += 1;
+        if (best == uint(label)) hits += 1;
+#else
+        float weight = AT(right, 2 * r + 1), d = AT(values, r) - AT(right, 2 * r);
+        if (weight <= 0) continue;
+        total += d * d * weight;
+        counted += weight;
+#endif
+    }
+    total = row_sum(total);
+    counted = row_sum(counted);
+    hits = row_sum(hits);
+    if (gl_LocalInvocationID.x == 0) {
+        AT(result, 0) = counted > 0 ? total / counted : 0.0;
+        AT(result, 1) = total;
+        AT(result, 2) = counted;
+        AT(result, 3) = hits;
+    }
+#endif
+}
