@@ -114,6 +114,53 @@ static void test_reproducible(void **state)
     test_device_done(&device);
 }
 
+/* A trainer of a new model, tied or not, that goes on from the checkpoint in `from`; then saves one in `to`. */
+static pm_status checkpoint_passes(pm_device *device, pm_corpus *corpus, bool untied, const char *from, const char *to)
+{
+    pm_gpt_config config = CONFIG;
+    config.untied = untied;
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    pm_step step;
+    assert_int_equal(pm_model_create(device, &config, 5, &model), PM_OK);
+    assert_int_equal(pm_trainer_create(model, &PARAMS, &trainer), PM_OK);
+    pm_status status = from ? pm_trainer_load(trainer, from, NULL) : PM_OK;
+    if (!from) assert_int_equal(pm_trainer_step(trainer, corpus, 0, pm_corpus_size(corpus), &step), PM_OK);
+    if (status == PM_OK && to) assert_int_equal(pm_trainer_save(trainer, to, NULL), PM_OK);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    return status;
+}
+
+/* Checkpoints know whether the output table is one of its own, and those that do not say so are of tied models. */
+static void test_untied_checkpoint(void **state)
+{
+    (void)state;
+    pm_device *device = open_device();
+    pm_corpus *corpus = open_corpus();
+    const char *untied = test_path(root, "untied"), *tied = test_path(root, "tied"), *back = test_path(root, "back");
+    assert_int_equal(checkpoint_passes(device, corpus, true, NULL, untied), PM_OK);
+    assert_int_equal(checkpoint_passes(device, corpus, true, untied, back), PM_OK);
+    test_same_file(untied, back, "checkpoint.safetensors");
+    assert_int_equal(checkpoint_passes(device, corpus, false, untied, NULL), PM_FORMAT);
+    assert_non_null(strstr(test_last_error(), "untied 1"));
+
+    assert_int_equal(checkpoint_passes(device, corpus, false, NULL, tied), PM_OK);
+    assert_int_equal(checkpoint_passes(device, corpus, true, tied, NULL), PM_FORMAT);
+    char path[512];
+    snprintf(path, sizeof path, "%s/checkpoint.safetensors", tied);
+    size_t size, at = 0;
+    char *bytes = test_read(path, &size);
+    while (at + 8 < size && memcmp(bytes + at, "\"untied\"", 8)) at++;
+    memcpy(bytes + at, "\"unlike\"", 8); /* as if it had not been kept */
+    test_write(path, bytes, size);
+    free(bytes);
+    assert_int_equal(checkpoint_passes(device, corpus, false, tied, NULL), PM_OK);
+    assert_int_equal(checkpoint_passes(device, corpus, true, tied, NULL), PM_FORMAT);
+    pm_corpus_close(&corpus);
+    test_device_done(&device);
+}
+
 /* Greedy generation with the cache against reading the whole prefix again for each token; prefixes longer than a chunk of 32, too. */
 static void test_cache(void **state)
 {
@@ -291,8 +338,10 @@ static void test_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reproducible), cmocka_unit_test(test_cache),   cmocka_unit_test(test_slide),
-        cmocka_unit_test(test_eval),         cmocka_unit_test(test_refused), cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_reproducible), cmocka_unit_test(test_untied_checkpoint),
+        cmocka_unit_test(test_cache),        cmocka_unit_test(test_slide),
+        cmocka_unit_test(test_eval),         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plan),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
 }

@@ -1,5 +1,4 @@
 /* `pumice train --plan`: what a run would take, known before anything is allocated on a device. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,51 +6,6 @@
 #include <cjson/cJSON.h>
 
 #include "train.h"
-
-/* A whole number of the document in [low, 2^32); false, with an error line, if it is absent or something else. */
-static bool read_size(const cJSON *json, const char *path, const char *key, uint32_t *out)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
-    if (!cJSON_IsNumber(item) || item->valuedouble < 1 || item->valuedouble > 4294967295.0) {
-        app_error("%s: %s must be a whole number above 0", path, key);
-        return false;
-    }
-    *out = (uint32_t)item->valuedouble;
-    return true;
-}
-
-bool train_read_config(const char *dir, pm_gpt_config *out)
-{
-    size_t size = 0;
-    bool good = false;
-    cJSON *json = NULL;
-    char *path = app_join(dir, "config.json");
-    char *text = path ? app_read(path, &size) : NULL;
-    if (!path) return false;
-    if (!text) {
-        app_error("%s: cannot be read: %s", path, strerror(errno));
-        goto end;
-    }
-    json = cJSON_ParseWithLength(text, size);
-    const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "model_type");
-    if (!cJSON_IsString(type) ||
-        (strcmp(type->valuestring, "gpt2") != 0 && strcmp(type->valuestring, "openai-gpt") != 0)) {
-        app_error("%s: model_type must be gpt2 or openai-gpt", path);
-        goto end;
-    }
-    pm_gpt_config config = {.arch = strcmp(type->valuestring, "gpt2") == 0 ? PM_ARCH_GPT2 : PM_ARCH_GPT1};
-    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(json, "n_inner");
-    good = read_size(json, path, "vocab_size", &config.vocab) && read_size(json, path, "n_positions", &config.ctx) &&
-           read_size(json, path, "n_embd", &config.embd) && read_size(json, path, "n_head", &config.heads) &&
-           read_size(json, path, "n_layer", &config.layers) &&
-           (!cJSON_IsNumber(inner) || read_size(json, path, "n_inner", &config.inner));
-    if (good) *out = config;
-end:
-    cJSON_Delete(json);
-    free(text);
-    free(path);
-    return good;
-}
 
 static void print_json(const train_run *run, const pm_caps *caps, const pm_train_plan *plan, double total)
 {

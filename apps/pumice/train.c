@@ -131,8 +131,8 @@ static int make_config(train_run *run)
         .seed = options->seed,
     };
     if (options->init) {
-        if (!train_read_config(options->init, &run->config)) return EXIT_FAILED;
-        return check_init_sizes(run, &run->config);
+        const pm_status status = pm_gpt_config_load(&run->log, options->init, &run->config);
+        return status == PM_OK ? check_init_sizes(run, &run->config) : app_exit_code(status);
     }
     run->config = (pm_gpt_config){
         .arch = strcmp(options->arch, "gpt1") == 0 ? PM_ARCH_GPT1 : PM_ARCH_GPT2,

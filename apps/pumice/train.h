@@ -46,7 +46,5 @@ bool train_take_note(train_run *run, const char *note);
 
 /* plan.c: prints what the run would take, without a device opened; returns the exit code. */
 int train_plan(const train_run *run);
-/* The sizes in DIR/config.json, without a device. False after an error line. */
-bool train_read_config(const char *dir, pm_gpt_config *out);
 
 #endif

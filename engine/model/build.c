@@ -17,7 +17,12 @@ static tensor_id parameter(builder *b, uint32_t index, uint32_t rows, uint32_t c
 /* A parameter of the present block. */
 static tensor_id own(builder *b, uint32_t which, uint32_t rows, uint32_t cols)
 {
-    return parameter(b, PARAM_BLOCKS + BLOCK_PARAMS * b->block + which, rows, cols);
+    return parameter(b, gpt_block_param(b->block, which), rows, cols);
+}
+
+static tensor_id tail(builder *b, gpt_tail which, uint32_t rows, uint32_t cols)
+{
+    return parameter(b, gpt_tail_param(b->config, which), rows, cols);
 }
 
 static tensor_id norm(builder *b, tensor_id x, uint32_t gain)
@@ -83,15 +88,14 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     }
     if (!x) return;
     g->label = "head";
-    if (c->arch == PM_ARCH_GPT2) {
-        uint32_t last = PARAM_BLOCKS + BLOCK_PARAMS * c->layers;
-        x = graph_layernorm(g, x, parameter(&b, last, 1, c->embd), parameter(&b, last + 1, 1, c->embd), c->eps);
-    }
+    if (gpt_has(c, TAIL_NORM_GAIN))
+        x = graph_layernorm(g, x, tail(&b, TAIL_NORM_GAIN, 1, c->embd), tail(&b, TAIL_NORM_BIAS, 1, c->embd), c->eps);
+    tensor_id head = gpt_has(c, TAIL_HEAD) ? tail(&b, TAIL_HEAD, c->vocab, c->embd) : table;
     if (s->mode == GPT_LOGITS) {
         tensor_id logits = graph_tensor(g, TENSOR_INPUT, N, c->vocab, INPUT_LOGITS);
-        graph_node(g, (node){.op = OP_MATMUL, .attr.trans_b = true, .in = {x, table}, .out = {logits}});
+        graph_node(g, (node){.op = OP_MATMUL, .attr.trans_b = true, .in = {x, head}, .out = {logits}});
     } else {
         tensor_id targets = graph_tensor(g, TENSOR_INPUT, N, 1, INPUT_TARGETS);
-        graph_lm_loss(g, x, table, targets, 0, graph_tensor(g, TENSOR_INPUT, 1, 4, INPUT_RESULT), 1);
+        graph_lm_loss(g, x, head, targets, 0, graph_tensor(g, TENSOR_INPUT, 1, 4, INPUT_RESULT), 1);
     }
 }

@@ -57,7 +57,8 @@ uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
     pm_gpt_config c = gpt_config_filled(config);
     uint64_t C = c.embd, I = c.inner;
     uint64_t block = 4 * C + (3 * C * C + 3 * C) + (C * C + C) + (C * I + I) + (I * C + C);
-    return ((uint64_t)c.vocab + c.ctx) * C + c.layers * block + (c.arch == PM_ARCH_GPT2 ? 2 * C : 0);
+    return ((uint64_t)c.vocab + c.ctx) * C + c.layers * block + (c.arch == PM_ARCH_GPT2 ? 2 * C : 0) +
+           (c.untied ? c.vocab * C : 0);
 }
 
 /* ---- config.json ---- */
@@ -94,7 +95,7 @@ char *gpt_config_text(const pm_gpt_config *config)
     add_float(o, "embd_pdrop", config->dropout_embd);
     add_float(o, "attn_pdrop", config->dropout_attn);
     add_float(o, "resid_pdrop", config->dropout_resid);
-    cJSON_AddBoolToObject(o, "tie_word_embeddings", 1);
+    cJSON_AddBoolToObject(o, "tie_word_embeddings", !config->untied);
     cJSON_AddStringToObject(o, "torch_dtype", "float32");
     char *text = cJSON_Print(o), *own = NULL;
     if (text) {
@@ -167,8 +168,6 @@ static void read_kind(reader *r, pm_gpt_config *c)
         cJSON_GetObjectItemCaseSensitive(r->object, c->arch == PM_ARCH_GPT1 ? "afn" : "activation_function");
     if (f && !(cJSON_IsString(f) && (!strcmp(f->valuestring, "gelu_new") || !strcmp(f->valuestring, "gelu"))))
         wrong(r, "the activation", "is not GELU");
-    if (cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(r->object, "tie_word_embeddings")))
-        wrong(r, "tie_word_embeddings", "is false: an output table of its own is not supported");
 }
 
 pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *out)
@@ -194,6 +193,7 @@ pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *ou
         c.dropout_embd = number(&r, "embd_pdrop", 0.1f);
         c.dropout_attn = number(&r, "attn_pdrop", 0.1f);
         c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
+        c.untied = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(root, "tie_word_embeddings"));
     }
     cJSON_Delete(root);
     free(text);
@@ -202,4 +202,13 @@ pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *ou
     status = pm_gpt_config_check(log, &c);
     if (status == PM_OK) *out = c;
     return status == PM_INVALID ? PM_FORMAT : status;
+}
+
+pm_status pm_gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out)
+{
+    char *path = file_join(dir, "config.json");
+    pm_status status = path ? gpt_config_read(log, path, out)
+                            : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its config.json", dir);
+    free(path);
+    return status;
 }

@@ -8,7 +8,7 @@
 
 /* ---- parameters ---- */
 
-/* Order of the parameters: the two tables, twelve a block, the final LayerNorm's two (GPT-2). */
+/* Order of the parameters: the two tables, twelve a block, then the tail. */
 enum { PARAM_TOKENS, PARAM_POSITIONS, PARAM_BLOCKS };
 enum {
     BLOCK_LN1_GAIN,
@@ -25,6 +25,19 @@ enum {
     BLOCK_OUT_BIAS,
     BLOCK_PARAMS
 };
+
+/* What may come after the blocks, in this order, where the configuration has it. */
+typedef enum gpt_tail {
+    TAIL_NORM_GAIN, /* the final LayerNorm: GPT-2 */
+    TAIL_NORM_BIAS,
+    TAIL_HEAD, /* (V,C), as the token table: an output layer of its own */
+    TAIL_COUNT
+} gpt_tail;
+
+bool gpt_has(const pm_gpt_config *config, gpt_tail which);
+/* A parameter's index. gpt_tail_param of TAIL_COUNT is how many parameters there are. */
+uint32_t gpt_block_param(uint32_t block, uint32_t which);
+uint32_t gpt_tail_param(const pm_gpt_config *config, gpt_tail which);
 
 enum { GPT_NAME_MAX = 64 };
 

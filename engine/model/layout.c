@@ -10,9 +10,27 @@
 /* Segments begin each parameter at a multiple of this (words): whole cache lines. */
 enum { ALIGN_WORDS = 16 };
 
-static uint32_t param_count(const pm_gpt_config *c)
+bool gpt_has(const pm_gpt_config *c, gpt_tail which)
 {
-    return PARAM_BLOCKS + BLOCK_PARAMS * c->layers + (c->arch == PM_ARCH_GPT2 ? 2 : 0);
+    switch (which) {
+    case TAIL_NORM_GAIN:
+    case TAIL_NORM_BIAS: return c->arch == PM_ARCH_GPT2;
+    case TAIL_HEAD: return c->untied;
+    case TAIL_COUNT: break;
+    }
+    return false;
+}
+
+uint32_t gpt_block_param(uint32_t block, uint32_t which)
+{
+    return PARAM_BLOCKS + BLOCK_PARAMS * block + which;
+}
+
+uint32_t gpt_tail_param(const pm_gpt_config *c, gpt_tail which)
+{
+    uint32_t p = gpt_block_param(c->layers, 0);
+    for (int before = 0; before < (int)which; before++) p += gpt_has(c, (gpt_tail)before);
+    return p;
 }
 
 static void name_block(gpt_layout *l, const pm_gpt_config *c, uint32_t block)
@@ -36,9 +54,27 @@ static void name_block(gpt_layout *l, const pm_gpt_config *c, uint32_t block)
         [BLOCK_OUT_BIAS] = {"mlp.c_proj.bias", 1, C},
     };
     for (uint32_t i = 0; i < BLOCK_PARAMS; i++) {
-        uint32_t p = PARAM_BLOCKS + BLOCK_PARAMS * block + i;
+        uint32_t p = gpt_block_param(block, i);
         snprintf(l->names[p], GPT_NAME_MAX, "transformer.h.%" PRIu32 ".%s", block, part[i].name);
         l->params[p] = (pm_param){l->names[p], part[i].rows, part[i].cols, part[i].rows > 1};
+    }
+}
+
+static void name_tail(gpt_layout *l, const pm_gpt_config *c)
+{
+    const struct {
+        const char *name;
+        uint32_t rows, cols;
+    } part[TAIL_COUNT] = {
+        [TAIL_NORM_GAIN] = {"transformer.ln_f.weight", 1, c->embd},
+        [TAIL_NORM_BIAS] = {"transformer.ln_f.bias", 1, c->embd},
+        [TAIL_HEAD] = {"lm_head.weight", c->vocab, c->embd},
+    };
+    for (int i = 0; i < TAIL_COUNT; i++) {
+        if (!gpt_has(c, (gpt_tail)i)) continue;
+        uint32_t p = gpt_tail_param(c, (gpt_tail)i);
+        snprintf(l->names[p], GPT_NAME_MAX, "%s", part[i].name);
+        l->params[p] = (pm_param){l->names[p], part[i].rows, part[i].cols, i == TAIL_HEAD};
     }
 }
 
@@ -50,12 +86,7 @@ static void name_all(gpt_layout *l, const pm_gpt_config *c)
     l->params[PARAM_TOKENS] = (pm_param){l->names[PARAM_TOKENS], c->vocab, c->embd, 1};
     l->params[PARAM_POSITIONS] = (pm_param){l->names[PARAM_POSITIONS], c->ctx, c->embd, 1};
     for (uint32_t b = 0; b < c->layers; b++) name_block(l, c, b);
-    if (gpt1) return;
-    uint32_t last = PARAM_BLOCKS + BLOCK_PARAMS * c->layers;
-    snprintf(l->names[last], GPT_NAME_MAX, "transformer.ln_f.weight");
-    snprintf(l->names[last + 1], GPT_NAME_MAX, "transformer.ln_f.bias");
-    l->params[last] = (pm_param){l->names[last], 1, c->embd, 0};
-    l->params[last + 1] = (pm_param){l->names[last + 1], 1, c->embd, 0};
+    name_tail(l, c);
 }
 
 /* Fill segments first with what is decayed, then with the rest. */
@@ -80,7 +111,7 @@ static void place_all(gpt_layout *l, uint64_t max_words)
 
 pm_status gpt_layout_make(const pm_log *log, const pm_gpt_config *config, uint64_t max_segment_bytes, gpt_layout *out)
 {
-    uint32_t n = param_count(config);
+    uint32_t n = gpt_tail_param(config, TAIL_COUNT);
     gpt_layout l = {.count = n,
                     .params = calloc(n, sizeof *l.params),
                     .names = calloc(n, sizeof *l.names),

@@ -179,8 +179,10 @@ pm_status gpt_tensor_floats(const pm_log *log, const char *path, const st_tensor
 /* By its full name, or without "transformer.", as some files have it. */
 static const st_tensor *find_parameter(const st_file *file, const char *name)
 {
+    static const char prefix[] = "transformer.";
+    const size_t n = sizeof prefix - 1;
     const st_tensor *t = st_find(file, name);
-    return t ? t : st_find(file, name + strlen("transformer."));
+    return t || strncmp(name, prefix, n) ? t : st_find(file, name + n);
 }
 
 static pm_status load_weights(pm_model *m, const char *path)
@@ -208,17 +210,15 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
     pm_gpt_config config;
-    char *config_path = file_join(dir, "config.json"), *weights_path = file_join(dir, "model.safetensors");
-    pm_status status =
-        config_path && weights_path ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", dir);
-    if (status == PM_OK) status = gpt_config_read(log, config_path, &config);
+    char *weights_path = file_join(dir, "model.safetensors");
+    pm_status status = weights_path ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", dir);
+    if (status == PM_OK) status = pm_gpt_config_load(log, dir, &config);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status == PM_OK) status = load_weights(m, weights_path);
     if (status == PM_OK)
         *out = m;
     else
         pm_model_destroy(&m);
-    free(config_path);
     free(weights_path);
     return status;
 }

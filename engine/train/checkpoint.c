@@ -16,11 +16,12 @@ static gpu_buffer *const *set_of(const pm_trainer *t, int set)
     return set == 0 ? t->model->weights : set == 1 ? t->m : t->v;
 }
 
-/* What makes a run the same run: key and value as text. */
-enum { FACTS = 12, FACT_MAX = 32 };
+/* What makes a run the same run: key and value as text. Checkpoints from before a fact was kept have none for it. */
+enum { FACTS = 13, FACT_MAX = 32 };
 typedef struct fact {
     const char *key;
     char value[FACT_MAX];
+    const char *absent; /* what a checkpoint without the key means; NULL: nothing */
 } fact;
 
 static void facts_of(const pm_trainer *t, fact f[FACTS])
@@ -30,17 +31,21 @@ static void facts_of(const pm_trainer *t, fact f[FACTS])
     const struct {
         const char *key;
         unsigned long long value;
-    } numbers[] = {{"layers", c->layers}, {"heads", c->heads}, {"embd", c->embd},   {"ctx", c->ctx},
-                   {"vocab", c->vocab},   {"inner", c->inner}, {"batch", p->batch}, {"time", p->time},
-                   {"accum", p->accum},   {"seed", p->seed}};
+        const char *absent;
+    } numbers[] = {{"layers", c->layers, NULL}, {"heads", c->heads, NULL}, {"embd", c->embd, NULL},
+                   {"ctx", c->ctx, NULL},       {"vocab", c->vocab, NULL}, {"inner", c->inner, NULL},
+                   {"batch", p->batch, NULL},   {"time", p->time, NULL},   {"accum", p->accum, NULL},
+                   {"seed", p->seed, NULL},     {"untied", c->untied, "0"}};
     int n = 0;
-    f[n++] = (fact){"arch", {0}};
+    f[n++] = (fact){"arch", {0}, NULL};
     snprintf(f[0].value, FACT_MAX, "%s", c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2");
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         f[n].key = numbers[i].key;
+        f[n].absent = numbers[i].absent;
         snprintf(f[n++].value, FACT_MAX, "%llu", numbers[i].value);
     }
     f[n].key = "dropout";
+    f[n].absent = NULL;
     snprintf(f[n++].value, FACT_MAX, "%.9g", (double)p->dropout);
 }
 
@@ -104,6 +109,7 @@ static pm_status check(const pm_trainer *t, const char *path, const st_file *fil
     facts_of(t, facts);
     for (int i = 0; i < FACTS; i++) {
         const char *there = st_meta_find(file, facts[i].key);
+        if (!there) there = facts[i].absent;
         if (!there || strcmp(there, facts[i].value) != 0)
             return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, facts[i].key,
                             there ? there : "(none)", facts[i].value);

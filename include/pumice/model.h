@@ -2,6 +2,8 @@
 #ifndef PUMICE_MODEL_H
 #define PUMICE_MODEL_H
 
+#include <stdbool.h>
+
 #include <pumice/device.h>
 #include <pumice/text.h>
 
@@ -24,12 +26,16 @@ typedef struct pm_gpt_config {
     uint32_t inner;                                  /* channels between the two products of an MLP; 0: 4*C */
     float eps;                                       /* of LayerNorm; 0: 1e-5 */
     float dropout_embd, dropout_attn, dropout_resid; /* what training drops unless told otherwise */
+    bool untied;                                     /* the output layer has a table of its own, not the tokens' */
 } pm_gpt_config;
 
 /* Checks a configuration: PM_INVALID with one line that names the field and what would be right. */
 PM_API PM_NODISCARD pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config);
 
-/* How many numbers a model has (the output layer shares the token table). */
+/* Reads a folder's config.json: sizes that pm_gpt_config_check accepts, what 0 means filled in. Fails: PM_IO, PM_FORMAT. */
+PM_API PM_NODISCARD pm_status pm_gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out);
+
+/* How many numbers a model has; a table that the output layer shares counts once. */
 PM_API uint64_t pm_gpt_config_parameters(const pm_gpt_config *config);
 
 /* A model's weights on a device. Threads: as the device. Lives: no longer than the device. */

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Golden values from PyTorch for tests/test_golden.c: a 2-layer GPT-1 and a 2-layer GPT-2, written here in plain torch.
+"""Golden values from PyTorch for tests/test_golden.c: a 2-layer GPT-1, a 2-layer GPT-2, and a 1-layer GPT-2 whose output
+layer has a table of its own, written here in plain torch.
 
 Usage: python3 make_golden.py [--check] [OUT]      (OUT: this folder by default)
 
-For each of the two it writes
-  OUT/gpt*/config.json, model.safetensors   a model folder as transformers writes it
-  OUT/gpt*/values.safetensors               tokens, targets, logits, loss, gradients, ten AdamW steps, settings
+For each it writes
+  OUT/NAME/config.json, model.safetensors   a model folder as transformers writes it
+  OUT/NAME/values.safetensors               tokens, targets, logits, loss, gradients, ten AdamW steps, settings
 
 Stored values are computed in double and rounded to F32 once: they are then the same on any machine, and nearer to the
 truth than any fp32 run. The same is run in fp32 too. Its logits and losses are stored beside them as "fp32.*", its
@@ -26,22 +27,23 @@ import sys
 
 import torch
 
-VOCAB, CTX, EMBD, HEADS, LAYERS = 61, 16, 48, 4, 2
+VOCAB, CTX, EMBD, HEADS = 61, 16, 48, 4
 BATCH, TIME, STEPS = 3, 13, 10  # TIME < CTX: the last position rows get no gradient
 # Chosen so that a trainer that gets one of them wrong (no clipping, no decay, decay on gains too or not on the tables,
 # another beta) moves a loss by about 3e-4 or more, relative, which is above the test's tolerance; clipping acts in some
 # steps and not in others.
 TRAIN = dict(lr=1e-3, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.5, clip=3.0)
 EPS = 1e-5  # of LayerNorm
-NAMES = {  # where the two families differ
-    "gpt1": dict(token="tokens_embed", position="positions_embed", seed=1),
-    "gpt2": dict(token="wte", position="wpe", seed=2),
+MODELS = {  # where they differ
+    "gpt1": dict(gpt1=True, token="tokens_embed", position="positions_embed", layers=2, tied=True, seed=1),
+    "gpt2": dict(gpt1=False, token="wte", position="wpe", layers=2, tied=True, seed=2),
+    "untied": dict(gpt1=False, token="wte", position="wpe", layers=1, tied=False, seed=4),
 }
 
 
 # ---- weights and data ----------------------------------------------------------------------------------------------
 
-def make_parameters(arch, rng):
+def make_parameters(model, rng):
     """name -> fp32 tensor, larger and less regular than a real start so that every term shows in the logits."""
     def normal(mean, std, *shape):
         return torch.tensor([rng.gauss(mean, std) for _ in range(math.prod(shape))], dtype=torch.float32).reshape(shape)
@@ -55,9 +57,9 @@ def make_parameters(arch, rng):
         p[name + ".bias"] = normal(0, 0.1, EMBD)
 
     p = {}
-    p[f"transformer.{NAMES[arch]['token']}.weight"] = normal(0, 0.15, VOCAB, EMBD)
-    p[f"transformer.{NAMES[arch]['position']}.weight"] = normal(0, 0.08, CTX, EMBD)
-    for i in range(LAYERS):
+    p[f"transformer.{model['token']}.weight"] = normal(0, 0.15, VOCAB, EMBD)
+    p[f"transformer.{model['position']}.weight"] = normal(0, 0.08, CTX, EMBD)
+    for i in range(model['layers']):
         h = f"transformer.h.{i}"
         layernorm(h + ".ln_1")
         linear(h + ".attn.c_attn", EMBD, 3 * EMBD)
@@ -65,8 +67,10 @@ def make_parameters(arch, rng):
         layernorm(h + ".ln_2")
         linear(h + ".mlp.c_fc", EMBD, 4 * EMBD)
         linear(h + ".mlp.c_proj", 4 * EMBD, EMBD)
-    if arch == "gpt2":
+    if not model["gpt1"]:
         layernorm("transformer.ln_f")
+    if not model["tied"]:
+        p["lm_head.weight"] = normal(0, 0.11, VOCAB, EMBD)
     return p
 
 
@@ -111,28 +115,28 @@ def mlp(x, p, h):
     return product(gelu(product(x, p, h + ".mlp.c_fc")), p, h + ".mlp.c_proj")
 
 
-def forward(arch, p, tokens):
+def forward(model, p, tokens):
     """logits (B,T,V)"""
-    table = p[f"transformer.{NAMES[arch]['token']}.weight"]
-    x = table[tokens.long()] + p[f"transformer.{NAMES[arch]['position']}.weight"][: tokens.shape[1]]
-    for i in range(LAYERS):
+    table = p[f"transformer.{model['token']}.weight"]
+    x = table[tokens.long()] + p[f"transformer.{model['position']}.weight"][: tokens.shape[1]]
+    for i in range(model['layers']):
         h = f"transformer.h.{i}"
-        if arch == "gpt1":
+        if model["gpt1"]:
             n = norm(x + attention(x, p, h), p, h + ".ln_1")
             x = norm(n + mlp(n, p, h), p, h + ".ln_2")
         else:
             x = x + attention(norm(x, p, h + ".ln_1"), p, h)
             x = x + mlp(norm(x, p, h + ".ln_2"), p, h)
-    if arch == "gpt2":
+    if not model["gpt1"]:
         x = norm(x, p, "transformer.ln_f")
-    return x @ table.t()
+    return x @ (table if model["tied"] else p["lm_head.weight"]).t()
 
 
 def loss_of(logits, targets):
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten().long(), ignore_index=-1)
 
 
-def run(arch, weights, tokens, targets, dtype):
+def run(model, weights, tokens, targets, dtype):
     """Logits, loss and gradients of batch 0, then STEPS steps that take the two batches in turn."""
     p = {n: w.to(dtype, copy=True).requires_grad_() for n, w in weights.items()}
     decayed = [w for w in p.values() if w.dim() == 2]
@@ -142,7 +146,7 @@ def run(arch, weights, tokens, targets, dtype):
         lr=TRAIN["lr"], betas=(TRAIN["beta1"], TRAIN["beta2"]), eps=TRAIN["eps"])
     out, losses, norms = {}, [], []
     for step in range(STEPS):
-        logits = forward(arch, p, tokens[step % 2])
+        logits = forward(model, p, tokens[step % 2])
         loss = loss_of(logits, targets[step % 2])
         adam.zero_grad()
         loss.backward()
@@ -197,58 +201,60 @@ def plain_mlp(x, p, h):
     return plain_product(y, p[h + ".mlp.c_proj.weight"], p[h + ".mlp.c_proj.bias"])
 
 
-def plain_logits(arch, p, tokens):
+def plain_logits(model, p, tokens):
     """One sequence's logits, a list for each position."""
     def ln(x, name):
         return plain_norm(x, p[name + ".weight"], p[name + ".bias"])
 
-    table, position = (p[f"transformer.{NAMES[arch][k]}.weight"] for k in ("token", "position"))
+    table, position = (p[f"transformer.{model[k]}.weight"] for k in ("token", "position"))
     x = [plain_add(table[t], position[i]) for i, t in enumerate(tokens)]
-    for i in range(LAYERS):
+    for i in range(model['layers']):
         h = f"transformer.h.{i}"
-        if arch == "gpt1":
+        if model["gpt1"]:
             n = [ln(plain_add(a, b), h + ".ln_1") for a, b in zip(x, plain_attention(x, p, h))]
             x = [ln(plain_add(a, plain_mlp(a, p, h)), h + ".ln_2") for a in n]
         else:
             x = [plain_add(a, b) for a, b in zip(x, plain_attention([ln(a, h + ".ln_1") for a in x], p, h))]
             x = [plain_add(a, plain_mlp(ln(a, h + ".ln_2"), p, h)) for a in x]
-    if arch == "gpt2":
+    if not model["gpt1"]:
         x = [ln(a, "transformer.ln_f") for a in x]
-    return [[sum(a * b for a, b in zip(row, w)) for w in table] for row in x]
+    head = table if model["tied"] else p["lm_head.weight"]
+    return [[sum(a * b for a, b in zip(row, w)) for w in head] for row in x]
 
 
-def plain_loss(arch, p, tokens, targets):
+def plain_loss(model, p, tokens, targets):
     total = count = 0
     for seq, want in zip(tokens, targets):
-        for row, t in zip(plain_logits(arch, p, seq), want):
+        for row, t in zip(plain_logits(model, p, seq), want):
             if t >= 0:
                 total += max(row) + math.log(sum(math.exp(v - max(row)) for v in row)) - row[t]
                 count += 1
     return total / count
 
 
-def check(arch, weights, tokens, targets, golden):
+def check(name, weights, tokens, targets, golden):
     """Exits unless plain loops agree with torch: logits, loss, and two elements of each parameter's gradient."""
+    model = MODELS[name]
     p = {n: w.double().tolist() for n, w in weights.items()}
     seqs, want = tokens[0].tolist(), targets[0].tolist()
     worst = max(abs(a - b) for s, gold in zip(seqs, golden["logits"].tolist())
-                for row, gold_row in zip(plain_logits(arch, p, s), gold) for a, b in zip(row, gold_row))
-    off = abs(plain_loss(arch, p, seqs, want) - golden["loss"].item())
+                for row, gold_row in zip(plain_logits(model, p, s), gold) for a, b in zip(row, gold_row))
+    off = abs(plain_loss(model, p, seqs, want) - golden["loss"].item())
     slope = 0.0
     rng = random.Random(3)
-    for name, w in weights.items():
+    for key, w in weights.items():
         for _ in range(2):
             r, c = rng.randrange(w.shape[0]), rng.randrange(w.shape[-1])
-            row, at, flat = (p[name], r, r) if w.dim() == 1 else (p[name][r], c, r * w.shape[1] + c)
+            row, at, flat = (p[key], r, r) if w.dim() == 1 else (p[key][r], c, r * w.shape[1] + c)
             keep, side = row[at], []
             for delta in (1e-5, -1e-5):
                 row[at] = keep + delta
-                side.append(plain_loss(arch, p, seqs, want))
+                side.append(plain_loss(model, p, seqs, want))
             row[at] = keep
-            slope = max(slope, abs((side[0] - side[1]) / 2e-5 - golden["grad." + name].flatten()[flat].item()))
-    print(f"{arch}: plain loops against torch: logits {worst:.1e}, loss {off:.1e}, gradients {slope:.1e} (absolute)")
+            slope = max(slope, abs((side[0] - side[1]) / 2e-5 - golden["grad." + key].flatten()[flat].item()))
+    print(f"{name}: plain loops against torch: logits {worst:.1e}, loss {off:.1e}, gradients {slope:.1e} (absolute)")
     if worst > 1e-12 or off > 1e-12 or slope > 1e-8:
-        sys.exit(f"{arch}: the two implementations disagree")
+        sys.exit(f"{name}: the two implementations disagree")
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -269,10 +275,11 @@ def write_safetensors(path, tensors, meta):
         f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
-def config_of(arch):
-    common = dict(vocab_size=VOCAB, n_positions=CTX, n_ctx=CTX, n_embd=EMBD, n_layer=LAYERS, n_head=HEADS,
-                  layer_norm_epsilon=EPS, initializer_range=0.02, embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0)
-    if arch == "gpt1":
+def config_of(model):
+    common = dict(vocab_size=VOCAB, n_positions=CTX, n_ctx=CTX, n_embd=EMBD, n_layer=model["layers"], n_head=HEADS,
+                  layer_norm_epsilon=EPS, initializer_range=0.02, embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0,
+                  **({} if model["tied"] else dict(tie_word_embeddings=False)))
+    if model["gpt1"]:
         return dict(architectures=["OpenAIGPTLMHeadModel"], model_type="openai-gpt", afn="gelu", **common)
     return dict(architectures=["GPT2LMHeadModel"], model_type="gpt2", activation_function="gelu_new", **common)
 
@@ -281,34 +288,35 @@ def distance(a, b):
     return ((a.double() - b.double()).norm() / b.double().norm()).item()
 
 
-def make(arch, out_dir, checked):
-    rng = random.Random(NAMES[arch]["seed"])
-    weights = make_parameters(arch, rng)
+def make(name, out_dir, checked):
+    model = MODELS[name]
+    rng = random.Random(model["seed"])
+    weights = make_parameters(model, rng)
     tokens, targets = make_batches(rng)
-    gold = run(arch, weights, tokens, targets, torch.float64)
-    single = run(arch, weights, tokens, targets, torch.float32)
+    gold = run(model, weights, tokens, targets, torch.float64)
+    single = run(model, weights, tokens, targets, torch.float32)
 
     grads = max((distance(single[n], gold[n]), n) for n in gold if n.startswith("grad."))
     far = dict(logits=distance(single["logits"], gold["logits"]), loss=distance(single["loss"], gold["loss"]),
                gradient=grads[0], losses=((single["losses"] - gold["losses"]).abs() / gold["losses"]).max().item(),
                grad_norms=((single["grad_norms"] - gold["grad_norms"]).abs() / gold["grad_norms"]).max().item())
     count, rms = sum(w.numel() for w in weights.values()), gold["logits"].pow(2).mean().sqrt()
-    print(f"{arch}: {count} parameters, logits' rms {rms:.2f}")
-    print(f"{arch}: losses    ", " ".join(f"{v:.5f}" for v in gold["losses"]))
-    print(f"{arch}: grad norms", " ".join(f"{v:.5f}" for v in gold["grad_norms"]), f"(clip {TRAIN['clip']})")
-    print(f"{arch}: fp32 against double:", ", ".join(f"{k} {v:.1e}" for k, v in far.items()), f"(gradient: {grads[1]})")
+    print(f"{name}: {count} parameters, logits' rms {rms:.2f}")
+    print(f"{name}: losses    ", " ".join(f"{v:.5f}" for v in gold["losses"]))
+    print(f"{name}: grad norms", " ".join(f"{v:.5f}" for v in gold["grad_norms"]), f"(clip {TRAIN['clip']})")
+    print(f"{name}: fp32 against double:", ", ".join(f"{k} {v:.1e}" for k, v in far.items()), f"(gradient: {grads[1]})")
     if far["logits"] > 1e-6 or far["loss"] > 1e-6 or far["gradient"] > 1e-5 or far["losses"] > 1e-5:
-        sys.exit(f"{arch}: fp32 torch is too far from double for the test's tolerances")
+        sys.exit(f"{name}: fp32 torch is too far from double for the test's tolerances")
     clipped = [v > TRAIN["clip"] for v in gold["grad_norms"]]
     if not any(clipped) or all(clipped):
-        sys.exit(f"{arch}: clipping should act in some steps and not in others")
+        sys.exit(f"{name}: clipping should act in some steps and not in others")
     if checked:
-        check(arch, weights, tokens, targets, gold)
+        check(name, weights, tokens, targets, gold)
 
-    folder = os.path.join(out_dir, arch)
+    folder = os.path.join(out_dir, name)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "config.json"), "w") as f:
-        json.dump(config_of(arch), f, indent=2)
+        json.dump(config_of(model), f, indent=2)
         f.write("\n")
     write_safetensors(os.path.join(folder, "model.safetensors"), weights, {"format": "pt"})
     values = dict(tokens=tokens, targets=targets, **gold)
@@ -324,8 +332,8 @@ def main():
     checked = "--check" in args
     rest = [a for a in args if a != "--check"]
     torch.set_num_threads(1)
-    for arch in NAMES:
-        make(arch, rest[0] if rest else os.path.dirname(os.path.abspath(__file__)), checked)
+    for name in MODELS:
+        make(name, rest[0] if rest else os.path.dirname(os.path.abspath(__file__)), checked)
 
 
 if __name__ == "__main__":
