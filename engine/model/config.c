@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/gpt.h"
+#include "model/task_head.h"
+#include "text/task.h"
 
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
 {
@@ -58,13 +60,12 @@ uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
     uint64_t C = c.embd, I = c.inner;
     uint64_t block = 4 * C + (3 * C * C + 3 * C) + (C * C + C) + (C * I + I) + (I * C + C);
     return ((uint64_t)c.vocab + c.ctx) * C + c.layers * block + (c.arch == PM_ARCH_GPT2 ? 2 * C : 0) +
-           (c.untied ? c.vocab * C : 0);
+           (c.untied ? c.vocab * C : 0) + c.outputs * C;
 }
 
 /* ---- config.json ---- */
 
-/* A float as the shortest decimal that gives it back, so that 0.1f is written 0.1. */
-static void add_float(cJSON *o, const char *key, float v)
+void gpt_config_add_float(cJSON *o, const char *key, float v)
 {
     char text[32];
     for (int digits = 6; digits <= 9; digits++) {
@@ -74,11 +75,13 @@ static void add_float(cJSON *o, const char *key, float v)
     cJSON_AddRawToObject(o, key, text);
 }
 
-char *gpt_config_text(const pm_gpt_config *config)
+char *gpt_config_text(const pm_gpt_config *config, const pm_task *task)
 {
     bool gpt1 = config->arch == PM_ARCH_GPT1;
     cJSON *o = cJSON_CreateObject(), *architectures = cJSON_AddArrayToObject(o, "architectures");
-    cJSON_AddItemToArray(architectures, cJSON_CreateString(gpt1 ? "OpenAIGPTLMHeadModel" : "GPT2LMHeadModel"));
+    const char *with_head = task ? gpt_task_architecture(task, config->arch) : NULL,
+               *lm = gpt1 ? "OpenAIGPTLMHeadModel" : "GPT2LMHeadModel";
+    cJSON_AddItemToArray(architectures, cJSON_CreateString(with_head ? with_head : lm));
     cJSON_AddStringToObject(o, "model_type", gpt1 ? "openai-gpt" : "gpt2");
     cJSON_AddStringToObject(o, gpt1 ? "afn" : "activation_function", gpt1 ? "gelu" : "gelu_new");
     cJSON_AddNumberToObject(o, "vocab_size", config->vocab);
@@ -91,12 +94,13 @@ char *gpt_config_text(const pm_gpt_config *config)
         cJSON_AddNullToObject(o, "n_inner");
     else
         cJSON_AddNumberToObject(o, "n_inner", config->inner);
-    add_float(o, "layer_norm_epsilon", config->eps);
-    add_float(o, "embd_pdrop", config->dropout_embd);
-    add_float(o, "attn_pdrop", config->dropout_attn);
-    add_float(o, "resid_pdrop", config->dropout_resid);
+    gpt_config_add_float(o, "layer_norm_epsilon", config->eps);
+    gpt_config_add_float(o, "embd_pdrop", config->dropout_embd);
+    gpt_config_add_float(o, "attn_pdrop", config->dropout_attn);
+    gpt_config_add_float(o, "resid_pdrop", config->dropout_resid);
     cJSON_AddBoolToObject(o, "tie_word_embeddings", !config->untied);
     cJSON_AddStringToObject(o, "torch_dtype", "float32");
+    if (task) gpt_task_write(o, task);
     char *text = cJSON_Print(o), *own = NULL;
     if (text) {
         size_t n = strlen(text);
@@ -111,9 +115,9 @@ char *gpt_config_text(const pm_gpt_config *config)
     return own;
 }
 
-pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config)
+pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config, const pm_task *task)
 {
-    char *text = gpt_config_text(config);
+    char *text = gpt_config_text(config, task);
     if (!text) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", path);
     pm_status status = file_write(log, path, text, strlen(text));
     free(text);
@@ -170,7 +174,17 @@ static void read_kind(reader *r, pm_gpt_config *c)
         wrong(r, "the activation", "is not GELU");
 }
 
-pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *out)
+/* The head's task, where there is one. */
+static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
+{
+    if (r->status != PM_OK || !cJSON_HasObjectItem(r->object, "pumice_task")) return;
+    r->status = gpt_task_read(r->log, r->path, r->object, task);
+    if (r->status != PM_OK) return;
+    c->outputs = task->outputs;
+    if (c->vocab != task->vocab + TASK_SPECIALS) wrong(r, "vocab_size", "is not the task's text_vocab + 3");
+}
+
+static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *out, pm_task *task)
 {
     char *text;
     size_t size;
@@ -195,20 +209,30 @@ pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *ou
         c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
         c.untied = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(root, "tie_word_embeddings"));
     }
+    pm_task own = {0};
+    read_task(&r, &c, &own);
     cJSON_Delete(root);
     free(text);
-    if (r.status != PM_OK) return r.status;
     c = gpt_config_filled(&c);
-    status = pm_gpt_config_check(log, &c);
-    if (status == PM_OK) *out = c;
-    return status == PM_INVALID ? PM_FORMAT : status;
+    if (r.status == PM_OK) r.status = pm_gpt_config_check(log, &c);
+    if (r.status == PM_OK) *out = c;
+    if (r.status == PM_OK && task)
+        *task = own;
+    else
+        pm_task_fini(&own);
+    return r.status == PM_INVALID ? PM_FORMAT : r.status;
+}
+
+pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task)
+{
+    char *path = file_join(dir, "config.json");
+    pm_status status = path ? read_file(log, path, out, task)
+                            : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its config.json", dir);
+    free(path);
+    return status;
 }
 
 pm_status pm_gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out)
 {
-    char *path = file_join(dir, "config.json");
-    pm_status status = path ? gpt_config_read(log, path, out)
-                            : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its config.json", dir);
-    free(path);
-    return status;
+    return gpt_config_load(log, dir, out, NULL);
 }

@@ -30,7 +30,8 @@ enum {
 typedef enum gpt_tail {
     TAIL_NORM_GAIN, /* the final LayerNorm: GPT-2 */
     TAIL_NORM_BIAS,
-    TAIL_HEAD, /* (V,C), as the token table: an output layer of its own */
+    TAIL_HEAD,  /* (V,C), as the token table: an output layer of its own */
+    TAIL_SCORE, /* (K,C): a task's head */
     TAIL_COUNT
 } gpt_tail;
 
@@ -71,8 +72,12 @@ struct pm_model {
     pm_gpt_config config; /* defaults filled in */
     gpt_layout layout;
     gpu_buffer **weights;
+    pm_task *task;      /* what the head answers; NULL without one */
     char (*labels)[16]; /* "h.0" …, for what is recorded */
 };
+
+/* Host memory for a layout's largest parameter; logs when there is none. */
+float *gpt_largest(const pm_log *log, const gpt_layout *layout);
 
 /* A model with its weights allocated and zero. */
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out);
@@ -81,10 +86,13 @@ pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config);
 
 /* config.json. */
-pm_status gpt_config_read(const pm_log *log, const char *path, pm_gpt_config *out);
-pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config);
+pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task /* or NULL */);
+pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config, const pm_task *task);
 /* The same as text, malloc'd; NULL when memory is out. */
-char *gpt_config_text(const pm_gpt_config *config);
+char *gpt_config_text(const pm_gpt_config *config, const pm_task *task);
+/* A float as the shortest decimal that gives it back, so that 0.1f is written 0.1. */
+struct cJSON;
+void gpt_config_add_float(struct cJSON *object, const char *key, float value);
 
 /* A tensor file's values as floats: F32, F16 or BF16. PM_FORMAT names path and tensor. */
 struct st_tensor;

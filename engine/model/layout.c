@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "model/gpt.h"
+#include "model/task_head.h"
 
 /* Segments begin each parameter at a multiple of this (words): whole cache lines. */
 enum { ALIGN_WORDS = 16 };
@@ -16,6 +17,7 @@ bool gpt_has(const pm_gpt_config *c, gpt_tail which)
     case TAIL_NORM_GAIN:
     case TAIL_NORM_BIAS: return c->arch == PM_ARCH_GPT2;
     case TAIL_HEAD: return c->untied;
+    case TAIL_SCORE: return c->outputs > 0;
     case TAIL_COUNT: break;
     }
     return false;
@@ -69,12 +71,13 @@ static void name_tail(gpt_layout *l, const pm_gpt_config *c)
         [TAIL_NORM_GAIN] = {"transformer.ln_f.weight", 1, c->embd},
         [TAIL_NORM_BIAS] = {"transformer.ln_f.bias", 1, c->embd},
         [TAIL_HEAD] = {"lm_head.weight", c->vocab, c->embd},
+        [TAIL_SCORE] = {GPT_SCORE_NAME, c->outputs, c->embd},
     };
     for (int i = 0; i < TAIL_COUNT; i++) {
         if (!gpt_has(c, (gpt_tail)i)) continue;
         uint32_t p = gpt_tail_param(c, (gpt_tail)i);
         snprintf(l->names[p], GPT_NAME_MAX, "%s", part[i].name);
-        l->params[p] = (pm_param){l->names[p], part[i].rows, part[i].cols, i == TAIL_HEAD};
+        l->params[p] = (pm_param){l->names[p], part[i].rows, part[i].cols, i >= TAIL_HEAD};
     }
 }
 

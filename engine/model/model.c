@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "model/safetensors.h"
+#include "model/task_head.h"
 
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out)
 {
@@ -39,6 +40,8 @@ void pm_model_destroy(pm_model **model)
     if (!m) return;
     gpt_segments_destroy(&m->layout, &m->weights);
     gpt_layout_fini(&m->layout);
+    if (m->task) pm_task_fini(m->task);
+    free(m->task);
     free(m->labels);
     free(m);
     *model = NULL;
@@ -73,8 +76,7 @@ static void initial_values(const pm_model *m, uint32_t p, uint64_t seed, float *
     for (uint64_t i = 0; i < count; i++) out[i] = gain ? 1.0f : 0.0f;
 }
 
-/* Host memory for the largest parameter. */
-static float *largest(const pm_log *log, const gpt_layout *l)
+float *gpt_largest(const pm_log *log, const gpt_layout *l)
 {
     uint64_t words = 1;
     for (uint32_t p = 0; p < l->count; p++) {
@@ -91,7 +93,7 @@ pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64
     pm_model *m = NULL;
     pm_status status = gpt_model_allocate(device, config, &m);
     if (status != PM_OK) return status;
-    float *values = largest(gpu_log(device), &m->layout);
+    float *values = gpt_largest(gpu_log(device), &m->layout);
     if (!values) status = PM_NO_HOST_MEMORY;
     for (uint32_t p = 0; status == PM_OK && p < m->layout.count; p++) {
         initial_values(m, p, seed, values);
@@ -191,7 +193,7 @@ static pm_status load_weights(pm_model *m, const char *path)
     st_file file;
     pm_status status = st_open(log, path, &file);
     if (status != PM_OK) return status;
-    float *values = largest(log, &m->layout);
+    float *values = gpt_largest(log, &m->layout);
     if (!values) status = PM_NO_HOST_MEMORY;
     for (uint32_t p = 0; status == PM_OK && p < m->layout.count; p++) {
         pm_param param = m->layout.params[p];
@@ -210,15 +212,18 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
     pm_gpt_config config;
+    pm_task task = {0};
     char *weights_path = file_join(dir, "model.safetensors");
     pm_status status = weights_path ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", dir);
-    if (status == PM_OK) status = pm_gpt_config_load(log, dir, &config);
+    if (status == PM_OK) status = gpt_config_load(log, dir, &config, &task);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
+    if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);
     if (status == PM_OK) status = load_weights(m, weights_path);
     if (status == PM_OK)
         *out = m;
     else
         pm_model_destroy(&m);
+    pm_task_fini(&task);
     free(weights_path);
     return status;
 }
@@ -261,7 +266,7 @@ pm_status pm_model_save(const pm_model *model, const char *dir)
         config_path && weights_path ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", dir);
     if (status == PM_OK) status = file_make_dir(log, dir);
     if (status == PM_OK) status = save_weights(model, weights_path);
-    if (status == PM_OK) status = gpt_config_write(log, config_path, &model->config);
+    if (status == PM_OK) status = gpt_config_write(log, config_path, &model->config, model->task);
     free(config_path);
     free(weights_path);
     return status;

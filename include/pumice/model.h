@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include <pumice/device.h>
-#include <pumice/text.h>
+#include <pumice/task.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,6 +26,7 @@ typedef struct pm_gpt_config {
     uint32_t inner;                                  /* channels between the two products of an MLP; 0: 4*C */
     float eps;                                       /* of LayerNorm; 0: 1e-5 */
     float dropout_embd, dropout_attn, dropout_resid; /* what training drops unless told otherwise */
+    uint32_t outputs;                                /* K: outputs of a task's head; 0: no head */
     bool untied;                                     /* the output layer has a table of its own, not the tokens' */
 } pm_gpt_config;
 
@@ -51,6 +52,14 @@ PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, 
 
 /* Writes config.json and model.safetensors, each at once or not at all; makes the folder. Same weights, same bytes. */
 PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *dir);
+
+/* A model for fine-tuning: the weights of `from`, three new rows in its token tables for the task's special tokens, and a new head; new
+ * values N(0, 0.02). A model that had a task keeps its special tokens, and its head where the new one has as many outputs.
+ * Fails: PM_INVALID where the task's tokenizer has another vocabulary. */
+PM_API PM_NODISCARD pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed,
+                                                pm_model **out);
+/* What the head answers; NULL without one. Lives as long as the model. */
+PM_API const pm_task *pm_model_task(const pm_model *model);
 
 PM_API void pm_model_destroy(pm_model **model);
 

@@ -1,0 +1,173 @@
+/* Models with a task's head: what config.json says of the task, and making one from a language model. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "model/gpt.h"
+#include "model/task_head.h"
+#include "text/task.h"
+
+/* ---- config.json ----
+ * "pumice_task" holds what Pumice needs. For one sequence an example the head is Hugging Face's ForSequenceClassification: score.weight on
+ * the last token; "architectures" and the labels say so too. */
+
+static bool one_sequence(const pm_task *task)
+{
+    return task->kind == PM_TASK_CLASSIFY || task->kind == PM_TASK_ENTAIL;
+}
+
+const char *gpt_task_architecture(const pm_task *task, pm_arch arch)
+{
+    if (!one_sequence(task)) return NULL;
+    return arch == PM_ARCH_GPT1 ? "OpenAIGPTForSequenceClassification" : "GPT2ForSequenceClassification";
+}
+
+void gpt_task_write(cJSON *root, const pm_task *task)
+{
+    cJSON *o = cJSON_AddObjectToObject(root, "pumice_task");
+    cJSON_AddStringToObject(o, "kind", pm_task_name(task->kind));
+    cJSON_AddNumberToObject(o, "text_vocab", task->vocab);
+    if (task->scores) {
+        cJSON_AddBoolToObject(o, "scores", 1);
+        gpt_config_add_float(o, "mean", task->mean);
+        gpt_config_add_float(o, "spread", task->spread);
+    }
+    if (!task->labels) return;
+    cJSON_AddBoolToObject(o, "numbered", task->numbered);
+    cJSON *labels = cJSON_AddArrayToObject(o, "labels"), *names = cJSON_AddObjectToObject(root, "id2label"),
+          *ids = cJSON_AddObjectToObject(root, "label2id");
+    for (uint32_t k = 0; k < task->outputs; k++) {
+        char id[16];
+        snprintf(id, sizeof id, "%u", (unsigned)k);
+        cJSON_AddItemToArray(labels, cJSON_CreateString(task->labels[k]));
+        cJSON_AddStringToObject(names, id, task->labels[k]);
+        cJSON_AddNumberToObject(ids, task->labels[k], k);
+    }
+    cJSON_AddStringToObject(root, "problem_type", "single_label_classification");
+}
+
+static pm_status wrong(const pm_log *log, const char *path, const char *what)
+{
+    return log_fail(log, PM_FORMAT, "%s: \"pumice_task\": %s", path, what);
+}
+
+static pm_status read_labels(const pm_log *log, const char *path, const cJSON *labels, pm_task *t)
+{
+    int count = cJSON_GetArraySize(labels);
+    if (!cJSON_IsArray(labels) || count < 2 || count > 10000)
+        return wrong(log, path, "\"labels\" is no array of 2 to 10000 names");
+    pm_task view = *t;
+    view.outputs = (uint32_t)count;
+    view.labels = calloc((size_t)count, sizeof *view.labels);
+    if (!view.labels) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its labels", path);
+    const cJSON *label;
+    uint32_t k = 0;
+    bool fine = true;
+    cJSON_ArrayForEach(label, labels)
+    {
+        view.labels[k++] = cJSON_GetStringValue(label);
+        fine = fine && view.labels[k - 1];
+    }
+    pm_status status = fine ? pm_task_copy(log, &view, t) : wrong(log, path, "a label is no string");
+    free(view.labels); /* the strings are the JSON's */
+    return status;
+}
+
+pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, pm_task *out)
+{
+    const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "pumice_task");
+    const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "kind"));
+    const cJSON *vocab = cJSON_GetObjectItemCaseSensitive(o, "text_vocab");
+    pm_task t = {.spread = 1, .outputs = 1};
+    if (!kind || !pm_task_named(kind, &t.kind))
+        return wrong(log, path, "\"kind\" is none of classify, entail, similar, choice");
+    if (!cJSON_IsNumber(vocab) || !(vocab->valuedouble >= 1 && vocab->valuedouble < 1 << 24) ||
+        vocab->valuedouble != floor(vocab->valuedouble))
+        return wrong(log, path, "\"text_vocab\" is no number of tokens");
+    t.vocab = (uint32_t)vocab->valuedouble;
+    t.scores = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "scores"));
+    t.numbered = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "numbered"));
+    if (t.scores) {
+        const cJSON *mean = cJSON_GetObjectItemCaseSensitive(o, "mean"),
+                    *spread = cJSON_GetObjectItemCaseSensitive(o, "spread");
+        if (t.kind != PM_TASK_SIMILAR || !cJSON_IsNumber(mean) || !cJSON_IsNumber(spread) ||
+            !isfinite((float)mean->valuedouble) || !isfinite((float)spread->valuedouble) ||
+            !((float)spread->valuedouble > 0))
+            return wrong(log, path, "\"scores\" needs the kind similar, a finite \"mean\" and a \"spread\" above 0");
+        t.mean = (float)mean->valuedouble;
+        t.spread = (float)spread->valuedouble;
+    } else if (t.kind != PM_TASK_CHOICE) {
+        pm_status status = read_labels(log, path, cJSON_GetObjectItemCaseSensitive(o, "labels"), &t);
+        if (status != PM_OK) return status;
+    }
+    *out = t;
+    return PM_OK;
+}
+
+/* ---- making one ---- */
+
+/* Old values where the source has rows, new ones below. */
+static pm_status fill(pm_model *m, uint32_t p, const pm_model *from, uint64_t seed, float *values)
+{
+    pm_param param = m->layout.params[p];
+    uint64_t old = 0, all = (uint64_t)param.rows * param.cols;
+    for (uint32_t q = 0; q < from->layout.count; q++) {
+        pm_param source = from->layout.params[q];
+        if (strcmp(source.name, param.name) != 0 || source.cols != param.cols) continue;
+        if (strcmp(param.name, GPT_SCORE_NAME) == 0 && source.rows != param.rows) continue; /* other classes */
+        pm_status status = pm_model_read(from, q, values);
+        if (status != PM_OK) return status;
+        old = (uint64_t)source.rows * source.cols;
+    }
+    for (uint64_t i = old; i < all; i += 4) {
+        rng_block b = rng_philox(seed, (uint32_t)(i / 4), p, RNG_STREAM_INIT, 1);
+        float four[4];
+        rng_normal(b.v[0], b.v[1], four);
+        rng_normal(b.v[2], b.v[3], four + 2);
+        for (uint64_t k = 0; k < 4 && i + k < all; k++) values[i + k] = 0.02f * four[k];
+    }
+    return pm_model_write(m, p, values);
+}
+
+pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed, pm_model **out)
+{
+    const pm_log *log = gpu_log(from->device);
+    pm_gpt_config config = from->config;
+    uint32_t text = from->task ? from->task->vocab : config.vocab;
+    if (text != task->vocab)
+        return log_fail(log, PM_INVALID, "task: the tokenizer has %u tokens, the model %u", task->vocab, text);
+    config.vocab = task->vocab + TASK_SPECIALS;
+    config.outputs = task->outputs;
+    pm_model *m = NULL;
+    pm_status status = gpt_model_allocate(from->device, &config, &m);
+    if (status != PM_OK) return status;
+    float *values = gpt_largest(log, &m->layout);
+    status = values ? gpt_model_set_task(m, task) : PM_NO_HOST_MEMORY;
+    for (uint32_t p = 0; status == PM_OK && p < m->layout.count; p++) status = fill(m, p, from, seed, values);
+    free(values);
+    if (status == PM_OK)
+        *out = m;
+    else
+        pm_model_destroy(&m);
+    return status;
+}
+
+pm_status gpt_model_set_task(pm_model *m, const pm_task *task)
+{
+    pm_task *copy = calloc(1, sizeof *copy);
+    if (!copy) return log_fail(gpu_log(m->device), PM_NO_HOST_MEMORY, "task: no memory");
+    pm_status status = pm_task_copy(gpu_log(m->device), task, copy);
+    if (status == PM_OK)
+        m->task = copy;
+    else
+        free(copy);
+    return status;
+}
+
+const pm_task *pm_model_task(const pm_model *model)
+{
+    return model->task;
+}

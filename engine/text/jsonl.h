@@ -1,0 +1,32 @@
+/* Lines of JSON, one object each, with errors that name file and line. */
+#ifndef TEXT_JSONL_H
+#define TEXT_JSONL_H
+
+#include <stdbool.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/file.h"
+
+typedef struct jsonl {
+    const pm_log *log;
+    const char *path; /* the caller's */
+    char *text;
+    size_t size, at;
+    size_t line; /* of the object given last; 1 is the first */
+    cJSON *object;
+} jsonl;
+
+pm_status jsonl_open(const pm_log *log, const char *path, jsonl *out);
+void jsonl_close(jsonl *file);
+
+/* The next line's object, which lives until the next call; *more is false behind the last line. */
+pm_status jsonl_next(jsonl *file, bool *more);
+
+/* "path:line: …" */
+pm_status jsonl_fail(const jsonl *file, const char *format, ...) PM_PRINTF(2, 3);
+
+/* A field of the present object that must be a string. */
+pm_status jsonl_string(const jsonl *file, const char *key, const char **out);
+
+#endif

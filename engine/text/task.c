@@ -1,0 +1,200 @@
+/* What a training file asks: its labels, or how its scores are spread. */
+#include "text/task.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[PM_TASK_COUNT] = {
+#define TASK_NAME(id, name) name,
+    PM_TASK_LIST(TASK_NAME)
+#undef TASK_NAME
+};
+
+const char *pm_task_name(pm_task_kind kind)
+{
+    return kind < PM_TASK_COUNT ? names[kind] : "unknown";
+}
+
+bool pm_task_named(const char *name, pm_task_kind *out)
+{
+    for (int k = 0; k < PM_TASK_COUNT; k++) {
+        if (strcmp(name, names[k]) != 0) continue;
+        *out = (pm_task_kind)k;
+        return true;
+    }
+    return false;
+}
+
+pm_status task_label_text(const jsonl *file, char out[LABEL_MAX], bool *number)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(file->object, "label");
+    if (!v) return jsonl_fail(file, "\"label\" is missing");
+    *number = cJSON_IsNumber(v);
+    if (*number) {
+        if (!(fabs(v->valuedouble) <= 1e9) || v->valuedouble != floor(v->valuedouble))
+            return jsonl_fail(file, "\"label\" must be a whole number or a string");
+        snprintf(out, LABEL_MAX, "%.0f", v->valuedouble);
+        return PM_OK;
+    }
+    if (!cJSON_IsString(v)) return jsonl_fail(file, "\"label\" must be a whole number or a string");
+    size_t size = strlen(v->valuestring);
+    if (size == 0 || size >= LABEL_MAX) return jsonl_fail(file, "\"label\" must have 1 to %d bytes", LABEL_MAX - 1);
+    memcpy(out, v->valuestring, size + 1);
+    return PM_OK;
+}
+
+pm_status task_score(const jsonl *file, float *out)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(file->object, "score");
+    if (!v) return jsonl_fail(file, "\"score\" is missing");
+    if (!cJSON_IsNumber(v) || !isfinite((float)v->valuedouble))
+        return jsonl_fail(file, "\"score\" must be a finite number");
+    *out = (float)v->valuedouble;
+    return PM_OK;
+}
+
+/* ---- learning ---- */
+
+typedef struct learner {
+    jsonl file;
+    pm_task *task;
+    uint32_t capacity;
+    double sum, squares; /* of scores */
+    size_t count;
+} learner;
+
+enum { MOST_LABELS = 10000 };
+
+/* Labels stay in their final order. */
+static int compare(const learner *l, const char *a, const char *b)
+{
+    if (!l->task->numbered) return strcmp(a, b);
+    long x = strtol(a, NULL, 10), y = strtol(b, NULL, 10);
+    return (x > y) - (x < y);
+}
+
+static pm_status add_label(learner *l)
+{
+    pm_task *t = l->task;
+    char text[LABEL_MAX];
+    bool number;
+    pm_status status = task_label_text(&l->file, text, &number);
+    if (status != PM_OK) return status;
+    if (l->count == 0) t->numbered = number;
+    if (number != t->numbered) return jsonl_fail(&l->file, "labels are numbers in some lines and strings in others");
+    uint32_t low = 0, high = t->outputs;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        int order = compare(l, t->labels[middle], text);
+        if (order == 0) return PM_OK;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (t->outputs == MOST_LABELS) return jsonl_fail(&l->file, "more than %d different labels", MOST_LABELS);
+    if (t->outputs == l->capacity) {
+        uint32_t wanted = l->capacity ? 2 * l->capacity : 8;
+        char **more = realloc(t->labels, wanted * sizeof *more);
+        if (!more) return log_fail(l->file.log, PM_NO_HOST_MEMORY, "%s: out of memory for its labels", l->file.path);
+        t->labels = more;
+        l->capacity = wanted;
+    }
+    char *copy = malloc(strlen(text) + 1);
+    if (!copy) return log_fail(l->file.log, PM_NO_HOST_MEMORY, "%s: out of memory for its labels", l->file.path);
+    strcpy(copy, text);
+    memmove(t->labels + low + 1, t->labels + low, (t->outputs - low) * sizeof *t->labels);
+    t->labels[low] = copy;
+    t->outputs++;
+    return PM_OK;
+}
+
+static pm_status add_line(learner *l)
+{
+    pm_task *t = l->task;
+    pm_status status = PM_OK;
+    if (l->count == 0 && t->kind == PM_TASK_SIMILAR)
+        t->scores = cJSON_GetObjectItemCaseSensitive(l->file.object, "label") == NULL;
+    if (t->scores) {
+        float score = 0;
+        status = task_score(&l->file, &score);
+        if (status == PM_OK) {
+            l->sum += (double)score;
+            l->squares += (double)score * (double)score;
+        }
+    } else if (t->kind != PM_TASK_CHOICE) {
+        status = add_label(l);
+    }
+    l->count++;
+    return status;
+}
+
+static pm_status conclude(learner *l)
+{
+    pm_task *t = l->task;
+    if (t->kind == PM_TASK_CHOICE || t->scores) t->outputs = 1;
+    t->spread = 1;
+    if (t->scores) {
+        double mean = l->sum / (double)l->count, variance = l->squares / (double)l->count - mean * mean;
+        if (!(variance > 1e-12 * (1 + mean * mean)))
+            return log_fail(l->file.log, PM_FORMAT, "%s: all scores are %g; there is nothing to learn", l->file.path,
+                            mean);
+        t->mean = (float)mean;
+        t->spread = (float)sqrt(variance);
+    } else if (t->labels && t->outputs < 2) {
+        return log_fail(l->file.log, PM_FORMAT, "%s: every label is %s; there is nothing to learn", l->file.path,
+                        t->labels[0]);
+    }
+    return PM_OK;
+}
+
+pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, const pm_tokenizer *tok, pm_task *out)
+{
+    pm_task task = {.kind = kind, .vocab = pm_tokenizer_vocab(tok)};
+    learner l = {.task = &task};
+    pm_status status = jsonl_open(log, path, &l.file);
+    if (status != PM_OK) return status;
+    for (bool more = true; status == PM_OK;) {
+        status = jsonl_next(&l.file, &more);
+        if (!more) break;
+        if (status == PM_OK) status = add_line(&l);
+    }
+    if (status == PM_OK) status = conclude(&l);
+    jsonl_close(&l.file);
+    if (status == PM_OK)
+        *out = task;
+    else
+        pm_task_fini(&task);
+    return status;
+}
+
+pm_status pm_task_copy(const pm_log *log, const pm_task *from, pm_task *out)
+{
+    pm_task t = *from;
+    if (from->labels) {
+        t.labels = calloc(from->outputs, sizeof *t.labels);
+        bool fine = t.labels != NULL;
+        for (uint32_t i = 0; fine && i < from->outputs; i++) {
+            size_t size = strlen(from->labels[i]) + 1;
+            t.labels[i] = malloc(size);
+            fine = t.labels[i] != NULL;
+            if (fine) memcpy(t.labels[i], from->labels[i], size);
+        }
+        if (!fine) {
+            pm_task_fini(&t);
+            return log_fail(log, PM_NO_HOST_MEMORY, "task: out of memory for its labels");
+        }
+    }
+    *out = t;
+    return PM_OK;
+}
+
+void pm_task_fini(pm_task *task)
+{
+    for (uint32_t i = 0; task->labels && i < task->outputs; i++) free(task->labels[i]);
+    free(task->labels);
+    *task = (pm_task){0};
+}

@@ -1,0 +1,53 @@
+/* Tasks and their examples, from the inside. */
+#ifndef TEXT_TASK_H
+#define TEXT_TASK_H
+
+#include <pumice/task.h>
+
+#include "text/jsonl.h"
+
+/* Special tokens of a task. */
+enum { TASK_START, TASK_DELIMITER, TASK_EXTRACT, TASK_SPECIALS };
+static inline uint32_t task_token(const pm_task *task, uint32_t which)
+{
+    return task->vocab + which;
+}
+
+/* Sequences whose hidden values one example adds. */
+static inline uint32_t task_group(const pm_task *task)
+{
+    return task->kind == PM_TASK_SIMILAR ? 2 : 1;
+}
+
+enum { LABEL_MAX = 64 };
+/* The present line's label as text. */
+pm_status task_label_text(const jsonl *file, char out[LABEL_MAX], bool *number);
+/* The present line's score. */
+pm_status task_score(const jsonl *file, float *out);
+
+typedef struct task_example {
+    size_t first; /* index into the set's sequences */
+    uint32_t sequences;
+    int32_t label; /* class or option; -1 where there is none */
+    float score;   /* standardised */
+} task_example;
+
+typedef struct task_sequence {
+    size_t first; /* index into the set's tokens */
+    uint32_t count;
+} task_sequence;
+
+struct pm_taskset {
+    pm_task task;
+    bool labelled;
+    task_example *examples;
+    task_sequence *sequences;
+    int32_t *tokens;
+    size_t *outputs; /* [example_count + 1] where each example's outputs begin */
+    size_t example_count, sequence_count, token_count;
+    size_t example_capacity, sequence_capacity, token_capacity;
+    size_t cut;
+    uint32_t longest, most_sequences; /* of an example */
+};
+
+#endif

@@ -1,0 +1,165 @@
+/* What a head's numbers mean, and how good they are. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "text/task.h"
+
+/* The largest of n values; the first of equals. */
+static uint32_t argmax(const float *x, uint32_t n)
+{
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < n; k++)
+        if (x[k] > x[best]) best = k;
+    return best;
+}
+
+/* log of the sum of exp. */
+static double log_sum_exp(const float *x, uint32_t n)
+{
+    double max = (double)x[argmax(x, n)], sum = 0;
+    for (uint32_t k = 0; k < n; k++) sum += exp((double)x[k] - max);
+    return max + log(sum);
+}
+
+pm_answer pm_taskset_answer(const pm_taskset *set, const float *outputs, size_t i, float *probabilities)
+{
+    const pm_task *t = &set->task;
+    size_t first;
+    uint32_t n = pm_taskset_outputs(set, i, &first);
+    const float *x = outputs + first;
+    if (t->scores) return (pm_answer){.label = -1, .score = t->mean + t->spread * x[0]};
+    double lse = log_sum_exp(x, n);
+    uint32_t best = argmax(x, n);
+    for (uint32_t k = 0; probabilities && k < n; k++) probabilities[k] = (float)exp((double)x[k] - lse);
+    return (pm_answer){.label = (int32_t)best, .score = (float)exp((double)x[best] - lse), .count = n};
+}
+
+/* ---- classes ---- */
+
+static double macro_f1(const uint32_t *confusion, uint32_t K)
+{
+    double sum = 0;
+    for (uint32_t k = 0; k < K; k++) {
+        double hits = confusion[k * K + k], right = 0, given = 0;
+        for (uint32_t j = 0; j < K; j++) {
+            right += confusion[k * K + j];
+            given += confusion[j * K + k];
+        }
+        if (right + given > 0) sum += 2 * hits / (right + given);
+    }
+    return sum / K;
+}
+
+/* R_K: the correlation of the two assignments as vectors of indicators. */
+static double matthews(const uint32_t *confusion, uint32_t K)
+{
+    double n = 0, hits = 0, both = 0, rights = 0, givens = 0;
+    for (uint32_t k = 0; k < K; k++) {
+        double right = 0, given = 0;
+        for (uint32_t j = 0; j < K; j++) {
+            right += confusion[k * K + j];
+            given += confusion[j * K + k];
+        }
+        n += right;
+        hits += confusion[k * K + k];
+        both += right * given;
+        rights += right * right;
+        givens += given * given;
+    }
+    double spread = sqrt(n * n - rights) * sqrt(n * n - givens);
+    return spread > 0 ? (n * hits - both) / spread : NAN;
+}
+
+/* ---- scores ---- */
+
+static double correlation(const double *x, const double *y, size_t n)
+{
+    double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;
+    for (size_t i = 0; i < n; i++) {
+        mx += x[i] / (double)n;
+        my += y[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        xx += (x[i] - mx) * (x[i] - mx);
+        yy += (y[i] - my) * (y[i] - my);
+        xy += (x[i] - mx) * (y[i] - my);
+    }
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+}
+
+typedef struct ranked {
+    double value;
+    size_t index;
+} ranked;
+
+static int by_value(const void *a, const void *b)
+{
+    double x = ((const ranked *)a)->value, y = ((const ranked *)b)->value;
+    return (x > y) - (x < y);
+}
+
+/* Values become their ranks; equal ones share the mean of theirs. */
+static void rank(double *x, ranked *sorted, size_t n)
+{
+    for (size_t i = 0; i < n; i++) sorted[i] = (ranked){x[i], i};
+    qsort(sorted, n, sizeof *sorted, by_value);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i; end < n && sorted[end].value == sorted[i].value;) end++;
+        for (size_t k = i; k < end; k++) x[sorted[k].index] = 0.5 * (double)(i + end - 1);
+    }
+}
+
+static void measure_scores(const pm_taskset *set, const float *outputs, pm_task_metrics *m)
+{
+    size_t n = set->example_count;
+    double *given = malloc(n * sizeof *given), *right = malloc(n * sizeof *right), loss = 0;
+    ranked *sorted = malloc(n * sizeof *sorted);
+    for (size_t i = 0; given && right && sorted && i < n; i++) {
+        given[i] = (double)outputs[i];
+        right[i] = (double)set->examples[i].score;
+        loss += (given[i] - right[i]) * (given[i] - right[i]) / (double)n;
+    }
+    if (given && right && sorted) {
+        m->loss = loss;
+        m->pearson = correlation(given, right, n);
+        rank(given, sorted, n);
+        rank(right, sorted, n);
+        m->spearman = correlation(given, right, n);
+    }
+    free(given);
+    free(right);
+    free(sorted);
+}
+
+void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_metrics *out, uint32_t *confusion)
+{
+    const pm_task *t = &set->task;
+    pm_task_metrics m = {set->example_count, NAN, NAN, NAN, NAN, NAN, NAN};
+    uint32_t K = t->outputs;
+    uint32_t *counts = t->labels ? calloc((size_t)K * K, sizeof *counts) : NULL;
+    if (t->scores) {
+        measure_scores(set, outputs, &m);
+    } else {
+        double loss = 0, hits = 0;
+        for (size_t i = 0; i < m.n; i++) {
+            size_t first;
+            uint32_t n = pm_taskset_outputs(set, i, &first), label = (uint32_t)set->examples[i].label;
+            const float *x = outputs + first;
+            uint32_t given = argmax(x, n);
+            loss += log_sum_exp(x, n) - (double)x[label];
+            hits += given == label;
+            if (counts) counts[label * K + given]++;
+        }
+        m.loss = loss / (double)m.n;
+        m.accuracy = hits / (double)m.n;
+    }
+    if (counts) {
+        m.macro_f1 = macro_f1(counts, K);
+        m.matthews = matthews(counts, K);
+        if (confusion) memcpy(confusion, counts, (size_t)K * K * sizeof *counts);
+    }
+    free(counts);
+    *out = m;
+}

@@ -1,0 +1,110 @@
+/* Fine-tuning tasks without a GPU: what a head answers, labelled examples framed for it, and measures of its answers.
+ *
+ * The four forms are those of Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018), figure 1. <s>, $ and
+ * <e> are tokens that fine-tuning adds and learns; the head reads the last layer's hidden values at <e>.
+ *   classify  <s> text <e>
+ *   entail    <s> premise $ hypothesis <e>
+ *   similar   <s> a $ b <e> and <s> b $ a <e>, hidden values added
+ *   choice    <s> passage question $ option <e> for each option; softmax over their scores
+ *
+ * Files have one JSON object a line:
+ *   classify  {"text": "…", "label": …}
+ *   entail    {"premise": "…", "hypothesis": "…", "label": …}
+ *   similar   {"text_a": "…", "text_b": "…", "score": number} or "label" instead of "score"
+ *   choice    {"passage": "…", "question": "…", "choices": ["…", "…", …], "answer": index from 0}; passage or question may be absent
+ * A label is a whole number or a string. Other fields are ignored. */
+#ifndef PUMICE_TASK_H
+#define PUMICE_TASK_H
+
+#include <stdbool.h>
+
+#include <pumice/text.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* name on the command line and in files, what it means. */
+#define PM_TASK_LIST(X)                                                                                                \
+    X(CLASSIFY, "classify")                                                                                            \
+    X(ENTAIL, "entail")                                                                                                \
+    X(SIMILAR, "similar")                                                                                              \
+    X(CHOICE, "choice")
+
+typedef enum pm_task_kind {
+#define PM_TASK_ENUM(id, name) PM_TASK_##id,
+    PM_TASK_LIST(PM_TASK_ENUM)
+#undef PM_TASK_ENUM
+        PM_TASK_COUNT
+} pm_task_kind;
+
+PM_API const char *pm_task_name(pm_task_kind kind);
+/* False where no task has this name. */
+PM_API bool pm_task_named(const char *name, pm_task_kind *out);
+
+/* What a head answers. */
+typedef struct pm_task {
+    pm_task_kind kind;
+    bool scores;        /* similar: a number instead of a class */
+    bool numbered;      /* labels are whole numbers: written without quotes */
+    uint32_t outputs;   /* K: classes, or 1 for scores and choices */
+    char **labels;      /* [outputs] the classes' names in order; NULL for scores and choices */
+    float mean, spread; /* of the training scores: an output y means the score mean + spread * y */
+    uint32_t vocab;     /* the tokenizer's tokens; <s>, $ and <e> are the three that follow */
+} pm_task;
+
+/* Learn from a training file what there is to answer: the labels (numbers in order, else names in byte order), or the scores' mean and
+ * spread. Fails: PM_IO, PM_FORMAT with file and line. pm_task_fini frees. */
+PM_API PM_NODISCARD pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path,
+                                            const pm_tokenizer *tok, pm_task *out);
+PM_API PM_NODISCARD pm_status pm_task_copy(const pm_log *log, const pm_task *from, pm_task *out);
+PM_API void pm_task_fini(pm_task *task);
+
+/* ---- examples ---- */
+
+/* Examples as sequences of tokens. Lives alone: the task is copied. Threads: free to share once made. */
+typedef struct pm_taskset pm_taskset;
+
+/* Reads a file's examples; `labelled` demands answers, else they are ignored. Sequences longer than ctx lose the end of their text, of
+ * their first text, or of the passage; special tokens stay. Fails: PM_IO; PM_FORMAT with file and line (bad JSON, a field missing, an
+ * empty text, a label that is not the task's, an answer out of range, fewer than two choices, a score that is no finite number);
+ * PM_INVALID (a context with no room for text). */
+PM_API PM_NODISCARD pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *task,
+                                              const pm_tokenizer *tok, uint32_t ctx, bool labelled, pm_taskset **out);
+PM_API void pm_taskset_close(pm_taskset **set);
+
+PM_API size_t pm_taskset_size(const pm_taskset *set);      /* examples */
+PM_API size_t pm_taskset_cut(const pm_taskset *set);       /* examples that were cut */
+PM_API uint32_t pm_taskset_longest(const pm_taskset *set); /* tokens of the longest sequence */
+/* Numbers that the head gives for example i: K, or one for each option. And where they begin among those of all examples. */
+PM_API uint32_t pm_taskset_outputs(const pm_taskset *set, size_t i, size_t *first);
+PM_API size_t pm_taskset_all_outputs(const pm_taskset *set);
+/* Sequence `which` (of similar: 0 and 1; of choice: the option) of example i; lives as long as the set. */
+PM_API const int32_t *pm_taskset_tokens(const pm_taskset *set, size_t i, uint32_t which, uint32_t *count);
+
+/* ---- answers ---- */
+
+typedef struct pm_answer {
+    int32_t label;  /* the likeliest class or option; -1 for scores */
+    float score;    /* of scores, in the training file's unit; else the likeliest one's probability */
+    uint32_t count; /* probabilities given */
+} pm_answer;
+/* What outputs (all of them, as pm_model_predict writes them) mean for example i; probabilities[count] may be NULL. */
+PM_API pm_answer pm_taskset_answer(const pm_taskset *set, const float *outputs, size_t i, float *probabilities);
+
+/* Measures; NaN where a task has none, or where one is not defined (a correlation with a constant). */
+typedef struct pm_task_metrics {
+    size_t n;
+    double loss;     /* mean cross-entropy in nats, or mean squared error of standardised scores */
+    double accuracy; /* classes and choices */
+    double macro_f1; /* classes: mean of F1 over the task's labels (0 for one that neither occurs nor is given) */
+    double matthews; /* classes: the multi-class correlation R_K (Gorodkin, 2004), for two classes Matthews' */
+    double pearson, spearman; /* scores; ties have their mean rank */
+} pm_task_metrics;
+/* Of a labelled set. confusion, where not NULL: [K * K] counts, row the right class, column the given one. */
+PM_API void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_metrics *out, uint32_t *confusion);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
