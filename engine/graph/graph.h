@@ -98,6 +98,10 @@ enum { GRAPH_ALIGNMENT = 256 };
 pm_status graph_plan_make(const graph *g, uint64_t max_block, graph_plan *out);
 void graph_plan_fini(graph_plan *plan);
 
+/* Make `room`, empty or covering others already, cover this plan too: blocks as large as any plan's. Programs that never run at the same
+ * time can then share one workspace. Fails: PM_NO_HOST_MEMORY. */
+pm_status graph_plan_cover(const pm_log *log, graph_plan *room, const graph_plan *plan);
+
 /* One buffer for each block of the plan. */
 pm_status graph_workspace_create(pm_device *device, const graph_plan *plan, gpu_buffer ***blocks);
 void graph_workspace_destroy(const graph_plan *plan, gpu_buffer ***blocks);

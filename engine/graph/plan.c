@@ -137,6 +137,24 @@ void graph_plan_fini(graph_plan *plan)
     *plan = (graph_plan){0};
 }
 
+pm_status graph_plan_cover(const pm_log *log, graph_plan *room, const graph_plan *plan)
+{
+    if (plan->block_count > room->block_count) {
+        uint64_t *more = realloc(room->block_bytes, plan->block_count * sizeof *more);
+        if (!more) return log_fail(log, PM_NO_HOST_MEMORY, "workspace: no memory");
+        for (uint32_t i = room->block_count; i < plan->block_count; i++) more[i] = 0;
+        room->block_bytes = more;
+        room->block_count = plan->block_count;
+    }
+    room->total_bytes = 0;
+    for (uint32_t i = 0; i < room->block_count; i++) {
+        if (i < plan->block_count && plan->block_bytes[i] > room->block_bytes[i])
+            room->block_bytes[i] = plan->block_bytes[i];
+        room->total_bytes += room->block_bytes[i];
+    }
+    return PM_OK;
+}
+
 pm_status graph_workspace_create(pm_device *device, const graph_plan *plan, gpu_buffer ***blocks)
 {
     pm_status status = PM_OK;

@@ -42,7 +42,7 @@ static tensor_id attention_branch(builder *b, tensor_id x)
     const pm_gpt_config *c = b->config;
     const gpt_shape *s = b->shape;
     tensor_id qkv = linear(b, x, BLOCK_QKV_WEIGHT, c->embd, 3 * c->embd), cache = 0;
-    if (s->mode != GPT_LOSS) {
+    if (s->mode == GPT_PREFILL || s->mode == GPT_LOGITS) {
         cache = graph_tensor(b->g, TENSOR_INPUT, c->ctx, 2 * c->embd, INPUT_CACHES + b->block);
         graph_kv_append(b->g, qkv, cache, b->scalars);
         if (s->mode == GPT_PREFILL && b->block + 1 == c->layers) return 0;
@@ -71,6 +71,42 @@ static tensor_id block(builder *b, tensor_id x)
     return before ? x : norm(b, x, BLOCK_LN2_GAIN);
 }
 
+/* Mean negative log-likelihood of the targets, in fine-tuning weighted. */
+static void language_loss(builder *b, tensor_id x, tensor_id head, float scale)
+{
+    uint32_t N = b->shape->batch * b->shape->time;
+    bool weighted = b->shape->mode == GPT_TUNE;
+    tensor_id targets = graph_tensor(b->g, TENSOR_INPUT, N, 1, INPUT_TARGETS);
+    tensor_id weights = weighted ? graph_tensor(b->g, TENSOR_INPUT, N, 1, INPUT_WEIGHTS) : 0;
+    graph_lm_loss(b->g, x, head, targets, weights, graph_tensor(b->g, TENSOR_INPUT, 1, 4, INPUT_RESULT), scale);
+}
+
+/* The head: hidden values at <e>, of `group` sequences added, times W^T. Into y, or into a tensor of its own where y is 0. */
+static tensor_id outputs(builder *b, tensor_id x, tensor_id y)
+{
+    const gpt_shape *s = b->shape;
+    const pm_gpt_config *c = b->config;
+    b->g->label = "task";
+    tensor_id extract = graph_tensor(b->g, TENSOR_INPUT, s->batch, 1, INPUT_EXTRACT);
+    tensor_id h = graph_gather(b->g, x, extract, s->group);
+    h = graph_dropout(b->g, h, b->scalars, s->dropout_head);
+    tensor_id w = tail(b, TAIL_SCORE, c->outputs, c->embd);
+    if (!y) return graph_matmul(b->g, h, w, 0, false, true);
+    graph_node(b->g, (node){.op = OP_MATMUL, .attr.trans_b = true, .in = {h, w}, .out = {y}});
+    return y;
+}
+
+static void task_loss(builder *b, tensor_id x)
+{
+    tensor_id y = outputs(b, x, 0);
+    tensor_id answers = graph_tensor(b->g, TENSOR_INPUT, b->shape->examples, 2, INPUT_ANSWERS);
+    tensor_id result = graph_tensor(b->g, TENSOR_INPUT, 1, 4, INPUT_TASK_RESULT);
+    if (b->shape->scores)
+        graph_score_loss(b->g, y, answers, result, 1);
+    else
+        graph_label_loss(b->g, y, answers, result, 1);
+}
+
 void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labels)[16], tensor_id *scalars)
 {
     uint32_t N = s->batch * s->time;
@@ -91,11 +127,19 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     if (gpt_has(c, TAIL_NORM_GAIN))
         x = graph_layernorm(g, x, tail(&b, TAIL_NORM_GAIN, 1, c->embd), tail(&b, TAIL_NORM_BIAS, 1, c->embd), c->eps);
     tensor_id head = gpt_has(c, TAIL_HEAD) ? tail(&b, TAIL_HEAD, c->vocab, c->embd) : table;
-    if (s->mode == GPT_LOGITS) {
+    switch (s->mode) {
+    case GPT_LOGITS: {
         tensor_id logits = graph_tensor(g, TENSOR_INPUT, N, c->vocab, INPUT_LOGITS);
         graph_node(g, (node){.op = OP_MATMUL, .attr.trans_b = true, .in = {x, head}, .out = {logits}});
-    } else {
-        tensor_id targets = graph_tensor(g, TENSOR_INPUT, N, 1, INPUT_TARGETS);
-        graph_lm_loss(g, x, head, targets, 0, graph_tensor(g, TENSOR_INPUT, 1, 4, INPUT_RESULT), 1);
+        break;
+    }
+    case GPT_TUNE:
+        if (s->lambda > 0) language_loss(&b, x, head, s->lambda);
+        task_loss(&b, x);
+        break;
+    case GPT_ANSWER:
+        outputs(&b, x, graph_tensor(g, TENSOR_INPUT, s->batch / s->group, c->outputs, INPUT_OUTPUTS));
+        break;
+    default: language_loss(&b, x, head, 1); break;
     }
 }

@@ -101,19 +101,43 @@ pm_status gpt_tensor_floats(const pm_log *log, const char *path, const struct st
 
 /* ---- graph ---- */
 
-/* Inputs of the graphs, by index. */
-enum { INPUT_TOKENS, INPUT_SCALARS, INPUT_TARGETS, INPUT_RESULT, INPUT_LOGITS, INPUT_CACHES /* one a layer, (P,2C) */ };
+/* Inputs of the graphs, by index. Those before INPUT_MAILBOX go through a mailbox (engine/train). N = batch * time rows; R = batch / group
+ * hidden vectors, each the sum of `group` sequences'; X examples. */
+enum {
+    /* from the host */
+    INPUT_SCALARS, /* struct step_scalars */
+    INPUT_TOKENS,  /* (N,1) */
+    INPUT_TARGETS, /* (N,1) */
+    INPUT_WEIGHTS, /* (N,1) of targets */
+    INPUT_EXTRACT, /* (R*group,1) rows where <e> stands */
+    INPUT_ANSWERS, /* (X,2) labels and classes, or scores and weights */
+    /* to the host */
+    INPUT_RESULT,      /* (1,4) of LM_LOSS */
+    INPUT_TASK_RESULT, /* (1,4) of LABEL_LOSS or SCORE_LOSS */
+    INPUT_OUTPUTS,     /* (R,K) */
+    INPUT_MAILBOX,
+    INPUT_LOGITS = INPUT_MAILBOX, /* (N,V) */
+    INPUT_CACHES                  /* one a layer, (P,2C) */
+};
 
 typedef enum gpt_mode {
     GPT_LOSS,    /* tokens, targets -> result */
     GPT_PREFILL, /* tokens -> caches */
-    GPT_LOGITS,  /* tokens -> caches, logits (B*T,V) */
+    GPT_LOGITS,  /* tokens -> caches, logits (N,V) */
+    GPT_TUNE,    /* tokens, extract, answers, with lambda > 0 also targets and weights -> results of both losses */
+    GPT_ANSWER,  /* tokens, extract -> outputs (R,K) */
 } gpt_mode;
 
 typedef struct gpt_shape {
     gpt_mode mode;
     uint32_t batch, time;
     float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
+    /* GPT_TUNE and GPT_ANSWER */
+    uint32_t group;     /* sequences whose hidden values are added */
+    uint32_t examples;  /* X: questions share R among them, else X = R */
+    bool scores;        /* SCORE_LOSS, not LABEL_LOSS */
+    float lambda;       /* weight of the language-model loss; 0: not computed */
+    float dropout_head; /* of what the head reads */
 } gpt_shape;
 
 /* Add the forward graph. *scalars is its scalars input, which graph_gradient needs. labels: [layers], or NULL. */

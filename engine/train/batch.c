@@ -16,11 +16,13 @@ pm_status batch_check(const pm_log *log, const pm_corpus *corpus, size_t first, 
     return PM_OK;
 }
 
-void batch_draw(mailbox *box, uint32_t micro, const pm_corpus *corpus, size_t first, size_t count, uint32_t time,
-                uint64_t seed, uint32_t draw, uint32_t stream)
+void batch_draw(const pass *p, uint32_t micro, const pm_corpus *corpus, size_t first, size_t count, uint64_t seed,
+                uint32_t draw, uint32_t stream)
 {
-    int32_t *tokens = mailbox_tokens(box, micro), *targets = mailbox_targets(box, micro);
-    for (uint32_t row = 0; row < box->rows / time; row++) {
+    uint32_t time = p->shape.time;
+    int32_t *tokens = mailbox_ints(&p->box, micro, INPUT_TOKENS),
+            *targets = mailbox_ints(&p->box, micro, INPUT_TARGETS);
+    for (uint32_t row = 0; row < p->shape.batch; row++) {
         rng_block r = rng_philox(seed, row, draw, stream, 0);
         size_t at = first + (size_t)rng_below(r.v[0], r.v[1], count - time);
         pm_corpus_read(corpus, at, time, tokens + (size_t)row * time);

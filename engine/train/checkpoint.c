@@ -6,48 +6,54 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/safetensors.h"
-#include "train/trainer.h"
+#include "train/checkpoint.h"
 
 enum { SETS = 3 }; /* weights, first and second moments */
 static const char *const set_name[SETS] = {"weight", "m", "v"};
 
-static gpu_buffer *const *set_of(const pm_trainer *t, int set)
+static gpu_buffer *const *set_of(const adamw *a, int set)
 {
-    return set == 0 ? t->model->weights : set == 1 ? t->m : t->v;
+    return set == 0 ? a->model->weights : set == 1 ? a->m : a->v;
 }
 
-/* What makes a run the same run: key and value as text. Checkpoints from before a fact was kept have none for it. */
-enum { FACTS = 13, FACT_MAX = 32 };
-typedef struct fact {
-    const char *key;
-    char value[FACT_MAX];
-    const char *absent; /* what a checkpoint without the key means; NULL: nothing */
-} fact;
+/* ---- facts ---- */
 
-static void facts_of(const pm_trainer *t, fact f[FACTS])
+void fact_number(facts *f, const char *key, uint64_t value, const char *absent)
 {
-    const pm_gpt_config *c = &t->model->config;
-    const pm_train_params *p = &t->params;
-    const struct {
-        const char *key;
-        unsigned long long value;
-        const char *absent;
-    } numbers[] = {{"layers", c->layers, NULL}, {"heads", c->heads, NULL}, {"embd", c->embd, NULL},
-                   {"ctx", c->ctx, NULL},       {"vocab", c->vocab, NULL}, {"inner", c->inner, NULL},
-                   {"batch", p->batch, NULL},   {"time", p->time, NULL},   {"accum", p->accum, NULL},
-                   {"seed", p->seed, NULL},     {"untied", c->untied, "0"}};
-    int n = 0;
-    f[n++] = (fact){"arch", {0}, NULL};
-    snprintf(f[0].value, FACT_MAX, "%s", c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2");
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        f[n].key = numbers[i].key;
-        f[n].absent = numbers[i].absent;
-        snprintf(f[n++].value, FACT_MAX, "%llu", numbers[i].value);
-    }
-    f[n].key = "dropout";
-    f[n].absent = NULL;
-    snprintf(f[n++].value, FACT_MAX, "%.9g", (double)p->dropout);
+    fact *to = &f->all[f->count++];
+    to->key = key;
+    to->absent = absent;
+    snprintf(to->value, sizeof to->value, "%llu", (unsigned long long)value);
 }
+
+void fact_float(facts *f, const char *key, float value)
+{
+    fact *to = &f->all[f->count++];
+    to->key = key;
+    snprintf(to->value, sizeof to->value, "%.9g", (double)value);
+}
+
+void fact_text(facts *f, const char *key, const char *value)
+{
+    fact *to = &f->all[f->count++];
+    to->key = key;
+    snprintf(to->value, sizeof to->value, "%s", value);
+}
+
+void facts_of_model(facts *f, const pm_gpt_config *c)
+{
+    fact_text(f, "arch", c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2");
+    fact_number(f, "layers", c->layers, NULL);
+    fact_number(f, "heads", c->heads, NULL);
+    fact_number(f, "embd", c->embd, NULL);
+    fact_number(f, "ctx", c->ctx, NULL);
+    fact_number(f, "vocab", c->vocab, NULL);
+    fact_number(f, "inner", c->inner, NULL);
+    fact_number(f, "untied", c->untied, "0");
+    fact_number(f, "outputs", c->outputs, "0");
+}
+
+/* ---- files ---- */
 
 static char *path_of(const pm_log *log, const char *dir)
 {
@@ -61,10 +67,10 @@ static void tensor_name(char out[GPT_NAME_MAX + 16], int set, const char *param)
     snprintf(out, GPT_NAME_MAX + 16, "%s.%s", set_name[set], param);
 }
 
-pm_status pm_trainer_save(const pm_trainer *t, const char *dir, const char *note)
+pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const char *dir, const char *note)
 {
-    const pm_log *log = gpu_log(t->model->device);
-    const gpt_layout *l = &t->model->layout;
+    const pm_log *log = gpu_log(a->model->device);
+    const gpt_layout *l = &a->model->layout;
     uint32_t count = SETS * l->count;
     uint64_t words = SETS * l->total_words; /* padding included: a little more than needed */
     char *path = path_of(log, dir);
@@ -80,19 +86,18 @@ pm_status pm_trainer_save(const pm_trainer *t, const char *dir, const char *note
         uint64_t n = (uint64_t)param.rows * param.cols;
         tensor_name(names[i], (int)(i / l->count), param.name);
         tensors[i] = (st_tensor){names[i], ST_F32, 2, {param.rows, param.cols}, values + at, 4 * n};
-        status = gpu_read(gpt_span(l, set_of(t, (int)(i / l->count)), p), values + at);
+        status = gpu_read(gpt_span(l, set_of(a, (int)(i / l->count)), p), values + at);
         at += n;
     }
-    fact facts[FACTS];
-    facts_of(t, facts);
     char step[FACT_MAX];
-    snprintf(step, sizeof step, "%u", t->done);
-    st_meta meta[FACTS + 2];
-    for (int i = 0; i < FACTS; i++) meta[i] = (st_meta){(char *)facts[i].key, facts[i].value};
-    meta[FACTS] = (st_meta){"step", step};
-    meta[FACTS + 1] = (st_meta){"note", (char *)note};
+    snprintf(step, sizeof step, "%u", (unsigned)done);
+    st_meta meta[MOST_FACTS + 2];
+    size_t meta_count = 0;
+    for (int i = 0; i < f->count; i++) meta[meta_count++] = (st_meta){(char *)f->all[i].key, (char *)f->all[i].value};
+    meta[meta_count++] = (st_meta){"step", step};
+    if (note) meta[meta_count++] = (st_meta){"note", (char *)note};
     if (status == PM_OK) status = file_make_dir(log, dir);
-    if (status == PM_OK) status = st_write(log, path, tensors, count, meta, FACTS + (note ? 2 : 1));
+    if (status == PM_OK) status = st_write(log, path, tensors, count, meta, meta_count);
     free(path);
     free(names);
     free(tensors);
@@ -101,18 +106,16 @@ pm_status pm_trainer_save(const pm_trainer *t, const char *dir, const char *note
 }
 
 /* Everything is as it should be: facts, names, shapes. Nothing on the device has changed yet. */
-static pm_status check(const pm_trainer *t, const char *path, const st_file *file, uint32_t *step)
+static pm_status check(const adamw *a, const facts *f, const char *path, const st_file *file, uint32_t *step)
 {
-    const pm_log *log = gpu_log(t->model->device);
-    const gpt_layout *l = &t->model->layout;
-    fact facts[FACTS];
-    facts_of(t, facts);
-    for (int i = 0; i < FACTS; i++) {
-        const char *there = st_meta_find(file, facts[i].key);
-        if (!there) there = facts[i].absent;
-        if (!there || strcmp(there, facts[i].value) != 0)
-            return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, facts[i].key,
-                            there ? there : "(none)", facts[i].value);
+    const pm_log *log = gpu_log(a->model->device);
+    const gpt_layout *l = &a->model->layout;
+    for (const fact *own = f->all; own < f->all + f->count; own++) {
+        const char *there = st_meta_find(file, own->key);
+        if (!there) there = own->absent;
+        if (!there || strcmp(there, own->value) != 0)
+            return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, own->key,
+                            there ? there : "(none)", own->value);
     }
     const char *text = st_meta_find(file, "step");
     char *end = NULL;
@@ -133,18 +136,18 @@ static pm_status check(const pm_trainer *t, const char *path, const st_file *fil
     return PM_OK;
 }
 
-static pm_status load(pm_trainer *t, const char *path, const st_file *file, char **note)
+static pm_status load(adamw *a, const facts *f, const char *path, const st_file *file, uint32_t *done, char **note)
 {
-    const gpt_layout *l = &t->model->layout;
+    const gpt_layout *l = &a->model->layout;
     uint32_t step = 0;
-    pm_status status = check(t, path, file, &step);
+    pm_status status = check(a, f, path, file, &step);
     if (status != PM_OK) return status;
     char *copy = NULL;
     const char *text = st_meta_find(file, "note");
     if (note) {
         size_t size = text ? strlen(text) + 1 : 1;
         copy = malloc(size);
-        if (!copy) return log_fail(gpu_log(t->model->device), PM_NO_HOST_MEMORY, "%s: no memory for its note", path);
+        if (!copy) return log_fail(gpu_log(a->model->device), PM_NO_HOST_MEMORY, "%s: no memory for its note", path);
         memcpy(copy, text ? text : "", size);
     }
     for (uint32_t i = 0; i < SETS * l->count && status == PM_OK; i++) {
@@ -152,26 +155,26 @@ static pm_status load(pm_trainer *t, const char *path, const st_file *file, char
         uint32_t p = i % l->count;
         int set = (int)(i / l->count);
         tensor_name(name, set, l->params[p].name);
-        status = gpu_write(gpt_span(l, set_of(t, set), p), st_find(file, name)->data);
+        status = gpu_write(gpt_span(l, set_of(a, set), p), st_find(file, name)->data);
     }
     if (status != PM_OK) {
         free(copy);
         return status;
     }
-    t->done = step;
+    *done = step;
     if (note) *note = copy;
     return PM_OK;
 }
 
-pm_status pm_trainer_load(pm_trainer *t, const char *dir, char **note)
+pm_status checkpoint_load(adamw *a, const facts *f, const char *dir, uint32_t *step, char **note)
 {
-    const pm_log *log = gpu_log(t->model->device);
+    const pm_log *log = gpu_log(a->model->device);
     char *path = path_of(log, dir);
     if (!path) return PM_NO_HOST_MEMORY;
     st_file file;
     pm_status status = st_open(log, path, &file);
     if (status == PM_OK) {
-        status = load(t, path, &file, note);
+        status = load(a, f, path, &file, step, note);
         st_close(&file);
     }
     free(path);

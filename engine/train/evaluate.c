@@ -8,35 +8,14 @@
 pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32_t time)
 {
     pm_device *device = model->device;
-    evaluator e = {.model = model, .batch = batch, .time = time};
+    evaluator e = {.model = model};
     gpt_shape shape = {.mode = GPT_LOSS, .batch = batch, .time = time};
-    tensor_id scalars;
-    gpu_span *parameters = NULL;
-    pm_status status = graph_init(&e.graph, gpu_log(device), pm_device_caps(device));
+    pm_status status = pass_plan(&e.pass, gpu_log(device), pm_device_caps(device), &model->config, &shape, false,
+                                 model->labels, gpu_max_buffer(device));
+    if (status == PM_OK) status = graph_workspace_create(device, &e.pass.plan, &e.workspace);
+    if (status == PM_OK) status = pass_record(&e.pass, model, "evaluate", e.workspace, NULL, 1);
     if (status == PM_OK) {
-        gpt_build(&e.graph, &model->config, &shape, model->labels, &scalars);
-        graph_fuse(&e.graph);
-        status = graph_plan_make(&e.graph, gpu_max_buffer(device), &e.plan);
-    }
-    if (status == PM_OK) status = graph_workspace_create(device, &e.plan, &e.workspace);
-    if (status == PM_OK) status = mailbox_init(&e.box, device, 1, batch * time);
-    if (status == PM_OK) status = gpu_program_create(device, "evaluate", &e.program);
-    if (status == PM_OK) {
-        parameters = gpt_spans(&model->layout, model->weights);
-        if (!parameters) gpu_record_fail(e.program, PM_NO_HOST_MEMORY);
-    }
-    if (parameters) {
-        gpu_span inputs[INPUT_LOGITS];
-        mailbox_bind(&e.box, 0, inputs);
-        graph_bindings to = {.inputs = inputs, .parameters = parameters, .workspace = e.workspace};
-        mailbox_record_in(&e.box, e.program);
-        graph_record(&e.graph, &e.plan, &to, e.program);
-        mailbox_record_out(&e.box, e.program);
-    }
-    if (status == PM_OK) status = gpu_program_finish(e.program);
-    free(parameters);
-    if (status == PM_OK) {
-        *mailbox_scalars(&e.box, 0) = (struct step_scalars){0};
+        *mailbox_scalars(&e.pass.box, 0) = (struct step_scalars){0};
         *out = e;
     } else {
         evaluator_fini(&e);
@@ -46,33 +25,32 @@ pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32
 
 void evaluator_fini(evaluator *e)
 {
-    gpu_program_destroy(&e->program);
-    mailbox_fini(&e->box);
-    graph_workspace_destroy(&e->plan, &e->workspace);
-    graph_plan_fini(&e->plan);
-    graph_fini(&e->graph);
+    gpu_program_destroy(&e->pass.program); /* before what it uses */
+    graph_workspace_destroy(&e->pass.plan, &e->workspace);
+    pass_fini(&e->pass);
 }
 
 pm_status evaluator_run(evaluator *e, double *sum, double *count)
 {
-    pm_status status = gpu_submit(e->program);
-    if (status == PM_OK) status = gpu_wait(e->model->device);
+    pm_status status = pass_run(&e->pass, e->model->device);
     if (status != PM_OK) return status;
-    *sum = mailbox_result(&e->box, 0)[1];
-    *count = mailbox_result(&e->box, 0)[2];
+    const float *result = mailbox_floats(&e->pass.box, 0, INPUT_RESULT);
+    *sum = (double)result[1];
+    *count = (double)result[2];
     return PM_OK;
 }
 
 /* One sequence of consecutive targets: tokens [at, at + n] of the corpus, the rest of the row padded and ignored. */
 static void window(evaluator *e, uint32_t row, const pm_corpus *corpus, size_t at, size_t n)
 {
-    int32_t *tokens = mailbox_tokens(&e->box, 0) + (size_t)row * e->time,
-            *targets = mailbox_targets(&e->box, 0) + (size_t)row * e->time;
+    uint32_t time = e->pass.shape.time;
+    int32_t *tokens = mailbox_ints(&e->pass.box, 0, INPUT_TOKENS) + (size_t)row * time,
+            *targets = mailbox_ints(&e->pass.box, 0, INPUT_TARGETS) + (size_t)row * time;
     if (n > 0) {
         pm_corpus_read(corpus, at, n, tokens);
         pm_corpus_read(corpus, at + 1, n, targets);
     }
-    for (size_t i = n; i < e->time; i++) {
+    for (size_t i = n; i < time; i++) {
         tokens[i] = 0;
         targets[i] = -1;
     }

@@ -1,37 +1,48 @@
 #include "train/mailbox.h"
 
-/* Bytes: scalars of all micro batches, then tokens, then targets. Results: four floats a micro batch, then the norm's. */
-static uint64_t tokens_at(const mailbox *b, uint32_t micro)
+static bool comes_back(int input)
 {
-    return sizeof(struct step_scalars) * (uint64_t)b->micros + 4ull * micro * b->rows;
-}
-static uint64_t targets_at(const mailbox *b, uint32_t micro)
-{
-    return tokens_at(b, b->micros + micro);
-}
-static uint64_t input_bytes(const mailbox *b)
-{
-    return tokens_at(b, 2 * b->micros);
-}
-static uint64_t result_bytes(const mailbox *b)
-{
-    return 16ull * (b->micros + 1);
+    return input >= INPUT_RESULT;
 }
 
-static gpu_span part(gpu_buffer *buffer, uint64_t offset, uint64_t size)
+/* Words of each input of one micro batch. */
+static void count_words(mailbox *b, const pm_gpt_config *config, const gpt_shape *s)
 {
-    gpu_span span = gpu_span_of(buffer);
-    return (gpu_span){span.buffer, span.offset + offset, size};
+    uint32_t rows = s->batch * s->time;
+    bool task = s->mode == GPT_TUNE || s->mode == GPT_ANSWER;
+    bool language = s->mode == GPT_LOSS || (s->mode == GPT_TUNE && s->lambda > 0);
+    b->words[INPUT_SCALARS] = sizeof(struct step_scalars) / 4;
+    b->words[INPUT_TOKENS] = rows;
+    if (language) {
+        b->words[INPUT_TARGETS] = rows;
+        b->words[INPUT_RESULT] = 4;
+        if (task) b->words[INPUT_WEIGHTS] = rows;
+    }
+    if (task) b->words[INPUT_EXTRACT] = s->batch;
+    if (s->mode == GPT_TUNE) {
+        b->words[INPUT_ANSWERS] = 2 * s->examples;
+        b->words[INPUT_TASK_RESULT] = 4;
+    }
+    if (s->mode == GPT_ANSWER) b->words[INPUT_OUTPUTS] = s->batch / s->group * config->outputs;
 }
 
-pm_status mailbox_init(mailbox *box, pm_device *device, uint32_t micros, uint32_t rows)
+pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *config, const gpt_shape *shape,
+                       uint32_t micros)
 {
-    mailbox b = {.micros = micros, .rows = rows};
-    pm_status status = gpu_buffer_create(device, GPU_SHARED, input_bytes(&b), "batch, from the host", &b.to_device);
-    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, input_bytes(&b), "batch", &b.inputs);
-    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, result_bytes(&b), "results", &b.results);
-    if (status == PM_OK)
-        status = gpu_buffer_create(device, GPU_SHARED, result_bytes(&b), "results, for the host", &b.from_device);
+    mailbox b = {.micros = micros};
+    uint64_t in = 0, out = 0;
+    count_words(&b, config, shape);
+    for (int i = 0; i < INPUT_MAILBOX; i++) {
+        uint64_t *size = comes_back(i) ? &out : &in;
+        b.at[i] = *size;
+        *size += 4ull * b.words[i] * micros;
+    }
+    b.norm_at = out;
+    out += 8;
+    pm_status status = gpu_buffer_create(device, GPU_SHARED, in, "batch, from the host", &b.to_device);
+    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, in, "batch", &b.inputs);
+    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, out, "results", &b.results);
+    if (status == PM_OK) status = gpu_buffer_create(device, GPU_SHARED, out, "results, for the host", &b.from_device);
     if (status == PM_OK)
         *box = b;
     else
@@ -47,47 +58,43 @@ void mailbox_fini(mailbox *b)
     gpu_buffer_destroy(&b->from_device);
 }
 
-static void *host(gpu_buffer *buffer, uint64_t offset)
+static uint64_t offset(const mailbox *b, uint32_t micro, int input)
 {
-    return (char *)gpu_map(gpu_span_of(buffer)) + offset;
+    return b->at[input] + 4ull * b->words[input] * micro;
 }
 
-struct step_scalars *mailbox_scalars(const mailbox *b, uint32_t micro)
+static void *host(gpu_buffer *buffer, uint64_t at)
 {
-    return (struct step_scalars *)host(b->to_device, 0) + micro;
+    return (char *)gpu_map(gpu_span_of(buffer)) + at;
 }
-int32_t *mailbox_tokens(const mailbox *b, uint32_t micro)
+
+void *mailbox_host(const mailbox *b, uint32_t micro, int input)
 {
-    return host(b->to_device, tokens_at(b, micro));
-}
-int32_t *mailbox_targets(const mailbox *b, uint32_t micro)
-{
-    return host(b->to_device, targets_at(b, micro));
-}
-const float *mailbox_result(const mailbox *b, uint32_t micro)
-{
-    return host(b->from_device, 16ull * micro);
+    return host(comes_back(input) ? b->from_device : b->to_device, offset(b, micro, input));
 }
 const float *mailbox_norm(const mailbox *b)
 {
-    return host(b->from_device, 16ull * b->micros);
+    return host(b->from_device, b->norm_at);
 }
 
-gpu_span mailbox_scalars_span(const mailbox *b, uint32_t micro)
+static gpu_span part(gpu_buffer *buffer, uint64_t at, uint64_t size)
 {
-    return part(b->inputs, sizeof(struct step_scalars) * (uint64_t)micro, sizeof(struct step_scalars));
+    gpu_span span = gpu_span_of(buffer);
+    return (gpu_span){span.buffer, span.offset + at, size};
+}
+
+gpu_span mailbox_span(const mailbox *b, uint32_t micro, int input)
+{
+    return part(comes_back(input) ? b->results : b->inputs, offset(b, micro, input), 4ull * b->words[input]);
 }
 gpu_span mailbox_norm_span(const mailbox *b)
 {
-    return part(b->results, 16ull * b->micros, 8);
+    return part(b->results, b->norm_at, 8);
 }
 
-void mailbox_bind(const mailbox *b, uint32_t micro, gpu_span inputs[INPUT_LOGITS])
+void mailbox_bind(const mailbox *b, uint32_t micro, gpu_span inputs[INPUT_MAILBOX])
 {
-    inputs[INPUT_SCALARS] = mailbox_scalars_span(b, micro);
-    inputs[INPUT_TOKENS] = part(b->inputs, tokens_at(b, micro), 4ull * b->rows);
-    inputs[INPUT_TARGETS] = part(b->inputs, targets_at(b, micro), 4ull * b->rows);
-    inputs[INPUT_RESULT] = part(b->results, 16ull * micro, 16);
+    for (int i = 0; i < INPUT_MAILBOX; i++) inputs[i] = mailbox_span(b, micro, i);
 }
 
 void mailbox_record_in(const mailbox *b, gpu_program *program)

@@ -6,27 +6,41 @@
 #include "push.h"
 
 /* What goes to the device each run, and what comes back: one host-visible buffer each way, and the device's own copy, so that no kernel
- * reads over the bus. Micro batch j has its own scalars, tokens, targets and result. */
+ * reads over the bus. Each micro batch has its own part for each of the graph's inputs before INPUT_MAILBOX. */
 typedef struct mailbox {
-    uint32_t micros, rows; /* rows: tokens a micro batch, N */
+    uint32_t micros;
+    uint32_t words[INPUT_MAILBOX]; /* of one micro batch; 0: the graph has no such input */
+    uint64_t at[INPUT_MAILBOX];    /* bytes: where micro batch 0's part begins, the others following */
+    uint64_t norm_at;              /* bytes in the results */
     gpu_buffer *to_device, *inputs, *results, *from_device;
 } mailbox;
 
-pm_status mailbox_init(mailbox *box, pm_device *device, uint32_t micros, uint32_t rows);
+/* Parts as the graph of this shape has them. */
+pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *config, const gpt_shape *shape,
+                       uint32_t micros);
 void mailbox_fini(mailbox *box);
 
-/* The host's side. */
-struct step_scalars *mailbox_scalars(const mailbox *box, uint32_t micro);
-int32_t *mailbox_tokens(const mailbox *box, uint32_t micro);
-int32_t *mailbox_targets(const mailbox *box, uint32_t micro);
-const float *mailbox_result(const mailbox *box, uint32_t micro); /* mean loss, sum, targets counted */
-const float *mailbox_norm(const mailbox *box);                   /* gradient norm, clip factor */
+/* The host's side of a part: what it writes, or, from INPUT_RESULT on, what it reads. */
+void *mailbox_host(const mailbox *box, uint32_t micro, int input);
+static inline struct step_scalars *mailbox_scalars(const mailbox *box, uint32_t micro)
+{
+    return mailbox_host(box, micro, INPUT_SCALARS);
+}
+static inline int32_t *mailbox_ints(const mailbox *box, uint32_t micro, int input)
+{
+    return mailbox_host(box, micro, input);
+}
+static inline float *mailbox_floats(const mailbox *box, uint32_t micro, int input)
+{
+    return mailbox_host(box, micro, input);
+}
+const float *mailbox_norm(const mailbox *box); /* gradient norm, clip factor */
 
 /* The device's side. */
-gpu_span mailbox_scalars_span(const mailbox *box, uint32_t micro);
+gpu_span mailbox_span(const mailbox *box, uint32_t micro, int input);
 gpu_span mailbox_norm_span(const mailbox *box);
-/* inputs[INPUT_TOKENS … INPUT_RESULT] of a micro batch. */
-void mailbox_bind(const mailbox *box, uint32_t micro, gpu_span inputs[INPUT_LOGITS]);
+/* Every part of a micro batch. */
+void mailbox_bind(const mailbox *box, uint32_t micro, gpu_span inputs[INPUT_MAILBOX]);
 /* First and last commands of a program. */
 void mailbox_record_in(const mailbox *box, gpu_program *program);
 void mailbox_record_out(const mailbox *box, gpu_program *program);

@@ -2,11 +2,11 @@
  * host writes tokens and scalars, submits, waits, and reads the losses. */
 #include "train/trainer.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/rng.h"
+#include "train/checkpoint.h"
 #include "train/schedule.h"
 
 pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, const pm_train_params *params,
@@ -35,34 +35,26 @@ pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, cons
     return PM_OK;
 }
 
-pm_status train_graph(graph *g, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                      const pm_train_params *p, char (*labels)[16])
+static gpt_shape shape_of(const pm_gpt_config *config, const pm_train_params *p)
 {
-    pm_status status = graph_init(g, log, caps);
-    if (status != PM_OK) return status;
     bool own = p->dropout < 0; /* the model's */
-    gpt_shape shape = {.mode = GPT_LOSS,
+    return (gpt_shape){.mode = GPT_LOSS,
                        .batch = p->batch,
                        .time = p->time,
                        .dropout_embd = own ? config->dropout_embd : p->dropout,
                        .dropout_attn = own ? config->dropout_attn : p->dropout,
                        .dropout_resid = own ? config->dropout_resid : p->dropout};
-    tensor_id scalars;
-    gpt_build(g, config, &shape, labels, &scalars);
-    graph_gradient(g, scalars);
-    graph_fuse(g);
-    return graph_status(g);
 }
 
-static pm_train_plan plan_of(const gpt_layout *layout, const graph *g, const graph_plan *plan, const pm_train_params *p)
+static pm_train_plan plan_of(const gpt_layout *layout, const pass *step, const pm_train_params *p)
 {
     uint64_t weights = 4 * layout->total_words;
     return (pm_train_plan){.weights = weights,
                            .gradients = weights,
                            .optimizer = 2 * weights,
-                           .workspace = plan->total_bytes,
-                           .nodes = g->node_count,
-                           .step_flops = graph_flops(g) * p->accum};
+                           .workspace = step->plan.total_bytes,
+                           .nodes = step->graph.node_count,
+                           .step_flops = graph_flops(&step->graph) * p->accum};
 }
 
 pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
@@ -72,125 +64,39 @@ pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gp
     if (status != PM_OK) return status;
     pm_gpt_config filled = gpt_config_filled(config);
     pm_train_params p;
-    graph g = {0};
-    graph_plan plan = {0};
+    pass step = {0};
     gpt_layout layout = {0};
     status = train_params_fill(log, &filled, params, &p);
     if (status == PM_OK) status = gpt_layout_make(log, &filled, caps->max_allocation, &layout);
-    if (status == PM_OK) status = train_graph(&g, log, caps, &filled, &p, NULL);
-    if (status == PM_OK) status = graph_plan_make(&g, caps->max_allocation, &plan);
-    if (status == PM_OK) *out = plan_of(&layout, &g, &plan, &p);
-    graph_fini(&g);
-    graph_plan_fini(&plan);
+    if (status == PM_OK) {
+        gpt_shape shape = shape_of(&filled, &p);
+        status = pass_plan(&step, log, caps, &filled, &shape, true, NULL, caps->max_allocation);
+    }
+    if (status == PM_OK) *out = plan_of(&layout, &step, &p);
+    pass_fini(&step);
     gpt_layout_fini(&layout);
-    return status;
-}
-
-/* ---- recording ---- */
-
-static op_view flat(gpu_buffer *buffer, uint64_t words)
-{
-    return (op_view){.rows = 1, .cols = (uint32_t)words, .span = gpu_span_of(buffer)};
-}
-
-/* Partial sums of the gradient norm over all segments. */
-static uint32_t norm_parts(const gpt_layout *l, const pm_caps *caps)
-{
-    uint32_t parts = 0;
-    for (uint32_t s = 0; s < l->segment_count; s++) parts += op_sumsq_parts(caps, l->segment_words[s]);
-    return parts;
-}
-
-/* Gradient norm over all segments, then AdamW on each. */
-static void record_update(pm_trainer *t)
-{
-    const gpt_layout *l = &t->model->layout;
-    const pm_caps *caps = gpu_program_caps(t->program);
-    gpu_program_label(t->program, "update");
-    uint32_t parts = norm_parts(l, caps), part = 0;
-    for (uint32_t s = 0; s < l->segment_count; s++) {
-        op_call sumsq = {.op = OP_SUMSQ,
-                         .attr.part = part,
-                         .in = {flat(t->gradients[s], l->segment_words[s])},
-                         .out = {flat(t->partials, parts)}};
-        op_record(t->program, &sumsq);
-        part += op_sumsq_parts(caps, l->segment_words[s]);
-    }
-    op_view norm = {.rows = 1, .cols = 2, .span = mailbox_norm_span(&t->box)};
-    op_view scalars = {.rows = 1, .cols = 8, .span = mailbox_scalars_span(&t->box, 0)};
-    op_call clip = {.op = OP_CLIP, .attr.clip = t->params.clip, .in = {flat(t->partials, parts)}, .out = {norm}};
-    op_record(t->program, &clip);
-    for (uint32_t s = 0; s < l->segment_count; s++) {
-        uint64_t words = l->segment_words[s];
-        op_call adamw = {.op = OP_ADAMW,
-                         .attr = {.beta1 = t->params.beta1,
-                                  .beta2 = t->params.beta2,
-                                  .eps = t->params.eps,
-                                  .weight_decay = t->params.weight_decay,
-                                  .decayed = l->segment_decayed[s]},
-                         .in = {flat(t->gradients[s], words), norm, scalars},
-                         .out = {flat(t->model->weights[s], words), flat(t->m[s], words), flat(t->v[s], words)}};
-        op_record(t->program, &adamw);
-    }
-}
-
-static pm_status record_step(pm_trainer *t)
-{
-    pm_status status = gpu_program_create(t->model->device, "train step", &t->program);
-    if (status != PM_OK) return status;
-    gpu_span *parameters = gpt_spans(&t->model->layout, t->model->weights),
-             *gradients = gpt_spans(&t->model->layout, t->gradients);
-    if (!parameters || !gradients) {
-        gpu_record_fail(t->program, PM_NO_HOST_MEMORY);
-    } else {
-        mailbox_record_in(&t->box, t->program);
-        for (uint32_t micro = 0; micro < t->params.accum; micro++) {
-            gpu_span inputs[INPUT_LOGITS];
-            mailbox_bind(&t->box, micro, inputs);
-            graph_bindings to = {.inputs = inputs,
-                                 .parameters = parameters,
-                                 .gradients = gradients,
-                                 .workspace = t->workspace,
-                                 .accumulate = micro > 0};
-            graph_record(&t->graph, &t->plan, &to, t->program);
-        }
-        record_update(t);
-        mailbox_record_out(&t->box, t->program);
-    }
-    free(parameters);
-    free(gradients);
-    return gpu_program_finish(t->program);
-}
-
-static pm_status allocate(pm_trainer *t)
-{
-    pm_device *device = t->model->device;
-    const gpt_layout *l = &t->model->layout;
-    uint32_t parts = norm_parts(l, pm_device_caps(device));
-    pm_status status = gpt_segments_create(device, l, "gradients", &t->gradients);
-    if (status == PM_OK) status = gpt_segments_create(device, l, "first moments", &t->m);
-    if (status == PM_OK) status = gpt_segments_create(device, l, "second moments", &t->v);
-    if (status == PM_OK) status = graph_workspace_create(device, &t->plan, &t->workspace);
-    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * parts, "gradient norm", &t->partials);
-    if (status == PM_OK) status = mailbox_init(&t->box, device, t->params.accum, t->params.batch * t->params.time);
     return status;
 }
 
 pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_trainer **out)
 {
-    const pm_log *log = gpu_log(model->device);
-    const pm_caps *caps = pm_device_caps(model->device);
-    pm_train_params filled;
-    pm_status status = train_params_fill(log, &model->config, params, &filled);
+    pm_device *device = model->device;
+    const pm_log *log = gpu_log(device);
+    pm_train_params p;
+    pm_status status = train_params_fill(log, &model->config, params, &p);
     if (status != PM_OK) return status;
     pm_trainer *t = calloc(1, sizeof *t);
     if (!t) return log_fail(log, PM_NO_HOST_MEMORY, "trainer: no memory");
+    gpt_shape shape = shape_of(&model->config, &p);
     t->model = model;
-    t->params = filled;
-    status = train_graph(&t->graph, log, caps, &model->config, &filled, model->labels);
-    if (status == PM_OK) status = graph_plan_make(&t->graph, gpu_max_buffer(model->device), &t->plan);
-    if (status == PM_OK) status = allocate(t);
-    if (status == PM_OK) status = record_step(t);
+    t->params = p;
+    t->optimizer =
+        (adamw){.beta1 = p.beta1, .beta2 = p.beta2, .eps = p.eps, .weight_decay = p.weight_decay, .clip = p.clip};
+    status = pass_plan(&t->pass, log, pm_device_caps(device), &model->config, &shape, true, model->labels,
+                       gpu_max_buffer(device));
+    if (status == PM_OK) status = adamw_init(&t->optimizer, model);
+    if (status == PM_OK) status = graph_workspace_create(device, &t->pass.plan, &t->workspace);
+    if (status == PM_OK) status = pass_record(&t->pass, model, "train step", t->workspace, &t->optimizer, p.accum);
     if (status == PM_OK)
         *out = t;
     else
@@ -202,54 +108,41 @@ void pm_trainer_destroy(pm_trainer **trainer)
 {
     pm_trainer *t = *trainer;
     if (!t) return;
-    gpu_program_destroy(&t->program);
     if (t->evaluator) evaluator_fini(t->evaluator);
     free(t->evaluator);
-    mailbox_fini(&t->box);
-    gpu_buffer_destroy(&t->partials);
-    graph_workspace_destroy(&t->plan, &t->workspace);
-    gpt_segments_destroy(&t->model->layout, &t->gradients);
-    gpt_segments_destroy(&t->model->layout, &t->m);
-    gpt_segments_destroy(&t->model->layout, &t->v);
-    graph_plan_fini(&t->plan);
-    graph_fini(&t->graph);
+    gpu_program_destroy(&t->pass.program); /* before what it uses */
+    graph_workspace_destroy(&t->pass.plan, &t->workspace);
+    adamw_fini(&t->optimizer);
+    pass_fini(&t->pass);
     free(t);
     *trainer = NULL;
 }
 
 /* ---- steps ---- */
 
-static void write_scalars(pm_trainer *t)
-{
-    uint32_t step = t->done + 1;
-    const pm_train_params *p = &t->params;
-    for (uint32_t micro = 0; micro < p->accum; micro++)
-        *mailbox_scalars(&t->box, micro) = (struct step_scalars){
-            .seed_lo = (uint32_t)p->seed,
-            .seed_hi = (uint32_t)(p->seed >> 32),
-            .micro_step = t->done * p->accum + micro,
-            .lr = schedule_lr(p, step),
-            .beta1_fix = (float)(1.0 / (1.0 - pow(p->beta1, step))),
-            .beta2_fix = (float)(1.0 / (1.0 - pow(p->beta2, step))),
-            .grad_scale = 1.0f / (float)p->accum,
-        };
-}
-
 /* Run the step that stands in the mailbox. */
 static pm_status run(pm_trainer *t, pm_step *out)
 {
-    write_scalars(t);
-    pm_status status = gpu_submit(t->program);
-    if (status == PM_OK) status = gpu_wait(t->model->device);
+    const pm_train_params *p = &t->params;
+    const mailbox *box = &t->pass.box;
+    uint32_t step = t->done + 1;
+    float lr = schedule_lr(p, step);
+    for (uint32_t micro = 0; micro < p->accum; micro++) {
+        struct step_scalars *s = mailbox_scalars(box, micro);
+        *s = adamw_scalars(&t->optimizer, step, lr, p->seed);
+        s->micro_step = t->done * p->accum + micro;
+        s->grad_scale = 1.0f / (float)p->accum;
+    }
+    pm_status status = pass_run(&t->pass, t->model->device);
     if (status != PM_OK) return status;
     double loss = 0;
-    for (uint32_t micro = 0; micro < t->params.accum; micro++) loss += mailbox_result(&t->box, micro)[0];
+    for (uint32_t micro = 0; micro < p->accum; micro++) loss += (double)mailbox_floats(box, micro, INPUT_RESULT)[0];
     t->done++;
     *out = (pm_step){.step = t->done,
-                     .loss = (float)(loss / t->params.accum),
-                     .grad_norm = mailbox_norm(&t->box)[0],
-                     .lr = mailbox_scalars(&t->box, 0)->lr,
-                     .tokens = t->box.rows * t->params.accum};
+                     .loss = (float)(loss / p->accum),
+                     .grad_norm = mailbox_norm(box)[0],
+                     .lr = lr,
+                     .tokens = p->batch * p->time * p->accum};
     return PM_OK;
 }
 
@@ -258,17 +151,18 @@ pm_status pm_trainer_step(pm_trainer *t, const pm_corpus *corpus, size_t first, 
     pm_status status = batch_check(gpu_log(t->model->device), corpus, first, count, t->params.time);
     if (status != PM_OK) return status;
     for (uint32_t micro = 0; micro < t->params.accum; micro++)
-        batch_draw(&t->box, micro, corpus, first, count, t->params.time, t->params.seed,
-                   t->done * t->params.accum + micro, RNG_STREAM_BATCH);
+        batch_draw(&t->pass, micro, corpus, first, count, t->params.seed, t->done * t->params.accum + micro,
+                   RNG_STREAM_BATCH);
     return run(t, out);
 }
 
 pm_status pm_trainer_step_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets, pm_step *out)
 {
     const pm_log *log = gpu_log(t->model->device);
-    uint32_t rows = t->box.rows;
+    uint32_t rows = t->params.batch * t->params.time;
     for (uint32_t micro = 0; micro < t->params.accum; micro++) {
-        int32_t *to = mailbox_tokens(&t->box, micro), *to_targets = mailbox_targets(&t->box, micro);
+        int32_t *to = mailbox_ints(&t->pass.box, micro, INPUT_TOKENS),
+                *to_targets = mailbox_ints(&t->pass.box, micro, INPUT_TARGETS);
         for (uint32_t i = 0; i < rows; i++) {
             size_t at = (size_t)micro * rows + i;
             if (tokens[at] < 0 || (uint32_t)tokens[at] >= t->model->config.vocab ||
@@ -302,7 +196,7 @@ pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, 
     double total = 0, targets = 0;
     for (uint32_t i = 0; i < batches; i++) {
         double sum, n;
-        batch_draw(&t->evaluator->box, 0, corpus, first, count, t->params.time, t->params.seed, i, RNG_STREAM_EVAL);
+        batch_draw(&t->evaluator->pass, 0, corpus, first, count, t->params.seed, i, RNG_STREAM_EVAL);
         status = evaluator_run(t->evaluator, &sum, &n);
         if (status != PM_OK) return status;
         total += sum;
@@ -320,8 +214,8 @@ uint32_t pm_trainer_steps_done(const pm_trainer *trainer)
 void pm_trainer_get_plan(const pm_trainer *t, pm_train_plan *out)
 {
     gpu_program_stats stats;
-    gpu_program_get_stats(t->program, &stats);
-    *out = plan_of(&t->model->layout, &t->graph, &t->plan, &t->params);
+    gpu_program_get_stats(t->pass.program, &stats);
+    *out = plan_of(&t->model->layout, &t->pass, &t->params);
     out->dispatches = stats.dispatches;
 }
 
@@ -329,5 +223,32 @@ pm_status pm_trainer_read_gradient(const pm_trainer *t, size_t param, float *out
 {
     if (param >= t->model->layout.count)
         return log_fail(gpu_log(t->model->device), PM_INVALID, "trainer: there is no parameter %zu", param);
-    return gpu_read(gpt_span(&t->model->layout, t->gradients, (uint32_t)param), out);
+    return gpu_read(gpt_span(&t->model->layout, t->optimizer.gradients, (uint32_t)param), out);
+}
+
+/* ---- checkpoints ---- */
+
+static facts facts_of(const pm_trainer *t)
+{
+    const pm_train_params *p = &t->params;
+    facts f = {0};
+    facts_of_model(&f, &t->model->config);
+    fact_number(&f, "batch", p->batch, NULL);
+    fact_number(&f, "time", p->time, NULL);
+    fact_number(&f, "accum", p->accum, NULL);
+    fact_number(&f, "seed", p->seed, NULL);
+    fact_float(&f, "dropout", p->dropout);
+    return f;
+}
+
+pm_status pm_trainer_save(const pm_trainer *t, const char *dir, const char *note)
+{
+    facts f = facts_of(t);
+    return checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+}
+
+pm_status pm_trainer_load(pm_trainer *t, const char *dir, char **note)
+{
+    facts f = facts_of(t);
+    return checkpoint_load(&t->optimizer, &f, dir, &t->done, note);
 }

@@ -4,17 +4,13 @@
 
 #include <pumice/train.h>
 
-#include "train/mailbox.h"
+#include "train/pass.h"
 
 /* Forward passes without gradient: losses of batches. */
 typedef struct evaluator {
     pm_model *model;
-    uint32_t batch, time;
-    graph graph;
-    graph_plan plan;
     gpu_buffer **workspace;
-    mailbox box;
-    gpu_program *program;
+    pass pass;
 } evaluator;
 
 pm_status evaluator_init(evaluator *e, pm_model *model, uint32_t batch, uint32_t time);
@@ -26,12 +22,9 @@ struct pm_trainer {
     pm_model *model;
     pm_train_params params; /* defaults filled in */
     uint32_t done;          /* steps */
-    graph graph;
-    graph_plan plan;
-    gpu_buffer **workspace, **gradients, **m, **v;
-    gpu_buffer *partials; /* of the gradient norm */
-    mailbox box;
-    gpu_program *program;
+    gpu_buffer **workspace;
+    adamw optimizer;
+    pass pass;
     evaluator *evaluator; /* made at the first pm_trainer_eval */
 };
 
@@ -39,13 +32,9 @@ struct pm_trainer {
 pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, const pm_train_params *params,
                             pm_train_params *out);
 
-/* Forward, gradient and fusion of a training step's micro batch. */
-pm_status train_graph(graph *g, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                      const pm_train_params *params, char (*labels)[16]);
-
 /* Fill the mailbox's micro batch with windows of tokens [first, first + count): `draw` counts micro batches, `stream` keeps uses apart. */
-void batch_draw(mailbox *box, uint32_t micro, const pm_corpus *corpus, size_t first, size_t count, uint32_t time,
-                uint64_t seed, uint32_t draw, uint32_t stream);
+void batch_draw(const pass *p, uint32_t micro, const pm_corpus *corpus, size_t first, size_t count, uint64_t seed,
+                uint32_t draw, uint32_t stream);
 /* Whether windows of time + 1 tokens can be drawn. */
 pm_status batch_check(const pm_log *log, const pm_corpus *corpus, size_t first, size_t count, uint32_t time);
 

@@ -1,0 +1,24 @@
+/* The optimiser's state on the device: gradients, both moments, and the end of each step. */
+#ifndef TRAIN_ADAMW_H
+#define TRAIN_ADAMW_H
+
+#include "train/mailbox.h"
+
+typedef struct adamw {
+    pm_model *model;
+    float beta1, beta2, eps, weight_decay, clip; /* set before adamw_init */
+    gpu_buffer **gradients, **m, **v;            /* by segment of the model's layout */
+    gpu_buffer *partials;                        /* of the gradient norm */
+} adamw;
+
+/* Allocates what the model needs; moments and gradients are zero. */
+pm_status adamw_init(adamw *a, pm_model *model);
+void adamw_fini(adamw *a);
+
+/* The gradient norm over all segments, clipping, AdamW on each: the last commands of a step. `box` gives the scalars and takes the norm. */
+void adamw_record(const adamw *a, const mailbox *box, gpu_program *program);
+
+/* The scalars of step number `step` (1 is the first) at this learning rate. */
+struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float lr, uint64_t seed);
+
+#endif

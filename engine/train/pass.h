@@ -1,0 +1,28 @@
+/* One shape's graph with its memory plan, mailbox and program: what is recorded once and run many times. */
+#ifndef TRAIN_PASS_H
+#define TRAIN_PASS_H
+
+#include "train/adamw.h"
+
+typedef struct pass {
+    gpt_shape shape;
+    graph graph;
+    graph_plan plan;
+    mailbox box;
+    gpu_program *program; /* NULL until pass_record */
+} pass;
+
+/* The graph (with its gradient, if asked), fused, and its plan. Needs no device. labels as gpt_build's. */
+pm_status pass_plan(pass *p, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                    const gpt_shape *shape, bool gradient, char (*labels)[16], uint64_t max_block);
+
+/* Mailbox and program. The workspace covers the plan. With an optimiser: `micros` micro batches, whose gradients add up, then the
+ * update; without: forward only, micros is 1. */
+pm_status pass_record(pass *p, pm_model *model, const char *name, gpu_buffer *const *workspace, const adamw *optimizer,
+                      uint32_t micros);
+
+/* Submit and wait. */
+pm_status pass_run(const pass *p, pm_device *device);
+void pass_fini(pass *p);
+
+#endif
