@@ -11,7 +11,8 @@ enum {
     RNG_STREAM_INIT = RNG_STREAM_HOST,
     RNG_STREAM_BATCH,
     RNG_STREAM_EVAL,
-    RNG_STREAM_SAMPLE
+    RNG_STREAM_SAMPLE,
+    RNG_STREAM_ORDER
 };
 
 typedef struct rng_block {

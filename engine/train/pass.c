@@ -26,7 +26,7 @@ pm_status pass_record(pass *p, pm_model *model, const char *name, gpu_buffer *co
     gpu_span *parameters = NULL, *gradients = NULL;
     pm_status status = mailbox_init(&p->box, model->device, &model->config, &p->shape, micros);
     if (status == PM_OK) status = gpu_program_create(model->device, name, &p->program);
-    if (status != PM_OK) return status;
+    if (status != PM_OK) goto fail;
     parameters = gpt_spans(&model->layout, model->weights);
     if (optimizer) gradients = gpt_spans(&model->layout, optimizer->gradients);
     if (!parameters || (optimizer && !gradients)) {
@@ -48,7 +48,13 @@ pm_status pass_record(pass *p, pm_model *model, const char *name, gpu_buffer *co
     }
     free(parameters);
     free(gradients);
-    return gpu_program_finish(p->program);
+    status = gpu_program_finish(p->program);
+    if (status == PM_OK) return PM_OK;
+
+fail:
+    gpu_program_destroy(&p->program);
+    mailbox_fini(&p->box);
+    return status;
 }
 
 pm_status pass_run(const pass *p, pm_device *device)

@@ -1,4 +1,5 @@
-/* Warm-up and cosine, as in nanoGPT's train.py (get_lr): its iteration 0 is step 1, and no step has a rate of 0. */
+/* Warm-up and cosine, as in nanoGPT's train.py (get_lr): its iteration 0 is step 1, and no step has a rate of 0. Warm-up and line, as
+ * fine-tuning does. */
 #include "train/schedule.h"
 
 #include <math.h>
@@ -11,4 +12,11 @@ float schedule_lr(const pm_train_params *p, uint32_t step)
     if (done >= p->steps) return p->min_lr;
     double ratio = (double)(done - p->warmup) / (double)(p->steps - p->warmup);
     return (float)(p->min_lr + 0.5 * (1.0 + cos(pi * ratio)) * ((double)p->lr - p->min_lr));
+}
+
+float schedule_linear(float lr, float warmup, uint32_t step, uint32_t steps)
+{
+    double rise = ceil((double)warmup * steps), done = step > 0 ? step - 1 : 0;
+    if (done < rise) return (float)((double)lr * (done + 1) / (rise + 1));
+    return done < steps ? (float)((double)lr * (steps - done) / (steps - rise)) : 0;
 }

@@ -8,4 +8,7 @@
  * from 1. Reads lr, min_lr, warmup and steps as they are: defaults must have been filled in. */
 float schedule_lr(const pm_train_params *p, uint32_t step);
 
+/* Linear rise over the first `warmup` of all steps (rounded up), then a line that reaches 0 behind the last one. */
+float schedule_linear(float lr, float warmup, uint32_t step, uint32_t steps);
+
 #endif

@@ -6,8 +6,10 @@
 #include <pumice/infer.h>
 #include <pumice/model.h>
 #include <pumice/status.h>
+#include <pumice/task.h>
 #include <pumice/text.h>
 #include <pumice/train.h>
+#include <pumice/tune.h>
 
 #define PM_VERSION "0.1.0"
 

@@ -1,0 +1,35 @@
+/* In which order fine-tuning takes its examples. */
+#ifndef TRAIN_ORDER_H
+#define TRAIN_ORDER_H
+
+#include "text/task.h"
+
+/* One epoch: batch b is examples[b * batch … ], up to `batch` of them; step i takes batch batches[i]. */
+typedef struct order {
+    uint32_t *examples, *batches;
+    uint32_t count, batch, batch_count;
+} order;
+
+pm_status order_init(order *o, const pm_log *log, const pm_taskset *set, uint32_t batch);
+void order_fini(order *o);
+
+/* Shuffled, then sorted by length within stretches of many batches, then the batches shuffled: little padding, and still random. A function
+ * of seed and epoch. */
+void order_epoch(order *o, const pm_taskset *set, uint64_t seed, uint32_t epoch);
+
+/* Tokens of the example's longest sequence. */
+uint32_t order_length(const pm_taskset *set, uint32_t example);
+
+/* Lengths are padded to one of at most 16 for each context: to multiples of this. */
+static inline uint32_t order_unit(uint32_t ctx)
+{
+    uint32_t unit = (ctx + 127) / 128 * 8;
+    return unit < ctx ? unit : ctx;
+}
+static inline uint32_t order_padded(uint32_t length, uint32_t ctx)
+{
+    uint32_t unit = order_unit(ctx), padded = (length + unit - 1) / unit * unit;
+    return padded < ctx ? padded : ctx;
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* Prediction: rows sorted by length, several of like length in one pass. */
+#include "train/predict.h"
+
+#include <pumice/tune.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train/order.h"
+
+enum { PASS_TOKENS = 2048 }; /* about so many in one pass */
+
+static int by_length(const void *a, const void *b)
+{
+    const predict_row *x = a, *y = b;
+    if (x->length != y->length) return x->length < y->length ? -1 : 1;
+    return x->output < y->output ? -1 : x->output > y->output;
+}
+
+static pm_status list_rows(predictor *p)
+{
+    const pm_taskset *s = p->set;
+    uint32_t group = task_group(&s->task), K = s->task.outputs;
+    p->rows = malloc((s->sequence_count / group + 1) * sizeof *p->rows);
+    if (!p->rows) return log_fail(gpu_log(p->model->device), PM_NO_HOST_MEMORY, "predict: no memory");
+    for (size_t i = 0; i < s->example_count; i++) {
+        const task_example *e = &s->examples[i];
+        for (uint32_t q = 0; q < e->sequences; q += group) {
+            predict_row r = {.sequence = e->first + q, .output = s->outputs[i] + q / group * K};
+            for (uint32_t j = 0; j < group; j++) {
+                uint32_t n = s->sequences[r.sequence + j].count;
+                if (n > r.length) r.length = n;
+            }
+            p->rows[p->row_count++] = r;
+        }
+    }
+    qsort(p->rows, p->row_count, sizeof *p->rows, by_length);
+    return PM_OK;
+}
+
+/* The pass for rows of this length; its shape only depends on the padded length. */
+static pass *pass_for(const predictor *p, uint32_t length)
+{
+    return &p->passes[(length - 1) / order_unit(p->model->config.ctx)];
+}
+
+static pm_status plan_passes(predictor *p)
+{
+    pm_model *m = p->model;
+    const pm_log *log = gpu_log(m->device);
+    uint32_t group = task_group(&p->set->task);
+    pm_status status = PM_OK;
+    p->pass_count = (m->config.ctx - 1) / order_unit(m->config.ctx) + 1;
+    p->passes = calloc(p->pass_count, sizeof *p->passes);
+    if (!p->passes) return log_fail(log, PM_NO_HOST_MEMORY, "predict: no memory");
+    for (size_t i = 0; i < p->row_count && status == PM_OK; i++) {
+        pass *at = pass_for(p, p->rows[i].length);
+        if (at->shape.batch) continue;
+        uint32_t time = order_padded(p->rows[i].length, m->config.ctx), rows = PASS_TOKENS / (time * group);
+        if (rows < 1) rows = 1;
+        if (rows > p->row_count) rows = (uint32_t)p->row_count;
+        gpt_shape shape = {.mode = GPT_ANSWER, .batch = rows * group, .time = time, .group = group, .examples = rows};
+        status = pass_plan(at, log, pm_device_caps(m->device), &m->config, &shape, false, m->labels,
+                           gpu_max_buffer(m->device));
+        if (status == PM_OK) status = graph_plan_cover(log, &p->room, &at->plan);
+    }
+    return status;
+}
+
+pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set)
+{
+    const pm_log *log = gpu_log(model->device);
+    if (!model->task) return log_fail(log, PM_INVALID, "predict: the model has no task's head");
+    if (model->task->kind != set->task.kind || model->task->outputs != set->task.outputs ||
+        model->task->vocab != set->task.vocab)
+        return log_fail(log, PM_INVALID, "predict: the examples are of another task than the model's");
+    if (set->longest > model->config.ctx)
+        return log_fail(log, PM_INVALID, "predict: a sequence of %u tokens does not fit the model's context of %u",
+                        set->longest, model->config.ctx);
+    predictor p = {.model = model, .set = set};
+    pm_status status = list_rows(&p);
+    if (status == PM_OK) status = plan_passes(&p);
+    if (status == PM_OK) status = graph_workspace_create(model->device, &p.room, &p.workspace);
+    for (uint32_t i = 0; i < p.pass_count && status == PM_OK; i++) {
+        if (!p.passes[i].shape.batch) continue;
+        status = pass_record(&p.passes[i], model, "predict", p.workspace, NULL, 1);
+        if (status == PM_OK) *mailbox_scalars(&p.passes[i].box, 0) = (struct step_scalars){0};
+    }
+    if (status == PM_OK)
+        *out = p;
+    else
+        predictor_fini(&p);
+    return status;
+}
+
+void predictor_fini(predictor *p)
+{
+    for (uint32_t i = 0; p->passes && i < p->pass_count; i++) pass_fini(&p->passes[i]);
+    graph_workspace_destroy(&p->room, &p->workspace);
+    graph_plan_fini(&p->room);
+    free(p->passes);
+    free(p->rows);
+    *p = (predictor){0};
+}
+
+int32_t predict_fill(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time, const pm_taskset *set,
+                     size_t sequence)
+{
+    const task_sequence *s = &set->sequences[sequence];
+    int32_t *tokens = mailbox_ints(box, micro, INPUT_TOKENS) + (size_t)row * time;
+    memcpy(tokens, set->tokens + s->first, s->count * sizeof *tokens);
+    memset(tokens + s->count, 0, (time - s->count) * sizeof *tokens);
+    return (int32_t)(row * time + s->count - 1);
+}
+
+pm_status predictor_run(predictor *p, float *outputs)
+{
+    uint32_t group = task_group(&p->set->task), K = p->set->task.outputs;
+    for (size_t first = 0; first < p->row_count;) {
+        pass *at = pass_for(p, p->rows[first].length);
+        const mailbox *box = &at->box;
+        uint32_t count = 0, room = at->shape.batch / group;
+        while (count < room && first + count < p->row_count && pass_for(p, p->rows[first + count].length) == at)
+            count++;
+        int32_t *extract = mailbox_ints(box, 0, INPUT_EXTRACT);
+        for (uint32_t q = 0; q < room * group; q++)
+            extract[q] = q < count * group ? predict_fill(box, 0, q, at->shape.time, p->set,
+                                                          p->rows[first + q / group].sequence + q % group)
+                                           : -1;
+        pm_status status = pass_run(at, p->model->device);
+        if (status != PM_OK) return status;
+        for (uint32_t r = 0; r < count; r++)
+            memcpy(outputs + p->rows[first + r].output, mailbox_floats(box, 0, INPUT_OUTPUTS) + (size_t)r * K,
+                   K * sizeof *outputs);
+        first += count;
+    }
+    return PM_OK;
+}
+
+pm_status pm_model_predict(pm_model *model, const pm_taskset *set, float *outputs)
+{
+    predictor p = {0};
+    pm_status status = predictor_init(&p, model, set);
+    if (status == PM_OK) status = predictor_run(&p, outputs);
+    predictor_fini(&p);
+    return status;
+}

@@ -1,0 +1,33 @@
+/* A head's outputs for a set's examples. */
+#ifndef TRAIN_PREDICT_H
+#define TRAIN_PREDICT_H
+
+#include "text/task.h"
+#include "train/pass.h"
+
+/* One hidden vector: of a sequence, or of both of a similarity's. */
+typedef struct predict_row {
+    size_t sequence, output; /* the first sequence; where the row's outputs go */
+    uint32_t length;         /* tokens of the longest */
+} predict_row;
+
+typedef struct predictor {
+    pm_model *model;
+    const pm_taskset *set;
+    predict_row *rows; /* by length */
+    size_t row_count;
+    pass *passes; /* by padded length */
+    uint32_t pass_count;
+    graph_plan room;
+    gpu_buffer **workspace;
+} predictor;
+
+pm_status predictor_init(predictor *p, pm_model *model, const pm_taskset *set);
+void predictor_fini(predictor *p);
+pm_status predictor_run(predictor *p, float *outputs);
+
+/* A sequence in row `row` of T tokens: its tokens, padding behind; answers where <e> stands, as a row of the hidden values. */
+int32_t predict_fill(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time, const pm_taskset *set,
+                     size_t sequence);
+
+#endif

@@ -1,0 +1,350 @@
+/* Fine-tuning. As in pre-training a step is one program, here one for each padded length; they share workspace, gradients and moments. */
+#include <pumice/tune.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train/checkpoint.h"
+#include "train/order.h"
+#include "train/predict.h"
+#include "train/schedule.h"
+
+struct pm_tuner {
+    pm_model *model;
+    const pm_taskset *set;
+    pm_tune_params params; /* defaults filled in */
+    uint32_t done, steps;  /* of the whole run */
+    uint32_t micro;        /* examples a micro batch */
+    adamw optimizer;
+    order order;
+    uint32_t epoch; /* the order's; UINT32_MAX: none yet */
+    pass *passes;   /* by padded length */
+    uint32_t pass_count;
+    graph_plan room;
+    gpu_buffer **workspace;
+    predictor predictor; /* of the last set asked for */
+};
+
+static pm_status fill_params(const pm_log *log, const pm_tune_params *params, pm_tune_params *out)
+{
+    pm_tune_params p = *params;
+    if (p.batch == 0) p.batch = 32;
+    if (p.accum == 0) p.accum = 1;
+    if (p.epochs == 0) p.epochs = 3;
+    if (p.lr == 0) p.lr = 6.25e-5f;
+    if (p.beta1 == 0) p.beta1 = 0.9f;
+    if (p.beta2 == 0) p.beta2 = 0.999f;
+    if (p.eps == 0) p.eps = 1e-8f;
+    if (p.batch > 1u << 16 || p.accum > p.batch)
+        return log_fail(log, PM_INVALID, "batch: %u examples in %u micro batches; up to 65536, and one or more in each",
+                        p.batch, p.accum);
+    if (p.epochs > 1u << 16) return log_fail(log, PM_INVALID, "epochs: more than 65536");
+    if (!(p.lambda >= 0 && p.lambda <= 1)) return log_fail(log, PM_INVALID, "lambda: not within 0 to 1");
+    if (!(p.warmup >= 0 && p.warmup <= 1)) return log_fail(log, PM_INVALID, "warmup: a share is within 0 to 1");
+    if (!(p.beta1 >= 0 && p.beta1 < 1) || !(p.beta2 >= 0 && p.beta2 < 1))
+        return log_fail(log, PM_INVALID, "beta: a decay rate is at least 0 and below 1");
+    if (!(p.dropout < 1) || !(p.dropout_head >= 0 && p.dropout_head < 1))
+        return log_fail(log, PM_INVALID, "dropout: a probability is below 1");
+    if (!(p.lr >= 0) || !(p.weight_decay >= 0) || !(p.eps > 0) || !(p.clip >= 0))
+        return log_fail(log, PM_INVALID, "lr, weight_decay, eps and clip are not negative");
+    *out = p;
+    return PM_OK;
+}
+
+/* Sequences that each example has room for. */
+static uint32_t slots(const pm_tuner *t)
+{
+    return t->set->most_sequences;
+}
+
+static gpt_shape shape_of(const pm_tuner *t, uint32_t time)
+{
+    const pm_gpt_config *c = &t->model->config;
+    const pm_tune_params *p = &t->params;
+    bool own = p->dropout < 0; /* the model's */
+    return (gpt_shape){.mode = GPT_TUNE,
+                       .batch = t->micro * slots(t),
+                       .time = time,
+                       .group = task_group(&t->set->task),
+                       .examples = t->micro,
+                       .scores = t->set->task.scores,
+                       .lambda = p->lambda,
+                       .dropout_head = p->dropout_head,
+                       .dropout_embd = own ? c->dropout_embd : p->dropout,
+                       .dropout_attn = own ? c->dropout_attn : p->dropout,
+                       .dropout_resid = own ? c->dropout_resid : p->dropout};
+}
+
+static pass *pass_for(const pm_tuner *t, uint32_t length)
+{
+    return &t->passes[(length - 1) / order_unit(t->model->config.ctx)];
+}
+
+/* A plan for each padded length that an example has; their programs are recorded when first needed. */
+static pm_status plan_passes(pm_tuner *t)
+{
+    pm_model *m = t->model;
+    const pm_log *log = gpu_log(m->device);
+    pm_status status = PM_OK;
+    t->pass_count = (m->config.ctx - 1) / order_unit(m->config.ctx) + 1;
+    t->passes = calloc(t->pass_count, sizeof *t->passes);
+    if (!t->passes) return log_fail(log, PM_NO_HOST_MEMORY, "tuner: no memory");
+    for (uint32_t i = 0; i < t->set->example_count && status == PM_OK; i++) {
+        uint32_t length = order_length(t->set, i);
+        pass *at = pass_for(t, length);
+        if (at->shape.batch) continue;
+        gpt_shape shape = shape_of(t, order_padded(length, m->config.ctx));
+        status = pass_plan(at, log, pm_device_caps(m->device), &m->config, &shape, true, m->labels,
+                           gpu_max_buffer(m->device));
+        if (status == PM_OK) status = graph_plan_cover(log, &t->room, &at->plan);
+    }
+    return status;
+}
+
+static pm_status check(const pm_model *model, const pm_taskset *set)
+{
+    const pm_log *log = gpu_log(model->device);
+    const pm_task *a = model->task, *b = &set->task;
+    if (!a) return log_fail(log, PM_INVALID, "tuner: the model has no task's head: see pm_model_for_task");
+    if (!set->labelled) return log_fail(log, PM_INVALID, "tuner: the examples were opened without their answers");
+    if (a->kind != b->kind || a->outputs != b->outputs || a->vocab != b->vocab || a->scores != b->scores)
+        return log_fail(log, PM_INVALID, "tuner: the examples are of another task than the model's");
+    if (set->longest > model->config.ctx)
+        return log_fail(log, PM_INVALID, "tuner: a sequence of %u tokens does not fit the model's context of %u",
+                        set->longest, model->config.ctx);
+    if (set->example_count > UINT32_MAX / 2) return log_fail(log, PM_INVALID, "tuner: too many examples");
+    return PM_OK;
+}
+
+pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_params *params, pm_tuner **out)
+{
+    const pm_log *log = gpu_log(model->device);
+    pm_tune_params p;
+    pm_status status = fill_params(log, params, &p);
+    if (status == PM_OK) status = check(model, set);
+    if (status != PM_OK) return status;
+    pm_tuner *t = calloc(1, sizeof *t);
+    if (!t) return log_fail(log, PM_NO_HOST_MEMORY, "tuner: no memory");
+    t->model = model;
+    t->set = set;
+    t->params = p;
+    t->epoch = UINT32_MAX;
+    t->micro = (p.batch + p.accum - 1) / p.accum;
+    t->optimizer =
+        (adamw){.beta1 = p.beta1, .beta2 = p.beta2, .eps = p.eps, .weight_decay = p.weight_decay, .clip = p.clip};
+    status = order_init(&t->order, log, set, p.batch);
+    if (status == PM_OK && (uint64_t)t->order.batch_count * p.epochs > UINT32_MAX / 2)
+        status = log_fail(log, PM_INVALID, "epochs: too many steps");
+    t->steps = t->order.batch_count * p.epochs;
+    if (status == PM_OK) status = plan_passes(t);
+    if (status == PM_OK) status = adamw_init(&t->optimizer, model);
+    if (status == PM_OK) status = graph_workspace_create(model->device, &t->room, &t->workspace);
+    if (status == PM_OK)
+        *out = t;
+    else
+        pm_tuner_destroy(&t);
+    return status;
+}
+
+void pm_tuner_destroy(pm_tuner **tuner)
+{
+    pm_tuner *t = *tuner;
+    if (!t) return;
+    predictor_fini(&t->predictor);
+    for (uint32_t i = 0; t->passes && i < t->pass_count; i++) pass_fini(&t->passes[i]);
+    free(t->passes);
+    graph_workspace_destroy(&t->room, &t->workspace);
+    graph_plan_fini(&t->room);
+    adamw_fini(&t->optimizer);
+    order_fini(&t->order);
+    free(t);
+    *tuner = NULL;
+}
+
+/* ---- steps ---- */
+
+/* A sequence's targets: each token's follower, weighted so that the sequence counts 1. Returns its tokens. */
+static uint32_t fill_targets(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time, const pm_taskset *set,
+                             size_t sequence)
+{
+    const task_sequence *s = &set->sequences[sequence];
+    if (!box->words[INPUT_TARGETS]) return s->count;
+    int32_t *targets = mailbox_ints(box, micro, INPUT_TARGETS) + (size_t)row * time;
+    float *weights = mailbox_floats(box, micro, INPUT_WEIGHTS) + (size_t)row * time;
+    for (uint32_t i = 0; i < time; i++) {
+        bool real = i + 1 < s->count;
+        targets[i] = real ? set->tokens[s->first + i + 1] : -1;
+        weights[i] = real ? 1.0f / (float)(s->count - 1) : 0;
+    }
+    return s->count;
+}
+
+/* A row that holds nothing. */
+static void fill_nothing(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time)
+{
+    memset(mailbox_ints(box, micro, INPUT_TOKENS) + (size_t)row * time, 0, 4ull * time);
+    if (!box->words[INPUT_TARGETS]) return;
+    memset(mailbox_ints(box, micro, INPUT_TARGETS) + (size_t)row * time, 0xFF, 4ull * time); /* -1 */
+    memset(mailbox_floats(box, micro, INPUT_WEIGHTS) + (size_t)row * time, 0, 4ull * time);
+}
+
+static void fill_answer(const pm_tuner *t, const mailbox *box, uint32_t micro, uint32_t slot, const task_example *e)
+{
+    if (t->set->task.scores) {
+        float *to = mailbox_floats(box, micro, INPUT_ANSWERS) + 2 * slot;
+        to[0] = e ? e->score : 0;
+        to[1] = e ? 1 : 0;
+    } else {
+        int32_t *to = mailbox_ints(box, micro, INPUT_ANSWERS) + 2 * slot;
+        to[0] = e ? e->label : -1;
+        to[1] = e && t->set->task.kind == PM_TASK_CHOICE ? (int32_t)e->sequences : (int32_t)t->set->task.outputs;
+    }
+}
+
+/* `count` examples, fewer than the micro batch has room for perhaps. Returns their tokens. */
+static uint32_t fill_micro(const pm_tuner *t, const pass *p, uint32_t micro, const uint32_t *examples, uint32_t count)
+{
+    const mailbox *box = &p->box;
+    uint32_t tokens = 0, time = p->shape.time;
+    int32_t *extract = mailbox_ints(box, micro, INPUT_EXTRACT);
+    for (uint32_t slot = 0; slot < t->micro; slot++) {
+        const task_example *e = slot < count ? &t->set->examples[examples[slot]] : NULL;
+        fill_answer(t, box, micro, slot, e);
+        for (uint32_t q = 0; q < slots(t); q++) {
+            uint32_t row = slot * slots(t) + q;
+            if (e && q < e->sequences) {
+                extract[row] = predict_fill(box, micro, row, time, t->set, e->first + q);
+                tokens += fill_targets(box, micro, row, time, t->set, e->first + q);
+            } else {
+                extract[row] = -1;
+                fill_nothing(box, micro, row, time);
+            }
+        }
+    }
+    return tokens;
+}
+
+/* The examples of step t->done. */
+static const uint32_t *examples_of_step(pm_tuner *t, uint32_t *count)
+{
+    order *o = &t->order;
+    uint32_t epoch = t->done / o->batch_count;
+    if (epoch != t->epoch) order_epoch(o, t->set, t->params.seed, epoch);
+    t->epoch = epoch;
+    uint32_t first = o->batches[t->done % o->batch_count] * o->batch;
+    *count = o->count - first < o->batch ? o->count - first : o->batch;
+    return o->examples + first;
+}
+
+static void collect(const pm_tuner *t, const pass *p, uint32_t examples, pm_tune_step *out)
+{
+    double task = 0, language = 0;
+    for (uint32_t m = 0; m < t->params.accum; m++) {
+        float share = mailbox_scalars(&p->box, m)->grad_scale;
+        task += (double)mailbox_floats(&p->box, m, INPUT_TASK_RESULT)[0] * (double)share;
+        if (t->params.lambda > 0) language += (double)mailbox_floats(&p->box, m, INPUT_RESULT)[0] * (double)share;
+    }
+    out->examples = examples;
+    out->task_loss = (float)task;
+    out->lm_loss = t->params.lambda > 0 ? (float)language : NAN;
+    out->loss = (float)(task + (double)t->params.lambda * language);
+    out->grad_norm = mailbox_norm(&p->box)[0];
+}
+
+pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
+{
+    const pm_tune_params *params = &t->params;
+    pm_device *device = t->model->device;
+    if (t->done >= t->steps)
+        return log_fail(gpu_log(device), PM_INVALID, "tuner: all %u steps are done", (unsigned)t->steps);
+    uint32_t count, longest = 1;
+    const uint32_t *examples = examples_of_step(t, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t length = order_length(t->set, examples[i]);
+        if (length > longest) longest = length;
+    }
+    pass *p = pass_for(t, longest);
+    if (!p->program) {
+        pm_status status = pass_record(p, t->model, "fine-tuning step", t->workspace, &t->optimizer, params->accum);
+        if (status != PM_OK) return status;
+    }
+    pm_tune_step step = {.step = t->done + 1, .lr = schedule_linear(params->lr, params->warmup, t->done + 1, t->steps)};
+    for (uint32_t m = 0; m < params->accum; m++) {
+        uint32_t first = m * t->micro < count ? m * t->micro : count;
+        uint32_t n = count - first < t->micro ? count - first : t->micro;
+        step.tokens += fill_micro(t, p, m, examples + first, n);
+        struct step_scalars *s = mailbox_scalars(&p->box, m);
+        *s = adamw_scalars(&t->optimizer, step.step, step.lr, params->seed);
+        s->micro_step = t->done * params->accum + m;
+        s->grad_scale = (float)n / (float)count;
+    }
+    pm_status status = pass_run(p, device);
+    if (status != PM_OK) return status;
+    collect(t, p, count, &step);
+    t->done++;
+    *out = step;
+    return PM_OK;
+}
+
+uint32_t pm_tuner_steps(const pm_tuner *tuner)
+{
+    return tuner->steps;
+}
+uint32_t pm_tuner_steps_done(const pm_tuner *tuner)
+{
+    return tuner->done;
+}
+uint32_t pm_tuner_epoch_steps(const pm_tuner *tuner)
+{
+    return tuner->order.batch_count;
+}
+
+pm_status pm_tuner_predict(pm_tuner *t, const pm_taskset *set, float *outputs)
+{
+    if (t->predictor.set != set) {
+        predictor_fini(&t->predictor);
+        pm_status status = predictor_init(&t->predictor, t->model, set);
+        if (status != PM_OK) return status;
+    }
+    return predictor_run(&t->predictor, outputs);
+}
+
+pm_status pm_tuner_read_gradient(const pm_tuner *t, size_t param, float *out)
+{
+    if (param >= t->model->layout.count)
+        return log_fail(gpu_log(t->model->device), PM_INVALID, "tuner: there is no parameter %zu", param);
+    return gpu_read(gpt_span(&t->model->layout, t->optimizer.gradients, (uint32_t)param), out);
+}
+
+/* ---- checkpoints ---- */
+
+static facts facts_of(const pm_tuner *t)
+{
+    const pm_tune_params *p = &t->params;
+    facts f = {0};
+    facts_of_model(&f, &t->model->config);
+    fact_text(&f, "task", pm_task_name(t->set->task.kind));
+    fact_number(&f, "examples", t->set->example_count, NULL);
+    fact_number(&f, "batch", p->batch, NULL);
+    fact_number(&f, "accum", p->accum, NULL);
+    fact_number(&f, "steps", t->steps, NULL);
+    fact_number(&f, "seed", p->seed, NULL);
+    fact_float(&f, "lambda", p->lambda);
+    fact_float(&f, "dropout", p->dropout);
+    fact_float(&f, "dropout_head", p->dropout_head);
+    return f;
+}
+
+pm_status pm_tuner_save(const pm_tuner *t, const char *dir, const char *note)
+{
+    facts f = facts_of(t);
+    return checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+}
+
+pm_status pm_tuner_load(pm_tuner *t, const char *dir, char **note)
+{
+    facts f = facts_of(t);
+    return checkpoint_load(&t->optimizer, &f, dir, &t->done, note);
+}

@@ -1,0 +1,77 @@
+/* Discriminative fine-tuning: a language model with a task's head, trained on labelled examples.
+ * Loss: L = L_task + lambda * L_lm (Radford et al., 2018, equation 5). L_task is the mean over a step's examples; L_lm the mean over its
+ * sequences of each one's mean negative log-likelihood a token, special tokens included. Same model, data, parameters and device: the
+ * same bits, also across a resume. */
+#ifndef PUMICE_TUNE_H
+#define PUMICE_TUNE_H
+
+#include <pumice/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pm_tune_params {
+    uint32_t batch;          /* examples a step; 0: 32 */
+    uint32_t accum;          /* micro batches a step, which the examples are divided among; 0: 1 */
+    uint32_t epochs;         /* 0: 3 */
+    float lr;                /* highest learning rate; 0: 6.25e-5 */
+    float warmup;            /* share of the steps in which it rises; then it falls to 0 in a line */
+    float lambda;            /* 0 to 1; 0 computes no language-model loss */
+    float beta1, beta2, eps; /* AdamW; 0: 0.9, 0.999, 1e-8 */
+    float weight_decay;      /* of matrices and tables */
+    float clip;              /* largest gradient norm; 0: no clipping */
+    float dropout;           /* on embeddings, attention and residual branches; negative: the model's own */
+    float dropout_head;      /* of what the head reads */
+    uint64_t seed;           /* of order and dropout */
+} pm_tune_params;
+
+/* What the paper and its code use, and lambda 0.5. */
+#define PM_TUNE_PARAMS                                                                                                 \
+    {                                                                                                                  \
+        .warmup = 0.002f, .lambda = 0.5f, .weight_decay = 0.01f, .clip = 1, .dropout = -1, .dropout_head = 0.1f        \
+    }
+
+typedef struct pm_tune_step {
+    uint32_t step;   /* 1 is the first */
+    float loss;      /* task_loss + lambda * lm_loss */
+    float task_loss; /* mean cross-entropy in nats, or mean squared error of standardised scores */
+    float lm_loss;   /* nats a token; NaN where lambda is 0 */
+    float grad_norm; /* before clipping */
+    float lr;
+    uint32_t examples, tokens; /* of the step; tokens without padding */
+} pm_tune_step;
+
+/* Trains a model (with a task: pm_model_for_task) in place on a labelled set. Lives: no longer than either. Threads: as the device. */
+typedef struct pm_tuner pm_tuner;
+
+/* Fails: PM_INVALID (a parameter out of range, a set that is not labelled or of another task), PM_NO_*_MEMORY. */
+PM_API PM_NODISCARD pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_params *params,
+                                              pm_tuner **out);
+PM_API void pm_tuner_destroy(pm_tuner **tuner);
+
+PM_API uint32_t pm_tuner_steps(const pm_tuner *tuner);      /* of the whole run */
+PM_API uint32_t pm_tuner_steps_done(const pm_tuner *tuner); /* so far */
+PM_API uint32_t pm_tuner_epoch_steps(const pm_tuner *tuner);
+
+/* The next optimiser step. Each epoch takes every example once, in an order of its own, those of like length together. Blocks until done.
+ * Fails: PM_INVALID (the run is over), PM_DEVICE_LOST. */
+PM_API PM_NODISCARD pm_status pm_tuner_step(pm_tuner *tuner, pm_tune_step *out);
+
+/* The head's outputs for all examples of a set: pm_taskset_all_outputs numbers. What it needs is kept for the next call with this set. */
+PM_API PM_NODISCARD pm_status pm_tuner_predict(pm_tuner *tuner, const pm_taskset *set, float *outputs);
+
+/* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */
+PM_API PM_NODISCARD pm_status pm_tuner_read_gradient(const pm_tuner *tuner, size_t param, float *out);
+
+/* As pm_trainer_save and pm_trainer_load. */
+PM_API PM_NODISCARD pm_status pm_tuner_save(const pm_tuner *tuner, const char *dir, const char *note);
+PM_API PM_NODISCARD pm_status pm_tuner_load(pm_tuner *tuner, const char *dir, char **note);
+
+/* The same for a model alone. */
+PM_API PM_NODISCARD pm_status pm_model_predict(pm_model *model, const pm_taskset *set, float *outputs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
