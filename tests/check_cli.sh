@@ -71,7 +71,7 @@ fi
 # ---- usage ----
 refused 2 'subcommand'
 refused 2 "'paint'" paint
-for command in devices train eval generate; do
+for command in devices train eval generate convert; do
     run 0 $command --help
     has "^usage: pumice $command"
     [ ! -s "$dir/err" ] || fail "$command --help wrote on stderr"
@@ -94,6 +94,8 @@ refused 2 '\-\-precision f16: not in this version' $train --out "$dir/o" --preci
 refused 2 '\-\-json' devices --json=1
 refused 2 '\-\-model' eval --data "$dir/text"
 refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2
+refused 2 '\-\-out' convert --from "$dir/o"
+refused 2 '\-\-heads 0' convert --from "$dir/o" --out "$dir/p" --heads 0
 
 # ---- devices ----
 run 0 devices
@@ -240,6 +242,41 @@ head -c 3000 "$dir/c/checkpoint.safetensors" > "$dir/h/checkpoint.safetensors"
 refused 1 "$dir/h/checkpoint.safetensors" $train --out "$dir/h" --steps 60 --resume
 echo '{"model_type": "gpt2", "n_layer": 1e30}' > "$dir/h/config.json"
 refused 1 "$dir/h/config.json" eval --model "$dir/h" --data "$dir/text"
+
+# ---- convert ----
+run 0 convert --from "$dir/c" --out "$dir/p"
+for file in model.safetensors config.json vocab.json tokenizer_config.json; do same "$dir/c/$file" "$dir/p/$file"; done
+[ ! -s "$dir/out" ] || fail "convert wrote on stdout"
+run 0 eval --model "$dir/p" --data "$dir/text"
+refused 1 "$dir/p.*already" convert --from "$dir/c" --out "$dir/p"
+refused 1 "$dir/c.*another" convert --from "$dir/c" --out "$dir/c"
+refused 1 "$dir/none/config.json" convert --from "$dir/none" --out "$dir/q"
+refused 2 "heads" convert --from "$dir/c" --out "$dir/q" --heads 2
+refused 1 "$dir/text" convert --from "$dir/c" --out "$dir/text/q"
+[ ! -e "$dir/q" ] || fail "a refused conversion made its folder"
+
+# OpenAI's release of GPT-1, with zeros for weights: then every token is as likely as every other.
+# npy COUNT: a NumPy file of so many zeros.
+npy() {
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': ($1,), }"
+    head -c $((4 * $1)) /dev/zero
+}
+mkdir "$dir/release"
+echo '[[16, 8], [64, 8], [1, 8, 24], [24], [1, 8, 8], [8], [8], [8], [1, 8, 32], [32], [1, 32, 8], [8], [8], [8]]' \
+    > "$dir/release/params_shapes.json"
+npy 1000 > "$dir/release/params_0.npy"
+refused 1 'params_1.npy' convert --from "$dir/release" --out "$dir/q" --heads 2
+npy 512 > "$dir/release/params_1.npy"
+refused 1 'heads: 12' convert --from "$dir/release" --out "$dir/q"
+echo '{"a": 0}' > "$dir/release/encoder_bpe_40000.json"
+run 0 convert --from "$dir/release" --out "$dir/q" --heads 2
+same "$dir/release/encoder_bpe_40000.json" "$dir/q/encoder_bpe_40000.json"
+cp "$dir/c/vocab.json" "$dir/c/tokenizer_config.json" "$dir/q"
+run 0 eval --model "$dir/q" --data "$dir/text"
+has '^perplexity 6[34]\.[09][09]'
+head -c 600 "$dir/release/params_1.npy" > "$dir/broken"
+cp "$dir/broken" "$dir/release/params_1.npy"
+refused 1 "$dir/release/params_1.npy" convert --from "$dir/release" --out "$dir/r" --heads 2
 
 [ $bad = 0 ] && echo "all as it should be"
 exit $bad

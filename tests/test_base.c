@@ -113,7 +113,7 @@ static void test_read_failures(void **state)
     pm_log log = test_log();
     char *dir = test_dir_make(), *data = (char *)&log;
     size_t size = 77;
-    file_map map = {(const unsigned char *)"kept", 4};
+    file_map map = {(const unsigned char *)"kept", 4, -1};
     const char *missing = test_path(dir, "missing"), *pipe = test_path(dir, "pipe");
     test_log_reset();
     expect_failure(file_read(&log, missing, &data, &size), PM_IO, missing, "No such file");

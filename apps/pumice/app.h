@@ -85,6 +85,7 @@ int devices_main(int argc, char **argv);
 int train_main(int argc, char **argv);
 int eval_main(int argc, char **argv);
 int generate_main(int argc, char **argv);
-extern arg_command devices_command, train_command, eval_command, generate_command;
+int convert_main(int argc, char **argv);
+extern arg_command devices_command, train_command, eval_command, generate_command, convert_command;
 
 #endif

@@ -9,10 +9,8 @@ static const struct {
     arg_command *command;
     int (*run)(int argc, char **argv); /* of the whole command line */
 } subcommands[] = {
-    {&devices_command, devices_main},
-    {&train_command, train_main},
-    {&eval_command, eval_main},
-    {&generate_command, generate_main},
+    {&devices_command, devices_main},   {&train_command, train_main},     {&eval_command, eval_main},
+    {&generate_command, generate_main}, {&convert_command, convert_main},
 };
 
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
@@ -26,19 +24,33 @@ static void print_help(FILE *to)
     fputs("\n`pumice SUBCOMMAND --help` lists the options. `pumice --version` prints the version.\n", to);
 }
 
+/* "devices, train or eval" */
+static const char *names(char text[256])
+{
+    text[0] = 0;
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        const char *before = i == 0 ? "" : i + 1 < SUBCOMMANDS ? ", " : " or ";
+        const size_t at = strlen(text);
+        snprintf(text + at, 256 - at, "%s%s", before, subcommands[i].command->name);
+    }
+    return text;
+}
+
 static int find(const char *name)
 {
+    char text[256];
     for (size_t i = 0; i < SUBCOMMANDS; i++) {
         if (strcmp(subcommands[i].command->name, name) == 0) return (int)i;
     }
-    app_error("unknown subcommand '%s': give devices, train, eval or generate", name);
+    app_error("unknown subcommand '%s': give %s", name, names(text));
     return -1;
 }
 
 static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
-        app_error("give a subcommand: devices, train, eval or generate; `pumice --help` tells more");
+        char text[256];
+        app_error("give a subcommand: %s; `pumice --help` tells more", names(text));
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {

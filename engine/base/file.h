@@ -12,11 +12,14 @@
 typedef struct file_map {
     const unsigned char *data;
     size_t size;
+    int fd; /* open as long as the view, where there are data */
 } file_map;
 
 /* Fails: PM_IO with a line that names the path. */
 pm_status file_map_open(const pm_log *log, const char *path, file_map *out);
 void file_map_close(file_map *map);
+/* These bytes of the view are not wanted any more: the whole pages among them give their memory back. A later look reads the file again. */
+void file_map_drop(const file_map *map, const void *data, size_t size);
 
 /* Reads all of a file into malloc'd memory with a 0 byte behind it; the caller frees. */
 pm_status file_read(const pm_log *log, const char *path, char **data, size_t *size);

@@ -40,7 +40,7 @@ pm_status file_map_open(const pm_log *log, const char *path, file_map *out)
     struct stat info;
     pm_status status = open_file(log, path, &fd, &info);
     if (status != PM_OK) return status;
-    file_map map = {NULL, 0};
+    file_map map = {NULL, 0, -1};
     if (!S_ISREG(info.st_mode)) {
         status = log_fail(log, PM_IO, "%s: is not a regular file and cannot be mapped", path);
     } else if ((uintmax_t)info.st_size > SIZE_MAX) {
@@ -53,16 +53,31 @@ pm_status file_map_open(const pm_log *log, const char *path, file_map *out)
         else
             map.data = data;
     }
-    close(fd);
+    if (map.data)
+        map.fd = fd;
+    else
+        close(fd);
     if (status == PM_OK) *out = map;
     return status;
 }
 
 void file_map_close(file_map *map)
 {
-    if (map->data) munmap((void *)map->data, map->size);
-    map->data = NULL;
-    map->size = 0;
+    if (map->data) {
+        munmap((void *)map->data, map->size);
+        close(map->fd);
+    }
+    *map = (file_map){NULL, 0, -1};
+}
+
+/* POSIX has no call for it that acts (glibc's posix_madvise does nothing here), but a new view over the old one has no pages yet. */
+void file_map_drop(const file_map *map, const void *data, size_t size)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), at = (size_t)((const unsigned char *)data - map->data);
+    const size_t first = (at + page - 1) / page * page, end = (at + size) / page * page;
+    if (first >= end) return;
+    /* Where this fails the old view stays, which costs only memory. */
+    (void)mmap((void *)(map->data + first), end - first, PROT_READ, MAP_PRIVATE | MAP_FIXED, map->fd, (off_t)first);
 }
 
 /* Reads to the end rather than to the size that stat tells: pipes and /proc tell 0. *data grows as needed and is the

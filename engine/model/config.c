@@ -25,7 +25,7 @@ static bool probability(float p)
     return p >= 0 && p < 1;
 }
 
-pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config)
+pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config)
 {
     const struct {
         const char *name;
@@ -35,23 +35,28 @@ pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config)
                  {"layers", config->layers, 1000},   {"inner", config->inner ? config->inner : 1, 1u << 18}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (sizes[i].value == 0 || sizes[i].value > sizes[i].most)
-            return log_fail(log, PM_INVALID, "%s: %" PRIu32 " is not within 1 to %" PRIu32, sizes[i].name,
+            return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " is not within 1 to %" PRIu32, where, sizes[i].name,
                             sizes[i].value, sizes[i].most);
     if (config->arch != PM_ARCH_GPT1 && config->arch != PM_ARCH_GPT2)
-        return log_fail(log, PM_INVALID, "arch: neither GPT-1 nor GPT-2");
+        return log_fail(log, PM_INVALID, "%sarch: neither GPT-1 nor GPT-2", where);
     if (config->embd % config->heads)
-        return log_fail(log, PM_INVALID, "heads: %" PRIu32 " does not divide embd, %" PRIu32, config->heads,
+        return log_fail(log, PM_INVALID, "%sheads: %" PRIu32 " does not divide embd, %" PRIu32, where, config->heads,
                         config->embd);
     uint32_t size = config->embd / config->heads;
     if (size % 4 || size > 128)
         return log_fail(log, PM_INVALID,
-                        "heads: the head size embd / heads is %" PRIu32 "; it must be a multiple of 4, at most 128",
-                        size);
+                        "%sheads: the head size embd / heads is %" PRIu32 "; it must be a multiple of 4, at most 128",
+                        where, size);
     if (!(config->eps >= 0 && config->eps < 1))
-        return log_fail(log, PM_INVALID, "eps: %g is not within 0 to 1", (double)config->eps);
+        return log_fail(log, PM_INVALID, "%seps: %g is not within 0 to 1", where, (double)config->eps);
     if (!probability(config->dropout_embd) || !probability(config->dropout_attn) || !probability(config->dropout_resid))
-        return log_fail(log, PM_INVALID, "dropout: a probability is at least 0 and below 1");
+        return log_fail(log, PM_INVALID, "%sdropout: a probability is at least 0 and below 1", where);
     return PM_OK;
+}
+
+pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config)
+{
+    return gpt_config_check(log, "", config);
 }
 
 uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
@@ -168,10 +173,45 @@ static void read_kind(reader *r, pm_gpt_config *c)
         c->arch = PM_ARCH_GPT1;
     else
         wrong(r, "model_type", "is neither \"gpt2\" nor \"openai-gpt\"");
-    const cJSON *f =
-        cJSON_GetObjectItemCaseSensitive(r->object, c->arch == PM_ARCH_GPT1 ? "afn" : "activation_function");
-    if (f && !(cJSON_IsString(f) && (!strcmp(f->valuestring, "gelu_new") || !strcmp(f->valuestring, "gelu"))))
-        wrong(r, "the activation", "is not GELU");
+}
+
+/* GELU is computed by its tanh formula. transformers' names for that: gelu_new, gelu_fast and gelu_pytorch_tanh; in GPT-1 also gelu, which
+ * in GPT-2 is the exact one, by erf. */
+static void read_activation(reader *r, const pm_gpt_config *c)
+{
+    static const char *const tanh_form[] = {"gelu_new", "gelu_fast", "gelu_pytorch_tanh"};
+    const char *key = c->arch == PM_ARCH_GPT1 ? "afn" : "activation_function";
+    const cJSON *f = cJSON_GetObjectItemCaseSensitive(r->object, key);
+    if (!f || cJSON_IsNull(f)) return;
+    const char *name = cJSON_IsString(f) ? f->valuestring : "";
+    for (size_t i = 0; i < sizeof tanh_form / sizeof tanh_form[0]; i++)
+        if (!strcmp(name, tanh_form[i])) return;
+    if (strcmp(name, "gelu") != 0)
+        wrong(r, key, c->arch == PM_ARCH_GPT1 ? "must be \"gelu\"" : "must be \"gelu_new\"");
+    else if (c->arch != PM_ARCH_GPT1 && r->status == PM_OK)
+        log_line(
+            r->log, PM_LOG_WARN,
+            "%s: %s \"gelu\" is the exact GELU; Pumice computes \"gelu_new\", which is up to 5e-4 off at each unit, so "
+            "results will differ a little from the original's",
+            r->path, key);
+}
+
+/* Variants of attention that transformers' GPT-2 can have and this one has not. (reorder_and_upcast_attn changes the order of operations in
+ * half precision, not what is computed.) */
+static void read_variants(reader *r, const pm_gpt_config *c)
+{
+    if (c->arch != PM_ARCH_GPT2) return;
+    const struct {
+        const char *key;
+        bool refused;
+    } flags[] = {
+        {"scale_attn_weights", false}, {"scale_attn_by_inverse_layer_idx", true}, {"add_cross_attention", true}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->object, flags[i].key);
+        if (v && !cJSON_IsNull(v) && cJSON_IsTrue(v) == flags[i].refused)
+            wrong(r, flags[i].key,
+                  flags[i].refused ? "must be false: true is not supported" : "must be true: false is not supported");
+    }
 }
 
 /* The head's task, where there is one. */
@@ -197,6 +237,8 @@ static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *o
         r.status = log_fail(log, PM_FORMAT, "%s: is not a JSON object", path);
     } else {
         read_kind(&r, &c);
+        read_activation(&r, &c);
+        read_variants(&r, &c);
         c.vocab = count(&r, "vocab_size", true);
         c.ctx = count(&r, "n_positions", true);
         c.embd = count(&r, "n_embd", true);
@@ -214,7 +256,11 @@ static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *o
     cJSON_Delete(root);
     free(text);
     c = gpt_config_filled(&c);
-    if (r.status == PM_OK) r.status = pm_gpt_config_check(log, &c);
+    if (r.status == PM_OK) {
+        char where[1000];
+        snprintf(where, sizeof where, "%s: ", path);
+        r.status = gpt_config_check(log, where, &c);
+    }
     if (r.status == PM_OK) *out = c;
     if (r.status == PM_OK && task)
         *task = own;

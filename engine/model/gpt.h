@@ -82,6 +82,9 @@ float *gpt_largest(const pm_log *log, const gpt_layout *layout);
 /* A model with its weights allocated and zero. */
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out);
 
+/* pm_gpt_config_check with `where` before its line: a path and ": ", or nothing. */
+pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config);
+
 /* Fill in what 0 means. */
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config);
 
@@ -94,10 +97,20 @@ char *gpt_config_text(const pm_gpt_config *config, const pm_task *task);
 struct cJSON;
 void gpt_config_add_float(struct cJSON *object, const char *key, float value);
 
-/* A tensor file's values as floats: F32, F16 or BF16. PM_FORMAT names path and tensor. */
-struct st_tensor;
-pm_status gpt_tensor_floats(const pm_log *log, const char *path, const struct st_tensor *tensor, pm_param param,
-                            float *out);
+/* Where parameters come from, in pieces, so that none is in memory whole: numbers [first, first + count) of one, first upwards. */
+enum { GPT_PIECE = 1 << 20 }; /* the longest */
+typedef struct gpt_source {
+    pm_status (*read)(void *user, uint32_t param, uint64_t first, uint64_t count, float *out);
+    void *user;
+} gpt_source;
+
+/* Reads all parameters, piece by piece in the layout's order, and hands each piece on. */
+typedef pm_status gpt_piece_fn(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values);
+pm_status gpt_copy(const pm_log *log, const gpt_layout *layout, gpt_source from, gpt_piece_fn *to, void *user);
+
+/* A model folder of config.json and model.safetensors in fp32, each written at once or not at all. */
+pm_status gpt_folder_write(const pm_log *log, const char *dir, const pm_gpt_config *config, const pm_task *task,
+                           const gpt_layout *layout, gpt_source from);
 
 /* ---- graph ---- */
 

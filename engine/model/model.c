@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "model/safetensors.h"
 #include "model/task_head.h"
+#include "model/weights.h"
 
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out)
 {
@@ -138,73 +137,20 @@ pm_status pm_model_write(pm_model *model, size_t index, const float *values)
 
 /* ---- folders ---- */
 
-static float from_f16(uint16_t h)
+static gpu_span span_of_piece(const pm_model *m, uint32_t param, uint64_t first, uint64_t count)
 {
-    int exponent = h >> 10 & 31;
-    float fraction = (float)(h & 1023), sign = h & 0x8000 ? -1.0f : 1.0f;
-    if (exponent == 31) return fraction ? NAN : sign * INFINITY;
-    return sign * (exponent ? ldexpf(1024.0f + fraction, exponent - 25) : ldexpf(fraction, -24));
+    gpu_span span = gpt_span(&m->layout, m->weights, param);
+    return (gpu_span){span.buffer, span.offset + 4 * first, 4 * count};
 }
 
-static float from_bf16(uint16_t h)
+static pm_status write_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
 {
-    uint32_t bits = (uint32_t)h << 16;
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
+    return gpu_write(span_of_piece(user, param, first, count), values);
 }
 
-pm_status gpt_tensor_floats(const pm_log *log, const char *path, const st_tensor *t, pm_param param, float *out)
+static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
 {
-    uint64_t count = (uint64_t)param.rows * param.cols;
-    bool vector = param.rows == 1 && t->rank == 1 && t->shape[0] == param.cols;
-    bool matrix = t->rank == 2 && t->shape[0] == param.rows && t->shape[1] == param.cols;
-    if (!vector && !matrix) {
-        if (param.rows == 1)
-            return log_fail(log, PM_FORMAT, "%s: %s should have the shape [%u]", path, t->name, param.cols);
-        return log_fail(log, PM_FORMAT, "%s: %s should have the shape [%u, %u]", path, t->name, param.rows, param.cols);
-    }
-    if (t->dtype == ST_F32) {
-        memcpy(out, t->data, 4 * count);
-        return PM_OK;
-    }
-    if (t->dtype != ST_F16 && t->dtype != ST_BF16)
-        return log_fail(log, PM_FORMAT, "%s: %s should have the dtype F32, F16 or BF16", path, t->name);
-    for (uint64_t i = 0; i < count; i++) {
-        uint16_t h;
-        memcpy(&h, (const char *)t->data + 2 * i, 2);
-        out[i] = t->dtype == ST_F16 ? from_f16(h) : from_bf16(h);
-    }
-    return PM_OK;
-}
-
-/* By its full name, or without "transformer.", as some files have it. */
-static const st_tensor *find_parameter(const st_file *file, const char *name)
-{
-    static const char prefix[] = "transformer.";
-    const size_t n = sizeof prefix - 1;
-    const st_tensor *t = st_find(file, name);
-    return t || strncmp(name, prefix, n) ? t : st_find(file, name + n);
-}
-
-static pm_status load_weights(pm_model *m, const char *path)
-{
-    const pm_log *log = gpu_log(m->device);
-    st_file file;
-    pm_status status = st_open(log, path, &file);
-    if (status != PM_OK) return status;
-    float *values = gpt_largest(log, &m->layout);
-    if (!values) status = PM_NO_HOST_MEMORY;
-    for (uint32_t p = 0; status == PM_OK && p < m->layout.count; p++) {
-        pm_param param = m->layout.params[p];
-        const st_tensor *t = find_parameter(&file, param.name);
-        status = t ? gpt_tensor_floats(log, path, t, param, values)
-                   : log_fail(log, PM_FORMAT, "%s: %s is missing", path, param.name);
-        if (status == PM_OK) status = pm_model_write(m, p, values);
-    }
-    free(values);
-    st_close(&file);
-    return status;
+    return gpu_read(span_of_piece(user, param, first, count), out);
 }
 
 pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
@@ -212,62 +158,26 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
     pm_gpt_config config;
+    weights from;
     pm_task task = {0};
-    char *weights_path = file_join(dir, "model.safetensors");
-    pm_status status = weights_path ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", dir);
-    if (status == PM_OK) status = gpt_config_load(log, dir, &config, &task);
+    pm_status status = gpt_config_load(log, dir, &config, &task);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);
-    if (status == PM_OK) status = load_weights(m, weights_path);
+    if (status == PM_OK) status = weights_open(log, dir, &m->config, &m->layout, &from);
+    if (status == PM_OK) {
+        status = gpt_copy(log, &m->layout, weights_source(&from), write_piece, m);
+        weights_close(&from);
+    }
     if (status == PM_OK)
         *out = m;
     else
         pm_model_destroy(&m);
     pm_task_fini(&task);
-    free(weights_path);
-    return status;
-}
-
-static pm_status save_weights(const pm_model *m, const char *path)
-{
-    const pm_log *log = gpu_log(m->device);
-    const gpt_layout *l = &m->layout;
-    uint64_t words = 0;
-    for (uint32_t p = 0; p < l->count; p++) words += (uint64_t)l->params[p].rows * l->params[p].cols;
-    float *values = malloc(4 * words);
-    st_tensor *tensors = calloc(l->count, sizeof *tensors);
-    pm_status status = values && tensors ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", path);
-    uint64_t at = 0;
-    for (uint32_t p = 0; status == PM_OK && p < l->count; p++) {
-        pm_param param = l->params[p];
-        uint64_t count = (uint64_t)param.rows * param.cols;
-        status = pm_model_read(m, p, values + at);
-        tensors[p] = (st_tensor){.name = l->names[p],
-                                 .dtype = ST_F32,
-                                 .rank = param.rows == 1 && !param.decayed ? 1 : 2,
-                                 .shape = {param.rows, param.cols},
-                                 .data = values + at,
-                                 .size = 4 * count};
-        if (tensors[p].rank == 1) tensors[p].shape[0] = param.cols;
-        at += count;
-    }
-    st_meta meta = {"format", "pt"};
-    if (status == PM_OK) status = st_write(log, path, tensors, l->count, &meta, 1);
-    free(values);
-    free(tensors);
     return status;
 }
 
 pm_status pm_model_save(const pm_model *model, const char *dir)
 {
-    const pm_log *log = gpu_log(model->device);
-    char *config_path = file_join(dir, "config.json"), *weights_path = file_join(dir, "model.safetensors");
-    pm_status status =
-        config_path && weights_path ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", dir);
-    if (status == PM_OK) status = file_make_dir(log, dir);
-    if (status == PM_OK) status = save_weights(model, weights_path);
-    if (status == PM_OK) status = gpt_config_write(log, config_path, &model->config, model->task);
-    free(config_path);
-    free(weights_path);
-    return status;
+    return gpt_folder_write(gpu_log(model->device), dir, &model->config, model->task, &model->layout,
+                            (gpt_source){read_piece, (void *)model});
 }

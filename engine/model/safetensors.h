@@ -40,4 +40,14 @@ const char *st_meta_find(const st_file *file, const char *key);  /* or NULL */
 pm_status st_write(const pm_log *log, const char *path, const st_tensor *tensors, size_t tensor_count,
                    const st_meta *meta, size_t meta_count);
 
+/* The same for data that are not in memory at once: tensors' data are not looked at; put each tensor's bytes, in order, and commit. */
+pm_status st_write_begin(const pm_log *log, const char *path, const st_tensor *tensors, size_t tensor_count,
+                         const st_meta *meta, size_t meta_count, file_writer **out);
+
+/* A name from a file as it may stand in a log line: cut, control bytes replaced. */
+typedef struct st_printable {
+    char text[84];
+} st_printable;
+st_printable st_show(const char *name);
+
 #endif

@@ -47,7 +47,10 @@ typedef struct pm_model pm_model;
 PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
                                               pm_model **out);
 
-/* Reads config.json and model.safetensors. Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
+/* Reads a folder that Pumice or Hugging Face's transformers wrote for model_type openai-gpt or gpt2: config.json, and model.safetensors or
+ * the shards that model.safetensors.index.json names, in fp32, fp16 or bf16. Tensors that a language model has no use for are left
+ * alone; with tie_word_embeddings, which is the default, lm_head.weight is the token table whatever the file has under that name.
+ * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
 
 /* Writes config.json and model.safetensors, each at once or not at all; makes the folder. Same weights, same bytes. */
@@ -60,6 +63,11 @@ PM_API PM_NODISCARD pm_status pm_model_for_task(const pm_model *from, const pm_t
                                                 pm_model **out);
 /* What the head answers; NULL without one. Lives as long as the model. */
 PM_API const pm_task *pm_model_task(const pm_model *model);
+
+/* Rewrites a model as pm_model_save would, with no device: `from` is a folder that pm_model_load reads, or OpenAI's release of GPT-1
+ * (params_shapes.json, params_0.npy …; https://github.com/openai/finetune-transformer-lm), which does not say how many heads it has: 0
+ * means 12. Tokenizers are not looked at. */
+PM_API PM_NODISCARD pm_status pm_model_convert(const pm_log *log, const char *from, uint32_t heads, const char *to);
 
 PM_API void pm_model_destroy(pm_model **model);
 

@@ -1,0 +1,121 @@
+/* `pumice convert`: a model from elsewhere becomes a folder of Pumice's own form. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app.h"
+
+static app_common common;
+static const char *from, *out;
+static uint32_t heads;
+
+static arg_option table[] = {
+    {ARG_TEXT, "--from", "DIR", &from, NULL, 0, 0,
+     "a model as Hugging Face's transformers writes it (openai-gpt or gpt2; safetensors, in one file or several; fp32, "
+     "fp16 or bf16), or "
+     "OpenAI's release of GPT-1 (params_shapes.json, params_0.npy ...)",
+     true, false},
+    {ARG_TEXT, "--out", "DIR", &out, NULL, 0, 0, "the folder to make", true, false},
+    {ARG_U32, "--heads", "N", &heads, NULL, 1, 1024,
+     "attention heads, which OpenAI's release does not tell: 12 unless given", false, false},
+    APP_OPTION_VERBOSE(common),
+};
+
+arg_command convert_command = {
+    "convert",
+    "--from DIR --out DIR [options]",
+    "Rewrites a model in Pumice's form: one file, fp32",
+    "No device is needed. The tokenizer's files are copied as they are.",
+    table,
+    sizeof table / sizeof *table,
+};
+
+/* What tokenizers are kept in: Pumice's and Hugging Face's names, then OpenAI's for GPT-1 and GPT-2. */
+static const char *const tokenizer_files[] = {
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "encoder.json",
+    "encoder_bpe_40000.json",
+    "vocab.bpe",
+    "vocab_40000.bpe",
+};
+
+static bool same_folder(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Whether --out may be written to. */
+static bool out_is_free(void)
+{
+    if (same_folder(from, out)) {
+        app_error("--out %s: is the folder to read; give another one", out);
+        return false;
+    }
+    char *path = app_join(out, "model.safetensors");
+    const bool there = path && app_exists(path);
+    if (there) app_error("--out %s: there is a model in it already; give another folder", out);
+    free(path);
+    return path && !there;
+}
+
+/* 1: copied, 0: not there, -1: failed, with an error line. */
+static int copy_file(const char *name)
+{
+    int result = -1;
+    size_t size = 0;
+    char *source = app_join(from, name), *target = app_join(out, name), *data = NULL;
+    if (source && target) {
+        if (!app_exists(source)) {
+            result = 0;
+        } else if (!(data = app_read(source, &size))) {
+            app_error("%s: cannot be read", source);
+        } else {
+            result = app_replace(target, data, size) ? 1 : -1;
+        }
+    }
+    free(data);
+    free(source);
+    free(target);
+    return result;
+}
+
+static bool copy_tokenizer(void)
+{
+    int copied = 0;
+    for (size_t i = 0; i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
+        const int result = copy_file(tokenizer_files[i]);
+        if (result < 0) return false;
+        copied += result;
+    }
+    if (copied == 0) app_say("%s has no tokenizer; %s needs one before the model can read text", from, out);
+    return true;
+}
+
+int convert_main(int argc, char **argv)
+{
+    heads = 0;
+    switch (args_parse(&convert_command, argc - 2, argv + 2)) {
+    case ARGS_HELP: return EXIT_DONE;
+    case ARGS_BAD: return EXIT_USAGE;
+    case ARGS_OK: break;
+    }
+    const pm_log log = app_log(&common);
+    pm_gpt_config config;
+    if (!out_is_free()) return EXIT_FAILED;
+    pm_status status = pm_model_convert(&log, from, heads, out);
+    if (status == PM_OK) status = pm_gpt_config_load(&log, out, &config);
+    if (status != PM_OK) return app_exit_code(status);
+    if (!copy_tokenizer()) return EXIT_FAILED;
+    app_say("%s: %s, %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters", out,
+            config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)config.layers, (unsigned)config.heads,
+            (unsigned)config.embd, (unsigned)config.ctx, (unsigned)config.vocab,
+            1e-6 * (double)pm_gpt_config_parameters(&config));
+    return EXIT_DONE;
+}

@@ -1,0 +1,47 @@
+/* From any form of a model that can be read to Pumice's own, piece by piece and without a device. */
+#include "base/log.h"
+#include "model/openai.h"
+#include "model/weights.h"
+
+static pm_status convert_release(const pm_log *log, const char *from, uint32_t heads, const char *to)
+{
+    openai_release release;
+    pm_gpt_config config;
+    gpt_layout layout = {0};
+    pm_status status = openai_open(log, from, heads, &config, &release);
+    if (status != PM_OK) return status;
+    status = gpt_layout_make(log, &config, UINT64_MAX, &layout);
+    if (status == PM_OK) status = gpt_folder_write(log, to, &config, NULL, &layout, openai_source(&release));
+    gpt_layout_fini(&layout);
+    openai_close(&release);
+    return status;
+}
+
+static pm_status convert_folder(const pm_log *log, const char *from, const char *to)
+{
+    weights w;
+    pm_gpt_config config;
+    pm_task task = {0};
+    gpt_layout layout = {0};
+    pm_status status = gpt_config_load(log, from, &config, &task);
+    if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &layout);
+    if (status == PM_OK) status = weights_open(log, from, &config, &layout, &w);
+    if (status == PM_OK) {
+        status = gpt_folder_write(log, to, &config, config.outputs ? &task : NULL, &layout, weights_source(&w));
+        weights_close(&w);
+    }
+    gpt_layout_fini(&layout);
+    pm_task_fini(&task);
+    return status;
+}
+
+pm_status pm_model_convert(const pm_log *log, const char *from, uint32_t heads, const char *to)
+{
+    if (openai_is_release(from)) return convert_release(log, from, heads, to);
+    if (heads)
+        return log_fail(log, PM_INVALID,
+                        "%s: heads can be given for a release with params_shapes.json only; config.json "
+                        "tells them here",
+                        from);
+    return convert_folder(log, from, to);
+}

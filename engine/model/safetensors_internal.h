@@ -1,0 +1,29 @@
+/* Shared by the files that read and write safetensors. */
+#ifndef MODEL_SAFETENSORS_INTERNAL_H
+#define MODEL_SAFETENSORS_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "model/safetensors.h"
+
+enum { ST_MAX_RANK = 8, ST_MAX_HEADER = 100 * 1000 * 1000, ST_PREFIX = 8 /* bytes of the header's length */ };
+
+#define ST_META_NAME "__metadata__"
+#define ST_EXACT_LIMIT 9007199254740992.0 /* 2^53: doubles below it are exact integers */
+
+/* A type's name and bytes an element; NULL where it cannot be written. */
+const char *st_dtype_name(st_dtype dtype, uint32_t *size);
+/* The type of that name, ST_OTHER for those that can be read only; false where there is none. */
+bool st_dtype_find(const char *name, st_dtype *dtype, uint32_t *size);
+
+bool st_valid_utf8(const unsigned char *s, size_t size);
+
+/* shape product x element size, or false where it overflows 64 bits */
+bool st_tensor_size(const uint64_t *shape, uint32_t rank, uint64_t element, uint64_t *size);
+
+/* Names the first text that occurs twice, or NULL; sorts the list. */
+const char *st_find_twin(const char **list, size_t count);
+
+pm_status st_no_memory(const pm_log *log, const char *path);
+
+#endif

@@ -1,0 +1,26 @@
+/* A folder's weights: each parameter's tensor found and checked, read as floats in pieces. */
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include "model/gpt.h"
+#include "model/shards.h"
+
+typedef struct weights {
+    pm_log log;
+    shard_set set;
+    shard_tensor *params; /* [layout's count] */
+    bool told;            /* that a value is not finite */
+} weights;
+
+/* Finds every parameter of the layout: by its full name, or without "transformer.", as a model without its head is saved. Other tensors
+ * (masks, heads of other tasks) are left alone; an information line counts them. A tied model's lm_head.weight is one of them: Hugging
+ * Face ties it to the token table on loading; a warning tells where the two differ. Fails: PM_IO, PM_FORMAT with one line that
+ * names file and tensor. */
+pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
+                       weights *out);
+void weights_close(weights *w);
+
+/* Reads from F32, F16 or BF16; warns once of NaN or infinity. Each piece is expected once: its pages are dropped. */
+gpt_source weights_source(weights *w);
+
+#endif
