@@ -83,9 +83,12 @@ void app_model_close(app_model *model);
 
 int devices_main(int argc, char **argv);
 int train_main(int argc, char **argv);
+int finetune_main(int argc, char **argv);
 int eval_main(int argc, char **argv);
+int predict_main(int argc, char **argv);
 int generate_main(int argc, char **argv);
 int convert_main(int argc, char **argv);
-extern arg_command devices_command, train_command, eval_command, generate_command, convert_command;
+extern arg_command devices_command, train_command, finetune_command, eval_command, predict_command, generate_command,
+    convert_command;
 
 #endif

@@ -1,30 +1,34 @@
-/* `pumice eval`: a model's mean loss on a text. */
+/* `pumice eval`: a model's mean loss on a text, or its measures on a task. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <cjson/cJSON.h>
 
-#include "app.h"
+#include "report.h"
 
 static app_common common;
-static const char *dir, *data;
+static const char *dir, *data, *task_name, *test;
 
 static arg_option table[] = {
     {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the model's folder", true, false},
-    {ARG_TEXT, "--data", "FILE|DIR", &data, NULL, 0, 0, "the text: a file, or a folder whose *.txt files are joined",
-     true, false},
+    {ARG_TEXT, "--data", "FILE|DIR", &data, NULL, 0, 0,
+     "a text to predict: a file, or a folder whose *.txt files are joined", false, false},
+    {ARG_TEXT, "--test", "FILE", &test, NULL, 0, 0, "a fine-tuned model's examples with their answers: JSON lines",
+     false, false},
+    {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
+     "with --test: what the model should have been fine-tuned for (default: what it was)", false, false},
     APP_OPTION_DEVICE(common),
     APP_OPTION_VERBOSE(common),
-    APP_OPTION_JSON(common, "print one JSON document: loss, perplexity, tokens"),
+    APP_OPTION_JSON(common, "print one JSON document: loss, perplexity, tokens; or the task's measures by name"),
 };
 
 arg_command eval_command = {
     "eval",
-    "--model DIR --data FILE|DIR [options]",
-    "Tells a model's loss and perplexity on a text",
-    "The text is read in consecutive windows of context + 1 tokens that share no target; the loss is the mean "
-    "negative\n"
-    "log-likelihood of a target, with the natural logarithm.",
+    "--model DIR (--data FILE|DIR | --test FILE) [options]",
+    "Tells how good a model is on a text or a task",
+    "A text is read in consecutive windows of context + 1 tokens that share no target; the loss is the mean negative\n"
+    "log-likelihood of a target, with the natural logarithm. A task has accuracy, macro-averaged F1 and Matthews'\n"
+    "correlation, or Pearson's and Spearman's.",
     table,
     sizeof table / sizeof *table,
 };
@@ -46,6 +50,48 @@ static void print_result(const pm_eval_result *result)
     cJSON_Delete(json);
 }
 
+static pm_status eval_text(const app_model *model, const pm_log *log)
+{
+    pm_corpus *corpus = NULL;
+    pm_eval_result result;
+    pm_status status = pm_corpus_open(log, data, model->tokenizer, &corpus);
+    if (status == PM_OK && pm_corpus_size(corpus) < 2) {
+        app_error("--data %s: one token has no next one to predict; give a longer text", data);
+        status = PM_FORMAT;
+    }
+    if (status == PM_OK) status = pm_model_eval(model->model, corpus, &result);
+    if (status == PM_OK) print_result(&result);
+    pm_corpus_close(&corpus);
+    return status;
+}
+
+static pm_status eval_task(const app_model *model, const pm_log *log)
+{
+    if (!report_task_agrees(dir, model->model, task_name)) return PM_INVALID;
+    const pm_task *task = pm_model_task(model->model);
+    pm_taskset *set = NULL;
+    pm_status status =
+        report_open_set(log, test, task, model->tokenizer, pm_model_config(model->model)->ctx, true, &set);
+    if (status != PM_OK) return status;
+    float *outputs = malloc((pm_taskset_all_outputs(set) + 1) * sizeof *outputs);
+    uint32_t *confusion = calloc((size_t)task->outputs * task->outputs, sizeof *confusion);
+    if (outputs && confusion) {
+        pm_task_metrics measures;
+        status = pm_model_predict(model->model, set, outputs);
+        if (status == PM_OK) {
+            pm_taskset_measure(set, outputs, &measures, confusion);
+            report_print(task, &measures, confusion, common.json);
+        }
+    } else {
+        app_error("out of host memory for the answers");
+        status = PM_NO_HOST_MEMORY;
+    }
+    free(outputs);
+    free(confusion);
+    pm_taskset_close(&set);
+    return status;
+}
+
 int eval_main(int argc, char **argv)
 {
     switch (args_parse(&eval_command, argc - 2, argv + 2)) {
@@ -53,19 +99,14 @@ int eval_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
+    if (!data == !test) {
+        app_error("eval needs --data FILE|DIR or --test FILE, one of the two: see pumice eval --help");
+        return EXIT_USAGE;
+    }
     const pm_log log = app_log(&common);
     app_model model = {0};
-    pm_corpus *corpus = NULL;
-    pm_eval_result result;
     pm_status status = app_model_open(&common, dir, &model);
-    if (status == PM_OK) status = pm_corpus_open(&log, data, model.tokenizer, &corpus);
-    if (status == PM_OK && pm_corpus_size(corpus) < 2) {
-        app_error("--data %s: one token has no next one to predict; give a longer text", data);
-        status = PM_FORMAT;
-    }
-    if (status == PM_OK) status = pm_model_eval(model.model, corpus, &result);
-    if (status == PM_OK) print_result(&result);
-    pm_corpus_close(&corpus);
+    if (status == PM_OK) status = test ? eval_task(&model, &log) : eval_text(&model, &log);
     app_model_close(&model);
     return app_exit_code(status);
 }

@@ -95,23 +95,30 @@ static const char *number(char text[32], double value)
     return text;
 }
 
-bool metrics_add(metrics *out, const pm_step *step, double tokens_per_s, double val_loss, bool echo)
+bool metrics_add(metrics *out, const metrics_line *line, bool echo)
 {
-    char line[320], val[48] = "", a[32], b[32], c[32], d[32], e[32];
-    if (!isnan(val_loss)) snprintf(val, sizeof val, ", \"val_loss\": %s", number(e, val_loss));
-    snprintf(line, sizeof line, "{\"step\": %u, \"loss\": %s, \"lr\": %s, \"grad_norm\": %s, \"tokens_per_s\": %s%s}\n",
-             (unsigned)step->step, number(a, step->loss), number(b, step->lr), number(c, step->grad_norm),
-             number(d, tokens_per_s), val);
-    if (fputs(line, out->file) < 0 || fflush(out->file) != 0) {
+    char text[1024], a[32], b[32], c[32], d[32];
+    int used =
+        snprintf(text, sizeof text, "{\"step\": %u, \"loss\": %s, \"lr\": %s, \"grad_norm\": %s, \"tokens_per_s\": %s",
+                 (unsigned)line->step, number(a, line->loss), number(b, line->lr), number(c, line->grad_norm),
+                 number(d, line->tokens_per_s));
+    if (!isnan(line->val_loss))
+        used += snprintf(text + used, sizeof text - (size_t)used, ", \"val_loss\": %s", number(a, line->val_loss));
+    for (int i = 0; i < METRICS_MORE && line->more[i].name; i++)
+        if (!isnan(line->more[i].value))
+            used += snprintf(text + used, sizeof text - (size_t)used, ", \"%s\": %s", line->more[i].name,
+                             number(a, line->more[i].value));
+    snprintf(text + used, sizeof text - (size_t)used, "}\n");
+    if (fputs(text, out->file) < 0 || fflush(out->file) != 0) {
         app_error("%s: cannot be written: %s", out->path, strerror(errno));
         return false;
     }
     if (echo) {
-        fputs(line, stdout);
+        fputs(text, stdout);
         fflush(stdout);
     }
-    if (!curve_add(&out->loss, step->step, step->loss)) return false;
-    return isnan(val_loss) || curve_add(&out->val_loss, step->step, val_loss);
+    if (!curve_add(&out->loss, line->step, line->loss)) return false;
+    return isnan(line->val_loss) || curve_add(&out->val_loss, line->step, line->val_loss);
 }
 
 bool metrics_sync(metrics *out)

@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include <pumice/train.h>
-
 typedef struct metrics_point {
     uint32_t step;
     float value;
@@ -28,8 +26,22 @@ typedef struct metrics {
 /* Opens DIR/metrics.jsonl for appending, after dropping, at once or not at all, what lies behind step `keep` (and lines that are
  * damaged). False after an error line. */
 bool metrics_open(metrics *out, const char *dir, uint32_t keep);
-/* One line: step, loss, lr, grad_norm, tokens_per_s, and val_loss unless it is NaN. Also to stdout if `echo`. */
-bool metrics_add(metrics *out, const pm_step *step, double tokens_per_s, double val_loss, bool echo);
+/* A further number of a line. */
+typedef struct metrics_field {
+    const char *name;
+    double value; /* NaN: left out */
+} metrics_field;
+
+enum { METRICS_MORE = 12 };
+typedef struct metrics_line {
+    uint32_t step;
+    double loss, lr, grad_norm, tokens_per_s;
+    double val_loss;                  /* NaN: no evaluation at this step */
+    metrics_field more[METRICS_MORE]; /* up to the first without a name */
+} metrics_line;
+
+/* One line: step, loss, lr, grad_norm, tokens_per_s, val_loss, and what more there is. Also to stdout if `echo`. */
+bool metrics_add(metrics *out, const metrics_line *line, bool echo);
 /* Makes sure that the lines are on the disk. */
 bool metrics_sync(metrics *out);
 void metrics_close(metrics *out);

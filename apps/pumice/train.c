@@ -4,34 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run.h"
 #include "train.h"
-
-/* ---- the folder ---- */
-
-/* Whether the folder has the file. */
-static bool folder_has(const char *dir, const char *name)
-{
-    char *path = app_join(dir, name);
-    const bool there = path && app_exists(path);
-    free(path);
-    return there;
-}
-
-/* Whether to go on from a checkpoint; *code is set where the folder forbids to start. */
-static bool decide_resume(const train_options *options, int *code)
-{
-    const bool checkpoint = folder_has(options->out, "checkpoint.safetensors");
-    if (options->resume) {
-        if (!checkpoint) app_say("%s has no checkpoint yet: starting from the beginning", options->out);
-        return checkpoint;
-    }
-    if (checkpoint || folder_has(options->out, "model.safetensors")) {
-        app_error("--out %s: there is a %s in it already; add --resume to go on, or give another folder", options->out,
-                  checkpoint ? "run" : "model");
-        *code = EXIT_FAILED;
-    }
-    return false;
-}
 
 /* ---- the data ---- */
 
@@ -199,7 +173,7 @@ static int train(train_run *run)
 {
     const train_options *options = run->options;
     int code = EXIT_DONE;
-    const bool resume = !options->plan && decide_resume(options, &code);
+    const bool resume = !options->plan && run_decide_resume(options->out, options->resume, &code);
     if (code == EXIT_DONE) code = prepare_data(run, resume ? options->out : options->init);
     if (code == EXIT_DONE) code = make_config(run);
     if (code == EXIT_DONE && options->plan) return train_plan(run);

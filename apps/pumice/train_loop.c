@@ -7,8 +7,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "plot.h"
 #include "progress.h"
+#include "run.h"
 #include "train.h"
 
 /* ---- the checkpoint's note: what the run knows beyond the trainer ---- */
@@ -59,20 +59,6 @@ bool train_take_note(train_run *run, const char *note)
 
 /* ---- saving ---- */
 
-static bool draw_plot(const train_run *run)
-{
-    char title[160];
-    const pm_gpt_config *config = &run->config;
-    char *path = app_join(run->options->out, "loss.png");
-    if (!path) return false;
-    snprintf(title, sizeof title, "%s: %u layers, %u heads, %u channels, context %u, %.2f M parameters",
-             config->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)config->layers, (unsigned)config->heads,
-             (unsigned)config->embd, (unsigned)run->params.time, 1e-6 * (double)pm_gpt_config_parameters(config));
-    const bool good = plot_draw(path, title, &run->curves);
-    free(path);
-    return good;
-}
-
 /* The checkpoint first: it alone is what a resume needs, so whatever fails later, no step is lost. The model may then for a moment be
  * older than the checkpoint; both are whole. */
 static int save(train_run *run, double elapsed)
@@ -85,36 +71,10 @@ static int save(train_run *run, double elapsed)
     if (status == PM_OK) status = pm_model_save(run->model, out);
     free(note);
     if (status != PM_OK) return app_exit_code(status);
-    return draw_plot(run) ? EXIT_DONE : EXIT_FAILED;
+    return run_draw_plot(out, &run->config, run->params.time, &run->curves) ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* ---- what is said at the end ---- */
-
-/* The command line as a shell would take it. */
-static void say_command(const train_run *run)
-{
-    bool resume = false;
-    for (int i = 0; i < run->argc; i++) {
-        const char *word = run->argv[i];
-        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
-        if (strcmp(word, "--resume") == 0) resume = true;
-        fputs(i ? " " : "  ", stderr);
-        if (word[0] && strspn(word, plain) == strlen(word)) {
-            fputs(word, stderr);
-            continue;
-        }
-        fputc('\'', stderr);
-        for (const char *c = word; *c; c++) {
-            if (*c == '\'') {
-                fputs("'\\''", stderr);
-            } else {
-                fputc(*c, stderr);
-            }
-        }
-        fputc('\'', stderr);
-    }
-    fputs(resume ? "\n" : " --resume\n", stderr);
-}
 
 typedef struct loop_times {
     double started;      /* app_seconds() */
@@ -142,7 +102,7 @@ static void say_summary(const train_run *run, const loop_times *times, uint32_t 
     } else {
         app_say("stopped at step %u of %u, saved in %s; to go on:", (unsigned)done, (unsigned)run->options->steps,
                 run->options->out);
-        say_command(run);
+        run_say_command(run->argc, run->argv);
     }
 }
 
@@ -176,7 +136,13 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     }
     const double shown_from = app_seconds();
     const double rate = seconds > 0 ? step.tokens / seconds : 0;
-    if (!metrics_add(&run->curves, &step, rate, (double)val, options->common.json)) return EXIT_FAILED;
+    const metrics_line line = {.step = step.step,
+                               .loss = (double)step.loss,
+                               .lr = (double)step.lr,
+                               .grad_norm = (double)step.grad_norm,
+                               .tokens_per_s = rate,
+                               .val_loss = (double)val};
+    if (!metrics_add(&run->curves, &line, options->common.json)) return EXIT_FAILED;
     progress_step(shown, step.step, (double)step.loss, (double)val, rate);
     if (times->first_step == 0) { /* it pays for the pipelines, and is told apart */
         times->first_step = ended;

@@ -1,0 +1,159 @@
+/* `pumice finetune`: from the options to a tuner that is ready to step. */
+#include "finetune.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+#include "run.h"
+
+static pm_status open_tokenizer(finetune_run *run, const char *folder)
+{
+    const char *name = folder ? folder : run->options->tokenizer;
+    if (!name || (!folder && strcmp(name, "byte") == 0)) return pm_tokenizer_bytes(&run->log, &run->tokenizer);
+    return pm_tokenizer_load(&run->log, name, &run->tokenizer);
+}
+
+/* The model to start from: a folder's, or random weights. */
+static pm_status open_base(finetune_run *run, pm_model **base)
+{
+    const finetune_options *options = run->options;
+    if (options->model) return pm_model_load(run->device, options->model, base);
+    const pm_gpt_config config = {
+        .arch = strcmp(options->arch, "gpt1") == 0 ? PM_ARCH_GPT1 : PM_ARCH_GPT2,
+        .vocab = pm_tokenizer_vocab(run->tokenizer),
+        .ctx = options->ctx,
+        .embd = options->embd,
+        .heads = options->heads,
+        .layers = options->layers,
+        .dropout_embd = options->dropout,
+        .dropout_attn = options->dropout,
+        .dropout_resid = options->dropout,
+    };
+    return pm_model_create(run->device, &config, options->seed, base);
+}
+
+/* Examples are read, and found good or bad, before anything is written. */
+static pm_status open_sets(finetune_run *run, uint32_t ctx)
+{
+    const finetune_options *options = run->options;
+    pm_status status = report_open_set(&run->log, options->train, &run->task, run->tokenizer, ctx, true, &run->train);
+    if (status == PM_OK && options->dev)
+        status = report_open_set(&run->log, options->dev, &run->task, run->tokenizer, ctx, true, &run->dev);
+    if (status == PM_OK && run->dev) {
+        run->outputs = malloc((pm_taskset_all_outputs(run->dev) + 1) * sizeof *run->outputs);
+        if (!run->outputs) {
+            app_error("out of host memory for the answers to --dev");
+            status = PM_NO_HOST_MEMORY;
+        }
+    }
+    return status;
+}
+
+static pm_status prepare(finetune_run *run)
+{
+    const finetune_options *options = run->options;
+    const pm_device_params device = {.log = run->log, .select = options->common.device};
+    const pm_tune_params params = {.batch = options->batch,
+                                   .accum = options->accum,
+                                   .epochs = options->epochs,
+                                   .lr = options->lr,
+                                   .warmup = options->warmup,
+                                   .lambda = options->lambda,
+                                   .beta2 = options->beta2,
+                                   .weight_decay = options->weight_decay,
+                                   .clip = options->clip,
+                                   .dropout = options->dropout,
+                                   .dropout_head = options->dropout_head,
+                                   .seed = options->seed};
+    pm_task_kind kind = PM_TASK_CLASSIFY;
+    pm_model *base = NULL;
+    pm_gpt_config config = {.ctx = options->ctx};
+    pm_task_named(options->task, &kind);
+    pm_status status = open_tokenizer(run, options->model);
+    if (status == PM_OK && options->model) status = pm_gpt_config_load(&run->log, options->model, &config);
+    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, run->tokenizer, &run->task);
+    if (status == PM_OK) status = open_sets(run, config.ctx);
+    if (status == PM_OK) status = pm_device_open(&device, &run->device);
+    if (status == PM_OK) status = open_base(run, &base);
+    if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
+    pm_model_destroy(&base);
+    if (status == PM_OK) status = pm_tuner_create(run->model, run->train, &params, &run->tuner);
+    return status;
+}
+
+static void announce(const finetune_run *run)
+{
+    const pm_gpt_config *c = pm_model_config(run->model);
+    app_say("%s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
+            pm_device_caps(run->device)->name, c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers,
+            (unsigned)c->heads, (unsigned)c->embd, (unsigned)c->ctx, (unsigned)c->vocab,
+            1e-6 * (double)pm_gpt_config_parameters(c));
+    char answers[64] = "choices";
+    if (run->task.scores)
+        snprintf(answers, sizeof answers, "scores of %.3g +- %.3g", (double)run->task.mean, (double)run->task.spread);
+    else if (run->task.labels)
+        snprintf(answers, sizeof answers, "%u labels", (unsigned)run->task.outputs);
+    app_say("%s, %s: %zu examples to train on, %zu for dev; %u steps in %u epochs", run->options->task, answers,
+            pm_taskset_size(run->train), run->dev ? pm_taskset_size(run->dev) : 0, (unsigned)pm_tuner_steps(run->tuner),
+            (unsigned)run->options->epochs);
+}
+
+/* From the checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
+static int start_or_resume(finetune_run *run, bool resume)
+{
+    const char *out = run->options->out;
+    pm_status status;
+    if (resume) {
+        char *note = NULL;
+        status = pm_tuner_load(run->tuner, out, &note);
+        if (status == PM_OK) finetune_take_note(run, note);
+        free(note);
+    } else {
+        status = pm_model_save(run->model, out);
+        if (status == PM_OK) status = pm_tokenizer_save(&run->log, run->tokenizer, out);
+    }
+    if (status != PM_OK) return app_exit_code(status);
+    const uint32_t done = pm_tuner_steps_done(run->tuner);
+    if (resume) app_say("going on from step %u of %u", (unsigned)done, (unsigned)pm_tuner_steps(run->tuner));
+    return metrics_open(&run->curves, out, done) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int finetune(finetune_run *run)
+{
+    int code = EXIT_DONE;
+    const bool resume = run_decide_resume(run->options->out, run->options->resume, &code);
+    if (code == EXIT_DONE) code = app_exit_code(prepare(run));
+    if (code == EXIT_DONE) announce(run);
+    if (code == EXIT_DONE) code = start_or_resume(run, resume);
+    if (code == EXIT_DONE) code = finetune_loop(run);
+    return code;
+}
+
+int finetune_main(int argc, char **argv)
+{
+    switch (finetune_options_parse(argc - 2, argv + 2)) {
+    case ARGS_HELP: return EXIT_DONE;
+    case ARGS_BAD: return EXIT_USAGE;
+    case ARGS_OK: break;
+    }
+    finetune_run run = {.options = &finetune_options_now,
+                        .argc = argc,
+                        .argv = argv,
+                        .log = app_log(&finetune_options_now.common),
+                        .best = NAN};
+    app_catch_interrupts();
+    const int code = finetune(&run);
+    metrics_close(&run.curves);
+    pm_tuner_destroy(&run.tuner);
+    pm_model_destroy(&run.model);
+    pm_device_close(&run.device);
+    pm_taskset_close(&run.train);
+    pm_taskset_close(&run.dev);
+    pm_task_fini(&run.task);
+    pm_tokenizer_destroy(&run.tokenizer);
+    free(run.outputs);
+    return code;
+}

@@ -1,0 +1,46 @@
+/* A fine-tuning run as the files of `pumice finetune` see it. */
+#ifndef APPS_FINETUNE_H
+#define APPS_FINETUNE_H
+
+#include "app.h"
+#include "metrics.h"
+
+typedef struct finetune_options {
+    app_common common;
+    const char *task, *model, *train, *dev, *out;
+    const char *tokenizer, *arch; /* without --model */
+    uint32_t layers, heads, embd, ctx;
+    uint32_t epochs, batch, accum, eval_every; /* eval_every: steps; 0: each epoch */
+    float lr, warmup, lambda, beta2, weight_decay, clip, dropout, dropout_head;
+    uint64_t seed;
+    bool resume;
+} finetune_options;
+
+typedef struct finetune_run {
+    const finetune_options *options;
+    int argc; /* the whole command line, for telling how to go on */
+    char **argv;
+    pm_log log;
+    pm_tokenizer *tokenizer;
+    pm_task task;
+    pm_taskset *train, *dev; /* dev NULL: none */
+    float *outputs;          /* of dev */
+    pm_device *device;
+    pm_model *model;
+    pm_tuner *tuner;
+    metrics curves;
+    double elapsed_before; /* seconds of training before a resume */
+    double best;           /* the main measure on dev; NaN before the first evaluation */
+    uint32_t best_step;
+} finetune_run;
+
+/* finetune_options.c: reads the command line into finetune_options_now and checks what can be checked without files. */
+extern finetune_options finetune_options_now;
+arg_result finetune_options_parse(int argc, char **argv);
+
+/* finetune_loop.c: steps, evaluates and saves until done or interrupted; returns the exit code. */
+int finetune_loop(finetune_run *run);
+/* What a checkpoint's note says of the run so far. */
+void finetune_take_note(finetune_run *run, const char *note);
+
+#endif

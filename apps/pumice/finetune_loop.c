@@ -1,0 +1,181 @@
+/* The steps of `pumice finetune`: evaluating on dev, keeping the best, stopping when asked. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "finetune.h"
+#include "progress.h"
+#include "report.h"
+#include "run.h"
+
+/* ---- the checkpoint's note: what the run knows beyond the tuner ---- */
+
+static char *make_note(const finetune_run *run, double elapsed)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "elapsed_s", elapsed);
+    if (!isnan(run->best)) {
+        cJSON_AddNumberToObject(json, "best", run->best);
+        cJSON_AddNumberToObject(json, "best_step", run->best_step);
+    }
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    if (!text) app_error("out of host memory for the checkpoint's note");
+    return text;
+}
+
+void finetune_take_note(finetune_run *run, const char *note)
+{
+    cJSON *json = note ? cJSON_Parse(note) : NULL;
+    const cJSON *elapsed = cJSON_GetObjectItemCaseSensitive(json, "elapsed_s");
+    const cJSON *best = cJSON_GetObjectItemCaseSensitive(json, "best");
+    const cJSON *step = cJSON_GetObjectItemCaseSensitive(json, "best_step");
+    if (cJSON_IsNumber(elapsed)) run->elapsed_before = elapsed->valuedouble;
+    if (cJSON_IsNumber(best) && cJSON_IsNumber(step)) {
+        run->best = best->valuedouble;
+        run->best_step = (uint32_t)step->valuedouble;
+    }
+    cJSON_Delete(json);
+}
+
+/* ---- saving ---- */
+
+/* `best`: the weights are the best so far. The checkpoint goes first: it alone is what a resume needs. */
+static int save(finetune_run *run, double elapsed, bool best)
+{
+    const char *out = run->options->out;
+    const pm_gpt_config *config = pm_model_config(run->model);
+    if (!metrics_sync(&run->curves)) return EXIT_FAILED;
+    char *note = make_note(run, elapsed);
+    if (!note) return EXIT_FAILED;
+    pm_status status = pm_tuner_save(run->tuner, out, note);
+    if (status == PM_OK && best) status = pm_model_save(run->model, out);
+    free(note);
+    if (status != PM_OK) return app_exit_code(status);
+    return run_draw_plot(out, config, config->ctx, &run->curves) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- the loop ---- */
+
+typedef struct loop {
+    double started;       /* app_seconds() */
+    double steps, tokens; /* seconds in steps, tokens in them */
+    uint32_t saved_step;
+    pm_task_metrics dev; /* of the last evaluation */
+} loop;
+
+static bool due(const finetune_run *run, uint32_t step)
+{
+    const uint32_t every = run->options->eval_every ? run->options->eval_every : pm_tuner_epoch_steps(run->tuner);
+    return step % every == 0 || step == pm_tuner_steps(run->tuner);
+}
+
+/* On dev: the measures, and whether they are the best so far. Without dev every model is the best until the next. */
+static pm_status evaluate(finetune_run *run, uint32_t step, loop *l, bool *best)
+{
+    const char *name;
+    *best = true;
+    if (!run->dev) return PM_OK;
+    pm_status status = pm_tuner_predict(run->tuner, run->dev, run->outputs);
+    if (status != PM_OK) return status;
+    pm_taskset_measure(run->dev, run->outputs, &l->dev, NULL);
+    const double value = report_main(&run->task, &l->dev, &name);
+    *best = isnan(run->best) || value > run->best;
+    if (*best && !isnan(value)) {
+        run->best = value;
+        run->best_step = step;
+    }
+    return PM_OK;
+}
+
+static bool record(finetune_run *run, const pm_tune_step *step, double rate, const loop *l, bool evaluated)
+{
+    metrics_line line = {.step = step->step,
+                         .loss = (double)step->loss,
+                         .lr = (double)step->lr,
+                         .grad_norm = (double)step->grad_norm,
+                         .tokens_per_s = rate,
+                         .val_loss = evaluated ? l->dev.loss : NAN};
+    int n = 0;
+    line.more[n++] = (metrics_field){"task_loss", (double)step->task_loss};
+    line.more[n++] = (metrics_field){"lm_loss", (double)step->lm_loss};
+    report_measure all[REPORT_MEASURES];
+    report_measures(&l->dev, all);
+    for (int i = 0; evaluated && all[i].name; i++)
+        if (strcmp(all[i].name, "loss") != 0) line.more[n++] = (metrics_field){all[i].name, all[i].value};
+    return metrics_add(&run->curves, &line, run->options->common.json);
+}
+
+static int step_once(finetune_run *run, loop *l, progress *shown)
+{
+    pm_tune_step step = {0};
+    const double begin = app_seconds();
+    pm_status status = pm_tuner_step(run->tuner, &step);
+    if (status != PM_OK) return app_exit_code(status);
+    const double seconds = app_seconds() - begin, rate = seconds > 0 ? step.tokens / seconds : 0;
+    l->steps += seconds;
+    l->tokens += step.tokens;
+    if (!isfinite(step.loss)) {
+        app_error("--lr %g: the loss is not a number any more at step %u; start again with a smaller --lr (the last "
+                  "checkpoint is of step %u)",
+                  (double)run->options->lr, (unsigned)step.step, (unsigned)l->saved_step);
+        return EXIT_FAILED;
+    }
+    const bool now = due(run, step.step);
+    bool best = false;
+    if (now) status = evaluate(run, step.step, l, &best);
+    if (status != PM_OK) return app_exit_code(status);
+    const bool evaluated = now && run->dev;
+    if (!record(run, &step, rate, l, evaluated)) return EXIT_FAILED;
+    progress_step(shown, step.step, (double)step.loss, evaluated ? l->dev.loss : NAN, rate);
+    if (evaluated) {
+        const char *name;
+        const double value = report_main(&run->task, &l->dev, &name);
+        progress_clear();
+        app_say("dev at step %u: %s %.4f, loss %.4f%s", (unsigned)step.step, name, value, l->dev.loss,
+                best ? ", the best so far" : "");
+    }
+    if (!now) return EXIT_DONE;
+    l->saved_step = step.step;
+    return save(run, run->elapsed_before + app_seconds() - l->started, best);
+}
+
+static void say_summary(const finetune_run *run, const loop *l, uint32_t first)
+{
+    char time[32];
+    const char *name;
+    const uint32_t done = pm_tuner_steps_done(run->tuner), all = pm_tuner_steps(run->tuner);
+    if (done > first)
+        app_say("%u steps in %s, %.0f tokens/s", (unsigned)(done - first),
+                app_duration(app_seconds() - l->started, time), l->steps > 0 ? l->tokens / l->steps : 0);
+    report_main(&run->task, &l->dev, &name);
+    if (!isnan(run->best)) app_say("best %s on dev %.4f at step %u", name, run->best, (unsigned)run->best_step);
+    if (done >= all) {
+        app_say("%s has the model, checkpoint.safetensors, metrics.jsonl and loss.png", run->options->out);
+    } else {
+        app_say("stopped at step %u of %u, saved in %s; to go on:", (unsigned)done, (unsigned)all, run->options->out);
+        run_say_command(run->argc, run->argv);
+    }
+}
+
+int finetune_loop(finetune_run *run)
+{
+    const uint32_t first = pm_tuner_steps_done(run->tuner), all = pm_tuner_steps(run->tuner);
+    loop l = {.started = app_seconds(), .saved_step = first};
+    progress shown;
+    int code = EXIT_DONE;
+    progress_start(&shown, first, all);
+    while (pm_tuner_steps_done(run->tuner) < all && !app_interrupted() && code == EXIT_DONE)
+        code = step_once(run, &l, &shown);
+    progress_clear();
+    if (code != EXIT_DONE) return code;
+    const uint32_t done = pm_tuner_steps_done(run->tuner);
+    if (done > l.saved_step) /* interrupted between evaluations: the weights are not known to be the best */
+        code = save(run, run->elapsed_before + app_seconds() - l.started, !run->dev);
+    if (code != EXIT_DONE) return code;
+    if (first >= all) app_say("nothing to do: all %u steps are done already", (unsigned)all);
+    say_summary(run, &l, first);
+    return done < all ? EXIT_INTERRUPTED : EXIT_DONE;
+}

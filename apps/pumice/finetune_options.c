@@ -1,0 +1,99 @@
+/* The options of `pumice finetune`. The defaults are the paper's. */
+#include <string.h>
+
+#include "finetune.h"
+
+finetune_options finetune_options_now;
+
+#define N(name, field, low, high, fallback, help)                                                                      \
+    {                                                                                                                  \
+        ARG_U32, name, "N", &finetune_options_now.field, fallback, low, high, help, false, false                       \
+    }
+#define X(name, field, low, high, fallback, help)                                                                      \
+    {                                                                                                                  \
+        ARG_F32, name, "X", &finetune_options_now.field, fallback, low, high, help, false, false                       \
+    }
+#define TEXT(name, value, field, required, help)                                                                       \
+    {                                                                                                                  \
+        ARG_TEXT, name, value, &finetune_options_now.field, NULL, 0, 0, help, required, false                          \
+    }
+
+static arg_option table[] = {
+    APP_HEAD("Task, data and results"),
+    {ARG_CHOICE, "--task", "classify|entail|similar|choice", &finetune_options_now.task, NULL, 0, 0,
+     "the form of the examples", true, false},
+    TEXT("--train", "FILE", train, true, "JSON lines to learn from"),
+    TEXT("--dev", "FILE", dev, false,
+         "JSON lines to choose the best model by: the highest accuracy, or Pearson correlation of scores (default: the "
+         "last is kept)"),
+    TEXT("--out", "DIR", out, true, "where the best model, the checkpoint, metrics.jsonl and loss.png go"),
+    TEXT("--model", "DIR", model, false, "the model to start from; without it, random weights"),
+    {ARG_FLAG, "--resume", NULL, &finetune_options_now.resume, NULL, 0, 0,
+     "go on from the checkpoint in --out, with the same options", false, false},
+    APP_HEAD("Model, without --model"),
+    TEXT("--tokenizer", "byte|DIR", tokenizer, false,
+         "a token for each byte (default), or as the tokenizer in DIR has them"),
+    {ARG_CHOICE, "--arch", "gpt1|gpt2", &finetune_options_now.arch, "gpt1", 0, 0,
+     "LayerNorm after each sum, or before each branch", false, false},
+    N("--layers", layers, 1, 1024, "4", "blocks"),
+    N("--heads", heads, 1, 1024, "4", "attention heads; must divide --embd"),
+    N("--embd", embd, 1, 65536, "128", "channels"),
+    N("--ctx", ctx, 6, 1048576, "128", "tokens that the model sees at once"),
+    APP_HEAD("Training"),
+    N("--epochs", epochs, 1, 65536, "3", "times through the examples"),
+    N("--batch", batch, 1, 65536, "32", "examples a step"),
+    N("--accum", accum, 1, 65536, "1", "micro batches that a step's examples are divided among: less memory"),
+    X("--lr", lr, 1e-9, 10, "6.25e-5", "highest learning rate"),
+    X("--warmup", warmup, 0, 1, "0.002", "share of the steps in which it rises; then it falls to 0 in a line"),
+    X("--lambda", lambda, 0, 1, "0.5", "weight of the language-model loss; 0: none is computed"),
+    X("--beta2", beta2, 1e-3, 0.999999, "0.999", "AdamW's memory of squared gradients"),
+    X("--weight-decay", weight_decay, 0, 10, "0.01", "decay of matrices and tables"),
+    X("--clip", clip, 0, 1e6, "1", "largest gradient norm; 0: no limit"),
+    X("--dropout", dropout, 0, 0.95, "0.1", "share of activations to drop in the model"),
+    X("--head-dropout", dropout_head, 0, 0.95, "0.1", "and of what the head reads"),
+    {ARG_U64, "--seed", "N", &finetune_options_now.seed, "1337", 0, 0,
+     "of new weights, order and dropout: same seed, same device, same bits", false, false},
+    N("--eval-every", eval_every, 0, 1e9, "0",
+      "steps between evaluations on --dev, each with a checkpoint; 0: an epoch's"),
+    APP_HEAD("General"),
+    APP_OPTION_DEVICE(finetune_options_now.common),
+    APP_OPTION_VERBOSE(finetune_options_now.common),
+    APP_OPTION_JSON(finetune_options_now.common, "print each step's line of metrics.jsonl on stdout"),
+};
+
+#undef N
+#undef X
+#undef TEXT
+
+arg_command finetune_command = {
+    "finetune",
+    "--task TASK --train FILE --dev FILE --out DIR [--model DIR] [options]",
+    "Teaches a GPT a task from labelled examples",
+    "A line of FILE is a JSON object:\n"
+    "  classify  {\"text\": \"…\", \"label\": …}\n"
+    "  entail    {\"premise\": \"…\", \"hypothesis\": \"…\", \"label\": …}\n"
+    "  similar   {\"text_a\": \"…\", \"text_b\": \"…\", \"score\": number}, or \"label\" instead\n"
+    "  choice    {\"passage\": \"…\", \"question\": \"…\", \"choices\": [\"…\", …], \"answer\": index from 0}\n"
+    "Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
+    table,
+    sizeof table / sizeof *table,
+};
+
+arg_result finetune_options_parse(int argc, char **argv)
+{
+    static const char *const sizes[] = {"--tokenizer", "--arch", "--layers", "--heads", "--embd", "--ctx"};
+    const finetune_options *options = &finetune_options_now;
+    const arg_result result = args_parse(&finetune_command, argc, argv);
+    if (result != ARGS_OK) return result;
+    for (size_t i = 0; options->model && i < sizeof sizes / sizeof *sizes; i++) {
+        if (!args_given(&finetune_command, sizes[i])) continue;
+        app_error("%s: the model in --model %s says it; leave it out", sizes[i], options->model);
+        return ARGS_BAD;
+    }
+    if (options->accum > options->batch) {
+        app_error("--accum %u: not more than --batch %u examples can be divided", (unsigned)options->accum,
+                  (unsigned)options->batch);
+        return ARGS_BAD;
+    }
+    return ARGS_OK;
+}

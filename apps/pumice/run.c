@@ -1,0 +1,70 @@
+/* Folders of runs. */
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plot.h"
+
+/* Whether the folder has the file. */
+static bool folder_has(const char *dir, const char *name)
+{
+    char *path = app_join(dir, name);
+    const bool there = path && app_exists(path);
+    free(path);
+    return there;
+}
+
+bool run_decide_resume(const char *out, bool resume, int *code)
+{
+    const bool checkpoint = folder_has(out, "checkpoint.safetensors");
+    if (resume) {
+        if (!checkpoint) app_say("%s has no checkpoint yet: starting from the beginning", out);
+        return checkpoint;
+    }
+    if (checkpoint || folder_has(out, "model.safetensors")) {
+        app_error("--out %s: there is a %s in it already; add --resume to go on, or give another folder", out,
+                  checkpoint ? "run" : "model");
+        *code = EXIT_FAILED;
+    }
+    return false;
+}
+
+bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, const metrics *curves)
+{
+    char title[160];
+    char *path = app_join(out, "loss.png");
+    if (!path) return false;
+    snprintf(title, sizeof title, "%s: %u layers, %u heads, %u channels, context %u, %.2f M parameters",
+             config->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)config->layers, (unsigned)config->heads,
+             (unsigned)config->embd, (unsigned)time, 1e-6 * (double)pm_gpt_config_parameters(config));
+    const bool good = plot_draw(path, title, curves);
+    free(path);
+    return good;
+}
+
+void run_say_command(int argc, char **argv)
+{
+    bool resume = false;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+        if (strcmp(word, "--resume") == 0) resume = true;
+        fputs(i ? " " : "  ", stderr);
+        if (word[0] && strspn(word, plain) == strlen(word)) {
+            fputs(word, stderr);
+            continue;
+        }
+        fputc('\'', stderr);
+        for (const char *c = word; *c; c++) {
+            if (*c == '\'') {
+                fputs("'\\''", stderr);
+            } else {
+                fputc(*c, stderr);
+            }
+        }
+        fputc('\'', stderr);
+    }
+    fputs(resume ? "\n" : " --resume\n", stderr);
+}
