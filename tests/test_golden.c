@@ -18,6 +18,7 @@
 
 #include "helper_device.h"
 #include "helper_dir.h"
+#include "helper_golden.h"
 #include "model/safetensors.h"
 
 /* Largest relative distances from PyTorch. */
@@ -39,58 +40,29 @@ typedef struct variant {
 static variant GPT1 = {"gpt1", NULL}, GPT2 = {"gpt2", NULL}, UNTIED = {"untied", NULL}, GPT1_PLAIN = {"gpt1", "all"},
                GPT2_PLAIN = {"gpt2", "all"}, UNTIED_PLAIN = {"untied", "all"};
 
-static void path_of(char out[512], const char *dir, const char *name)
-{
-    int n = snprintf(out, 512, "%s/%s", dir, name);
-    assert_in_range(n, 1, 511);
-}
-
-static void open_tensors(const char *dir, const char *name, st_file *out)
-{
-    char path[512];
-    path_of(path, dir, name);
-    if (st_open(NULL, path, out) != PM_OK) fail_msg("cannot read %s", path);
-}
-
-static const st_tensor *tensor_of(const st_file *file, const char *name, st_dtype dtype, uint64_t count)
-{
-    const st_tensor *t = st_find(file, name);
-    if (!t) fail_msg("no tensor %s", name);
-    assert_int_equal(t->dtype, dtype);
-    assert_int_equal(t->size, count * 4);
-    return t;
-}
-
 static const float *floats_of(const golden *g, const char *name, uint64_t count)
 {
-    return tensor_of(&g->values, name, ST_F32, count)->data;
+    return golden_tensor(&g->values, name, ST_F32, count)->data;
 }
 
 /* Tokens or targets of one of the two batches: batch x time. */
 static const int32_t *batch_of(const golden *g, const char *name, uint32_t index)
 {
     uint64_t n = (uint64_t)g->batch * g->time;
-    return (const int32_t *)tensor_of(&g->values, name, ST_I32, 2 * n)->data + (index % 2) * n;
-}
-
-static double setting(const golden *g, const char *key)
-{
-    const char *text = st_meta_find(&g->values, key);
-    if (!text) fail_msg("no %s in the values' metadata", key);
-    return strtod(text, NULL);
+    return (const int32_t *)golden_tensor(&g->values, name, ST_I32, 2 * n)->data + (index % 2) * n;
 }
 
 static golden golden_open(const variant *v)
 {
     golden g = {0};
     char dir[512];
-    path_of(dir, TEST_DATA_DIR "/golden", v->name);
+    golden_path(dir, TEST_DATA_DIR "/golden", v->name);
     g.device = test_device(v->disable);
     assert_int_equal(pm_model_load(g.device, dir, &g.model), PM_OK);
-    open_tensors(dir, "model.safetensors", &g.weights);
-    open_tensors(dir, "values.safetensors", &g.values);
-    g.batch = (uint32_t)setting(&g, "batch");
-    g.time = (uint32_t)setting(&g, "time");
+    golden_open_tensors(dir, "model.safetensors", &g.weights);
+    golden_open_tensors(dir, "values.safetensors", &g.values);
+    g.batch = (uint32_t)golden_setting(&g.values, "batch");
+    g.time = (uint32_t)golden_setting(&g.values, "time");
     g.vocab = pm_model_config(g.model)->vocab;
     return g;
 }
@@ -103,39 +75,19 @@ static void golden_close(golden *g)
     test_device_done(&g->device);
 }
 
-/* |a - b| / |b| over all elements must not exceed the tolerance; NaN fails. */
-static void assert_near(const char *what, const float *a, const float *b, size_t count, double tolerance)
-{
-    double off = 0, size = 0;
-    for (size_t i = 0; i < count; i++) {
-        double d = (double)a[i] - b[i];
-        off += d * d;
-        size += (double)b[i] * b[i];
-    }
-    double distance = sqrt(off / size);
-    if (!(distance <= tolerance)) fail_msg("%s: relative distance %.3g, allowed %.3g", what, distance, tolerance);
-}
-
-static float *new_floats(size_t count)
-{
-    float *out = calloc(count, sizeof *out);
-    assert_non_null(out);
-    return out;
-}
-
 static pm_trainer *new_trainer(const golden *g, uint32_t accum)
 {
     pm_train_params params = {0};
     params.batch = g->batch;
     params.time = g->time;
     params.accum = accum;
-    params.steps = (uint32_t)setting(g, "steps");
-    params.lr = params.min_lr = (float)setting(g, "lr");
-    params.beta1 = (float)setting(g, "beta1");
-    params.beta2 = (float)setting(g, "beta2");
-    params.eps = (float)setting(g, "eps");
-    params.weight_decay = (float)setting(g, "weight_decay");
-    params.clip = (float)setting(g, "clip");
+    params.steps = (uint32_t)golden_setting(&g->values, "steps");
+    params.lr = params.min_lr = (float)golden_setting(&g->values, "lr");
+    params.beta1 = (float)golden_setting(&g->values, "beta1");
+    params.beta2 = (float)golden_setting(&g->values, "beta2");
+    params.eps = (float)golden_setting(&g->values, "eps");
+    params.weight_decay = (float)golden_setting(&g->values, "weight_decay");
+    params.clip = (float)golden_setting(&g->values, "clip");
     params.seed = 1;
     pm_trainer *trainer = NULL;
     assert_int_equal(pm_trainer_create(g->model, &params, &trainer), PM_OK);
@@ -152,9 +104,9 @@ static void check_gradients(const golden *g, const pm_trainer *trainer)
         char name[256];
         snprintf(name, sizeof name, "grad.%s", p.name);
         const float *want = floats_of(g, name, n);
-        float *got = new_floats(n);
+        float *got = golden_floats(n);
         assert_int_equal(pm_trainer_read_gradient(trainer, i, got), PM_OK);
-        assert_near(name, got, want, n, GRADIENT_TOLERANCE);
+        golden_near(name, got, want, n, GRADIENT_TOLERANCE);
         if (p.rows == pm_model_config(g->model)->ctx) /* positions that no token had */
             for (size_t k = (size_t)g->time * p.cols; k < n; k++) assert_true(got[k] == 0.0f);
         free(got);
@@ -175,7 +127,7 @@ static void test_weights(void **state)
         assert_int_equal(p.rows, t->rank == 2 ? t->shape[0] : 1);
         assert_int_equal(p.cols, t->shape[t->rank - 1]);
         assert_int_equal(!!p.decayed, t->rank == 2);
-        float *got = new_floats(t->size / 4);
+        float *got = golden_floats(t->size / 4);
         assert_int_equal(pm_model_read(g.model, i, got), PM_OK);
         assert_memory_equal(got, t->data, t->size);
         free(got);
@@ -190,7 +142,7 @@ static void test_logits(void **state)
     golden g = golden_open(*state);
     uint64_t n = (uint64_t)g.batch * g.time * g.vocab;
     const int32_t *tokens = batch_of(&g, "tokens", 0);
-    float *got = new_floats(n);
+    float *got = golden_floats(n);
     pm_session *session = NULL;
     assert_int_equal(pm_session_create(g.model, &session), PM_OK);
     assert_null(pm_session_logits(session));
@@ -200,8 +152,8 @@ static void test_logits(void **state)
         assert_int_equal(pm_session_feed(session, &token, 1), PM_OK);
         memcpy(got + (size_t)row * g.vocab, pm_session_logits(session), g.vocab * sizeof *got);
     }
-    assert_near("logits", got, floats_of(&g, "logits", n), n, LOGITS_TOLERANCE);
-    assert_near("logits (fp32)", got, floats_of(&g, "fp32.logits", n), n, LOGITS_TOLERANCE);
+    golden_near("logits", got, floats_of(&g, "logits", n), n, LOGITS_TOLERANCE);
+    golden_near("logits (fp32)", got, floats_of(&g, "fp32.logits", n), n, LOGITS_TOLERANCE);
 
     /* The last sequence once more, in one piece: its last logits end the golden ones. */
     uint32_t *all = calloc(g.time, sizeof *all);
@@ -209,7 +161,7 @@ static void test_logits(void **state)
     for (uint32_t i = 0; i < g.time; i++) all[i] = (uint32_t)tokens[(g.batch - 1) * g.time + i];
     pm_session_reset(session);
     assert_int_equal(pm_session_feed(session, all, g.time), PM_OK);
-    assert_near("logits of a whole sequence", pm_session_logits(session), floats_of(&g, "logits", n) + n - g.vocab,
+    golden_near("logits of a whole sequence", pm_session_logits(session), floats_of(&g, "logits", n) + n - g.vocab,
                 g.vocab, LOGITS_TOLERANCE);
     free(all);
     free(got);
@@ -220,7 +172,7 @@ static void test_logits(void **state)
 static void test_steps(void **state)
 {
     golden g = golden_open(*state);
-    uint32_t steps = (uint32_t)setting(&g, "steps");
+    uint32_t steps = (uint32_t)golden_setting(&g.values, "steps");
     const float *losses = floats_of(&g, "losses", steps), *single = floats_of(&g, "fp32.losses", steps);
     const float *norms = floats_of(&g, "grad_norms", steps);
     pm_trainer *trainer = new_trainer(&g, 1);
@@ -231,14 +183,14 @@ static void test_steps(void **state)
         char what[64];
         snprintf(what, sizeof what, "loss of step %u", i + 1);
         assert_int_equal(step.step, i + 1);
-        assert_true(step.lr == (float)setting(&g, "lr"));
-        assert_near(what, &step.loss, &losses[i], 1, STEPS_TOLERANCE);
-        assert_near(what, &step.loss, &single[i], 1, STEPS_TOLERANCE);
+        assert_true(step.lr == (float)golden_setting(&g.values, "lr"));
+        golden_near(what, &step.loss, &losses[i], 1, STEPS_TOLERANCE);
+        golden_near(what, &step.loss, &single[i], 1, STEPS_TOLERANCE);
         snprintf(what, sizeof what, "gradient norm of step %u", i + 1);
-        assert_near(what, &step.grad_norm, &norms[i], 1, GRADIENT_TOLERANCE);
+        golden_near(what, &step.grad_norm, &norms[i], 1, GRADIENT_TOLERANCE);
         if (i > 0) continue;
-        assert_near("loss", &step.loss, floats_of(&g, "loss", 1), 1, LOSS_TOLERANCE);
-        assert_near("loss (fp32)", &step.loss, floats_of(&g, "fp32.loss", 1), 1, LOSS_TOLERANCE);
+        golden_near("loss", &step.loss, floats_of(&g, "loss", 1), 1, LOSS_TOLERANCE);
+        golden_near("loss (fp32)", &step.loss, floats_of(&g, "fp32.loss", 1), 1, LOSS_TOLERANCE);
         check_gradients(&g, trainer);
     }
     assert_int_equal(pm_trainer_steps_done(trainer), steps);
@@ -261,7 +213,7 @@ static void test_accumulation(void **state)
     pm_trainer *trainer = new_trainer(&g, 2);
     pm_step step = {0};
     assert_int_equal(pm_trainer_step_tokens(trainer, tokens, targets, &step), PM_OK);
-    assert_near("loss", &step.loss, floats_of(&g, "loss", 1), 1, LOSS_TOLERANCE);
+    golden_near("loss", &step.loss, floats_of(&g, "loss", 1), 1, LOSS_TOLERANCE);
     check_gradients(&g, trainer);
     free(tokens);
     pm_trainer_destroy(&trainer);
@@ -274,7 +226,7 @@ static void test_accumulation(void **state)
 static void check_saved_weights(const golden *g, const char *dir)
 {
     st_file saved = {0};
-    open_tensors(dir, "model.safetensors", &saved);
+    golden_open_tensors(dir, "model.safetensors", &saved);
     assert_int_equal(saved.tensor_count, g->weights.tensor_count);
     for (size_t i = 0; i < g->weights.tensor_count; i++) {
         const st_tensor *want = &g->weights.tensors[i], *got = st_find(&saved, want->name);
@@ -330,9 +282,9 @@ static void test_save(void **state)
     const variant *v = *state;
     golden g = golden_open(v);
     char *root = test_dir_make(), first[512], second[512], golden_dir[512];
-    path_of(first, root, "first");
-    path_of(second, root, "second");
-    path_of(golden_dir, TEST_DATA_DIR "/golden", v->name);
+    golden_path(first, root, "first");
+    golden_path(second, root, "second");
+    golden_path(golden_dir, TEST_DATA_DIR "/golden", v->name);
 
     assert_int_equal(pm_model_save(g.model, first), PM_OK);
     check_saved_weights(&g, first);

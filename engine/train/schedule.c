@@ -16,7 +16,8 @@ float schedule_lr(const pm_train_params *p, uint32_t step)
 
 float schedule_linear(float lr, float warmup, uint32_t step, uint32_t steps)
 {
-    double rise = ceil((double)warmup * steps), done = step > 0 ? step - 1 : 0;
+    /* 0.2f of 5 steps is a little more than 1 step, and means 1. */
+    double rise = ceil((double)warmup * steps * (1 - 1e-6)), done = step > 0 ? step - 1 : 0;
     if (done < rise) return (float)((double)lr * (done + 1) / (rise + 1));
     return done < steps ? (float)((double)lr * (steps - done) / (steps - rise)) : 0;
 }
