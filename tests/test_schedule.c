@@ -87,11 +87,33 @@ static void test_edges(void **state)
     assert_rate(&p, UINT32_MAX, 4294967295.0 / 4294967296.0);
 }
 
+static void assert_linear(float warmup, uint32_t step, uint32_t steps, double want)
+{
+    double got = schedule_linear(2.0f, warmup, step, steps);
+    if (!(fabs(got - want) <= 1e-6 * want)) fail_msg("step %u of %u: %.9g, not %.9g", step, steps, got, want);
+}
+
+/* Shares that floats hold a little too large still mean whole steps. */
+static void test_linear(void **state)
+{
+    (void)state;
+    assert_linear(0, 1, 4, 2);
+    assert_linear(0, 4, 4, 0.5);
+    assert_linear(0, 5, 4, 0);
+    assert_linear(0.2f, 1, 5, 1);
+    assert_linear(0.2f, 2, 5, 2);
+    assert_linear(0.2f, 5, 5, 0.5);
+    assert_linear(0.002f, 1, 1000, 2.0 / 3); /* two steps of warm-up */
+    assert_linear(0.002f, 3, 1000, 2);
+    assert_linear(0.002f, 1, 187, 1); /* a part of a step is a whole one */
+    assert_linear(1, 3, 3, 1.5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nanogpt), cmocka_unit_test(test_shape), cmocka_unit_test(test_constant),
-        cmocka_unit_test(test_to_zero), cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_to_zero), cmocka_unit_test(test_edges), cmocka_unit_test(test_linear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,302 @@
+/* Task files: framing, cutting, what is refused and how, and the measures. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pumice/task.h>
+
+#include "helper_dir.h"
+#include "helper_log.h"
+
+enum { START = 256, DELIMITER, EXTRACT }; /* behind the byte tokenizer's 256 */
+
+static char *dir;
+static pm_tokenizer *bytes;
+
+static int setup(void **state)
+{
+    (void)state;
+    dir = test_dir_make();
+    test_log_reset();
+    return pm_tokenizer_bytes(NULL, &bytes) == PM_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    pm_tokenizer_destroy(&bytes);
+    test_dir_remove(dir);
+    return 0;
+}
+
+static const char *file_of(const char *text)
+{
+    const char *path = test_path(dir, "f.jsonl");
+    test_write(path, text, strlen(text));
+    return path;
+}
+
+static pm_task learn(pm_task_kind kind, const char *text)
+{
+    pm_task task = {0};
+    const pm_log log = test_log();
+    assert_int_equal(pm_task_learn(&log, kind, file_of(text), bytes, &task), PM_OK);
+    return task;
+}
+
+static pm_taskset *open_set(const pm_task *task, const char *text, uint32_t ctx)
+{
+    pm_taskset *set = NULL;
+    const pm_log log = test_log();
+    assert_int_equal(pm_taskset_open(&log, file_of(text), task, bytes, ctx, true, &set), PM_OK);
+    return set;
+}
+
+/* Letters for bytes; ^, $ and # for the three special tokens. */
+static void expect_sequence(const pm_taskset *set, size_t i, uint32_t which, const char *want)
+{
+    uint32_t count;
+    const int32_t *tokens = pm_taskset_tokens(set, i, which, &count);
+    assert_int_equal(count, strlen(want));
+    for (uint32_t k = 0; k < count; k++) {
+        int32_t t = want[k] == '^' ? START : want[k] == '$' ? DELIMITER : want[k] == '#' ? EXTRACT : want[k];
+        assert_int_equal(tokens[k], t);
+    }
+}
+
+static void test_framing(void **state)
+{
+    (void)state;
+    const char *lines =
+        "{\"text\": \"abc\", \"label\": 1}\n{\"text\": \"d\", \"label\": 10}\n{\"text\": \"e\", \"label\": 2}\n";
+    pm_task task = learn(PM_TASK_CLASSIFY, lines);
+    assert_int_equal(task.outputs, 3);
+    assert_true(task.numbered);
+    assert_string_equal(task.labels[2], "10"); /* by value, not as text */
+    pm_taskset *set = open_set(&task, lines, 8);
+    expect_sequence(set, 0, 0, "^abc#");
+    expect_sequence(set, 1, 0, "^d#");
+    assert_int_equal(pm_taskset_longest(set), 5);
+    assert_int_equal(pm_taskset_cut(set), 0);
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+
+    lines = "{\"premise\": \"abc\", \"hypothesis\": \"de\", \"label\": \"yes\"}\r\n{\"premise\": \"p\", "
+            "\"hypothesis\": \"h\", \"label\": \"no\"}";
+    task = learn(PM_TASK_ENTAIL, lines);
+    assert_string_equal(task.labels[0], "no");
+    set = open_set(&task, lines, 8);
+    expect_sequence(set, 0, 0, "^abc$de#");
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+
+    lines = "{\"text_a\": \"abc\", \"text_b\": \"de\", \"score\": 1}\n{\"text_a\": \"x\", \"text_b\": \"y\", "
+            "\"score\": 3}\n";
+    task = learn(PM_TASK_SIMILAR, lines);
+    assert_true(task.scores && task.mean == 2 && task.spread == 1 && task.outputs == 1);
+    set = open_set(&task, lines, 8);
+    expect_sequence(set, 0, 0, "^abc$de#");
+    expect_sequence(set, 0, 1, "^de$abc#");
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+
+    lines = "{\"passage\": \"ab\", \"question\": \"c\", \"choices\": [\"d\", \"ef\", \"g\"], \"answer\": 2}\n"
+            "{\"passage\": \"ab\", \"choices\": [\"d\", \"e\"], \"answer\": 0}\n";
+    task = learn(PM_TASK_CHOICE, lines);
+    set = open_set(&task, lines, 16);
+    expect_sequence(set, 0, 1, "^ab c$ef#");
+    expect_sequence(set, 1, 0, "^ab$d#");
+    size_t first;
+    assert_int_equal(pm_taskset_outputs(set, 1, &first), 2);
+    assert_int_equal(first, 3);
+    assert_int_equal(pm_taskset_all_outputs(set), 5);
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+}
+
+/* The first text loses its end, then the second; special tokens stay. */
+static void test_cutting(void **state)
+{
+    (void)state;
+    const char *lines = "{\"premise\": \"abcdef\", \"hypothesis\": \"xyz\", \"label\": 0}\n"
+                        "{\"premise\": \"abc\", \"hypothesis\": \"stuvwxyz\", \"label\": 1}\n"
+                        "{\"premise\": \"a\", \"hypothesis\": \"x\", \"label\": 1}\n";
+    pm_task task = learn(PM_TASK_ENTAIL, lines);
+    pm_taskset *set = open_set(&task, lines, 8);
+    expect_sequence(set, 0, 0, "^ab$xyz#");
+    expect_sequence(set, 1, 0, "^$stuvw#");
+    expect_sequence(set, 2, 0, "^a$x#");
+    assert_int_equal(pm_taskset_cut(set), 2);
+    assert_int_equal(pm_taskset_longest(set), 8);
+    pm_taskset_close(&set);
+    const pm_log log = test_log();
+    assert_int_equal(pm_taskset_open(&log, file_of(lines), &task, bytes, 5, true, &set), PM_INVALID);
+    pm_task_fini(&task);
+
+    lines = "{\"passage\": \"abcdef\", \"question\": \"q\", \"choices\": [\"d\", \"efghij\"], \"answer\": 1}\n";
+    task = learn(PM_TASK_CHOICE, lines);
+    set = open_set(&task, lines, 9);
+    expect_sequence(set, 0, 0, "^abc q$d#");
+    expect_sequence(set, 0, 1, "^$efghij#"); /* passage and question are gone */
+    assert_int_equal(pm_taskset_cut(set), 1);
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+}
+
+/* A file that learning or opening refuses, with one line that names the place. */
+static void refused(pm_task_kind kind, const char *text, const char *place, const char *what)
+{
+    const pm_log log = test_log();
+    pm_task task = {0};
+    pm_taskset *set = NULL;
+    test_log_reset();
+    pm_status status = pm_task_learn(&log, kind, file_of(text), bytes, &task);
+    if (status == PM_OK) status = pm_taskset_open(&log, file_of(text), &task, bytes, 32, true, &set);
+    if (status != PM_FORMAT) fail_msg("taken: %s", text);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    if (!strstr(test_last_error(), place) || !strstr(test_last_error(), what))
+        fail_msg("\"%s\" lacks %s or %s", test_last_error(), place, what);
+    pm_task_fini(&task);
+}
+
+#define GOOD "{\"text\": \"a\", \"label\": 0}\n{\"text\": \"b\", \"label\": 1}\n"
+#define CHOICE(fields) "{\"passage\": \"p\", \"question\": \"q\", " fields "}\n"
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    refused(PM_TASK_CLASSIFY, "", "f.jsonl", "empty");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": 0", "f.jsonl:3:", "JSON");
+    refused(PM_TASK_CLASSIFY, GOOD "\n" GOOD, "f.jsonl:3:", "empty");
+    refused(PM_TASK_CLASSIFY, GOOD "[1]\n", "f.jsonl:3:", "object");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": 0} x\n", "f.jsonl:3:", "JSON");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"label\": 0}\n", "f.jsonl:3:", "\"text\" is missing");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": 5, \"label\": 0}\n", "f.jsonl:3:", "string");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \" \\n\", \"label\": 0}\n", "f.jsonl:3:", "empty");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\\u0000b\", \"label\": 0}\n", "f.jsonl:3:", "U+0000");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\"}\n", "f.jsonl:3:", "\"label\" is missing");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": 0.5}\n", "f.jsonl:3:", "whole number");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": \"x\"}\n", "f.jsonl:3:", "strings in others");
+    refused(PM_TASK_CLASSIFY, "{\"text\": \"a\", \"label\": 7}\n", "f.jsonl", "every label is 7");
+    refused(PM_TASK_SIMILAR, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": NaN}\n", "f.jsonl:1:", "JSON");
+    refused(PM_TASK_SIMILAR, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": 1e999}\n", "f.jsonl:1:", "finite");
+    refused(PM_TASK_SIMILAR, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": \"4\"}\n", "f.jsonl:1:", "finite");
+    refused(PM_TASK_SIMILAR, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": 4}\n", "f.jsonl", "all scores are 4");
+    refused(PM_TASK_CHOICE, CHOICE("\"choices\": [\"a\"], \"answer\": 0"), "f.jsonl:1:", "needs 2");
+    refused(PM_TASK_CHOICE, CHOICE("\"choices\": [\"a\", \"\"], \"answer\": 0"), "f.jsonl:1:", "empty");
+    refused(PM_TASK_CHOICE, CHOICE("\"choices\": [\"a\", \"b\"], \"answer\": 2"), "f.jsonl:1:", "0 to 1");
+    refused(PM_TASK_CHOICE, CHOICE("\"choices\": [\"a\", \"b\"], \"answer\": -1"), "f.jsonl:1:", "0 to 1");
+    refused(PM_TASK_CHOICE, CHOICE("\"choices\": [\"a\", \"b\"]"), "f.jsonl:1:", "\"answer\" is missing");
+    refused(PM_TASK_CHOICE, CHOICE("\"answer\": 0"), "f.jsonl:1:", "\"choices\"");
+    refused(PM_TASK_CHOICE, "{\"choices\": [\"a\", \"b\"], \"answer\": 0}\n", "f.jsonl:1:", "both missing");
+}
+
+/* A label that the training file did not have. */
+static void test_unknown_label(void **state)
+{
+    (void)state;
+    const pm_log log = test_log();
+    pm_task task = learn(PM_TASK_CLASSIFY, GOOD);
+    pm_taskset *set = NULL;
+    const char *dev = file_of("{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"label\": 2}\n");
+    assert_int_equal(pm_taskset_open(&log, dev, &task, bytes, 32, true, &set), PM_FORMAT);
+    assert_non_null(strstr(test_last_error(), "f.jsonl:2: the label 2 is not one that was learnt (0, 1)"));
+    assert_int_equal(pm_taskset_open(&log, dev, &task, bytes, 32, false, &set), PM_OK); /* to predict, none is needed */
+    assert_int_equal(pm_taskset_size(set), 2);
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+}
+
+static void expect_near(double got, double want)
+{
+    if (!(fabs(got - want) < 1e-6)) fail_msg("%.9g instead of %.9g", got, want);
+}
+
+/* Worked out with scikit-learn's formulas: accuracy 4/6; F1 2/3, 2/3, 2/3; R_K = (6*4 - 12) / sqrt(36 - 12)^2. */
+static void test_class_measures(void **state)
+{
+    (void)state;
+    const char *lines =
+        "{\"text\": \"a\", \"label\": 0}\n{\"text\": \"a\", \"label\": 0}\n{\"text\": \"a\", \"label\": 1}\n"
+        "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"label\": 2}\n{\"text\": \"a\", \"label\": 2}\n";
+    pm_task task = learn(PM_TASK_CLASSIFY, lines);
+    pm_taskset *set = open_set(&task, lines, 8);
+    /* given 0 0 | 1 2 | 2 1, but for the first: equal logits, of which the first wins */
+    const float outputs[] = {0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 5, 0, 5, 0};
+    pm_task_metrics m;
+    uint32_t confusion[9];
+    pm_taskset_measure(set, outputs, &m, confusion);
+    static const uint32_t want[9] = {2, 0, 0, 0, 1, 1, 0, 1, 1};
+    assert_memory_equal(confusion, want, sizeof want);
+    expect_near(m.accuracy, 4.0 / 6);
+    expect_near(m.macro_f1, (1 + 0.5 + 0.5) / 3);
+    expect_near(m.matthews, 12.0 / 24);
+    double right = log(1 + 2 * exp(-5.0));
+    expect_near(m.loss, (log(3.0) + 3 * right + 2 * (right + 5)) / 6);
+    assert_true(isnan(m.pearson) && m.n == 6);
+    float p[3];
+    pm_answer a = pm_taskset_answer(set, outputs, 1, p);
+    assert_int_equal(a.label, 0);
+    expect_near((double)p[0], exp(-right));
+    expect_near((double)a.score, exp(-right));
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+}
+
+/* Ties have their mean rank; a constant answer correlates with nothing. */
+static void test_score_measures(void **state)
+{
+    (void)state;
+    char lines[512] = "";
+    const double scores[] = {1, 2, 3, 4, 5};
+    for (int i = 0; i < 5; i++)
+        snprintf(lines + strlen(lines), sizeof lines - strlen(lines),
+                 "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": %g}\n", scores[i]);
+    pm_task task = learn(PM_TASK_SIMILAR, lines);
+    pm_taskset *set = open_set(&task, lines, 8);
+    const float outputs[] = {1, 2, 2, 8, 4}, same[] = {1, 1, 1, 1, 1};
+    pm_task_metrics m;
+    pm_taskset_measure(set, outputs, &m, NULL);
+    /* x - mean: -2.4 -1.4 -1.4 4.6 0.6; y: -2 -1 0 1 2; sums 12, 31.2, 10 */
+    expect_near(m.pearson, 12.0 / sqrt(31.2 * 10));
+    /* ranks 0 1.5 1.5 4 3 against 0 1 2 3 4: sums 8.5, 9.5, 10 */
+    expect_near(m.spearman, 8.5 / sqrt(9.5 * 10));
+    assert_true(isnan(m.accuracy) && isnan(m.matthews));
+    expect_near((double)pm_taskset_answer(set, outputs, 1, NULL).score, 3 + 2 * sqrt(2.0));
+    pm_taskset_measure(set, same, &m, NULL);
+    assert_true(isnan(m.pearson) && isnan(m.spearman));
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+}
+
+/* Similarity by classes: the same sequences, labels instead of scores. */
+static void test_similar_by_classes(void **state)
+{
+    (void)state;
+    const char *lines = "{\"text_a\": \"a\", \"text_b\": \"b\", \"label\": \"same\"}\n{\"text_a\": \"a\", \"text_b\": "
+                        "\"c\", \"label\": \"other\"}\n";
+    pm_task task = learn(PM_TASK_SIMILAR, lines);
+    assert_true(!task.scores && task.outputs == 2);
+    pm_taskset *set = open_set(&task, lines, 8);
+    expect_sequence(set, 1, 1, "^c$a#");
+    assert_int_equal(pm_taskset_all_outputs(set), 4);
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_framing),        TEST(test_cutting),        TEST(test_refusals),           TEST(test_unknown_label),
+        TEST(test_class_measures), TEST(test_score_measures), TEST(test_similar_by_classes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
