@@ -12,36 +12,7 @@ else
     trap 'rm -rf "$dir"' EXIT
 fi
 bad=0
-
-fail() {
-    echo "FAILED: $*"
-    sed 's/^/    stderr: /' "$dir/err"
-    bad=1
-}
-
-# run CODE ARGS…: the command line must end with CODE.
-run() {
-    want=$1
-    shift
-    code=0
-    "$pumice" "$@" > "$dir/out" 2> "$dir/err" < /dev/null || code=$?
-    [ $code = "$want" ] || fail "pumice $*: exit code $code instead of $want"
-}
-
-# refused CODE PATTERN ARGS…: it must end with CODE, nothing on stdout and one error line that matches.
-refused() {
-    pattern=$2
-    want=$1
-    shift 2
-    run "$want" "$@"
-    [ ! -s "$dir/out" ] || fail "pumice $*: wrote on stdout"
-    lines=$(grep -v '^pumice: warning:' "$dir/err" | grep -c '^pumice: ')
-    [ "$lines" = 1 ] || fail "pumice $*: $lines error lines instead of 1"
-    grep '^pumice: ' "$dir/err" | grep -qe "$pattern" || fail "pumice $*: no line with $pattern"
-}
-
-has() { grep -qe "$1" "$dir/out" || fail "no $1 on stdout"; }
-same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+. "$(dirname "$0")/helper_cli.sh"
 
 # A text with some pattern to it, made here: 12 kB of sentences.
 awk 'BEGIN {
@@ -71,7 +42,7 @@ fi
 # ---- usage ----
 refused 2 'subcommand'
 refused 2 "'paint'" paint
-for command in devices train eval generate convert; do
+for command in devices train finetune eval predict generate convert; do
     run 0 $command --help
     has "^usage: pumice $command"
     [ ! -s "$dir/err" ] || fail "$command --help wrote on stderr"

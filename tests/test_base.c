@@ -407,28 +407,6 @@ static void test_distributions(void **state)
     for (int i = 0; i < 10; i++) assert_in_range(below[i], BLOCKS / 10 - 400, BLOCKS / 10 + 400);
 }
 
-/* Every index goes to a place of its own, and not to its own place. */
-static void test_permutations(void **state)
-{
-    (void)state;
-    static const uint32_t sizes[] = {1, 2, 3, 4, 5, 16, 17, 64, 65, 1000, 15685};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        uint32_t n = sizes[i], fixed = 0, moved_again = 0;
-        unsigned char *taken = calloc(n, 1);
-        assert_non_null(taken);
-        for (uint32_t k = 0; k < n; k++) {
-            uint32_t to = rng_permute(99, 3, RNG_STREAM_ORDER, k, n);
-            assert_true(to < n && !taken[to]);
-            taken[to] = 1;
-            fixed += to == k;
-            moved_again += to == rng_permute(99, 4, RNG_STREAM_ORDER, k, n);
-        }
-        assert_true(n < 64 || (fixed < 8 && moved_again < 8)); /* about one each is expected */
-        free(taken);
-    }
-    assert_true(rng_permute(1, 0, 0, UINT32_MAX - 1, UINT32_MAX) < UINT32_MAX);
-}
-
 static void test_edges_of_draws(void **state)
 {
     (void)state;
@@ -462,7 +440,6 @@ int main(void)
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_philox),
         cmocka_unit_test(test_distributions),
-        cmocka_unit_test(test_permutations),
         cmocka_unit_test(test_edges_of_draws),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -46,7 +46,7 @@ static pm_task learn(pm_task_kind kind, const char *text)
 {
     pm_task task = {0};
     const pm_log log = test_log();
-    assert_int_equal(pm_task_learn(&log, kind, file_of(text), bytes, &task), PM_OK);
+    assert_int_equal(pm_task_learn(&log, kind, file_of(text), 256, &task), PM_OK);
     return task;
 }
 
@@ -156,7 +156,7 @@ static void refused(pm_task_kind kind, const char *text, const char *place, cons
     pm_task task = {0};
     pm_taskset *set = NULL;
     test_log_reset();
-    pm_status status = pm_task_learn(&log, kind, file_of(text), bytes, &task);
+    pm_status status = pm_task_learn(&log, kind, file_of(text), 256, &task);
     if (status == PM_OK) status = pm_taskset_open(&log, file_of(text), &task, bytes, 32, true, &set);
     if (status != PM_FORMAT) fail_msg("taken: %s", text);
     assert_int_equal(test_log_count(PM_LOG_ERROR), 1);

@@ -67,7 +67,7 @@ static pm_status eval_text(const app_model *model, const pm_log *log)
 
 static pm_status eval_task(const app_model *model, const pm_log *log)
 {
-    if (!report_task_agrees(dir, model->model, task_name)) return PM_INVALID;
+    if (!report_task_agrees(dir, model->model, task_name)) return PM_FORMAT;
     const pm_task *task = pm_model_task(model->model);
     pm_taskset *set = NULL;
     pm_status status =

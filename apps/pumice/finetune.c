@@ -52,6 +52,12 @@ static pm_status open_sets(finetune_run *run, uint32_t ctx)
     return status;
 }
 
+/* Tokens of text: all but those that an earlier task added. */
+static uint32_t text_vocab(const pm_gpt_config *config)
+{
+    return config->outputs ? config->vocab - PM_TASK_SPECIALS : config->vocab;
+}
+
 static pm_status prepare(finetune_run *run)
 {
     const finetune_options *options = run->options;
@@ -73,8 +79,9 @@ static pm_status prepare(finetune_run *run)
     pm_gpt_config config = {.ctx = options->ctx};
     pm_task_named(options->task, &kind);
     pm_status status = open_tokenizer(run, options->model);
+    if (status == PM_OK) config.vocab = pm_tokenizer_vocab(run->tokenizer);
     if (status == PM_OK && options->model) status = pm_gpt_config_load(&run->log, options->model, &config);
-    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, run->tokenizer, &run->task);
+    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&config), &run->task);
     if (status == PM_OK) status = open_sets(run, config.ctx);
     if (status == PM_OK) status = pm_device_open(&device, &run->device);
     if (status == PM_OK) status = open_base(run, &base);

@@ -90,7 +90,7 @@ int predict_main(int argc, char **argv)
     const pm_log log = app_log(&common);
     app_model model = {0};
     pm_status status = app_model_open(&common, dir, &model);
-    if (status == PM_OK && !report_task_agrees(dir, model.model, task_name)) status = PM_INVALID;
+    if (status == PM_OK && !report_task_agrees(dir, model.model, task_name)) status = PM_FORMAT;
     if (status == PM_OK) status = predict(&model, &log);
     app_model_close(&model);
     return app_exit_code(status);

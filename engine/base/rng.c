@@ -32,21 +32,3 @@ void rng_normal(uint32_t a, uint32_t b, float out[2])
     out[0] = (float)(r * cos(angle));
     out[1] = (float)(r * sin(angle));
 }
-
-uint32_t rng_permute(uint64_t key, uint32_t which, uint32_t stream, uint32_t index, uint32_t n)
-{
-    enum { ROUNDS = 6 };
-    uint32_t half = 1;
-    while (half < 16 && (1ull << (2 * half)) < n) half++;
-    const uint32_t mask = (1u << half) - 1;
-    do {
-        uint32_t left = index >> half, right = index & mask;
-        for (uint32_t r = 0; r < ROUNDS; r++) {
-            uint32_t next = left ^ (rng_philox(key, right, which, stream, r).v[0] & mask);
-            left = right;
-            right = next;
-        }
-        index = left << half | right;
-    } while (index >= n);
-    return index;
-}

@@ -33,10 +33,6 @@ static inline uint64_t rng_below(uint32_t hi, uint32_t lo, uint64_t n)
     return (((uint64_t)hi << 32) | lo) % n; /* the bias is below n / 2^64 */
 }
 
-/* Where index goes in a permutation of 0 … n - 1 that key and which choose; n > 0. A Feistel network over the next power of four, walked
- * until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002): no table. */
-uint32_t rng_permute(uint64_t key, uint32_t which, uint32_t stream, uint32_t index, uint32_t n);
-
 /* Two standard normal draws from two words (Box and Muller). */
 void rng_normal(uint32_t a, uint32_t b, float out[2]);
 

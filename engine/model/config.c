@@ -221,7 +221,7 @@ static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
     r->status = gpt_task_read(r->log, r->path, r->object, task);
     if (r->status != PM_OK) return;
     c->outputs = task->outputs;
-    if (c->vocab != task->vocab + TASK_SPECIALS) wrong(r, "vocab_size", "is not the task's text_vocab + 3");
+    if (c->vocab != task->vocab + PM_TASK_SPECIALS) wrong(r, "vocab_size", "is not the task's text_vocab + 3");
 }
 
 static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *out, pm_task *task)

@@ -138,8 +138,9 @@ pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t 
     pm_gpt_config config = from->config;
     uint32_t text = from->task ? from->task->vocab : config.vocab;
     if (text != task->vocab)
-        return log_fail(log, PM_INVALID, "task: the tokenizer has %u tokens, the model %u", task->vocab, text);
-    config.vocab = task->vocab + TASK_SPECIALS;
+        return log_fail(log, PM_INVALID, "task: its special tokens follow token %u, the model's last one is %u",
+                        task->vocab - 1, text - 1);
+    config.vocab = task->vocab + PM_TASK_SPECIALS;
     config.outputs = task->outputs;
     pm_model *m = NULL;
     pm_status status = gpt_model_allocate(from->device, &config, &m);

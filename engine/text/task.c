@@ -151,9 +151,9 @@ static pm_status conclude(learner *l)
     return PM_OK;
 }
 
-pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, const pm_tokenizer *tok, pm_task *out)
+pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, uint32_t vocab, pm_task *out)
 {
-    pm_task task = {.kind = kind, .vocab = pm_tokenizer_vocab(tok)};
+    pm_task task = {.kind = kind, .vocab = vocab};
     learner l = {.task = &task};
     pm_status status = jsonl_open(log, path, &l.file);
     if (status != PM_OK) return status;

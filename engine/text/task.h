@@ -7,7 +7,7 @@
 #include "text/jsonl.h"
 
 /* Special tokens of a task. */
-enum { TASK_START, TASK_DELIMITER, TASK_EXTRACT, TASK_SPECIALS };
+enum { TASK_START, TASK_DELIMITER, TASK_EXTRACT };
 static inline uint32_t task_token(const pm_task *task, uint32_t which)
 {
     return task->vocab + which;

@@ -224,11 +224,11 @@ static pm_status count_outputs(reader *r)
 pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *task, const pm_tokenizer *tok,
                           uint32_t ctx, bool labelled, pm_taskset **out)
 {
-    if (ctx < TASK_SPECIALS + MOST_PARTS)
+    if (ctx < PM_TASK_SPECIALS + MOST_PARTS)
         return log_fail(log, PM_INVALID, "ctx: %u tokens leave no room for a task's text; it takes %d at least", ctx,
-                        TASK_SPECIALS + MOST_PARTS);
-    if (pm_tokenizer_vocab(tok) != task->vocab)
-        return log_fail(log, PM_INVALID, "%s: the tokenizer has %u tokens, the task was learnt with %u", path,
+                        PM_TASK_SPECIALS + MOST_PARTS);
+    if (pm_tokenizer_vocab(tok) > task->vocab)
+        return log_fail(log, PM_FORMAT, "%s: the tokenizer has %u tokens, the model only %u", path,
                         pm_tokenizer_vocab(tok), task->vocab);
     reader r = {.tok = tok, .ctx = ctx};
     r.set = calloc(1, sizeof *r.set);

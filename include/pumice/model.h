@@ -58,7 +58,7 @@ PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *d
 
 /* A model for fine-tuning: the weights of `from`, three new rows in its token tables for the task's special tokens, and a new head; new
  * values N(0, 0.02). A model that had a task keeps its special tokens, and its head where the new one has as many outputs.
- * Fails: PM_INVALID where the task's tokenizer has another vocabulary. */
+ * Fails: PM_INVALID where the task was learnt for another number of tokens. */
 PM_API PM_NODISCARD pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed,
                                                 pm_model **out);
 /* What the head answers; NULL without one. Lives as long as the model. */

@@ -42,6 +42,8 @@ PM_API const char *pm_task_name(pm_task_kind kind);
 /* False where no task has this name. */
 PM_API bool pm_task_named(const char *name, pm_task_kind *out);
 
+enum { PM_TASK_SPECIALS = 3 }; /* tokens that fine-tuning adds: <s>, $ and <e> */
+
 /* What a head answers. */
 typedef struct pm_task {
     pm_task_kind kind;
@@ -50,13 +52,14 @@ typedef struct pm_task {
     uint32_t outputs;   /* K: classes, or 1 for scores and choices */
     char **labels;      /* [outputs] the classes' names in order; NULL for scores and choices */
     float mean, spread; /* of the training scores: an output y means the score mean + spread * y */
-    uint32_t vocab;     /* the tokenizer's tokens; <s>, $ and <e> are the three that follow */
+    uint32_t vocab;     /* the model's tokens before fine-tuning; <s>, $ and <e> are the three that follow */
 } pm_task;
 
 /* Learn from a training file what there is to answer: the labels (numbers in order, else names in byte order), or the scores' mean and
- * spread. Fails: PM_IO, PM_FORMAT with file and line. pm_task_fini frees. */
-PM_API PM_NODISCARD pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path,
-                                            const pm_tokenizer *tok, pm_task *out);
+ * spread. `vocab`: the tokens of the model to be fine-tuned, not counting those that an earlier task added. Fails: PM_IO, PM_FORMAT with
+ * file and line. pm_task_fini frees. */
+PM_API PM_NODISCARD pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, uint32_t vocab,
+                                            pm_task *out);
 PM_API PM_NODISCARD pm_status pm_task_copy(const pm_log *log, const pm_task *from, pm_task *out);
 PM_API void pm_task_fini(pm_task *task);
 
@@ -68,7 +71,7 @@ typedef struct pm_taskset pm_taskset;
 /* Reads a file's examples; `labelled` demands answers, else they are ignored. Sequences longer than ctx lose the end of their text, of
  * their first text, or of the passage; special tokens stay. Fails: PM_IO; PM_FORMAT with file and line (bad JSON, a field missing, an
  * empty text, a label that is not the task's, an answer out of range, fewer than two choices, a score that is no finite number);
- * PM_INVALID (a context with no room for text). */
+ * PM_INVALID (a context with no room for text). A tokenizer with more tokens than the model is PM_FORMAT. */
 PM_API PM_NODISCARD pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *task,
                                               const pm_tokenizer *tok, uint32_t ctx, bool labelled, pm_taskset **out);
 PM_API void pm_taskset_close(pm_taskset **set);

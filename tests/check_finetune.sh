@@ -1,0 +1,137 @@
+#!/bin/sh
+# Fine-tuning from the command line: the four tasks end to end on small data made here, resuming, predictions, and that bad input gets one
+# clear line and leaves nothing behind.
+# usage: check_finetune.sh PUMICE
+set -u
+LC_ALL=C
+export LC_ALL
+pumice=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+bad=0
+. "$(dirname "$0")/helper_cli.sh"
+
+# ---- data: what to answer is in the words ----
+awk -v dir="$dir" 'BEGIN {
+    split("red blue green", c, " ")
+    for (i = 0; i < 48; i++) {
+        a = c[1 + i % 3]; b = c[1 + int(i / 3) % 3]; pad = substr("ohohohohoh", 1, i % 11)
+        print "{\"text\": \"" pad " " a "\", \"label\": \"" a "\"}" > dir "/classify"
+        print "{\"premise\": \"" a pad "\", \"hypothesis\": \"" b "\", \"label\": " (a == b) "}" > dir "/entail"
+        print "{\"text_a\": \"" a pad "\", \"text_b\": \"" b "\", \"score\": " (a == b ? 5 : 1 + i % 2) "}" > dir "/similar"
+        print "{\"passage\": \"" a pad "\", \"question\": \"which\", \"choices\": [\"" c[1 + (i + 1) % 3] "\", \"" a "\"" \
+              (i % 2 ? ", \"none\"" : "") "], \"answer\": 1}" > dir "/choice"
+    }
+}'
+tiny="--layers 1 --heads 2 --embd 16 --ctx 32 --batch 8 --lr 3e-3"
+tune() { echo finetune --task "$1" --train "$dir/$1" --dev "$dir/$1" $tiny; }
+
+# ---- the four tasks ----
+for task in classify entail similar choice; do
+    run 0 $(tune $task) --out "$dir/m-$task" --epochs 2
+    [ ! -s "$dir/out" ] || fail "finetune wrote on stdout"
+    for file in config.json model.safetensors vocab.json tokenizer_config.json checkpoint.safetensors metrics.jsonl loss.png; do
+        [ -s "$dir/m-$task/$file" ] || fail "$task left no $file"
+    done
+    [ "$(wc -l < "$dir/m-$task/metrics.jsonl")" = 12 ] || fail "$task: not a line a step"
+    grep -q '"task_loss": .*"lm_loss": ' "$dir/m-$task/metrics.jsonl" || fail "$task: both losses are not in metrics.jsonl"
+    [ "$(grep -c '"val_loss"' "$dir/m-$task/metrics.jsonl")" = 2 ] || fail "$task: not one evaluation an epoch"
+    run 0 eval --model "$dir/m-$task" --test "$dir/$task" --task $task
+    has '^loss'
+    run 0 eval --model "$dir/m-$task" --test "$dir/$task" --json
+    has '"n":48'
+    run 0 predict --model "$dir/m-$task" --input "$dir/$task" --task $task
+    [ "$(wc -l < "$dir/out")" = 48 ] || fail "$task: not a prediction a line"
+done
+run 0 eval --model "$dir/m-classify" --test "$dir/classify"
+has '^accuracy'
+has '^macro_f1'
+has '^matthews'
+has '^green '
+run 0 eval --model "$dir/m-similar" --test "$dir/similar"
+has '^pearson'
+has '^spearman'
+run 0 predict --model "$dir/m-classify" --input "$dir/classify"
+has '^{"label":"[a-z]*","probabilities":{"blue":[0-9.e-]*,"green":[0-9.e-]*,"red":[0-9.e-]*}}$'
+run 0 predict --model "$dir/m-entail" --input "$dir/entail"
+has '^{"label":[01],"probabilities":{"0":[0-9.e-]*,"1":[0-9.e-]*}}$'
+run 0 predict --model "$dir/m-similar" --input "$dir/similar"
+has '^{"score":[0-9.e-]*}$'
+run 0 predict --model "$dir/m-choice" --input "$dir/choice"
+has '^{"answer":[012],"probabilities":\[[0-9.,e-]*\]}$'
+# Answers need not be there to predict; the best model is what was kept.
+sed 's/, "label": "[a-z]*"//' "$dir/classify" > "$dir/unlabelled"
+run 0 predict --model "$dir/m-classify" --input "$dir/classify"
+cp "$dir/out" "$dir/first"
+run 0 predict --model "$dir/m-classify" --input "$dir/unlabelled"
+same "$dir/out" "$dir/first"
+run 0 generate --model "$dir/m-classify" --prompt 'red' --tokens 5
+
+# ---- the same bits: twice, and across a resume ----
+run 0 $(tune entail) --out "$dir/twice" --epochs 2
+same "$dir/m-entail/model.safetensors" "$dir/twice/model.safetensors"
+"$pumice" $(tune entail) --out "$dir/cut" --epochs 2 --eval-every 3 --json 2> "$dir/err" < /dev/null | head -n 4 > "$dir/out"
+[ -s "$dir/cut/checkpoint.safetensors" ] || fail "an interrupted run left no checkpoint"
+run 0 $(tune entail) --out "$dir/cut" --epochs 2 --eval-every 3 --resume
+run 0 $(tune entail) --out "$dir/whole" --epochs 2 --eval-every 3
+same "$dir/cut/model.safetensors" "$dir/whole/model.safetensors"
+same_lines() { sed 's/"tokens_per_s": [^,}]*//' "$1" > "$dir/x"; sed 's/"tokens_per_s": [^,}]*//' "$2" > "$dir/y"; same "$dir/x" "$dir/y"; }
+same_lines "$dir/cut/metrics.jsonl" "$dir/whole/metrics.jsonl"
+run 0 $(tune entail) --out "$dir/whole" --epochs 2 --eval-every 3 --resume
+refused 1 "$dir/whole/checkpoint.safetensors.*lambda" $(tune entail) --out "$dir/whole" --epochs 2 --lambda 0.25 --resume
+refused 1 "$dir/whole.*already" $(tune entail) --out "$dir/whole"
+
+# ---- from a pre-trained model, and on from a fine-tuned one; lambda 0 has no language-model loss ----
+cut -d '"' -f 4 "$dir/classify" > "$dir/text"
+run 0 train --data "$dir/text" --tokenizer byte --layers 1 --heads 2 --embd 16 --ctx 24 --steps 3 --out "$dir/base"
+run 0 finetune --task classify --train "$dir/classify" --model "$dir/base" --out "$dir/based" --epochs 1 --lambda 0
+grep -q lm_loss "$dir/based/metrics.jsonl" && fail "lambda 0 has a language-model loss"
+run 0 finetune --task choice --train "$dir/choice" --model "$dir/based" --out "$dir/further" --epochs 1
+run 0 eval --model "$dir/further" --test "$dir/choice"
+
+# ---- cut texts are told ----
+printf '{"text": "%s", "label": "red"}\n{"text": "b", "label": "blue"}\n' "$(printf 'a%.0s' $(seq 100))" > "$dir/long"
+run 0 finetune --task classify --train "$dir/long" $tiny --epochs 1 --out "$dir/o1"
+grep -q "warning: $dir/long: 1 of 2 examples were longer" "$dir/err" || fail "no warning of what was cut"
+
+# ---- bad input: one line, exit 1, nothing written ----
+t="finetune --task classify $tiny --out $dir/o"
+broken() { # LINE PATTERN: behind a good file's lines
+    { cat "$dir/classify"; printf '%s\n' "$1"; } > "$dir/broken"
+    refused 1 "$dir/broken:49: .*$2" $t --train "$dir/broken"
+    refused 1 "$dir/broken:49: .*$2" $t --train "$dir/classify" --dev "$dir/broken"
+}
+broken '{"text": "a", "label": "red"' 'JSON'
+broken '{"text": "a"}' '"label" is missing'
+broken '{"label": "red"}' '"text" is missing'
+broken '{"text": "", "label": "red"}' 'empty'
+broken '' 'empty'
+broken 'null' 'object'
+refused 1 "$dir/none" $t --train "$dir/none"
+{ cat "$dir/classify"; echo '{"text": "a", "label": "pink"}'; } > "$dir/broken"
+refused 1 "$dir/broken:49: the label pink" $t --train "$dir/classify" --dev "$dir/broken"
+refused 1 "$dir/broken:49: the label pink" eval --model "$dir/m-classify" --test "$dir/broken"
+{ cat "$dir/choice"; echo '{"passage": "a", "choices": ["b", "c"], "answer": 2}'; } > "$dir/broken"
+refused 1 "$dir/broken:49: .*0 to 1" finetune --task choice $tiny --out "$dir/o" --train "$dir/broken"
+{ cat "$dir/choice"; echo '{"passage": "a", "choices": ["b"], "answer": 0}'; } > "$dir/broken"
+refused 1 "$dir/broken:49: .*needs 2" finetune --task choice $tiny --out "$dir/o" --train "$dir/broken"
+{ cat "$dir/similar"; echo '{"text_a": "a", "text_b": "b", "score": NaN}'; } > "$dir/broken"
+refused 1 "$dir/broken:49: .*JSON" finetune --task similar $tiny --out "$dir/o" --train "$dir/broken"
+refused 1 "$dir/broken:49: .*JSON" eval --model "$dir/m-similar" --test "$dir/broken"
+refused 1 'fine-tuned for entail' eval --model "$dir/m-entail" --test "$dir/choice" --task choice
+refused 1 "$dir/base.*no task" predict --model "$dir/base" --input "$dir/classify"
+refused 2 '\-\-test' eval --model "$dir/m-entail"
+refused 2 '\-\-train' finetune --task classify --out "$dir/o"
+refused 2 '\-\-task nothing' finetune --task nothing --train "$dir/classify" --out "$dir/o"
+refused 2 '\-\-lambda 2' $t --train "$dir/classify" --lambda 2
+refused 2 '\-\-layers.*leave it out' $t --train "$dir/classify" --model "$dir/base"
+[ ! -e "$dir/o" ] || fail "a refused run made its folder"
+# A vocabulary that does not match the model.
+run 0 train --data "$dir/text" --layers 1 --heads 2 --embd 16 --ctx 24 --steps 1 --out "$dir/other"
+run 0 finetune --task classify --train "$dir/classify" --model "$dir/other" --out "$dir/m-other" --epochs 1
+for model in other m-other; do cp "$dir/base/vocab.json" "$dir/base/tokenizer_config.json" "$dir/$model"; done
+refused 1 'has 256 tokens, the model only' predict --model "$dir/m-other" --input "$dir/classify"
+refused 1 'has 256 tokens, the model only' finetune --task classify --train "$dir/classify" --model "$dir/other" --out "$dir/o"
+[ ! -e "$dir/o" ] || fail "a refused run made its folder"
+
+exit $bad
