@@ -9,10 +9,8 @@ static const struct {
     arg_command *command;
     int (*run)(int argc, char **argv); /* of the whole command line */
 } subcommands[] = {
-    {&devices_command, devices_main},
-    {&train_command, train_main},
-    {&eval_command, eval_main},
-    {&generate_command, generate_main},
+    {&devices_command, devices_main},   {&train_command, train_main},       {&eval_command, eval_main},
+    {&generate_command, generate_main}, {&tokenize_command, tokenize_main}, {&tokenizer_command, tokenizer_main},
 };
 
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
