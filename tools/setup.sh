@@ -5,7 +5,7 @@ set -eu
 
 say() { echo "setup: $*" >&2; }
 
-build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-volk-dev libstb-dev libcjson-dev libcmocka-dev
+build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-volk-dev libstb-dev libcjson-dev libpcre2-dev libcmocka-dev
        mesa-vulkan-drivers"
 demo="bible-kjv|fortunes"
 tests="clang clang-format g++ spirv-tools perl vulkan-validationlayers"

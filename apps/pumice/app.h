@@ -60,6 +60,8 @@ bool app_interrupted(void);
 /* dir/name in malloc'd memory; NULL, after an error line, when there is none. */
 char *app_join(const char *dir, const char *name);
 bool app_exists(const char *path);
+/* Text as JSON can hold it, which is UTF-8: bytes that are none become U+FFFD, and so does a 0 byte. malloc'd; NULL when short of memory. */
+char *app_json_text(const char *text, size_t size);
 /* All of a file with a 0 byte behind it, malloc'd; NULL where it cannot be read, *size untouched. errno tells why. */
 char *app_read(const char *path, size_t *size);
 /* Puts a file under its name at once or not at all: a temporary one, synced, renamed. False after an error line. */
@@ -88,7 +90,9 @@ int eval_main(int argc, char **argv);
 int predict_main(int argc, char **argv);
 int generate_main(int argc, char **argv);
 int convert_main(int argc, char **argv);
+int tokenize_main(int argc, char **argv);
+int tokenizer_main(int argc, char **argv);
 extern arg_command devices_command, train_command, finetune_command, eval_command, predict_command, generate_command,
-    convert_command;
+    convert_command, tokenize_command, tokenizer_command;
 
 #endif

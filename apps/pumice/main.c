@@ -9,9 +9,9 @@ static const struct {
     arg_command *command;
     int (*run)(int argc, char **argv); /* of the whole command line */
 } subcommands[] = {
-    {&devices_command, devices_main}, {&train_command, train_main},     {&finetune_command, finetune_main},
-    {&eval_command, eval_main},       {&predict_command, predict_main}, {&generate_command, generate_main},
-    {&convert_command, convert_main},
+    {&devices_command, devices_main},   {&train_command, train_main},         {&finetune_command, finetune_main},
+    {&eval_command, eval_main},         {&predict_command, predict_main},     {&generate_command, generate_main},
+    {&tokenize_command, tokenize_main}, {&tokenizer_command, tokenizer_main}, {&convert_command, convert_main},
 };
 
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };

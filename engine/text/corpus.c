@@ -134,41 +134,56 @@ static void store_tokens(void *to, size_t first, uint32_t token_bytes, const uin
     }
 }
 
+/* Room in memory for `count` tokens more, which grows by halves. */
+static bool reserve(pm_corpus *corpus, size_t *room, size_t count)
+{
+    if (count <= *room - corpus->count) return true;
+    size_t wanted = *room + *room / 2 + count;
+    void *grown =
+        wanted <= SIZE_MAX / corpus->token_bytes ? realloc(corpus->memory, wanted * corpus->token_bytes) : NULL;
+    if (!grown) return false;
+    corpus->memory = grown;
+    *room = wanted;
+    return true;
+}
+
 /* Encodes into memory, a chunk at a time so that only the narrow tokens take room. A mapped text may change under our
  * hands: it is hashed again as it is read, because the cache's name vouches for it. */
 static pm_status encode(const pm_log *log, const char *path, const corpus_text *text, const pm_tokenizer *tok,
                         uint64_t text_hash, pm_corpus *corpus)
 {
     pm_status status = PM_OK;
-    size_t bound = tok->kind == TOK_BYTE ? text->size : utf8_count(text->data, text->size);
+    tok_walk walk;
+    tok_fault fault = {.kind = TOK_FAULT_MEMORY};
     uint32_t *chunk = malloc(CHUNK_TOKENS * sizeof *chunk);
-    corpus->memory = bound <= SIZE_MAX / corpus->token_bytes ? malloc(bound ? bound * corpus->token_bytes : 1) : NULL;
-    if (!chunk || !corpus->memory) {
-        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %zu tokens", path, bound);
-        goto fail;
-    }
+    bool fine = tok_walk_begin(tok, text->data, text->size, &walk) && chunk;
     uint64_t hash = HASH_INIT;
-    for (size_t at = 0; at < text->size && status == PM_OK;) {
-        size_t room = bound - corpus->count, from = at, made = 0;
-        tok_fault fault = {.invalid = true};
-        bool fine = tok_encode_some(tok, text->data, text->size, &at, chunk, room < CHUNK_TOKENS ? room : CHUNK_TOKENS,
-                                    &made, &fault);
-        if (!fine || !made) { /* nothing made: a stray continuation byte behind the last character */
-            const char *where = corpus_text_where(text, path, &at);
-            status = tok_fault_fail(log, where, at, &fault);
+    size_t room = 0, made = 1;
+    while (fine && made) {
+        size_t from = walk.at;
+        fine = tok_walk_next(&walk, chunk, CHUNK_TOKENS, &made, &fault);
+        if (!fine) break;
+        if (!reserve(corpus, &room, made)) {
+            fault.kind = TOK_FAULT_MEMORY;
+            fine = false;
             break;
         }
         store_tokens(corpus->memory, corpus->count, corpus->token_bytes, chunk, made);
         corpus->count += made;
-        hash = hash_bytes(hash, text->data + from, at - from);
+        hash = hash_bytes(hash, text->data + from, walk.at - from);
     }
-    if (status == PM_OK && hash != text_hash) {
+    if (!fine) {
+        size_t at = walk.at;
+        const char *where = corpus_text_where(text, path, &at);
+        status = tok_fault_fail(log, where, at, &fault);
+    } else if (hash != text_hash) {
         status = log_fail(log, PM_IO, "%s: changed while it was read; try again once nothing writes to it", path);
+    } else if (!corpus->count) {
+        status = log_fail(log, PM_FORMAT, "%s: has nothing but white space; give a file with text", path);
     }
     corpus->tokens = corpus->memory;
     if (status == PM_OK) corpus->hash = hash_bytes(HASH_INIT, corpus->memory, corpus->count * corpus->token_bytes);
-
-fail:
+    tok_walk_end(&walk);
     free(chunk);
     return status;
 }

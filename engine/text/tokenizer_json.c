@@ -1,36 +1,28 @@
-/* Tokenizers as files: vocab.json {"spelling": id} and tokenizer_config.json.
+/* Tokenizers as folders: vocab.json {"spelling": id}, tokenizer_config.json and, for the kinds with merges, merges.txt (bpe_files.c).
  *
  * Spellings of the byte kind are GPT-2's: the printable bytes ! to ~, U+00A1 to U+00AC and U+00AE to U+00FF are the
  * characters of that code, the other 68 bytes, in order, are U+0100 and up. Spellings of the char kind are the
  * characters themselves, whatever JSON escapes, but for U+0000, which C strings cannot hold: it is "<0x00>",
  * SentencePiece's spelling of that byte. Every other spelling is a single character, so this one cannot be mistaken. */
-#include "text/tokenizer.h"
-
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "base/file.h"
+#include "text/json_file.h"
+#include "text/tokenizer.h"
 
 #define VOCAB_FILE "vocab.json"
+#define MERGES_FILE "merges.txt"
 #define CONFIG_FILE "tokenizer_config.json"
 #define NUL_SPELLING "<0x00>"
 
 enum { SPELLING_BYTES = sizeof NUL_SPELLING };
 
-static bool byte_is_printable(uint32_t b)
-{
-    return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
-}
-
-/* The code points that spell the 256 bytes. */
-static void byte_spellings(uint32_t codes[256])
-{
-    uint32_t next = 0x100;
-    for (uint32_t b = 0; b < 256; b++) codes[b] = byte_is_printable(b) ? b : next++;
-}
+/* Hugging Face's name for a kind: what its files say it is, and what it is loaded with there. */
+static const char *const classes[TOK_KINDS] = {[TOK_BYTE] = "PumiceTokenizer",
+                                               [TOK_CHAR] = "PumiceTokenizer",
+                                               [TOK_GPT2] = "GPT2Tokenizer",
+                                               [TOK_GPT1] = "OpenAIGPTTokenizer"};
 
 static void spell(const pm_tokenizer *tok, const uint32_t codes[256], uint32_t id, char out[SPELLING_BYTES])
 {
@@ -61,88 +53,72 @@ static uint32_t unspell(tok_kind kind, const uint32_t codes[256], const char *sp
     return TOK_NONE;
 }
 
-static pm_status write_json(const pm_log *log, const char *dir, const char *name, const cJSON *json, bool indented)
+/* {"spelling": id} for all tokens; NULL when short of memory. */
+static cJSON *vocab_json(const pm_tokenizer *tok)
 {
-    pm_status status;
-    char *path = file_join(dir, name), *text = indented ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
-    if (path && text)
-        status = file_write(log, path, text, strlen(text));
-    else
-        status = log_fail(log, PM_NO_HOST_MEMORY, "%s/%s: out of memory", dir, name);
-    cJSON_free(text);
-    free(path);
-    return status;
+    uint32_t codes[256];
+    gpt2_spellings(codes);
+    cJSON *vocab = cJSON_CreateObject();
+    bool fine = vocab != NULL;
+    for (uint32_t id = 0; fine && id < tok->vocab; id++) {
+        char one[SPELLING_BYTES], *whole = NULL;
+        if (tok_kind_merges(tok->kind))
+            whole = tok_bpe_spell(tok, id);
+        else
+            spell(tok, codes, id, one);
+        const bool spelled = whole || !tok_kind_merges(tok->kind);
+        fine = spelled && cJSON_AddNumberToObject(vocab, whole ? whole : one, id) != NULL;
+        free(whole);
+    }
+    if (fine) return vocab;
+    cJSON_Delete(vocab);
+    return NULL;
 }
 
 pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const char *dir)
 {
     pm_status status = file_make_dir(log, dir);
     if (status != PM_OK) return status;
-    uint32_t codes[256];
-    byte_spellings(codes);
-    cJSON *vocab = cJSON_CreateObject(), *config = cJSON_CreateObject();
-    bool fine = vocab && config && cJSON_AddStringToObject(config, "tokenizer_class", "PumiceTokenizer") &&
-                cJSON_AddStringToObject(config, "pumice_kind", tok_kind_name(tok->kind)) &&
-                cJSON_AddNumberToObject(config, "vocab_size", tok->vocab);
-    for (uint32_t id = 0; fine && id < tok->vocab; id++) {
-        char spelling[SPELLING_BYTES];
-        spell(tok, codes, id, spelling);
-        fine = cJSON_AddNumberToObject(vocab, spelling, id) != NULL;
-    }
-    if (!fine) {
+    char *merges = file_join(dir, MERGES_FILE);
+    cJSON *vocab = vocab_json(tok), *config = cJSON_CreateObject();
+    if (!merges || !vocab || !config || !cJSON_AddStringToObject(config, "tokenizer_class", classes[tok->kind]) ||
+        !cJSON_AddStringToObject(config, "pumice_kind", tok_kind_name(tok->kind)) ||
+        !cJSON_AddNumberToObject(config, "vocab_size", tok->vocab)) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its files", dir);
-        goto fail;
     }
-    status = write_json(log, dir, VOCAB_FILE, vocab, false);
-    if (status == PM_OK) status = write_json(log, dir, CONFIG_FILE, config, true);
-
-fail:
+    if (status == PM_OK) status = json_file_write(log, dir, VOCAB_FILE, vocab, false);
+    if (status == PM_OK && tok_kind_merges(tok->kind)) status = tok_bpe_write_merges(log, tok, merges);
+    if (status == PM_OK) status = json_file_write(log, dir, CONFIG_FILE, config, true);
     cJSON_Delete(vocab);
     cJSON_Delete(config);
+    free(merges);
     return status;
 }
 
-/* Parses a whole file as one JSON object. U+0000 is refused: cJSON would end the string there. */
-static pm_status read_json(const pm_log *log, const char *path, cJSON **out)
-{
-    char *text;
-    size_t size;
-    pm_status status = file_read(log, path, &text, &size);
-    if (status != PM_OK) return status;
-    const char *end = text;
-    errno = 0; /* cJSON tells bad text and no memory alike */
-    cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, 1);
-    if (!json && errno == ENOMEM) {
-        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory reading it", path);
-    } else if (!json || end != text + size) {
-        status = log_fail(log, PM_FORMAT, "%s: is not valid JSON, at byte %zu", path, (size_t)(end - text));
-    } else if (!cJSON_IsObject(json)) {
-        status = log_fail(log, PM_FORMAT, "%s: must hold one JSON object", path);
-    } else if (strstr(text, "\\u0000")) {
-        status = log_fail(log, PM_FORMAT, "%s: holds \\u0000; spell this character " NUL_SPELLING, path);
-    }
-    free(text);
-    if (status == PM_OK)
-        *out = json;
-    else
-        cJSON_Delete(json);
-    return status;
-}
-
+/* The kind that a configuration names, or TOK_KINDS where it names none: Hugging Face's oldest folders do not. */
 static pm_status read_kind(const pm_log *log, const char *path, tok_kind *out)
 {
     cJSON *config;
-    pm_status status = read_json(log, path, &config);
+    pm_status status = json_file_read(log, path, NUL_SPELLING, &config);
     if (status != PM_OK) return status;
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "pumice_kind"));
-    tok_kind kind = TOK_KINDS;
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(config, "pumice_kind");
+    const cJSON *class = cJSON_GetObjectItemCaseSensitive(config, "tokenizer_class");
+    const char *name = cJSON_GetStringValue(kind ? kind : class);
+    tok_kind found = TOK_KINDS;
     for (int k = 0; name && k < TOK_KINDS; k++) {
-        if (strcmp(name, tok_kind_name((tok_kind)k)) == 0) kind = (tok_kind)k;
+        const char *one = kind ? tok_kind_name((tok_kind)k) : classes[k];
+        const size_t size = strlen(one);
+        if (!kind && !tok_kind_merges((tok_kind)k)) continue; /* the class alone does not tell these apart */
+        if (strncmp(name, one, size) == 0 && (!name[size] || (!kind && strcmp(name + size, "Fast") == 0)))
+            found = (tok_kind)k;
     }
-    if (kind == TOK_KINDS)
-        status = log_fail(log, PM_FORMAT, "%s: \"pumice_kind\" must be \"byte\" or \"char\"", path);
-    else
-        *out = kind;
+    if (found == TOK_KINDS && (kind || class)) {
+        status = log_fail(log, PM_FORMAT,
+                          "%s: \"pumice_kind\" must be \"byte\" or \"char\" or \"gpt2\" or \"gpt1\", or without it "
+                          "\"tokenizer_class\" \"GPT2Tokenizer\" or \"OpenAIGPTTokenizer\"",
+                          path);
+    }
+    if (status == PM_OK) *out = found;
     cJSON_Delete(config);
     return status;
 }
@@ -153,7 +129,7 @@ static pm_status read_entries(const pm_log *log, const char *path, tok_kind kind
                               uint32_t *units, unsigned char *taken)
 {
     uint32_t codes[256];
-    byte_spellings(codes);
+    gpt2_spellings(codes);
     for (uint32_t i = 0; i < count; i++) units[i] = TOK_NONE;
     uint32_t position = 0;
     const cJSON *entry;
@@ -184,7 +160,7 @@ static pm_status read_entries(const pm_log *log, const char *path, tok_kind kind
 static pm_status read_vocab(const pm_log *log, const char *path, tok_kind kind, pm_tokenizer **out)
 {
     cJSON *vocab;
-    pm_status status = read_json(log, path, &vocab);
+    pm_status status = json_file_read(log, path, NUL_SPELLING, &vocab);
     if (status != PM_OK) return status;
     uint32_t *units = NULL;
     unsigned char *taken = NULL;
@@ -210,14 +186,54 @@ fail:
     return status;
 }
 
+/* The pairs of files that a tokenizer with merges can lie in, the first that is there counting: Hugging Face's, and OpenAI's of GPT-1 and
+ * GPT-2. TOK_KINDS: of either kind. */
+static const struct {
+    const char *vocab, *merges;
+    tok_kind kind;
+} file_names[] = {
+    {VOCAB_FILE, MERGES_FILE, TOK_KINDS},
+    {"encoder_bpe_40000.json", "vocab_40000.bpe", TOK_GPT1},
+    {"encoder.json", "vocab.bpe", TOK_GPT2},
+};
+
+/* Loads the first pair that is there, of `kind` or, where that is TOK_KINDS, of any. */
+static pm_status load_merging(const pm_log *log, const char *dir, tok_kind kind, pm_tokenizer **out)
+{
+    pm_status status = PM_OK;
+    bool found = false;
+    for (size_t i = 0; i < sizeof file_names / sizeof *file_names && status == PM_OK && !found; i++) {
+        const tok_kind of = file_names[i].kind;
+        if (of != TOK_KINDS && kind != TOK_KINDS && of != kind) continue;
+        char *vocab = file_join(dir, file_names[i].vocab), *merges = file_join(dir, file_names[i].merges);
+        if (!vocab || !merges) {
+            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", dir);
+        } else if (file_exists(vocab) && file_exists(merges)) {
+            found = true;
+            status = tok_bpe_read(log, vocab, merges, of == TOK_KINDS ? kind : of, out);
+        }
+        free(vocab);
+        free(merges);
+    }
+    if (status != PM_OK || found) return status;
+    return log_fail(
+        log, PM_IO,
+        "%s: holds no tokenizer: it needs vocab.json with tokenizer_config.json or merges.txt, or encoder.json with "
+        "vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe",
+        dir);
+}
+
 pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out)
 {
-    pm_status status;
-    tok_kind kind = TOK_BYTE;
+    pm_status status = PM_OK;
+    tok_kind kind = TOK_KINDS;
     char *config = file_join(dir, CONFIG_FILE), *vocab = file_join(dir, VOCAB_FILE);
     if (config && vocab) {
-        status = read_kind(log, config, &kind);
-        if (status == PM_OK) status = read_vocab(log, vocab, kind, out);
+        if (file_exists(config)) status = read_kind(log, config, &kind);
+        if (status == PM_OK) {
+            status = kind == TOK_KINDS || tok_kind_merges(kind) ? load_merging(log, dir, kind, out)
+                                                                : read_vocab(log, vocab, kind, out);
+        }
     } else {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", dir);
     }

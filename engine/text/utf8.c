@@ -1,5 +1,7 @@
 #include "text/utf8.h"
 
+#include <string.h>
+
 size_t utf8_decode(const char *text, size_t size, uint32_t *code)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -41,6 +43,24 @@ size_t utf8_encode(uint32_t code, char out[UTF8_MAX])
     }
     out[0] = (char)(lead[length] | code);
     return length;
+}
+
+size_t utf8_valid(const char *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size) {
+        uint64_t eight;
+        if (size - at >= sizeof eight &&
+            (memcpy(&eight, text + at, sizeof eight), eight & 0x8080808080808080ull) == 0) {
+            at += sizeof eight;
+            continue;
+        }
+        uint32_t code;
+        size_t length = utf8_decode(text + at, size - at, &code);
+        if (!length) break;
+        at += length;
+    }
+    return at;
 }
 
 size_t utf8_count(const char *text, size_t size)

@@ -14,6 +14,9 @@ size_t utf8_decode(const char *text, size_t size, uint32_t *code);
 /* Writes a valid code point; returns its bytes, 1 to 4. */
 size_t utf8_encode(uint32_t code, char out[UTF8_MAX]);
 
+/* How many bytes from the start of the text are UTF-8. */
+size_t utf8_valid(const char *text, size_t size);
+
 /* Characters of valid UTF-8; at least as many as can be decoded before the first fault in other bytes. */
 size_t utf8_count(const char *text, size_t size);
 

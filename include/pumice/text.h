@@ -20,28 +20,41 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_bytes(const pm_log *log, pm_tokenizer
  * byte's offset. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_chars(const pm_log *log, const char *name, const char *text, size_t size,
                                                  pm_tokenizer **out);
-/* What pm_tokenizer_save wrote. */
+/* A tokenizer of kind "gpt2" with `vocab` tokens learnt from a text: the 256 bytes, merges of bytes by how common they are, <|endoftext|>.
+ * The same text gives the same tokenizer. Fails: PM_INVALID below PM_TOKENIZER_TRAIN_MIN, PM_FORMAT where the text has too little to merge;
+ * the line names `name`. Takes about 30 bytes of memory for each byte of the text's different words. */
+enum { PM_TOKENIZER_TRAIN_MIN = 257 };
+PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *name, const char *text, size_t size,
+                                                 uint32_t vocab, pm_tokenizer **out);
+/* What pm_tokenizer_save wrote, or a folder of GPT-2 or GPT-1: vocab.json with merges.txt, as Hugging Face has them, or OpenAI's encoder.json
+ * with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. tokenizer_config.json says the kind; without it, the files do. Fails: PM_IO,
+ * PM_FORMAT with a line that names the file. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out);
-/* vocab.json (Hugging Face's form: token text to id) and tokenizer_config.json, which says the kind. Bytes that are not text
- * are spelled as GPT-2 spells them. */
+/* vocab.json (Hugging Face's form: token text to id), merges.txt where the kind has merges, and tokenizer_config.json, which says the
+ * kind; "gpt2" and "gpt1" load in Hugging Face's transformers. Bytes that are not text are spelled as GPT-2 spells them. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const char *dir);
 PM_API void pm_tokenizer_destroy(pm_tokenizer **tok);
 
-PM_API const char *pm_tokenizer_kind(const pm_tokenizer *tok); /* "byte" or "char" */
+PM_API const char *pm_tokenizer_kind(const pm_tokenizer *tok); /* "byte", "char", "gpt2" or "gpt1" */
 PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok);
-/* Same kind and vocabulary give the same hash. */
+/* Same kind, vocabulary and merges give the same hash. */
 PM_API uint64_t pm_tokenizer_hash(const pm_tokenizer *tok);
 
-/* Tokens in malloc'd memory; the caller frees. Fails: PM_FORMAT for a character outside the vocabulary: names it, `name` and its offset. */
+/* Tokens in malloc'd memory; the caller frees. Time is about linear in the size, whatever the text. "byte" and "gpt2" take any bytes, and their
+ * tokens' bytes joined are the text again. "gpt1" makes the text plain first (lower case, blanks), and tokens of what it does not know are
+ * <unk>. No text becomes a special token such as <|endoftext|>. Fails: PM_FORMAT for a character outside the vocabulary of "char": names
+ * it, `name` and its offset. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_encode(const pm_log *log, const pm_tokenizer *tok, const char *name,
                                                   const char *text, size_t size, uint32_t **tokens, size_t *count);
-/* The bytes of one token; lives as long as the tokenizer. NULL for an id outside the vocabulary. */
+/* The bytes of one token, in "gpt2" maybe part of a character, in "gpt1" with a blank where a word ends; lives as long as the tokenizer. NULL
+ * for an id outside the vocabulary. */
 PM_API const char *pm_tokenizer_piece(const pm_tokenizer *tok, uint32_t id, size_t *size);
 
 /* A text's tokens, memory-mapped from the user's cache folder, made there when absent or damaged; in memory where there is no such folder. */
 typedef struct pm_corpus pm_corpus;
 
-/* path: a file, or a folder whose *.txt files are joined in name order. Fails: PM_IO, PM_FORMAT (empty, or not encodable). */
+/* path: a file, or a folder whose *.txt files are joined in name order. Fails: PM_IO, PM_FORMAT (empty, or not encodable).
+ * Memory while encoding: the tokens, 2 bytes each (4 above 65,536 in the vocabulary), and half as many again. */
 PM_API PM_NODISCARD pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok,
                                              pm_corpus **out);
 /* The text of a path as pm_corpus_open would read it, for pm_tokenizer_chars; malloc'd. */

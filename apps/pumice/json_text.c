@@ -1,0 +1,39 @@
+/* Text for JSON: a model's bytes need not be UTF-8. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+
+/* How many bytes the UTF-8 character at text takes; 0 where none stands there. */
+static size_t utf8_length(const unsigned char *text, size_t left)
+{
+    static const unsigned char lowest[5] = {0, 0, 0x80, 0xa0,
+                                            0x90}; /* of the second byte after E0 and F0: no overlong forms */
+    size_t length = text[0] < 0x80                      ? 1
+                    : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+                    : text[0] >= 0xe0 && text[0] < 0xf0 ? 3
+                                                        : 0;
+    if (text[0] >= 0xf0 && text[0] < 0xf5) length = 4;
+    if (length == 0 || length > left) return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    }
+    if ((text[0] == 0xe0 || text[0] == 0xf0) && text[1] < lowest[length]) return 0;
+    if (text[0] == 0xed && text[1] > 0x9f) return 0; /* surrogates */
+    if (text[0] == 0xf4 && text[1] > 0x8f) return 0; /* beyond U+10FFFF */
+    return length;
+}
+
+char *app_json_text(const char *text, size_t size)
+{
+    char *clean = malloc(3 * size + 1);
+    size_t used = 0;
+    for (size_t i = 0; clean && i < size;) {
+        const size_t length = text[i] ? utf8_length((const unsigned char *)text + i, size - i) : 0;
+        memcpy(clean + used, length ? text + i : "\xef\xbf\xbd", length ? length : 3);
+        used += length ? length : 3;
+        i += length ? length : 1;
+    }
+    if (clean) clean[used] = 0;
+    return clean;
+}

@@ -1,0 +1,179 @@
+/* `pumice tokenize`: a text's tokens, and back. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "app.h"
+
+static app_common common;
+static const char *dir;
+static bool decode;
+
+static arg_option table[] = {
+    {ARG_TEXT, "--tokenizer", "DIR", &dir, NULL, 0, 0, "a folder with a tokenizer, such as a model's", true, false},
+    {ARG_FLAG, "--decode", NULL, &decode, NULL, 0, 0, "read ids, with white space between, and write their text", false,
+     false},
+    APP_OPTION_VERBOSE(common),
+    APP_OPTION_JSON(common, "print one JSON document: ids, pieces (the text of each), and with --decode text"),
+};
+
+arg_command tokenize_command = {
+    "tokenize",
+    "--tokenizer DIR [--decode] [--json] < FILE",
+    "Tells the tokens of a text",
+    "All of standard input is one text; its tokens' ids come out on one line.",
+    table,
+    sizeof table / sizeof *table,
+};
+
+/* All of stdin with a 0 byte behind it; NULL after an error line. */
+static char *read_input(size_t *size)
+{
+    char *data = NULL;
+    size_t used = 0, room = 0, got = 1;
+    while (got > 0) {
+        if (room - used < 65536) {
+            room = 2 * room + 131072;
+            char *grown = realloc(data, room);
+            if (!grown) {
+                app_error("stdin: out of host memory");
+                free(data);
+                return NULL;
+            }
+            data = grown;
+        }
+        got = fread(data + used, 1, room - used - 1, stdin);
+        used += got;
+    }
+    if (ferror(stdin)) {
+        app_error("stdin: cannot be read: %s", strerror(errno));
+        free(data);
+        return NULL;
+    }
+    data[used] = 0;
+    *size = used;
+    return data;
+}
+
+/* Ids below `vocab` with white space between, malloc'd; NULL after an error line. */
+static uint32_t *parse_ids(const char *text, size_t size, uint32_t vocab, size_t *count)
+{
+    static const char space[] = " \t\r\n";
+    uint32_t *ids = malloc((size / 2 + 1) * sizeof *ids);
+    *count = 0;
+    if (!ids) {
+        app_error("stdin: out of host memory");
+        return NULL;
+    }
+    for (size_t at = strspn(text, space); at < size; at += strspn(text + at, space)) {
+        const size_t length = strcspn(text + at, space), digits = strspn(text + at, "0123456789");
+        const unsigned long long id =
+            length > 0 && length == digits && length < 12 ? strtoull(text + at, NULL, 10) : vocab;
+        if (id >= vocab) {
+            app_error("stdin: byte %zu is not the start of a token id; give numbers from 0 to %u with blanks between",
+                      at, (unsigned)vocab - 1);
+            free(ids);
+            return NULL;
+        }
+        ids[(*count)++] = (uint32_t)id;
+        at += length;
+    }
+    return ids;
+}
+
+/* The text of ids, malloc'd; NULL when short of memory. */
+static char *join(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count, size_t *size)
+{
+    *size = 0;
+    for (size_t i = 0, length = 0; i < count; i++, *size += length) pm_tokenizer_piece(tokenizer, ids[i], &length);
+    char *text = malloc(*size + 1);
+    for (size_t i = 0, at = 0, length = 0; text && i < count; i++, at += length) {
+        const char *piece = pm_tokenizer_piece(tokenizer, ids[i], &length);
+        memcpy(text + at, piece, length);
+    }
+    return text;
+}
+
+static bool add_text(cJSON *to, const char *name, const char *bytes, size_t size)
+{
+    char *text = bytes ? app_json_text(bytes, size) : NULL;
+    cJSON *item = text ? cJSON_CreateString(text) : NULL;
+    free(text);
+    if (item && (name ? cJSON_AddItemToObject(to, name, item) : cJSON_AddItemToArray(to, item))) return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+static bool print_json(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON *numbers = cJSON_AddArrayToObject(json, "ids"), *pieces = cJSON_AddArrayToObject(json, "pieces");
+    bool fine = numbers && pieces;
+    for (size_t i = 0; i < count && fine; i++) {
+        size_t size = 0;
+        const char *piece = pm_tokenizer_piece(tokenizer, ids[i], &size);
+        cJSON *id = cJSON_CreateNumber(ids[i]);
+        fine = id && cJSON_AddItemToArray(numbers, id) && add_text(pieces, NULL, piece, size);
+    }
+    if (fine && decode) {
+        size_t size = 0;
+        char *text = join(tokenizer, ids, count, &size);
+        fine = add_text(json, "text", text, size);
+        free(text);
+    }
+    char *printed = fine ? cJSON_PrintUnformatted(json) : NULL;
+    if (printed)
+        puts(printed);
+    else
+        app_error("out of host memory for the tokens");
+    free(printed);
+    cJSON_Delete(json);
+    return printed != NULL;
+}
+
+static bool print(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count)
+{
+    if (common.json) return print_json(tokenizer, ids, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = 0;
+        if (decode) {
+            const char *piece = pm_tokenizer_piece(tokenizer, ids[i], &size);
+            fwrite(piece, 1, size, stdout);
+        } else {
+            printf(i ? " %u" : "%u", (unsigned)ids[i]);
+        }
+    }
+    if (!decode) putchar('\n');
+    return true;
+}
+
+int tokenize_main(int argc, char **argv)
+{
+    switch (args_parse(&tokenize_command, argc - 2, argv + 2)) {
+    case ARGS_HELP: return EXIT_DONE;
+    case ARGS_BAD: return EXIT_USAGE;
+    case ARGS_OK: break;
+    }
+    const pm_log log = app_log(&common);
+    pm_tokenizer *tokenizer = NULL;
+    char *text = NULL;
+    uint32_t *ids = NULL;
+    size_t size = 0, count = 0;
+    pm_status status = pm_tokenizer_load(&log, dir, &tokenizer);
+    if (status != PM_OK) return app_exit_code(status);
+    bool fine = (text = read_input(&size)) != NULL;
+    if (fine && decode) {
+        ids = parse_ids(text, size, pm_tokenizer_vocab(tokenizer), &count);
+        fine = ids != NULL;
+    } else if (fine) {
+        fine = pm_tokenizer_encode(&log, tokenizer, "stdin", text, size, &ids, &count) == PM_OK;
+    }
+    fine = fine && print(tokenizer, ids, count);
+    free(ids);
+    free(text);
+    pm_tokenizer_destroy(&tokenizer);
+    return fine ? EXIT_DONE : EXIT_FAILED;
+}

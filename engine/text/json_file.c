@@ -1,0 +1,61 @@
+#include "text/json_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+/* Whether some string has the escape of U+0000: a backslash that no other one escapes, and u0000. */
+static bool holds_nul(const char *text)
+{
+    for (const char *at = text; (at = strchr(at, '\\')) != NULL; at += 2) {
+        if (strncmp(at + 1, "u0000", 5) == 0) return true;
+        if (!at[1]) break;
+    }
+    return false;
+}
+
+pm_status json_file_read(const pm_log *log, const char *path, const char *nul_spelling, cJSON **out)
+{
+    char *text;
+    size_t size;
+    pm_status status = file_read(log, path, &text, &size);
+    if (status != PM_OK) return status;
+    const char *end = memchr(text, 0, size);
+    if (end) {
+        status = log_fail(log, PM_FORMAT, "%s: is not valid JSON, at byte %zu", path, (size_t)(end - text));
+        free(text);
+        return status;
+    }
+    errno = 0; /* cJSON tells bad text and no memory alike */
+    cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, 1);
+    if (!json && errno == ENOMEM) {
+        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory reading it", path);
+    } else if (!json || end != text + size) {
+        status = log_fail(log, PM_FORMAT, "%s: is not valid JSON, at byte %zu", path, (size_t)(end - text));
+    } else if (!cJSON_IsObject(json)) {
+        status = log_fail(log, PM_FORMAT, "%s: must hold one JSON object", path);
+    } else if (holds_nul(text)) {
+        status = log_fail(log, PM_FORMAT, "%s: holds \\u0000; spell this character %s", path, nul_spelling);
+    }
+    free(text);
+    if (status == PM_OK)
+        *out = json;
+    else
+        cJSON_Delete(json);
+    return status;
+}
+
+pm_status json_file_write(const pm_log *log, const char *dir, const char *name, const cJSON *json, bool indented)
+{
+    pm_status status;
+    char *path = file_join(dir, name), *text = indented ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
+    if (path && text)
+        status = file_write(log, path, text, strlen(text));
+    else
+        status = log_fail(log, PM_NO_HOST_MEMORY, "%s/%s: out of memory", dir, name);
+    cJSON_free(text);
+    free(path);
+    return status;
+}
