@@ -401,11 +401,26 @@ static void test_config(void **state)
     }
 }
 
+/* The released sizes: GPT-1, and GPT-2's smallest and largest, which share the token table, and what an own output table adds. */
+static void test_counts(void **state)
+{
+    (void)state;
+    pm_gpt_config c = {.arch = PM_ARCH_GPT1, .vocab = 40478, .ctx = 512, .embd = 768, .heads = 12, .layers = 12};
+    assert_int_equal(pm_gpt_config_parameters(&c), 116534784);
+    c = (pm_gpt_config){.arch = PM_ARCH_GPT2, .vocab = 50257, .ctx = 1024, .embd = 768, .heads = 12, .layers = 12};
+    assert_int_equal(pm_gpt_config_parameters(&c), 124439808);
+    c.untied = true;
+    assert_int_equal(pm_gpt_config_parameters(&c), 124439808 + 50257 * 768);
+    c = (pm_gpt_config){.arch = PM_ARCH_GPT2, .vocab = 50257, .ctx = 1024, .embd = 1600, .heads = 25, .layers = 48};
+    assert_int_equal(pm_gpt_config_parameters(&c), 1557611200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms), cmocka_unit_test(test_other_head), cmocka_unit_test(test_half),
-        cmocka_unit_test(test_index), cmocka_unit_test(test_tensors),    cmocka_unit_test(test_config),
+        cmocka_unit_test(test_forms),  cmocka_unit_test(test_other_head), cmocka_unit_test(test_half),
+        cmocka_unit_test(test_index),  cmocka_unit_test(test_tensors),    cmocka_unit_test(test_config),
+        cmocka_unit_test(test_counts),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
