@@ -146,14 +146,16 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
     pm_gpt_config config;
-    weights from;
+    gpt_layout wanted = {0};
+    weights from = {0};
     pm_status status = pm_gpt_config_load(log, dir, &config);
+    if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &wanted);
+    /* Files first: what config.json claims takes no memory on the device before the weights bear it out. */
+    if (status == PM_OK) status = weights_open(log, dir, &config, &wanted, &from);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
-    if (status == PM_OK) status = weights_open(log, dir, &m->config, &m->layout, &from);
-    if (status == PM_OK) {
-        status = gpt_copy(log, &m->layout, weights_source(&from), write_piece, m);
-        weights_close(&from);
-    }
+    if (status == PM_OK) status = gpt_copy(log, &m->layout, weights_source(&from), write_piece, m);
+    weights_close(&from);
+    gpt_layout_fini(&wanted);
     if (status == PM_OK)
         *out = m;
     else
