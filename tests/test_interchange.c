@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_log.h"
@@ -381,6 +382,8 @@ static void test_config(void **state)
         {PM_ARCH_GPT2, "\"n_head\": 3", "heads: 3 does not divide", 0},
         {PM_ARCH_GPT2, "\"n_layer\": 0", "n_layer", 0},
         {PM_ARCH_GPT2, "\"model_type\": \"gpt_neo\"", "model_type", 0},
+        {PM_ARCH_GPT2, "\"n_layer\": 1000", "transformer.h.2.ln_1.weight is missing", 0},
+        {PM_ARCH_GPT2, "\"vocab_size\": 16000000", "should have the shape [16000000, 16]", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         pm_model *original = test_model_make(device, rows[i].arch, false);
@@ -401,11 +404,55 @@ static void test_config(void **state)
     }
 }
 
+/* Bytes of config.json and of the index changed at random: loaded, or refused in one line; never a crash. */
+static void test_damage(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"config.json", "model.safetensors.index.json"};
+    pm_model *original = test_model_make(device, PM_ARCH_GPT1, false);
+    write_form(original, &(form){.dtype = ST_F16, .shards = 2});
+    for (uint32_t i = 0; i < 400; i++) {
+        const rng_block b = rng_philox(23, i, 0, 0, 0);
+        size_t size;
+        const char *path = in_dir(names[i % 2]);
+        char *good = test_read(path, &size), *broken = malloc(size);
+        assert_non_null(broken);
+        memcpy(broken, good, size);
+        broken[b.v[0] % size] = i % 3 ? (char)(b.v[1] & 127) : (char)b.v[1];
+        test_write(path, broken, i % 5 ? size : b.v[2] % size);
+        pm_model *model = NULL;
+        test_log_reset();
+        const pm_status status = pm_model_load(device, dir, &model);
+        assert_int_equal(test_log_count(PM_LOG_ERROR), status == PM_OK ? 0 : 1);
+        pm_model_destroy(&model);
+        test_write(path, good, size);
+        free(good);
+        free(broken);
+    }
+    loads_as(original);
+    pm_model_destroy(&original);
+}
+
+/* The released sizes: GPT-1, and GPT-2's smallest and largest, which share the token table, and what an own output table adds. */
+static void test_counts(void **state)
+{
+    (void)state;
+    pm_gpt_config c = {.arch = PM_ARCH_GPT1, .vocab = 40478, .ctx = 512, .embd = 768, .heads = 12, .layers = 12};
+    assert_int_equal(pm_gpt_config_parameters(&c), 116534784);
+    c = (pm_gpt_config){.arch = PM_ARCH_GPT2, .vocab = 50257, .ctx = 1024, .embd = 768, .heads = 12, .layers = 12};
+    assert_int_equal(pm_gpt_config_parameters(&c), 124439808);
+    c.untied = true;
+    assert_int_equal(pm_gpt_config_parameters(&c), 124439808 + 50257 * 768);
+    c = (pm_gpt_config){.arch = PM_ARCH_GPT2, .vocab = 50257, .ctx = 1024, .embd = 1600, .heads = 25, .layers = 48};
+    assert_int_equal(pm_gpt_config_parameters(&c), 1557611200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms), cmocka_unit_test(test_other_head), cmocka_unit_test(test_half),
-        cmocka_unit_test(test_index), cmocka_unit_test(test_tensors),    cmocka_unit_test(test_config),
+        cmocka_unit_test(test_forms),  cmocka_unit_test(test_other_head), cmocka_unit_test(test_half),
+        cmocka_unit_test(test_index),  cmocka_unit_test(test_tensors),    cmocka_unit_test(test_config),
+        cmocka_unit_test(test_counts), cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

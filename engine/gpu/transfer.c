@@ -134,6 +134,10 @@ pm_status gpu_fill(gpu_span to, uint32_t word)
     unsigned char *mapped = gpu_map(to);
     if (mapped) {
         status = gpu_wait(device);
+        if (status == PM_OK && word == 0) {
+            memset(mapped, 0, to.size);
+            return PM_OK;
+        }
         for (uint64_t i = 0; status == PM_OK && i < to.size; i += 4) memcpy(mapped + i, &word, 4);
         return status;
     }

@@ -10,7 +10,8 @@
 #include "model/gpt.h"
 #include "push.h"
 
-enum { CHUNK = 32 };
+/* Tokens read at a time, and from how many on that is worth it: a chunk takes about as long as two single ones. */
+enum { CHUNK = 32, CHUNK_LEAST = 4 };
 
 /* A graph for so many tokens at a time. */
 typedef struct reader {
@@ -145,32 +146,35 @@ void pm_session_reset(pm_session *s)
     s->fed = 0;
 }
 
-/* Read r->time tokens at the present position. */
-static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens)
+/* Read up to r->time tokens at the present position. Behind fewer, token 0 stands in: what it leaves in the caches lies at later
+ * positions, which no earlier one attends to, and is overwritten when they come. */
+static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens, uint32_t count)
 {
     char *host = gpu_map(gpu_span_of(s->input));
     struct step_scalars scalars = {.pos = s->length};
     memcpy(host, &scalars, sizeof scalars);
-    memcpy(host + sizeof scalars, tokens, 4ull * r->time);
+    memset(host + sizeof scalars, 0, 4ull * r->time);
+    memcpy(host + sizeof scalars, tokens, 4ull * count);
     pm_status status = gpu_submit(r->program);
     if (status == PM_OK) status = gpu_wait(s->model->device);
     if (status != PM_OK) return status;
-    memmove(s->history + s->length, tokens, 4ull * r->time);
-    s->length += r->time;
+    memmove(s->history + s->length, tokens, 4ull * count);
+    s->length += count;
     return PM_OK;
 }
 
-/* Tokens that fit the context: chunks, then one by one, so that the last one gives logits. */
+/* Tokens that fit the context: all but the last in chunks, as long as a whole one has room; the last one gives logits. */
 static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
 {
     pm_status status = PM_OK;
     uint32_t at = 0;
-    if (count > CHUNK && !s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, CHUNK);
-    while (status == PM_OK && count - at > CHUNK) {
-        status = read_tokens(s, &s->chunk, tokens + at);
-        at += CHUNK;
+    while (status == PM_OK && count - at > CHUNK_LEAST && s->length + CHUNK <= s->model->config.ctx) {
+        const uint32_t rest = count - at - 1, n = rest < CHUNK ? rest : CHUNK;
+        if (!s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, CHUNK);
+        if (status == PM_OK) status = read_tokens(s, &s->chunk, tokens + at, n);
+        at += n;
     }
-    for (; status == PM_OK && at < count; at++) status = read_tokens(s, &s->single, tokens + at);
+    for (; status == PM_OK && at < count; at++) status = read_tokens(s, &s->single, tokens + at, 1);
     return status;
 }
 

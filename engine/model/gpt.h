@@ -76,9 +76,6 @@ struct pm_model {
     char (*labels)[16]; /* "h.0" …, for what is recorded */
 };
 
-/* Host memory for a layout's largest parameter; logs when there is none. */
-float *gpt_largest(const pm_log *log, const gpt_layout *layout);
-
 /* A model with its weights allocated and zero. */
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out);
 
@@ -107,6 +104,14 @@ typedef struct gpt_source {
 /* Reads all parameters, piece by piece in the layout's order, and hands each piece on. */
 typedef pm_status gpt_piece_fn(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values);
 pm_status gpt_copy(const pm_log *log, const gpt_layout *layout, gpt_source from, gpt_piece_fn *to, void *user);
+
+/* A model's parameters as a source, and as where pieces go: `user` is the model. */
+pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out);
+gpt_piece_fn gpt_write_piece;
+
+/* Draws from N(0, deviation^2): elements [first, first + count) of a parameter, first a multiple of 4. `which` keeps uses apart. */
+void gpt_normal(float *out, uint64_t first, uint64_t count, float deviation, uint64_t seed, uint32_t param,
+                uint32_t which);
 
 /* A model folder of config.json and model.safetensors in fp32, each written at once or not at all. */
 pm_status gpt_folder_write(const pm_log *log, const char *dir, const pm_gpt_config *config, const pm_task *task,

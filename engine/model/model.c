@@ -48,11 +48,12 @@ void pm_model_destroy(pm_model **model)
 
 /* ---- initial weights ---- */
 
-/* Element i is word i % 4 of the Philox block with counter (i / 4, parameter, init stream), by pairs through Box and Muller. */
-static void fill_normal(float *out, uint64_t count, float deviation, uint64_t seed, uint32_t param)
+/* Element i is word i % 4 of the Philox block with counter (i / 4, parameter, init stream, which), by pairs through Box and Muller. */
+void gpt_normal(float *out, uint64_t first, uint64_t count, float deviation, uint64_t seed, uint32_t param,
+                uint32_t which)
 {
     for (uint64_t i = 0; i < count; i += 4) {
-        rng_block b = rng_philox(seed, (uint32_t)(i / 4), param, RNG_STREAM_INIT, 0);
+        rng_block b = rng_philox(seed, (uint32_t)((first + i) / 4), param, RNG_STREAM_INIT, which);
         float four[4];
         rng_normal(b.v[0], b.v[1], four);
         rng_normal(b.v[2], b.v[3], four + 2);
@@ -60,31 +61,37 @@ static void fill_normal(float *out, uint64_t count, float deviation, uint64_t se
     }
 }
 
-static void initial_values(const pm_model *m, uint32_t p, uint64_t seed, float *out)
+typedef struct beginning {
+    const pm_model *model;
+    uint64_t seed;
+} beginning;
+
+static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t count, float *out)
 {
-    pm_param param = m->layout.params[p];
-    uint64_t count = (uint64_t)param.rows * param.cols;
-    const char *name = param.name;
+    const beginning *from = user;
+    const pm_model *m = from->model;
+    const char *name = m->layout.params[p].name;
     size_t n = strlen(name);
     bool residual = m->config.arch == PM_ARCH_GPT2 && n > 13 && !strcmp(name + n - 13, "c_proj.weight");
-    if (param.decayed) {
-        fill_normal(out, count, residual ? 0.02f / sqrtf(2.0f * (float)m->config.layers) : 0.02f, seed, p);
-        return;
+    if (m->layout.params[p].decayed) {
+        const float deviation = residual ? 0.02f / sqrtf(2.0f * (float)m->config.layers) : 0.02f;
+        gpt_normal(out, first, count, deviation, from->seed, p, 0);
+        return PM_OK;
     }
     bool gain = strstr(name, "ln_") && n > 6 && !strcmp(name + n - 6, "weight");
     for (uint64_t i = 0; i < count; i++) out[i] = gain ? 1.0f : 0.0f;
+    return PM_OK;
 }
 
-float *gpt_largest(const pm_log *log, const gpt_layout *l)
+static gpu_span span_of_piece(const pm_model *m, uint32_t param, uint64_t first, uint64_t count)
 {
-    uint64_t words = 1;
-    for (uint32_t p = 0; p < l->count; p++) {
-        uint64_t w = (uint64_t)l->params[p].rows * l->params[p].cols;
-        if (w > words) words = w;
-    }
-    float *values = malloc(4 * words);
-    if (!values) log_fail(log, PM_NO_HOST_MEMORY, "model: no memory for %llu bytes of weights", 4ull * words);
-    return values;
+    gpu_span span = gpt_span(&m->layout, m->weights, param);
+    return (gpu_span){span.buffer, span.offset + 4 * first, 4 * count};
+}
+
+pm_status gpt_write_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
+{
+    return gpu_write(span_of_piece(user, param, first, count), values);
 }
 
 pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed, pm_model **out)
@@ -92,13 +99,8 @@ pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64
     pm_model *m = NULL;
     pm_status status = gpt_model_allocate(device, config, &m);
     if (status != PM_OK) return status;
-    float *values = gpt_largest(gpu_log(device), &m->layout);
-    if (!values) status = PM_NO_HOST_MEMORY;
-    for (uint32_t p = 0; status == PM_OK && p < m->layout.count; p++) {
-        initial_values(m, p, seed, values);
-        status = pm_model_write(m, p, values);
-    }
-    free(values);
+    beginning from = {m, seed};
+    status = gpt_copy(gpu_log(device), &m->layout, (gpt_source){initial_values, &from}, gpt_write_piece, m);
     if (status == PM_OK)
         *out = m;
     else
@@ -137,18 +139,7 @@ pm_status pm_model_write(pm_model *model, size_t index, const float *values)
 
 /* ---- folders ---- */
 
-static gpu_span span_of_piece(const pm_model *m, uint32_t param, uint64_t first, uint64_t count)
-{
-    gpu_span span = gpt_span(&m->layout, m->weights, param);
-    return (gpu_span){span.buffer, span.offset + 4 * first, 4 * count};
-}
-
-static pm_status write_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
-{
-    return gpu_write(span_of_piece(user, param, first, count), values);
-}
-
-static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
+pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
 {
     return gpu_read(span_of_piece(user, param, first, count), out);
 }
@@ -158,16 +149,18 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
     pm_gpt_config config;
-    weights from;
+    gpt_layout wanted = {0};
+    weights from = {0};
     pm_task task = {0};
     pm_status status = gpt_config_load(log, dir, &config, &task);
+    if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &wanted);
+    /* Files first: what config.json claims takes no memory on the device before the weights bear it out. */
+    if (status == PM_OK) status = weights_open(log, dir, &config, &wanted, &from);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);
-    if (status == PM_OK) status = weights_open(log, dir, &m->config, &m->layout, &from);
-    if (status == PM_OK) {
-        status = gpt_copy(log, &m->layout, weights_source(&from), write_piece, m);
-        weights_close(&from);
-    }
+    if (status == PM_OK) status = gpt_copy(log, &m->layout, weights_source(&from), gpt_write_piece, m);
+    weights_close(&from);
+    gpt_layout_fini(&wanted);
     if (status == PM_OK)
         *out = m;
     else
@@ -179,5 +172,5 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
 pm_status pm_model_save(const pm_model *model, const char *dir)
 {
     return gpt_folder_write(gpu_log(model->device), dir, &model->config, model->task, &model->layout,
-                            (gpt_source){read_piece, (void *)model});
+                            (gpt_source){gpt_read_piece, (void *)model});
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/rng.h"
 #include "model/gpt.h"
 #include "model/task_head.h"
 #include "text/task.h"
@@ -109,27 +108,39 @@ pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, 
 
 /* ---- making one ---- */
 
-/* Old values where the source has rows, new ones below. */
-static pm_status fill(pm_model *m, uint32_t p, const pm_model *from, uint64_t seed, float *values)
+typedef struct adapting {
+    const pm_model *from, *to;
+    uint64_t seed;
+} adapting;
+
+/* The source's parameter of this name, or none: another number of classes is another head. */
+static bool find_source(const adapting *a, uint32_t p, uint32_t *out)
 {
-    pm_param param = m->layout.params[p];
-    uint64_t old = 0, all = (uint64_t)param.rows * param.cols;
-    for (uint32_t q = 0; q < from->layout.count; q++) {
-        pm_param source = from->layout.params[q];
-        if (strcmp(source.name, param.name) != 0 || source.cols != param.cols) continue;
-        if (strcmp(param.name, GPT_SCORE_NAME) == 0 && source.rows != param.rows) continue; /* other classes */
-        pm_status status = pm_model_read(from, q, values);
+    pm_param wanted = a->to->layout.params[p];
+    for (uint32_t q = 0; q < a->from->layout.count; q++) {
+        pm_param there = a->from->layout.params[q];
+        if (strcmp(there.name, wanted.name) != 0) continue;
+        *out = q;
+        return strcmp(there.name, GPT_SCORE_NAME) != 0 || there.rows == wanted.rows;
+    }
+    return false;
+}
+
+/* Old values where the source has rows, new ones below. Rows have multiples of 4 numbers, as gpt_normal wants. */
+static pm_status adapt(void *user, uint32_t p, uint64_t first, uint64_t count, float *out)
+{
+    const adapting *a = user;
+    uint32_t q;
+    uint64_t old = 0;
+    if (find_source(a, p, &q)) {
+        pm_param there = a->from->layout.params[q];
+        uint64_t all = (uint64_t)there.rows * there.cols;
+        old = first >= all ? 0 : all - first < count ? all - first : count;
+        pm_status status = old ? gpt_read_piece((void *)a->from, q, first, old, out) : PM_OK;
         if (status != PM_OK) return status;
-        old = (uint64_t)source.rows * source.cols;
     }
-    for (uint64_t i = old; i < all; i += 4) {
-        rng_block b = rng_philox(seed, (uint32_t)(i / 4), p, RNG_STREAM_INIT, 1);
-        float four[4];
-        rng_normal(b.v[0], b.v[1], four);
-        rng_normal(b.v[2], b.v[3], four + 2);
-        for (uint64_t k = 0; k < 4 && i + k < all; k++) values[i + k] = 0.02f * four[k];
-    }
-    return pm_model_write(m, p, values);
+    gpt_normal(out + old, first + old, count - old, 0.02f, a->seed, p, 1);
+    return PM_OK;
 }
 
 pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed, pm_model **out)
@@ -145,10 +156,9 @@ pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t 
     pm_model *m = NULL;
     pm_status status = gpt_model_allocate(from->device, &config, &m);
     if (status != PM_OK) return status;
-    float *values = gpt_largest(log, &m->layout);
-    status = values ? gpt_model_set_task(m, task) : PM_NO_HOST_MEMORY;
-    for (uint32_t p = 0; status == PM_OK && p < m->layout.count; p++) status = fill(m, p, from, seed, values);
-    free(values);
+    adapting a = {from, m, seed};
+    status = gpt_model_set_task(m, task);
+    if (status == PM_OK) status = gpt_copy(log, &m->layout, (gpt_source){adapt, &a}, gpt_write_piece, m);
     if (status == PM_OK)
         *out = m;
     else
