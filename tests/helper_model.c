@@ -1,3 +1,4 @@
+/* Values by counter, and comparison through the public interface. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -99,6 +99,12 @@ static void test_read_and_map(void **state)
             assert_memory_equal(map.data, bytes, size);
         else
             assert_null(map.data);
+        if (size) { /* whatever is dropped, and where it begins: the view stays what it was */
+            file_map_drop(&map, map.data + size / 3, size - size / 3);
+            file_map_drop(&map, map.data + size / 2, 0);
+            file_map_drop(&map, map.data, size);
+            assert_memory_equal(map.data, bytes, size);
+        }
         file_map_close(&map);
         assert_null(map.data);
         free(bytes);
