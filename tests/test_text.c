@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_text.h"
 #include "text/utf8.h"
 
 static pm_tokenizer *bytes_of(void)
@@ -33,38 +34,6 @@ static pm_tokenizer *chars_of(const char *text, size_t size)
     pm_tokenizer *tok = NULL;
     assert_int_equal(pm_tokenizer_chars(&log, "text", text, size, &tok), PM_OK);
     return tok;
-}
-
-/* Encodes, joins the pieces again and compares; returns how many tokens there were. */
-static size_t round_trip(const pm_tokenizer *tok, const char *text, size_t size)
-{
-    pm_log log = test_log();
-    uint32_t *tokens = NULL;
-    size_t count = 0, at = 0;
-    assert_int_equal(pm_tokenizer_encode(&log, tok, "text", text, size, &tokens, &count), PM_OK);
-    for (size_t i = 0; i < count; i++) {
-        size_t length = 0;
-        const char *piece = pm_tokenizer_piece(tok, tokens[i], &length);
-        assert_non_null(piece);
-        assert_true(length > 0 && length <= size - at);
-        assert_memory_equal(piece, text + at, length);
-        at += length;
-    }
-    assert_int_equal(at, size);
-    free(tokens);
-    return count;
-}
-
-/* One line, beginning with `name` and holding `words`. */
-static void expect_failure(pm_status got, pm_status want, const char *name, const char *words)
-{
-    if (got != want || !strstr(test_last_error(), words)) print_error("status %d, line: %s\n", got, test_last_error());
-    assert_int_equal(got, want);
-    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
-    assert_ptr_equal(strstr(test_last_error(), name), test_last_error());
-    assert_non_null(strstr(test_last_error(), words));
-    assert_null(strchr(test_last_error(), '\n'));
-    test_log_reset();
 }
 
 static void test_utf8_all_codes(void **state)
@@ -88,8 +57,8 @@ static void test_bytes(void **state)
     assert_int_equal(pm_tokenizer_vocab(tok), 256);
     char text[10000];
     for (size_t i = 0; i < sizeof text; i++) text[i] = (char)rng_philox(5, (uint32_t)i, 0, 0, 0).v[0];
-    assert_int_equal(round_trip(tok, text, sizeof text), sizeof text);
-    assert_int_equal(round_trip(tok, text, 0), 0);
+    assert_int_equal(test_round_trip(tok, text, sizeof text), sizeof text);
+    assert_int_equal(test_round_trip(tok, text, 0), 0);
     size_t size = 77;
     assert_null(pm_tokenizer_piece(tok, 256, &size));
     assert_null(pm_tokenizer_piece(tok, UINT32_MAX, &size));
@@ -119,8 +88,8 @@ static void test_chars(void **state)
 
     size_t size = sizeof MIXED - 1;
     tok = chars_of(MIXED, size);
-    assert_int_equal(round_trip(tok, MIXED, size), utf8_count(MIXED, size));
-    assert_int_equal(round_trip(tok, MIXED, 0), 0);
+    assert_int_equal(test_round_trip(tok, MIXED, size), utf8_count(MIXED, size));
+    assert_int_equal(test_round_trip(tok, MIXED, 0), 0);
     pm_tokenizer_destroy(&tok);
 }
 
@@ -140,7 +109,7 @@ static void test_chars_random(void **state)
     }
     pm_tokenizer *tok = chars_of(text, size);
     assert_true(pm_tokenizer_vocab(tok) > 5000);
-    assert_int_equal(round_trip(tok, text, size), COUNT);
+    assert_int_equal(test_round_trip(tok, text, size), COUNT);
     pm_tokenizer_destroy(&tok);
     free(text);
 }
@@ -179,17 +148,17 @@ static void test_invalid_utf8(void **state)
             uint32_t *tokens = NULL;
             size_t count = 77;
             test_log_reset();
-            expect_failure(pm_tokenizer_chars(&log, "some/file", text, strlen(text), &tok), PM_FORMAT, "some/file",
-                           words);
-            expect_failure(pm_tokenizer_encode(&log, known, "some/file", text, strlen(text), &tokens, &count),
-                           PM_FORMAT, "some/file", words);
+            test_expect_failure(pm_tokenizer_chars(&log, "some/file", text, strlen(text), &tok), PM_FORMAT, "some/file",
+                                words);
+            test_expect_failure(pm_tokenizer_encode(&log, known, "some/file", text, strlen(text), &tokens, &count),
+                                PM_FORMAT, "some/file", words);
             assert_null(tok);
             assert_null(tokens);
             assert_int_equal(count, 77);
         }
     }
     test_log_reset();
-    expect_failure(pm_tokenizer_chars(&log, "some/file", "", 0, &tok), PM_FORMAT, "some/file", "is empty");
+    test_expect_failure(pm_tokenizer_chars(&log, "some/file", "", 0, &tok), PM_FORMAT, "some/file", "is empty");
     pm_tokenizer_destroy(&known);
 }
 
@@ -212,24 +181,12 @@ static void test_unknown_character(void **state)
         uint32_t *tokens = NULL;
         size_t count = 77;
         test_log_reset();
-        expect_failure(pm_tokenizer_encode(&log, tok, "in.txt", rows[i].text, strlen(rows[i].text), &tokens, &count),
-                       PM_FORMAT, "in.txt: ", rows[i].words);
+        test_expect_failure(
+            pm_tokenizer_encode(&log, tok, "in.txt", rows[i].text, strlen(rows[i].text), &tokens, &count), PM_FORMAT,
+            "in.txt: ", rows[i].words);
         assert_null(tokens);
     }
     pm_tokenizer_destroy(&tok);
-}
-
-static void expect_same(const pm_tokenizer *a, const pm_tokenizer *b)
-{
-    assert_string_equal(pm_tokenizer_kind(a), pm_tokenizer_kind(b));
-    assert_int_equal(pm_tokenizer_vocab(a), pm_tokenizer_vocab(b));
-    assert_true(pm_tokenizer_hash(a) == pm_tokenizer_hash(b));
-    for (uint32_t id = 0; id < pm_tokenizer_vocab(a); id++) {
-        size_t size = 0, other = 1;
-        const char *piece = pm_tokenizer_piece(a, id, &size), *second = pm_tokenizer_piece(b, id, &other);
-        assert_int_equal(size, other);
-        assert_memory_equal(piece, second, size);
-    }
 }
 
 /* Saves, loads, compares; the second save gives the same bytes. Destroys tok. */
@@ -242,7 +199,7 @@ static void expect_files(pm_tokenizer *tok)
     test_log_reset();
     assert_int_equal(pm_tokenizer_save(&log, tok, folder), PM_OK);
     assert_int_equal(pm_tokenizer_load(&log, folder, &loaded), PM_OK);
-    expect_same(tok, loaded);
+    test_expect_same(tok, loaded);
     size_t size, again;
     char *first = test_read(vocab, &size);
     assert_int_equal(pm_tokenizer_save(&log, loaded, folder), PM_OK);
@@ -375,23 +332,23 @@ static void test_hostile_vocab(void **state)
     test_write(test_path(dir, "tokenizer_config.json"), "{\"pumice_kind\":\"char\"}", 22);
     pm_tokenizer *tok = NULL;
     test_log_reset();
-    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, path, "No such file");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, path, "No such file");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         test_write(path, rows[i].vocab, strlen(rows[i].vocab));
-        expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
         assert_null(tok);
     }
     test_write(path, "{\"a\":0}\0{", 9); /* hidden behind a 0 byte */
-    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON");
     char *deep = malloc(200000);
     assert_non_null(deep);
     memset(deep, '[', 200000);
     test_write(path, deep, 200000);
-    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON");
     free(deep);
     test_write(path, " {\"b\":1,\"<0x00>\":0}\n", 20); /* any order and white space are fine */
     assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
-    assert_int_equal(round_trip(tok, "b\0b", 3), 3);
+    assert_int_equal(test_round_trip(tok, "b\0b", 3), 3);
     pm_tokenizer_destroy(&tok);
     test_dir_remove(dir);
 }
@@ -399,8 +356,9 @@ static void test_hostile_vocab(void **state)
 static void test_hostile_config(void **state)
 {
     (void)state;
-    static const char *const configs[] = {"{}", "{\"pumice_kind\":\"word\"}", "{\"pumice_kind\":7}",
-                                          "{\"Pumice_Kind\":\"char\"}"};
+    static const char *const configs[] = {"{\"pumice_kind\":\"word\"}", "{\"pumice_kind\":7}",
+                                          "{\"tokenizer_class\":\"PumiceTokenizer\"}",
+                                          "{\"tokenizer_class\":\"BertTokenizer\"}"};
     pm_log log = test_log();
     char *dir = test_dir_make();
     char config[1024], vocab[1024];
@@ -409,15 +367,18 @@ static void test_hostile_config(void **state)
     test_write(vocab, "{\"a\":0}", 7);
     pm_tokenizer *tok = NULL;
     test_log_reset();
-    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, config, "No such file");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "holds no tokenizer");
+    test_write(config, "{}", 2);
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "holds no tokenizer");
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         test_write(config, configs[i], strlen(configs[i]));
-        expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, config, "\"byte\" or \"char\"");
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, config, "\"byte\" or \"char\"");
     }
     test_write(config, "pumice_kind: char", 17);
-    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, config, "is not valid JSON");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, config, "is not valid JSON");
     test_write(config, "{\"pumice_kind\":\"byte\"}", 22); /* of another vocabulary */
-    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, vocab, "has 1 entries; a byte vocabulary has 256");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, vocab,
+                        "has 1 entries; a byte vocabulary has 256");
     pm_tokenizer *bytes = bytes_of();
     assert_int_equal(pm_tokenizer_save(&log, bytes, dir), PM_OK);
     pm_tokenizer_destroy(&bytes);
@@ -427,11 +388,11 @@ static void test_hostile_config(void **state)
     memcpy(space + 1, "\xC7\xBF", 2); /* U+01FF spells no byte */
     test_write(vocab, text, size);
     free(text);
-    expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, vocab,
-                   "entry 33 must be one byte in GPT-2's spelling");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, vocab,
+                        "entry 33 must be one byte in GPT-2's spelling");
     assert_null(tok);
     tok = bytes_of();
-    expect_failure(pm_tokenizer_save(&log, tok, vocab), PM_IO, vocab, "Not a directory");
+    test_expect_failure(pm_tokenizer_save(&log, tok, vocab), PM_IO, vocab, "Not a directory");
     pm_tokenizer_destroy(&tok);
     test_dir_remove(dir);
 }

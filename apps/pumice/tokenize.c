@@ -10,11 +10,13 @@
 
 static app_common common;
 static const char *dir;
-static bool decode;
+static bool decode, lines;
 
 static arg_option table[] = {
     {ARG_TEXT, "--tokenizer", "DIR", &dir, NULL, 0, 0, "a folder with a tokenizer, such as a model's", true, false},
     {ARG_FLAG, "--decode", NULL, &decode, NULL, 0, 0, "read ids, with white space between, and write their text", false,
+     false},
+    {ARG_FLAG, "--lines", NULL, &lines, NULL, 0, 0, "each line of the input is one text, and gets one line", false,
      false},
     APP_OPTION_VERBOSE(common),
     APP_OPTION_JSON(common, "print one JSON document: ids, pieces (the text of each), and with --decode text"),
@@ -22,7 +24,7 @@ static arg_option table[] = {
 
 arg_command tokenize_command = {
     "tokenize",
-    "--tokenizer DIR [--decode] [--json] < FILE",
+    "--tokenizer DIR [--decode] [--lines] [--json] < FILE",
     "Tells the tokens of a text",
     "All of standard input is one text; its tokens' ids come out on one line.",
     table,
@@ -58,28 +60,34 @@ static char *read_input(size_t *size)
     return data;
 }
 
-/* Ids below `vocab` with white space between, malloc'd; NULL after an error line. */
-static uint32_t *parse_ids(const char *text, size_t size, uint32_t vocab, size_t *count)
+/* Ids below `vocab` with white space between, malloc'd; NULL after an error line. `start`: where the text begins in the input. */
+static uint32_t *parse_ids(const char *text, size_t size, size_t start, uint32_t vocab, size_t *count)
 {
-    static const char space[] = " \t\r\n";
     uint32_t *ids = malloc((size / 2 + 1) * sizeof *ids);
     *count = 0;
     if (!ids) {
         app_error("stdin: out of host memory");
         return NULL;
     }
-    for (size_t at = strspn(text, space); at < size; at += strspn(text + at, space)) {
-        const size_t length = strcspn(text + at, space), digits = strspn(text + at, "0123456789");
-        const unsigned long long id =
-            length > 0 && length == digits && length < 12 ? strtoull(text + at, NULL, 10) : vocab;
-        if (id >= vocab) {
-            app_error("stdin: byte %zu is not the start of a token id; give numbers from 0 to %u with blanks between",
-                      at, (unsigned)vocab - 1);
+    for (size_t at = 0; at < size;) {
+        if (text[at] && strchr(" \t\r\n", text[at])) {
+            at++;
+            continue;
+        }
+        size_t digits = 0;
+        unsigned long long id = 0;
+        for (; at + digits < size && digits < 12 && text[at + digits] >= '0' && text[at + digits] <= '9'; digits++) {
+            id = 10 * id + (unsigned)(text[at + digits] - '0');
+        }
+        const char after = at + digits < size ? text[at + digits] : ' ';
+        if (digits == 0 || !after || !strchr(" \t\r\n", after) || id >= vocab) {
+            app_error("stdin: no token id at byte %zu; give numbers from 0 to %u with blanks between", start + at,
+                      (unsigned)vocab - 1);
             free(ids);
             return NULL;
         }
         ids[(*count)++] = (uint32_t)id;
-        at += length;
+        at += digits;
     }
     return ids;
 }
@@ -146,8 +154,25 @@ static bool print(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t cou
             printf(i ? " %u" : "%u", (unsigned)ids[i]);
         }
     }
-    if (!decode) putchar('\n');
+    if (!decode || lines) putchar('\n');
     return true;
+}
+
+/* One text of the input, from byte `start` on. */
+static bool tell(const pm_log *log, const pm_tokenizer *tokenizer, const char *input, size_t start, size_t size)
+{
+    uint32_t *ids = NULL;
+    size_t count = 0;
+    bool fine;
+    if (decode) {
+        ids = parse_ids(input + start, size, start, pm_tokenizer_vocab(tokenizer), &count);
+        fine = ids != NULL;
+    } else {
+        fine = pm_tokenizer_encode(log, tokenizer, "stdin", input + start, size, &ids, &count) == PM_OK;
+    }
+    fine = fine && print(tokenizer, ids, count);
+    free(ids);
+    return fine;
 }
 
 int tokenize_main(int argc, char **argv)
@@ -159,21 +184,19 @@ int tokenize_main(int argc, char **argv)
     }
     const pm_log log = app_log(&common);
     pm_tokenizer *tokenizer = NULL;
-    char *text = NULL;
-    uint32_t *ids = NULL;
-    size_t size = 0, count = 0;
+    size_t size = 0;
     pm_status status = pm_tokenizer_load(&log, dir, &tokenizer);
     if (status != PM_OK) return app_exit_code(status);
-    bool fine = (text = read_input(&size)) != NULL;
-    if (fine && decode) {
-        ids = parse_ids(text, size, pm_tokenizer_vocab(tokenizer), &count);
-        fine = ids != NULL;
-    } else if (fine) {
-        fine = pm_tokenizer_encode(&log, tokenizer, "stdin", text, size, &ids, &count) == PM_OK;
+    char *input = read_input(&size);
+    bool fine = input != NULL;
+    for (size_t at = 0; fine && lines && at < size;) {
+        const char *end = memchr(input + at, '\n', size - at);
+        const size_t length = end ? (size_t)(end - input) - at : size - at;
+        fine = tell(&log, tokenizer, input, at, length);
+        at += length + 1;
     }
-    fine = fine && print(tokenizer, ids, count);
-    free(ids);
-    free(text);
+    if (fine && !lines) fine = tell(&log, tokenizer, input, 0, size);
+    free(input);
     pm_tokenizer_destroy(&tokenizer);
     return fine ? EXIT_DONE : EXIT_FAILED;
 }

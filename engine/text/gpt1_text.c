@@ -175,14 +175,17 @@ static bool read_codes(gpt1_reader *reader, const char *text, size_t size, size_
 
 /* ---- words ---- */
 
-/* Python's str.lower puts the Greek sigma's final form where a letter stands before and none behind. */
+/* A sigma's final form stands behind a letter with case and before none, whatever case ignores lying between (Unicode 3.13, Final_Sigma). */
 static uint32_t lower_sigma(const gpt1_reader *reader, const gpt1_word *word, size_t i)
 {
     const unicode_table *unicode = reader->rules->unicode;
-    const bool before = i > word->start && (unicode_kind(unicode, reader->codes[i - 1]) & UNICODE_WORD);
-    const bool behind =
-        i + 1 < word->start + word->count && (unicode_kind(unicode, reader->codes[i + 1]) & UNICODE_WORD);
-    return before && !behind ? 0x3C2 : 0x3C3;
+    const uint32_t *codes = reader->codes;
+    const size_t end = word->start + word->count;
+    size_t before = i, behind = i + 1;
+    while (before > word->start && (unicode_kind(unicode, codes[before - 1]) & UNICODE_IGNORABLE)) before--;
+    while (behind < end && (unicode_kind(unicode, codes[behind]) & UNICODE_IGNORABLE)) behind++;
+    const bool ends = behind == end || !(unicode_kind(unicode, codes[behind]) & UNICODE_CASED);
+    return before > word->start && (unicode_kind(unicode, codes[before - 1]) & UNICODE_CASED) && ends ? 0x3C2 : 0x3C3;
 }
 
 static bool lower_word(gpt1_reader *reader, const gpt1_word *word, size_t *size)

@@ -25,6 +25,8 @@ static const struct {
     {"(?=\\p{Latin})\\p{Lu}|[ЁА-ЯӘӨҮҖҢҺΑ-ΩΆΈΊΌΏΉΎ]|" CASELESS, UNICODE_UPPER},
     {"[\\p{L}\\p{N}_]", UNICODE_WORD},
     {"\\p{So}", UNICODE_SYMBOL},
+    {"\\p{Cased}", UNICODE_CASED},
+    {"\\p{Case_Ignorable}", UNICODE_IGNORABLE},
 };
 
 /* All characters below TABLE_CODES, in order. */

@@ -12,6 +12,8 @@ enum {
     UNICODE_UPPER = 2,  /* upper-case: those of scripts without case are both */
     UNICODE_WORD = 4,   /* letters, numbers and _ */
     UNICODE_SYMBOL = 8, /* So: emoji, dingbats */
+    UNICODE_CASED = 16,
+    UNICODE_IGNORABLE = 32, /* Cased and Case_Ignorable, for the final sigma */
 };
 #define UNICODE_ALPHA (UNICODE_LOWER | UNICODE_UPPER)
 

@@ -1,0 +1,83 @@
+#include "helper_text.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper_log.h"
+
+size_t test_round_trip(const pm_tokenizer *tok, const char *text, size_t size)
+{
+    pm_log log = test_log();
+    uint32_t *tokens = NULL;
+    size_t count = 0, at = 0;
+    assert_int_equal(pm_tokenizer_encode(&log, tok, "text", text, size, &tokens, &count), PM_OK);
+    for (size_t i = 0; i < count; i++) {
+        size_t length = 0;
+        const char *piece = pm_tokenizer_piece(tok, tokens[i], &length);
+        assert_non_null(piece);
+        assert_true(length > 0 && length <= size - at);
+        assert_memory_equal(piece, text + at, length);
+        at += length;
+    }
+    assert_int_equal(at, size);
+    free(tokens);
+    return count;
+}
+
+void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids)
+{
+    pm_log log = test_log();
+    uint32_t *tokens = NULL;
+    size_t count = 0, used = 0;
+    assert_int_equal(pm_tokenizer_encode(&log, tok, "text", text, strlen(text), &tokens, &count), PM_OK);
+    char *got = malloc(12 * count + 1);
+    assert_non_null(got);
+    got[0] = 0;
+    for (size_t i = 0; i < count; i++) used += (size_t)sprintf(got + used, i ? " %u" : "%u", (unsigned)tokens[i]);
+    if (strcmp(got, ids) != 0) print_error("of: %s\n", text);
+    assert_string_equal(got, ids);
+    free(got);
+    free(tokens);
+}
+
+void test_expect_failure(pm_status got, pm_status want, const char *name, const char *words)
+{
+    if (got != want || !strstr(test_last_error(), words)) print_error("status %d, line: %s\n", got, test_last_error());
+    assert_int_equal(got, want);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    assert_ptr_equal(strstr(test_last_error(), name), test_last_error());
+    assert_non_null(strstr(test_last_error(), words));
+    assert_null(strchr(test_last_error(), '\n'));
+    test_log_reset();
+}
+
+void test_expect_same(const pm_tokenizer *a, const pm_tokenizer *b)
+{
+    assert_string_equal(pm_tokenizer_kind(a), pm_tokenizer_kind(b));
+    assert_int_equal(pm_tokenizer_vocab(a), pm_tokenizer_vocab(b));
+    assert_true(pm_tokenizer_hash(a) == pm_tokenizer_hash(b));
+    for (uint32_t id = 0; id < pm_tokenizer_vocab(a); id++) {
+        size_t size = 0, other = 1;
+        const char *piece = pm_tokenizer_piece(a, id, &size), *second = pm_tokenizer_piece(b, id, &other);
+        assert_int_equal(size, other);
+        assert_memory_equal(piece, second, size);
+    }
+}
+
+bool test_shared_file(const char *name, const char **path)
+{
+    static char buffer[4096];
+    const char *dir = getenv("PUMICE_DATA");
+    snprintf(buffer, sizeof buffer, "%s/%s", dir && *dir ? dir : TEST_DATA_DIR "/../../shared/data", name);
+    FILE *file = fopen(buffer, "rb");
+    if (file) fclose(file);
+    *path = buffer;
+    return file != NULL;
+}

@@ -1,0 +1,79 @@
+#!/bin/sh
+# Compares the tokenizers with other implementations, on wikitext2, tiny Shakespeare and 4,000 difficult lines, each text whole and line by
+# line: GPT-2's with npm's gpt-3-encoder and with tokenizer_reference.py, GPT-1's with the latter. (gpt-3-encoder's time is the square of a
+# text's length: whole, it gets the first 500 lines.)
+# usage: compare-tokenizers.sh [PUMICE]      default build/pumice
+# Needs the texts and the original vocabularies in PUMICE_DATA, default ../shared/data; nodejs with npm and python3-regex are installed where
+# they are missing. Tells lines, tokens and mismatches; ends with 1 where there is any mismatch.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+pumice=${1:-$here/build/pumice}
+data=${PUMICE_DATA:-$here/../shared/data}
+say() { echo "compare: $*"; }
+
+[ -x "$pumice" ] || { say "no program $pumice: build it, or name it"; exit 1; }
+[ -d "$data/tokenizers" ] || { say "no folder $data/tokenizers: set PUMICE_DATA"; exit 1; }
+python=""
+for one in /usr/bin/python3 python3; do # Debian's module belongs to Debian's Python
+    if [ -z "$python" ] && $one -c 'import regex' 2> /dev/null; then python=$one; fi
+done
+if [ -z "$python" ]; then
+    apt-get install -y python3-regex > /dev/null || { say "install python3-regex"; exit 1; }
+    python=/usr/bin/python3
+fi
+command -v npm > /dev/null || apt-get install -y nodejs npm > /dev/null || { say "install nodejs and npm"; exit 1; }
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+(cd "$dir" && npm install --silent --no-audit --no-fund --ignore-scripts gpt-3-encoder > npm.log 2>&1) || {
+    say "npm cannot install gpt-3-encoder: $(tail -n 1 "$dir/npm.log")"
+    exit 1
+}
+cat > "$dir/encode.js" << 'END'
+const { encode } = require('gpt-3-encoder')
+const text = require('fs').readFileSync(0, 'utf8')
+const parts = process.argv[2] === '--lines' ? text.replace(/\n$/, '').split('\n') : [text]
+for (const part of parts) process.stdout.write(encode(part).join(' ') + '\n')
+END
+
+# compare NAME OTHER FILE: their lines of ids; NAME says what was compared.
+bad=0
+compare() {
+    "$python" - "$@" << 'END' || bad=1
+import sys
+name, *paths = sys.argv[1:]
+ours, theirs = ([row.split() for row in open(path)] for path in paths)
+wrong = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b] + [0] * abs(len(ours) - len(theirs))
+print(f"{name}: {len(ours)} lines, {sum(map(len, ours))} tokens, {len(wrong)} lines differ" + (f", the first is {wrong[0] + 1}" if wrong else ""))
+sys.exit(bool(wrong))
+END
+}
+
+# The lines of a text that JavaScript reads as the original does: its \s has U+FEFF and lacks U+0085. (Neither counts U+001C to U+001F.)
+for_js() { LC_ALL=C grep -av "$(printf '\357\273\277\|\302\205')" "$1"; }
+
+"$python" "$here/tools/tokenizer_reference.py" difficult > "$dir/difficult.txt"
+for text in "$data/wikitext2/test.txt" "$data/wikitext2/valid.txt" "$data/shakespeare/input.txt" "$dir/difficult.txt"; do
+    name=$(basename "$(dirname "$text")")/$(basename "$text")
+    [ "$text" = "$dir/difficult.txt" ] && name=difficult
+    for_js "$text" > "$dir/js.txt"
+    for lines in --lines ""; do
+        how=${lines:-whole}
+        [ -n "$lines" ] || head -n 500 "$dir/js.txt" > "$dir/some.txt"
+        [ -n "$lines" ] || mv "$dir/some.txt" "$dir/js.txt"
+        "$pumice" tokenize --tokenizer "$data/tokenizers/gpt2" $lines < "$dir/js.txt" > "$dir/ours"
+        node "$dir/encode.js" $lines < "$dir/js.txt" > "$dir/theirs"
+        compare "gpt2 $name ($how), gpt-3-encoder" "$dir/ours" "$dir/theirs"
+        for kind in gpt2 gpt1; do
+            "$pumice" tokenize --tokenizer "$data/tokenizers/$kind" $lines < "$text" > "$dir/ours"
+            "$python" "$here/tools/tokenizer_reference.py" $kind "$data/tokenizers/$kind" $lines < "$text" > "$dir/theirs"
+            compare "$kind $name ($how), reference" "$dir/ours" "$dir/theirs"
+        done
+    done
+    # There and back again; for invalid bytes too, which Python's and JavaScript's text cannot hold.
+    { cat "$text"; head -c 100000 "$data/tokenizers/gpt2/vocab.bpe" | tr 'a-z' '\200-\231'; } > "$dir/bytes"
+    "$pumice" tokenize --tokenizer "$data/tokenizers/gpt2" < "$dir/bytes" > "$dir/ours"
+    "$pumice" tokenize --tokenizer "$data/tokenizers/gpt2" --decode < "$dir/ours" | cmp - "$dir/bytes" || bad=1
+done
+[ $bad = 0 ] && say "no mismatch"
+exit $bad
