@@ -42,7 +42,7 @@ fi
 # ---- usage ----
 refused 2 'subcommand'
 refused 2 "'paint'" paint
-for command in devices train finetune eval predict generate convert; do
+for command in devices train finetune eval predict generate convert tokenize tokenizer; do
     run 0 $command --help
     has "^usage: pumice $command"
     [ ! -s "$dir/err" ] || fail "$command --help wrote on stderr"
@@ -67,6 +67,12 @@ refused 2 '\-\-model' eval --data "$dir/text"
 refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2
 refused 2 '\-\-out' convert --from "$dir/o"
 refused 2 '\-\-heads 0' convert --from "$dir/o" --out "$dir/p" --heads 0
+
+refused 2 '\-\-tokenizer' tokenize
+refused 2 'tokenizer train' tokenizer
+refused 2 '\-\-vocab-size' tokenizer train --data "$dir/text" --out "$dir/o"
+refused 2 '\-\-vocab-size 256' tokenizer train --data "$dir/text" --out "$dir/o" --vocab-size 256
+refused 2 "'stray'" tokenizer train stray
 
 # ---- devices ----
 run 0 devices
@@ -188,6 +194,81 @@ if [ -e /dev/full ]; then
     "$pumice" generate --model "$dir/c" > /dev/full 2> "$dir/err"
     [ $? = 1 ] || fail "a full stdout was not noticed"
 fi
+
+# ---- tokenizers with merges ----
+# said CODE INPUT ARGS…: as run, with an input.
+said() {
+    input=$2
+    want=$1
+    shift 2
+    code=0
+    printf '%s' "$input" | "$pumice" "$@" > "$dir/out" 2> "$dir/err" || code=$?
+    [ $code = "$want" ] || fail "pumice $*: exit code $code instead of $want"
+}
+printed() { [ "$(cat "$dir/out")" = "$1" ] || fail "printed $(cat "$dir/out") instead of $1"; }
+
+run 0 tokenizer train --data "$dir/text" --vocab-size 280 --out "$dir/bpe"
+[ ! -s "$dir/out" ] || fail "tokenizer train wrote on stdout"
+for file in vocab.json merges.txt tokenizer_config.json; do [ -s "$dir/bpe/$file" ] || fail "tokenizer train made no $file"; done
+run 0 tokenizer train --data "$dir/text" --vocab-size 280 --out "$dir/bpe2"
+same "$dir/bpe/merges.txt" "$dir/bpe2/merges.txt"
+same "$dir/bpe/vocab.json" "$dir/bpe2/vocab.json"
+refused 1 "$dir/text.*at most [0-9]* tokens" tokenizer train --data "$dir/text" --vocab-size 100000 --out "$dir/bpe3"
+refused 1 "$dir/none" tokenizer train --data "$dir/none" --vocab-size 280 --out "$dir/bpe3"
+[ ! -e "$dir/bpe3" ] || fail "a refused tokenizer train made its folder"
+"$pumice" tokenize --tokenizer "$dir/bpe" < "$dir/text" > "$dir/ids" || fail "tokenize failed"
+[ "$(wc -l < "$dir/ids")" = 1 ] || fail "tokenize printed not one line"
+[ "$(wc -w < "$dir/ids")" -lt $(($(wc -c < "$dir/text") / 2)) ] || fail "a learnt tokenizer saved less than half of the tokens"
+"$pumice" tokenize --tokenizer "$dir/bpe" --decode < "$dir/ids" > "$dir/back" || fail "tokenize --decode failed"
+same "$dir/text" "$dir/back"
+said 0 '!"#' tokenize --tokenizer "$dir/bpe"
+printed '0 1 2'
+said 0 '!"
+#' tokenize --tokenizer "$dir/bpe" --lines
+printed '0 1
+2'
+said 0 '!"' tokenize --tokenizer "$dir/bpe" --json
+printed '{"ids":[0,1],"pieces":["!","\""]}'
+said 0 '0 187
+2' tokenize --tokenizer "$dir/bpe" --decode --json
+printed '{"ids":[0,187,2],"pieces":["!","�","#"],"text":"!�#"}'
+said 0 '' tokenize --tokenizer "$dir/bpe"
+printed ''
+for ids in '280' '-1' '1,2' 'x' '99999999999999999999' '1x'; do
+    said 1 "$ids" tokenize --tokenizer "$dir/bpe" --decode
+    grep -q '^pumice: stdin: no token id at byte 0' "$dir/err" || fail "no line about the id $ids"
+    [ ! -s "$dir/out" ] || fail "tokenize --decode $ids wrote on stdout"
+done
+refused 1 "$dir/none" tokenize --tokenizer "$dir/none"
+
+run 0 $train --out "$dir/w" --steps 3 --tokenizer "$dir/bpe"
+same "$dir/bpe/merges.txt" "$dir/w/merges.txt"
+same "$dir/bpe/vocab.json" "$dir/w/vocab.json"
+run 0 $train --out "$dir/w" --steps 5 --resume --tokenizer "$dir/bpe"
+run 0 generate --model "$dir/w" --prompt 'the cat' --tokens 20
+has '^the cat'
+run 0 eval --model "$dir/w" --data "$dir/text" --json
+targets=$(sed 's/.*"tokens":\([0-9]*\)}/\1/' "$dir/out")
+[ "$targets" = $(($(wc -w < "$dir/ids") - 1)) ] || fail "eval counted $targets targets with merges"
+# A model may have more tokens than its tokenizer, which then print nothing; not fewer.
+run 0 tokenizer train --data "$dir/text" --vocab-size 270 --out "$dir/bpe3"
+cp "$dir/bpe3/"* "$dir/w/"
+run 0 generate --model "$dir/w" --prompt 'the cat' --tokens 20
+run 0 tokenizer train --data "$dir/text" --vocab-size 290 --out "$dir/bpe4"
+cp "$dir/bpe4/"* "$dir/w/"
+refused 1 "$dir/w: the tokenizer has 290 tokens, the model only 280" generate --model "$dir/w" --prompt 'the cat'
+
+# GPT-1's kind: a token that ends a word brings its blank with it.
+mkdir "$dir/gpt1"
+printf '{"<unk>":0,"a":1,"b":2,"a</w>":3,"b</w>":4,"ab</w>":5,"\\n</w>":6}' > "$dir/gpt1/vocab.json"
+printf '#version: 0.2\na b</w>\n' > "$dir/gpt1/merges.txt"
+said 0 'AB b-ba
+x' tokenize --tokenizer "$dir/gpt1"
+printed '5 4 0 2 3 6 0'
+run 0 train --data "$dir/text" $tiny --out "$dir/v" --steps 2 --arch gpt1 --tokenizer "$dir/gpt1"
+run 0 generate --model "$dir/v" --prompt 'ab' --tokens 5
+has '^ab '
+run 0 generate --model "$dir/v" --prompt '  ' --tokens 5
 
 # ---- damaged models ----
 # damaged: a copy of the model with $dir/broken as its weights must be refused.

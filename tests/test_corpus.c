@@ -359,6 +359,44 @@ static void test_failures(void **state)
     teardown(dir);
 }
 
+/* Tokens of kinds with merges: chunks of the encoder end anywhere, even within a piece of several of them, and change nothing. */
+static void test_merges(void **state)
+{
+    (void)state;
+    enum { LETTERS = 60000, SIZE = LETTERS + 40000 };
+    char *dir = setup(), *text = malloc(SIZE);
+    const char *path = test_path(dir, "in.txt");
+    assert_non_null(text);
+    for (uint32_t i = 0; i < SIZE; i++) {
+        const uint32_t v = rng_philox(4, i, 0, 0, 0).v[0];
+        text[i] = i < LETTERS ? (char)('a' + v % 7) : "the cat\n sat \xE4\xB8\xAD "[v % 17];
+    }
+    test_write(path, text, SIZE);
+    pm_tokenizer *tok = NULL, *gpt1 = NULL;
+    assert_int_equal(pm_tokenizer_train(NULL, path, text, SIZE, 300, &tok), PM_OK);
+    static const char vocab[] = "{\"<unk>\":0,\"a\":1,\"b</w>\":2,\"ab</w>\":3,\"\\n</w>\":4}", merges[] = "a b</w>\n";
+    test_write(test_path(dir, "vocab.json"), vocab, sizeof vocab - 1);
+    test_write(test_path(dir, "merges.txt"), merges, sizeof merges - 1);
+    assert_int_equal(pm_tokenizer_load(NULL, dir, &gpt1), PM_OK);
+    for (int i = 0; i < 6; i++) {
+        if (i == 4) setenv("PUMICE_CACHE_DIR", "", 1);
+        pm_corpus *corpus = open_corpus(path, i % 2 ? gpt1 : tok);
+        assert_true(pm_corpus_size(corpus) > 32768); /* chunks */
+        expect_tokens(corpus, i % 2 ? gpt1 : tok, text, SIZE);
+        pm_corpus_close(&corpus);
+    }
+    /* GPT-1 leaves white space out, and a text of nothing else has no tokens */
+    pm_log log = test_log();
+    pm_corpus *corpus = NULL;
+    test_write(path, " \n\t ", 4);
+    expect_failure(pm_corpus_open(&log, path, gpt1, &corpus), PM_FORMAT, path, "nothing but white space");
+    assert_null(corpus);
+    pm_tokenizer_destroy(&tok);
+    pm_tokenizer_destroy(&gpt1);
+    free(text);
+    teardown(dir);
+}
+
 static void test_text(void **state)
 {
     (void)state;
@@ -379,7 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cached), cmocka_unit_test(test_in_memory), cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_widths), cmocka_unit_test(test_folder),    cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_merges), cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests_name("corpus", tests, NULL, NULL);
 }

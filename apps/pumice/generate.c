@@ -95,30 +95,42 @@ static bool print_json(const writing *out, double rate)
     return good;
 }
 
-/* What stands before a text without a prompt: the token of a line's end or of a blank, else token 0. */
+/* What stands before a text without a prompt: the token of a line's end, which GPT-1's kind ends with a blank, or of a blank, else token 0. */
 static uint32_t first_token(const pm_tokenizer *tokenizer)
 {
-    static const char starts[] = "\n ";
-    for (size_t i = 0; starts[i]; i++) {
+    static const char *const starts[] = {"\n", "\n ", " "};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         for (uint32_t id = 0; id < pm_tokenizer_vocab(tokenizer); id++) {
             size_t size = 0;
             const char *piece = pm_tokenizer_piece(tokenizer, id, &size);
-            if (piece && size == 1 && piece[0] == starts[i]) return id;
+            if (piece && size == strlen(starts[i]) && memcmp(piece, starts[i], size) == 0) return id;
         }
     }
     return 0;
 }
 
-static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, pm_session *session)
+/* A prompt that ends in the middle of a line, with a token that ends a word and brings the blank behind it: GPT-1's kind. */
+static bool blank_is_due(const pm_tokenizer *tokenizer, uint32_t last)
+{
+    size_t size = 0;
+    const char *piece = pm_tokenizer_piece(tokenizer, last, &size), end = prompt[strlen(prompt) - 1];
+    return piece && size > 0 && piece[size - 1] == ' ' && !strchr(" \t\r\n", end);
+}
+
+static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, pm_session *session, bool *blank)
 {
     uint32_t *tokens = NULL;
     size_t count = 0;
-    if (prompt[0] == 0) {
+    pm_status status = PM_OK;
+    *blank = false;
+    if (prompt[0]) status = pm_tokenizer_encode(log, tokenizer, "--prompt", prompt, strlen(prompt), &tokens, &count);
+    if (status == PM_OK && count == 0) { /* no prompt, or nothing but what the tokenizer leaves out */
         const uint32_t token = first_token(tokenizer);
-        return pm_session_feed(session, &token, 1);
+        status = pm_session_feed(session, &token, 1);
+    } else if (status == PM_OK) {
+        *blank = blank_is_due(tokenizer, tokens[count - 1]);
+        status = pm_session_feed(session, tokens, count);
     }
-    pm_status status = pm_tokenizer_encode(log, tokenizer, "--prompt", prompt, strlen(prompt), &tokens, &count);
-    if (status == PM_OK) status = pm_session_feed(session, tokens, count);
     free(tokens);
     return status;
 }
@@ -149,14 +161,16 @@ int generate_main(int argc, char **argv)
     app_model model = {0};
     pm_session *session = NULL;
     writing out = {0};
+    bool blank = false;
     int code;
     pm_status status = app_model_open(&common, dir, &model);
     if (status == PM_OK) status = pm_session_create(model.model, &session);
-    if (status == PM_OK) status = feed_prompt(&log, model.tokenizer, session);
+    if (status == PM_OK) status = feed_prompt(&log, model.tokenizer, session, &blank);
     if (status == PM_OK) {
         if (!common.json) fputs(prompt, stdout);
         const double begin = app_seconds();
-        status = go_on(model.tokenizer, session, &out);
+        if (blank && !write_piece(&out, " ", 1)) status = PM_IO;
+        if (status == PM_OK) status = go_on(model.tokenizer, session, &out);
         const double seconds = app_seconds() - begin;
         if (!common.json && out.last != '\n') putchar('\n');
         if (status == PM_OK && common.json && !print_json(&out, seconds > 0 ? wanted / seconds : 0))

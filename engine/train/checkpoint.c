@@ -67,28 +67,57 @@ static void tensor_name(char out[GPT_NAME_MAX + 16], int set, const char *param)
     snprintf(out, GPT_NAME_MAX + 16, "%s.%s", set_name[set], param);
 }
 
-pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const char *dir, const char *note)
+/* What is read next, and where it goes. */
+typedef struct passing {
+    const adamw *a;
+    int set;
+    file_writer *to;
+} passing;
+
+static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
+{
+    const passing *p = user;
+    gpu_span span = gpt_span(&p->a->model->layout, set_of(p->a, p->set), param);
+    return gpu_read((gpu_span){span.buffer, span.offset + 4 * first, 4 * count}, out);
+}
+
+static pm_status put_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
+{
+    const passing *p = user;
+    (void)param;
+    (void)first;
+    file_writer_put(p->to, values, 4 * (size_t)count);
+    return PM_OK;
+}
+
+/* The three sets, piece by piece. */
+static pm_status write_tensors(const adamw *a, const char *path, const st_meta *meta, size_t meta_count)
 {
     const pm_log *log = gpu_log(a->model->device);
     const gpt_layout *l = &a->model->layout;
     uint32_t count = SETS * l->count;
-    uint64_t words = SETS * l->total_words; /* padding included: a little more than needed */
-    char *path = path_of(log, dir);
     char(*names)[GPT_NAME_MAX + 16] = calloc(count, sizeof *names);
     st_tensor *tensors = calloc(count, sizeof *tensors);
-    float *values = malloc(4 * words);
-    pm_status status = path && names && tensors && values ? PM_OK : PM_NO_HOST_MEMORY;
-    if (path && status != PM_OK) log_fail(log, status, "%s: no memory for %llu bytes", path, 4ull * words);
-    uint64_t at = 0;
+    pm_status status = names && tensors ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", path);
     for (uint32_t i = 0; i < count && status == PM_OK; i++) {
-        uint32_t p = i % l->count;
-        pm_param param = l->params[p];
-        uint64_t n = (uint64_t)param.rows * param.cols;
+        pm_param param = l->params[i % l->count];
         tensor_name(names[i], (int)(i / l->count), param.name);
-        tensors[i] = (st_tensor){names[i], ST_F32, 2, {param.rows, param.cols}, values + at, 4 * n};
-        status = gpu_read(gpt_span(l, set_of(a, (int)(i / l->count)), p), values + at);
-        at += n;
+        tensors[i] = (st_tensor){names[i], ST_F32, 2, {param.rows, param.cols}, NULL, 4ull * param.rows * param.cols};
     }
+    passing p = {.a = a};
+    if (status == PM_OK) status = st_write_begin(log, path, tensors, count, meta, meta_count, &p.to);
+    for (p.set = 0; p.set < SETS && status == PM_OK; p.set++)
+        status = gpt_copy(log, l, (gpt_source){read_piece, &p}, put_piece, &p);
+    if (status == PM_OK) status = file_writer_commit(&p.to);
+    if (p.to) file_writer_abandon(&p.to);
+    free(names);
+    free(tensors);
+    return status;
+}
+
+pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const char *dir, const char *note)
+{
+    const pm_log *log = gpu_log(a->model->device);
     char step[FACT_MAX];
     snprintf(step, sizeof step, "%u", (unsigned)done);
     st_meta meta[MOST_FACTS + 2];
@@ -96,12 +125,11 @@ pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const c
     for (int i = 0; i < f->count; i++) meta[meta_count++] = (st_meta){(char *)f->all[i].key, (char *)f->all[i].value};
     meta[meta_count++] = (st_meta){"step", step};
     if (note) meta[meta_count++] = (st_meta){"note", (char *)note};
-    if (status == PM_OK) status = file_make_dir(log, dir);
-    if (status == PM_OK) status = st_write(log, path, tensors, count, meta, meta_count);
+    char *path = path_of(log, dir);
+    if (!path) return PM_NO_HOST_MEMORY;
+    pm_status status = file_make_dir(log, dir);
+    if (status == PM_OK) status = write_tensors(a, path, meta, meta_count);
     free(path);
-    free(names);
-    free(tensors);
-    free(values);
     return status;
 }
 

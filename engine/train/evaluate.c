@@ -61,8 +61,10 @@ pm_status pm_model_eval(pm_model *model, const pm_corpus *corpus, pm_eval_result
     size_t size = pm_corpus_size(corpus);
     if (size < 2) return log_fail(gpu_log(model->device), PM_INVALID, "data: %zu tokens hold no target", size);
     /* About 1,024 tokens a run, and no more rows than there are windows. */
-    uint32_t time = model->config.ctx, batch = time < 1024 ? 1024 / time : 1;
-    size_t targets = size - 1, windows = (targets + time - 1) / time;
+    size_t targets = size - 1;
+    uint32_t time = targets < model->config.ctx ? (uint32_t)targets : model->config.ctx;
+    uint32_t batch = time < 1024 ? 1024 / time : 1;
+    size_t windows = (targets + time - 1) / time;
     if (batch > windows) batch = (uint32_t)windows;
     evaluator e;
     pm_status status = evaluator_init(&e, model, batch, time);
