@@ -7,6 +7,10 @@
 
 #include <pcre2.h>
 
+#if PCRE2_MAJOR == 10 && PCRE2_MINOR < 40
+#error "PCRE2 10.40 or later is needed: earlier ones do not know \\p{Cased}"
+#endif
+
 enum { TABLE_CODES = 0x20000 }; /* planes 0 and 1; what is above are ideographs and tags */
 
 struct unicode_table {
