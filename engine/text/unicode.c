@@ -27,7 +27,7 @@ static const struct {
 } kinds[] = {
     {"(?=\\p{Latin})\\p{Ll}|[ёа-яәөүҗңһα-ωάέίόώήύ]|" CASELESS, UNICODE_LOWER},
     {"(?=\\p{Latin})\\p{Lu}|[ЁА-ЯӘӨҮҖҢҺΑ-ΩΆΈΊΌΏΉΎ]|" CASELESS, UNICODE_UPPER},
-    {"[\\p{L}\\p{N}_]", UNICODE_WORD},
+    {"[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}]", UNICODE_WORD},
     {"\\p{So}", UNICODE_SYMBOL},
     {"\\p{Cased}", UNICODE_CASED},
     {"\\p{Case_Ignorable}", UNICODE_IGNORABLE},
