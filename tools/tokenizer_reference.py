@@ -1,7 +1,7 @@
 """GPT-2's and GPT-1's tokenizers once more, by their published descriptions and with none of Pumice's code, for compare-tokenizers.sh.
 
 usage: tokenizer_reference.py gpt2|gpt1 FOLDER [--lines] < TEXT      ids, on one line for all of the text or for each line of it
-       tokenizer_reference.py difficult                              lines that are hard to cut, always the same ones
+       tokenizer_reference.py difficult [COUNT [SEED]]               lines that are hard to cut, the same ones for the same numbers
 
 Needs the module `regex`. Slow and plain on purpose.
 """
@@ -70,7 +70,7 @@ class Gpt2(Tokenizer):
 
 # ---- GPT-1: ftfy for single characters, text_standardize, spaCy 2's word rules, lower case ----
 
-FIXES = {code: None for code in [*range(9), 0xB, *range(0xE, 0x20), 0x7F, *range(0x206A, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFD)]}
+FIXES = {code: None for code in [*range(9), 0xB, *range(0xE, 0x20), 0x7F, *range(0x206A, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFD), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE0080)]}
 FIXES.update({code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)})
 FIXES.update({0x132: "IJ", 0x133: "ij", 0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB06: "st"})
 FIXES.update({**{c: "'" for c in range(0x2018, 0x201C)}, **{c: '"' for c in range(0x201C, 0x2020)}, **{c: "\n" for c in (0xD, 0x85, 0x2028, 0x2029)}})
@@ -192,8 +192,8 @@ class Gpt1(Tokenizer):
 # ---- difficult text ----
 
 
-def difficult(count=4000):
-    draw = random.Random(20180611)
+def difficult(count=4000, seed=20180611):
+    draw = random.Random(seed)
     pick = lambda choices: draw.choice(choices)
     words = """don't Won't I'M it's y'all 'tis rock'n'roll O'Brien's they'd've constructor toString __proto__ e.g. U.S.A. 3rd 10,000.5 $5 50% C++ .NET
         a.b end.Then www.example.com me@host.org 12:30pm 1/2 2^10 snake_case camelCase ALLCAPS naïve Straße ﬁne Ångström İstanbul ΣΊΣΥΦΟΣ
@@ -220,7 +220,7 @@ def difficult(count=4000):
 def main():
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     if sys.argv[1] == "difficult":
-        return difficult()
+        return difficult(*map(int, sys.argv[2:]))
     tokenizer = {"gpt2": Gpt2, "gpt1": Gpt1}[sys.argv[1]](sys.argv[2])
     text = sys.stdin.buffer.read().decode("utf-8")
     for one in text.removesuffix("\n").split("\n") if "--lines" in sys.argv else [text]:

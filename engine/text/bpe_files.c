@@ -84,7 +84,7 @@ static size_t unspell(const speller *spell, const char *text, size_t size, char 
 
 /* ---- the vocabulary ---- */
 
-/* GPT-1's has entries that end a word; GPT-2's could only have one by learning </w> from a text, so most of them must. */
+/* GPT-1's has many entries that end a word; GPT-2's can only have a few, learnt from a text about GPT-1. */
 static tok_kind kind_of(const cJSON *vocab, int count)
 {
     int ends = 0;
@@ -224,6 +224,22 @@ fail:
     return status;
 }
 
+/* No token twice, and in gpt2 one for each byte. */
+static pm_status check_pieces(const pm_log *log, const char *path, tok_kind kind, const tok_index *index,
+                              uint32_t twice)
+{
+    if (twice != TOK_NONE) {
+        return log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", path, (unsigned)twice);
+    }
+    for (unsigned b = 0; kind == TOK_GPT2 && b < 256; b++) {
+        const char byte = (char)b;
+        if (tok_index_find(index, &byte, 1) != TOK_NONE) continue;
+        return log_fail(log, PM_FORMAT, "%s: has no token for the byte 0x%02X; GPT-2's tokenizers have all 256", path,
+                        b);
+    }
+    return PM_OK;
+}
+
 pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, tok_kind kind,
                        pm_tokenizer **out)
 {
@@ -235,11 +251,11 @@ pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *me
     if (status != PM_OK) goto fail;
     if (!tok_index_make(parts.pieces, parts.starts, parts.vocab, &index, &twice)) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", vocab_path);
-    } else if (twice != TOK_NONE) {
-        status = log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", vocab_path, (unsigned)twice);
+        goto fail;
     }
+    status = check_pieces(log, vocab_path, kind, &index, twice);
     if (status == PM_OK) status = read_merges(log, merges_path, &spell, &index, &parts);
-    if (status == PM_OK) status = tok_from_bpe(log, vocab_path, kind, &parts, out);
+    if (status == PM_OK) status = tok_from_bpe(log, merges_path, kind, &parts, out);
 
 fail:
     tok_index_free(&index);

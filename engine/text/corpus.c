@@ -168,7 +168,7 @@ static pm_status encode(const pm_log *log, const char *path, const corpus_text *
             fine = false;
             break;
         }
-        store_tokens(corpus->memory, corpus->count, corpus->token_bytes, chunk, made);
+        if (made) store_tokens(corpus->memory, corpus->count, corpus->token_bytes, chunk, made);
         corpus->count += made;
         hash = hash_bytes(hash, text->data + from, walk.at - from);
     }

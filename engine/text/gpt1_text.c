@@ -62,8 +62,14 @@ void gpt1_reader_free(gpt1_reader *reader)
 /* ftfy, chardata.py: what it takes out of a text. */
 static bool is_control(uint32_t code)
 {
-    return code < 0x09 || code == 0x0B || (code >= 0x0E && code < 0x20) || code == 0x7F ||
-           (code >= 0x206A && code <= 0x206F) || code == 0xFEFF || (code >= 0xFFF9 && code <= 0xFFFC);
+    static const uint32_t ranges[][2] = {{0x00, 0x08},     {0x0B, 0x0B},       {0x0E, 0x1F},
+                                         {0x7F, 0x7F},     {0x206A, 0x206F},   {0xFEFF, 0xFEFF},
+                                         {0xFFF9, 0xFFFC}, {0x1D173, 0x1D17A}, {0xE0000, 0xE007F}};
+    if (code >= ' ' && code < 0x7F) return false;
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        if (code >= ranges[i][0] && code <= ranges[i][1]) return true;
+    }
+    return false;
 }
 
 /* A character that becomes several; NULL for others. */

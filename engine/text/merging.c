@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "text/tokenizer.h"
 
-/* An entry has two lines of a processor's cache: longer pieces are rare. */
+/* Longer pieces are rare, and so are pieces of more tokens. */
 enum { CACHE_ENTRIES = 16384, CACHE_PIECE = 38, CACHE_TOKENS = 6 };
 
 typedef struct cache_entry {

@@ -126,12 +126,6 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_b
     }
     memset(tok->fast, 0xFF, sizeof tok->fast); /* TOK_NONE */
     if (!map_symbols(tok)) goto fail;
-    for (unsigned b = 0; kind == TOK_GPT2 && b < 256; b++) {
-        if (tok->fast[b] != TOK_NONE) continue;
-        status =
-            log_fail(log, PM_FORMAT, "%s: has no token for the byte 0x%02X; GPT-2's tokenizers have all 256", name, b);
-        goto fail;
-    }
     if (kind == TOK_GPT2) tok->pattern = gpt2_pattern_make();
     if (kind == TOK_GPT1) tok->rules = gpt1_rules_make();
     if (!tok->pattern && !tok->rules) goto fail;

@@ -50,7 +50,8 @@ typedef struct tok_bpe_parts {
     uint32_t merge_count;
 } tok_bpe_parts;
 
-/* Takes over the memory of parts, also on failure. Fails: PM_FORMAT, naming `name`, where a pair merges twice, or gpt2 lacks a byte. */
+/* Takes over the memory of parts, also on failure. gpt2 needs a token for each byte: the caller has checked. Fails: PM_FORMAT where a pair
+ * merges twice; the line names `name`. */
 pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts, pm_tokenizer **out);
 void tok_bpe_parts_free(tok_bpe_parts *parts);
 /* The files of a kind with merges. Reading finds out the kind where it is TOK_KINDS. */

@@ -7,6 +7,10 @@
 
 #include <pcre2.h>
 
+#if PCRE2_MAJOR == 10 && PCRE2_MINOR < 40
+#error "PCRE2 10.40 or later is needed: earlier ones do not know \\p{Cased}"
+#endif
+
 enum { TABLE_CODES = 0x20000 }; /* planes 0 and 1; what is above are ideographs and tags */
 
 struct unicode_table {
@@ -23,7 +27,7 @@ static const struct {
 } kinds[] = {
     {"(?=\\p{Latin})\\p{Ll}|[ёа-яәөүҗңһα-ωάέίόώήύ]|" CASELESS, UNICODE_LOWER},
     {"(?=\\p{Latin})\\p{Lu}|[ЁА-ЯӘӨҮҖҢҺΑ-ΩΆΈΊΌΏΉΎ]|" CASELESS, UNICODE_UPPER},
-    {"[\\p{L}\\p{N}_]", UNICODE_WORD},
+    {"[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}]", UNICODE_WORD},
     {"\\p{So}", UNICODE_SYMBOL},
     {"\\p{Cased}", UNICODE_CASED},
     {"\\p{Case_Ignorable}", UNICODE_IGNORABLE},

@@ -10,7 +10,7 @@
 enum {
     UNICODE_LOWER = 1,  /* the letters that spaCy 2.0 calls lower-case, */
     UNICODE_UPPER = 2,  /* upper-case: those of scripts without case are both */
-    UNICODE_WORD = 4,   /* letters, numbers and _ */
+    UNICODE_WORD = 4,   /* \w of Python's `regex`: letters, marks, digits, connectors, joiners */
     UNICODE_SYMBOL = 8, /* So: emoji, dingbats */
     UNICODE_CASED = 16,
     UNICODE_IGNORABLE = 32, /* Cased and Case_Ignorable, for the final sigma */
