@@ -96,7 +96,7 @@ refused 2 '\-\-model' eval --data "$dir/text"
 refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2
 
 refused 2 '\-\-tokenizer' tokenize
-refused 2 'tokenizer train' tokenizer
+refused 2 'train' tokenizer
 refused 2 '\-\-vocab-size' tokenizer train --data "$dir/text" --out "$dir/o"
 refused 2 '\-\-vocab-size 256' tokenizer train --data "$dir/text" --out "$dir/o" --vocab-size 256
 refused 2 "'stray'" tokenizer train stray
