@@ -69,7 +69,7 @@ refused 2 '\-\-out' convert --from "$dir/o"
 refused 2 '\-\-heads 0' convert --from "$dir/o" --out "$dir/p" --heads 0
 
 refused 2 '\-\-tokenizer' tokenize
-refused 2 'tokenizer train' tokenizer
+refused 2 'train' tokenizer
 refused 2 '\-\-vocab-size' tokenizer train --data "$dir/text" --out "$dir/o"
 refused 2 '\-\-vocab-size 256' tokenizer train --data "$dir/text" --out "$dir/o" --vocab-size 256
 refused 2 "'stray'" tokenizer train stray

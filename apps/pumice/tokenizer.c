@@ -32,8 +32,8 @@ int tokenizer_main(int argc, char **argv)
     const bool named = argc > 2 && strcmp(argv[2], "train") == 0;
     const bool help = argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
     if (!named && !help) {
-        app_error("tokenizer '%s': give `pumice tokenizer train`; see pumice tokenizer --help",
-                  argc > 2 ? argv[2] : "");
+        const char *word = argc > 2 ? argv[2] : "";
+        app_error("tokenizer '%s': the word here is train; see pumice tokenizer --help", word);
         return EXIT_USAGE;
     }
     switch (args_parse(&tokenizer_command, argc - 2 - named, argv + 2 + named)) {

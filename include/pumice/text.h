@@ -22,7 +22,7 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_chars(const pm_log *log, const char *
                                                  pm_tokenizer **out);
 /* A tokenizer of kind "gpt2" with `vocab` tokens learnt from a text: the 256 bytes, merges of bytes by how common they are, <|endoftext|>.
  * The same text gives the same tokenizer. Fails: PM_INVALID below PM_TOKENIZER_TRAIN_MIN, PM_FORMAT where the text has too little to merge;
- * the line names `name`. Takes about 30 bytes of memory for each byte of the text's different words. */
+ * the line names `name`. Takes some 50 bytes of memory for each byte of the text's different words. */
 enum { PM_TOKENIZER_TRAIN_MIN = 257 };
 PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *name, const char *text, size_t size,
                                                  uint32_t vocab, pm_tokenizer **out);
