@@ -109,9 +109,8 @@ static void time_encoding(const pm_tokenizer *tok, const char *what, const char 
 static void test_speed(void **state)
 {
     (void)state;
+    static char letters[MEGABYTE];
     const char *path;
-    char *letters = malloc(MEGABYTE);
-    assert_non_null(letters);
     memset(letters, 'a', MEGABYTE);
     for (int i = 0; i < 2; i++) {
         pm_tokenizer *tok = i ? load_gpt1() : load_gpt2();
@@ -125,7 +124,6 @@ static void test_speed(void **state)
         time_encoding(tok, "one letter", letters, MEGABYTE);
         pm_tokenizer_destroy(&tok);
     }
-    free(letters);
 }
 
 int main(void)

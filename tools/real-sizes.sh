@@ -1,6 +1,6 @@
 #!/bin/sh
 # GPT-1 and the smallest GPT-2 at their released sizes, with random weights: does each subcommand manage, how long does it take, how much
-# memory? sh tools/real-sizes.sh [FOLDER] (out/real-sizes by default; 1.5 GB, removed at the end). Some minutes on a software driver, so
+# memory? sh tools/real-sizes.sh [FOLDER] (out/real-sizes by default; 3 GB, removed at the end). Some minutes on a software driver, so
 # no test. Needs what the tests need, and GNU time (Debian's package `time`).
 #
 # Prints a line for each: seconds from start to end, peak resident memory of the process in MiB. On a software driver the weights are part of
@@ -46,6 +46,9 @@ measure() {
 # A byte is a token for these models; 1,025 of them are one window of GPT-2, and two of GPT-1.
 head -c 1025 README.md > "$dir/text"
 prompt=$(head -c 200 README.md)
+for i in 1 2 3 4; do
+    echo "{\"premise\": \"a stone that floats, number $i\", \"hypothesis\": \"pumice\", \"label\": $((i % 2))}"
+done > "$dir/pairs"
 for model in gpt1:116534784 gpt2:124439808; do
     name=${model%:*}
     count=${model#*:}
@@ -62,5 +65,8 @@ for model in gpt1:116534784 gpt2:124439808; do
     measure "$name: evaluate 1,024 tokens" build/pumice eval --model "$dir/$name" --data "$dir/text"
     measure "$name: read 200, write 1" build/pumice generate --model "$dir/$name" --prompt "$prompt" --tokens 1
     measure "$name: read 200, write 17" build/pumice generate --model "$dir/$name" --prompt "$prompt" --tokens 17
-    rm -r "${dir:?}/$name"
+    measure "$name: fine-tune, 2 steps of 4" build/pumice finetune --task entail --model "$dir/$name" --train "$dir/pairs" --epochs 2 \
+        --batch 4 --out "$dir/tuned"
+    measure "$name: 4 predictions" build/pumice predict --model "$dir/tuned" --input "$dir/pairs"
+    rm -r "${dir:?}/$name" "$dir/tuned"
 done

@@ -139,7 +139,9 @@ void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_met
     pm_task_metrics m = {set->example_count, NAN, NAN, NAN, NAN, NAN, NAN};
     uint32_t K = t->outputs;
     uint32_t *counts = t->labels ? calloc((size_t)K * K, sizeof *counts) : NULL;
-    if (t->scores) {
+    if (!set->labelled) {
+        /* there is nothing to compare with */
+    } else if (t->scores) {
         measure_scores(set, outputs, &m);
     } else {
         double loss = 0, hits = 0;

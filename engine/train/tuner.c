@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "train/checkpoint.h"
 #include "train/order.h"
@@ -320,6 +321,18 @@ pm_status pm_tuner_read_gradient(const pm_tuner *t, size_t param, float *out)
 
 /* ---- checkpoints ---- */
 
+/* Of the sequences and their answers: the data that the run is about. */
+static uint64_t hash_of(const pm_taskset *set)
+{
+    uint64_t hash = hash_bytes(HASH_INIT, set->tokens, set->token_count * sizeof *set->tokens);
+    for (size_t i = 0; i < set->example_count; i++) {
+        const task_example *e = &set->examples[i];
+        hash = hash_bytes(hash, &e->label, sizeof e->label);
+        hash = hash_bytes(hash, &e->score, sizeof e->score);
+    }
+    return hash;
+}
+
 static facts facts_of(const pm_tuner *t)
 {
     const pm_tune_params *p = &t->params;
@@ -327,6 +340,7 @@ static facts facts_of(const pm_tuner *t)
     facts_of_model(&f, &t->model->config);
     fact_text(&f, "task", pm_task_name(t->set->task.kind));
     fact_number(&f, "examples", t->set->example_count, NULL);
+    fact_number(&f, "data", hash_of(t->set), NULL);
     fact_number(&f, "batch", p->batch, NULL);
     fact_number(&f, "accum", p->accum, NULL);
     fact_number(&f, "steps", t->steps, NULL);

@@ -104,7 +104,7 @@ typedef struct pm_task_metrics {
     double matthews; /* classes: the multi-class correlation R_K (Gorodkin, 2004), for two classes Matthews' */
     double pearson, spearman; /* scores; ties have their mean rank */
 } pm_task_metrics;
-/* Of a labelled set. confusion, where not NULL: [K * K] counts, row the right class, column the given one. */
+/* Of a labelled set; of another all are NaN. confusion, where not NULL: [K * K] counts, row the right class, column the given one. */
 PM_API void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_metrics *out, uint32_t *confusion);
 
 #ifdef __cplusplus
