@@ -194,7 +194,8 @@ static void test_model_for_task(void **state)
     assert_memory_equal(old, new, sizeof old);
     double square = 0;
     for (int i = 256 * 8; i < 259 * 8; i++) square += (double)new[i] * (double)new[i];
-    assert_true(sqrt(square / 24) > 0.005 && sqrt(square / 24) < 0.05);
+    double deviation = sqrt(square / 24); /* of 24 draws from N(0, 0.196) */
+    assert_true(deviation > 0.1 && deviation < 0.3);
 
     const char *dir = test_path(root, "task");
     assert_int_equal(pm_model_save(model, dir), PM_OK);

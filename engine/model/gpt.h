@@ -109,6 +109,9 @@ pm_status gpt_copy(const pm_log *log, const gpt_layout *layout, gpt_source from,
 pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out);
 gpt_piece_fn gpt_write_piece;
 
+/* The standard deviation of new matrices and tables. */
+float gpt_deviation(const pm_gpt_config *config);
+
 /* Draws from N(0, deviation^2): elements [first, first + count) of a parameter, first a multiple of 4. `which` keeps uses apart. */
 void gpt_normal(float *out, uint64_t first, uint64_t count, float deviation, uint64_t seed, uint32_t param,
                 uint32_t which);

@@ -61,6 +61,14 @@ void gpt_normal(float *out, uint64_t first, uint64_t count, float deviation, uin
     }
 }
 
+/* Both papers draw from N(0, 0.02) for 768 channels and more. Normalised rows of C numbers times such a matrix come out with the deviation
+ * 0.02 sqrt(C): 0.55 at 768, but 0.23 at 128, where attention then starts almost uniform and GELU almost linear. So narrower models get
+ * the 0.55 too. */
+float gpt_deviation(const pm_gpt_config *config)
+{
+    return config->embd < 768 ? 0.02f * sqrtf(768.0f / (float)config->embd) : 0.02f;
+}
+
 typedef struct beginning {
     const pm_model *model;
     uint64_t seed;
@@ -74,7 +82,8 @@ static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t
     size_t n = strlen(name);
     bool residual = m->config.arch == PM_ARCH_GPT2 && n > 13 && !strcmp(name + n - 13, "c_proj.weight");
     if (m->layout.params[p].decayed) {
-        const float deviation = residual ? 0.02f / sqrtf(2.0f * (float)m->config.layers) : 0.02f;
+        float deviation = gpt_deviation(&m->config);
+        if (residual) deviation /= sqrtf(2.0f * (float)m->config.layers);
         gpt_normal(out, first, count, deviation, from->seed, p, 0);
         return PM_OK;
     }

@@ -139,7 +139,7 @@ static pm_status adapt(void *user, uint32_t p, uint64_t first, uint64_t count, f
         pm_status status = old ? gpt_read_piece((void *)a->from, q, first, old, out) : PM_OK;
         if (status != PM_OK) return status;
     }
-    gpt_normal(out + old, first + old, count - old, 0.02f, a->seed, p, 1);
+    gpt_normal(out + old, first + old, count - old, gpt_deviation(&a->to->config), a->seed, p, 1);
     return PM_OK;
 }
 

@@ -42,7 +42,8 @@ PM_API uint64_t pm_gpt_config_parameters(const pm_gpt_config *config);
 /* A model's weights on a device. Threads: as the device. Lives: no longer than the device. */
 typedef struct pm_model pm_model;
 
-/* New weights: N(0, 0.02), residual projections of GPT-2 divided by sqrt(2 L) as its paper says, gains 1, biases 0.
+/* New weights: N(0, 0.02) as in the papers, below their 768 channels N(0, 0.02 sqrt(768/C)); residual projections of GPT-2 divided by
+ * sqrt(2 L) as its paper says; gains 1, biases 0.
  * The same seed gives the same weights on every device. */
 PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
                                               pm_model **out);
@@ -57,7 +58,7 @@ PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, 
 PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *dir);
 
 /* A model for fine-tuning: the weights of `from`, three new rows in its token tables for the task's special tokens, and a new head; new
- * values N(0, 0.02). A model that had a task keeps its special tokens, and its head where the new one has as many outputs.
+ * values as pm_model_create draws them. A model that had a task keeps its special tokens, and its head where the new one has as many outputs.
  * Fails: PM_INVALID where the task was learnt for another number of tokens. */
 PM_API PM_NODISCARD pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed,
                                                 pm_model **out);
