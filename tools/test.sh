@@ -15,4 +15,4 @@ cmake -S . -B build-test $generator -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILE
 cmake --build build-test
 
 say "running the tests"
-exec ctest --test-dir build-test --output-on-failure --no-tests=error "$@"
+exec ctest --test-dir build-test --output-on-failure --no-tests=error --parallel "$(nproc)" "$@"
