@@ -53,7 +53,7 @@ uint64_t op_scratch_words(const pm_caps *caps, const op_call *call)
     case OP_LAYERNORM_BWD_PARAMS: return 2ull * colsum_parts(a.rows) * a.cols;
     case OP_COLSUM: return (uint64_t)colsum_parts(a.rows) * a.cols;
     case OP_ATTENTION_BWD: return (uint64_t)a.rows * call->attr.heads;
-    case OP_LM_LOSS: return (uint64_t)a.rows * op_lm_tile(caps, a.rows, a.cols, call->in[1].rows);
+    case OP_LM_LOSS: return op_lm_scratch(caps, a.rows, a.cols, call->in[1].rows);
     default: return 0;
     }
 }
