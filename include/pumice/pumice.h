@@ -5,6 +5,7 @@
 #include <pumice/device.h>
 #include <pumice/infer.h>
 #include <pumice/model.h>
+#include <pumice/profile.h>
 #include <pumice/status.h>
 #include <pumice/task.h>
 #include <pumice/text.h>
