@@ -184,7 +184,7 @@ struct gpu_program {
     VkDescriptorPool descriptors;
     gpu_recording recording;
     uint32_t runs_pending; /* since the last wait */
-    double submitted;      /* when the last run was, by clock_seconds() */
+    double submitted;      /* when the last run was about to be, by clock_seconds() */
     uint32_t runs_measured;
     uint32_t splits, merges; /* cuts made anew after measuring */
     gpu_program_stats stats;

@@ -34,7 +34,7 @@ static tile tile_at(const pm_caps *caps, op_view h, op_view table, op_view scrat
 static void record_logits(gpu_program *program, op_view h, const tile *t)
 {
     op_call logits = {.op = OP_MATMUL, .attr.trans_b = true, .in = {h, t->table}, .out = {t->logits}};
-    op_record(program, &logits);
+    op_record_matmul(program, &logits);
 }
 
 static void record_forward(gpu_program *program, const op_call *call)
@@ -90,14 +90,14 @@ static void record_backward(gpu_program *program, const op_call *call)
         record_elements(&r, view_words(t.logits), 1);
 
         op_call hidden = {.op = OP_MATMUL, .attr.accumulate = first > 0, .in = {t.logits, t.table}, .out = {dh}};
-        op_record(program, &hidden);
+        op_record_matmul(program, &hidden);
         op_view part = {t.count, dtable.cols,
                         span_words(dtable.span, (uint64_t)first * dtable.cols, (uint64_t)t.count * dtable.cols), NULL};
         op_call gradient = {.op = OP_MATMUL,
                             .attr = {.trans_a = true, .accumulate = call->attr.accumulate},
                             .in = {t.logits, h},
                             .out = {part}};
-        op_record(program, &gradient);
+        op_record_matmul(program, &gradient);
         first += t.count;
     }
 }
