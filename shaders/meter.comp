@@ -2,15 +2,16 @@
 // Meters of what a device can do at best: engine/bench/peaks.c.
 // COPY: y = x, 16 bytes a load and a store; one invocation moves PER of them, local_size_x apart. x, y: P.count 4-vectors, at offset 0 of
 //       their buffers, which are aligned.
-// else: y[invocation] = sum of CHAINS values, each x_i += a * x_(i+1), P.count times STEPS times, from registers alone. A step's values do
-//       not wait for one another, which hides an instruction's latency; each needs its neighbour's last one, so that no compiler takes
-//       one chain after the other; and the sum is in the accumulator's place, as in a matrix product. With a near 0 they stay finite.
-//       FUSED writes fma(). A software driver has product and sum: llvmpipe makes them of an fma() too, and SwiftShader goes lane by lane.
+// else: result[invocation] = sum of 12 values, each x_i += a * x_j of another, P.count times METER_STEPS times, from registers alone. A step's
+//       values hardly wait for one another, which hides an instruction's latency; each needs another's last one, so that no compiler
+//       takes one chain after the other; and the sum is in the accumulator's place, as in a matrix product. With a near 0 they stay finite.
+//       SPLIT has product and sum instead of fma(), for a software driver: llvmpipe makes them of an fma() too, and SwiftShader goes lane by lane.
+//       Written out, for compilers that unroll nothing.
 #define PUSH meter_push
 #ifdef COPY
 #define BUFFERS(X) X(0, readonly, vec4, x) X(1, writeonly, vec4, y)
 #else
-#define BUFFERS(X) X(0, writeonly, float, y)
+#define BUFFERS(X) X(0, writeonly, float, result)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
@@ -32,25 +33,19 @@ void main()
 }
 
 #else
-layout(constant_id = 1) const bool FUSED = true;
-
-#define STEPS METER_STEPS
-#define CHAINS METER_CHAINS
+#ifdef SPLIT
+#define FMA(sum, x) sum += x * P.a;
+#else
+#define FMA(sum, x) sum = fma(x, vec4(P.a), sum);
+#endif
+#define STEP FMA(x, y) FMA(y, z) FMA(z, x.yzwx)
+#define FOUR_STEPS STEP STEP STEP STEP
 
 void main()
 {
     uint at = flat_invocation();
-    float x[CHAINS], sum = 0;
-    [[unroll]] for (uint i = 0; i < CHAINS; i++) x[i] = float(at + i);
-    for (uint n = 0; n < P.count; n++) {
-        [[unroll]] for (uint s = 0; s < STEPS; s++) {
-            [[unroll]] for (uint i = 0; i < CHAINS; i++) {
-                float next = x[(i + 1) % CHAINS];
-                x[i] = FUSED ? fma(next, P.a, x[i]) : next * P.a + x[i];
-            }
-        }
-    }
-    [[unroll]] for (uint i = 0; i < CHAINS; i++) sum += x[i];
-    AT(y, at) = sum;
+    vec4 x = float(at) + vec4(0, 1, 2, 3), y = x + 4, z = x + 8;
+    for (uint n = 0; n < P.count; n++) { FOUR_STEPS FOUR_STEPS FOUR_STEPS FOUR_STEPS }
+    AT(result, at) = dot(x + y + z, vec4(1));
 }
 #endif

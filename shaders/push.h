@@ -112,7 +112,7 @@ PM_STRUCT(meter_push) /* meter.comp */
     F32 a;
 };
 
-/* A round of meter.comp: chains, and steps of each. */
+/* A round of meter.comp: values, and steps of each. */
 #define METER_CHAINS 12
 #define METER_STEPS 16
 

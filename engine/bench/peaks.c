@@ -32,11 +32,10 @@ static uint64_t copy_bytes(const pm_device *device)
 }
 
 /* A program of one dispatch over `items`, `per` of them an invocation; timed. */
-static pm_status time_kernel(pm_device *device, gpu_dispatch *d, uint64_t items, uint32_t per, uint32_t option,
-                             double *ms)
+static pm_status time_kernel(pm_device *device, gpu_dispatch *d, uint64_t items, uint32_t per, double *ms)
 {
     const pm_caps *caps = pm_device_caps(device);
-    const uint32_t size = group_size(caps), spec[] = {size, option};
+    const uint32_t size = group_size(caps), spec[] = {size, per};
     gpu_program *program = NULL;
     pm_status status = gpu_program_create(device, "peaks", &program);
     if (status != PM_OK) return status;
@@ -70,7 +69,7 @@ static pm_status measure_copy(pm_device *device, double *bytes_per_s)
                       .push = &push,
                       .push_size = sizeof push,
                       .bytes = 2.0 * (double)bytes};
-    status = time_kernel(device, &d, bytes / 16, COPY_PER, COPY_PER, &kernel_ms);
+    status = time_kernel(device, &d, bytes / 16, COPY_PER, &kernel_ms);
     if (status == PM_OK) status = gpu_program_create(device, "copy meter", &program);
     if (status != PM_OK) goto fail;
     gpu_record_copy(program, gpu_span_of(to), gpu_span_of(from));
@@ -90,17 +89,17 @@ fail:
 static pm_status time_fma(pm_device *device, gpu_buffer *y, uint32_t invocations, uint32_t rounds, double *flops_per_s,
                           double *ms)
 {
+    const bool software = pm_device_caps(device)->type == PM_DEVICE_CPU;
     const gpu_arg args[] = {{gpu_span_of(y), GPU_WRITE}};
     const meter_push push = {.count = rounds, .a = 0x1p-20f};
     const double flops = 2.0 * METER_CHAINS * METER_STEPS * rounds * invocations;
-    gpu_dispatch d = {.kernel = KERNEL_meter_fma,
+    gpu_dispatch d = {.kernel = software ? KERNEL_meter_fma_split : KERNEL_meter_fma,
                       .args = args,
                       .arg_count = 1,
                       .push = &push,
                       .push_size = sizeof push,
                       .flops = flops};
-    const bool fused = pm_device_caps(device)->type != PM_DEVICE_CPU;
-    pm_status status = time_kernel(device, &d, invocations, 1, fused, ms);
+    pm_status status = time_kernel(device, &d, invocations, 1, ms);
     if (status == PM_OK) *flops_per_s = 1e3 * flops / *ms;
     return status;
 }
