@@ -113,6 +113,7 @@ typedef struct gpu_program_stats {
     uint32_t pipelines;                         /* distinct ones used */
     double flops, bytes;                        /* of one run */
     double longest_ms;                          /* the longest submission measured so far */
+    double run_ms;                              /* of all submissions of the last run; 0 without time stamps */
 } gpu_program_stats;
 void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out);
 

@@ -340,7 +340,7 @@ fail:
 
 /* ---- measuring --------------------------------------------------------------------------------------------------- */
 
-/* Reads the last run's time stamps; false where there are none. */
+/* Reads the last run's time stamps into ms and stats.run_ms; false where there are none. */
 static bool measure(gpu_program *program, double *longest)
 {
     pm_device *device = program->device;
@@ -353,10 +353,12 @@ static bool measure(gpu_program *program, double *longest)
                                                        sizeof *recording->ticks, VK_QUERY_RESULT_64_BIT);
     if (result != VK_SUCCESS) return false;
     *longest = 0;
+    program->stats.run_ms = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t ticks =
             (recording->ticks[stamps[i + 1] - 1] - recording->ticks[stamps[i]]) & device->features.timestamp_mask;
         recording->ms[i] = (double)ticks * device->caps.timestamp_period_ns * 1e-6;
+        program->stats.run_ms += recording->ms[i];
         if (recording->ms[i] > *longest) *longest = recording->ms[i];
     }
     return true;

@@ -2,6 +2,7 @@
 #ifndef PUMICE_PUMICE_H
 #define PUMICE_PUMICE_H
 
+#include <pumice/bench.h>
 #include <pumice/device.h>
 #include <pumice/infer.h>
 #include <pumice/model.h>
