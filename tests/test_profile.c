@@ -353,13 +353,13 @@ static void test_same_bits(void **state)
 static void test_roofs(void **state)
 {
     (void)state;
-    const pm_profile_roofs roofs = {.flops = 1e9, .bytes = 1e8};
+    const pm_peaks peaks = {.fma_flops_per_s = 1e9, .copy_bytes_per_s = 1e8};
     const pm_profile_row bound_by_flops = {.total_ms = 10, .flops = 5e6, .bytes = 1e4}; /* 0.5 of 1e9 */
     const pm_profile_row bound_by_bytes = {.total_ms = 10, .flops = 1e3, .bytes = 2.5e5};
-    near(pm_profile_roof_share(&bound_by_flops, &roofs), 0.5);
-    near(pm_profile_roof_share(&bound_by_bytes, &roofs), 0.25);
-    assert_true(isnan(pm_profile_roof_share(&bound_by_flops, &(pm_profile_roofs){0})));
-    assert_true(isnan(pm_profile_roof_share(&(pm_profile_row){0}, &roofs)));
+    near(pm_profile_roof_share(&bound_by_flops, &peaks), 0.5);
+    near(pm_profile_roof_share(&bound_by_bytes, &peaks), 0.25);
+    assert_true(isnan(pm_profile_roof_share(&bound_by_flops, &(pm_peaks){0})));
+    assert_true(isnan(pm_profile_roof_share(&(pm_profile_row){0}, &peaks)));
 }
 
 static void test_files(void **state)
@@ -368,7 +368,7 @@ static void test_files(void **state)
     char *root = test_dir_make();
     test_lines kept;
     setup s = open_setup(&(pm_device_params){.profile = true, .log = test_lines_log(&kept)});
-    const pm_profile_roofs none = {0};
+    const pm_peaks none = {0};
     pm_profile_start(s.profile);
     step(&s);
     pm_profile_stop(s.profile);

@@ -75,6 +75,9 @@ pm_status profile_open(app_profile *p, const app_common *common, pm_device *devi
     p->driver = caps->driver;
     if (!caps->timestamps)
         app_say("--profile: %s has no time stamps, so that only what the host does can be timed", caps->name);
+    const pm_status status = pm_peaks_measure(device, &p->peaks);
+    if (status == PM_OK || status == PM_DEVICE_LOST) return status;
+    app_say("--profile: the device's peaks are left out");
     return PM_OK;
 }
 
@@ -82,11 +85,11 @@ static bool write_files(app_profile *p)
 {
     size_t count = 0;
     char title[200];
-    if (pm_profile_write(p->profile, p->dir, &p->roofs) != PM_OK) return false;
+    if (pm_profile_write(p->profile, p->dir, &p->peaks) != PM_OK) return false;
     profile_line *lines = profile_lines(p->profile, &count);
     char *path = lines ? app_join(p->dir, "roofline.png") : NULL;
     snprintf(title, sizeof title, "%.90s", p->device);
-    const bool good = path && roofline_draw(path, title, lines, count, &p->roofs);
+    const bool good = path && roofline_draw(path, title, lines, count, &p->peaks);
     free(path);
     free(lines);
     return good;
@@ -199,7 +202,7 @@ static const char *count_text(double value, char text[32])
     return text;
 }
 
-static void say_line(const profile_line *line, const pm_profile_roofs *roofs, bool compiled)
+static void say_line(const profile_line *line, const pm_peaks *peaks, bool compiled)
 {
     const pm_profile_row *sum = &line->sum;
     const double seconds = 1e-3 * sum->total_ms;
@@ -214,7 +217,7 @@ static void say_line(const profile_line *line, const pm_profile_roofs *roofs, bo
     app_say("%10s %5.1f %7llu %9s %8s %7s %6s%s  %-28s %-17s %s", profile_number(sum->total_ms, a), 100 * line->share,
             (unsigned long long)sum->count, profile_number(1e3 * sum->total_ms / (double)sum->count, b),
             profile_number(1e-9 * sum->flops / seconds, c), profile_number(1e-9 * sum->bytes / seconds, d),
-            profile_number(100 * pm_profile_roof_share(sum, roofs), e), more, what, profile_shape(sum, shape),
+            profile_number(100 * pm_profile_roof_share(sum, peaks), e), more, what, profile_shape(sum, shape),
             sum->kernel);
 }
 
@@ -225,9 +228,9 @@ static void say_head(const app_profile *p, const pm_profile_info *info)
     char a[32], b[32];
     app_say("profile of %u steps: %.3f s, the device busy for %.1f %% of them; %s", (unsigned)(p->begun - p->skip),
             info->seconds, info->seconds > 0 ? 100 * info->device_seconds / info->seconds : 0, clocks[info->clock]);
-    if (p->roofs.flops > 0 && p->roofs.bytes > 0)
+    if (p->peaks.fma_flops_per_s > 0 && p->peaks.copy_bytes_per_s > 0)
         app_say("%s reaches %s GFLOP/s and %s GB/s at best, measured before the run", p->device,
-                profile_number(1e-9 * p->roofs.flops, a), profile_number(1e-9 * p->roofs.bytes, b));
+                profile_number(1e-9 * p->peaks.fma_flops_per_s, a), profile_number(1e-9 * p->peaks.copy_bytes_per_s, b));
     if (info->dropped)
         app_say("the time line in trace.json is full: it lacks %llu events, which the table has",
                 (unsigned long long)info->dropped);
@@ -247,7 +250,7 @@ static void say_table(const app_profile *p)
         app_say("%10s %5s %7s %9s %8s %7s %6s%s  %-28s %-17s %s", "ms", "%", "calls", "mean us", "GFLOP/s", "GB/s",
                 "roof %", compiled ? "  regs spills" : "", "operation", "shape", "kernel");
     const size_t shown = count <= TABLE_LINES + 1 ? count : TABLE_LINES;
-    for (size_t i = 0; i < shown; i++) say_line(&lines[i], &p->roofs, compiled);
+    for (size_t i = 0; i < shown; i++) say_line(&lines[i], &p->peaks, compiled);
     double rest = 0;
     for (size_t i = shown; i < count; i++) rest += lines[i].sum.total_ms;
     char text[32];

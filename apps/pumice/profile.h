@@ -7,7 +7,7 @@
 typedef struct app_profile {
     const char *dir; /* NULL: no profile; all functions then do nothing and succeed */
     pm_profile *profile;
-    pm_profile_roofs roofs;
+    pm_peaks peaks;
     const char *device, *driver;
     uint32_t skip, most; /* steps to leave out at first; to profile then, 0: all */
     uint32_t begun;      /* steps so far */
@@ -40,6 +40,6 @@ const char *profile_number(double value, char text[32]);
 
 /* roofline.c: draws into path, at once or not at all. False after an error line. */
 bool roofline_draw(const char *path, const char *title, const profile_line *lines, size_t count,
-                   const pm_profile_roofs *roofs);
+                   const pm_peaks *peaks);
 
 #endif

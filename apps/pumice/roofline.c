@@ -7,8 +7,10 @@
 #include "profile.h"
 #include "raster.h"
 
-enum { WIDTH = 1400, HEIGHT = 900, LABELS = 12 };
-static const raster_box FRAME = {120, 96, 1370, 800};
+enum { WIDTH = 1600, HEIGHT = 900, LABELS = 14 };
+static const raster_box FRAME = {120, 96, 1160, 800};
+#define TAG 13.0f /* radius of a number's disc */
+
 static const raster_box WHOLE = {0, 0, WIDTH, HEIGHT};
 
 /* Okabe and Ito's blue, vermilion and bluish green, told apart with every common colour blindness. */
@@ -22,11 +24,11 @@ typedef struct axis {
 typedef struct chart {
     raster image;
     axis x, y; /* FLOP a byte, FLOP a second */
-    const pm_profile_roofs *roofs;
+    const pm_peaks *peaks;
     const profile_line *lines;
     size_t count;
-    raster_box taken[LABELS + 2]; /* by texts */
-    size_t taken_count;
+    raster_point tags[LABELS]; /* where numbers are */
+    size_t tag_count;
 } chart;
 
 static bool drawable(const profile_line *line)
@@ -46,7 +48,7 @@ static double speed(const profile_line *line)
 
 static bool has_roofs(const chart *c)
 {
-    return c->roofs->flops > 0 && c->roofs->bytes > 0;
+    return c->peaks->fma_flops_per_s > 0 && c->peaks->copy_bytes_per_s > 0;
 }
 
 /* ---- axes ---- */
@@ -81,8 +83,8 @@ static void set_axes(chart *c)
         include(&c->y, speed(&c->lines[i]));
     }
     if (has_roofs(c)) {
-        include(&c->x, 2 * c->roofs->flops / c->roofs->bytes); /* the ridge, and some of what is behind it */
-        include(&c->y, c->roofs->flops);
+        include(&c->x, 2 * c->peaks->fma_flops_per_s / c->peaks->copy_bytes_per_s); /* the ridge, and some of what is behind it */
+        include(&c->y, c->peaks->fma_flops_per_s);
     }
     round_out(&c->x, 0);
     round_out(&c->y, 9);
@@ -144,27 +146,6 @@ static void draw_y(chart *c)
                 true, unit, INK);
 }
 
-/* ---- texts that keep clear of each other ---- */
-
-static bool overlap(raster_box a, raster_box b)
-{
-    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
-}
-
-static bool is_free(const chart *c, raster_box box)
-{
-    if (box.left < FRAME.left || box.right > FRAME.right || box.top < FRAME.top || box.bottom > FRAME.bottom)
-        return false;
-    for (size_t i = 0; i < c->taken_count; i++)
-        if (overlap(box, c->taken[i])) return false;
-    return true;
-}
-
-static void take(chart *c, raster_box box)
-{
-    if (c->taken_count < sizeof c->taken / sizeof *c->taken) c->taken[c->taken_count++] = box;
-}
-
 /* ---- roofs ---- */
 
 static void draw_roofs(chart *c)
@@ -174,7 +155,7 @@ static void draw_roofs(chart *c)
         raster_text(&c->image, (float)FRAME.left + 16, (float)FRAME.top + 16, 2, false, text, INK);
         return;
     }
-    const double flops = c->roofs->flops, bytes = c->roofs->bytes, ridge = flops / bytes;
+    const double flops = c->peaks->fma_flops_per_s, bytes = c->peaks->copy_bytes_per_s, ridge = flops / bytes;
     const double left = pow(10, c->x.low), right = pow(10, c->x.high);
     const raster_point roof[3] = {place(c, left, left * bytes), place(c, ridge, flops), place(c, right, flops)};
     char text[80], number[32];
@@ -182,14 +163,12 @@ static void draw_roofs(chart *c)
     snprintf(text, sizeof text, "FMA: %s GFLOP/s", profile_number(1e-9 * flops, number));
     const float x = (float)FRAME.right - 12 - raster_text_width(text, 2);
     raster_text(&c->image, x, roof[2].y - 24, 2, false, text, INK);
-    take(c, (raster_box){(int)x, (int)roof[2].y - 26, FRAME.right, (int)roof[2].y + 3});
     /* Beside the slope, where it enters the frame. */
     snprintf(text, sizeof text, "copy: %s GB/s", profile_number(1e-9 * bytes, number));
-    const double low = pow(10, c->y.low + 0.12 * (c->y.high - c->y.low));
-    raster_point at = place(c, fmax(left * 1.2, low / bytes), fmax(left * 1.2 * bytes, low));
-    at.x += 18;
+    const double low = pow(10, c->y.low + 0.08 * (c->y.high - c->y.low)), x0 = fmax(1.2 * left, low / bytes);
+    raster_point at = place(c, x0, x0 * bytes);
+    at.x += 22;
     raster_text(&c->image, at.x, at.y, 2, false, text, INK);
-    take(c, (raster_box){(int)at.x, (int)at.y, (int)(at.x + raster_text_width(text, 2)), (int)at.y + 18});
 }
 
 /* ---- points ---- */
@@ -211,49 +190,67 @@ static void draw_points(chart *c)
     }
 }
 
-/* Two rows at the first of some places around the point that is free; none is: no label. */
-static void draw_label(chart *c, const profile_line *line)
+/* ---- numbers, and what they stand for ---- */
+
+static bool is_free(const chart *c, raster_point at)
 {
-    const raster_point at = place(c, intensity(line), speed(line));
-    char name[80], more[80], shape[40], share[32];
-    snprintf(name, sizeof name, "%.30s %s", line->sum.op, profile_shape(&line->sum, shape));
-    const double roof = pm_profile_roof_share(&line->sum, c->roofs);
-    if (isfinite(roof))
-        snprintf(more, sizeof more, "%s %% of time, %.0f %% of roof", profile_number(100 * line->share, share),
-                 100 * roof);
-    else
-        snprintf(more, sizeof more, "%s %% of time", profile_number(100 * line->share, share));
-    const int width = (int)fmaxf(raster_text_width(name, 2), raster_text_width(more, 1.5f)), height = 34;
-    for (int ring = 0; ring < 6; ring++) {
-        for (int k = 0; k < 8; k++) { /* right, lower right, … */
-            const double angle = k * 0.7853981633974483, reach = (double)radius(line) + 10 + 26 * ring;
-            const double x = (double)at.x + reach * cos(angle), y = (double)at.y + reach * sin(angle);
-            raster_box box = {.left = (int)(cos(angle) > 0.1    ? x
-                                            : cos(angle) < -0.1 ? x - width
-                                                                : x - width / 2.0),
-                              .top = (int)(y - height / 2.0 + 0.5 * height * sin(angle))};
-            box.right = box.left + width;
-            box.bottom = box.top + height;
-            if (!is_free(c, box)) continue;
-            const raster_point nearest = {fminf(fmaxf(at.x, (float)box.left), (float)box.right),
-                                          fminf(fmaxf(at.y, (float)box.top), (float)box.bottom)};
-            const raster_point leader[2] = {at, nearest};
-            if (ring > 0) raster_curve(&c->image, leader, 2, 1, 1, INK, WHOLE);
-            raster_text(&c->image, (float)box.left, (float)box.top, 2, false, name, INK);
-            raster_text(&c->image, (float)box.left, (float)box.top + 19, 1.5f, false, more, INK);
-            take(c, box);
-            return;
+    if (at.x < (float)FRAME.left + TAG || at.x > (float)FRAME.right - TAG || at.y < (float)FRAME.top + TAG ||
+        at.y > (float)FRAME.bottom - TAG)
+        return false;
+    for (size_t i = 0; i < c->tag_count; i++)
+        if (hypotf(at.x - c->tags[i].x, at.y - c->tags[i].y) < 2.2f * TAG) return false;
+    return true;
+}
+
+static void draw_tag(chart *c, raster_point at, size_t number, pm_direction direction)
+{
+    char text[8];
+    snprintf(text, sizeof text, "%u", (unsigned)number);
+    raster_disc(&c->image, at, TAG + 1, COLORS[direction]);
+    raster_disc(&c->image, at, TAG - 1, WHITE);
+    raster_text(&c->image, at.x - 0.5f * raster_text_width(text, 2) + 1, at.y - 8, 2, false, text, INK);
+}
+
+/* In the middle of its point, or at the nearest place around that no other number has. */
+static void draw_number(chart *c, const profile_line *line, size_t number)
+{
+    const raster_point middle = place(c, intensity(line), speed(line));
+    raster_point at = middle;
+    for (int ring = 0; ring < 8 && !is_free(c, at); ring++) {
+        for (int k = 0; k < 16; k++) {
+            const float angle = 0.39269908f * (float)k, reach = 1.2f * TAG * (float)(ring + 1);
+            at = (raster_point){middle.x + reach * cosf(angle), middle.y + reach * sinf(angle)};
+            if (is_free(c, at)) break;
         }
     }
+    const raster_point leader[2] = {middle, at};
+    raster_curve(&c->image, leader, 2, 1.5f, 1, INK, WHOLE);
+    c->tags[c->tag_count++] = at;
+    draw_tag(c, at, number, line->sum.direction);
+}
+
+static void draw_entry(chart *c, const profile_line *line, size_t number)
+{
+    const float y = (float)FRAME.top + 16 + 50 * (float)(number - 1), x = (float)FRAME.right + 36;
+    char name[80], more[80], kernel[44], shape[40], share[32], rate[32];
+    const double roof = pm_profile_roof_share(&line->sum, c->peaks);
+    snprintf(name, sizeof name, "%.30s %s", line->sum.op, profile_shape(&line->sum, shape));
+    snprintf(kernel, sizeof kernel, "%.40s", line->sum.kernel);
+    int used = snprintf(more, sizeof more, "%s %% of time, %s GFLOP/s", profile_number(100 * line->share, share),
+                        profile_number(1e-9 * speed(line), rate));
+    if (isfinite(roof)) snprintf(more + used, sizeof more - (size_t)used, ", %.0f %% of roof", 100 * roof);
+    draw_tag(c, (raster_point){x, y + 12}, number, line->sum.direction);
+    raster_text(&c->image, x + 22, y - 6, 2, false, name, INK);
+    raster_text(&c->image, x + 22, y + 12, 1.5f, false, kernel, INK);
+    raster_text(&c->image, x + 22, y + 26, 1.5f, false, more, INK);
 }
 
 static void draw_labels(chart *c)
 {
-    size_t labelled = 0;
-    for (size_t i = 0; i < c->count && labelled < LABELS; i++) {
-        if (!drawable(&c->lines[i]) || c->lines[i].share < 0.01) continue;
-        draw_label(c, &c->lines[i]);
-        labelled++;
+    for (size_t i = 0; i < c->count && c->tag_count < LABELS; i++) {
+        if (!drawable(&c->lines[i]) || c->lines[i].share < 0.005) continue;
+        draw_number(c, &c->lines[i], c->tag_count + 1);
+        draw_entry(c, &c->lines[i], c->tag_count);
     }
 }
 
@@ -272,9 +269,9 @@ static void draw_title(chart *c, const char *title)
 }
 
 bool roofline_draw(const char *path, const char *title, const profile_line *lines, size_t count,
-                   const pm_profile_roofs *roofs)
+                   const pm_peaks *peaks)
 {
-    chart c = {.roofs = roofs, .lines = lines, .count = count};
+    chart c = {.peaks = peaks, .lines = lines, .count = count};
     unsigned char *png = NULL;
     size_t size = 0;
     bool good = false;

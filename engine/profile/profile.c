@@ -255,11 +255,11 @@ pm_profile_event pm_profile_event_at(const pm_profile *p, size_t index)
                               .bytes = (double)e->bytes};
 }
 
-double pm_profile_roof_share(const pm_profile_row *row, const pm_profile_roofs *roofs)
+double pm_profile_roof_share(const pm_profile_row *row, const pm_peaks *peaks)
 {
-    if (!(row->total_ms > 0) || !(roofs->flops > 0) || !(roofs->bytes > 0)) return NAN;
+    if (!(row->total_ms > 0) || !(peaks->fma_flops_per_s > 0) || !(peaks->copy_bytes_per_s > 0)) return NAN;
     /* achieved / min(peak, intensity * bandwidth) is the larger of the two shares */
-    return fmax(row->flops / roofs->flops, row->bytes / roofs->bytes) / (1e-3 * row->total_ms);
+    return fmax(row->flops / peaks->fma_flops_per_s, row->bytes / peaks->copy_bytes_per_s) / (1e-3 * row->total_ms);
 }
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */

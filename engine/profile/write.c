@@ -79,7 +79,7 @@ static const char *track_word(pm_profile_track track)
     return "host";
 }
 
-static void put_row(const pm_profile *p, file_writer *file, const pm_profile_row *row, const pm_profile_roofs *roofs)
+static void put_row(const pm_profile *p, file_writer *file, const pm_profile_row *row, const pm_peaks *peaks)
 {
     pm_profile_kernel kernel = {.constants = "", .registers = -1, .spills = -1, .shared_bytes = -1};
     bool command = row->track == PM_PROFILE_COMMANDS;
@@ -98,14 +98,14 @@ static void put_row(const pm_profile *p, file_writer *file, const pm_profile_row
     put_cell(file, command ? row->bytes : NAN, "%.0f");
     put_cell(file, command ? 1e-9 * row->flops / seconds : NAN, "%.4g");
     put_cell(file, command ? 1e-9 * row->bytes / seconds : NAN, "%.4g");
-    put_cell(file, command ? 100 * pm_profile_roof_share(row, roofs) : NAN, "%.2f");
+    put_cell(file, command ? 100 * pm_profile_roof_share(row, peaks) : NAN, "%.2f");
     put_cell(file, kernel.registers < 0 ? NAN : kernel.registers, "%.0f");
     put_cell(file, kernel.spills < 0 ? NAN : kernel.spills, "%.0f");
     put_cell(file, kernel.shared_bytes < 0 ? NAN : kernel.shared_bytes, "%.0f");
     prof_put(file, "\n");
 }
 
-pm_status prof_csv_write(const pm_profile *p, const char *path, const pm_profile_roofs *roofs)
+pm_status prof_csv_write(const pm_profile *p, const char *path, const pm_peaks *peaks)
 {
     file_writer *file = NULL;
     const pm_profile_row **rows = malloc((p->row_count + 1) * sizeof *rows);
@@ -118,7 +118,7 @@ pm_status prof_csv_write(const pm_profile *p, const char *path, const pm_profile
     if (status == PM_OK) {
         prof_put(file, "kind,program,op,layer,direction,shape,kernel,constants,count,total_ms,mean_ms,min_ms,max_ms,"
                        "percent,flops,bytes,gflops,gbps,roof_percent,registers,spills,shared_bytes\n");
-        for (size_t i = 0; i < count; i++) put_row(p, file, rows[i], roofs);
+        for (size_t i = 0; i < count; i++) put_row(p, file, rows[i], peaks);
         status = file_writer_commit(&file);
     }
     free(rows);
@@ -164,7 +164,7 @@ pm_status prof_kernels_write(const pm_profile *p, const char *path)
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
-pm_status pm_profile_write(const pm_profile *p, const char *dir, const pm_profile_roofs *roofs)
+pm_status pm_profile_write(const pm_profile *p, const char *dir, const pm_peaks *peaks)
 {
     static const char *const names[] = {"trace.json", "kernels.csv", "kernels.json"};
     pm_status status = file_make_dir(&p->log, dir);
@@ -175,7 +175,7 @@ pm_status pm_profile_write(const pm_profile *p, const char *dir, const pm_profil
         else if (i == 0)
             status = prof_trace_write(p, path);
         else
-            status = i == 1 ? prof_csv_write(p, path, roofs) : prof_kernels_write(p, path);
+            status = i == 1 ? prof_csv_write(p, path, peaks) : prof_kernels_write(p, path);
         free(path);
     }
     return status;

@@ -17,7 +17,7 @@ const char *prof_shape(const uint32_t shape[3], char text[40]);
 
 /* Each writes one file. */
 pm_status prof_trace_write(const pm_profile *profile, const char *path);
-pm_status prof_csv_write(const pm_profile *profile, const char *path, const pm_profile_roofs *roofs);
+pm_status prof_csv_write(const pm_profile *profile, const char *path, const pm_peaks *peaks);
 pm_status prof_kernels_write(const pm_profile *profile, const char *path);
 
 #endif

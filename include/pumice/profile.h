@@ -10,6 +10,7 @@
 #ifndef PUMICE_PROFILE_H
 #define PUMICE_PROFILE_H
 
+#include <pumice/bench.h>
 #include <pumice/device.h>
 
 #ifdef __cplusplus
@@ -127,18 +128,13 @@ PM_API pm_profile_kernel pm_profile_kernel_at(const pm_profile *profile, size_t 
 
 /* ---- against the device's limits, and into files ----------------------------------------------------------------- */
 
-/* What the device reaches at best; 0: not known. */
-typedef struct pm_profile_roofs {
-    double flops, bytes; /* a second */
-} pm_profile_roofs;
-
-/* The share, 0 to 1, of what the roofs allow at a row's FLOPs per byte. NaN where it has no time or the roofs are not known. */
-PM_API double pm_profile_roof_share(const pm_profile_row *row, const pm_profile_roofs *roofs);
+/* The share, 0 to 1, of what the peaks of fp32 arithmetic and copying allow at a row's FLOPs per byte. NaN where it has no time or the
+ * peaks are 0, not known. Above 1 is possible: operands in a cache move faster than a copy of much memory. */
+PM_API double pm_profile_roof_share(const pm_profile_row *row, const pm_peaks *peaks);
 
 /* trace.json (Chrome's trace event format, for Perfetto), kernels.csv (a line a row) and kernels.json (what the driver tells) in `dir`,
  * which is made; each is written at once or not at all. Fails: PM_IO, PM_NO_HOST_MEMORY. */
-PM_API PM_NODISCARD pm_status pm_profile_write(const pm_profile *profile, const char *dir,
-                                               const pm_profile_roofs *roofs);
+PM_API PM_NODISCARD pm_status pm_profile_write(const pm_profile *profile, const char *dir, const pm_peaks *peaks);
 
 #ifdef __cplusplus
 }
