@@ -288,32 +288,24 @@ pm_status prof_statistic_add(pm_profile *p, size_t kernel, const char *executabl
     return PM_OK;
 }
 
-/* Names by which drivers call the three numbers; the first that a kernel has counts. */
-static const char *const register_names[] = {"VGPRs",         "Register Count",     "Registers",
-                                             "Max live registers", "Full registers", "Work Registers"};
-static const char *const shared_names[] = {"LDS size", "LDS Size", "Shared Memory Size", "Shared memory",
-                                           "Workgroup Memory Size"};
+/* Names by which drivers call the three numbers: Mesa's for AMD, Intel, Adreno and VideoCore, and NVIDIA's. The first that a kernel has
+ * counts; names that begin alike (AMD spills vector and scalar registers) are summed. */
+static const char *const register_names[] = {"VGPRs", "Register Count", "Max live registers", "Registers used", NULL};
+static const char *const spill_names[] = {"Spilled ", "Spill Count", "Spill Size", "STP Count", NULL};
+static const char *const shared_names[] = {"LDS size", "Workgroup Memory Size", "Shared Memory Size", NULL};
 
-/* The largest value among executables; -1: no driver's name fits. */
-static double named(const prof_kernel *k, const char *const *names, size_t count)
+/* The largest sum among executables; -1: no name fits. */
+static double named(const prof_kernel *k, const char *const *names)
 {
     double most = -1;
-    for (size_t n = 0; n < count && most < 0; n++)
-        for (size_t i = 0; i < k->count; i++)
-            if (strcmp(k->statistics[i].name, names[n]) == 0 && k->statistics[i].value > most)
-                most = k->statistics[i].value;
-    return most;
-}
-
-/* The sum of all that spills ("Spilled VGPRs" and "Spilled SGPRs", "Spill count"), the largest of an executable. */
-static double spills(const prof_kernel *k)
-{
-    double most = -1, sum = -1;
-    for (size_t i = 0; i < k->count; i++) {
-        const pm_profile_statistic *s = &k->statistics[i];
-        if (i > 0 && strcmp(s->executable, s[-1].executable) != 0) sum = -1;
-        if (strstr(s->name, "pill")) sum = (sum < 0 ? 0 : sum) + s->value;
-        if (sum > most) most = sum;
+    for (; *names && most < 0; names++) {
+        double sum = -1;
+        for (size_t i = 0; i < k->count; i++) {
+            const pm_profile_statistic *s = &k->statistics[i];
+            if (i > 0 && strcmp(s->executable, s[-1].executable) != 0) sum = -1;
+            if (strncmp(s->name, *names, strlen(*names)) == 0) sum = fmax(sum, 0) + s->value;
+            most = fmax(most, sum);
+        }
     }
     return most;
 }
@@ -329,9 +321,9 @@ pm_profile_kernel pm_profile_kernel_at(const pm_profile *p, size_t index)
     return (pm_profile_kernel){
         .name = k->name,
         .constants = k->constants,
-        .registers = named(k, register_names, sizeof register_names / sizeof *register_names),
-        .spills = spills(k),
-        .shared_bytes = named(k, shared_names, sizeof shared_names / sizeof *shared_names),
+        .registers = named(k, register_names),
+        .spills = named(k, spill_names),
+        .shared_bytes = named(k, shared_names),
         .statistic_count = k->count,
         .statistics = k->statistics};
 }

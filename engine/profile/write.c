@@ -138,8 +138,7 @@ static void put_kernel(file_writer *file, const pm_profile_kernel *k)
         prof_put_json(file, s->executable);
         prof_put(file, ",\"name\":");
         prof_put_json(file, s->name);
-        prof_put(file, ",\"value\":");
-        prof_put_number(file, s->value);
+        prof_put(file, ",\"value\":%.15g", isfinite(s->value) ? s->value : 0);
         prof_put(file, ",\"description\":");
         prof_put_json(file, s->description);
         prof_put(file, "}");
