@@ -40,12 +40,12 @@ typedef struct app_common {
      NULL,                                                                                                             \
      0,                                                                                                                \
      0,                                                                                                                \
-     "time each command on the device: trace.json, kernels.csv, kernels.json and roofline.png in DIR, a table on "    \
+     "time each command on the device: trace.json, kernels.csv, kernels.json and roofline.png in DIR, a table on "     \
      "stderr",                                                                                                         \
      false,                                                                                                            \
      false},                                                                                                           \
     {                                                                                                                  \
-        ARG_U32, "--profile-steps", "N", &(common).profile_steps, "20", 0, 1e9, "with --profile: " unit, false, false   \
+        ARG_U32, "--profile-steps", "N", &(common).profile_steps, "20", 0, 1e9, "with --profile: " unit, false, false  \
     }
 #define APP_OPTION_JSON(common, text)                                                                                  \
     {                                                                                                                  \

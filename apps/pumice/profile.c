@@ -186,8 +186,8 @@ const char *profile_number(double value, char text[32])
 {
     if (!isfinite(value))
         snprintf(text, 32, "-");
-    else if (value == 0)
-        snprintf(text, 32, "0");
+    else if (value < 0.0995)
+        snprintf(text, 32, "%.2g", value);
     else
         snprintf(text, 32, "%.*f", value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3, value);
     return text;
@@ -223,14 +223,17 @@ static void say_line(const profile_line *line, const pm_peaks *peaks, bool compi
 
 static void say_head(const app_profile *p, const pm_profile_info *info)
 {
-    static const char *const clocks[] = {"no device times", "device times placed between submission and wait",
-                                         "device and host on one clock"};
-    char a[32], b[32];
-    app_say("profile of %u steps: %.3f s, the device busy for %.1f %% of them; %s", (unsigned)(p->begun - p->skip),
-            info->seconds, info->seconds > 0 ? 100 * info->device_seconds / info->seconds : 0, clocks[info->clock]);
+    char a[32], b[32], device[120] = "no device times";
+    if (info->clock != PM_PROFILE_CLOCK_NONE && info->seconds > 0)
+        snprintf(device, sizeof device, "the device busy for %.1f %% of them; %s",
+                 100 * info->device_seconds / info->seconds,
+                 info->clock == PM_PROFILE_CLOCK_CALIBRATED ? "device and host on one clock"
+                                                            : "device times placed between submission and wait");
+    app_say("profile of %u steps: %.3f s, %s", (unsigned)(p->begun - p->skip), info->seconds, device);
     if (p->peaks.fma_flops_per_s > 0 && p->peaks.copy_bytes_per_s > 0)
         app_say("%s reaches %s GFLOP/s and %s GB/s at best, measured before the run", p->device,
-                profile_number(1e-9 * p->peaks.fma_flops_per_s, a), profile_number(1e-9 * p->peaks.copy_bytes_per_s, b));
+                profile_number(1e-9 * p->peaks.fma_flops_per_s, a),
+                profile_number(1e-9 * p->peaks.copy_bytes_per_s, b));
     if (info->dropped)
         app_say("the time line in trace.json is full: it lacks %llu events, which the table has",
                 (unsigned long long)info->dropped);
@@ -268,6 +271,7 @@ bool profile_close(app_profile *p)
     }
     stop(p);
     say_table(p);
-    if (!p->failed) app_say("%s has trace.json (for https://ui.perfetto.dev), kernels.csv, kernels.json and roofline.png", p->dir);
+    if (!p->failed)
+        app_say("%s has trace.json (for https://ui.perfetto.dev), kernels.csv, kernels.json and roofline.png", p->dir);
     return !p->failed;
 }

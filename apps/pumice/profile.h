@@ -35,11 +35,10 @@ typedef struct profile_line {
 profile_line *profile_lines(const pm_profile *profile, size_t *count);
 /* "256x768x3072" */
 const char *profile_shape(const pm_profile_row *row, char text[40]);
-/* "12.3", "0.0123", "1230": three digits or more */
+/* "0.012", "1.23", "12.3", "1230" */
 const char *profile_number(double value, char text[32]);
 
 /* roofline.c: draws into path, at once or not at all. False after an error line. */
-bool roofline_draw(const char *path, const char *title, const profile_line *lines, size_t count,
-                   const pm_peaks *peaks);
+bool roofline_draw(const char *path, const char *title, const profile_line *lines, size_t count, const pm_peaks *peaks);
 
 #endif

@@ -83,7 +83,8 @@ static void set_axes(chart *c)
         include(&c->y, speed(&c->lines[i]));
     }
     if (has_roofs(c)) {
-        include(&c->x, 2 * c->peaks->fma_flops_per_s / c->peaks->copy_bytes_per_s); /* the ridge, and some of what is behind it */
+        include(&c->x, 2 * c->peaks->fma_flops_per_s /
+                           c->peaks->copy_bytes_per_s); /* the ridge, and some of what is behind it */
         include(&c->y, c->peaks->fma_flops_per_s);
     }
     round_out(&c->x, 0);
@@ -268,8 +269,7 @@ static void draw_title(chart *c, const char *title)
     }
 }
 
-bool roofline_draw(const char *path, const char *title, const profile_line *lines, size_t count,
-                   const pm_peaks *peaks)
+bool roofline_draw(const char *path, const char *title, const profile_line *lines, size_t count, const pm_peaks *peaks)
 {
     chart c = {.peaks = peaks, .lines = lines, .count = count};
     unsigned char *png = NULL;

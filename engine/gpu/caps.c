@@ -132,9 +132,10 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
     features->int16 = all.features.shaderInt16;
     features->executable_info = executable.pipelineExecutableInfo;
-    features->calibrated = has(extensions, CALIBRATED_KHR)                                     ? CALIBRATED_KHR
-                           : has(extensions, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME) ? VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME
-                                                                                               : NULL;
+    features->calibrated = has(extensions, CALIBRATED_KHR) ? CALIBRATED_KHR
+                           : has(extensions, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)
+                               ? VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME
+                               : NULL;
     caps->int64 = all.features.shaderInt64;
     caps->bda = address.bufferDeviceAddress;
     caps->f16 = f16.shaderFloat16;
@@ -190,7 +191,8 @@ static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_ca
         features->timestamp_mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
     }
     free(list);
-    caps->timestamps = features->timestamp_mask != 0 && caps->timestamp_period_ns > 0 && isfinite(caps->timestamp_period_ns);
+    caps->timestamps =
+        features->timestamp_mask != 0 && caps->timestamp_period_ns > 0 && isfinite(caps->timestamp_period_ns);
     return PM_OK;
 }
 

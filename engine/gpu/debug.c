@@ -44,8 +44,11 @@ void gpu_debug_end(pm_device *device, VkCommandBuffer commands)
 const char *gpu_debug_part(const gpu_label *label, char text[80])
 {
     const char *layer = label->layer ? label->layer : "", *direction = pm_direction_name(label->direction);
-    snprintf(text, 80, "%.50s%s%s", *layer ? layer : *direction ? "" : "commands", *layer && *direction ? " " : "",
-             direction);
+    snprintf(text, 80, "%.50s%s%s",
+             *layer       ? layer
+             : *direction ? ""
+                          : "commands",
+             *layer && *direction ? " " : "", direction);
     return text;
 }
 

@@ -49,8 +49,8 @@ pm_status gpu_vk_status(VkResult result);
 typedef struct gpu_features {
     bool bda_core, f16_core; /* part of the device's Vulkan 1.2 */
     bool portability_subset;
-    const char *calibrated;   /* the extension that relates device and host clocks; NULL: none */
-    bool executable_info;     /* VK_KHR_pipeline_executable_properties */
+    const char *calibrated; /* the extension that relates device and host clocks; NULL: none */
+    bool executable_info;   /* VK_KHR_pipeline_executable_properties */
     bool int16;
     VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
     uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
@@ -150,7 +150,7 @@ typedef struct gpu_command {
 /* Command buffers made from a cut. */
 typedef struct gpu_recording {
     gpu_cut cut;
-    double limit_ms; /* that it was cut by */
+    double limit_ms;          /* that it was cut by */
     VkCommandBuffer *buffers; /* one a submission */
     VkSubmitInfo *infos;
     VkQueryPool queries; /* time stamps; none where the device has none */

@@ -24,8 +24,8 @@ static void open_clock(pm_device *device)
     bool khr = extension[3] == 'K';
     PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT list =
         (PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)vkGetInstanceProcAddr(
-            device->instance.handle, khr ? "vkGetPhysicalDeviceCalibrateableTimeDomainsKHR"
-                                         : "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT");
+            device->instance.handle,
+            khr ? "vkGetPhysicalDeviceCalibrateableTimeDomainsKHR" : "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT");
     PFN_vkGetCalibratedTimestampsEXT read = (PFN_vkGetCalibratedTimestampsEXT)vkGetDeviceProcAddr(
         device->handle, khr ? "vkGetCalibratedTimestampsKHR" : "vkGetCalibratedTimestampsEXT");
     VkTimeDomainEXT domains[16];
@@ -74,7 +74,8 @@ static double first_tick_seconds(gpu_program *program)
 {
     pm_device *device = program->device;
     const gpu_recording *recording = &program->recording;
-    uint64_t first = recording->ticks[0], last = recording->ticks[recording->stamps[recording->cut.submission_count] - 1];
+    uint64_t first = recording->ticks[0],
+             last = recording->ticks[recording->stamps[recording->cut.submission_count] - 1];
     if (calibrate(device)) {
         device->profile->info.clock = PM_PROFILE_CLOCK_CALIBRATED;
         return device->clock.seconds + seconds_between(device, device->clock.ticks, first);

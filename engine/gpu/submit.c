@@ -393,7 +393,8 @@ void gpu_program_measured(gpu_program *program, uint32_t runs)
         program->merges += merge;
         gpu_cut_learn(program->work, &program->recording.cut, program->recording.ms);
         recut(program, RECUT_TARGET * device->submit_ms, longest);
-    } else if (program->recording.profiled != gpu_profile_armed(device)) { /* the profile was stopped, or started anew */
+    } else if (program->recording.profiled !=
+               gpu_profile_armed(device)) { /* the profile was stopped, or started anew */
         recut(program, program->recording.limit_ms, longest);
     }
 }

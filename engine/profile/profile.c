@@ -221,11 +221,8 @@ void prof_event_add(pm_profile *p, uint32_t row, double start, double seconds, d
         p->info.dropped++;
         return;
     }
-    p->events[p->event_count++] = (prof_event){.start = start - p->origin,
-                                               .ms = (float)ms,
-                                               .flops = (float)flops,
-                                               .bytes = (float)bytes,
-                                               .row = row};
+    p->events[p->event_count++] = (prof_event){
+        .start = start - p->origin, .ms = (float)ms, .flops = (float)flops, .bytes = (float)bytes, .row = row};
 }
 
 void pm_profile_span(pm_profile *p, const char *name, double since)
@@ -318,12 +315,11 @@ size_t pm_profile_kernel_count(const pm_profile *p)
 pm_profile_kernel pm_profile_kernel_at(const pm_profile *p, size_t index)
 {
     const prof_kernel *k = &p->kernels[index];
-    return (pm_profile_kernel){
-        .name = k->name,
-        .constants = k->constants,
-        .registers = named(k, register_names),
-        .spills = named(k, spill_names),
-        .shared_bytes = named(k, shared_names),
-        .statistic_count = k->count,
-        .statistics = k->statistics};
+    return (pm_profile_kernel){.name = k->name,
+                               .constants = k->constants,
+                               .registers = named(k, register_names),
+                               .spills = named(k, spill_names),
+                               .shared_bytes = named(k, shared_names),
+                               .statistic_count = k->count,
+                               .statistics = k->statistics};
 }

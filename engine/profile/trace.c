@@ -27,7 +27,8 @@ static void put_head(const pm_profile *p, file_writer *file)
     for (int i = 0; i < 3; i++) {
         prof_put(file, ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_name\",\"args\":{\"name\":\"%s\"}}",
                  i + 1, track_names[i]);
-        prof_put(file, ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_sort_index\",\"args\":{\"sort_index\":%d}}",
+        prof_put(file,
+                 ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_sort_index\",\"args\":{\"sort_index\":%d}}",
                  i + 1, i);
     }
 }

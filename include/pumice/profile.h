@@ -116,9 +116,9 @@ typedef struct pm_profile_statistic {
 typedef struct pm_profile_kernel {
     const char *name;
     const char *constants; /* "128,1,0" */
-    double registers;      /* an invocation, vector registers where a device has two kinds; the largest of its executables */
-    double spills;         /* what does not fit into registers, in the driver's unit */
-    double shared_bytes;   /* a work group */
+    double registers; /* an invocation, vector registers where a device has two kinds; the largest of its executables */
+    double spills;    /* what does not fit into registers, in the driver's unit */
+    double shared_bytes; /* a work group */
     size_t statistic_count;
     const pm_profile_statistic *statistics;
 } pm_profile_kernel;
