@@ -214,7 +214,7 @@ static void say_line(const profile_line *line, const pm_peaks *peaks, bool compi
         snprintf(more, sizeof more, " %5s %6s", count_text(line->registers, registers),
                  count_text(line->spills, spills));
     }
-    app_say("%10s %5.1f %7llu %9s %8s %7s %6s%s  %-28s %-17s %s", profile_number(sum->total_ms, a), 100 * line->share,
+    app_say("%10s %5.1f %7llu %9s %8s %7s %6s%s  %-30s %-17s %s", profile_number(sum->total_ms, a), 100 * line->share,
             (unsigned long long)sum->count, profile_number(1e3 * sum->total_ms / (double)sum->count, b),
             profile_number(1e-9 * sum->flops / seconds, c), profile_number(1e-9 * sum->bytes / seconds, d),
             profile_number(100 * pm_profile_roof_share(sum, peaks), e), more, what, profile_shape(sum, shape),
@@ -250,7 +250,7 @@ static void say_table(const app_profile *p)
     bool compiled = false;
     for (size_t i = 0; i < count; i++) compiled = compiled || lines[i].registers >= 0 || lines[i].spills >= 0;
     if (count > 0)
-        app_say("%10s %5s %7s %9s %8s %7s %6s%s  %-28s %-17s %s", "ms", "%", "calls", "mean us", "GFLOP/s", "GB/s",
+        app_say("%10s %5s %7s %9s %8s %7s %6s%s  %-30s %-17s %s", "ms", "%", "calls", "mean us", "GFLOP/s", "GB/s",
                 "roof %", compiled ? "  regs spills" : "", "operation", "shape", "kernel");
     const size_t shown = count <= TABLE_LINES + 1 ? count : TABLE_LINES;
     for (size_t i = 0; i < shown; i++) say_line(&lines[i], &p->peaks, compiled);

@@ -7,7 +7,7 @@
 #include "profile.h"
 #include "raster.h"
 
-enum { WIDTH = 1600, HEIGHT = 900, LABELS = 14 };
+enum { WIDTH = 1600, HEIGHT = 900, LABELS = 13 };
 static const raster_box FRAME = {120, 96, 1160, 800};
 #define TAG 13.0f /* radius of a number's disc */
 
@@ -27,7 +27,8 @@ typedef struct chart {
     const pm_peaks *peaks;
     const profile_line *lines;
     size_t count;
-    raster_point tags[LABELS]; /* where numbers are */
+    raster_point tags[LABELS];          /* where numbers are */
+    const profile_line *tagged[LABELS]; /* and of what */
     size_t tag_count;
 } chart;
 
@@ -212,8 +213,9 @@ static void draw_tag(chart *c, raster_point at, size_t number, pm_direction dire
     raster_text(&c->image, at.x - 0.5f * raster_text_width(text, 2) + 1, at.y - 8, 2, false, text, INK);
 }
 
-/* In the middle of its point, or at the nearest place around that no other number has. */
-static void draw_number(chart *c, const profile_line *line, size_t number)
+/* In the middle of its point, or at the nearest place around that no other number has. The leader there is drawn, the number when all
+ * leaders are. */
+static void place_number(chart *c, const profile_line *line)
 {
     const raster_point middle = place(c, intensity(line), speed(line));
     raster_point at = middle;
@@ -226,13 +228,13 @@ static void draw_number(chart *c, const profile_line *line, size_t number)
     }
     const raster_point leader[2] = {middle, at};
     raster_curve(&c->image, leader, 2, 1.5f, 1, INK, WHOLE);
-    c->tags[c->tag_count++] = at;
-    draw_tag(c, at, number, line->sum.direction);
+    c->tags[c->tag_count] = at;
+    c->tagged[c->tag_count++] = line;
 }
 
 static void draw_entry(chart *c, const profile_line *line, size_t number)
 {
-    const float y = (float)FRAME.top + 16 + 50 * (float)(number - 1), x = (float)FRAME.right + 36;
+    const float y = (float)FRAME.top + 16 + 54 * (float)(number - 1), x = (float)FRAME.right + 36;
     char name[80], more[80], kernel[44], shape[40], share[32], rate[32];
     const double roof = pm_profile_roof_share(&line->sum, c->peaks);
     snprintf(name, sizeof name, "%.30s %s", line->sum.op, profile_shape(&line->sum, shape));
@@ -250,8 +252,11 @@ static void draw_labels(chart *c)
 {
     for (size_t i = 0; i < c->count && c->tag_count < LABELS; i++) {
         if (!drawable(&c->lines[i]) || c->lines[i].share < 0.005) continue;
-        draw_number(c, &c->lines[i], c->tag_count + 1);
-        draw_entry(c, &c->lines[i], c->tag_count);
+        place_number(c, &c->lines[i]);
+    }
+    for (size_t i = 0; i < c->tag_count; i++) {
+        draw_tag(c, c->tags[i], i + 1, c->tagged[i]->sum.direction);
+        draw_entry(c, c->tagged[i], i + 1);
     }
 }
 
