@@ -136,8 +136,8 @@ pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel 
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = count * sizeof *words, .pCode = words};
     VK_TRY(device, device->vk.vkCreatePipelineLayout(device->handle, &layout, NULL, &slot->layout));
     VK_TRY(device, device->vk.vkCreateShaderModule(device->handle, &module, NULL, &slot->module));
-    gpu_debug_name(device, VK_OBJECT_TYPE_SHADER_MODULE, GPU_HANDLE(slot->module), "%s", gpu_kernel_name(kernel));
-    gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE_LAYOUT, GPU_HANDLE(slot->layout), "%s", gpu_kernel_name(kernel));
+    gpu_debug_name(device, VK_OBJECT_TYPE_SHADER_MODULE, GPU_HANDLE(slot->module), "%s", modules[kernel].name);
+    gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE_LAYOUT, GPU_HANDLE(slot->layout), "%s", modules[kernel].name);
     slot->loaded = true;
     return PM_OK;
 fail:
@@ -237,7 +237,7 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
             free(made);
             return status;
         }
-        gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE, GPU_HANDLE(made->handle), "%s", gpu_kernel_name(kernel));
+        gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE, GPU_HANDLE(made->handle), "%s", modules[kernel].name);
         *slot = made;
         device->pipeline_count++;
     }
