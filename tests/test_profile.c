@@ -355,9 +355,14 @@ static void test_roofs(void **state)
     (void)state;
     const pm_peaks peaks = {.fma_flops_per_s = 1e9, .copy_bytes_per_s = 1e8};
     const pm_profile_row bound_by_flops = {.total_ms = 10, .flops = 5e6, .bytes = 1e4}; /* 0.5 of 1e9 */
+    const pm_peaks units = {.fma_flops_per_s = 1e9, .copy_bytes_per_s = 1e8, .matrix_flops_per_s = 5e9};
+    const pm_profile_row matrix = {.total_ms = 10, .flops = 5e6, .bytes = 1e4, .kernel = "matmul_coop"};
     const pm_profile_row bound_by_bytes = {.total_ms = 10, .flops = 1e3, .bytes = 2.5e5};
     near(pm_profile_roof_share(&bound_by_flops, &peaks), 0.5);
     near(pm_profile_roof_share(&bound_by_bytes, &peaks), 0.25);
+    near(pm_profile_roof_share(&matrix, &units), 0.1);
+    near(pm_profile_roof_share(&matrix, &peaks), 0.5);
+    near(pm_profile_roof_share(&bound_by_flops, &units), 0.5);
     assert_true(isnan(pm_profile_roof_share(&bound_by_flops, &(pm_peaks){0})));
     assert_true(isnan(pm_profile_roof_share(&(pm_profile_row){0}, &peaks)));
 }

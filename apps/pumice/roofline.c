@@ -87,6 +87,7 @@ static void set_axes(chart *c)
         include(&c->x, 2 * c->peaks->fma_flops_per_s /
                            c->peaks->copy_bytes_per_s); /* the ridge, and some of what is behind it */
         include(&c->y, c->peaks->fma_flops_per_s);
+        include(&c->y, c->peaks->matrix_flops_per_s);
     }
     round_out(&c->x, 0);
     round_out(&c->y, 9);
@@ -150,6 +151,17 @@ static void draw_y(chart *c)
 
 /* ---- roofs ---- */
 
+/* From the slope to the frame's end, with its name above. */
+static void draw_roof(chart *c, const char *name, double flops)
+{
+    const raster_point ends[2] = {place(c, flops / c->peaks->copy_bytes_per_s, flops),
+                                  place(c, pow(10, c->x.high), flops)};
+    char text[80], number[32];
+    raster_curve(&c->image, ends, 2, 3, 1, INK, FRAME);
+    snprintf(text, sizeof text, "%s: %s GFLOP/s", name, profile_number(1e-9 * flops, number));
+    raster_text(&c->image, (float)FRAME.right - 12 - raster_text_width(text, 2), ends[1].y - 24, 2, false, text, INK);
+}
+
 static void draw_roofs(chart *c)
 {
     if (!has_roofs(c)) {
@@ -157,14 +169,13 @@ static void draw_roofs(chart *c)
         raster_text(&c->image, (float)FRAME.left + 16, (float)FRAME.top + 16, 2, false, text, INK);
         return;
     }
-    const double flops = c->peaks->fma_flops_per_s, bytes = c->peaks->copy_bytes_per_s, ridge = flops / bytes;
-    const double left = pow(10, c->x.low), right = pow(10, c->x.high);
-    const raster_point roof[3] = {place(c, left, left * bytes), place(c, ridge, flops), place(c, right, flops)};
+    const double bytes = c->peaks->copy_bytes_per_s, matrix = c->peaks->matrix_flops_per_s;
+    const double most = fmax(c->peaks->fma_flops_per_s, matrix), left = pow(10, c->x.low);
+    const raster_point slope[2] = {place(c, left, left * bytes), place(c, most / bytes, most)};
     char text[80], number[32];
-    raster_curve(&c->image, roof, 3, 3, 1, INK, FRAME);
-    snprintf(text, sizeof text, "FMA: %s GFLOP/s", profile_number(1e-9 * flops, number));
-    const float x = (float)FRAME.right - 12 - raster_text_width(text, 2);
-    raster_text(&c->image, x, roof[2].y - 24, 2, false, text, INK);
+    raster_curve(&c->image, slope, 2, 3, 1, INK, FRAME);
+    draw_roof(c, "FMA", c->peaks->fma_flops_per_s);
+    if (matrix > 0) draw_roof(c, "matrix units", matrix);
     /* Beside the slope, where it enters the frame. */
     snprintf(text, sizeof text, "copy: %s GB/s", profile_number(1e-9 * bytes, number));
     const double low = pow(10, c->y.low + 0.08 * (c->y.high - c->y.low)), x0 = fmax(1.2 * left, low / bytes);

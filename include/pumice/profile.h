@@ -74,7 +74,7 @@ typedef struct pm_profile_row {
     double flops, bytes; /* of all of them: bytes if each operand is touched once */
 } pm_profile_row;
 
-/* Rows are in order of appearance; some may have count 0. */
+/* Rows are in order of appearance; some may have count 0. A row lives until something more is collected or recorded. */
 PM_API size_t pm_profile_row_count(const pm_profile *profile);
 PM_API const pm_profile_row *pm_profile_row_at(const pm_profile *profile, size_t index);
 
@@ -128,8 +128,9 @@ PM_API pm_profile_kernel pm_profile_kernel_at(const pm_profile *profile, size_t 
 
 /* ---- against the device's limits, and into files ----------------------------------------------------------------- */
 
-/* The share, 0 to 1, of what the peaks of fp32 arithmetic and copying allow at a row's FLOPs per byte. NaN where it has no time or the
- * peaks are 0, not known. Above 1 is possible: operands in a cache move faster than a copy of much memory. */
+/* The share, 0 to 1, of what the peaks of arithmetic (matrix units' for kernels with "coop" in their names, else fp32's) and of copying allow at
+ * a row's FLOPs per byte. NaN where it has no time or the peaks are 0, not known. Above 1 is possible: operands in a cache move faster than
+ * a copy of much memory. */
 PM_API double pm_profile_roof_share(const pm_profile_row *row, const pm_peaks *peaks);
 
 /* trace.json (Chrome's trace event format, for Perfetto), kernels.csv (a line a row) and kernels.json (what the driver tells) in `dir`,
