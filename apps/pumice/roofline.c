@@ -7,7 +7,7 @@
 #include "profile.h"
 #include "raster.h"
 
-enum { WIDTH = 1600, HEIGHT = 900, LABELS = 13 };
+enum { WIDTH = 1640, HEIGHT = 900, LABELS = 13 };
 static const raster_box FRAME = {120, 96, 1160, 800};
 #define TAG 13.0f /* radius of a number's disc */
 
@@ -295,8 +295,8 @@ bool roofline_draw(const char *path, const char *title, const profile_line *line
         set_axes(&c);
         draw_x(&c);
         draw_y(&c);
-        draw_roofs(&c);
         draw_points(&c);
+        draw_roofs(&c);
         draw_labels(&c);
         raster_fill(&c.image, (raster_box){FRAME.left, FRAME.top, FRAME.left + 2, FRAME.bottom + 2}, INK);
         raster_fill(&c.image, (raster_box){FRAME.left, FRAME.bottom, FRAME.right, FRAME.bottom + 2}, INK);
