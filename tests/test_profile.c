@@ -13,6 +13,7 @@
 
 #include "helper_device.h"
 #include "helper_dir.h"
+#include "push.h"
 #include "train/trainer.h"
 
 enum { BATCH = 3, TIME = 16, ACCUM = 2, VOCAB = 53 };
@@ -283,7 +284,54 @@ static void test_bounded(void **state)
     close_setup(&s);
 }
 
-/* Dispatches that are cut into pieces, over several submissions, count the same work. */
+/* The pieces of a dispatch have its work together. */
+static void test_pieces(void **state)
+{
+    (void)state;
+    enum { GROUPS = 8, COUNT = GROUPS * 32 * 4 };
+    pm_device *device = test_device_open(&(pm_device_params){.profile = true, .submit_ms = 1});
+    pm_profile *profile = pm_device_profile(device);
+    gpu_buffer *buffer = NULL;
+    gpu_program *program = NULL;
+    assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, 8 * COUNT, "test", &buffer), PM_OK);
+    assert_int_equal(gpu_program_create(device, "pieces", &program), PM_OK);
+    const uint32_t spec[] = {32, 4}, shape[3] = {1, COUNT, 0};
+    const rows_push push = {.rows = 1, .cols = COUNT};
+    const gpu_arg args[] = {{{buffer, 0, 4 * COUNT}, GPU_READ}, {{buffer, 4 * COUNT, 4 * COUNT}, GPU_WRITE}};
+    gpu_program_label(program, "here", PM_DIRECTION_FORWARD);
+    gpu_program_op(program, "gelu", shape);
+    gpu_record(program, &(gpu_dispatch){.kernel = KERNEL_gelu,
+                                        .spec = spec,
+                                        .spec_count = 2,
+                                        .args = args,
+                                        .arg_count = 2,
+                                        .push = &push,
+                                        .push_size = sizeof push,
+                                        .groups = {GROUPS, 1, 1},
+                                        .flops = 1e14, /* so that it is cut as far as can be */
+                                        .bytes = 4e6});
+    assert_int_equal(gpu_program_finish(program), PM_OK);
+    pm_profile_start(profile);
+    assert_int_equal(gpu_submit(program), PM_OK);
+    assert_int_equal(gpu_wait(device), PM_OK);
+    assert_int_equal(gpu_submit(program), PM_OK); /* two at once: the second is measured */
+    assert_int_equal(gpu_submit(program), PM_OK);
+    assert_int_equal(gpu_wait(device), PM_OK);
+    pm_profile_stop(profile);
+    if (pm_device_caps(device)->timestamps) {
+        pm_profile_info info;
+        pm_profile_get_info(profile, &info);
+        assert_int_equal(info.runs, 3);
+        assert_int_equal(info.missed_runs, 1);
+        assert_true(count_of(profile, PM_PROFILE_COMMANDS, "gelu") > GROUPS);
+        near(flops_of(profile, "gelu", PM_DIRECTION_FORWARD), 2e14);
+    }
+    gpu_program_destroy(&program);
+    gpu_buffer_destroy(&buffer);
+    test_device_done(&device);
+}
+
+/* Several submissions a run. */
 static void test_cut(void **state)
 {
     (void)state;
@@ -390,9 +438,10 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_complete),  cmocka_unit_test(test_labels), cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_bounded),   cmocka_unit_test(test_cut),    cmocka_unit_test(test_no_stamps),
-        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_roofs),  cmocka_unit_test(test_files),
+        cmocka_unit_test(test_complete),  cmocka_unit_test(test_labels),    cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_bounded),   cmocka_unit_test(test_pieces),    cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_no_stamps), cmocka_unit_test(test_same_bits), cmocka_unit_test(test_roofs),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
