@@ -1,6 +1,6 @@
 #!/bin/sh
-# --profile DIR on train, finetune and generate: the files are there and parse, the run's results are the same bits, a folder that cannot be
-# written is refused before anything is done.
+# --profile DIR on every subcommand that runs a model: the files are there and parse, the run's results are the same bits, a folder that cannot be
+# written is refused before training starts.
 # usage: check_profile.sh PUMICE
 set -u
 LC_ALL=C
@@ -79,13 +79,24 @@ complete "$dir/pg"
 grep -q '^profile of 6 steps' "$dir/err" || fail "not the prompt and 5 tokens"
 grep -q '^host,,sample,' "$dir/pg/kernels.csv" || fail "no span of sampling"
 
+run 0 eval --model "$dir/plain" --data "$dir/text" --json --profile "$dir/pe"
+[ "$(wc -l < "$dir/out")" = 1 ] || fail "eval --json: more than one line"
+complete "$dir/pe"
+grep -q '^profile of 1 step:' "$dir/err" || fail "eval is not one step"
+run 0 predict --model "$dir/tuned" --input "$dir/labels" --profile "$dir/pp"
+complete "$dir/pp"
+
 # ---- bad folders: one line, and nothing was done ----
 refused 1 '\-\-profile .*text/p: cannot be made' $train --out "$dir/never" --steps 2 --profile "$dir/text/p"
 refused 1 '\-\-profile .*text: cannot be written' $train --out "$dir/never" --steps 2 --profile "$dir/text"
 refused 1 '\-\-profile' finetune --task classify --train "$dir/labels" --out "$dir/never" --profile "$dir/text"
+refused 1 '\-\-profile' eval --model "$dir/plain" --data "$dir/text" --profile "$dir/text"
 refused 1 '\-\-profile' generate --model "$dir/plain" --profile "$dir/text"
 refused 1 '\-\-profile' $train --out "$dir/never" --profile ''
 refused 2 '\-\-profile' $train --plan --profile "$dir/x"
 refused 2 '\-\-profile-steps many' $train --out "$dir/never" --profile "$dir/x" --profile-steps many
+refused 1 'nowhere' generate --model "$dir/nowhere" --profile "$dir/never"
+refused 1 'nowhere' finetune --task classify --train "$dir/nowhere" --out "$dir/never" --profile "$dir/never"
+refused 1 'nowhere' train --data "$dir/nowhere" --out "$dir/never" --profile "$dir/never"
 [ ! -e "$dir/never" ] || fail "a refused --profile left a run"
 exit $bad

@@ -84,6 +84,7 @@ static pm_status prepare(finetune_run *run)
     if (status == PM_OK && options->model) status = pm_gpt_config_load(&run->log, options->model, &config);
     if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&config), &run->task);
     if (status == PM_OK) status = open_sets(run, config.ctx);
+    if (status == PM_OK && !profile_prepare(&options->common)) status = PM_IO;
     if (status == PM_OK) status = pm_device_open(&device, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
     if (status == PM_OK) status = open_base(run, &base);
@@ -134,7 +135,6 @@ static int finetune(finetune_run *run)
 {
     int code = EXIT_DONE;
     const bool resume = run_decide_resume(run->options->out, run->options->resume, &code);
-    if (code == EXIT_DONE && !profile_prepare(&run->options->common)) code = EXIT_FAILED;
     if (code == EXIT_DONE) code = app_exit_code(prepare(run));
     if (code == EXIT_DONE) announce(run);
     if (code == EXIT_DONE) code = start_or_resume(run, resume);

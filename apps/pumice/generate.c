@@ -25,7 +25,8 @@ static arg_option table[] = {
      "draw among the fewest that have X of the probability; 1: all", false, false},
     {ARG_U64, "--seed", "N", &sampling.seed, "1337", 0, 0, "same seed, same device, same text", false, false},
     APP_OPTION_DEVICE(common),
-    APP_OPTION_PROFILE(common, "the prompt, and tokens to look at after it; 0: all"),
+    APP_OPTION_PROFILE(common),
+    APP_OPTION_PROFILE_STEPS(common, "the prompt, and tokens to look at after it; 0: all"),
     APP_OPTION_VERBOSE(common),
     APP_OPTION_JSON(common, "print one JSON document: prompt, text (what was added), tokens, tokens_per_s"),
 };
@@ -163,11 +164,11 @@ int generate_main(int argc, char **argv)
     app_model model = {0};
     app_profile profile = {0};
     pm_session *session = NULL;
-    if (!profile_prepare(&common)) return EXIT_FAILED;
     writing out = {0};
     bool blank = false;
     int code;
     pm_status status = app_model_open(&common, dir, &model);
+    if (status == PM_OK && !profile_prepare(&common)) status = PM_IO;
     if (status == PM_OK) status = profile_open(&profile, &common, model.device, 0);
     if (status == PM_OK) status = pm_session_create(model.model, &session);
     if (profile.most) profile.most++; /* the prompt is a step of its own */

@@ -229,7 +229,8 @@ static void say_head(const app_profile *p, const pm_profile_info *info)
                  100 * info->device_seconds / info->seconds,
                  info->clock == PM_PROFILE_CLOCK_CALIBRATED ? "device and host on one clock"
                                                             : "device times placed between submission and wait");
-    app_say("profile of %u steps: %.3f s, %s", (unsigned)(p->begun - p->skip), info->seconds, device);
+    const unsigned steps = p->begun - p->skip;
+    app_say("profile of %u step%s: %.3f s, %s", steps, steps == 1 ? "" : "s", info->seconds, device);
     if (p->peaks.fma_flops_per_s > 0 && p->peaks.copy_bytes_per_s > 0)
         app_say("%s reaches %s GFLOP/s and %s GB/s at best, measured before the run", p->device,
                 profile_number(1e-9 * p->peaks.fma_flops_per_s, a),

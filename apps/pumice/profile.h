@@ -14,7 +14,7 @@ typedef struct app_profile {
     bool stopped, failed;
 } app_profile;
 
-/* Before anything is done: makes the folder and sees whether it can be written. False after an error line. */
+/* Before a run, after all that may be wrong with its input: makes the folder and sees whether it can be written. False after an error line. */
 bool profile_prepare(const app_common *common);
 /* On a device opened with .profile. Measures the roofs, before the run has taken the memory. `skip`: first steps that are no rule for the
  * others, for what is compiled or made in them. */
