@@ -16,6 +16,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 typedef struct app_common {
     const char *device;
     bool json, verbose;
+    const char *profile;    /* a folder; NULL: none */
+    uint32_t profile_steps; /* 0: all */
 } app_common;
 
 /* Rows of an option table for them. */
@@ -28,6 +30,18 @@ typedef struct app_common {
     {                                                                                                                  \
         ARG_FLAG, "--verbose", NULL, &(common).verbose, NULL, 0, 0, "tell on stderr what the library does", false,     \
             false                                                                                                      \
+    }
+#define APP_OPTION_PROFILE(common)                                                                                     \
+    {                                                                                                                  \
+        ARG_TEXT, "--profile", "DIR", &(common).profile, NULL, 0, 0,                                                   \
+            "time each command on the device: trace.json, kernels.csv, kernels.json and roofline.png in DIR, a table " \
+            "on stderr",                                                                                               \
+            false, false                                                                                               \
+    }
+/* `unit`: what the subcommand's steps are. */
+#define APP_OPTION_PROFILE_STEPS(common, unit)                                                                         \
+    {                                                                                                                  \
+        ARG_U32, "--profile-steps", "N", &(common).profile_steps, "20", 0, 1e9, "with --profile: " unit, false, false  \
     }
 #define APP_OPTION_JSON(common, text)                                                                                  \
     {                                                                                                                  \

@@ -136,6 +136,8 @@ pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel 
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = count * sizeof *words, .pCode = words};
     VK_TRY(device, device->vk.vkCreatePipelineLayout(device->handle, &layout, NULL, &slot->layout));
     VK_TRY(device, device->vk.vkCreateShaderModule(device->handle, &module, NULL, &slot->module));
+    gpu_debug_name(device, VK_OBJECT_TYPE_SHADER_MODULE, GPU_HANDLE(slot->module), "%s", modules[kernel].name);
+    gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE_LAYOUT, GPU_HANDLE(slot->layout), "%s", modules[kernel].name);
     slot->loaded = true;
     return PM_OK;
 fail:
@@ -185,14 +187,16 @@ static pm_status grow_table(pm_device *device)
 static pm_status create(pm_device *device, const gpu_kernel *kernel, gpu_pipeline *pipeline)
 {
     pm_status status = PM_OK;
+    /* Any dispatch may be split. */
+    VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
+    if (device->profile && device->features.executable_info) flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
     VkSpecializationMapEntry entries[GPU_MAX_SPEC];
     for (uint32_t i = 0; i < pipeline->spec_count; i++)
         entries[i] = (VkSpecializationMapEntry){i, i * (uint32_t)sizeof(uint32_t), sizeof(uint32_t)};
     const VkSpecializationInfo spec = {pipeline->spec_count, entries, pipeline->spec_count * sizeof(uint32_t),
                                        pipeline->spec};
     const VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-                                              .flags =
-                                                  VK_PIPELINE_CREATE_DISPATCH_BASE_BIT, /* any dispatch may be split */
+                                              .flags = flags,
                                               .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                                                         .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                         .module = kernel->module,
@@ -227,10 +231,13 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
         made->spec_count = spec_count;
         if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
         status = create(device, loaded, made);
+        if (status == PM_OK && device->profile) status = gpu_profile_pipeline(device, made);
         if (status != PM_OK) {
+            device->vk.vkDestroyPipeline(device->handle, made->handle, NULL);
             free(made);
             return status;
         }
+        gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE, GPU_HANDLE(made->handle), "%s", modules[kernel].name);
         *slot = made;
         device->pipeline_count++;
     }

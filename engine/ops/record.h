@@ -5,7 +5,8 @@
 #include "ops/op.h"
 #include "push.h"
 
-/* One recorder for each family of operations; op_record() picks. */
+/* One recorder for each family of operations; op_record() picks. One that needs another's work calls it here, so that a profile counts it as
+ * the operation that was asked for. */
 void op_record_matmul(gpu_program *program, const op_call *call);
 void op_record_attention(gpu_program *program, const op_call *call);
 void op_record_norm(gpu_program *program, const op_call *call);
