@@ -54,6 +54,11 @@ static bool read_shape(const char *text, uint32_t count, uint32_t *dims)
     return true;
 }
 
+static const char *shape_of(const pm_bench_params *params, const case_kind *kind)
+{
+    return params->shape ? params->shape : kind->op.shapes[0];
+}
+
 static pm_status read_request(const pm_log *log, const pm_bench_params *params, request *out)
 {
     const char *dtype = params->dtype ? params->dtype : "f32";
@@ -63,7 +68,7 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
     if (!params->op) return unknown_op(log, "");
     out->kind = find(params->op);
     if (!out->kind) return unknown_op(log, params->op);
-    const char *shape = params->shape ? params->shape : out->kind->op.shapes[0];
+    const char *shape = shape_of(params, out->kind);
     if (!read_shape(shape, out->kind->dims, out->dims))
         return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' is not %s, whole numbers such as %s", params->op,
                         shape, out->kind->op.form, out->kind->op.shapes[0]);
@@ -98,8 +103,13 @@ static pm_status make_case(const pm_log *log, const pm_caps *caps, const request
 
 pm_status pm_bench_check(const pm_log *log, const pm_bench_params *params)
 {
+    const pm_caps widest = {.bda = true}; /* operands of any size */
     request asked;
-    return read_request(log, params, &asked);
+    bench_case c;
+    pm_status status = read_request(log, params, &asked);
+    if (status != PM_OK) return status;
+    return asked.kind->make ? make_case(log, &widest, &asked, shape_of(params, asked.kind), &c)
+                            : check_step(log, asked.dims);
 }
 
 pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_bench_row *out)
@@ -109,7 +119,7 @@ pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_benc
     request asked;
     pm_status status = read_request(log, params, &asked);
     if (status != PM_OK) return status;
-    const char *shape = params->shape ? params->shape : asked.kind->op.shapes[0];
+    const char *shape = shape_of(params, asked.kind);
     snprintf(row.op, sizeof row.op, "%s", asked.kind->op.name);
     snprintf(row.shape, sizeof row.shape, "%s", shape);
     snprintf(row.dtype, sizeof row.dtype, "f32");

@@ -94,12 +94,20 @@ static void count_work(const step_bench *s, pm_status (*once)(step_bench *), pm_
     row->needed_flops = row->flops;
 }
 
+static pm_gpt_config config_of(const uint32_t *d)
+{
+    return (pm_gpt_config){.layers = d[0], .heads = d[1], .embd = d[2], .ctx = d[3], .vocab = d[5]};
+}
+
+pm_status check_step(const pm_log *log, const uint32_t *d)
+{
+    const pm_gpt_config config = config_of(d);
+    return pm_gpt_config_check(log, &config);
+}
+
 pm_status measure_step(pm_device *device, const char *name, const uint32_t *d, bool quick, pm_bench_row *row)
 {
-    step_bench s = {.device = device,
-                    .config = {.layers = d[0], .heads = d[1], .embd = d[2], .ctx = d[3], .vocab = d[5]},
-                    .time = d[3],
-                    .batch = d[4]};
+    step_bench s = {.device = device, .config = config_of(d), .time = d[3], .batch = d[4]};
     pm_status (*once)(step_bench *) = train_once;
     if (strcmp(name, "prefill") == 0) once = read_once;
     if (strcmp(name, "decode") == 0) once = decode_once;
