@@ -55,7 +55,8 @@ static void describe_ops(void)
         used += (size_t)snprintf(text + used, sizeof text - used, "  %-14s %-12s %s;", op->name, op->form, op->text);
         for (size_t k = 0; op->shapes[k] && used < sizeof text; k++)
             used += (size_t)snprintf(text + used, sizeof text - used, " %s", op->shapes[k]);
-        if (used < sizeof text) used += (size_t)snprintf(text + used, sizeof text - used, "\n");
+        if (used < sizeof text && pm_bench_op_at(i + 1))
+            used += (size_t)snprintf(text + used, sizeof text - used, "\n");
     }
 }
 

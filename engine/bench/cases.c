@@ -279,7 +279,7 @@ static void make_adamw(bench_case *c, const pm_caps *caps, const uint32_t *d)
 /* ---- the table ------------------------------------------------------------------------------------------------------- */
 
 /* Numbers of a whole step's shape: layers, heads, channels, positions, sequences, vocabulary. The first of train-step is the usual
- * character model of tiny Shakespeare; GPT-2 124M is 12x12x768x64x4x50257. */
+ * character model of tiny Shakespeare. */
 #define STEP_FORM "LxHxCxTxBxV"
 
 static const case_kind kinds[] = {
@@ -327,7 +327,10 @@ static const case_kind kinds[] = {
     {{"colsum", "NxC", "sums over rows: a bias's gradient", {"1024x3072", "257x101"}}, 2, make_colsum},
     {{"sumsq", "N", "for the gradient's norm", {"4194304", "1000003"}}, 1, make_sumsq},
     {{"adamw", "N", "weights and both moments in place", {"4194304", "1000003"}}, 1, make_adamw},
-    {{"train-step", STEP_FORM, "a whole step with AdamW, as the host sees it", {"4x4x128x64x12x65", "3x5x60x33x3x257"}},
+    {{"train-step",
+      STEP_FORM,
+      "a whole step with AdamW (GPT-2 124M: 12x12x768x64x4x50257)",
+      {"4x4x128x64x12x65", "3x5x60x33x3x257"}},
      6,
      NULL},
     {{"prefill",
