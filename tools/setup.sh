@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what Pumice needs and this machine lacks: sh tools/setup.sh [demo] [tests]
+# Installs what Pumice needs and this machine lacks: sh tools/setup.sh [demo] [tests] [bench]
 # Debian 12 or later, or Ubuntu, as root or with sudo; elsewhere it only tells what it would have installed. Quick when all is there.
 set -eu
 
@@ -11,14 +11,17 @@ demo="bible-kjv|fortunes"
 tests="clang clang-format g++ spirv-tools perl vulkan-validationlayers"
 # Worth having where the archive has them; the tests that need them say so when they are absent.
 tests_optional="chromium"
+# Yardsticks of bench-cpu.sh, which does without those that are absent.
+bench_optional="python3-numpy libopenblas0-pthread python3-torch"
 
 packages=$build
 optional=""
 for what in "$@"; do
     case $what in
     demo) packages="$packages $demo" ;;
-    tests) packages="$packages $tests" optional=$tests_optional ;;
-    *) say "unknown word '$what': give demo or tests"; exit 2 ;;
+    tests) packages="$packages $tests" optional="$optional $tests_optional" ;;
+    bench) optional="$optional $bench_optional" ;;
+    *) say "unknown word '$what': give demo, tests or bench"; exit 2 ;;
     esac
 done
 
@@ -142,7 +145,7 @@ done
 for package in $optional; do
     any_installed "$package" && continue
     chosen=$(choose "$package")
-    if [ -n "$chosen" ]; then wanted="$wanted $chosen"; else say "no package $package here: some tests will be left out"; fi
+    if [ -n "$chosen" ]; then wanted="$wanted $chosen"; else say "no package $package here: what needs it will be left out"; fi
 done
 if [ -n "$wanted" ]; then
     say "installing$wanted"

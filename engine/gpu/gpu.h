@@ -116,6 +116,8 @@ typedef struct gpu_program_stats {
     double run_ms;                              /* of all submissions of the last run; 0 without time stamps */
 } gpu_program_stats;
 void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out);
+/* The kernels of its dispatches, each once, in the order of their first use: writes at most `capacity`, returns how many there are. */
+uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_t capacity);
 
 /* Spread `count` work groups over x and y so that no dimension exceeds its limit; shaders undo it with flat_group(). */
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3]);

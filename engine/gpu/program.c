@@ -61,6 +61,20 @@ void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out)
     *out = program->stats;
 }
 
+uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_t capacity)
+{
+    bool seen[KERNEL_COUNT] = {false};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < program->command_count; i++) {
+        const gpu_command *command = &program->commands[i];
+        if (command->kind != GPU_DISPATCH || seen[command->kernel]) continue;
+        seen[command->kernel] = true;
+        if (count < capacity) out[count] = command->kernel;
+        count++;
+    }
+    return count;
+}
+
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3])
 {
     /* A grid that does not fit into x gets rows enough that a long dispatch can be split along y. */
