@@ -115,14 +115,18 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES};
     VkPhysicalDeviceShaderFloat16Int8Features f16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
     VkBaseOutStructure *head = (VkBaseOutStructure *)&all;
     chain(head, &storage16);
+    if (has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) chain(head, &executables);
     if (v12 || has(extensions, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME)) chain(head, &address);
     if (v12 || has(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) chain(head, &f16);
     vkGetPhysicalDeviceFeatures2(physical, &all);
 
     features->bda_core = features->f16_core = v12;
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
+    features->executable_info = executables.pipelineExecutableInfo;
     features->int16 = all.features.shaderInt16;
     caps->int64 = all.features.shaderInt64;
     caps->bda = address.bufferDeviceAddress;
@@ -183,7 +187,8 @@ static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_ca
     return PM_OK;
 }
 
-pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *out, gpu_features *features)
+pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool properties2, pm_caps *out,
+                        gpu_features *features)
 {
     pm_caps caps = {0};
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
@@ -204,7 +209,8 @@ pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *o
     extension_list extensions;
     pm_status status = read_extensions(log, physical, &extensions);
     if (status != PM_OK) return status;
-    if (properties.apiVersion >= VK_API_VERSION_1_1) {
+    /* Before 1.1 by an extension, which Mesa's drivers have; such a device is only good for compiling. */
+    if (properties.apiVersion >= VK_API_VERSION_1_1 || properties2) {
         bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
         read_properties(physical, &extensions, v12, &caps, &found);
         read_features(physical, &extensions, v12, &caps, &found);

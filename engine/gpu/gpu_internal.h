@@ -47,6 +47,7 @@ pm_status gpu_vk_status(VkResult result);
 typedef struct gpu_features {
     bool bda_core, f16_core; /* part of the device's Vulkan 1.2 */
     bool portability_subset;
+    bool executable_info; /* VK_KHR_pipeline_executable_properties */
     bool int16;
     VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
     uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
@@ -54,7 +55,9 @@ typedef struct gpu_features {
     uint64_t timestamp_mask;
 } gpu_features;
 
-pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *caps, gpu_features *features);
+/* `properties2`: also of a Vulkan 1.0 device, whose driver then must have VK_KHR_get_physical_device_properties2. */
+pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool properties2, pm_caps *caps,
+                        gpu_features *features);
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 
@@ -97,6 +100,7 @@ typedef struct gpu_kernel {
     bool loaded;
     spirv_facts facts;
     VkShaderModule module;
+    VkDescriptorSetLayout set_layout; /* VK_NULL_HANDLE where nothing is bound */
     VkPipelineLayout layout;
 } gpu_kernel;
 
@@ -114,6 +118,29 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
                            gpu_pipeline **out);
 void gpu_pipelines_close(pm_device *device);
 
+/* The parts of these that a module from outside needs too (module.c). The checks log one line; `name` begins it. */
+pm_status gpu_module_check(const pm_device *device, const char *name, const uint32_t *capabilities, uint32_t count);
+pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t binding_mask, uint32_t push_size);
+pm_status gpu_set_layout_make(pm_device *device, uint32_t mask, VkDescriptorSetLayout *out);
+/* Layout and module of a kernel whose facts (bindings, push_size) and set_layout are there. */
+pm_status gpu_kernel_make(pm_device *device, const uint32_t *words, size_t count, gpu_kernel *kernel);
+pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const char *entry,
+                            const VkSpecializationInfo *spec, VkPipelineCreateFlags flags, VkPipeline *out);
+
+/* A module from outside and its one pipeline. */
+struct gpu_module {
+    char name[96];
+    gpu_kernel kernel;
+    gpu_pipeline pipeline;
+};
+
+/* ---- statistics.c ------------------------------------------------------------------------------------------------ */
+
+/* What the driver tells about a pipeline made with this flag, at most `capacity` entries; *count is 0 where it tells nothing. */
+enum { GPU_CAPTURE_STATISTICS = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR };
+pm_status gpu_pipeline_statistics(pm_device *device, VkPipeline pipeline, pm_kernel_statistic *out, size_t capacity,
+                                  size_t *count);
+
 /* Makes the VkPipelineCache, from the file where there is a good one. */
 pm_status gpu_cache_open(pm_device *device);
 void gpu_cache_close(pm_device *device);
@@ -125,6 +152,7 @@ typedef enum gpu_command_kind { GPU_DISPATCH, GPU_FILL, GPU_COPY } gpu_command_k
 typedef struct gpu_command {
     gpu_command_kind kind;
     kernel_id kernel;
+    gpu_module *module; /* not NULL: in place of the kernel */
     const char *label;
     uint32_t first_arg, arg_count; /* in the program's args; fill: to; copy: to, from */
     uint32_t first_spec, spec_count;
@@ -170,6 +198,9 @@ struct gpu_program {
     gpu_program_stats stats;
 };
 
+/* The kernel, of kernels.def or from outside, of a dispatch. */
+const gpu_kernel *gpu_command_kernel(const gpu_program *program, const gpu_command *command);
+
 /* Room for so many more commands, arguments and words; a failure sticks. Moves what it makes room for: no pointers across it. */
 bool gpu_program_reserve(gpu_program *program, uint32_t commands, uint32_t args, uint32_t words);
 /* Append words, for which there is room; the index of the first. */
@@ -197,6 +228,8 @@ struct pm_device {
     VkPhysicalDeviceMemoryProperties heaps;
     pm_caps caps;
     gpu_features features;
+    bool compile_only;
+    bool subgroup_disabled; /* by name: not a matter of what the device has */
     double submit_ms;
 
     VkDevice handle;

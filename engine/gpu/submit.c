@@ -121,7 +121,7 @@ static void record_part(gpu_program *program, VkCommandBuffer commands, const gp
         vk->vkCmdCopyBuffer(commands, from->block->handle, to->block->handle, 1, &region);
         return;
     }
-    const gpu_kernel *kernel = &device->kernels[command->kernel];
+    const gpu_kernel *kernel = gpu_command_kernel(program, command);
     vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, command->pipeline->handle);
     if (command->set)
         vk->vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0, 1, &command->set, 0,
@@ -323,7 +323,10 @@ void gpu_program_measured(gpu_program *program)
 {
     pm_device *device = program->device;
     double longest;
+    program->stats.last_ms = 0;
     if (!measure(program, &longest)) return;
+    for (uint32_t i = 0; i < program->recording.cut.submission_count; i++)
+        program->stats.last_ms += program->recording.ms[i];
     /* A software driver compiles in the first run: its time says nothing about later ones. */
     bool cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 0;
     bool after_cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 1;

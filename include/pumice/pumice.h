@@ -4,6 +4,7 @@
 
 #include <pumice/device.h>
 #include <pumice/infer.h>
+#include <pumice/kernel.h>
 #include <pumice/model.h>
 #include <pumice/status.h>
 #include <pumice/task.h>
