@@ -267,6 +267,21 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
     return PM_OK;
 }
 
+size_t pm_device_kernels(const pm_device *device, pm_kernel_used *out, size_t capacity)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < device->pipeline_capacity; i++) {
+        const gpu_pipeline *p = device->pipelines[i];
+        if (!p) continue;
+        if (count < capacity) {
+            out[count] = (pm_kernel_used){.index = p->kernel, .spec_count = p->spec_count};
+            memcpy(out[count].spec, p->spec, p->spec_count * sizeof *p->spec);
+        }
+        count++;
+    }
+    return count;
+}
+
 void gpu_pipelines_close(pm_device *device)
 {
     for (uint32_t i = 0; i < device->pipeline_capacity; i++) {

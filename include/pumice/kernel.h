@@ -144,6 +144,15 @@ PM_API PM_NODISCARD pm_status pm_kernel_statistics(pm_kernel *kernel, pm_kernel_
 PM_API const char *pm_builtin_name(size_t index);
 PM_API const uint32_t *pm_builtin_words(size_t index, bool bda, size_t *count);
 
+/* One of them as a device uses it: with its values of the specialization constants 0, 1, 2 … */
+typedef struct pm_kernel_used {
+    size_t index; /* of pm_builtin_name */
+    uint32_t spec_count, spec[12];
+} pm_kernel_used;
+
+/* Those that the programs of this device have used so far: writes at most `capacity`, returns how many there are. */
+PM_API size_t pm_device_kernels(const pm_device *device, pm_kernel_used *out, size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif
