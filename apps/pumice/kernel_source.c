@@ -1,5 +1,5 @@
-/* Where a kernel's words come from: a SPIR-V file, or GLSL compiled by libshaderc. The library is opened when GLSL is given and not before:
- * it is many times Pumice's size, every other subcommand starts without it, and a program built with it runs where it is missing. */
+/* Where a kernel's words come from: a SPIR-V file, or GLSL compiled by libshaderc. The library is linked into this program, never into
+ * libpumice; opening it at run time instead would fail on Debian 12, whose shared one lacks symbols. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,56 +36,7 @@ static uint32_t *words_of_bytes(const char *path, const char *data, size_t size,
 }
 
 #ifdef PUMICE_SHADERC
-#include <dlfcn.h>
 #include <shaderc/shaderc.h>
-
-/* What is used of the library: name behind shaderc_, result, parameters. */
-#define SHADERC_LIST(X)                                                                                                \
-    X(compiler_initialize, shaderc_compiler_t, (void))                                                                 \
-    X(compiler_release, void, (shaderc_compiler_t))                                                                    \
-    X(compile_options_initialize, shaderc_compile_options_t, (void))                                                   \
-    X(compile_options_release, void, (shaderc_compile_options_t))                                                      \
-    X(compile_options_add_macro_definition, void, (shaderc_compile_options_t, const char *, size_t, const char *, size_t)) \
-    X(compile_options_set_generate_debug_info, void, (shaderc_compile_options_t))                                      \
-    X(compile_options_set_optimization_level, void, (shaderc_compile_options_t, shaderc_optimization_level))           \
-    X(compile_options_set_target_env, void, (shaderc_compile_options_t, shaderc_target_env, uint32_t))                 \
-    X(compile_options_set_include_callbacks, void,                                                                     \
-      (shaderc_compile_options_t, shaderc_include_resolve_fn, shaderc_include_result_release_fn, void *))              \
-    X(compile_into_spv, shaderc_compilation_result_t,                                                                  \
-      (shaderc_compiler_t, const char *, size_t, shaderc_shader_kind, const char *, const char *, shaderc_compile_options_t)) \
-    X(result_release, void, (shaderc_compilation_result_t))                                                            \
-    X(result_get_compilation_status, shaderc_compilation_status, (const shaderc_compilation_result_t))                 \
-    X(result_get_error_message, const char *, (const shaderc_compilation_result_t))                                    \
-    X(result_get_length, size_t, (const shaderc_compilation_result_t))                                                 \
-    X(result_get_bytes, const char *, (const shaderc_compilation_result_t))
-
-typedef struct shaderc_functions {
-    void *library;
-#define FUNCTION_FIELD(name, result, parameters) result(*name) parameters;
-    SHADERC_LIST(FUNCTION_FIELD)
-#undef FUNCTION_FIELD
-} shaderc_functions;
-
-static bool open_shaderc(const char *path, shaderc_functions *f)
-{
-    static const char *const names[] = {"libshaderc_shared.so.1", "libshaderc.so.1", "libshaderc_shared.so", "libshaderc_shared.dylib"};
-    *f = (shaderc_functions){0};
-    for (size_t i = 0; i < sizeof names / sizeof *names && !f->library; i++) f->library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    bool found = f->library != NULL;
-#define FUNCTION_FIND(name, result, parameters)                                                                        \
-    if (found) {                                                                                                       \
-        void *symbol = dlsym(f->library, "shaderc_" #name);                                                            \
-        memcpy(&f->name, &symbol, sizeof symbol); /* ISO C has no cast for this */                                     \
-        found = symbol != NULL;                                                                                        \
-    }
-    SHADERC_LIST(FUNCTION_FIND)
-#undef FUNCTION_FIND
-    if (!found) {
-        app_error("%s: GLSL needs libshaderc (Debian: libshaderc1), which is not there; give SPIR-V, as glslc makes it", path);
-        if (f->library) dlclose(f->library);
-    }
-    return found;
-}
 
 /* ---- #include ---- */
 
@@ -136,17 +87,17 @@ static void release(void *user, shaderc_include_result *result)
 
 /* ---- compiling ---- */
 
-static void set_options(const shaderc_functions *f, const kernel_options *options, shaderc_compile_options_t to)
+static void set_options(const kernel_options *options, shaderc_compile_options_t to)
 {
-    f->compile_options_set_optimization_level(to, shaderc_optimization_level_performance);
-    f->compile_options_set_generate_debug_info(to); /* keeps the names, which --describe shows */
-    f->compile_options_set_target_env(to, shaderc_target_env_vulkan, shaderc_env_version_vulkan_1_1);
-    f->compile_options_set_include_callbacks(to, resolve, release, (void *)(uintptr_t)options->file);
+    shaderc_compile_options_set_optimization_level(to, shaderc_optimization_level_performance);
+    shaderc_compile_options_set_generate_debug_info(to); /* keeps the names, which --describe shows */
+    shaderc_compile_options_set_target_env(to, shaderc_target_env_vulkan, shaderc_env_version_vulkan_1_1);
+    shaderc_compile_options_set_include_callbacks(to, resolve, release, (void *)(uintptr_t)options->file);
     for (size_t i = 0; i < options->defines.count; i++) {
         const char *define = options->defines.items[i];
         const size_t name = strcspn(define, "=");
         const char *value = define[name] ? define + name + 1 : "1";
-        f->compile_options_add_macro_definition(to, define, name, value, strlen(value));
+        shaderc_compile_options_add_macro_definition(to, define, name, value, strlen(value));
     }
 }
 
@@ -161,36 +112,29 @@ static void say_lines(const char *text)
     }
 }
 
-static uint32_t *compile(const shaderc_functions *f, const kernel_options *options, const char *text, size_t size, size_t *count)
+static uint32_t *words_of_glsl(const kernel_options *options, const char *text, size_t size, size_t *count)
 {
     uint32_t *words = NULL;
-    shaderc_compiler_t compiler = f->compiler_initialize();
-    shaderc_compile_options_t to = compiler ? f->compile_options_initialize() : NULL;
+    shaderc_compiler_t compiler = shaderc_compiler_initialize();
+    shaderc_compile_options_t to = compiler ? shaderc_compile_options_initialize() : NULL;
     shaderc_compilation_result_t result = NULL;
     if (to) {
-        set_options(f, options, to);
-        result = f->compile_into_spv(compiler, text, size, shaderc_compute_shader, options->file, "main", to);
+        set_options(options, to);
+        result = shaderc_compile_into_spv(compiler, text, size, shaderc_compute_shader, options->file, "main", to);
     }
     if (!result) {
         app_error("%s: libshaderc could not be started", options->file);
     } else {
-        say_lines(f->result_get_error_message(result)); /* warnings too */
-        if (f->result_get_compilation_status(result) == shaderc_compilation_status_success)
-            words = words_of_bytes(options->file, f->result_get_bytes(result), f->result_get_length(result), count);
+        say_lines(shaderc_result_get_error_message(result)); /* warnings too */
+        if (shaderc_result_get_compilation_status(result) == shaderc_compilation_status_success)
+            words = words_of_bytes(options->file, shaderc_result_get_bytes(result), shaderc_result_get_length(result), count);
         else
             app_error("%s: the GLSL does not compile", options->file);
-        f->result_release(result);
+        shaderc_result_release(result);
     }
-    if (to) f->compile_options_release(to);
-    if (compiler) f->compiler_release(compiler);
+    if (to) shaderc_compile_options_release(to);
+    if (compiler) shaderc_compiler_release(compiler);
     return words;
-}
-
-static uint32_t *words_of_glsl(const kernel_options *options, const char *text, size_t size, size_t *count)
-{
-    shaderc_functions f;
-    if (!open_shaderc(options->file, &f)) return NULL;
-    return compile(&f, options, text, size, count); /* the library stays: it has threads' data of its own to clean up at the end */
 }
 #else
 static uint32_t *words_of_glsl(const kernel_options *options, const char *text, size_t size, size_t *count)
