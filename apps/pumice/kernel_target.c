@@ -2,6 +2,7 @@
  * device by itself; the others run on the shims and drivers that tools/gpu-lab.sh builds. One process each: some drivers end it. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,8 @@
 #include "kernel.h"
 #include "kernel_target.h"
 
-enum { TIME_LIMIT_S = 600 };
-
 #define TARGET_MARK "PUMICE_KERNEL_ON_TARGET"
+#define TARGET_SKIP "PUMICE_KERNEL_SKIP"
 
 /* How each family is told which chip it is, the shim that stands in for its kernel driver, and the driver. */
 static const struct {
@@ -77,6 +77,12 @@ bool kernel_on_target(void)
     return getenv(TARGET_MARK) != NULL;
 }
 
+uint32_t kernel_target_skip(void)
+{
+    const char *text = getenv(TARGET_SKIP);
+    return text ? (uint32_t)strtoul(text, NULL, 10) : 0;
+}
+
 /* ---- finding the drivers ---- */
 
 static bool lab_file(const char *name, char path[512])
@@ -131,12 +137,14 @@ static bool check_driver(const kernel_target *target, bool tell)
 /* ---- the process ---- */
 
 /* In the child: the environment, then this program anew. Returns only where that failed. */
-static void become(const kernel_target *target, FILE *out, FILE *err, char **argv)
+static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *err, char **argv)
 {
-    char shim[512], manifest[512];
+    char shim[512], manifest[512], number[16];
     bool lab;
     if (!find_driver(target->family, shim, manifest, &lab)) return;
+    snprintf(number, sizeof number, "%u", (unsigned)skip);
     setenv(TARGET_MARK, target->name, 1);
+    setenv(TARGET_SKIP, number, 1);
     setenv(families[target->family].variable, target->chip, 1);
     setenv("VK_DRIVER_FILES", manifest, 1);
     setenv("VK_ICD_FILENAMES", manifest, 1); /* what loaders before 1.3.207 know */
@@ -145,37 +153,46 @@ static void become(const kernel_target *target, FILE *out, FILE *err, char **arg
     setenv("PAN_I_WANT_A_BROKEN_VULKAN_DRIVER", "1", 1);
     if (strcmp(target->name, "ptl") == 0) setenv("INTEL_FORCE_PROBE", "b080", 1);
     if (shim[0]) setenv("LD_PRELOAD", shim, 1);
-    alarm(TIME_LIMIT_S); /* stays across the exec */
+    alarm(KERNEL_LIMIT_S); /* stays across the exec; set anew for each kernel */
     if (dup2(fileno(out), 1) < 0 || dup2(fileno(err), 2) < 0) return;
     execv("/proc/self/exe", argv);
 }
 
-/* Waits; how the process ended, in words; "" where well. */
-static void wait_for(pid_t child, char ending[64])
+/* Waits; how the process ended, in words; "" where well. True where a signal ended it. */
+static bool wait_for(pid_t child, char ending[64])
 {
     int status = 0;
     ending[0] = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    if (WIFSIGNALED(status) && WTERMSIG(status) == 14) snprintf(ending, 64, "it took more than %d s", TIME_LIMIT_S);
-    else if (WIFSIGNALED(status)) snprintf(ending, 64, "its driver ended by signal %d", WTERMSIG(status));
+    const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (number == SIGALRM) snprintf(ending, 64, "its compiler took more than %d s", KERNEL_LIMIT_S);
+    else if (number) snprintf(ending, 64, "its driver ended the process by signal %d", number);
     else if (WEXITSTATUS(status) != 0) snprintf(ending, 64, "it ended with code %d", WEXITSTATUS(status));
+    return number != 0;
 }
 
 /* ---- what came back ---- */
 
-/* The lines of the process are JSON objects, one a kernel, with the device in the first. */
-static cJSON *read_kernels(FILE *out)
+/* One run of the process: the device's object, and an array with one object for each kernel that it began. */
+typedef struct target_run {
+    cJSON *device, *kernels;
+    char error[256]; /* the first error line */
+} target_run;
+
+/* A kernel's mark on stderr is an object with its name and constants; its result, on stdout, comes in the same order. */
+static void read_results(FILE *out, target_run *run)
 {
-    cJSON *list = cJSON_CreateArray();
     char *line = NULL;
     size_t room = 0;
+    int index = 0;
     rewind(out);
     while (getline(&line, &room, out) > 0) {
         cJSON *item = cJSON_Parse(line);
-        if (item) cJSON_AddItemToArray(list, item);
+        if (!item) continue;
+        if (!run->device) run->device = item;
+        else if (!cJSON_ReplaceItemInArray(run->kernels, index++, item)) cJSON_Delete(item);
     }
     free(line);
-    return list;
 }
 
 static void add_mali(cJSON *kernel, const char *name, double value)
@@ -199,21 +216,26 @@ static bool number_before(const char *line, const char *word, double *value)
     return start < at - 1;
 }
 
-/* stderr: a mark before each kernel, what Mali's compiler says about it, and what went wrong. `first_error` is the first such line. */
-static void read_messages(FILE *err, cJSON *kernels, char first_error[256])
+/* stderr: marks, what Mali's compiler says about the kernel of the last one, error lines. Called twice: the marks first, for the results to
+ * take their places. */
+static void read_messages(FILE *err, bool marks, target_run *run)
 {
     static const char *const words[] = {"inst", "cycles", "quadwords", "threads", "spills"};
     static const char *const names[] = {"Instruction Count", "Cycle Count", "Quadwords", "Thread Count", "Spill Count"};
+    const size_t mark = strlen(TARGET_KERNEL_MARK);
     char *line = NULL;
     size_t room = 0;
     int index = -1;
     rewind(err);
-    first_error[0] = 0;
     while (getline(&line, &room, err) > 0) {
         line[strcspn(line, "\n")] = 0;
-        if (strncmp(line, TARGET_KERNEL_MARK, strlen(TARGET_KERNEL_MARK)) == 0) index++;
-        if (strncmp(line, "pumice: ", 8) == 0 && !first_error[0]) snprintf(first_error, 256, "%.255s", line + 8);
-        cJSON *kernel = index >= 0 ? cJSON_GetArrayItem(kernels, index + 1) : NULL; /* the first object is the device */
+        if (strncmp(line, TARGET_KERNEL_MARK, mark) == 0) {
+            index++;
+            cJSON *item = marks ? cJSON_Parse(line + mark) : NULL;
+            if (marks) cJSON_AddItemToArray(run->kernels, item ? item : cJSON_CreateObject());
+        }
+        if (strncmp(line, "pumice: ", 8) == 0 && !run->error[0]) snprintf(run->error, sizeof run->error, "%.255s", line + 8);
+        cJSON *kernel = !marks && index >= 0 ? cJSON_GetArrayItem(run->kernels, index) : NULL;
         if (!kernel || !strstr(line, "SHADER-DB") || !cJSON_HasObjectItem(kernel, "statistics")) continue;
         double value;
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -222,34 +244,59 @@ static void read_messages(FILE *err, cJSON *kernels, char first_error[256])
     free(line);
 }
 
-/* One target: {"target", "gpu", "device", "driver", "kernels": […], "error"}. NULL, after an error line, where no process could start. */
-static cJSON *run_target(const kernel_target *target, char **argv)
+/* Starts the process without its first `skip` kernels. False, after an error line, where none could start. */
+static bool run_process(const kernel_target *target, uint32_t skip, char **argv, target_run *run, char ending[64], bool *killed)
 {
     FILE *out = tmpfile(), *err = tmpfile();
-    char ending[64], error[256];
     const pid_t child = out && err ? fork() : -1;
     if (child == 0) {
-        become(target, out, err, argv);
+        become(target, skip, out, err, argv);
         _exit(127);
     }
     if (child < 0) {
         app_error("--target %s: no process can be started: %s", target->name, strerror(errno));
-        if (out) fclose(out);
-        if (err) fclose(err);
-        return NULL;
+    } else {
+        *killed = wait_for(child, ending);
+        *run = (target_run){.kernels = cJSON_CreateArray()};
+        read_messages(err, true, run);
+        read_results(out, run);
+        read_messages(err, false, run);
     }
-    wait_for(child, ending);
-    cJSON *kernels = read_kernels(out), *device = cJSON_DetachItemFromArray(kernels, 0);
-    cJSON *json = device ? device : cJSON_CreateObject();
-    if (device) cJSON_InsertItemInArray(kernels, 0, cJSON_CreateObject()); /* its place, for the count */
-    read_messages(err, kernels, error);
-    cJSON_DeleteItemFromArray(kernels, 0);
-    fclose(out);
-    fclose(err);
+    if (out) fclose(out);
+    if (err) fclose(err);
+    return child > 0;
+}
+
+/* One target: {"target", "gpu", "device", "driver", "kernels": […], "error"}; NULL, after an error line, where no process could start. Where
+ * a kernel ends the process, another goes on behind it. */
+static cJSON *run_target(const kernel_target *target, char **argv)
+{
+    cJSON *json = cJSON_CreateObject(), *kernels = cJSON_CreateArray();
+    bool killed = true;
+    char ending[64] = "", error[256] = "";
+    for (uint32_t skip = 0, begun = 1; killed && begun > 0; skip += begun) {
+        target_run run;
+        if (!run_process(target, skip, argv, &run, ending, &killed)) {
+            cJSON_Delete(json);
+            cJSON_Delete(kernels);
+            return NULL;
+        }
+        begun = (uint32_t)cJSON_GetArraySize(run.kernels);
+        if (killed && begun > 0) cJSON_AddStringToObject(cJSON_GetArrayItem(run.kernels, (int)begun - 1), "error", ending);
+        while (cJSON_GetArraySize(run.kernels) > 0) cJSON_AddItemToArray(kernels, cJSON_DetachItemFromArray(run.kernels, 0));
+        if (run.device && skip == 0) {
+            cJSON_Delete(json);
+            json = run.device;
+            run.device = NULL;
+        }
+        if (ending[0] && !(killed && begun > 0)) snprintf(error, sizeof error, "%.255s", run.error[0] ? run.error : ending);
+        cJSON_Delete(run.device);
+        cJSON_Delete(run.kernels);
+    }
     cJSON_AddStringToObject(json, "target", target->name);
     cJSON_AddStringToObject(json, "gpu", target->gpu);
     cJSON_AddItemToObject(json, "kernels", kernels);
-    if (ending[0]) cJSON_AddStringToObject(json, "error", error[0] ? error : ending);
+    if (error[0]) cJSON_AddStringToObject(json, "error", error);
     return json;
 }
 

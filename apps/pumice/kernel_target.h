@@ -22,8 +22,12 @@ typedef struct kernel_target {
     bool standard;
 } kernel_target;
 
-/* A line on stderr in a target's process before each kernel that it builds. */
+/* A target's process writes a line on stderr before each kernel that it builds: this, and an object with its name and constants. */
 #define TARGET_KERNEL_MARK "pumice-kernel "
+enum { KERNEL_LIMIT_S = 120 }; /* for one kernel */
+
+/* How many kernels such a process is to leave out. */
+uint32_t kernel_target_skip(void);
 
 /* Prints what came back from the targets; false where a kernel could not be built, after an error line. */
 bool kernel_print_targets(const kernel_options *options, const cJSON *results);

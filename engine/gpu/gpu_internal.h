@@ -55,8 +55,8 @@ typedef struct gpu_features {
     uint64_t timestamp_mask;
 } gpu_features;
 
-/* `properties2`: also of a Vulkan 1.0 device, whose driver then must have VK_KHR_get_physical_device_properties2. */
-pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool properties2, pm_caps *caps,
+/* `compile_only`: see pm_device_params. A Vulkan 1.0 driver must then have VK_KHR_get_physical_device_properties2. */
+pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool compile_only, pm_caps *caps,
                         gpu_features *features);
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */

@@ -255,7 +255,7 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
         made->hash = hash;
         made->spec_count = spec_count;
         if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
-        status = create(device, loaded, made);
+        if (!device->compile_only) status = create(device, loaded, made); /* else only pm_device_kernels is asked */
         if (status != PM_OK) {
             free(made);
             return status;

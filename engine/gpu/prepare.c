@@ -220,6 +220,10 @@ pm_status gpu_program_finish(gpu_program *program)
     if (program->status != PM_OK) return program->status; /* logged where it happened */
     if (!device->dummy) status = gpu_buffer_create(device, GPU_WORKSPACE, DUMMY_BYTES, "dummy", &device->dummy);
     if (status == PM_OK) status = make_pipelines(program);
+    if (device->compile_only) {
+        program->finished = status == PM_OK;
+        return program->status = status;
+    }
     for (uint32_t i = 0; status == PM_OK && i < program->command_count; i++)
         if (program->commands[i].kind == GPU_DISPATCH) status = make_push(program, &program->commands[i]);
     if (status == PM_OK) status = make_sets(program);

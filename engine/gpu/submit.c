@@ -256,7 +256,7 @@ pm_status gpu_submit(gpu_program *program)
         return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
     const gpu_recording *recording = &program->recording;
-    if (recording->cut.submission_count == 0) return PM_OK;
+    if (recording->cut.submission_count == 0 || device->compile_only) return PM_OK;
     VK_TRY(device,
            device->vk.vkQueueSubmit(device->queue, recording->cut.submission_count, recording->infos, VK_NULL_HANDLE));
     device->pending = true;
@@ -270,6 +270,7 @@ pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands)
     pm_status status = PM_OK;
     const VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    if (device->compile_only) return PM_OK;
     VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 1, &info, VK_NULL_HANDLE));
     device->pending = true;
     status = gpu_wait(device);
