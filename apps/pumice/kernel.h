@@ -30,18 +30,20 @@ typedef struct kernel_buffer {
     uint32_t binding;
     uint64_t size; /* bytes */
     pm_scalar scalar;
-    char *data; /* what it starts with */
+    char *data;   /* what it starts with */
     bool written; /* by the kernel, as its declaration has it */
 } kernel_buffer;
 
 /* Reads --spec; false after an error line. */
-bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info, pm_kernel_value *values, size_t *count);
+bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info, pm_kernel_value *values,
+                       size_t *count);
 /* Reads --groups into three numbers; false after an error line. */
 bool kernel_parse_groups(const char *text, uint32_t groups[3]);
 /* Fills in the block of push constants, 0 where nothing is told; false after an error line. */
 bool kernel_parse_push(const kernel_options *options, const pm_kernel_info *info, unsigned char *block);
 /* Reads --buffer into one entry a binding, with its content; false after an error line. Needs kernel_free_buffers in either case. */
-bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers, size_t *count);
+bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers,
+                          size_t *count);
 void kernel_free_buffers(kernel_buffer *buffers, size_t count);
 /* The buffer that "N" or a name before '=' means; NULL after an error line. *rest: what follows the sign. */
 const kernel_buffer *kernel_find_buffer(const char *option, const char *text, const pm_kernel_info *info,

@@ -16,8 +16,9 @@ static const struct {
 
 static bool bad(const char *text, const char *reason)
 {
-    app_error("--buffer %s: %s; give N=SIZE[:zeros|ones|iota|random|FILE], SIZE in bytes or elements as in 1024f (b h f d i u)", text,
-              reason);
+    app_error("--buffer %s: %s; give N=SIZE[:zeros|ones|iota|random|FILE], SIZE in bytes or elements as in 1024f (b h "
+              "f d i u)",
+              text, reason);
     return false;
 }
 
@@ -94,7 +95,8 @@ static bool fill_buffer(const char *text, const char *fill, uint64_t seed, kerne
         return false;
     }
     for (uint64_t i = 0; !zeros && i < buffer->size / size; i++)
-        kernel_put_number(buffer->scalar, buffer->data + i * size, content(fill, buffer->scalar, seed + buffer->binding, i));
+        kernel_put_number(buffer->scalar, buffer->data + i * size,
+                          content(fill, buffer->scalar, seed + buffer->binding, i));
     return true;
 }
 
@@ -122,7 +124,8 @@ static bool parse_size(const char *text, const char *value, kernel_buffer *buffe
     return true;
 }
 
-bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers, size_t *count)
+bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers,
+                          size_t *count)
 {
     bool good = true;
     *count = info->binding_count;
@@ -130,11 +133,13 @@ bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *i
         const pm_kernel_binding *b = &info->bindings[i];
         const size_t size = pm_scalar_size(b->type.scalar);
         const bool known = size > 0 && b->type.scalar != PM_SCALAR_ADDRESS && b->type.scalar != PM_SCALAR_BOOL;
-        buffers[i] = (kernel_buffer){.binding = b->binding, .scalar = known ? b->type.scalar : PM_SCALAR_U32, .written = b->writable};
+        buffers[i] = (kernel_buffer){
+            .binding = b->binding, .scalar = known ? b->type.scalar : PM_SCALAR_U32, .written = b->writable};
     }
     for (size_t i = 0; i < options->buffers.count && good; i++) {
         const char *text = options->buffers.items[i], *value, *fill;
-        kernel_buffer *buffer = (kernel_buffer *)(uintptr_t)kernel_find_buffer("--buffer", text, info, buffers, *count, &value);
+        kernel_buffer *buffer =
+            (kernel_buffer *)(uintptr_t)kernel_find_buffer("--buffer", text, info, buffers, *count, &value);
         good = buffer != NULL;
         if (good && buffer->data) good = bad(text, "this binding was given before");
         if (good) good = parse_size(text, value, buffer, &fill) && fill_buffer(text, fill, options->seed, buffer);
@@ -142,8 +147,8 @@ bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *i
     for (size_t i = 0; i < *count && good; i++)
         if (!buffers[i].data) {
             good = false;
-            app_error("binding %u (%s) has no buffer: give --buffer %u=SIZE[:zeros|ones|iota|random|FILE]", (unsigned)buffers[i].binding,
-                      info->bindings[i].name, (unsigned)buffers[i].binding);
+            app_error("binding %u (%s) has no buffer: give --buffer %u=SIZE[:zeros|ones|iota|random|FILE]",
+                      (unsigned)buffers[i].binding, info->bindings[i].name, (unsigned)buffers[i].binding);
         }
     return good;
 }

@@ -52,7 +52,8 @@ kernel_cost kernel_cost_of(const cJSON *s)
                      {"Max Waves Per Core", "waves a core"},
                      {"Thread Count", "threads"},
                      {"Max dispatch width", "SIMD"}};
-    kernel_cost cost = {first_of(s, registers), -1, first_of(s, scratch), first_of(s, instructions), first_of(s, cycles), -1, ""};
+    kernel_cost cost = {
+        first_of(s, registers), -1, first_of(s, scratch), first_of(s, instructions), first_of(s, cycles), -1, ""};
     cost.spills = sum_of(s, "Spilled VGPRs", "Spilled SGPRs");
     if (cost.spills < 0) cost.spills = sum_of(s, "STP Count", "LDP Count");
     if (cost.spills < 0) cost.spills = statistic(s, "Spill Size");
@@ -100,27 +101,30 @@ static void print_row(const cJSON *kernel, bool markdown)
     const cJSON *statistics = cJSON_GetObjectItem(kernel, "statistics");
     const char *name = text_of(kernel, "name");
     if (!statistics) {
-        printf(markdown ? "| %s | %s | %s |\n" : "%-24s %-28s %s\n", name, spec_text(kernel, spec), text_of(kernel, "error"));
+        printf(markdown ? "| %s | %s | %s |\n" : "%-24s %-28s %s\n", name, spec_text(kernel, spec),
+               text_of(kernel, "error"));
         return;
     }
     const kernel_cost cost = kernel_cost_of(statistics);
-    printf(markdown ? "| %s | %s | %s | %s | %s | %s | %s | %s %s |\n" : "%-24s %-28s %9s %7s %8s %8s %9s   %s %s\n", name,
-           spec_text(kernel, spec), cell(cost.registers, a), cell(cost.spills, b), cell(cost.scratch, c), cell(cost.instructions, d),
-           cell(cost.cycles, e), cell(cost.occupancy, f), cost.note);
+    printf(markdown ? "| %s | %s | %s | %s | %s | %s | %s | %s %s |\n" : "%-24s %-28s %9s %7s %8s %8s %9s   %s %s\n",
+           name, spec_text(kernel, spec), cell(cost.registers, a), cell(cost.spills, b), cell(cost.scratch, c),
+           cell(cost.instructions, d), cell(cost.cycles, e), cell(cost.occupancy, f), cost.note);
 }
 
 static void print_table(const cJSON *result, bool markdown)
 {
     const cJSON *kernel;
-    printf(markdown ? "\n## %s: %s\n\n%s, %s\n\n" : "\n%s: %s (%s, %s)\n", text_of(result, "target"), text_of(result, "gpu"),
-           text_of(result, "device"), text_of(result, "driver"));
+    printf(markdown ? "\n## %s: %s\n\n%s, %s\n\n" : "\n%s: %s (%s, %s)\n", text_of(result, "target"),
+           text_of(result, "gpu"), text_of(result, "device"), text_of(result, "driver"));
     if (cJSON_HasObjectItem(result, "error")) printf("%s\n", text_of(result, "error"));
     if (cJSON_GetArraySize(cJSON_GetObjectItem(result, "kernels")) == 0) return;
     if (markdown && cJSON_HasObjectItem(result, "error")) printf("\n");
     if (markdown)
-        printf("| kernel | constants | registers | spills | scratch | instructions | cycles | occupancy |\n| --- | --- | --: | --: | --: | --: | --: | --- |\n");
+        printf("| kernel | constants | registers | spills | scratch | instructions | cycles | occupancy |\n| --- | --- "
+               "| --: | --: | --: | --: | --: | --- |\n");
     else
-        printf("%-24s %-28s %9s %7s %8s %8s %9s   %s\n", "kernel", "constants", "registers", "spills", "scratch", "instr.", "cycles", "occupancy");
+        printf("%-24s %-28s %9s %7s %8s %8s %9s   %s\n", "kernel", "constants", "registers", "spills", "scratch",
+               "instr.", "cycles", "occupancy");
     cJSON_ArrayForEach(kernel, cJSON_GetObjectItem(result, "kernels")) print_row(kernel, markdown);
 }
 
@@ -139,11 +143,13 @@ static int print_spills(const cJSON *results, bool markdown)
             const kernel_cost cost = kernel_cost_of(statistics);
             if (cost.spills <= 0 && cost.scratch <= 0) continue;
             if (count++ == 0) printf(markdown ? "\n## Spills and scratch memory\n\n" : "\nspills or scratch memory:\n");
-            printf("%s%s on %s (%s): %.0f spilled, %.0f bytes of scratch\n", markdown ? "- " : "    ", text_of(kernel, "name"),
-                   text_of(result, "target"), spec_text(kernel, spec), cost.spills > 0 ? cost.spills : 0, cost.scratch > 0 ? cost.scratch : 0);
+            printf("%s%s on %s (%s): %.0f spilled, %.0f bytes of scratch\n", markdown ? "- " : "    ",
+                   text_of(kernel, "name"), text_of(result, "target"), spec_text(kernel, spec),
+                   cost.spills > 0 ? cost.spills : 0, cost.scratch > 0 ? cost.scratch : 0);
         }
     }
-    if (count == 0) printf(markdown ? "\n## Spills and scratch memory\n\nNone.\n" : "\nnothing spills or uses scratch memory\n");
+    if (count == 0)
+        printf(markdown ? "\n## Spills and scratch memory\n\nNone.\n" : "\nnothing spills or uses scratch memory\n");
     return count;
 }
 
@@ -151,7 +157,8 @@ static int print_spills(const cJSON *results, bool markdown)
 static void print_plain(const cJSON *result)
 {
     const cJSON *kernel;
-    printf("%s: %s (%s, %s)\n", text_of(result, "target"), text_of(result, "gpu"), text_of(result, "device"), text_of(result, "driver"));
+    printf("%s: %s (%s, %s)\n", text_of(result, "target"), text_of(result, "gpu"), text_of(result, "device"),
+           text_of(result, "driver"));
     cJSON_ArrayForEach(kernel, cJSON_GetObjectItem(result, "kernels"))
     {
         kernel_print_statistics(cJSON_GetObjectItem(kernel, "statistics"));
@@ -174,7 +181,8 @@ static bool tell_errors(const cJSON *results)
                 told = true;
             }
         }
-        if (cJSON_HasObjectItem(result, "error") && !told) app_error("--target %s: %s", text_of(result, "target"), text_of(result, "error"));
+        if (cJSON_HasObjectItem(result, "error") && !told)
+            app_error("--target %s: %s", text_of(result, "target"), text_of(result, "error"));
         good = good && !told && !cJSON_HasObjectItem(result, "error");
     }
     return good;
@@ -183,12 +191,17 @@ static bool tell_errors(const cJSON *results)
 static void print_document_head(void)
 {
     printf("# What the default kernels cost on GPUs\n\n"
-           "Written by `sh tools/gpu-lab.sh table`: the compilers of Mesa's drivers, no GPU. The kernels are those that pre-training and decoding a GPT-2 of 768\n"
+           "Written by `sh tools/gpu-lab.sh table`: the compilers of Mesa's drivers, no GPU. The kernels are those "
+           "that pre-training and decoding a GPT-2 of 768\n"
            "channels take on each, with the values of their specialization constants.\n\n"
-           "- registers: AMD, VGPRs a lane; Intel, live registers of 32 bytes (a SIMD16 kernel of 4-byte values takes two each); Adreno, registers of four words.\n"
-           "- spills: AMD, registers; Intel and Mali, spilling stores; Adreno, stores and loads of private memory; VideoCore, bytes. scratch: bytes, where told.\n"
-           "- cycles: the compilers' own static estimates (AMD: latency), good for comparing two versions of a kernel on the same GPU.\n"
-           "- occupancy: AMD, waves that fit on a SIMD (16 at most; 10 on vega10 and 8 on polaris10); Adreno, waves a core (16 at most); VideoCore, threads (4 at most);\n"
+           "- registers: AMD, VGPRs a lane; Intel, live registers of 32 bytes (a SIMD16 kernel of 4-byte values takes "
+           "two each); Adreno, registers of four words.\n"
+           "- spills: AMD, registers; Intel and Mali, spilling stores; Adreno, stores and loads of private memory; "
+           "VideoCore, bytes. scratch: bytes, where told.\n"
+           "- cycles: the compilers' own static estimates (AMD: latency), good for comparing two versions of a kernel "
+           "on the same GPU.\n"
+           "- occupancy: AMD, waves that fit on a SIMD (16 at most; 10 on vega10 and 8 on polaris10); Adreno, waves a "
+           "core (16 at most); VideoCore, threads (4 at most);\n"
            "  Mali, 2 threads for all of them; Intel, the SIMD width.\n");
 }
 
@@ -209,9 +222,11 @@ bool kernel_print_targets(const kernel_options *options, const cJSON *results)
     }
     cJSON_ArrayForEach(result, results)
     {
-        if (plain) print_plain(result);
-        else print_table(result, options->markdown);
+        if (plain)
+            print_plain(result);
+        else
+            print_table(result, options->markdown);
     }
-    if (!options->markdown) (void)print_spills(results, false);
+    if (!options->markdown && !plain) (void)print_spills(results, false);
     return plain || tell_errors(results);
 }

@@ -85,8 +85,10 @@ static bool print_file(pm_device *device, char error[256], const kernel_options 
 /* Pre-training, evaluation and decoding of a GPT-2 of the smallest published width; one layer has every shape that twelve have. */
 static pm_status record_gpt2(pm_device *device)
 {
-    const pm_gpt_config config = {.arch = PM_ARCH_GPT2, .vocab = 8192, .ctx = 256, .embd = 768, .heads = 12, .layers = 1};
-    const pm_train_params params = {.batch = 2, .steps = 1, .clip = 1, .weight_decay = 0.1f, .dropout = 0.1f, .accum = 2};
+    const pm_gpt_config config = {
+        .arch = PM_ARCH_GPT2, .vocab = 8192, .ctx = 256, .embd = 768, .heads = 12, .layers = 1};
+    const pm_train_params params = {
+        .batch = 2, .steps = 1, .clip = 1, .weight_decay = 0.1f, .dropout = 0.1f, .accum = 2};
     pm_model *model = NULL;
     pm_trainer *trainer = NULL;
     pm_session *session = NULL;
@@ -153,7 +155,8 @@ int kernel_costs(const kernel_options *options)
         return EXIT_FAILED;
     }
     print_device(pm_device_caps(device));
-    const bool good = options->file ? print_file(device, error, options) : print_builtin(device, error, options->builtin);
+    const bool good =
+        options->file ? print_file(device, error, options) : print_builtin(device, error, options->builtin);
     /* Not closed: VideoCore's driver would run a last job, which its shim cannot. */
     fflush(stdout);
     _exit(good ? EXIT_DONE : EXIT_FAILED);

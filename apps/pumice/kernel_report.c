@@ -14,10 +14,14 @@ const char *kernel_type_text(const pm_kernel_type *type, char text[48])
     char scalar[32], array[16] = "";
     const char *name = pm_scalar_name(type->scalar);
     if (type->elements != 1) snprintf(array, sizeof array, type->elements ? "[%u]" : "[]", (unsigned)type->elements);
-    if (type->columns > 1) snprintf(scalar, sizeof scalar, "mat%ux%u of %s", (unsigned)type->columns, (unsigned)type->components, name);
-    else if (type->components > 1 && type->scalar == PM_SCALAR_F32) snprintf(scalar, sizeof scalar, "%s", vectors[type->components]);
-    else if (type->components > 1) snprintf(scalar, sizeof scalar, "%s of %s", vectors[type->components], name);
-    else snprintf(scalar, sizeof scalar, "%s", name);
+    if (type->columns > 1)
+        snprintf(scalar, sizeof scalar, "mat%ux%u of %s", (unsigned)type->columns, (unsigned)type->components, name);
+    else if (type->components > 1 && type->scalar == PM_SCALAR_F32)
+        snprintf(scalar, sizeof scalar, "%s", vectors[type->components]);
+    else if (type->components > 1)
+        snprintf(scalar, sizeof scalar, "%s of %s", vectors[type->components], name);
+    else
+        snprintf(scalar, sizeof scalar, "%s", name);
     snprintf(text, 48, "%s%s", scalar, array);
     return text;
 }
@@ -40,28 +44,33 @@ void kernel_print_json(cJSON *json)
 
 static void print_local_size(const pm_kernel_info *info)
 {
-    printf("work group     %u x %u x %u", (unsigned)info->local_size[0], (unsigned)info->local_size[1], (unsigned)info->local_size[2]);
+    printf("work group     %u x %u x %u", (unsigned)info->local_size[0], (unsigned)info->local_size[1],
+           (unsigned)info->local_size[2]);
     for (int i = 0; i < 3; i++)
-        if (info->local_size_ids[i] != UINT32_MAX) printf(", %c by constant %u", "xyz"[i], (unsigned)info->local_size_ids[i]);
+        if (info->local_size_ids[i] != UINT32_MAX)
+            printf(", %c by constant %u", "xyz"[i], (unsigned)info -> local_size_ids[i]);
     printf("; %llu bytes of shared memory\n", (unsigned long long)info->shared_size);
 }
 
 void kernel_print_info(const pm_kernel_info *info)
 {
     char type[48];
-    printf("entry point    %s, SPIR-V %u.%u\n", info->entry, (unsigned)(info->version >> 16), (unsigned)(info->version >> 8 & 0xff));
+    printf("entry point    %s, SPIR-V %u.%u\n", info->entry, (unsigned)(info->version >> 16),
+           (unsigned)(info->version >> 8 & 0xff));
     print_local_size(info);
     printf("capabilities  ");
     for (uint32_t i = 0; i < info->capability_count; i++) {
         const char *name = pm_capability_name(info->capabilities[i]);
-        if (name[0]) printf(" %s", name);
-        else printf(" %u", (unsigned)info->capabilities[i]);
+        if (name[0])
+            printf(" %s", name);
+        else
+            printf(" %u", (unsigned)info->capabilities[i]);
     }
     printf("\n");
     for (uint32_t i = 0; i < info->binding_count; i++) {
         const pm_kernel_binding *b = &info->bindings[i];
-        printf("binding        set %u, %u: %s, %s, %s", (unsigned)b->set, (unsigned)b->binding, b->name[0] ? b->name : "(no name)",
-               access_text(b), kernel_type_text(&b->type, type));
+        printf("binding        set %u, %u: %s, %s, %s", (unsigned)b->set, (unsigned)b->binding,
+               b->name[0] ? b->name : "(no name)", access_text(b), kernel_type_text(&b->type, type));
         if (b->fixed_size) printf(", at least %llu bytes", (unsigned long long)b->fixed_size);
         printf("\n");
     }
@@ -74,8 +83,8 @@ void kernel_print_info(const pm_kernel_info *info)
     for (uint32_t i = 0; i < info->spec_count; i++) {
         const pm_kernel_spec *s = &info->specs[i];
         const uint64_t bits = s->value;
-        printf("constant       %u: %s, %s, default %.9g\n", (unsigned)s->id, s->name[0] ? s->name : "(no name)", pm_scalar_name(s->scalar),
-               kernel_number(s->scalar, &bits, 0));
+        printf("constant       %u: %s, %s, default %.9g\n", (unsigned)s->id, s->name[0] ? s->name : "(no name)",
+               pm_scalar_name(s->scalar), kernel_number(s->scalar, &bits, 0));
     }
 }
 
@@ -136,7 +145,8 @@ cJSON *kernel_info_json(const pm_kernel_info *info)
     cJSON *capabilities = cJSON_AddArrayToObject(json, "capabilities");
     for (uint32_t i = 0; i < info->capability_count; i++) {
         const char *name = pm_capability_name(info->capabilities[i]);
-        cJSON_AddItemToArray(capabilities, name[0] ? cJSON_CreateString(name) : cJSON_CreateNumber(info->capabilities[i]));
+        cJSON_AddItemToArray(capabilities,
+                             name[0] ? cJSON_CreateString(name) : cJSON_CreateNumber(info->capabilities[i]));
     }
     add_bindings(json, info);
     add_constants(json, info);
@@ -173,7 +183,8 @@ void kernel_print_statistics(const cJSON *statistics)
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(item, "name"));
         if (!executable || !name) continue;
         if (strcmp(last, executable) != 0)
-            printf("compiled       %s, subgroups of %.0f\n", executable, cJSON_GetNumberValue(cJSON_GetObjectItem(item, "subgroup_size")));
+            printf("compiled       %s, subgroups of %.0f\n", executable,
+                   cJSON_GetNumberValue(cJSON_GetObjectItem(item, "subgroup_size")));
         last = executable;
         printf("    %-34s %.10g\n", name, cJSON_GetNumberValue(cJSON_GetObjectItem(item, "value")));
     }

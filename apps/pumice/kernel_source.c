@@ -71,7 +71,9 @@ static shaderc_include_result *resolve(void *user, const char *name, int type, c
     free(path);
     free(text);
     char *message = malloc(160);
-    if (message) snprintf(message, 160, depth > MAX_INCLUDES ? "more than 64 files include each other" : "cannot be read: %s", strerror(errno));
+    if (message)
+        snprintf(message, 160, depth > MAX_INCLUDES ? "more than 64 files include each other" : "cannot be read: %s",
+                 strerror(errno));
     *result = (shaderc_include_result){NULL, 0, message, message ? strlen(message) : 0, NULL};
     return result;
 }
@@ -127,7 +129,8 @@ static uint32_t *words_of_glsl(const kernel_options *options, const char *text, 
     } else {
         say_lines(shaderc_result_get_error_message(result)); /* warnings too */
         if (shaderc_result_get_compilation_status(result) == shaderc_compilation_status_success)
-            words = words_of_bytes(options->file, shaderc_result_get_bytes(result), shaderc_result_get_length(result), count);
+            words = words_of_bytes(options->file, shaderc_result_get_bytes(result), shaderc_result_get_length(result),
+                                   count);
         else
             app_error("%s: the GLSL does not compile", options->file);
         shaderc_result_release(result);
@@ -142,7 +145,8 @@ static uint32_t *words_of_glsl(const kernel_options *options, const char *text, 
     (void)text;
     (void)size;
     (void)count;
-    app_error("%s: this Pumice was built without libshaderc (Debian: libshaderc-dev) and takes SPIR-V alone, as glslc makes it",
+    app_error("%s: this Pumice was built without libshaderc (Debian: libshaderc-dev) and takes SPIR-V alone, as glslc "
+              "makes it",
               options->file);
     return NULL;
 }

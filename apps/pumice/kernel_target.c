@@ -88,15 +88,18 @@ uint32_t kernel_target_skip(void)
 static bool lab_file(const char *name, char path[512])
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (xdg && *xdg == '/') snprintf(path, 512, "%s/pumice/gpu-lab/%s", xdg, name);
-    else snprintf(path, 512, "%s/.cache/pumice/gpu-lab/%s", home ? home : "", name);
+    if (xdg && *xdg == '/')
+        snprintf(path, 512, "%s/pumice/gpu-lab/%s", xdg, name);
+    else
+        snprintf(path, 512, "%s/.cache/pumice/gpu-lab/%s", home ? home : "", name);
     return app_exists(path);
 }
 
 /* The manifest of an installed driver: NAME.json, or NAME.x86_64.json as other distributions have it. */
 static bool installed_manifest(const char *name, char path[512])
 {
-    static const char *const folders[] = {"/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"};
+    static const char *const folders[] = {"/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d",
+                                          "/etc/vulkan/icd.d"};
     static const char *const ends[] = {".json", ".x86_64.json"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         for (size_t j = 0; j < sizeof ends / sizeof *ends; j++) {
@@ -129,8 +132,10 @@ static bool check_driver(const kernel_target *target, bool tell)
     char shim[512], manifest[512];
     bool lab;
     if (find_driver(target->family, shim, manifest, &lab)) return true;
-    if (tell && lab) app_error("--target %s: its compiler is not there yet: run sh tools/gpu-lab.sh, once", target->name);
-    else if (tell) app_error("--target %s: its driver is not installed (Debian: mesa-vulkan-drivers)", target->name);
+    if (tell && lab)
+        app_error("--target %s: its compiler is not there yet: run sh tools/gpu-lab.sh, once", target->name);
+    else if (tell)
+        app_error("--target %s: its driver is not installed (Debian: mesa-vulkan-drivers)", target->name);
     return false;
 }
 
@@ -147,7 +152,7 @@ static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *
     setenv(TARGET_SKIP, number, 1);
     setenv(families[target->family].variable, target->chip, 1);
     setenv("VK_DRIVER_FILES", manifest, 1);
-    setenv("VK_ICD_FILENAMES", manifest, 1); /* what loaders before 1.3.207 know */
+    setenv("VK_ICD_FILENAMES", manifest, 1);        /* what loaders before 1.3.207 know */
     setenv("MESA_SHADER_CACHE_DISABLE", "true", 1); /* a real compilation each time */
     setenv("BIFROST_MESA_DEBUG", "shaderdb", 1);    /* Mali tells registers and spills there alone */
     setenv("PAN_I_WANT_A_BROKEN_VULKAN_DRIVER", "1", 1);
@@ -165,9 +170,12 @@ static bool wait_for(pid_t child, char ending[64])
     ending[0] = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (number == SIGALRM) snprintf(ending, 64, "its compiler took more than %d s", KERNEL_LIMIT_S);
-    else if (number) snprintf(ending, 64, "its driver ended the process by signal %d", number);
-    else if (WEXITSTATUS(status) != 0) snprintf(ending, 64, "it ended with code %d", WEXITSTATUS(status));
+    if (number == SIGALRM)
+        snprintf(ending, 64, "its compiler took more than %d s", KERNEL_LIMIT_S);
+    else if (number)
+        snprintf(ending, 64, "its driver ended the process by signal %d", number);
+    else if (WEXITSTATUS(status) != 0)
+        snprintf(ending, 64, "it ended with code %d", WEXITSTATUS(status));
     return number != 0;
 }
 
@@ -189,8 +197,10 @@ static void read_results(FILE *out, target_run *run)
     while (getline(&line, &room, out) > 0) {
         cJSON *item = cJSON_Parse(line);
         if (!item) continue;
-        if (!run->device) run->device = item;
-        else if (!cJSON_ReplaceItemInArray(run->kernels, index++, item)) cJSON_Delete(item);
+        if (!run->device)
+            run->device = item;
+        else if (!cJSON_ReplaceItemInArray(run->kernels, index++, item))
+            cJSON_Delete(item);
     }
     free(line);
 }
@@ -234,7 +244,8 @@ static void read_messages(FILE *err, bool marks, target_run *run)
             cJSON *item = marks ? cJSON_Parse(line + mark) : NULL;
             if (marks) cJSON_AddItemToArray(run->kernels, item ? item : cJSON_CreateObject());
         }
-        if (strncmp(line, "pumice: ", 8) == 0 && !run->error[0]) snprintf(run->error, sizeof run->error, "%.255s", line + 8);
+        if (strncmp(line, "pumice: ", 8) == 0 && !run->error[0])
+            snprintf(run->error, sizeof run->error, "%.255s", line + 8);
         cJSON *kernel = !marks && index >= 0 ? cJSON_GetArrayItem(run->kernels, index) : NULL;
         if (!kernel || !strstr(line, "SHADER-DB") || !cJSON_HasObjectItem(kernel, "statistics")) continue;
         double value;
@@ -245,7 +256,8 @@ static void read_messages(FILE *err, bool marks, target_run *run)
 }
 
 /* Starts the process without its first `skip` kernels. False, after an error line, where none could start. */
-static bool run_process(const kernel_target *target, uint32_t skip, char **argv, target_run *run, char ending[64], bool *killed)
+static bool run_process(const kernel_target *target, uint32_t skip, char **argv, target_run *run, char ending[64],
+                        bool *killed)
 {
     FILE *out = tmpfile(), *err = tmpfile();
     const pid_t child = out && err ? fork() : -1;
@@ -282,14 +294,17 @@ static cJSON *run_target(const kernel_target *target, char **argv)
             return NULL;
         }
         begun = (uint32_t)cJSON_GetArraySize(run.kernels);
-        if (killed && begun > 0) cJSON_AddStringToObject(cJSON_GetArrayItem(run.kernels, (int)begun - 1), "error", ending);
-        while (cJSON_GetArraySize(run.kernels) > 0) cJSON_AddItemToArray(kernels, cJSON_DetachItemFromArray(run.kernels, 0));
+        if (killed && begun > 0)
+            cJSON_AddStringToObject(cJSON_GetArrayItem(run.kernels, (int)begun - 1), "error", ending);
+        while (cJSON_GetArraySize(run.kernels) > 0)
+            cJSON_AddItemToArray(kernels, cJSON_DetachItemFromArray(run.kernels, 0));
         if (run.device && skip == 0) {
             cJSON_Delete(json);
             json = run.device;
             run.device = NULL;
         }
-        if (ending[0] && !(killed && begun > 0)) snprintf(error, sizeof error, "%.255s", run.error[0] ? run.error : ending);
+        if (ending[0] && !(killed && begun > 0))
+            snprintf(error, sizeof error, "%.255s", run.error[0] ? run.error : ending);
         cJSON_Delete(run.device);
         cJSON_Delete(run.kernels);
     }
@@ -336,8 +351,8 @@ static bool check_names(const char *list)
 static int list_targets(void)
 {
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        printf("%-10s %-32s %s%s\n", targets[i].name, targets[i].gpu, check_driver(&targets[i], false) ? "there" : "not there",
-               targets[i].standard ? "; in all" : "");
+        printf("%-10s %-32s %s%s\n", targets[i].name, targets[i].gpu,
+               check_driver(&targets[i], false) ? "there" : "not there", targets[i].standard ? "; in all" : "");
     return EXIT_DONE;
 }
 

@@ -24,8 +24,8 @@ static uint16_t to_half(double value)
     if (isnan(value)) return 0x7e00;
     value = fabs(value);
     int exponent;
-    (void)frexp(value, &exponent);                    /* value = [0.5, 1) * 2^exponent */
-    if (value >= 65520) return sign | 0x7c00;         /* rounds to infinity */
+    (void)frexp(value, &exponent);                         /* value = [0.5, 1) * 2^exponent */
+    if (value >= 65520) return sign | 0x7c00;              /* rounds to infinity */
     const int unit = exponent < -13 ? -24 : exponent - 11; /* of the last place */
     const int places = (int)nearbyint(ldexp(value, -unit));
     return (uint16_t)(sign + (unit == -24 ? places : (unit + 24) * 1024 + places));
@@ -73,10 +73,14 @@ void kernel_put_number(pm_scalar scalar, void *data, double value)
     const uint16_t half = kernel_is_float(scalar) ? to_half(value) : 0;
     const float single = (float)value;
     const uint64_t whole = value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
-    if (scalar == PM_SCALAR_F16) memcpy(data, &half, 2);
-    else if (scalar == PM_SCALAR_F32) memcpy(data, &single, 4);
-    else if (scalar == PM_SCALAR_F64) memcpy(data, &value, 8);
-    else memcpy(data, &whole, pm_scalar_size(scalar)); /* little-endian: the low bytes */
+    if (scalar == PM_SCALAR_F16)
+        memcpy(data, &half, 2);
+    else if (scalar == PM_SCALAR_F32)
+        memcpy(data, &single, 4);
+    else if (scalar == PM_SCALAR_F64)
+        memcpy(data, &value, 8);
+    else
+        memcpy(data, &whole, pm_scalar_size(scalar)); /* little-endian: the low bytes */
 }
 
 /* The bits of a whole number that `bytes` bytes hold, signed or not. */
@@ -109,7 +113,8 @@ bool kernel_parse_number(pm_scalar scalar, const char *text, uint64_t *bits)
         return *bits || strcmp(text, "false") == 0 || strcmp(text, "0") == 0;
     }
     if (scalar == PM_SCALAR_OTHER || scalar == PM_SCALAR_ADDRESS) return false;
-    const bool is_signed = scalar == PM_SCALAR_I8 || scalar == PM_SCALAR_I16 || scalar == PM_SCALAR_I32 || scalar == PM_SCALAR_I64;
+    const bool is_signed =
+        scalar == PM_SCALAR_I8 || scalar == PM_SCALAR_I16 || scalar == PM_SCALAR_I32 || scalar == PM_SCALAR_I64;
     return parse_whole(text, pm_scalar_size(scalar), is_signed, bits);
 }
 
@@ -124,7 +129,8 @@ const char *kernel_split(const char *text, char key[64])
     return text + length + 1;
 }
 
-bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info, pm_kernel_value *values, size_t *count)
+bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info, pm_kernel_value *values,
+                       size_t *count)
 {
     *count = 0;
     for (size_t i = 0; i < options->spec.count; i++) {
@@ -142,8 +148,9 @@ bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info
                 return false;
             }
         if (!value || !found) {
-            app_error("--spec %s: give ID=VALUE with the number or the name of a specialization constant; %s has %u of them", text,
-                      options->file, (unsigned)info->spec_count);
+            app_error(
+                "--spec %s: give ID=VALUE with the number or the name of a specialization constant; %s has %u of them",
+                text, options->file, (unsigned)info->spec_count);
             return false;
         }
         if (!kernel_parse_number(found->scalar, value, &values[*count].value)) {
@@ -194,7 +201,8 @@ static bool put_values(const char *text, pm_scalar scalar, uint64_t most, unsign
     return false; /* more than there is room for */
 }
 
-static bool push_member(const char *text, const char *key, const char *value, const pm_kernel_info *info, unsigned char *block)
+static bool push_member(const char *text, const char *key, const char *value, const pm_kernel_info *info,
+                        unsigned char *block)
 {
     const pm_kernel_member *m = NULL;
     for (uint32_t i = 0; i < info->member_count && !m; i++)
@@ -226,13 +234,18 @@ static bool push_words(const char *text, const pm_kernel_info *info, unsigned ch
         if (length < sizeof word) memcpy(word, at, length);
         const bool hexadecimal = strncmp(word, "0x", 2) == 0;
         const bool is_float = !hexadecimal && strpbrk(word, ".eE");
-        if (!kernel_parse_number(is_float ? PM_SCALAR_F32 : word[0] == '-' ? PM_SCALAR_I32 : PM_SCALAR_U32, word, &bits)) break;
+        if (!kernel_parse_number(is_float         ? PM_SCALAR_F32
+                                 : word[0] == '-' ? PM_SCALAR_I32
+                                                  : PM_SCALAR_U32,
+                                 word, &bits))
+            break;
         memcpy(block + 4 * i, &bits, 4);
         at += length;
         if (*at == 0) return true;
         at++;
     }
-    app_error("--push %s: give name=value, or up to %u words such as 1024,0x10,0.5", text, (unsigned)info->push_size / 4);
+    app_error("--push %s: give name=value, or up to %u words such as 1024,0x10,0.5", text,
+              (unsigned)info->push_size / 4);
     return false;
 }
 

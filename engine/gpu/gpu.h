@@ -72,7 +72,8 @@ typedef struct gpu_arg {
 
 typedef struct gpu_dispatch {
     kernel_id kernel;
-    gpu_module *module; /* not NULL: this one instead; no specialization here, args by binding, push is the whole block */
+    gpu_module
+        *module; /* not NULL: this one instead; no specialization here, args by binding, push is the whole block */
     const uint32_t *spec; /* specialization constants 0, 1, 2 … in order */
     uint32_t spec_count;
     const gpu_arg *args; /* as the shader's BUFFER(0..) */

@@ -32,7 +32,8 @@ static pm_status check_version(const pm_device *device, const char *name, const 
     const uint32_t newest = newest_spirv(vulkan);
     if (info->version <= newest || compile_only) return PM_OK;
     return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s is SPIR-V %u.%u; %s takes up to %u.%u", name,
-                    info->version >> 16, info->version >> 8 & 0xff, device->caps.name, newest >> 16, newest >> 8 & 0xff);
+                    info->version >> 16, info->version >> 8 & 0xff, device->caps.name, newest >> 16,
+                    newest >> 8 & 0xff);
 }
 
 static pm_status check_bindings(const pm_device *device, const char *name, const pm_kernel_info *info, uint32_t *mask)
@@ -40,14 +41,14 @@ static pm_status check_bindings(const pm_device *device, const char *name, const
     *mask = 0;
     for (uint32_t i = 0; i < info->binding_count; i++) {
         const pm_kernel_binding *b = &info->bindings[i];
-        const char *fault = !b->storage_buffer                    ? "is no storage buffer"
-                            : b->set != 0                         ? "is not in set 0"
-                            : b->binding >= GPU_MAX_BINDINGS      ? "has a number above 15"
-                                                                  : NULL;
+        const char *fault = !b->storage_buffer               ? "is no storage buffer"
+                            : b->set != 0                    ? "is not in set 0"
+                            : b->binding >= GPU_MAX_BINDINGS ? "has a number above 15"
+                                                             : NULL;
         if (fault)
             return log_fail(&device->log, PM_UNSUPPORTED,
-                            "gpu: %s: binding %u of set %u (%s) %s; Pumice binds storage buffers 0 to 15 of set 0", name,
-                            b->binding, b->set, b->name, fault);
+                            "gpu: %s: binding %u of set %u (%s) %s; Pumice binds storage buffers 0 to 15 of set 0",
+                            name, b->binding, b->set, b->name, fault);
         *mask |= 1u << b->binding;
     }
     return PM_OK;
@@ -182,13 +183,15 @@ pm_status pm_kernel_buffer(pm_kernel *kernel, uint32_t binding, uint64_t size)
     const pm_kernel_binding *b = find_binding(kernel, binding);
     const char *name = kernel->module.name;
     if (!b || kernel->buffers[binding])
-        return log_fail(log, PM_INVALID, "gpu: %s: binding %u %s", name, binding, b ? "has a buffer already" : "is not there");
+        return log_fail(log, PM_INVALID, "gpu: %s: binding %u %s", name, binding,
+                        b ? "has a buffer already" : "is not there");
     if (size == 0 || size < b->fixed_size)
         return log_fail(log, PM_INVALID, "gpu: %s: binding %u (%s) needs %llu bytes or more, not %llu", name, binding,
                         b->name, (unsigned long long)(b->fixed_size ? b->fixed_size : 1), (unsigned long long)size);
     if (size > device->caps.max_buffer_range)
-        return log_fail(log, PM_UNSUPPORTED, "gpu: %s: binding %u: %llu bytes exceed %s's largest binding of %llu", name,
-                        binding, (unsigned long long)size, device->caps.name, (unsigned long long)device->caps.max_buffer_range);
+        return log_fail(log, PM_UNSUPPORTED, "gpu: %s: binding %u: %llu bytes exceed %s's largest binding of %llu",
+                        name, binding, (unsigned long long)size, device->caps.name,
+                        (unsigned long long)device->caps.max_buffer_range);
     char text[32];
     snprintf(text, sizeof text, "binding %u", binding);
     gpu_buffer *made = NULL;
@@ -210,8 +213,8 @@ static bool find_span(const pm_kernel *kernel, uint32_t binding, size_t size, gp
         *span = (gpu_span){buffer, 0, size};
         return true;
     }
-    (void)log_fail(&kernel->device->log, PM_INVALID, "gpu: %s: binding %u has no buffer of %zu bytes", kernel->module.name,
-                   binding, size);
+    (void)log_fail(&kernel->device->log, PM_INVALID, "gpu: %s: binding %u has no buffer of %zu bytes",
+                   kernel->module.name, binding, size);
     return false;
 }
 
@@ -241,8 +244,8 @@ static pm_status collect_args(const pm_kernel *kernel, gpu_arg args[GPU_MAX_BIND
     for (uint32_t i = 0; i < kernel->info.binding_count; i++) {
         const pm_kernel_binding *b = &kernel->info.bindings[i];
         if (!kernel->buffers[b->binding])
-            return log_fail(&kernel->device->log, PM_INVALID, "gpu: %s: binding %u (%s) has no buffer", kernel->module.name,
-                            b->binding, b->name);
+            return log_fail(&kernel->device->log, PM_INVALID, "gpu: %s: binding %u (%s) has no buffer",
+                            kernel->module.name, b->binding, b->name);
         args[b->binding] = (gpu_arg){gpu_span_of(kernel->buffers[b->binding]), access_of(b)};
     }
     return PM_OK;
@@ -256,15 +259,16 @@ static pm_status check_dispatch(const pm_kernel *kernel, const uint32_t groups[3
         return log_fail(&device->log, PM_INVALID, "gpu: %s was opened to compile only", device->caps.name);
     for (uint32_t i = 0; i < kernel->info.member_count; i++)
         if (kernel->info.members[i].type.scalar == PM_SCALAR_ADDRESS)
-            return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s takes an address (%s); only buffers by binding can be given",
-                            kernel->module.name, kernel->info.members[i].name);
+            return log_fail(&device->log, PM_UNSUPPORTED,
+                            "gpu: %s takes an address (%s); only buffers by binding can be given", kernel->module.name,
+                            kernel->info.members[i].name);
     for (int i = 0; i < 3; i++)
         if (groups[i] == 0 || groups[i] > most[i])
-            return log_fail(&device->log, PM_INVALID, "gpu: %u x %u x %u work groups; %s allows 1 to %u x %u x %u", groups[0],
-                            groups[1], groups[2], device->caps.name, most[0], most[1], most[2]);
+            return log_fail(&device->log, PM_INVALID, "gpu: %u x %u x %u work groups; %s allows 1 to %u x %u x %u",
+                            groups[0], groups[1], groups[2], device->caps.name, most[0], most[1], most[2]);
     if (push_size != kernel->info.push_size)
-        return log_fail(&device->log, PM_INVALID, "gpu: %s takes %u bytes of push constants, not %zu", kernel->module.name,
-                        kernel->info.push_size, push_size);
+        return log_fail(&device->log, PM_INVALID, "gpu: %s takes %u bytes of push constants, not %zu",
+                        kernel->module.name, kernel->info.push_size, push_size);
     return PM_OK;
 }
 

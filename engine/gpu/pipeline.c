@@ -79,8 +79,9 @@ pm_status gpu_module_check(const pm_device *device, const char *name, const uint
     for (uint32_t i = 0; i < count; i++)
         if (!capability_there(device, capabilities[i], ops)) {
             const char *text = pm_capability_name(capabilities[i]);
-            return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s needs %s (SPIR-V capability %u), which %s does not offer Pumice",
-                            name, text[0] ? text : "more than Pumice enables", capabilities[i], device->caps.name);
+            return log_fail(&device->log, PM_UNSUPPORTED,
+                            "gpu: %s needs %s (SPIR-V capability %u), which %s does not offer Pumice", name,
+                            text[0] ? text : "more than Pumice enables", capabilities[i], device->caps.name);
         }
     return PM_OK;
 }
@@ -206,8 +207,8 @@ static pm_status grow_table(pm_device *device)
     return PM_OK;
 }
 
-pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const char *entry, const VkSpecializationInfo *spec,
-                            VkPipelineCreateFlags flags, VkPipeline *out)
+pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const char *entry,
+                            const VkSpecializationInfo *spec, VkPipelineCreateFlags flags, VkPipeline *out)
 {
     pm_status status = PM_OK;
     const VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,

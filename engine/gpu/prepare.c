@@ -28,8 +28,8 @@ static pm_status make_pipelines(gpu_program *program)
         if (command->module)
             command->pipeline = &command->module->pipeline;
         else
-            status = gpu_pipeline_get(device, command->kernel, &program->words[command->first_spec], command->spec_count,
-                                      &command->pipeline);
+            status = gpu_pipeline_get(device, command->kernel, &program->words[command->first_spec],
+                                      command->spec_count, &command->pipeline);
         if (status != PM_OK) return status;
         if (command->pipeline->seen_by != program->serial) program->stats.pipelines++;
         command->pipeline->seen_by = program->serial;
@@ -116,16 +116,15 @@ static pm_status describe_set(gpu_program *program, const gpu_command *command, 
         if (!(set->mask & (1u << i))) continue;
         if (i >= command->arg_count)
             return log_fail(&device->log, PM_INTERNAL,
-                            "gpu: kernel %s binds argument %u, which program '%s' did not give",
-                            command_name(command), i, program->name);
+                            "gpu: kernel %s binds argument %u, which program '%s' did not give", command_name(command),
+                            i, program->name);
         gpu_span span = arg_span(program, command, i);
         uint64_t before = offset_in_binding(device, span);
         if (span.size > device->caps.max_buffer_range - before)
             return log_fail(&device->log, PM_UNSUPPORTED,
                             "gpu: kernel %s, argument %u ('%s'): %llu bytes exceed %s's largest binding of %llu",
-                            command_name(command), i, span.buffer->name,
-                            (unsigned long long)(span.size + before), device->caps.name,
-                            (unsigned long long)device->caps.max_buffer_range);
+                            command_name(command), i, span.buffer->name, (unsigned long long)(span.size + before),
+                            device->caps.name, (unsigned long long)device->caps.max_buffer_range);
         set->infos[i] = (VkDescriptorBufferInfo){span.buffer->block->handle, span.buffer->offset + span.offset - before,
                                                  span.size + before};
     }

@@ -78,7 +78,8 @@ static bool stores16(const pm_kernel_info *info)
 }
 static bool stores8(const pm_kernel_info *info)
 {
-    return declares(info, CAPABILITY_StorageBuffer8BitAccess) || declares(info, CAPABILITY_UniformAndStorageBuffer8BitAccess);
+    return declares(info, CAPABILITY_StorageBuffer8BitAccess) ||
+           declares(info, CAPABILITY_UniformAndStorageBuffer8BitAccess);
 }
 
 /* ---- types ------------------------------------------------------------------------------------------------------- */
@@ -89,15 +90,17 @@ static const char *number_fault(const pm_kernel_info *info, uint32_t op, uint32_
     switch (width) {
     case 32: return NULL;
     case 64:
-        return declares(info, is_float ? CAPABILITY_Float64 : CAPABILITY_Int64) ? NULL
-                                                                                : "it uses 64-bit numbers that it does not declare";
+        return declares(info, is_float ? CAPABILITY_Float64 : CAPABILITY_Int64)
+                   ? NULL
+                   : "it uses 64-bit numbers that it does not declare";
     case 16:
         return declares(info, is_float ? CAPABILITY_Float16 : CAPABILITY_Int16) || stores16(info) ||
                        declares(info, CAPABILITY_StoragePushConstant16)
                    ? NULL
                    : "it uses 16-bit numbers that it does not declare";
     case 8:
-        return !is_float && (declares(info, CAPABILITY_Int8) || stores8(info) || declares(info, CAPABILITY_StoragePushConstant8))
+        return !is_float && (declares(info, CAPABILITY_Int8) || stores8(info) ||
+                             declares(info, CAPABILITY_StoragePushConstant8))
                    ? NULL
                    : "it uses 8-bit numbers that it does not declare";
     default: return "it has numbers of an unknown width";
@@ -140,15 +143,23 @@ static uint32_t subgroup_capability(uint32_t op)
 
 static const char *instruction_fault(const pm_kernel_info *info, const uint32_t *w, uint32_t op, uint32_t length)
 {
-    enum { DECORATE_STRING = 5632, MEMBER_DECORATE_STRING = 5633, EXTENSIONS = 4096, COLLECTIVES_FIRST = 259, COLLECTIVES_LAST = 316 };
+    enum {
+        DECORATE_STRING = 5632,
+        MEMBER_DECORATE_STRING = 5633,
+        EXTENSIONS = 4096,
+        COLLECTIVES_FIRST = 259,
+        COLLECTIVES_LAST = 316
+    };
     if ((op == OP_TYPE_INT || op == OP_TYPE_FLOAT) && length >= 3) return number_fault(info, op, w[2]);
     if (op == OP_TYPE_IMAGE || op == OP_TYPE_SAMPLER || op == OP_TYPE_SAMPLED_IMAGE) return "it uses images";
     const uint32_t needed = subgroup_capability(op);
-    const bool clustered = needed == CAPABILITY_GroupNonUniformArithmetic && declares(info, CAPABILITY_GroupNonUniformClustered);
+    const bool clustered =
+        needed == CAPABILITY_GroupNonUniformArithmetic && declares(info, CAPABILITY_GroupNonUniformClustered);
     if (needed && !declares(info, needed) && !clustered) return "it uses subgroup operations that it does not declare";
     if (op >= COLLECTIVES_FIRST && op <= COLLECTIVES_LAST) return "it uses instructions of OpenCL";
-    if (op >= EXTENSIONS && op != DECORATE_STRING && op != MEMBER_DECORATE_STRING && !declares(info, CAPABILITY_CooperativeMatrixKHR) &&
-        !declares(info, CAPABILITY_DotProduct) && !declares(info, CAPABILITY_AtomicFloat32AddEXT))
+    if (op >= EXTENSIONS && op != DECORATE_STRING && op != MEMBER_DECORATE_STRING &&
+        !declares(info, CAPABILITY_CooperativeMatrixKHR) && !declares(info, CAPABILITY_DotProduct) &&
+        !declares(info, CAPABILITY_AtomicFloat32AddEXT))
         return "it uses an instruction of an extension that it does not declare";
     return NULL;
 }
@@ -157,10 +168,10 @@ static const char *instruction_fault(const pm_kernel_info *info, const uint32_t 
 static const char *extension_fault(const spirv_reader *r, uint32_t at)
 {
     static const char *const known[] = {
-        "SPV_KHR_storage_buffer_storage_class", "SPV_KHR_16bit_storage",         "SPV_KHR_8bit_storage",
+        "SPV_KHR_storage_buffer_storage_class", "SPV_KHR_16bit_storage",           "SPV_KHR_8bit_storage",
         "SPV_KHR_physical_storage_buffer",      "SPV_EXT_physical_storage_buffer", "SPV_KHR_variable_pointers",
-        "SPV_GOOGLE_decorate_string",           "SPV_GOOGLE_hlsl_functionality1", "SPV_KHR_cooperative_matrix",
-        "SPV_KHR_vulkan_memory_model",          "SPV_KHR_float_controls",        "SPV_KHR_integer_dot_product",
+        "SPV_GOOGLE_decorate_string",           "SPV_GOOGLE_hlsl_functionality1",  "SPV_KHR_cooperative_matrix",
+        "SPV_KHR_vulkan_memory_model",          "SPV_KHR_float_controls",          "SPV_KHR_integer_dot_product",
         "SPV_EXT_shader_atomic_float_add"};
     char name[64];
     spirv_text(r, at, name, sizeof name);
@@ -180,7 +191,8 @@ static const char *model_fault(const uint32_t *w, uint32_t length)
 const char *spirv_body_fault(const spirv_reader *r, const pm_kernel_info *info)
 {
     bool inside = false, model = false;
-    const char *fault = info->version < 0x10000 || info->version > 0x10600 ? "its version is not one from 1.0 to 1.6" : NULL;
+    const char *fault =
+        info->version < 0x10000 || info->version > 0x10600 ? "its version is not one from 1.0 to 1.6" : NULL;
     if (!fault && !declares(info, CAPABILITY_Shader)) fault = "it does not declare the capability Shader";
     if (!fault) fault = memory_fault(info);
     for (size_t at = 5; at < r->count && !fault; at += spirv_length(r, (uint32_t)at)) {

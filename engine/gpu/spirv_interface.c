@@ -45,7 +45,11 @@ static pm_scalar scalar_of(const spirv_reader *r, uint32_t type)
     if (at) return integer_of(r->words[at + 2], r->words[at + 3] != 0);
     at = spirv_defined(r, type, OP_TYPE_FLOAT, 3);
     const uint32_t width = at ? r->words[at + 2] : 0;
-    if (at) return width == 16 ? PM_SCALAR_F16 : width == 32 ? PM_SCALAR_F32 : width == 64 ? PM_SCALAR_F64 : PM_SCALAR_OTHER;
+    if (at)
+        return width == 16   ? PM_SCALAR_F16
+               : width == 32 ? PM_SCALAR_F32
+               : width == 64 ? PM_SCALAR_F64
+                             : PM_SCALAR_OTHER;
     if (spirv_defined(r, type, OP_TYPE_BOOL, 2)) return PM_SCALAR_BOOL;
     at = spirv_defined(r, type, OP_TYPE_POINTER, 4);
     return at && r->words[at + 2] == STORAGE_PHYSICAL ? PM_SCALAR_ADDRESS : PM_SCALAR_OTHER;
@@ -126,15 +130,16 @@ static const char *read_binding(const spirv_reader *r, const uint32_t *w, uint32
     *b = (pm_kernel_binding){.set = id->set == SPIRV_NONE ? 0 : id->set, .binding = id->binding};
     name_binding(r, w[2], block, b->name, sizeof b->name);
     const uint32_t count = members_of(r, block);
-    b->storage_buffer = count > 0 && (w[3] == STORAGE_STORAGE_BUFFER ||
-                                      (w[3] == STORAGE_UNIFORM && spirv_of(r, block)->buffer_block));
+    b->storage_buffer =
+        count > 0 && (w[3] == STORAGE_STORAGE_BUFFER || (w[3] == STORAGE_UNIFORM && spirv_of(r, block)->buffer_block));
     b->writable = b->storage_buffer && !id->non_writable && !all_members(r, block, DECORATION_NON_WRITABLE);
     b->readable = !id->non_readable && !all_members(r, block, DECORATION_NON_READABLE);
     if (count == 0) return NULL;
     b->type = type_of(r, member_type(r, block, count - 1));
     b->fixed_size = spirv_of(r, block)->size;
     uint32_t offset;
-    if (b->type.elements == 0 && spirv_member_of(r, block, count - 1, DECORATION_OFFSET, &offset) && offset > b->fixed_size)
+    if (b->type.elements == 0 && spirv_member_of(r, block, count - 1, DECORATION_OFFSET, &offset) &&
+        offset > b->fixed_size)
         b->fixed_size = offset;
     return NULL;
 }
@@ -171,8 +176,10 @@ static const char *read_members(const spirv_reader *r, uint32_t block, const cha
         *m = (pm_kernel_member){.offset = base + offset, .type = type_of(r, type)};
         snprintf(m->name, sizeof m->name, "%.47s", full);
         const uint64_t size = spirv_of(r, type)->size;
-        if (m->type.scalar == PM_SCALAR_ADDRESS) m->size = 8;
-        else m->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+        if (m->type.scalar == PM_SCALAR_ADDRESS)
+            m->size = 8;
+        else
+            m->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
     }
     return NULL;
 }
@@ -187,7 +194,8 @@ static const char *read_variable(const spirv_reader *r, const uint32_t *w, pm_ke
     switch (w[3]) {
     case STORAGE_PUSH_CONSTANT:
         if (info->push_size) return "it has two blocks of push constants";
-        if (spirv_of(r, type)->size == 0 || spirv_of(r, type)->size > 65536) return "its push constants have no size, or one above 64 KiB";
+        if (spirv_of(r, type)->size == 0 || spirv_of(r, type)->size > 65536)
+            return "its push constants have no size, or one above 64 KiB";
         info->push_size = (uint32_t)spirv_of(r, type)->size;
         return read_members(r, type, "", 0, 0, &steps, info);
     case STORAGE_WORKGROUP:
@@ -261,7 +269,8 @@ static const char *read_local_size(const spirv_reader *r, uint32_t entry, pm_ker
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
-static const char *read_entry(const spirv_reader *r, const uint32_t *w, uint32_t at, uint32_t *entry, pm_kernel_info *info)
+static const char *read_entry(const spirv_reader *r, const uint32_t *w, uint32_t at, uint32_t *entry,
+                              pm_kernel_info *info)
 {
     if (*entry != SPIRV_NONE) return "it has more than one entry point";
     if (w[1] != MODEL_COMPUTE) return "it is no compute shader";
@@ -282,10 +291,13 @@ static const char *read_all(const spirv_reader *r, pm_kernel_info *info)
         const uint32_t length = spirv_length(r, (uint32_t)at), *w = &r->words[at];
         switch (spirv_op(r, (uint32_t)at)) {
         case OP_CAPABILITY:
-            if (length < 2 || info->capability_count == PM_KERNEL_CAPABILITIES) return "it needs more than 32 capabilities";
+            if (length < 2 || info->capability_count == PM_KERNEL_CAPABILITIES)
+                return "it needs more than 32 capabilities";
             info->capabilities[info->capability_count++] = w[1];
             break;
-        case OP_ENTRY_POINT: fault = length < 4 ? "its entry point is cut short" : read_entry(r, w, (uint32_t)at, &entry, info); break;
+        case OP_ENTRY_POINT:
+            fault = length < 4 ? "its entry point is cut short" : read_entry(r, w, (uint32_t)at, &entry, info);
+            break;
         case OP_VARIABLE: fault = length < 4 ? "a variable is cut short" : read_variable(r, w, info); break;
         default: break;
         }
@@ -297,7 +309,8 @@ static const char *read_all(const spirv_reader *r, pm_kernel_info *info)
     qsort(info->bindings, info->binding_count, sizeof *info->bindings, compare_bindings);
     qsort(info->specs, info->spec_count, sizeof *info->specs, compare_specs);
     for (uint32_t i = 1; i < info->binding_count && !fault; i++)
-        if (compare_bindings(&info->bindings[i - 1], &info->bindings[i]) == 0) fault = "two variables have the same binding";
+        if (compare_bindings(&info->bindings[i - 1], &info->bindings[i]) == 0)
+            fault = "two variables have the same binding";
     return fault;
 }
 

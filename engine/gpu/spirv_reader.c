@@ -6,10 +6,15 @@
 #include <string.h>
 
 enum { SPIRV_MAGIC = 0x07230203, MAX_ID = 1 << 20, HEADER = 5 };
-enum { OP_TYPE_FIRST = 19, OP_TYPE_LAST = 38, /* 39, a forward pointer, defines nothing */
-       OP_CONSTANT_FIRST = 41, OP_CONSTANT_LAST = 52 };
+enum {
+    OP_TYPE_FIRST = 19,
+    OP_TYPE_LAST = 38, /* 39, a forward pointer, defines nothing */
+    OP_CONSTANT_FIRST = 41,
+    OP_CONSTANT_LAST = 52
+};
 
-static const spirv_id no_id = {0, 0, SPIRV_NONE, SPIRV_NONE, SPIRV_NONE, 0, SPIRV_NONE, false, false, false, false, 0, 0};
+static const spirv_id no_id = {0,     0,     SPIRV_NONE, SPIRV_NONE, SPIRV_NONE, 0, SPIRV_NONE,
+                               false, false, false,      false,      0,          0};
 
 const spirv_id *spirv_of(const spirv_reader *r, uint32_t id)
 {
@@ -136,18 +141,18 @@ static uint32_t width_of(const spirv_reader *r, uint32_t type)
 static bool compute(uint32_t op, uint64_t a, uint64_t b, uint64_t *out)
 {
     switch (op) {
-    case 124: *out = a; return true;                                             /* OpBitcast */
-    case 113: *out = a; return true;                                             /* OpUConvert */
-    case 128: *out = a + b; return true;                                         /* OpIAdd */
-    case 130: *out = a - b; return true;                                         /* OpISub */
-    case 132: *out = a * b; return true;                                         /* OpIMul */
-    case 134: *out = b ? a / b : 0; return b != 0;                               /* OpUDiv */
+    case 124: *out = a; return true;                                                 /* OpBitcast */
+    case 113: *out = a; return true;                                                 /* OpUConvert */
+    case 128: *out = a + b; return true;                                             /* OpIAdd */
+    case 130: *out = a - b; return true;                                             /* OpISub */
+    case 132: *out = a * b; return true;                                             /* OpIMul */
+    case 134: *out = b ? a / b : 0; return b != 0;                                   /* OpUDiv */
     case 135: *out = b ? a / b : 0; return b != 0 && a < INT32_MAX && b < INT32_MAX; /* OpSDiv, of positive numbers */
-    case 137: *out = b ? a % b : 0; return b != 0;                               /* OpUMod */
-    case 194: *out = b < 32 ? a >> b : 0; return true;                           /* OpShiftRightLogical */
-    case 196: *out = b < 32 ? a << b : 0; return true;                           /* OpShiftLeftLogical */
-    case 197: *out = a | b; return true;                                         /* OpBitwiseOr */
-    case 199: *out = a & b; return true;                                         /* OpBitwiseAnd */
+    case 137: *out = b ? a % b : 0; return b != 0;                                   /* OpUMod */
+    case 194: *out = b < 32 ? a >> b : 0; return true;                               /* OpShiftRightLogical */
+    case 196: *out = b < 32 ? a << b : 0; return true;                               /* OpShiftLeftLogical */
+    case 197: *out = a | b; return true;                                             /* OpBitwiseOr */
+    case 199: *out = a & b; return true;                                             /* OpBitwiseAnd */
     default: return false;
     }
 }
@@ -158,10 +163,16 @@ static void evaluate(const spirv_reader *r, spirv_id *id, const pm_kernel_value 
     const uint64_t mask = width >= 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
     switch (spirv_op(r, id->at)) {
     case OP_CONSTANT_TRUE:
-    case OP_SPEC_TRUE: id->value = 1; id->known = true; break;
+    case OP_SPEC_TRUE:
+        id->value = 1;
+        id->known = true;
+        break;
     case OP_CONSTANT_FALSE:
     case OP_SPEC_FALSE:
-    case OP_CONSTANT_NULL: id->value = 0; id->known = true; break;
+    case OP_CONSTANT_NULL:
+        id->value = 0;
+        id->known = true;
+        break;
     case OP_CONSTANT:
     case OP_SPEC_CONSTANT:
         id->known = length >= 4 && (width <= 32 || length >= 5);

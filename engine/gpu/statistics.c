@@ -15,8 +15,9 @@ static double value_of(const VkPipelineExecutableStatisticKHR *statistic)
 }
 
 /* Appends one executable's to out[*count …]; beyond the capacity it only counts. */
-static pm_status read_executable(pm_device *device, VkPipeline pipeline, const VkPipelineExecutablePropertiesKHR *executable,
-                                 uint32_t index, pm_kernel_statistic *out, size_t capacity, size_t *count)
+static pm_status read_executable(pm_device *device, VkPipeline pipeline,
+                                 const VkPipelineExecutablePropertiesKHR *executable, uint32_t index,
+                                 pm_kernel_statistic *out, size_t capacity, size_t *count)
 {
     pm_status status = PM_OK;
     VkPipelineExecutableStatisticKHR *list = NULL;

@@ -62,7 +62,7 @@ typedef struct pm_kernel_binding {
 } pm_kernel_binding;
 
 typedef struct pm_kernel_member {
-    char name[48]; /* "scale", "p.rows" of a struct in the block */
+    char name[48];         /* "scale", "p.rows" of a struct in the block */
     uint32_t offset, size; /* bytes */
     pm_kernel_type type;
 } pm_kernel_member;
@@ -99,8 +99,9 @@ PM_API const char *pm_capability_name(uint32_t capability);
 
 /* Reads a module's interface, with no device. `name` stands in error lines. Fails: PM_FORMAT (it cannot be read, or is no compute shader),
  * PM_UNSUPPORTED (more of something than pm_kernel_info holds), PM_INVALID (a value for a constant that is not there). */
-PM_API PM_NODISCARD pm_status pm_kernel_describe(const pm_log *log, const char *name, const uint32_t *words, size_t count,
-                                                 const pm_kernel_value *spec, size_t spec_count, pm_kernel_info *out);
+PM_API PM_NODISCARD pm_status pm_kernel_describe(const pm_log *log, const char *name, const uint32_t *words,
+                                                 size_t count, const pm_kernel_value *spec, size_t spec_count,
+                                                 pm_kernel_info *out);
 
 /* Threads: as the device. Lives: closed before its device. */
 typedef struct pm_kernel pm_kernel;
