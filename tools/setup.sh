@@ -9,15 +9,16 @@ build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-
        mesa-vulkan-drivers"
 demo="bible-kjv|fortunes"
 tests="clang clang-format g++ spirv-tools perl vulkan-validationlayers"
-# Worth having where the archive has them; the tests that need them say so when they are absent.
+# Worth having where the archive has them; what needs them says so when they are absent: pumice kernel for GLSL, some tests.
+build_optional="libshaderc-dev spirv-tools"
 tests_optional="chromium"
 
 packages=$build
-optional=""
+optional=$build_optional
 for what in "$@"; do
     case $what in
     demo) packages="$packages $demo" ;;
-    tests) packages="$packages $tests" optional=$tests_optional ;;
+    tests) packages="$packages $tests" optional="$optional $tests_optional" ;;
     *) say "unknown word '$what': give demo or tests"; exit 2 ;;
     esac
 done
@@ -142,7 +143,7 @@ done
 for package in $optional; do
     any_installed "$package" && continue
     chosen=$(choose "$package")
-    if [ -n "$chosen" ]; then wanted="$wanted $chosen"; else say "no package $package here: some tests will be left out"; fi
+    if [ -n "$chosen" ]; then wanted="$wanted $chosen"; else say "no package $package here: what needs it will be left out"; fi
 done
 if [ -n "$wanted" ]; then
     say "installing$wanted"

@@ -128,29 +128,59 @@ static void print_table(const cJSON *result, bool markdown)
     cJSON_ArrayForEach(kernel, cJSON_GetObjectItem(result, "kernels")) print_row(kernel, markdown);
 }
 
-/* Each kernel that spills or uses scratch memory; the number of them. */
-static int print_spills(const cJSON *results, bool markdown)
+/* The most that any of a GPU's kernels reaches; the smallest ones reach all there is. */
+static double full_occupancy(const cJSON *result)
+{
+    const cJSON *kernel;
+    double most = -1;
+    cJSON_ArrayForEach(kernel, cJSON_GetObjectItem(result, "kernels"))
+    {
+        const double value = kernel_cost_of(cJSON_GetObjectItem(kernel, "statistics")).occupancy;
+        if (value > most) most = value;
+    }
+    return most;
+}
+
+static void print_spill(const cJSON *kernel, const kernel_cost *cost, const char *where, const char *spec)
+{
+    printf("%s on %s (%s): %.0f spilled", text_of(kernel, "name"), where, spec, cost->spills > 0 ? cost->spills : 0);
+    if (cost->scratch > 0) printf(", %.0f bytes of scratch", cost->scratch);
+    printf("\n");
+}
+
+/* The kernels with a fault: spills or scratch memory, or with `occupancy` less than half of what fits (Intel tells none: the SIMD width is the
+ * compiler's choice), or that were not built. */
+static void print_faults(const cJSON *results, bool occupancy, bool markdown)
 {
     const cJSON *result, *kernel;
     int count = 0;
     char spec[96];
+    const char *title = occupancy ? "Less than half of full occupancy" : "Spills, scratch memory, not built";
+    printf(markdown ? "\n## %s\n\n" : "\n%s:\n", title);
     cJSON_ArrayForEach(result, results)
     {
+        const double full = full_occupancy(result);
         cJSON_ArrayForEach(kernel, cJSON_GetObjectItem(result, "kernels"))
         {
-            const cJSON *statistics = cJSON_GetObjectItem(kernel, "statistics");
-            if (!statistics) continue;
-            const kernel_cost cost = kernel_cost_of(statistics);
-            if (cost.spills <= 0 && cost.scratch <= 0) continue;
-            if (count++ == 0) printf(markdown ? "\n## Spills and scratch memory\n\n" : "\nspills or scratch memory:\n");
-            printf("%s%s on %s (%s): %.0f spilled, %.0f bytes of scratch\n", markdown ? "- " : "    ",
-                   text_of(kernel, "name"), text_of(result, "target"), spec_text(kernel, spec),
-                   cost.spills > 0 ? cost.spills : 0, cost.scratch > 0 ? cost.scratch : 0);
+            const kernel_cost cost = kernel_cost_of(cJSON_GetObjectItem(kernel, "statistics"));
+            const bool built = cJSON_HasObjectItem(kernel, "statistics"), simd = strcmp(cost.note, "SIMD") == 0;
+            const bool low = cost.occupancy >= 0 && !simd && 2 * cost.occupancy < full;
+            const bool spills = cost.spills > 0 || cost.scratch > 0 || !built;
+            if (occupancy ? !low : !spills) continue;
+            printf(markdown ? "- " : "    ");
+            count++;
+            spec_text(kernel, spec);
+            if (occupancy)
+                printf("%s on %s (%s): %.0f of %.0f %s\n", text_of(kernel, "name"), text_of(result, "target"), spec,
+                       cost.occupancy, full, cost.note);
+            else if (!built)
+                printf("%s on %s (%s): %s\n", text_of(kernel, "name"), text_of(result, "target"), spec,
+                       text_of(kernel, "error"));
+            else
+                print_spill(kernel, &cost, text_of(result, "target"), spec);
         }
     }
-    if (count == 0)
-        printf(markdown ? "\n## Spills and scratch memory\n\nNone.\n" : "\nnothing spills or uses scratch memory\n");
-    return count;
+    if (count == 0) printf(markdown ? "None.\n" : "    none\n");
 }
 
 /* One kernel of a file: what the driver says, in its own words. */
@@ -218,7 +248,8 @@ bool kernel_print_targets(const kernel_options *options, const cJSON *results)
     if (plain && !tell_errors(results)) return false;
     if (options->markdown) {
         print_document_head();
-        (void)print_spills(results, true);
+        print_faults(results, false, true);
+        print_faults(results, true, true);
     }
     cJSON_ArrayForEach(result, results)
     {
@@ -227,6 +258,9 @@ bool kernel_print_targets(const kernel_options *options, const cJSON *results)
         else
             print_table(result, options->markdown);
     }
-    if (!options->markdown && !plain) (void)print_spills(results, false);
+    if (!options->markdown && !plain) {
+        print_faults(results, false, false);
+        if (!options->file) print_faults(results, true, false);
+    }
     return plain || tell_errors(results);
 }

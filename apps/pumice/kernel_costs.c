@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -36,6 +37,16 @@ static void keep_line(void *user, pm_log_level level, const char *line)
 
 /* ---- one kernel ---- */
 
+/* From now on so much more processor time, then SIGXCPU: some compilers take minutes for a kernel. */
+static void limit_time(void)
+{
+    struct rusage used;
+    struct rlimit limit;
+    if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0) return;
+    limit.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 + KERNEL_LIMIT_S);
+    if (limit.rlim_max == RLIM_INFINITY || limit.rlim_cur <= limit.rlim_max) (void)setrlimit(RLIMIT_CPU, &limit);
+}
+
 static bool print_kernel(pm_device *device, char error[256], const char *name, const uint32_t *words, size_t count,
                          const pm_kernel_value *spec, size_t spec_count)
 {
@@ -47,7 +58,7 @@ static bool print_kernel(pm_device *device, char error[256], const char *name, c
     fprintf(stderr, TARGET_KERNEL_MARK "%s\n", mark ? mark : "{}");
     fflush(stderr);
     free(mark);
-    alarm(KERNEL_LIMIT_S);
+    limit_time();
     const bool good = pm_kernel_create(device, name, words, count, spec, spec_count, &kernel) == PM_OK;
     if (good) {
         const pm_kernel_info *info = pm_kernel_get_info(kernel);

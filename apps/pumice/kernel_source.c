@@ -35,6 +35,34 @@ static uint32_t *words_of_bytes(const char *path, const char *data, size_t size,
     return words;
 }
 
+/* Whether a SPIR-V file is valid, where this program has SPIRV-Tools; what Pumice itself checks does not look into functions. */
+#ifdef PUMICE_SPIRV_TOOLS
+#include <spirv-tools/libspirv.h>
+
+static bool validate(const char *path, const uint32_t *words, size_t count)
+{
+    spv_context context = spvContextCreate(SPV_ENV_VULKAN_1_3);
+    spv_diagnostic diagnostic = NULL;
+    struct spv_const_binary_t binary = {words, count};
+    const bool valid = !context || spvValidate(context, &binary, &diagnostic) == SPV_SUCCESS;
+    if (!valid) {
+        const char *text = diagnostic && diagnostic->error ? diagnostic->error : "no reason given";
+        app_error("%s: the SPIR-V is not valid: %.*s", path, (int)strcspn(text, "\n"), text);
+    }
+    spvDiagnosticDestroy(diagnostic);
+    if (context) spvContextDestroy(context);
+    return valid;
+}
+#else
+static bool validate(const char *path, const uint32_t *words, size_t count)
+{
+    (void)path;
+    (void)words;
+    (void)count;
+    return true;
+}
+#endif
+
 #ifdef PUMICE_SHADERC
 #include <shaderc/shaderc.h>
 
@@ -168,5 +196,9 @@ uint32_t *kernel_words(const kernel_options *options, size_t *count)
     }
     uint32_t *words = spv ? words_of_bytes(path, data, size, count) : words_of_glsl(options, data, size, count);
     free(data);
+    if (words && spv && !validate(path, words, *count)) {
+        free(words);
+        words = NULL;
+    }
     return words;
 }

@@ -158,7 +158,6 @@ static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *
     setenv("PAN_I_WANT_A_BROKEN_VULKAN_DRIVER", "1", 1);
     if (strcmp(target->name, "ptl") == 0) setenv("INTEL_FORCE_PROBE", "b080", 1);
     if (shim[0]) setenv("LD_PRELOAD", shim, 1);
-    alarm(KERNEL_LIMIT_S); /* stays across the exec; set anew for each kernel */
     if (dup2(fileno(out), 1) < 0 || dup2(fileno(err), 2) < 0) return;
     execv("/proc/self/exe", argv);
 }

@@ -24,7 +24,7 @@ typedef struct kernel_target {
 
 /* A target's process writes a line on stderr before each kernel that it builds: this, and an object with its name and constants. */
 #define TARGET_KERNEL_MARK "pumice-kernel "
-enum { KERNEL_LIMIT_S = 120 }; /* for one kernel */
+enum { KERNEL_LIMIT_S = 30 }; /* processor time for one kernel */
 
 /* How many kernels such a process is to leave out. */
 uint32_t kernel_target_skip(void);
