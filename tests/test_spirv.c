@@ -162,6 +162,7 @@ static void test_specialized(void **state)
     assert_int_equal(pm_kernel_describe(&log, "gelu", words, count, values, 2, &info), PM_OK);
     assert_int_equal(info.local_size[0], 96);
     assert_int_equal(plain.specs[1].value, 4);
+    assert_int_equal(info.specs[1].value, 4); /* the default stays what the module says */
     assert_int_equal(pm_kernel_describe(&log, "gelu", words, count, &unknown, 1, &info), PM_INVALID);
     assert_non_null(strstr(lines.last, "gelu has no specialization constant 17"));
     assert_int_equal(lines.errors, 1);

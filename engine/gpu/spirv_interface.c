@@ -224,7 +224,8 @@ static const char *read_spec(const spirv_reader *r, const spirv_id *id, pm_kerne
         if (info->specs[i].id == id->spec) return "two specialization constants have the same id";
     if (info->spec_count == PM_KERNEL_SPECS) return "it has more than 32 specialization constants";
     pm_kernel_spec *s = &info->specs[info->spec_count++];
-    *s = (pm_kernel_spec){.id = id->spec, .value = id->value, .scalar = scalar_of(r, r->words[id->at + 1])};
+    *s = (pm_kernel_spec){.id = id->spec, .scalar = scalar_of(r, r->words[id->at + 1])};
+    (void)spirv_literal(r, id, &s->value);
     spirv_text(r, id->name, s->name, sizeof s->name);
     return s->scalar == PM_SCALAR_OTHER ? "a specialization constant is neither a number nor a bool" : NULL;
 }

@@ -157,38 +157,43 @@ static bool compute(uint32_t op, uint64_t a, uint64_t b, uint64_t *out)
     }
 }
 
-static void evaluate(const spirv_reader *r, spirv_id *id, const pm_kernel_value *spec, size_t spec_count)
+static uint64_t mask_of(const spirv_reader *r, const spirv_id *id)
+{
+    const uint32_t width = width_of(r, r->words[id->at + 1]);
+    return width >= 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
+}
+
+bool spirv_literal(const spirv_reader *r, const spirv_id *id, uint64_t *value)
 {
     const uint32_t *w = &r->words[id->at], length = spirv_length(r, id->at), width = width_of(r, w[1]);
-    const uint64_t mask = width >= 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
     switch (spirv_op(r, id->at)) {
     case OP_CONSTANT_TRUE:
-    case OP_SPEC_TRUE:
-        id->value = 1;
-        id->known = true;
-        break;
+    case OP_SPEC_TRUE: *value = 1; return true;
     case OP_CONSTANT_FALSE:
     case OP_SPEC_FALSE:
-    case OP_CONSTANT_NULL:
-        id->value = 0;
-        id->known = true;
-        break;
+    case OP_CONSTANT_NULL: *value = 0; return true;
     case OP_CONSTANT:
     case OP_SPEC_CONSTANT:
-        id->known = length >= 4 && (width <= 32 || length >= 5);
-        if (id->known) id->value = (w[3] | (width > 32 ? (uint64_t)w[4] << 32 : 0)) & mask;
-        break;
-    case OP_SPEC_OP: {
+        if (length < 4 || (width > 32 && length < 5)) return false;
+        *value = (w[3] | (width > 32 ? (uint64_t)w[4] << 32 : 0)) & mask_of(r, id);
+        return true;
+    default: return false;
+    }
+}
+
+static void evaluate(const spirv_reader *r, spirv_id *id, const pm_kernel_value *spec, size_t spec_count)
+{
+    const uint32_t *w = &r->words[id->at], length = spirv_length(r, id->at);
+    if (spirv_op(r, id->at) == OP_SPEC_OP) {
         const spirv_id *a = spirv_of(r, length >= 5 ? w[4] : 0), *b = spirv_of(r, length >= 6 ? w[5] : 0);
         const bool both = a->known && a->at < id->at && (length < 6 || (b->known && b->at < id->at));
         id->known = length >= 5 && both && compute(w[3], a->value, length >= 6 ? b->value : 0, &id->value);
-        id->value &= mask;
-        break;
+        id->value &= mask_of(r, id);
+        return;
     }
-    default: break;
-    }
+    id->known = spirv_literal(r, id, &id->value);
     for (size_t i = 0; i < spec_count && id->spec != SPIRV_NONE; i++)
-        if (spec[i].id == id->spec) id->value = spec[i].value & mask;
+        if (spec[i].id == id->spec) id->value = spec[i].value & mask_of(r, id);
 }
 
 static uint64_t times(uint64_t a, uint64_t b)

@@ -114,6 +114,8 @@ static inline uint32_t spirv_length(const spirv_reader *r, uint32_t at)
 }
 /* The defining instruction of an id where it is `op` with at least `length` words, else 0. */
 uint32_t spirv_defined(const spirv_reader *r, uint32_t id, uint32_t op, uint32_t length);
+/* The value that a scalar constant has in the module itself; false where it has none. */
+bool spirv_literal(const spirv_reader *r, const spirv_id *id, uint64_t *value);
 /* What is known of an id; never NULL. */
 const spirv_id *spirv_of(const spirv_reader *r, uint32_t id);
 /* A member's decoration; false where it has none. */
