@@ -10,7 +10,10 @@ say() { echo "gpu-lab: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-lab=${XDG_CACHE_HOME:-$HOME/.cache}/pumice/gpu-lab
+case ${XDG_CACHE_HOME:-} in
+/*) lab=$XDG_CACHE_HOME/pumice/gpu-lab ;;
+*) lab=$HOME/.cache/pumice/gpu-lab ;; # relative ones do not count (XDG base directories)
+esac
 what=setup jobs=$(nproc) pumice=$here/build/pumice
 while [ $# -gt 0 ]; do
     case $1 in
@@ -25,10 +28,15 @@ done
 
 if [ $what = table ]; then
     [ -x "$pumice" ] || fail "$pumice is not there: build Pumice first, or give the program: gpu-lab.sh table PUMICE"
-    "$pumice" kernel --builtin all --target all --markdown > "$here/docs/gpu-costs.md.new"
-    mv "$here/docs/gpu-costs.md.new" "$here/docs/gpu-costs.md"
+    sh "$0" setup -j "$jobs"
+    new=$here/docs/gpu-costs.md.new
+    # A kernel that cannot be built is part of the table, and of the exit code.
+    code=0
+    "$pumice" kernel --builtin all --target all --markdown > "$new" || code=$?
+    [ -s "$new" ] || { rm -f "$new"; exit 1; }
+    mv "$new" "$here/docs/gpu-costs.md"
     say "docs/gpu-costs.md written"
-    exit 0
+    exit $code
 fi
 
 # ---- is it done already? ----------------------------------------------------------------------------------------------------------
@@ -46,12 +54,17 @@ say "Mesa $version: going to $lab, with $jobs jobs"
 
 # ---- packages ---------------------------------------------------------------------------------------------------------------------
 # Not libudev-dev: it would pull the running systemd along, and nothing here needs it.
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+# Debian 12's own meson and libdrm are too old for the Mesa of its backports.
+backports=false
+case $version in *bpo12*) backports=true ;; esac
+old() { $backports && dpkg --compare-versions "$(dpkg-query -W -f '${Version}' "$1")" lt "$2"; }
 packages="gcc g++ ninja-build xz-utils pkg-config python3-mako python3-yaml python3-packaging bison flex glslang-tools zlib1g-dev libexpat1-dev meson libdrm-dev"
 missing=""
 for package in $packages; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || missing="$missing $package"
 done
+case " $missing " in *" meson "*) ;; *) ! old meson 1.4 || missing="$missing meson" ;; esac
+case " $missing " in *" libdrm-dev "*) ;; *) ! old libdrm-dev 2.4.121 || missing="$missing libdrm-dev" ;; esac
 if [ -n "$missing" ]; then
     say "installing$missing"
     as_root() { env DEBIAN_FRONTEND=noninteractive "$@"; }
@@ -59,9 +72,7 @@ if [ -n "$missing" ]; then
         command -v sudo > /dev/null || fail "installing takes root or sudo"
         as_root() { sudo env DEBIAN_FRONTEND=noninteractive "$@"; }
     fi
-    if [ "$codename" = bookworm ]; then # Debian 12's own meson and libdrm are too old for the Mesa of its backports
-        missing=$(echo "$missing " | sed 's: meson :&/bookworm-backports :; s: libdrm-dev :&/bookworm-backports :; s: /:/:g')
-    fi
+    $backports && missing=$(echo "$missing " | sed 's: meson : meson/bookworm-backports :; s: libdrm-dev : libdrm-dev/bookworm-backports :')
     log=$(mktemp)
     as_root apt-get -qq -o DPkg::Lock::Timeout=300 update > "$log" 2>&1 || true
     # shellcheck disable=SC2086
@@ -96,8 +107,11 @@ if [ ! -e "mesa-$upstream/meson.build" ]; then
     apt-get $private source --tar-only "mesa=$version" > apt/log 2>&1 || true
     archive=$(ls mesa_"$upstream".orig.tar.* 2> /dev/null | grep -v '\.asc$' | head -n 1)
     [ -n "$archive" ] || { tail -n 3 apt/log >&2; fail "the source of mesa $version cannot be had from this machine's package sources"; }
-    tar xf "$archive"
-    rm -f mesa_"$upstream".orig.tar.*
+    rm -rf unpacked
+    mkdir unpacked
+    tar xf "$archive" -C unpacked
+    mv unpacked/* "mesa-$upstream"
+    rm -rf unpacked mesa_"$upstream".orig.tar.*
 fi
 cd "mesa-$upstream"
 
