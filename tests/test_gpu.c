@@ -263,9 +263,13 @@ static void test_spirv_damaged(void **state)
 static void test_cut(void **state)
 {
     (void)state;
-    gpu_work work[] = {{3, {5, 1, 1}},  {25, {7, 100, 1}}, {4, {1, 1, 1}},
-                       {35, {1, 1, 1}}, {20, {3, 1, 50}},  {1, {9, 1, 1}}};
+    gpu_work work[] = {{3, {5, 1, 1}, false},  {25, {7, 100, 1}, false}, {4, {1, 1, 1}, false},
+                       {35, {1, 1, 1}, false}, {20, {3, 1, 50}, false},  {1, {9, 1, 1}, false}};
+    const gpu_work whole = {50, {100, 100, 1}, true};
     gpu_cut cut;
+    assert_int_equal(gpu_cut_make(&whole, 1, 10, &cut), PM_OK);
+    assert_int_equal(cut.part_count, 1);
+    gpu_cut_free(&cut);
     assert_int_equal(gpu_cut_make(work, 6, 10, &cut), PM_OK);
     uint64_t done[6] = {0};
     double ms = 0;

@@ -9,13 +9,14 @@ build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-
        mesa-vulkan-drivers"
 demo="bible-kjv|fortunes"
 tests="clang clang-format g++ spirv-tools perl vulkan-validationlayers"
-# Worth having where the archive has them; the tests that need them say so when they are absent.
+# Worth having where the archive has them; what needs them says so when they are absent: pumice kernel for GLSL, some tests.
+build_optional="libshaderc-dev spirv-tools"
 tests_optional="chromium"
 # Yardsticks of bench-cpu.sh, which does without those that are absent.
 bench_optional="python3-numpy libopenblas0-pthread python3-torch"
 
 packages=$build
-optional=""
+optional=$build_optional
 for what in "$@"; do
     case $what in
     demo) packages="$packages $demo" ;;

@@ -75,6 +75,15 @@ static bool set_value(const arg_option *option, const char *text)
     case ARG_U32:
     case ARG_U64: return set_integer(option, text);
     case ARG_F32: return set_float(option, text);
+    case ARG_LIST: {
+        arg_list *list = option->target;
+        if (list->count == sizeof list->items / sizeof *list->items) {
+            app_error("%s %s: at most %zu of them can be given", option->name, text, list->count);
+            return false;
+        }
+        list->items[list->count++] = text;
+        return true;
+    }
     case ARG_FLAG:
     case ARG_HEAD: break;
     }
@@ -88,6 +97,7 @@ static bool set_defaults(arg_command *command)
         option->given = false;
         if (option->type == ARG_FLAG) *(bool *)option->target = false;
         if (option->type == ARG_TEXT || option->type == ARG_CHOICE) *(const char **)option->target = NULL;
+        if (option->type == ARG_LIST) ((arg_list *)option->target)->count = 0;
         if (option->fallback && !set_value(option, option->fallback)) return false;
     }
     return true;

@@ -13,7 +13,13 @@ typedef enum arg_type {
     ARG_U32,    /* target: uint32_t, from min to max */
     ARG_U64,    /* target: uint64_t */
     ARG_F32,    /* target: float, from min to max */
+    ARG_LIST,   /* target: arg_list; may be given again */
 } arg_type;
+
+typedef struct arg_list {
+    const char *items[32]; /* into argv */
+    size_t count;
+} arg_list;
 
 typedef struct arg_option {
     arg_type type;

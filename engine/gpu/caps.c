@@ -109,8 +109,8 @@ static void read_properties(VkPhysicalDevice physical, const extension_list *ext
     caps->subgroup = (features->subgroup_ops & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
 
-static void read_features(VkPhysicalDevice physical, const extension_list *extensions, bool v12, pm_caps *caps,
-                          gpu_features *features)
+static void read_features(VkPhysicalDevice physical, const extension_list *extensions, bool v12, bool compile_only,
+                          pm_caps *caps, gpu_features *features)
 {
     VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     VkPhysicalDevice16BitStorageFeatures storage16 = {.sType =
@@ -141,7 +141,8 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
     caps->f16 = f16.shaderFloat16;
     caps->storage16 = storage16.storageBuffer16BitAccess;
     caps->coopmat = has(extensions, "VK_KHR_cooperative_matrix");
-    caps->memory_budget = has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    /* AMD's driver ends the process when asked for the budget of a device that is not there. */
+    caps->memory_budget = !compile_only && has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }
 
 static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
@@ -196,7 +197,8 @@ static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_ca
     return PM_OK;
 }
 
-pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *out, gpu_features *features)
+pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool compile_only, pm_caps *out,
+                        gpu_features *features)
 {
     pm_caps caps = {0};
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
@@ -217,10 +219,11 @@ pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *o
     extension_list extensions;
     pm_status status = read_extensions(log, physical, &extensions);
     if (status != PM_OK) return status;
-    if (properties.apiVersion >= VK_API_VERSION_1_1) {
+    /* Before 1.1 by an extension, which Mesa's drivers have; such a device is only good for compiling. */
+    if (properties.apiVersion >= VK_API_VERSION_1_1 || compile_only) {
         bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
         read_properties(physical, &extensions, v12, &caps, &found);
-        read_features(physical, &extensions, v12, &caps, &found);
+        read_features(physical, &extensions, v12, compile_only, &caps, &found);
         read_memory(physical, &caps);
     }
     status = read_queues(log, physical, &caps, &found);

@@ -39,7 +39,7 @@ static int split_axis(const uint32_t groups[3])
 
 static uint32_t parts_of(const gpu_work *work, double limit_ms)
 {
-    if (!(work->ms > limit_ms)) return 1;
+    if (work->whole || !(work->ms > limit_ms)) return 1;
     double wanted = ceil(work->ms / limit_ms);
     uint32_t most = work->groups[split_axis(work->groups)];
     if (most > MAX_PARTS) most = MAX_PARTS;

@@ -8,6 +8,7 @@
 typedef struct gpu_work {
     double ms;          /* expected time: from rates first, from measurements later */
     uint32_t groups[3]; /* of a dispatch; {1, 1, 1} where nothing can be split off */
+    bool whole;         /* not to be split all the same */
 } gpu_work;
 
 /* A command, or some of a dispatch's work groups. */

@@ -64,7 +64,7 @@ static pm_status choose(pm_device *device, const pm_device_params *params)
         goto done;
     }
     for (uint32_t i = 0; i < count && status == PM_OK; i++)
-        status = gpu_caps_fill(&device->log, list[i], &caps[i], &features[i]);
+        status = gpu_caps_fill(&device->log, list[i], params->compile_only, &caps[i], &features[i]);
     if (status != PM_OK) goto done;
 
     char why[160];
@@ -76,7 +76,7 @@ static pm_status choose(pm_device *device, const pm_device_params *params)
     device->physical = list[index];
     device->caps = caps[index];
     device->features = features[index];
-    if (device->caps.api_version < VK_API_VERSION_1_1)
+    if (device->caps.api_version < VK_API_VERSION_1_1 && !params->compile_only)
         status = log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s offers Vulkan 1.0; 1.1 or later is needed",
                           device->caps.name);
     else if (device->features.queue_family == UINT32_MAX)
@@ -92,8 +92,10 @@ done:
 
 static pm_status lower(pm_device *device, const pm_device_params *params)
 {
+    const bool subgroup = device->caps.subgroup;
     pm_status status = gpu_caps_disable(&device->log, &device->caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE"));
     if (status == PM_OK) status = gpu_caps_disable(&device->log, &device->caps, "disable", params->disable);
+    device->subgroup_disabled = subgroup && !device->caps.subgroup;
     gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
     return status;
 }
@@ -135,7 +137,7 @@ static pm_status create_device(pm_device *device, bool profile)
         if (!device->features.f16_core) extensions[count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
     }
     if (profile && device->features.calibrated) extensions[count++] = device->features.calibrated;
-    if (profile && device->features.executable_info) {
+    if (device->features.executable_info) {
         executable.pNext = enable.pNext;
         enable.pNext = &executable;
         extensions[count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
@@ -168,7 +170,8 @@ static pm_status create_commands(pm_device *device)
     VK_TRY(device, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &device->pool));
     transfer.commandPool = device->pool;
     VK_TRY(device, device->vk.vkAllocateCommandBuffers(device->handle, &transfer, &device->transfer));
-    VK_TRY(device, device->vk.vkCreateFence(device->handle, &fence, NULL, &device->fence));
+    /* AMD's device that is not there makes none. */
+    if (!device->compile_only) VK_TRY(device, device->vk.vkCreateFence(device->handle, &fence, NULL, &device->fence));
 fail:
     return status;
 }
@@ -195,6 +198,7 @@ pm_status pm_device_open(const pm_device_params *params, pm_device **out)
     pm_device *device = calloc(1, sizeof *device);
     if (!device) return log_fail(&params->log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
     device->log = params->log;
+    device->compile_only = params->compile_only;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
     const char *env = getenv("PUMICE_VALIDATE");
     bool validate = params->validate || (env && strcmp(env, "1") == 0);
@@ -227,7 +231,7 @@ void pm_device_close(pm_device **handle)
     pm_device *device = *handle;
     if (!device) return;
     if (device->handle) {
-        device->vk.vkDeviceWaitIdle(device->handle); /* a lost device is idle */
+        if (!device->compile_only) device->vk.vkDeviceWaitIdle(device->handle); /* a lost device is idle */
         device->pending = false;
         while (device->programs) {
             gpu_program *program = device->programs;

@@ -61,6 +61,9 @@ void gpu_memory_stats(const pm_device *device, uint64_t *now, uint64_t *peak);
 /* ---- programs ------------------------------------------------------------------------------------------------------ */
 
 enum { GPU_MAX_ARGS = 8, GPU_MAX_SPEC = 12, GPU_MAX_PUSH = 64 };
+enum { GPU_MAX_BINDINGS = 16 }; /* arguments of a module from outside */
+
+typedef struct gpu_module gpu_module;
 
 typedef enum gpu_access { GPU_READ = 1, GPU_WRITE = 2, GPU_READ_WRITE = 3 } gpu_access;
 
@@ -71,6 +74,8 @@ typedef struct gpu_arg {
 
 typedef struct gpu_dispatch {
     kernel_id kernel;
+    gpu_module
+        *module; /* not NULL: this one instead; no specialization here, args by binding, push is the whole block */
     const uint32_t *spec; /* specialization constants 0, 1, 2 … in order */
     uint32_t spec_count;
     const gpu_arg *args; /* as the shader's BUFFER(0..) */

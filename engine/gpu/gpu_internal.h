@@ -58,7 +58,9 @@ typedef struct gpu_features {
     uint64_t timestamp_mask;
 } gpu_features;
 
-pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, pm_caps *caps, gpu_features *features);
+/* `compile_only`: see pm_device_params. A Vulkan 1.0 driver must then have VK_KHR_get_physical_device_properties2. */
+pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool compile_only, pm_caps *caps,
+                        gpu_features *features);
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 
@@ -101,6 +103,7 @@ typedef struct gpu_kernel {
     bool loaded;
     spirv_facts facts;
     VkShaderModule module;
+    VkDescriptorSetLayout set_layout; /* VK_NULL_HANDLE where nothing is bound */
     VkPipelineLayout layout;
 } gpu_kernel;
 
@@ -118,6 +121,29 @@ pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel 
 pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *spec, uint32_t spec_count,
                            gpu_pipeline **out);
 void gpu_pipelines_close(pm_device *device);
+
+/* The parts of these that a module from outside needs too (module.c). The checks log one line; `name` begins it. */
+pm_status gpu_module_check(const pm_device *device, const char *name, const uint32_t *capabilities, uint32_t count);
+pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t binding_mask, uint32_t push_size);
+pm_status gpu_set_layout_make(pm_device *device, uint32_t mask, VkDescriptorSetLayout *out);
+/* Layout and module of a kernel whose facts (bindings, push_size) and set_layout are there. */
+pm_status gpu_kernel_make(pm_device *device, const uint32_t *words, size_t count, gpu_kernel *kernel);
+pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const char *entry,
+                            const VkSpecializationInfo *spec, VkPipelineCreateFlags flags, VkPipeline *out);
+
+/* A module from outside and its one pipeline. */
+struct gpu_module {
+    char name[96];
+    gpu_kernel kernel;
+    gpu_pipeline pipeline;
+};
+
+/* ---- statistics.c ------------------------------------------------------------------------------------------------ */
+
+/* What the driver tells about a pipeline made with this flag, at most `capacity` entries; *count is 0 where it tells nothing. */
+enum { GPU_CAPTURE_STATISTICS = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR };
+pm_status gpu_pipeline_statistics(pm_device *device, VkPipeline pipeline, pm_kernel_statistic *out, size_t capacity,
+                                  size_t *count);
 
 /* Makes the VkPipelineCache, from the file where there is a good one. */
 pm_status gpu_cache_open(pm_device *device);
@@ -137,6 +163,7 @@ typedef struct gpu_label {
 typedef struct gpu_command {
     gpu_command_kind kind;
     kernel_id kernel;
+    gpu_module *module; /* not NULL: in place of the kernel */
     gpu_label label;
     double flops, bytes;
     uint32_t first_arg, arg_count; /* in the program's args; fill: to; copy: to, from */
@@ -189,6 +216,10 @@ struct gpu_program {
     uint32_t splits, merges; /* cuts made anew after measuring */
     gpu_program_stats stats;
 };
+
+/* The kernel, of kernels.def or from outside, of a dispatch. */
+const gpu_kernel *gpu_command_kernel(const gpu_program *program, const gpu_command *command);
+const char *gpu_command_name(const gpu_command *command); /* of a dispatch: its kernel's or module's */
 
 /* Room for so many more commands, arguments and words; a failure sticks. Moves what it makes room for: no pointers across it. */
 bool gpu_program_reserve(gpu_program *program, uint32_t commands, uint32_t args, uint32_t words);
@@ -258,6 +289,8 @@ struct pm_device {
     VkPhysicalDeviceMemoryProperties heaps;
     pm_caps caps;
     gpu_features features;
+    bool compile_only;
+    bool subgroup_disabled; /* by name: not a matter of what the device has */
     double submit_ms;
     pm_profile *profile; /* NULL: none */
     gpu_clock clock;

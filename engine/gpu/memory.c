@@ -111,7 +111,10 @@ static int suitability(const pm_device *device, gpu_lifetime lifetime, VkMemoryP
 
 static void free_block(pm_device *device, gpu_block *block)
 {
-    if (block->mapped) device->vk.vkUnmapMemory(device->handle, block->memory);
+    if (device->compile_only)
+        free(block->mapped);
+    else if (block->mapped)
+        device->vk.vkUnmapMemory(device->handle, block->memory);
     device->vk.vkDestroyBuffer(device->handle, block->handle, NULL);
     if (block->memory) {
         device->vk.vkFreeMemory(device->handle, block->memory, NULL);
@@ -188,6 +191,12 @@ static VkResult make_block(pm_device *device, gpu_lifetime lifetime, uint64_t si
     block->lifetime = lifetime;
     VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
     if (!reserve_range(block)) goto fail;
+    if (device->compile_only) { /* nothing runs: the host's memory serves, zeroed as it comes */
+        block->mapped = calloc(1, size);
+        if (!block->mapped) goto fail;
+        block->size = size;
+        goto made;
+    }
     const VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size,
@@ -217,6 +226,7 @@ static VkResult make_block(pm_device *device, gpu_lifetime lifetime, uint64_t si
         block->address = device->features.bda_core ? device->vk.vkGetBufferDeviceAddress(device->handle, &address)
                                                    : device->vk.vkGetBufferDeviceAddressKHR(device->handle, &address);
     }
+made:
     block->free[block->free_count++] = (gpu_range){0, size};
     block->next = device->blocks;
     device->blocks = block;

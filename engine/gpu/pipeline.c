@@ -2,6 +2,7 @@
  * VkPipeline. */
 #include "gpu/gpu_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,79 +37,115 @@ const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count)
     return modules[kernel].words[bda];
 }
 
+const char *pm_builtin_name(size_t index)
+{
+    return index < KERNEL_COUNT ? modules[index].name : NULL;
+}
+const uint32_t *pm_builtin_words(size_t index, bool bda, size_t *count)
+{
+    return index < KERNEL_COUNT ? gpu_kernel_words((kernel_id)index, bda, count) : NULL;
+}
+
 /* ---- requirements ------------------------------------------------------------------------------------------------ */
 
-/* NULL, or the name of what the device lacks. Numbers: SPIR-V specification, section 3.31. Drivers are not asked:
- * some accept a module that they cannot run. */
-static const char *missing_capability(const pm_device *device, uint32_t capability)
+/* Whether the device has what a capability asks for. Drivers are not asked: some accept a module that they cannot run. */
+static bool capability_there(const pm_device *device, uint32_t capability, VkSubgroupFeatureFlags ops)
 {
     const pm_caps *caps = &device->caps;
-    VkSubgroupFeatureFlags ops = caps->subgroup ? device->features.subgroup_ops : 0;
     switch (capability) {
     case 0:               /* Matrix */
     case 1:               /* Shader */
-    case 50: return NULL; /* ImageQuery */
-    case 9: return caps->f16 ? NULL : "Float16";
-    case 10: return "Float64";
-    case 11: return caps->int64 ? NULL : "Int64";
-    case 22: return device->features.int16 ? NULL : "Int16";
-    case 39: return "Int8";
-    case 61: return ops & VK_SUBGROUP_FEATURE_BASIC_BIT ? NULL : "GroupNonUniform";
-    case 62: return ops & VK_SUBGROUP_FEATURE_VOTE_BIT ? NULL : "GroupNonUniformVote";
-    case 63: return ops & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT ? NULL : "GroupNonUniformArithmetic";
-    case 64: return ops & VK_SUBGROUP_FEATURE_BALLOT_BIT ? NULL : "GroupNonUniformBallot";
-    case 65: return ops & VK_SUBGROUP_FEATURE_SHUFFLE_BIT ? NULL : "GroupNonUniformShuffle";
-    case 66: return ops & VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT ? NULL : "GroupNonUniformShuffleRelative";
-    case 67: return ops & VK_SUBGROUP_FEATURE_CLUSTERED_BIT ? NULL : "GroupNonUniformClustered";
-    case 68: return ops & VK_SUBGROUP_FEATURE_QUAD_BIT ? NULL : "GroupNonUniformQuad";
-    case 4433: return caps->storage16 ? NULL : "StorageBuffer16BitAccess";
-    case 5347: return caps->bda ? NULL : "PhysicalStorageBufferAddresses";
-    default: return "a capability that Pumice does not enable";
+    case 50: return true; /* ImageQuery */
+    case 9: return caps->f16;
+    case 11: return caps->int64;
+    case 22: return device->features.int16;
+    case 61: return ops & VK_SUBGROUP_FEATURE_BASIC_BIT;
+    case 62: return ops & VK_SUBGROUP_FEATURE_VOTE_BIT;
+    case 63: return ops & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    case 64: return ops & VK_SUBGROUP_FEATURE_BALLOT_BIT;
+    case 65: return ops & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    case 66: return ops & VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT;
+    case 67: return ops & VK_SUBGROUP_FEATURE_CLUSTERED_BIT;
+    case 68: return ops & VK_SUBGROUP_FEATURE_QUAD_BIT;
+    case 4433: return caps->storage16;
+    case 5347: return caps->bda;
+    default: return false; /* not enabled when the device was made */
     }
 }
 
-static pm_status check_module(pm_device *device, kernel_id kernel, const spirv_facts *facts)
+pm_status gpu_module_check(const pm_device *device, const char *name, const uint32_t *capabilities, uint32_t count)
 {
-    const char *name = gpu_kernel_name(kernel);
-    for (uint32_t i = 0; i < facts->capability_count; i++) {
-        const char *missing = missing_capability(device, facts->capabilities[i]);
-        if (missing)
-            return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s needs %s (SPIR-V capability %u); not on %s",
-                            name, missing, facts->capabilities[i], device->caps.name);
-    }
-    uint32_t bindings = 0;
-    for (uint32_t mask = facts->binding_mask; mask; mask &= mask - 1) bindings++;
+    const VkSubgroupFeatureFlags ops = device->subgroup_disabled ? 0 : device->features.subgroup_ops;
+    for (uint32_t i = 0; i < count; i++)
+        if (!capability_there(device, capabilities[i], ops)) {
+            const char *text = pm_capability_name(capabilities[i]);
+            return log_fail(&device->log, PM_UNSUPPORTED,
+                            "gpu: %s needs %s (SPIR-V capability %u), which %s does not offer Pumice", name,
+                            text[0] ? text : "more than Pumice enables", capabilities[i], device->caps.name);
+        }
+    return PM_OK;
+}
+
+static pm_status check_facts(const pm_device *device, const char *name, const spirv_facts *facts)
+{
+    pm_status status = gpu_module_check(device, name, facts->capabilities, facts->capability_count);
+    if (status != PM_OK) return status;
     if (facts->binding_mask >= GPU_SET_LAYOUTS)
         return log_fail(&device->log, PM_SHADER, "gpu: kernel %s has a binding above %d", name, GPU_MAX_ARGS - 1);
+    return gpu_layout_check(device, name, facts->binding_mask, facts->push_size);
+}
+
+pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t binding_mask, uint32_t push_size)
+{
+    uint32_t bindings = 0;
+    for (uint32_t mask = binding_mask; mask; mask &= mask - 1) bindings++;
     if (bindings > device->caps.max_storage_buffers)
-        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s binds %u buffers; %s allows %u", name, bindings,
+        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s binds %u buffers; %s allows %u", name, bindings,
                         device->caps.name, device->caps.max_storage_buffers);
-    if (facts->push_size > device->caps.max_push_constants)
-        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s has %u bytes of push constants; %s allows %u",
-                        name, facts->push_size, device->caps.name, device->caps.max_push_constants);
+    if (push_size > device->caps.max_push_constants)
+        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s has %u bytes of push constants; %s allows %u", name,
+                        push_size, device->caps.name, device->caps.max_push_constants);
     return PM_OK;
 }
 
 /* ---- layouts ----------------------------------------------------------------------------------------------------- */
 
-static pm_status need_set_layout(pm_device *device, uint32_t mask)
+pm_status gpu_set_layout_make(pm_device *device, uint32_t mask, VkDescriptorSetLayout *out)
 {
     pm_status status = PM_OK;
-    if (device->set_layouts[mask]) return PM_OK;
-    VkDescriptorSetLayoutBinding bindings[GPU_MAX_ARGS];
+    VkDescriptorSetLayoutBinding bindings[GPU_MAX_BINDINGS];
     VkDescriptorSetLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
                                             .pBindings = bindings};
-    for (uint32_t i = 0; i < GPU_MAX_ARGS; i++)
+    for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++)
         if (mask & (1u << i))
             bindings[info.bindingCount++] =
                 (VkDescriptorSetLayoutBinding){.binding = i,
                                                .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                                .descriptorCount = 1,
                                                .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
-    VkDescriptorSetLayout layout = VK_NULL_HANDLE;
-    VK_TRY(device, device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, &layout));
-    device->set_layouts[mask] = layout;
+    VK_TRY(device, device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, out));
 fail:
+    return status;
+}
+
+pm_status gpu_kernel_make(pm_device *device, const uint32_t *words, size_t count, gpu_kernel *kernel)
+{
+    pm_status status = PM_OK;
+    const VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = kernel->facts.push_size};
+    const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                               .setLayoutCount = kernel->facts.binding_mask ? 1 : 0,
+                                               .pSetLayouts = &kernel->set_layout,
+                                               .pushConstantRangeCount = push.size ? 1 : 0,
+                                               .pPushConstantRanges = &push};
+    const VkShaderModuleCreateInfo module = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = count * sizeof *words, .pCode = words};
+    VK_TRY(device, device->vk.vkCreatePipelineLayout(device->handle, &layout, NULL, &kernel->layout));
+    VK_TRY(device, device->vk.vkCreateShaderModule(device->handle, &module, NULL, &kernel->module));
+    kernel->loaded = true;
+    return PM_OK;
+fail:
+    device->vk.vkDestroyPipelineLayout(device->handle, kernel->layout, NULL);
+    kernel->layout = VK_NULL_HANDLE;
     return status;
 }
 
@@ -119,31 +156,21 @@ pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel 
     if (slot->loaded) return PM_OK;
     size_t count;
     const uint32_t *words = gpu_kernel_words(kernel, device->caps.bda, &count);
+    char name[64];
+    snprintf(name, sizeof name, "kernel %s", gpu_kernel_name(kernel));
     if (!spirv_read(words, count, &slot->facts))
-        return log_fail(&device->log, PM_SHADER, "gpu: the module of kernel %s cannot be read",
-                        gpu_kernel_name(kernel));
-    pm_status status = check_module(device, kernel, &slot->facts);
-    if (status == PM_OK && slot->facts.binding_mask) status = need_set_layout(device, slot->facts.binding_mask);
+        return log_fail(&device->log, PM_SHADER, "gpu: the module of %s cannot be read", name);
+    const uint32_t mask = slot->facts.binding_mask;
+    pm_status status = check_facts(device, name, &slot->facts);
+    if (status == PM_OK && mask && !device->set_layouts[mask])
+        status = gpu_set_layout_make(device, mask, &device->set_layouts[mask]);
     if (status != PM_OK) return status;
-
-    const VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = slot->facts.push_size};
-    const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-                                               .setLayoutCount = slot->facts.binding_mask ? 1 : 0,
-                                               .pSetLayouts = &device->set_layouts[slot->facts.binding_mask],
-                                               .pushConstantRangeCount = push.size ? 1 : 0,
-                                               .pPushConstantRanges = &push};
-    const VkShaderModuleCreateInfo module = {
-        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = count * sizeof *words, .pCode = words};
-    VK_TRY(device, device->vk.vkCreatePipelineLayout(device->handle, &layout, NULL, &slot->layout));
-    VK_TRY(device, device->vk.vkCreateShaderModule(device->handle, &module, NULL, &slot->module));
+    slot->set_layout = device->set_layouts[mask];
+    status = gpu_kernel_make(device, words, count, slot);
+    if (status != PM_OK) return status;
     gpu_debug_name(device, VK_OBJECT_TYPE_SHADER_MODULE, GPU_HANDLE(slot->module), "%s", modules[kernel].name);
     gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE_LAYOUT, GPU_HANDLE(slot->layout), "%s", modules[kernel].name);
-    slot->loaded = true;
     return PM_OK;
-fail:
-    device->vk.vkDestroyPipelineLayout(device->handle, slot->layout, NULL);
-    slot->layout = VK_NULL_HANDLE;
-    return status;
 }
 
 /* ---- pipelines --------------------------------------------------------------------------------------------------- */
@@ -184,29 +211,34 @@ static pm_status grow_table(pm_device *device)
     return PM_OK;
 }
 
-static pm_status create(pm_device *device, const gpu_kernel *kernel, gpu_pipeline *pipeline)
+pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const char *entry,
+                            const VkSpecializationInfo *spec, VkPipelineCreateFlags flags, VkPipeline *out)
 {
     pm_status status = PM_OK;
-    /* Any dispatch may be split. */
-    VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
-    if (device->profile && device->features.executable_info) flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
-    VkSpecializationMapEntry entries[GPU_MAX_SPEC];
-    for (uint32_t i = 0; i < pipeline->spec_count; i++)
-        entries[i] = (VkSpecializationMapEntry){i, i * (uint32_t)sizeof(uint32_t), sizeof(uint32_t)};
-    const VkSpecializationInfo spec = {pipeline->spec_count, entries, pipeline->spec_count * sizeof(uint32_t),
-                                       pipeline->spec};
     const VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
                                               .flags = flags,
                                               .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                                                         .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                         .module = kernel->module,
-                                                        .pName = "main",
-                                                        .pSpecializationInfo = &spec},
+                                                        .pName = entry,
+                                                        .pSpecializationInfo = spec},
                                               .layout = kernel->layout};
-    VK_TRY(device,
-           device->vk.vkCreateComputePipelines(device->handle, device->cache, 1, &info, NULL, &pipeline->handle));
+    VK_TRY(device, device->vk.vkCreateComputePipelines(device->handle, device->cache, 1, &info, NULL, out));
 fail:
     return status;
+}
+
+static pm_status create(pm_device *device, const gpu_kernel *kernel, gpu_pipeline *pipeline)
+{
+    VkSpecializationMapEntry entries[GPU_MAX_SPEC];
+    for (uint32_t i = 0; i < pipeline->spec_count; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * (uint32_t)sizeof(uint32_t), sizeof(uint32_t)};
+    const VkSpecializationInfo spec = {pipeline->spec_count, entries, pipeline->spec_count * sizeof(uint32_t),
+                                       pipeline->spec};
+    /* Any dispatch may be split. */
+    VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
+    if (device->profile && device->features.executable_info) flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
+    return gpu_pipeline_make(device, kernel, "main", &spec, flags, &pipeline->handle);
 }
 
 pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *spec, uint32_t spec_count,
@@ -230,8 +262,8 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
         made->hash = hash;
         made->spec_count = spec_count;
         if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
-        status = create(device, loaded, made);
-        if (status == PM_OK && device->profile) status = gpu_profile_pipeline(device, made);
+        if (!device->compile_only) status = create(device, loaded, made); /* else only pm_device_kernels is asked */
+        if (status == PM_OK && device->profile && made->handle) status = gpu_profile_pipeline(device, made);
         if (status != PM_OK) {
             device->vk.vkDestroyPipeline(device->handle, made->handle, NULL);
             free(made);
@@ -243,6 +275,21 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
     }
     *out = *slot;
     return PM_OK;
+}
+
+size_t pm_device_kernels(const pm_device *device, pm_kernel_used *out, size_t capacity)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < device->pipeline_capacity; i++) {
+        const gpu_pipeline *p = device->pipelines[i];
+        if (!p) continue;
+        if (count < capacity) {
+            out[count] = (pm_kernel_used){.index = p->kernel, .spec_count = p->spec_count};
+            memcpy(out[count].spec, p->spec, p->spec_count * sizeof *p->spec);
+        }
+        count++;
+    }
+    return count;
 }
 
 void gpu_pipelines_close(pm_device *device)

@@ -9,6 +9,11 @@
 
 enum { ADDRESS_WORDS = 2, DUMMY_BYTES = 256 };
 
+const gpu_kernel *gpu_command_kernel(const gpu_program *program, const gpu_command *command)
+{
+    return command->module ? &command->module->kernel : &program->device->kernels[command->kernel];
+}
+
 /* ---- pipelines and push constants -------------------------------------------------------------------------------- */
 
 static pm_status make_pipelines(gpu_program *program)
@@ -19,8 +24,12 @@ static pm_status make_pipelines(gpu_program *program)
     for (uint32_t i = 0; i < program->command_count; i++) {
         gpu_command *command = &program->commands[i];
         if (command->kind != GPU_DISPATCH) continue;
-        pm_status status = gpu_pipeline_get(device, command->kernel, &program->words[command->first_spec],
-                                            command->spec_count, &command->pipeline);
+        pm_status status = PM_OK;
+        if (command->module)
+            command->pipeline = &command->module->pipeline;
+        else
+            status = gpu_pipeline_get(device, command->kernel, &program->words[command->first_spec],
+                                      command->spec_count, &command->pipeline);
         if (status != PM_OK) return status;
         if (command->pipeline->seen_by != program->serial) program->stats.pipelines++;
         command->pipeline->seen_by = program->serial;
@@ -48,7 +57,12 @@ static gpu_span arg_span(const gpu_program *program, const gpu_command *command,
 static pm_status make_push(gpu_program *program, gpu_command *command)
 {
     pm_device *device = program->device;
-    const spirv_facts *facts = &device->kernels[command->kernel].facts;
+    const spirv_facts *facts = &gpu_command_kernel(program, command)->facts;
+    if (command->module) { /* the caller's block is the whole of it */
+        if (facts->push_size == command->push_size) return PM_OK;
+        return log_fail(&device->log, PM_INVALID, "gpu: %s takes %u bytes of push constants, not %u",
+                        command->module->name, facts->push_size, command->push_size);
+    }
     uint32_t words = device->caps.bda ? ADDRESS_WORDS : 1, param = command->push_size / 4;
     uint32_t head = words * command->arg_count;
     if (facts->push_size == 0) { /* the kernel reads none */
@@ -76,13 +90,19 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
     return PM_OK;
 }
 
+const char *gpu_command_name(const gpu_command *command)
+{
+    return command->module ? command->module->name : gpu_kernel_name(command->kernel);
+}
+
 /* ---- descriptor sets --------------------------------------------------------------------------------------------- */
 
 /* A descriptor set to be made; the commands that bind the same ranges share it. */
 typedef struct gpu_set {
     uint32_t mask;
+    VkDescriptorSetLayout layout;
     uint64_t hash;
-    VkDescriptorBufferInfo infos[GPU_MAX_ARGS];
+    VkDescriptorBufferInfo infos[GPU_MAX_BINDINGS];
     VkDescriptorSet handle;
 } gpu_set;
 
@@ -90,21 +110,21 @@ static pm_status describe_set(gpu_program *program, const gpu_command *command, 
 {
     pm_device *device = program->device;
     memset(set, 0, sizeof *set);
-    set->mask = device->kernels[command->kernel].facts.binding_mask;
-    for (uint32_t i = 0; i < GPU_MAX_ARGS; i++) {
+    set->mask = gpu_command_kernel(program, command)->facts.binding_mask;
+    set->layout = gpu_command_kernel(program, command)->set_layout;
+    for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++) {
         if (!(set->mask & (1u << i))) continue;
         if (i >= command->arg_count)
             return log_fail(&device->log, PM_INTERNAL,
                             "gpu: kernel %s binds argument %u, which program '%s' did not give",
-                            gpu_kernel_name(command->kernel), i, program->name);
+                            gpu_command_name(command), i, program->name);
         gpu_span span = arg_span(program, command, i);
         uint64_t before = offset_in_binding(device, span);
         if (span.size > device->caps.max_buffer_range - before)
             return log_fail(&device->log, PM_UNSUPPORTED,
                             "gpu: kernel %s, argument %u ('%s'): %llu bytes exceed %s's largest binding of %llu",
-                            gpu_kernel_name(command->kernel), i, span.buffer->name,
-                            (unsigned long long)(span.size + before), device->caps.name,
-                            (unsigned long long)device->caps.max_buffer_range);
+                            gpu_command_name(command), i, span.buffer->name, (unsigned long long)(span.size + before),
+                            device->caps.name, (unsigned long long)device->caps.max_buffer_range);
         set->infos[i] = (VkDescriptorBufferInfo){span.buffer->block->handle, span.buffer->offset + span.offset - before,
                                                  span.size + before};
     }
@@ -119,11 +139,11 @@ static pm_status collect_sets(gpu_program *program, gpu_set *sets, uint32_t *ind
     for (uint32_t i = 0; i < program->command_count; i++) {
         const gpu_command *command = &program->commands[i];
         index[i] = UINT32_MAX;
-        if (command->kind != GPU_DISPATCH || !program->device->kernels[command->kernel].facts.binding_mask) continue;
+        if (command->kind != GPU_DISPATCH || !gpu_command_kernel(program, command)->facts.binding_mask) continue;
         pm_status status = describe_set(program, command, &sets[count]);
         if (status != PM_OK) return status;
         uint32_t at = 0;
-        while (at < count && (sets[at].hash != sets[count].hash || sets[at].mask != sets[count].mask ||
+        while (at < count && (sets[at].hash != sets[count].hash || sets[at].layout != sets[count].layout ||
                               memcmp(sets[at].infos, sets[count].infos, sizeof sets[at].infos) != 0))
             at++;
         index[i] = at;
@@ -135,9 +155,9 @@ static pm_status collect_sets(gpu_program *program, gpu_set *sets, uint32_t *ind
 
 static void write_set(pm_device *device, const gpu_set *set)
 {
-    VkWriteDescriptorSet writes[GPU_MAX_ARGS];
+    VkWriteDescriptorSet writes[GPU_MAX_BINDINGS];
     uint32_t count = 0;
-    for (uint32_t i = 0; i < GPU_MAX_ARGS; i++)
+    for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++)
         if (set->mask & (1u << i))
             writes[count++] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                                      .dstSet = set->handle,
@@ -164,7 +184,7 @@ static pm_status allocate_sets(gpu_program *program, gpu_set *sets, uint32_t cou
         const VkDescriptorSetAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                                                   .descriptorPool = program->descriptors,
                                                   .descriptorSetCount = 1,
-                                                  .pSetLayouts = &device->set_layouts[sets[i].mask]};
+                                                  .pSetLayouts = &sets[i].layout};
         VK_TRY(device, device->vk.vkAllocateDescriptorSets(device->handle, &info, &sets[i].handle));
         write_set(device, &sets[i]);
     }
@@ -199,6 +219,10 @@ pm_status gpu_program_finish(gpu_program *program)
     if (program->status != PM_OK) return program->status; /* logged where it happened */
     if (!device->dummy) status = gpu_buffer_create(device, GPU_WORKSPACE, DUMMY_BYTES, "dummy", &device->dummy);
     if (status == PM_OK) status = make_pipelines(program);
+    if (device->compile_only) {
+        program->finished = status == PM_OK;
+        return program->status = status;
+    }
     for (uint32_t i = 0; status == PM_OK && i < program->command_count; i++)
         if (program->commands[i].kind == GPU_DISPATCH) status = make_push(program, &program->commands[i]);
     if (status == PM_OK) status = make_sets(program);

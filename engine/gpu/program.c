@@ -67,7 +67,7 @@ uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_
     uint32_t count = 0;
     for (uint32_t i = 0; i < program->command_count; i++) {
         const gpu_command *command = &program->commands[i];
-        if (command->kind != GPU_DISPATCH || seen[command->kernel]) continue;
+        if (command->kind != GPU_DISPATCH || command->module || seen[command->kernel]) continue;
         seen[command->kernel] = true;
         if (count < capacity) out[count] = command->kernel;
         count++;
@@ -166,6 +166,7 @@ static void put_work(gpu_program *program, const uint32_t groups[3], double flop
     program->commands[program->command_count - 1].flops = flops;
     program->commands[program->command_count - 1].bytes = bytes;
     for (int i = 0; i < 3; i++) work->groups[i] = groups ? groups[i] : 1;
+    work->whole = false;
     work->ms = gpu_cut_guess(program->device->caps.type, flops, bytes);
     program->stats.flops += flops;
     program->stats.bytes += bytes;
@@ -176,9 +177,10 @@ static const char *dispatch_fault(const gpu_program *program, const gpu_dispatch
 {
     const pm_caps *caps = &program->device->caps;
     if ((unsigned)d->kernel >= KERNEL_COUNT) return "is no kernel";
-    if (d->arg_count > GPU_MAX_ARGS) return "has too many arguments";
-    if (d->spec_count > GPU_MAX_SPEC) return "has too many specialization constants";
-    if (d->push_size > GPU_MAX_PUSH || d->push_size % 4 != 0) return "has push constants of a wrong size";
+    if (d->arg_count > (d->module ? GPU_MAX_BINDINGS : GPU_MAX_ARGS)) return "has too many arguments";
+    if (d->spec_count > (d->module ? 0 : GPU_MAX_SPEC)) return "has too many specialization constants";
+    if (d->push_size > (d->module ? caps->max_push_constants : GPU_MAX_PUSH) || d->push_size % 4 != 0)
+        return "has push constants of a wrong size";
     for (int i = 0; i < 3; i++)
         if (d->groups[i] == 0 || d->groups[i] > caps->max_group_count[i])
             return "has no work groups or more than the device allows";
@@ -198,17 +200,20 @@ void gpu_record(gpu_program *program, const gpu_dispatch *d)
     if (program->status != PM_OK) return;
     const char *fault = program->finished ? "comes after the end" : dispatch_fault(program, d);
     if (fault) {
-        refuse(program, gpu_kernel_name(d->kernel), fault);
+        refuse(program, d->module ? d->module->name : gpu_kernel_name(d->kernel), fault);
         return;
     }
     if (!gpu_program_reserve(program, 1, d->arg_count, d->spec_count + d->push_size / 4)) return;
     gpu_command *command = put_command(program, GPU_DISPATCH, d->args, d->arg_count);
     command->kernel = d->kernel;
+    command->module = d->module;
     command->first_spec = gpu_program_put(program, d->spec, d->spec_count);
     command->spec_count = d->spec_count;
     command->first_push = gpu_program_put(program, d->push, d->push_size / 4);
     command->push_size = d->push_size;
+    /* A module from outside may count its work groups (gl_NumWorkGroups): it is never split. */
     put_work(program, d->groups, d->flops, d->bytes);
+    program->work[program->command_count - 1].whole = d->module != NULL;
     program->stats.dispatches++;
 }
 

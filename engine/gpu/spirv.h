@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pumice/kernel.h>
+
 #include "gpu/gpu.h"
 
 enum { SPIRV_MAX_CAPABILITIES = 32 };
@@ -24,6 +26,10 @@ typedef struct spirv_facts {
 
 /* Whether the words are a module that could be read; *out is written only then. */
 bool spirv_read(const uint32_t *words, size_t count, spirv_facts *out);
+
+/* NULL, or what a module's functions, types or extensions have that it does not declare, or that no module may have. */
+struct spirv_reader;
+const char *spirv_body_fault(const struct spirv_reader *reader, const pm_kernel_info *info);
 
 /* The module of a kernel as it was compiled with or without buffer addresses. */
 const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count);

@@ -121,7 +121,7 @@ static void record_part(gpu_program *program, VkCommandBuffer commands, const gp
         vk->vkCmdCopyBuffer(commands, from->block->handle, to->block->handle, 1, &region);
         return;
     }
-    const gpu_kernel *kernel = &device->kernels[command->kernel];
+    const gpu_kernel *kernel = gpu_command_kernel(program, command);
     vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, command->pipeline->handle);
     if (command->set)
         vk->vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0, 1, &command->set, 0,
@@ -294,7 +294,7 @@ pm_status gpu_submit(gpu_program *program)
         return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
     const gpu_recording *recording = &program->recording;
-    if (recording->cut.submission_count == 0) return PM_OK;
+    if (recording->cut.submission_count == 0 || device->compile_only) return PM_OK;
     program->submitted = clock_seconds();
     VK_TRY(device,
            device->vk.vkQueueSubmit(device->queue, recording->cut.submission_count, recording->infos, VK_NULL_HANDLE));
@@ -309,6 +309,7 @@ pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands)
     pm_status status = PM_OK;
     const VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    if (device->compile_only) return PM_OK;
     VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 1, &info, VK_NULL_HANDLE));
     device->pending = true;
     status = gpu_wait(device);

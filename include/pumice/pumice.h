@@ -5,6 +5,7 @@
 #include <pumice/bench.h>
 #include <pumice/device.h>
 #include <pumice/infer.h>
+#include <pumice/kernel.h>
 #include <pumice/model.h>
 #include <pumice/profile.h>
 #include <pumice/status.h>

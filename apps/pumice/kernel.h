@@ -1,0 +1,80 @@
+/* What the files of `pumice kernel` share. */
+#ifndef APPS_KERNEL_H
+#define APPS_KERNEL_H
+
+#include <cjson/cJSON.h>
+
+#include "app.h"
+
+typedef struct kernel_options {
+    app_common common;
+    const char *file; /* NULL: --builtin */
+    arg_list buffers, push, spec, dump, compare, defines;
+    const char *groups;
+    uint32_t runs;
+    float flops, bytes; /* of one run; 0: not told */
+    uint64_t seed;
+    const char *target, *builtin;
+    bool describe, markdown;
+} kernel_options;
+
+/* ---- kernel_source.c ---- */
+
+/* The words of a .spv, or of a .comp or .glsl after compiling; malloc'd; NULL after an error line. */
+uint32_t *kernel_words(const kernel_options *options, size_t *count);
+
+/* ---- kernel_buffers.c ---- */
+
+/* A binding's buffer: from "N=SIZE[:FILL]". */
+typedef struct kernel_buffer {
+    uint32_t binding;
+    uint64_t size; /* bytes */
+    pm_scalar scalar;
+    char *data;   /* what it starts with */
+    bool written; /* by the kernel, as its declaration has it */
+} kernel_buffer;
+
+/* Reads --spec; false after an error line. */
+bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info, pm_kernel_value *values,
+                       size_t *count);
+/* Reads --groups into three numbers; false after an error line. */
+bool kernel_parse_groups(const char *text, uint32_t groups[3]);
+/* Fills in the block of push constants, 0 where nothing is told; false after an error line. */
+bool kernel_parse_push(const kernel_options *options, const pm_kernel_info *info, unsigned char *block);
+/* Reads --buffer into one entry a binding, with its content; false after an error line. Needs kernel_free_buffers in either case. */
+bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers,
+                          size_t *count);
+void kernel_free_buffers(kernel_buffer *buffers, size_t count);
+/* The buffer that "N" or a name before '=' means; NULL after an error line. *rest: what follows the sign. */
+const kernel_buffer *kernel_find_buffer(const char *option, const char *text, const pm_kernel_info *info,
+                                        const kernel_buffer *buffers, size_t count, const char **rest);
+/* One scalar as a number. */
+double kernel_number(pm_scalar scalar, const void *data, uint64_t index);
+
+/* ---- kernel_report.c ---- */
+
+void kernel_print_info(const pm_kernel_info *info);
+cJSON *kernel_info_json(const pm_kernel_info *info);
+cJSON *kernel_statistics_json(pm_kernel *kernel);
+void kernel_print_statistics(const cJSON *statistics);
+/* "float", "vec4[]", "mat4x4[3]" */
+const char *kernel_type_text(const pm_kernel_type *type, char text[48]);
+void kernel_print_json(cJSON *json);
+
+/* ---- kernel_target.c, kernel_costs.c ---- */
+
+/* Whether this process is one that the others start for a GPU that is not there. */
+bool kernel_on_target(void);
+/* Runs the same command line for each target that `name` means; prints what came back. */
+int kernel_targets(const kernel_options *options, char **argv);
+/* In such a process: builds the kernels and prints what the driver says of them as one JSON document. */
+int kernel_costs(const kernel_options *options);
+
+/* What one driver said of one kernel, in one set of words. Negative: not told. */
+typedef struct kernel_cost {
+    double registers, spills, scratch, instructions, cycles, occupancy;
+    char note[32]; /* of the occupancy: "of 16 waves" */
+} kernel_cost;
+kernel_cost kernel_cost_of(const cJSON *statistics);
+
+#endif

@@ -1,0 +1,159 @@
+/* --buffer: a binding's size and what it starts with. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+#include "kernel_values.h"
+
+/* SIZE's last letter: elements of this type instead of bytes. */
+static const struct {
+    char letter;
+    pm_scalar scalar;
+} suffixes[] = {{'b', PM_SCALAR_U8},  {'h', PM_SCALAR_F16}, {'f', PM_SCALAR_F32},
+                {'d', PM_SCALAR_F64}, {'i', PM_SCALAR_I32}, {'u', PM_SCALAR_U32}};
+
+static bool bad(const char *text, const char *reason)
+{
+    app_error("--buffer %s: %s; give N=SIZE[:zeros|ones|iota|random|FILE], SIZE in bytes or elements as in 1024f (b h "
+              "f d i u)",
+              text, reason);
+    return false;
+}
+
+const kernel_buffer *kernel_find_buffer(const char *option, const char *text, const pm_kernel_info *info,
+                                        const kernel_buffer *buffers, size_t count, const char **rest)
+{
+    char key[64];
+    *rest = kernel_split(text, key);
+    for (uint32_t i = 0; *rest && i < info->binding_count; i++) {
+        const pm_kernel_binding *b = &info->bindings[i];
+        char number[16];
+        snprintf(number, sizeof number, "%u", (unsigned)b->binding);
+        if (strcmp(key, number) != 0 && strcmp(key, b->name) != 0) continue;
+        for (size_t j = 0; j < count; j++)
+            if (buffers[j].binding == b->binding) return &buffers[j];
+    }
+    app_error("%s %s: before the = must stand a binding's number or name; --describe lists them", option, text);
+    return NULL;
+}
+
+/* ---- content ---- */
+
+/* Steele, Lea and Flood's splitmix64: any seed, any index, the same number. */
+static double uniform(uint64_t seed, uint64_t index)
+{
+    uint64_t z = (seed + index + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+/* Whole numbers count from 0 to 255, floats lie in [-1, 1). iota starts anew before it leaves the type. */
+static double content(const char *fill, pm_scalar scalar, uint64_t seed, uint64_t index)
+{
+    const bool is_float = kernel_is_float(scalar);
+    const size_t size = pm_scalar_size(scalar);
+    if (strcmp(fill, "ones") == 0) return 1;
+    if (strcmp(fill, "random") == 0) {
+        const double u = uniform(seed, index);
+        return is_float ? 2 * u - 1 : (double)(int)(u * (size == 1 ? 127 : 256));
+    }
+    const uint64_t most = size == 1 ? 127 : size == 2 ? 2048 : 1 << 24; /* exact in every type of that size */
+    return (double)(index % most);
+}
+
+static bool read_file(const char *text, const char *path, kernel_buffer *buffer)
+{
+    size_t size = 0;
+    char *data = app_read(path, &size);
+    if (!data) {
+        app_error("--buffer %s: %s: cannot be read: %s", text, path, strerror(errno));
+        return false;
+    }
+    if (buffer->size == 0) buffer->size = size;
+    if (size != buffer->size || size == 0) {
+        app_error("--buffer %s: %s has %zu bytes, the buffer %llu", text, path, size, (unsigned long long)buffer->size);
+        free(data);
+        return false;
+    }
+    buffer->data = data;
+    return true;
+}
+
+static bool fill_buffer(const char *text, const char *fill, uint64_t seed, kernel_buffer *buffer)
+{
+    const bool zeros = strcmp(fill, "zeros") == 0;
+    if (!zeros && strcmp(fill, "ones") != 0 && strcmp(fill, "iota") != 0 && strcmp(fill, "random") != 0)
+        return read_file(text, fill, buffer);
+    const size_t size = pm_scalar_size(buffer->scalar);
+    if (buffer->size == 0) return bad(text, "a size of at least 1 is needed");
+    if (buffer->size <= SIZE_MAX) buffer->data = calloc(1, (size_t)buffer->size);
+    if (!buffer->data) {
+        app_error("--buffer %s: out of host memory", text);
+        return false;
+    }
+    for (uint64_t i = 0; !zeros && i < buffer->size / size; i++)
+        kernel_put_number(buffer->scalar, buffer->data + i * size,
+                          content(fill, buffer->scalar, seed + buffer->binding, i));
+    return true;
+}
+
+/* ---- one option ---- */
+
+/* "SIZE[:FILL]" into size and type; *fill points behind the colon. */
+static bool parse_size(const char *text, const char *value, kernel_buffer *buffer, const char **fill)
+{
+    char *end = NULL;
+    errno = 0;
+    const unsigned long long number = value[0] >= '0' && value[0] <= '9' ? strtoull(value, &end, 10) : 0;
+    if (!end) end = (char *)(uintptr_t)value;
+    uint64_t unit = 1;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (*end == suffixes[i].letter) {
+            buffer->scalar = suffixes[i].scalar;
+            unit = pm_scalar_size(buffer->scalar);
+            end++;
+            break;
+        }
+    *fill = *end == ':' ? end + 1 : "zeros";
+    if (*end != 0 && *end != ':') return bad(text, "its size cannot be read");
+    if (errno != 0 || number > (1ull << 40) / unit) return bad(text, "its size is too large");
+    buffer->size = number * unit;
+    return true;
+}
+
+bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers,
+                          size_t *count)
+{
+    bool good = true;
+    *count = info->binding_count;
+    for (uint32_t i = 0; i < info->binding_count; i++) {
+        const pm_kernel_binding *b = &info->bindings[i];
+        const size_t size = pm_scalar_size(b->type.scalar);
+        const bool known = size > 0 && b->type.scalar != PM_SCALAR_ADDRESS && b->type.scalar != PM_SCALAR_BOOL;
+        buffers[i] = (kernel_buffer){
+            .binding = b->binding, .scalar = known ? b->type.scalar : PM_SCALAR_U32, .written = b->writable};
+    }
+    for (size_t i = 0; i < options->buffers.count && good; i++) {
+        const char *text = options->buffers.items[i], *value, *fill;
+        kernel_buffer *buffer =
+            (kernel_buffer *)(uintptr_t)kernel_find_buffer("--buffer", text, info, buffers, *count, &value);
+        good = buffer != NULL;
+        if (good && buffer->data) good = bad(text, "this binding was given before");
+        if (good) good = parse_size(text, value, buffer, &fill) && fill_buffer(text, fill, options->seed, buffer);
+    }
+    for (size_t i = 0; i < *count && good; i++)
+        if (!buffers[i].data) {
+            good = false;
+            app_error("binding %u (%s) has no buffer: give --buffer %u=SIZE[:zeros|ones|iota|random|FILE]",
+                      (unsigned)buffers[i].binding, info->bindings[i].name, (unsigned)buffers[i].binding);
+        }
+    return good;
+}
+
+void kernel_free_buffers(kernel_buffer *buffers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) free(buffers[i].data);
+}

@@ -1,0 +1,174 @@
+/* The process that has a GPU's compiler: it builds the kernels and prints a JSON line for the device and one for each kernel. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "kernel_target.h"
+
+enum { MAX_USED = 512 };
+
+/* One line at once: the driver may end the process at the next kernel. */
+static void print_line(cJSON *json)
+{
+    char *text = cJSON_PrintUnformatted(json);
+    if (text) puts(text);
+    fflush(stdout);
+    free(text);
+    cJSON_Delete(json);
+}
+
+static void print_device(const pm_caps *caps)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "device", caps->name);
+    cJSON_AddStringToObject(json, "driver", caps->driver);
+    print_line(json);
+}
+
+/* The last error line, for the kernel that it is about. */
+static void keep_line(void *user, pm_log_level level, const char *line)
+{
+    if (level == PM_LOG_ERROR) snprintf(user, 256, "%.255s", line);
+}
+
+/* ---- one kernel ---- */
+
+/* From now on so much more processor time, then SIGXCPU: some compilers take minutes for a kernel. */
+static void limit_time(void)
+{
+    struct rusage used;
+    struct rlimit limit;
+    if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0) return;
+    limit.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 + KERNEL_LIMIT_S);
+    if (limit.rlim_max == RLIM_INFINITY || limit.rlim_cur <= limit.rlim_max) (void)setrlimit(RLIMIT_CPU, &limit);
+}
+
+static bool print_kernel(pm_device *device, char error[256], const char *name, const uint32_t *words, size_t count,
+                         const pm_kernel_value *spec, size_t spec_count)
+{
+    pm_kernel *kernel = NULL;
+    cJSON *json = cJSON_CreateObject(), *values = cJSON_AddArrayToObject(json, "spec");
+    cJSON_AddStringToObject(json, "name", name);
+    for (size_t i = 0; i < spec_count; i++) cJSON_AddItemToArray(values, cJSON_CreateNumber((double)spec[i].value));
+    char *mark = cJSON_PrintUnformatted(json);
+    fprintf(stderr, TARGET_KERNEL_MARK "%s\n", mark ? mark : "{}");
+    fflush(stderr);
+    free(mark);
+    limit_time();
+    const bool good = pm_kernel_create(device, name, words, count, spec, spec_count, &kernel) == PM_OK;
+    if (good) {
+        const pm_kernel_info *info = pm_kernel_get_info(kernel);
+        cJSON *size = cJSON_AddArrayToObject(json, "local_size");
+        for (int i = 0; i < 3; i++) cJSON_AddItemToArray(size, cJSON_CreateNumber(info->local_size[i]));
+        cJSON_AddNumberToObject(json, "shared_bytes", (double)info->shared_size);
+        cJSON_AddItemToObject(json, "statistics", kernel_statistics_json(kernel));
+    } else {
+        cJSON_AddStringToObject(json, "error", error);
+    }
+    print_line(json);
+    pm_kernel_destroy(&kernel);
+    return good;
+}
+
+static bool print_file(pm_device *device, char error[256], const kernel_options *options)
+{
+    const pm_log silent = {0};
+    pm_kernel_value spec[PM_KERNEL_SPECS];
+    pm_kernel_info *info = calloc(1, sizeof *info);
+    size_t count = 0, spec_count = 0;
+    uint32_t *words = kernel_words(options, &count);
+    bool good = words && info;
+    /* What is wrong with the module itself is told when it is built. */
+    if (good && pm_kernel_describe(&silent, options->file, words, count, NULL, 0, info) == PM_OK)
+        good = kernel_parse_spec(options, info, spec, &spec_count);
+    if (good) good = print_kernel(device, error, options->file, words, count, spec, spec_count);
+    free(words);
+    free(info);
+    return good;
+}
+
+/* ---- Pumice's own ---- */
+
+/* Pre-training, evaluation and decoding of a GPT-2 of the smallest published width; one layer has every shape that twelve have. */
+static pm_status record_gpt2(pm_device *device)
+{
+    const pm_gpt_config config = {
+        .arch = PM_ARCH_GPT2, .vocab = 8192, .ctx = 256, .embd = 768, .heads = 12, .layers = 1};
+    const pm_train_params params = {
+        .batch = 2, .steps = 1, .clip = 1, .weight_decay = 0.1f, .dropout = 0.1f, .accum = 2};
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    pm_session *session = NULL;
+    pm_step step;
+    pm_status status = pm_model_create(device, &config, 1, &model);
+    if (status == PM_OK) status = pm_trainer_create(model, &params, &trainer);
+    int32_t *tokens = calloc(2 * 2 * 256, sizeof *tokens);
+    if (status == PM_OK && tokens) status = pm_trainer_step_tokens(trainer, tokens, tokens, &step);
+    free(tokens);
+    if (status == PM_OK) status = pm_session_create(model, &session);
+    const uint32_t prompt[40] = {0};
+    if (status == PM_OK) status = pm_session_feed(session, prompt, 40);
+    if (status == PM_OK) status = pm_session_feed(session, prompt, 1);
+    pm_session_destroy(&session);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    return status;
+}
+
+static int compare_used(const void *a, const void *b)
+{
+    const pm_kernel_used *x = a, *y = b;
+    if (x->index != y->index) return x->index < y->index ? -1 : 1;
+    for (uint32_t i = 0; i < x->spec_count && i < y->spec_count; i++)
+        if (x->spec[i] != y->spec[i]) return x->spec[i] < y->spec[i] ? -1 : 1;
+    return x->spec_count < y->spec_count ? -1 : x->spec_count > y->spec_count;
+}
+
+/* The variants that Pumice itself takes on this device: what its programs asked for while they were recorded. */
+static bool print_builtin(pm_device *device, char error[256], const char *wanted)
+{
+    pm_kernel_used *used = calloc(MAX_USED, sizeof *used);
+    const pm_status status = used ? record_gpt2(device) : PM_NO_HOST_MEMORY;
+    bool good = status == PM_OK;
+    size_t count = used ? pm_device_kernels(device, used, MAX_USED) : 0, left_out = kernel_target_skip();
+    if (count > MAX_USED) count = MAX_USED;
+    if (!good) app_error("the programs of GPT-2 could not be recorded: %s", error);
+    qsort(used, count, sizeof *used, compare_used);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = pm_builtin_name(used[i].index);
+        size_t words;
+        const uint32_t *module = pm_builtin_words(used[i].index, pm_device_caps(device)->bda, &words);
+        pm_kernel_value spec[12];
+        if (strcmp(wanted, "all") != 0 && strcmp(wanted, name) != 0) continue;
+        if (left_out > 0) {
+            left_out--;
+            continue;
+        }
+        for (uint32_t j = 0; j < used[i].spec_count; j++) spec[j] = (pm_kernel_value){j, used[i].spec[j]};
+        good = print_kernel(device, error, name, module, words, spec, used[i].spec_count) && good;
+    }
+    free(used);
+    return good;
+}
+
+int kernel_costs(const kernel_options *options)
+{
+    char error[256] = "";
+    const pm_device_params params = {
+        .log = {keep_line, error, PM_LOG_ERROR}, .select = "0", .cache_dir = "", .compile_only = true};
+    pm_device *device = NULL;
+    if (pm_device_open(&params, &device) != PM_OK) {
+        app_error("%s", error);
+        return EXIT_FAILED;
+    }
+    print_device(pm_device_caps(device));
+    const bool good =
+        options->file ? print_file(device, error, options) : print_builtin(device, error, options->builtin);
+    /* Not closed: VideoCore's driver would run a last job, which its shim cannot. */
+    fflush(stdout);
+    _exit(good ? EXIT_DONE : EXIT_FAILED);
+}

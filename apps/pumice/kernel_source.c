@@ -1,0 +1,204 @@
+/* Where a kernel's words come from: a SPIR-V file, or GLSL compiled by libshaderc. The library is linked into this program, never into
+ * libpumice; opening it at run time instead would fail on Debian 12, whose shared one lacks symbols. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+enum { MAX_MODULE = 64 << 20, MAX_INCLUDES = 64 };
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static uint32_t *words_of_bytes(const char *path, const char *data, size_t size, size_t *count)
+{
+    if (size == 0 || size % 4 != 0 || size > MAX_MODULE) {
+        app_error("%s: %zu bytes are no SPIR-V: a multiple of 4, from 4 to 64 MiB, would be", path, size);
+        return NULL;
+    }
+    uint32_t *words = malloc(size);
+    if (!words) {
+        app_error("%s: out of host memory", path);
+        return NULL;
+    }
+    memcpy(words, data, size);
+    const uint32_t magic = 0x07230203;
+    if (words[0] == (magic >> 24 | (magic >> 8 & 0xff00) | (magic << 8 & 0xff0000) | magic << 24))
+        for (size_t i = 0; i < size / 4; i++) /* written on a machine of the other byte order */
+            words[i] = words[i] >> 24 | (words[i] >> 8 & 0xff00) | (words[i] << 8 & 0xff0000) | words[i] << 24;
+    *count = size / 4;
+    return words;
+}
+
+/* Whether a SPIR-V file is valid, where this program has SPIRV-Tools; what Pumice itself checks does not look into functions. */
+#ifdef PUMICE_SPIRV_TOOLS
+#include <spirv-tools/libspirv.h>
+
+static bool validate(const char *path, const uint32_t *words, size_t count)
+{
+    spv_context context = spvContextCreate(SPV_ENV_VULKAN_1_3);
+    spv_diagnostic diagnostic = NULL;
+    struct spv_const_binary_t binary = {words, count};
+    const bool valid = !context || spvValidate(context, &binary, &diagnostic) == SPV_SUCCESS;
+    if (!valid) {
+        const char *text = diagnostic && diagnostic->error ? diagnostic->error : "no reason given";
+        app_error("%s: the SPIR-V is not valid: %.*s", path, (int)strcspn(text, "\n"), text);
+    }
+    spvDiagnosticDestroy(diagnostic);
+    if (context) spvContextDestroy(context);
+    return valid;
+}
+#else
+static bool validate(const char *path, const uint32_t *words, size_t count)
+{
+    (void)path;
+    (void)words;
+    (void)count;
+    return true;
+}
+#endif
+
+#ifdef PUMICE_SHADERC
+#include <shaderc/shaderc.h>
+
+/* ---- #include ---- */
+
+static char *beside(const char *file, const char *name)
+{
+    const char *slash = strrchr(file, '/');
+    const int folder = slash && name[0] != '/' ? (int)(slash - file + 1) : 0;
+    const size_t room = (size_t)folder + strlen(name) + 1;
+    char *path = malloc(room);
+    if (path) snprintf(path, room, "%.*s%s", folder, file, name);
+    return path;
+}
+
+/* Looks beside the file that includes, then beside the one that was given. `user` is the latter's path. */
+static shaderc_include_result *resolve(void *user, const char *name, int type, const char *from, size_t depth)
+{
+    (void)type;
+    shaderc_include_result *result = calloc(1, sizeof *result);
+    if (!result) return NULL; /* shaderc has no way to hear of it */
+    char *path = beside(from, name), *text = NULL;
+    size_t size = 0;
+    if (depth <= MAX_INCLUDES && path) text = app_read(path, &size);
+    if (depth <= MAX_INCLUDES && !text) {
+        free(path);
+        path = beside(user, name);
+        if (path) text = app_read(path, &size);
+    }
+    if (text && path) {
+        *result = (shaderc_include_result){path, strlen(path), text, size, NULL};
+        return result;
+    }
+    free(path);
+    free(text);
+    char *message = malloc(160);
+    if (message)
+        snprintf(message, 160, depth > MAX_INCLUDES ? "more than 64 files include each other" : "cannot be read: %s",
+                 strerror(errno));
+    *result = (shaderc_include_result){NULL, 0, message, message ? strlen(message) : 0, NULL};
+    return result;
+}
+
+static void release(void *user, shaderc_include_result *result)
+{
+    (void)user;
+    if (!result) return;
+    free((char *)(uintptr_t)result->source_name);
+    free((char *)(uintptr_t)result->content);
+    free(result);
+}
+
+/* ---- compiling ---- */
+
+static void set_options(const kernel_options *options, shaderc_compile_options_t to)
+{
+    shaderc_compile_options_set_optimization_level(to, shaderc_optimization_level_performance);
+    shaderc_compile_options_set_generate_debug_info(to); /* keeps the names, which --describe shows */
+    shaderc_compile_options_set_target_env(to, shaderc_target_env_vulkan, shaderc_env_version_vulkan_1_1);
+    shaderc_compile_options_set_include_callbacks(to, resolve, release, (void *)(uintptr_t)options->file);
+    for (size_t i = 0; i < options->defines.count; i++) {
+        const char *define = options->defines.items[i];
+        const size_t name = strcspn(define, "=");
+        const char *value = define[name] ? define + name + 1 : "1";
+        shaderc_compile_options_add_macro_definition(to, define, name, value, strlen(value));
+    }
+}
+
+/* shaderc's own lines, which begin with the file and the line. */
+static void say_lines(const char *text)
+{
+    while (*text) {
+        const size_t length = strcspn(text, "\n");
+        if (length) app_say("%.*s", (int)length, text);
+        text += length;
+        if (*text) text++;
+    }
+}
+
+static uint32_t *words_of_glsl(const kernel_options *options, const char *text, size_t size, size_t *count)
+{
+    uint32_t *words = NULL;
+    shaderc_compiler_t compiler = shaderc_compiler_initialize();
+    shaderc_compile_options_t to = compiler ? shaderc_compile_options_initialize() : NULL;
+    shaderc_compilation_result_t result = NULL;
+    if (to) {
+        set_options(options, to);
+        result = shaderc_compile_into_spv(compiler, text, size, shaderc_compute_shader, options->file, "main", to);
+    }
+    if (!result) {
+        app_error("%s: libshaderc could not be started", options->file);
+    } else {
+        say_lines(shaderc_result_get_error_message(result)); /* warnings too */
+        if (shaderc_result_get_compilation_status(result) == shaderc_compilation_status_success)
+            words = words_of_bytes(options->file, shaderc_result_get_bytes(result), shaderc_result_get_length(result),
+                                   count);
+        else
+            app_error("%s: the GLSL does not compile", options->file);
+        shaderc_result_release(result);
+    }
+    if (to) shaderc_compile_options_release(to);
+    if (compiler) shaderc_compiler_release(compiler);
+    return words;
+}
+#else
+static uint32_t *words_of_glsl(const kernel_options *options, const char *text, size_t size, size_t *count)
+{
+    (void)text;
+    (void)size;
+    (void)count;
+    app_error("%s: this Pumice was built without libshaderc (Debian: libshaderc-dev) and takes SPIR-V alone, as glslc "
+              "makes it",
+              options->file);
+    return NULL;
+}
+#endif
+
+uint32_t *kernel_words(const kernel_options *options, size_t *count)
+{
+    const char *path = options->file;
+    const bool spv = ends_with(path, ".spv"), glsl = ends_with(path, ".comp") || ends_with(path, ".glsl");
+    if (!spv && !glsl) {
+        app_error("%s: give a file that ends in .comp or .glsl (GLSL) or .spv (SPIR-V)", path);
+        return NULL;
+    }
+    size_t size = 0;
+    char *data = app_read(path, &size);
+    if (!data) {
+        app_error("%s: cannot be read: %s", path, strerror(errno));
+        return NULL;
+    }
+    uint32_t *words = spv ? words_of_bytes(path, data, size, count) : words_of_glsl(options, data, size, count);
+    free(data);
+    if (words && spv && !validate(path, words, *count)) {
+        free(words);
+        words = NULL;
+    }
+    return words;
+}

@@ -1,0 +1,387 @@
+/* --target: this program once more, as a process of its own, with the real compiler of a GPU that is not there. AMD's driver offers such a
+ * device by itself; the others run on the shims and drivers that tools/gpu-lab.sh builds. One process each: some drivers end it. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "kernel_target.h"
+
+#define TARGET_MARK "PUMICE_KERNEL_ON_TARGET"
+#define TARGET_SKIP "PUMICE_KERNEL_SKIP"
+
+/* How each family is told which chip it is, the shim that stands in for its kernel driver, and the driver. */
+static const struct {
+    const char *variable, *shim, *manifest;
+    bool own; /* the driver is in the lab too, not the installed one */
+} families[] = {
+    [TARGET_AMD] = {"RADV_FORCE_FAMILY", NULL, "radeon_icd", false},
+    [TARGET_INTEL] = {"INTEL_STUB_GPU_PLATFORM", "libintel_noop_drm_shim.so", "intel_icd", false},
+    [TARGET_HASVK] = {"INTEL_STUB_GPU_PLATFORM", "libintel_noop_drm_shim.so", "intel_hasvk_icd", false},
+    [TARGET_ADRENO] = {"FD_GPU_ID", "libfreedreno_noop_drm_shim.so", "freedreno", true},
+    [TARGET_ADRENO_CHIP] = {"FD_SHIM_CHIP_ID", "libfreedreno_noop_drm_shim.so", "freedreno", true},
+    [TARGET_MALI] = {"PAN_GPU_ID", "libpanfrost_noop_drm_shim.so", "panfrost", true},
+    [TARGET_VIDEOCORE] = {"V3D_SHIM_VER", "libv3d_noop_drm_shim.so", "broadcom", true},
+};
+
+/* `standard`: of "all", the GPUs whose costs docs/gpu-costs.md keeps. */
+static const kernel_target targets[] = {
+    {"navi31", TARGET_AMD, "navi31", "Radeon RX 7900", true},
+    {"navi21", TARGET_AMD, "navi21", "Radeon RX 6800", true},
+    {"navi10", TARGET_AMD, "navi10", "Radeon RX 5700", true},
+    {"vega10", TARGET_AMD, "vega10", "Radeon RX Vega", true},
+    {"polaris10", TARGET_AMD, "polaris10", "Radeon RX 480", true},
+    {"phoenix", TARGET_AMD, "phoenix", "Radeon 780M, integrated", true},
+    {"rembrandt", TARGET_AMD, "rembrandt", "Radeon 680M, integrated", false},
+    {"renoir", TARGET_AMD, "renoir", "Radeon Vega 8, integrated", false},
+    {"gfx1201", TARGET_AMD, "gfx1201", "Radeon RX 9070", false},
+    {"skl", TARGET_INTEL, "skl", "Skylake, HD Graphics 530", true},
+    {"icl", TARGET_INTEL, "icl", "Ice Lake", false},
+    {"tgl", TARGET_INTEL, "tgl", "Tiger Lake, Iris Xe", true},
+    {"adl", TARGET_INTEL, "adl", "Alder Lake", false},
+    {"rpl", TARGET_INTEL, "rpl", "Raptor Lake", false},
+    {"dg2", TARGET_INTEL, "dg2", "Arc A770", true},
+    {"mtl", TARGET_INTEL, "mtl", "Meteor Lake", false},
+    {"arl", TARGET_INTEL, "arl", "Arrow Lake", false},
+    {"lnl", TARGET_INTEL, "lnl", "Lunar Lake", false},
+    {"bmg", TARGET_INTEL, "bmg", "Arc B580", true},
+    {"hsw", TARGET_HASVK, "hsw", "Haswell", false},
+    {"bdw", TARGET_HASVK, "bdw", "Broadwell", false},
+    {"a610", TARGET_ADRENO_CHIP, "0x06010000", "Adreno 610", false},
+    {"a618", TARGET_ADRENO, "618", "Adreno 618", false},
+    {"a630", TARGET_ADRENO, "630", "Adreno 630", true},
+    {"a650", TARGET_ADRENO_CHIP, "0x06050002", "Adreno 650", false},
+    {"a660", TARGET_ADRENO, "660", "Adreno 660", false},
+    {"a730", TARGET_ADRENO, "730", "Adreno 730", false},
+    {"a740", TARGET_ADRENO, "740", "Adreno 740", true},
+    {"a750", TARGET_ADRENO, "750", "Adreno 750", false},
+    {"x1-85", TARGET_ADRENO_CHIP, "0x43050c01", "Adreno X1-85", true},
+    {"g31", TARGET_MALI, "7093", "Mali-G31", false},
+    {"g51", TARGET_MALI, "7090", "Mali-G51", false},
+    {"g52", TARGET_MALI, "7212", "Mali-G52", true},
+    {"g72", TARGET_MALI, "6221", "Mali-G72", false},
+    {"g76", TARGET_MALI, "7211", "Mali-G76", false},
+    {"g310", TARGET_MALI, "ac74", "Mali-G310", false},
+    {"g610", TARGET_MALI, "a867", "Mali-G610", true},
+    {"v42", TARGET_VIDEOCORE, "42", "VideoCore 4.2, Raspberry Pi 4", true},
+    {"v71", TARGET_VIDEOCORE, "71", "VideoCore 7.1, Raspberry Pi 5", true},
+};
+
+bool kernel_on_target(void)
+{
+    return getenv(TARGET_MARK) != NULL;
+}
+
+uint32_t kernel_target_skip(void)
+{
+    const char *text = getenv(TARGET_SKIP);
+    return text ? (uint32_t)strtoul(text, NULL, 10) : 0;
+}
+
+/* ---- finding the drivers ---- */
+
+static bool lab_file(const char *name, char path[512])
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (xdg && *xdg == '/')
+        snprintf(path, 512, "%s/pumice/gpu-lab/%s", xdg, name);
+    else
+        snprintf(path, 512, "%s/.cache/pumice/gpu-lab/%s", home ? home : "", name);
+    return app_exists(path);
+}
+
+/* The manifest of an installed driver: NAME.json, or NAME.x86_64.json as other distributions have it. */
+static bool installed_manifest(const char *name, char path[512])
+{
+    static const char *const folders[] = {"/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d",
+                                          "/etc/vulkan/icd.d"};
+    static const char *const ends[] = {".json", ".x86_64.json"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        for (size_t j = 0; j < sizeof ends / sizeof *ends; j++) {
+            snprintf(path, 512, "%s/%s%s", folders[i], name, ends[j]);
+            if (app_exists(path)) return true;
+        }
+    return false;
+}
+
+/* Paths of shim ("" where none is needed) and manifest; false where something is not there: *lab says that the lab would bring it. */
+static bool find_driver(target_family family, char shim[512], char manifest[512], bool *lab)
+{
+    char name[64];
+    shim[0] = 0;
+    *lab = families[family].shim != NULL;
+    if (families[family].shim) {
+        snprintf(name, sizeof name, "lib/%s", families[family].shim);
+        if (!lab_file("done", shim) || !lab_file(name, shim)) return false;
+    }
+    if (!families[family].own) {
+        *lab = false;
+        return installed_manifest(families[family].manifest, manifest);
+    }
+    snprintf(name, sizeof name, "%s.json", families[family].manifest);
+    return lab_file(name, manifest);
+}
+
+static bool check_driver(const kernel_target *target, bool tell)
+{
+    char shim[512], manifest[512];
+    bool lab;
+    if (find_driver(target->family, shim, manifest, &lab)) return true;
+    if (tell && lab)
+        app_error("--target %s: its compiler is not there yet: run sh tools/gpu-lab.sh, once", target->name);
+    else if (tell)
+        app_error("--target %s: its driver is not installed (Debian: mesa-vulkan-drivers)", target->name);
+    return false;
+}
+
+/* ---- the process ---- */
+
+/* In the child: the environment, then this program anew. Returns only where that failed. */
+static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *err, char **argv)
+{
+    char shim[512], manifest[512], number[16];
+    bool lab;
+    if (!find_driver(target->family, shim, manifest, &lab)) return;
+    snprintf(number, sizeof number, "%u", (unsigned)skip);
+    setenv(TARGET_MARK, target->name, 1);
+    setenv(TARGET_SKIP, number, 1);
+    setenv(families[target->family].variable, target->chip, 1);
+    setenv("VK_DRIVER_FILES", manifest, 1);
+    setenv("VK_ICD_FILENAMES", manifest, 1);        /* what loaders before 1.3.207 know */
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1); /* a real compilation each time */
+    setenv("BIFROST_MESA_DEBUG", "shaderdb", 1);    /* Mali tells registers and spills there alone */
+    setenv("PAN_I_WANT_A_BROKEN_VULKAN_DRIVER", "1", 1);
+    if (strcmp(target->name, "ptl") == 0) setenv("INTEL_FORCE_PROBE", "b080", 1);
+    if (shim[0]) setenv("LD_PRELOAD", shim, 1);
+    if (dup2(fileno(out), 1) < 0 || dup2(fileno(err), 2) < 0) return;
+    execv("/proc/self/exe", argv);
+}
+
+/* Waits; how the process ended, in words; "" where well. True where a signal ended it. */
+static bool wait_for(pid_t child, char ending[64])
+{
+    int status = 0;
+    ending[0] = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (number == SIGALRM)
+        snprintf(ending, 64, "its compiler took more than %d s", KERNEL_LIMIT_S);
+    else if (number)
+        snprintf(ending, 64, "its driver ended the process by signal %d", number);
+    else if (WEXITSTATUS(status) != 0)
+        snprintf(ending, 64, "it ended with code %d", WEXITSTATUS(status));
+    return number != 0;
+}
+
+/* ---- what came back ---- */
+
+/* One run of the process: the device's object, and an array with one object for each kernel that it began. */
+typedef struct target_run {
+    cJSON *device, *kernels;
+    char error[256]; /* the first error line */
+} target_run;
+
+/* A kernel's mark on stderr is an object with its name and constants; its result, on stdout, comes in the same order. */
+static void read_results(FILE *out, target_run *run)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int index = 0;
+    rewind(out);
+    while (getline(&line, &room, out) > 0) {
+        cJSON *item = cJSON_Parse(line);
+        if (!item) continue;
+        if (!run->device)
+            run->device = item;
+        else if (!cJSON_ReplaceItemInArray(run->kernels, index++, item))
+            cJSON_Delete(item);
+    }
+    free(line);
+}
+
+static void add_mali(cJSON *kernel, const char *name, double value)
+{
+    cJSON *item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "executable", "shaderdb");
+    cJSON_AddNumberToObject(item, "subgroup_size", 0);
+    cJSON_AddStringToObject(item, "name", name);
+    cJSON_AddNumberToObject(item, "value", value);
+    cJSON_AddItemToArray(cJSON_GetObjectItem(kernel, "statistics"), item);
+}
+
+/* "…shader: 169 inst, 36.000000 cycles, …, 88 quadwords, 2 threads, 1 loops, 0:0 spills:fills": the number before a word. */
+static bool number_before(const char *line, const char *word, double *value)
+{
+    const char *at = strstr(line, word);
+    if (!at || at == line) return false;
+    const char *start = at - 1; /* the blank between them */
+    while (start > line && strchr("0123456789.:", start[-1])) start--;
+    *value = strtod(start, NULL);
+    return start < at - 1;
+}
+
+/* stderr: marks, what Mali's compiler says about the kernel of the last one, error lines. Called twice: the marks first, for the results to
+ * take their places. */
+static void read_messages(FILE *err, bool marks, target_run *run)
+{
+    static const char *const words[] = {"inst", "cycles", "quadwords", "threads", "spills"};
+    static const char *const names[] = {"Instruction Count", "Cycle Count", "Quadwords", "Thread Count", "Spill Count"};
+    const size_t mark = strlen(TARGET_KERNEL_MARK);
+    char *line = NULL;
+    size_t room = 0;
+    int index = -1;
+    rewind(err);
+    while (getline(&line, &room, err) > 0) {
+        line[strcspn(line, "\n")] = 0;
+        if (strncmp(line, TARGET_KERNEL_MARK, mark) == 0) {
+            index++;
+            cJSON *item = marks ? cJSON_Parse(line + mark) : NULL;
+            if (marks) cJSON_AddItemToArray(run->kernels, item ? item : cJSON_CreateObject());
+        }
+        if (strncmp(line, "pumice: ", 8) == 0 && !run->error[0])
+            snprintf(run->error, sizeof run->error, "%.255s", line + 8);
+        cJSON *kernel = !marks && index >= 0 ? cJSON_GetArrayItem(run->kernels, index) : NULL;
+        if (!kernel || !strstr(line, "SHADER-DB") || !cJSON_HasObjectItem(kernel, "statistics")) continue;
+        double value;
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            if (number_before(line, words[i], &value)) add_mali(kernel, names[i], value);
+    }
+    free(line);
+}
+
+/* Starts the process without its first `skip` kernels. False, after an error line, where none could start. */
+static bool run_process(const kernel_target *target, uint32_t skip, char **argv, target_run *run, char ending[64],
+                        bool *killed)
+{
+    FILE *out = tmpfile(), *err = tmpfile();
+    const pid_t child = out && err ? fork() : -1;
+    if (child == 0) {
+        become(target, skip, out, err, argv);
+        _exit(127);
+    }
+    if (child < 0) {
+        app_error("--target %s: no process can be started: %s", target->name, strerror(errno));
+    } else {
+        *killed = wait_for(child, ending);
+        *run = (target_run){.kernels = cJSON_CreateArray()};
+        read_messages(err, true, run);
+        read_results(out, run);
+        read_messages(err, false, run);
+    }
+    if (out) fclose(out);
+    if (err) fclose(err);
+    return child > 0;
+}
+
+/* One target: {"target", "gpu", "device", "driver", "kernels": […], "error"}; NULL, after an error line, where no process could start. Where
+ * a kernel ends the process, another goes on behind it. */
+static cJSON *run_target(const kernel_target *target, char **argv)
+{
+    cJSON *json = cJSON_CreateObject(), *kernels = cJSON_CreateArray();
+    bool killed = true;
+    char ending[64] = "", error[256] = "";
+    for (uint32_t skip = 0, begun = 1; killed && begun > 0; skip += begun) {
+        target_run run;
+        if (!run_process(target, skip, argv, &run, ending, &killed)) {
+            cJSON_Delete(json);
+            cJSON_Delete(kernels);
+            return NULL;
+        }
+        begun = (uint32_t)cJSON_GetArraySize(run.kernels);
+        if (killed && begun > 0)
+            cJSON_AddStringToObject(cJSON_GetArrayItem(run.kernels, (int)begun - 1), "error", ending);
+        while (cJSON_GetArraySize(run.kernels) > 0)
+            cJSON_AddItemToArray(kernels, cJSON_DetachItemFromArray(run.kernels, 0));
+        if (run.device && skip == 0) {
+            cJSON_Delete(json);
+            json = run.device;
+            run.device = NULL;
+        }
+        if (ending[0] && !(killed && begun > 0))
+            snprintf(error, sizeof error, "%.255s", run.error[0] ? run.error : ending);
+        cJSON_Delete(run.device);
+        cJSON_Delete(run.kernels);
+    }
+    cJSON_AddStringToObject(json, "target", target->name);
+    cJSON_AddStringToObject(json, "gpu", target->gpu);
+    cJSON_AddItemToObject(json, "kernels", kernels);
+    if (error[0]) cJSON_AddStringToObject(json, "error", error);
+    return json;
+}
+
+/* ---- the command ---- */
+
+/* Whether `name` is a word of "a,b". */
+static bool named(const char *list, const char *name)
+{
+    const size_t length = strlen(name);
+    for (const char *at = list; *at;) {
+        const size_t word = strcspn(at, ",");
+        if (word == length && memcmp(at, name, word) == 0) return true;
+        at += word;
+        at += *at == ',';
+    }
+    return false;
+}
+
+/* Each word must be a target; false after an error line. */
+static bool check_names(const char *list)
+{
+    for (const char *at = list; *at || at == list;) {
+        const size_t word = strcspn(at, ",");
+        bool known = word == 3 && memcmp(at, "all", 3) == 0;
+        for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+            known |= strlen(targets[i].name) == word && memcmp(at, targets[i].name, word) == 0;
+        if (!known) {
+            app_error("--target %.*s: no such GPU is known; --target help lists them", (int)word, at);
+            return false;
+        }
+        at += word;
+        at += *at == ',';
+    }
+    return true;
+}
+
+static int list_targets(void)
+{
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        printf("%-10s %-32s %s%s\n", targets[i].name, targets[i].gpu,
+               check_driver(&targets[i], false) ? "there" : "not there", targets[i].standard ? "; in all" : "");
+    return EXIT_DONE;
+}
+
+/* Compiles GLSL here first, so that its errors come once and as they are. */
+static bool check_source(const kernel_options *options)
+{
+    size_t count;
+    uint32_t *words = options->file ? kernel_words(options, &count) : NULL;
+    const bool good = words || !options->file;
+    free(words);
+    return good;
+}
+
+int kernel_targets(const kernel_options *options, char **argv)
+{
+    if (strcmp(options->target, "help") == 0) return list_targets();
+    if (!check_names(options->target)) return EXIT_USAGE;
+    if (!check_source(options)) return EXIT_FAILED;
+    const bool all = named(options->target, "all");
+    cJSON *results = cJSON_CreateArray();
+    bool good = true;
+    for (size_t i = 0; i < sizeof targets / sizeof *targets && good; i++) {
+        if (!named(options->target, targets[i].name) && !(all && targets[i].standard)) continue;
+        cJSON *result = NULL;
+        good = check_driver(&targets[i], true);
+        if (good) result = run_target(&targets[i], argv);
+        good = good && result;
+        if (result) cJSON_AddItemToArray(results, result);
+    }
+    if (good) good = kernel_print_targets(options, results);
+    cJSON_Delete(results);
+    return good ? EXIT_DONE : EXIT_FAILED;
+}

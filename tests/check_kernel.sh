@@ -1,0 +1,147 @@
+#!/bin/sh
+# pumice kernel: a small shader described, run, compared, and what it says to bad input.
+# usage: check_kernel.sh PUMICE [GLSLC]
+set -u
+LC_ALL=C
+export LC_ALL
+pumice=$1
+glslc=${2:-glslc}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+bad=0
+. "$(dirname "$0")/helper_cli.sh"
+
+mkdir "$dir/common"
+cat > "$dir/saxpy.comp" << 'END'
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common/update.glsl"
+layout(local_size_x_id = 0) in;
+layout(constant_id = 3) const float BIAS = 0.25;
+layout(std430, set = 0, binding = 0) readonly buffer X { float x[]; };
+layout(std430, set = 0, binding = 1) buffer Y { float y[]; };
+layout(push_constant) uniform Push { float a; uint n; } p;
+shared float unused[48];
+void main()
+{
+    unused[gl_LocalInvocationID.x % 48] = 0.0;
+    uint i = gl_GlobalInvocationID.x;
+    if (i < p.n) y[i] = update(y[i], p.a, x[i]) + BIAS;
+}
+END
+cat > "$dir/common/update.glsl" << 'END'
+#include "fma.glsl"
+float update(float y, float a, float x) { return FMA(a, x, y); }
+END
+echo '#define FMA(a, x, y) (a * x + y)' > "$dir/common/fma.glsl"
+sed 's/BIAS;$/BIAS + wrong;/' "$dir/saxpy.comp" > "$dir/wrong.comp"
+sed 's/update.glsl/nowhere.glsl/' "$dir/saxpy.comp" > "$dir/nowhere.comp"
+sed 's/^#version 450/#version 450\n#extension GL_ARB_gpu_shader_int64 : require/; s/p.a, x/float(uint64_t(p.n)), x/' "$dir/saxpy.comp" > "$dir/int64.comp"
+sed 's/^#version 450/#version 450\n#extension GL_EXT_shader_explicit_arithmetic_types_int8 : require/; s/p.a, x/float(int8_t(p.n)), x/' "$dir/saxpy.comp" > "$dir/int8.comp"
+sed 's/binding = 1/set = 1, binding = 1/; s/set = 0, set = 1/set = 1/' "$dir/saxpy.comp" > "$dir/set1.comp"
+sed 's/set = 0, binding = 0) readonly buffer X { float x\[\]; };/set = 0, binding = 0) uniform X { float x[4]; };/; s/std430, set = 0, binding = 0/std140, set = 0, binding = 0/; s/x\[i\])/x[i % 4])/' \
+    "$dir/saxpy.comp" > "$dir/uniform.comp"
+saxpy="kernel $dir/saxpy.comp --spec 0=64 --push n=1000 --push a=2 --groups 16 --runs 2"
+buffers="--buffer x=1000f:iota --buffer 1=1000f:ones"
+
+# ---- usage, before anything else ----
+refused 2 'FILE.comp or FILE.spv' kernel
+refused 1 'nothing.comp: cannot be read' kernel "$dir/nothing.comp"
+refused 1 'ends in .comp' kernel "$pumice"
+refused 2 'needs --target' kernel --builtin all
+refused 2 '--target nonsense: no such GPU' kernel "$dir/saxpy.comp" --target nonsense
+run 0 kernel --target help
+has '^navi31'
+
+# ---- SPIR-V, which needs no libshaderc here ----
+command -v "$glslc" > /dev/null || { echo "skipped: no glslc"; exit 77; }
+for name in saxpy int8 set1 uniform; do
+    "$glslc" --target-env=vulkan1.1 -I "$dir" -o "$dir/$name.spv" "$dir/$name.comp" || exit 1
+done
+run 0 kernel "$dir/saxpy.spv" --describe
+has 'binding  *set 0, 0: x, read, float\[\]'
+has 'binding  *set 0, 1: y, read and write, float\[\]'
+has 'push constant  at 4: n, uint, 4 bytes'
+has 'constant  *3: BIAS, float, default 0.25'
+has 'work group  *1 x 1 x 1, x by constant 0; 192 bytes of shared memory'
+run 0 kernel "$dir/saxpy.spv" --describe --json --spec 0=32
+has '"local_size":.*\[32, 1, 1\]'
+size=$(wc -c < "$dir/saxpy.spv")
+for keep in 0 4 19 20 400 $((size - 4)) $((size - 8)); do
+    head -c "$keep" "$dir/saxpy.spv" > "$dir/cut.spv"
+    refused 1 'cut.spv: ' kernel "$dir/cut.spv" --buffer 0=4 --buffer 1=4
+done
+printf 'not SPIR-V at all, only text' > "$dir/text.spv"
+refused 1 'magic' kernel "$dir/text.spv"
+refused 1 'int8.spv needs Int8' kernel "$dir/int8.spv" --buffer 0=4 --buffer 1=4
+refused 1 'binding 1 of set 1' kernel "$dir/set1.spv" --buffer 0=4 --buffer 1=4
+refused 1 'is no storage buffer' kernel "$dir/uniform.spv" --buffer 0=16 --buffer 1=4
+
+# ---- running: y = 1 + 2 i + 0.25 ----
+run 0 kernel "$dir/saxpy.spv" --spec 0=64 --push n=1000 --push a=2 --groups 16 --runs 2 $buffers --dump y="$dir/y"
+has 'binding 1 *1.25 3.25 5.25'
+[ "$(wc -c < "$dir/y")" = 4000 ] || fail "the dump has not 4000 bytes"
+perl -e 'print pack "f<*", map { 1.25 + 2 * $_ } 0 .. 999' > "$dir/want"
+same "$dir/y" "$dir/want"
+perl -e 'print pack "f<*", map { 1.25 + 2 * $_ + ($_ == 7 ? 0.5 : 0) } 0 .. 999' > "$dir/off"
+
+if ! "$pumice" kernel "$dir/saxpy.comp" --describe > "$dir/out" 2> "$dir/err" && grep -q 'built without libshaderc' "$dir/err"; then
+    echo "left out: this pumice has no libshaderc"
+    saxpy=$(echo "$saxpy" | sed 's/saxpy.comp/saxpy.spv/')
+else
+    refused 1 'does not compile' kernel "$dir/wrong.comp" --describe
+    grep -q "wrong.comp:14: error: 'wrong'" "$dir/err" || fail "the compiler's line is missing"
+    refused 1 'does not compile' kernel "$dir/nowhere.comp" --describe
+    grep -q 'nowhere.comp:3: error' "$dir/err" || fail "the include's line is missing"
+    run 0 kernel "$dir/int64.comp" --describe
+    has 'Int64'
+    PUMICE_DISABLE=int64 refused 1 'needs Int64' kernel "$dir/int64.comp" --buffer 0=4 --buffer 1=4
+    run 0 kernel "$dir/saxpy.comp" --describe --json
+    has '"name":.*"BIAS"'
+fi
+run 0 $saxpy $buffers --compare y="$dir/want"
+has 'largest difference 0,'
+run 0 $saxpy $buffers --compare y="$dir/off:0.6"
+run 1 $saxpy $buffers --compare y="$dir/off:0.4"
+grep -q 'differs from .*off in 1 elements' "$dir/err" || fail "the difference is not told"
+run 0 $saxpy $buffers --json --flops 2000 --bytes 12000
+for key in ms ms_min first_ms gflops gbps device local_size buffers; do has "\"$key\":"; done
+run 0 $saxpy --buffer x=1000f:random --buffer "y=:$dir/want" --push 0x40000000,1000 --spec BIAS=0
+
+# ---- bad values ----
+refused 2 'binding 1 (y) has no buffer' $saxpy --buffer x=1000f
+refused 2 'before the = must stand a binding' $saxpy --buffer z=1000f
+refused 2 'given before' $saxpy $buffers --buffer 0=4
+refused 2 'size' $saxpy --buffer x=1000q --buffer y=4
+refused 2 'size' $saxpy --buffer x=0f --buffer y=4
+refused 2 'too large' $saxpy --buffer x=99999999999999999999f --buffer y=4
+refused 2 'has 4000 bytes, the buffer 40' $saxpy --buffer "x=10f:$dir/want" --buffer y=4
+refused 2 'no push constant is called b' $saxpy $buffers --push b=1
+refused 2 'n is of type uint' $saxpy $buffers --push n=-1
+refused 2 'n is of type uint' $saxpy $buffers --push n=1,2
+refused 2 'up to 2 words' $saxpy $buffers --push 1,2,3
+refused 2 'number or the name of a specialization constant' $saxpy $buffers --spec 9=1
+refused 2 'constant 3 is of type float' $saxpy $buffers --spec BIAS=x
+refused 2 'given before' $saxpy $buffers --spec 0=32
+refused 2 '--groups 0' $saxpy $buffers --groups 0
+refused 2 'work groups' $saxpy $buffers --groups 4294967295,4294967295,4294967295
+refused 1 'work groups of 1048576' kernel "$dir/saxpy.spv" --spec 0=1048576 $buffers
+refused 1 'has 4000 bytes, the buffer 400' kernel "$dir/saxpy.spv" --buffer x=100f --buffer y=100f --compare y="$dir/want"
+refused 1 'cannot be read' $saxpy $buffers --compare y="$dir/nothing"
+refused 1 'cannot be written' $saxpy $buffers --dump y="$dir/nothing/y"
+
+# ---- GPUs that are not there ----
+XDG_CACHE_HOME=$dir refused 1 'run sh tools/gpu-lab.sh' kernel "$dir/saxpy.spv" --target dg2
+if [ -e /usr/share/vulkan/icd.d/radeon_icd.json ]; then
+    run 0 kernel "$dir/saxpy.spv" --target navi31 --spec 0=64
+    has 'navi31: .*RADV NAVI31'
+    has 'VGPRs'
+    run 0 kernel "$dir/saxpy.spv" --target navi31,polaris10 --json
+    has '"target":.*"polaris10"'
+    refused 1 'target navi31: .*needs Int8' kernel "$dir/int8.spv" --target navi31
+    run 0 kernel --builtin layernorm --target navi31
+    has '^layernorm .* 256 '
+else
+    echo "left out: no AMD driver (radeon_icd.json)"
+fi
+exit $bad
