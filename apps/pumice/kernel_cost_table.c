@@ -230,9 +230,12 @@ static void print_document_head(void)
            "VideoCore, bytes. scratch: bytes, where told.\n"
            "- cycles: the compilers' own static estimates (AMD: latency), good for comparing two versions of a kernel "
            "on the same GPU.\n"
-           "- occupancy: AMD, waves that fit on a SIMD (16 at most; 10 on vega10 and 8 on polaris10); Adreno, waves a "
-           "core (16 at most); VideoCore, threads (4 at most);\n"
-           "  Mali, 2 threads for all of them; Intel, the SIMD width.\n");
+           "- occupancy: AMD, waves that fit on a SIMD as the driver counts them (at most 40 on navi10, 32 on later "
+           "ones,\n"
+           "  10 on vega10, 8 on polaris10); Adreno, waves a core (16 at most); VideoCore, threads (4 at most); Mali, "
+           "2 threads\n"
+           "  for all of them, 1 for half; Intel, the SIMD width.\n"
+           "- A kernel whose compiler takes more than 30 s of processor time counts as not built.\n");
 }
 
 bool kernel_print_targets(const kernel_options *options, const cJSON *results)

@@ -169,8 +169,8 @@ static bool wait_for(pid_t child, char ending[64])
     ending[0] = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (number == SIGALRM)
-        snprintf(ending, 64, "its compiler took more than %d s", KERNEL_LIMIT_S);
+    if (number == SIGXCPU)
+        snprintf(ending, 64, "its compiler took more than %d s of processor time", KERNEL_LIMIT_S);
     else if (number)
         snprintf(ending, 64, "its driver ended the process by signal %d", number);
     else if (WEXITSTATUS(status) != 0)
