@@ -1,5 +1,5 @@
 #version 450
-// Sums over the rows of a matrix, in two passes and a fixed order. One invocation a column and part.
+// Sums over the rows of a matrix, in two passes and a fixed order. One invocation N columns (common/vector.glsl) and a part.
 // PLAIN:  part(j, c) = sum over this part's rows of x(row, c).                         x: (N, C); part: (parts, C)
 // NORM:   part(j, c) = sum dy * (x - mean) * rstd, part(j, C + c) = sum dy.            part: (parts, 2 C): gain's and bias's gradient
 // FINISH: y(c) = [y(c) +] sum over j of part(j, from + c); P.rows = row length of part, P.stream = from.
@@ -13,30 +13,31 @@
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
+#include "common/vector.glsl"
 
 layout(constant_id = 1) const bool ACCUMULATE = false;
 
 void main()
 {
-    uint at = flat_invocation(), c = at % P.cols, j = at / P.cols;
+    uint columns = P.cols / N, at = flat_invocation(), c = N * (at % columns), j = at / columns;
 #if defined(NORM) || defined(PLAIN)
     if (j >= P.parts) return;
     uint per = (P.rows + P.parts - 1) / P.parts, first = j * per, last = min(first + per, P.rows);
-    float sum = 0, sum_dy = 0;
+    VEC sum = VEC(0), sum_dy = VEC(0);
     for (uint row = first; row < last; row++) {
 #ifdef NORM
-        float d = AT(dy, row * P.cols + c);
+        VEC d = GET(dy, row * P.cols + c);
         sum_dy += d;
-        sum += d * (AT(x, row * P.cols + c) - AT(stats, 2 * row)) * AT(stats, 2 * row + 1);
+        sum += d * (GET(x, row * P.cols + c) - AT(stats, 2 * row)) * AT(stats, 2 * row + 1);
 #else
-        sum += AT(x, row * P.cols + c);
+        sum += GET(x, row * P.cols + c);
 #endif
     }
 #ifdef NORM
-    AT(part, 2 * j * P.cols + c) = sum;
-    AT(part, (2 * j + 1) * P.cols + c) = sum_dy;
+    SET(part, 2 * j * P.cols + c, sum);
+    SET(part, (2 * j + 1) * P.cols + c, sum_dy);
 #else
-    AT(part, j * P.cols + c) = sum;
+    SET(part, j * P.cols + c, sum);
 #endif
 #else
     if (j > 0) return;

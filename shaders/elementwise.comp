@@ -3,7 +3,7 @@
 // DROPOUT: y = a * mask / keep.       a, y: (rows, cols); mask of (row, col): common/philox.glsl
 // APPEND:  y[pos + row][col] = a[row][channels + col]: keys and values of new positions join the cache.
 //          a: (rows, 3 C) = q | k | v; y: (P, 2 C) = k | v; here cols = 2 C and channels = P.parts.
-// One invocation a group of 4 consecutive columns (DROPOUT), else PER elements, local_size_x apart.
+// One invocation a group of 4 consecutive columns (DROPOUT), an element (APPEND), or as common/flat.glsl says (ADD).
 #define PUSH rows_push
 #if defined(ADD)
 #define BUFFERS(X) X(0, readonly, float, a) X(1, readonly, float, b) X(2, writeonly, float, y)
@@ -14,9 +14,14 @@
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 
-layout(constant_id = 1) const uint PER = 4;
+#if defined(ADD)
+#include "common/flat.glsl"
 
-#ifdef DROPOUT
+#define SET4(at) PUT4(y, at, AT4(a, at) + AT4(b, at));
+#define SET1(at) AT(y, at) = AT(a, at) + AT(b, at);
+
+void main() { FLAT(P.cols, SET4, SET1) }
+#elif defined(DROPOUT)
 void main()
 {
     uint blocks = (P.cols + 3) / 4, at = flat_invocation();
@@ -31,15 +36,8 @@ void main()
 #else
 void main()
 {
-    uint count = P.rows * P.cols;
-    uint at = flat_group() * gl_WorkGroupSize.x * PER + gl_LocalInvocationID.x;
-    for (uint n = 0; n < PER && at < count; n++, at += gl_WorkGroupSize.x) {
-#ifdef ADD
-        AT(y, at) = AT(a, at) + AT(b, at);
-#else
-        uint row = at / P.cols, col = at % P.cols;
-        AT(y, (SCALAR_U(scalars, SCALAR_POS) + row) * P.cols + col) = AT(a, row * (P.cols + P.parts) + P.parts + col);
-#endif
-    }
+    uint at = flat_invocation(), row = at / P.cols, col = at % P.cols;
+    if (row >= P.rows) return;
+    AT(y, (SCALAR_U(scalars, SCALAR_POS) + row) * P.cols + col) = AT(a, row * (P.cols + P.parts) + P.parts + col);
 }
 #endif

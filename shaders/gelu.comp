@@ -1,7 +1,7 @@
 #version 450
 // GELU, tanh form: y = 0.5 x (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3)   (Hendrycks and Gimpel, 2016).
 // BACKWARD: dx = dy * (0.5 (1 + tanh u) + 0.5 x (1 - tanh^2 u) u').
-// x, y, dy, dx: (rows * cols). One invocation writes PER elements, local_size_x apart, so that neighbours touch neighbours.
+// x, y, dy, dx: (rows * cols). Invocations as common/flat.glsl says.
 #define PUSH rows_push
 #ifdef BACKWARD
 #define BUFFERS(X) X(0, readonly, float, dy) X(1, readonly, float, x) X(2, writeonly, float, y)
@@ -12,17 +12,14 @@
 #include "common/kernel.glsl"
 #include "common/gelu.glsl"
 
-layout(constant_id = 1) const uint PER = 4;
+#include "common/flat.glsl"
 
-void main()
-{
-    uint count = P.rows * P.cols;
-    uint at = flat_group() * gl_WorkGroupSize.x * PER + gl_LocalInvocationID.x;
-    for (uint n = 0; n < PER && at < count; n++, at += gl_WorkGroupSize.x) {
 #ifdef BACKWARD
-        AT(y, at) = AT(dy, at) * gelu_slope(AT(x, at));
+#define SET4(at) PUT4(y, at, AT4(dy, at) * gelu_slope(AT4(x, at)));
+#define SET1(at) AT(y, at) = AT(dy, at) * gelu_slope(AT(x, at));
 #else
-        AT(y, at) = gelu(AT(x, at));
+#define SET4(at) PUT4(y, at, gelu(AT4(x, at)));
+#define SET1(at) AT(y, at) = gelu(AT(x, at));
 #endif
-    }
-}
+
+void main() { FLAT(P.cols, SET4, SET1) }

@@ -17,6 +17,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/reduce.glsl"
+#include "common/vector.glsl"
 
 layout(constant_id = 2) const bool HAS_ADD = false;
 
@@ -28,32 +29,30 @@ void main()
     float scale = 1.0 / float(P.cols);
 #ifdef BACKWARD
     float mean = AT(stats, 2 * row), rstd = AT(stats, 2 * row + 1);
-    float sum = 0, dot_ = 0;
-    for (uint c = lane(); c < P.cols; c += LANES) {
-        float g = AT(dy, base + c) * AT(gain, c);
-        sum += g;
-        dot_ += g * (AT(x, base + c) - mean) * rstd;
+    VEC sums = VEC(0), dots = VEC(0);
+    for (uint c = N * lane(); c < P.cols; c += N * LANES) {
+        VEC g = GET(dy, base + c) * GET(gain, c);
+        sums += g;
+        dots += g * (GET(x, base + c) - mean) * rstd;
     }
-    sum = row_sum(sum) * scale;
-    dot_ = row_sum(dot_) * scale;
-    for (uint c = lane(); c < P.cols; c += LANES) {
-        float xhat = (AT(x, base + c) - mean) * rstd;
-        float d = rstd * (AT(dy, base + c) * AT(gain, c) - sum - xhat * dot_);
-        if (HAS_ADD) d += AT(add, base + c);
-        AT(dx, base + c) = d;
+    float sum = row_sum(in_sum(sums)) * scale, dot_ = row_sum(in_sum(dots)) * scale;
+    for (uint c = N * lane(); c < P.cols; c += N * LANES) {
+        VEC xhat = (GET(x, base + c) - mean) * rstd;
+        VEC d = rstd * (GET(dy, base + c) * GET(gain, c) - sum - xhat * dot_);
+        if (HAS_ADD) d += GET(add, base + c);
+        SET(dx, base + c, d);
     }
 #else
-    float sum = 0;
-    for (uint c = lane(); c < P.cols; c += LANES) sum += AT(x, base + c);
-    float mean = row_sum(sum) * scale;
-    float squares = 0;
-    for (uint c = lane(); c < P.cols; c += LANES) {
-        float d = AT(x, base + c) - mean;
+    VEC sums = VEC(0), squares = VEC(0);
+    for (uint c = N * lane(); c < P.cols; c += N * LANES) sums += GET(x, base + c);
+    float mean = row_sum(in_sum(sums)) * scale;
+    for (uint c = N * lane(); c < P.cols; c += N * LANES) {
+        VEC d = GET(x, base + c) - mean;
         squares += d * d;
     }
-    float rstd = 1.0 / sqrt(row_sum(squares) * scale + P.value);
-    for (uint c = lane(); c < P.cols; c += LANES)
-        AT(y, base + c) = (AT(x, base + c) - mean) * rstd * AT(gain, c) + AT(bias, c);
+    float rstd = 1.0 / sqrt(row_sum(in_sum(squares)) * scale + P.value);
+    for (uint c = N * lane(); c < P.cols; c += N * LANES)
+        SET(y, base + c, (GET(x, base + c) - mean) * rstd * GET(gain, c) + GET(bias, c));
     if (lane() == 0) {
         AT(stats, 2 * row) = mean;
         AT(stats, 2 * row + 1) = rstd;

@@ -5,8 +5,8 @@
 // SUM:      result = weighted mean loss, sum of weighted losses, sum of weights, 0. One work group.
 // BACKWARD: logits become dlogits = (exp(logit - lse) - [col is the target]) weight scale grad_scale / sum of weights; 0 where a target is
 //           ignored.
-// logits: (N, ld), of which columns [0, count) hold vocabulary [first, first + count); targets: (N), negative: ignored; weights: (N) with WEIGHTED, else 1 each.
-// TILE and SUM: LANES invocations share a row (common/reduce.glsl). BACKWARD: one invocation an element.
+// logits: (N, ld), ld a multiple of 4, of which columns [0, count) hold vocabulary [first, first + count); targets: (N), negative: ignored; weights: (N) with WEIGHTED, else 1 each.
+// TILE and SUM: LANES invocations share a row (common/reduce.glsl). BACKWARD: one invocation N elements (common/vector.glsl).
 #define PUSH loss_push
 #if defined(TILE)
 #define BUFFERS(X) X(0, readonly, float, logits) X(1, readonly, int, targets) X(2, , float, state)
@@ -20,6 +20,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/reduce.glsl"
+#include "common/vector.glsl"
 
 layout(constant_id = 2) const bool WEIGHTED = false;
 
@@ -29,12 +30,15 @@ void main()
     uint row = row_index();
     if (row >= P.rows) return;
     float top = P.is_first != 0 ? -3.4e38 : AT(state, 4 * row + 2), sum = P.is_first != 0 ? 0.0 : AT(state, 4 * row + 3);
-    float tile_top = -3.4e38;
-    for (uint c = lane(); c < P.count; c += LANES) tile_top = max(tile_top, AT(logits, row * P.ld + c));
-    tile_top = max(top, row_max(tile_top));
-    float tile_sum = 0;
-    for (uint c = lane(); c < P.count; c += LANES) tile_sum += exp(AT(logits, row * P.ld + c) - tile_top);
-    tile_sum = row_sum(tile_sum) + sum * exp(top - tile_top);
+    VEC tops = VEC(-3.4e38), sums = VEC(0);
+    uint whole = P.count - P.count % N; // the last few one by one: what lies between count and ld is no number
+    for (uint c = N * lane(); c < whole; c += N * LANES) tops = max(tops, GET(logits, row * P.ld + c));
+    float rest_top = in_max(tops), rest_sum = 0;
+    for (uint c = whole + lane(); c < P.count; c += LANES) rest_top = max(rest_top, AT(logits, row * P.ld + c));
+    float tile_top = max(top, row_max(rest_top));
+    for (uint c = N * lane(); c < whole; c += N * LANES) sums += exp(GET(logits, row * P.ld + c) - tile_top);
+    for (uint c = whole + lane(); c < P.count; c += LANES) rest_sum += exp(AT(logits, row * P.ld + c) - tile_top);
+    float tile_sum = row_sum(in_sum(sums) + rest_sum) + sum * exp(top - tile_top);
     if (lane() == 0) {
         uint target = uint(AT(targets, row)) - P.first;
         AT(state, 4 * row) = tile_top + log(tile_sum);
@@ -68,16 +72,21 @@ void main()
         AT(result, 3) = 0;
     }
 #else
-    uint at = flat_invocation(), row = at / P.count, col = at % P.count;
+    uint runs = P.ld / N, at = flat_invocation(), row = at / runs, col = N * (at % runs);
     if (row >= P.rows) return;
     int target = AT(targets, row);
-    float d = 0;
+    VEC d = VEC(0);
     if (target >= 0) {
-        d = exp(AT(logits, row * P.ld + col) - AT(state, 4 * row));
-        if (uint(target) == P.first + col) d -= 1.0;
-        d *= P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
-        if (WEIGHTED) d *= AT(weights, row);
+        float scale = P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
+        if (WEIGHTED) scale *= AT(weights, row);
+        d = scale * exp(GET(logits, row * P.ld + col) - AT(state, 4 * row));
+        uint place = uint(target) - P.first - col; // of the target among the N
+#if N == 4
+        if (place < N) d[place] -= scale;
+#else
+        if (place == 0) d -= scale;
+#endif
     }
-    AT(logits, row * P.ld + col) = d;
+    SET(logits, row * P.ld + col, d);
 #endif
 }

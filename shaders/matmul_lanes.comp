@@ -67,18 +67,18 @@ void load_a(uint k)
 void main()
 {
     uint lane = gl_LocalInvocationID.x, row0 = gl_WorkGroupID.y * ROWS, col0 = gl_WorkGroupID.x * VECTORS * LANES + 2 * lane;
-    // Pairs begin at even places: there is an even number of rows or columns where they are contiguous and PAIRS is defined.
+    // Pairs begin at even places, and with PAIRS what is contiguous has room for a pair at its end.
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         uint row = min(row0 + i, P.m - 1);
 #ifdef PAIRS
-        if (TRANS_A) row = min(row0 + i / 2 * 2, P.m - 2) + i % 2;
+        if (TRANS_A) row = min(row0 + i / 2 * 2, (P.m - 1) / 2 * 2) + i % 2;
 #endif
         row_at[i] = TRANS_A ? row : row * P.lda;
     }
     [[unroll]] for (uint v = 0; v < VECTORS; v++) {
         uint col = min(col0 + v / 2 * 2 * LANES + v % 2, P.n - 1);
 #ifdef PAIRS
-        if (!TRANS_B) col = min(col0 + v / 2 * 2 * LANES, P.n - 2) + v % 2;
+        if (!TRANS_B) col = min(col0 + v / 2 * 2 * LANES, (P.n - 1) / 2 * 2) + v % 2;
 #endif
         col_at[v] = TRANS_B ? col * P.ldb : col;
     }

@@ -1,5 +1,6 @@
 #version 450
-// SUMSQ: part(at + j) = sum of squares of every PARTS-th run of LANES elements of x from run j on; PARTS parts in all.
+// SUMSQ: part(at + j) = sum of squares of every PARTS-th run of N LANES elements of x from run j on; PARTS parts in all; what does not fill
+//        N elements counts in the first.
 // CLIP:  norm = sqrt(sum of parts), factor = min(1, clip / (norm + 1e-6)) (1 where clip is 0). One invocation.
 // ADAMW: Loshchilov and Hutter, 2019, in PyTorch's order: g = grad * factor; p -= lr wd p for the first `decayed` elements;
 //        m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g g; p -= lr (m beta1_fix) / (sqrt(v beta2_fix) + eps).
@@ -18,9 +19,29 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #if defined(ADAMW)
-layout(constant_id = 1) const uint PER = 4;
+#include "common/flat.glsl"
 #else
 #include "common/reduce.glsl"
+#include "common/vector.glsl"
+#endif
+
+#if defined(ADAMW)
+// One element or four: T float or vec4, GET and SET to match.
+#define UPDATE(T, at, GET, SET)                                                                                        \
+    {                                                                                                                  \
+        T g = GET(grads, at) * factor, w = GET(weights, at), m1 = GET(m, at), v1 = GET(v, at);                         \
+        w -= lr * P.weight_decay * w * DECAYED_##T(at);                                                                \
+        m1 = P.beta1 * m1 + (1.0 - P.beta1) * g;                                                                       \
+        v1 = P.beta2 * v1 + (1.0 - P.beta2) * g * g;                                                                   \
+        SET(weights, at, w - lr * (m1 * fix1) / (sqrt(v1 * fix2) + P.eps));                                            \
+        SET(m, at, m1);                                                                                                \
+        SET(v, at, v1);                                                                                                \
+    }
+#define DECAYED_float(at) float(at < P.decayed)
+#define DECAYED_vec4(at) vec4(lessThan(uvec4(at, at + 1, at + 2, at + 3), uvec4(P.decayed)))
+#define PUT1(name, i, value) AT(name, i) = value
+#define SET4(at) UPDATE(vec4, at, AT4, PUT4)
+#define SET1(at) UPDATE(float, at, AT, PUT1)
 #endif
 
 void main()
@@ -28,16 +49,7 @@ void main()
 #if defined(ADAMW)
     float lr = SCALAR_F(scalars, SCALAR_LR), factor = AT(norm, 1);
     float fix1 = SCALAR_F(scalars, SCALAR_BETA1_FIX), fix2 = SCALAR_F(scalars, SCALAR_BETA2_FIX);
-    uint at = flat_group() * gl_WorkGroupSize.x * PER + gl_LocalInvocationID.x;
-    for (uint n = 0; n < PER && at < P.count; n++, at += gl_WorkGroupSize.x) {
-        float g = AT(grads, at) * factor, w = AT(weights, at);
-        if (at < P.decayed) w -= lr * P.weight_decay * w;
-        float m1 = P.beta1 * AT(m, at) + (1.0 - P.beta1) * g;
-        float v1 = P.beta2 * AT(v, at) + (1.0 - P.beta2) * g * g;
-        AT(weights, at) = w - lr * (m1 * fix1) / (sqrt(v1 * fix2) + P.eps);
-        AT(m, at) = m1;
-        AT(v, at) = v1;
-    }
+    FLAT(P.count, SET4, SET1)
 #elif defined(CLIP)
     float sum = 0;
     for (uint i = 0; i < P.count; i += 64) {
@@ -51,13 +63,16 @@ void main()
 #else
     uint j = row_index();
     if (j >= P.parts) return;
-    float sum = 0;
-    uint stride = P.parts * LANES;
-    for (uint i = j * LANES + lane(); i < P.count;) {
-        float block = 0;
-        for (uint n = 0; n < 64 && i < P.count; n++, i += stride) block += AT(x, i) * AT(x, i);
-        sum += block;
+    VEC sums = VEC(0);
+    uint stride = N * P.parts * LANES, whole = P.count - P.count % N;
+    for (uint i = N * (j * LANES + lane()); i < whole;) {
+        VEC block = VEC(0);
+        for (uint n = 0; n < 64 && i < whole; n++, i += stride) block += GET(x, i) * GET(x, i);
+        sums += block;
     }
+    float sum = in_sum(sums);
+    if (j == 0 && lane() == 0)
+        for (uint i = whole; i < P.count; i++) sum += AT(x, i) * AT(x, i);
     sum = row_sum(sum);
     if (lane() == 0) AT(part, P.at + j) = sum;
 #endif

@@ -106,6 +106,16 @@ PM_STRUCT(reduce_push)
     F32 clip;      /* largest norm; 0: no clipping */
 };
 
+PM_STRUCT(meter_push) /* meter.comp */
+{
+    U32 count; /* 4-vectors to copy, or rounds of METER_STEPS steps */
+    F32 a;
+};
+
+/* A round of meter.comp: values, and steps of each. */
+#define METER_CHAINS 12
+#define METER_STEPS 16
+
 #ifdef PM_GLSL
 #undef PM_STRUCT
 #undef U32

@@ -42,7 +42,7 @@ fi
 # ---- usage ----
 refused 2 'subcommand'
 refused 2 "'paint'" paint
-for command in devices train finetune eval predict generate convert tokenize tokenizer; do
+for command in devices train finetune eval predict generate convert tokenize tokenizer bench; do
     run 0 $command --help
     has "^usage: pumice $command"
     [ ! -s "$dir/err" ] || fail "$command --help wrote on stderr"

@@ -9,7 +9,8 @@ fail() { echo "$*"; bad=1; }
 allowed() {
     case $1 in
     base) echo base ;;
-    gpu) echo gpu base . ;;
+    profile) echo profile base ;;
+    gpu) echo gpu profile base . ;;
     ops) echo ops gpu base . ;;
     ref) echo ref ops base . ;;
     graph) echo graph ops gpu base . ;;
@@ -17,6 +18,7 @@ allowed() {
     model) echo model text graph ops gpu base . ;;
     train) echo train model text graph ops gpu base . ;;
     infer) echo infer model text graph ops gpu base . ;;
+    bench) echo bench infer train model text graph ops gpu base . ;;
     esac
 }
 

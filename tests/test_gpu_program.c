@@ -301,7 +301,7 @@ static void cut(const char *disable, const uint32_t *groups)
         assert_int_equal(gpu_fill(gpu_span_of(buffer), 0xffffffff), PM_OK);
         fill_input(s[0]);
         gpu_program *program = new_program(device);
-        gpu_program_label(program, "layer 7");
+        gpu_program_label(program, "layer 7", PM_DIRECTION_NONE);
         for (int i = 0; i < STEPS; i++) record_gelu(program, s[i + 1], s[i], groups, long_work ? 2e11 : 0);
         assert_int_equal(gpu_program_finish(program), PM_OK);
         uint32_t submissions = stats_of(program).submissions;
@@ -373,7 +373,7 @@ static void test_failures_stick(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         kept.errors = 0;
         program = new_program(device);
-        gpu_program_label(program, "layer 3");
+        gpu_program_label(program, "layer 3", PM_DIRECTION_NONE);
         record_gelu(program, wrong[i].to, wrong[i].from, wrong[i].groups, 0);
         record_gelu(program, wrong[i].to, wrong[i].from, wrong[i].groups, 0);
         assert_int_equal(kept.errors, 1);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what Pumice needs and this machine lacks: sh tools/setup.sh [demo] [tests]
+# Installs what Pumice needs and this machine lacks: sh tools/setup.sh [demo] [tests] [bench]
 # Debian 12 or later, or Ubuntu, as root or with sudo; elsewhere it only tells what it would have installed. Quick when all is there.
 set -eu
 
@@ -12,6 +12,8 @@ tests="clang clang-format g++ spirv-tools perl vulkan-validationlayers"
 # Worth having where the archive has them; what needs them says so when they are absent: pumice kernel for GLSL, some tests.
 build_optional="libshaderc-dev spirv-tools"
 tests_optional="chromium"
+# Yardsticks of bench-cpu.sh, which does without those that are absent.
+bench_optional="python3-numpy libopenblas0-pthread python3-torch"
 
 packages=$build
 optional=$build_optional
@@ -19,7 +21,8 @@ for what in "$@"; do
     case $what in
     demo) packages="$packages $demo" ;;
     tests) packages="$packages $tests" optional="$optional $tests_optional" ;;
-    *) say "unknown word '$what': give demo or tests"; exit 2 ;;
+    bench) optional="$optional $bench_optional" ;;
+    *) say "unknown word '$what': give demo, tests or bench"; exit 2 ;;
     esac
 done
 

@@ -259,7 +259,7 @@ bool app_lower_caps(pm_caps *caps)
 pm_status app_model_open(const app_common *common, const char *dir, app_model *out)
 {
     const pm_log log = app_log(common);
-    const pm_device_params params = {.log = log, .select = common->device};
+    const pm_device_params params = {.log = log, .select = common->device, .profile = common->profile != NULL};
     app_model model = {0};
     pm_status status = pm_tokenizer_load(&log, dir, &model.tokenizer);
     if (status == PM_OK) status = pm_device_open(&params, &model.device);

@@ -16,6 +16,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 typedef struct app_common {
     const char *device;
     bool json, verbose;
+    const char *profile;    /* a folder; NULL: none */
+    uint32_t profile_steps; /* 0: all */
 } app_common;
 
 /* Rows of an option table for them. */
@@ -28,6 +30,18 @@ typedef struct app_common {
     {                                                                                                                  \
         ARG_FLAG, "--verbose", NULL, &(common).verbose, NULL, 0, 0, "tell on stderr what the library does", false,     \
             false                                                                                                      \
+    }
+#define APP_OPTION_PROFILE(common)                                                                                     \
+    {                                                                                                                  \
+        ARG_TEXT, "--profile", "DIR", &(common).profile, NULL, 0, 0,                                                   \
+            "time each command on the device: trace.json, kernels.csv, kernels.json and roofline.png in DIR, a table " \
+            "on stderr",                                                                                               \
+            false, false                                                                                               \
+    }
+/* `unit`: what the subcommand's steps are. */
+#define APP_OPTION_PROFILE_STEPS(common, unit)                                                                         \
+    {                                                                                                                  \
+        ARG_U32, "--profile-steps", "N", &(common).profile_steps, "20", 0, 1e9, "with --profile: " unit, false, false  \
     }
 #define APP_OPTION_JSON(common, text)                                                                                  \
     {                                                                                                                  \
@@ -90,10 +104,11 @@ int eval_main(int argc, char **argv);
 int predict_main(int argc, char **argv);
 int generate_main(int argc, char **argv);
 int convert_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 int tokenize_main(int argc, char **argv);
 int tokenizer_main(int argc, char **argv);
 int kernel_main(int argc, char **argv);
 extern arg_command devices_command, train_command, finetune_command, eval_command, predict_command, generate_command,
-    convert_command, tokenize_command, tokenizer_command, kernel_command;
+    convert_command, tokenize_command, tokenizer_command, bench_command, kernel_command;
 
 #endif

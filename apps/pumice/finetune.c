@@ -61,7 +61,8 @@ static uint32_t text_vocab(const pm_gpt_config *config)
 static pm_status prepare(finetune_run *run)
 {
     const finetune_options *options = run->options;
-    const pm_device_params device = {.log = run->log, .select = options->common.device};
+    const pm_device_params device = {
+        .log = run->log, .select = options->common.device, .profile = options->common.profile != NULL};
     const pm_tune_params params = {.batch = options->batch,
                                    .accum = options->accum,
                                    .epochs = options->epochs,
@@ -83,7 +84,9 @@ static pm_status prepare(finetune_run *run)
     if (status == PM_OK && options->model) status = pm_gpt_config_load(&run->log, options->model, &config);
     if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&config), &run->task);
     if (status == PM_OK) status = open_sets(run, config.ctx);
+    if (status == PM_OK && !profile_prepare(&options->common)) status = PM_IO;
     if (status == PM_OK) status = pm_device_open(&device, &run->device);
+    if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
     if (status == PM_OK) status = open_base(run, &base);
     if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
     pm_model_destroy(&base);
@@ -136,6 +139,7 @@ static int finetune(finetune_run *run)
     if (code == EXIT_DONE) announce(run);
     if (code == EXIT_DONE) code = start_or_resume(run, resume);
     if (code == EXIT_DONE) code = finetune_loop(run);
+    if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
     return code;
 }
 

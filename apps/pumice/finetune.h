@@ -4,6 +4,7 @@
 
 #include "app.h"
 #include "metrics.h"
+#include "profile.h"
 
 typedef struct finetune_options {
     app_common common;
@@ -26,6 +27,7 @@ typedef struct finetune_run {
     pm_taskset *train, *dev; /* dev NULL: none */
     float *outputs;          /* of dev */
     pm_device *device;
+    app_profile profile;
     pm_model *model;
     pm_tuner *tuner;
     metrics curves;

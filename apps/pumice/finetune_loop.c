@@ -111,6 +111,7 @@ static bool record(finetune_run *run, const pm_tune_step *step, double rate, con
 static int step_once(finetune_run *run, loop *l, progress *shown)
 {
     pm_tune_step step = {0};
+    profile_step(&run->profile);
     const double begin = app_seconds();
     pm_status status = pm_tuner_step(run->tuner, &step);
     if (status != PM_OK) return app_exit_code(status);

@@ -57,6 +57,8 @@ static arg_option table[] = {
       "steps between evaluations on --dev, each with a checkpoint; 0: an epoch's"),
     APP_HEAD("General"),
     APP_OPTION_DEVICE(finetune_options_now.common),
+    APP_OPTION_PROFILE(finetune_options_now.common),
+    APP_OPTION_PROFILE_STEPS(finetune_options_now.common, "steps to look at, after the first; 0: all"),
     APP_OPTION_VERBOSE(finetune_options_now.common),
     APP_OPTION_JSON(finetune_options_now.common, "print each step's line of metrics.jsonl on stdout"),
 };

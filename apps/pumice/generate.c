@@ -5,7 +5,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "app.h"
+#include "profile.h"
 
 static app_common common;
 static const char *dir, *prompt;
@@ -25,6 +25,8 @@ static arg_option table[] = {
      "draw among the fewest that have X of the probability; 1: all", false, false},
     {ARG_U64, "--seed", "N", &sampling.seed, "1337", 0, 0, "same seed, same device, same text", false, false},
     APP_OPTION_DEVICE(common),
+    APP_OPTION_PROFILE(common),
+    APP_OPTION_PROFILE_STEPS(common, "the prompt, and tokens to look at after it; 0: all"),
     APP_OPTION_VERBOSE(common),
     APP_OPTION_JSON(common, "print one JSON document: prompt, text (what was added), tokens, tokens_per_s"),
 };
@@ -135,11 +137,12 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, p
     return status;
 }
 
-static pm_status go_on(const pm_tokenizer *tokenizer, pm_session *session, writing *out)
+static pm_status go_on(const pm_tokenizer *tokenizer, pm_session *session, app_profile *profile, writing *out)
 {
     for (uint32_t i = 0; i < wanted; i++) {
         uint32_t token = 0;
         size_t size = 0;
+        profile_step(profile);
         pm_status status = pm_session_sample(session, &sampling, &token);
         if (status != PM_OK) return status;
         const char *piece = pm_tokenizer_piece(tokenizer, token, &size);
@@ -159,24 +162,30 @@ int generate_main(int argc, char **argv)
     }
     const pm_log log = app_log(&common);
     app_model model = {0};
+    app_profile profile = {0};
     pm_session *session = NULL;
     writing out = {0};
     bool blank = false;
     int code;
     pm_status status = app_model_open(&common, dir, &model);
+    if (status == PM_OK && !profile_prepare(&common)) status = PM_IO;
+    if (status == PM_OK) status = profile_open(&profile, &common, model.device, 0);
     if (status == PM_OK) status = pm_session_create(model.model, &session);
+    if (profile.most) profile.most++; /* the prompt is a step of its own */
+    profile_step(&profile);
     if (status == PM_OK) status = feed_prompt(&log, model.tokenizer, session, &blank);
     if (status == PM_OK) {
         if (!common.json) fputs(prompt, stdout);
         const double begin = app_seconds();
         if (blank && !write_piece(&out, " ", 1)) status = PM_IO;
-        if (status == PM_OK) status = go_on(model.tokenizer, session, &out);
+        if (status == PM_OK) status = go_on(model.tokenizer, session, &profile, &out);
         const double seconds = app_seconds() - begin;
         if (!common.json && out.last != '\n') putchar('\n');
         if (status == PM_OK && common.json && !print_json(&out, seconds > 0 ? wanted / seconds : 0))
             status = PM_NO_HOST_MEMORY;
     }
     code = app_exit_code(status);
+    if (code == EXIT_DONE && !profile_close(&profile)) code = EXIT_FAILED;
     free(out.text);
     pm_session_destroy(&session);
     app_model_close(&model);

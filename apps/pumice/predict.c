@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "profile.h"
 #include "report.h"
 
 static app_common common;
@@ -15,6 +16,7 @@ static arg_option table[] = {
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
      "what the model should have been fine-tuned for (default: what it was)", false, false},
     APP_OPTION_DEVICE(common),
+    APP_OPTION_PROFILE(common),
     APP_OPTION_VERBOSE(common),
 };
 
@@ -89,9 +91,15 @@ int predict_main(int argc, char **argv)
     }
     const pm_log log = app_log(&common);
     app_model model = {0};
+    app_profile profile = {0};
     pm_status status = app_model_open(&common, dir, &model);
+    if (status == PM_OK && !profile_prepare(&common)) status = PM_IO;
+    if (status == PM_OK) status = profile_open(&profile, &common, model.device, 0);
     if (status == PM_OK && !report_task_agrees(dir, model.model, task_name)) status = PM_FORMAT;
+    if (status == PM_OK) profile_step(&profile); /* one for all */
     if (status == PM_OK) status = predict(&model, &log);
+    int code = app_exit_code(status);
+    if (code == EXIT_DONE && !profile_close(&profile)) code = EXIT_FAILED;
     app_model_close(&model);
-    return app_exit_code(status);
+    return code;
 }

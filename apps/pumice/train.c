@@ -125,8 +125,10 @@ static int make_config(train_run *run)
 static pm_status make_trainer(train_run *run)
 {
     const train_options *options = run->options;
-    const pm_device_params params = {.log = run->log, .select = options->common.device};
+    const pm_device_params params = {
+        .log = run->log, .select = options->common.device, .profile = options->common.profile != NULL};
     pm_status status = pm_device_open(&params, &run->device);
+    if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
     if (status != PM_OK) return status;
     if (options->init) {
         status = pm_model_load(run->device, options->init, &run->model);
@@ -177,10 +179,12 @@ static int train(train_run *run)
     if (code == EXIT_DONE) code = prepare_data(run, resume ? options->out : options->init);
     if (code == EXIT_DONE) code = make_config(run);
     if (code == EXIT_DONE && options->plan) return train_plan(run);
+    if (code == EXIT_DONE && !profile_prepare(&options->common)) code = EXIT_FAILED;
     if (code == EXIT_DONE) code = app_exit_code(make_trainer(run));
     if (code == EXIT_DONE) announce(run);
     if (code == EXIT_DONE) code = start_or_resume(run, resume);
     if (code == EXIT_DONE) code = train_loop(run);
+    if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
     return code;
 }
 

@@ -4,6 +4,7 @@
 
 #include "app.h"
 #include "metrics.h"
+#include "profile.h"
 
 typedef struct train_options {
     app_common common;
@@ -27,6 +28,7 @@ typedef struct train_run {
     pm_gpt_config config;
     pm_train_params params;
     pm_device *device;
+    app_profile profile;
     pm_model *model;
     pm_trainer *trainer;
     metrics curves;

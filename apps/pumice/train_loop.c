@@ -113,6 +113,7 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     const train_options *options = run->options;
     pm_step step = {0};
     float val = NAN;
+    profile_step(&run->profile);
     const double begin = app_seconds();
     double wait = pm_device_wait_seconds(run->device);
     pm_status status = pm_trainer_step(run->trainer, run->corpus, 0, run->train_tokens, &step);

@@ -57,6 +57,8 @@ static arg_option table[] = {
     N("--save-every", save_every, 0, 1e9, "500", "steps between checkpoints; 0: only at the end"),
     APP_HEAD("General"),
     APP_OPTION_DEVICE(train_options_now.common),
+    APP_OPTION_PROFILE(train_options_now.common),
+    APP_OPTION_PROFILE_STEPS(train_options_now.common, "steps to look at, after the first; 0: all"),
     APP_OPTION_VERBOSE(train_options_now.common),
     APP_OPTION_JSON(train_options_now.common, "print each step's line of metrics.jsonl on stdout (or the plan)"),
 };
@@ -81,6 +83,10 @@ arg_result train_options_parse(int argc, char **argv)
     if (result != ARGS_OK) return result;
     if (!options->out && !options->plan) {
         app_error("train needs --out DIR: see pumice train --help");
+        return ARGS_BAD;
+    }
+    if (options->plan && options->common.profile) {
+        app_error("--profile %s: --plan runs nothing; leave one of the two out", options->common.profile);
         return ARGS_BAD;
     }
     if (strcmp(options->precision, "f16") == 0) {

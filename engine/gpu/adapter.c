@@ -132,7 +132,7 @@ pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, siz
     gpu_instance instance;
     VkPhysicalDevice *list = NULL;
     uint32_t found = 0;
-    pm_status status = gpu_instance_open(log, false, &instance);
+    pm_status status = gpu_instance_open(log, false, false, &instance);
     if (status == PM_OK) status = gpu_instance_adapters(&instance, &list, &found);
     for (uint32_t i = 0; i < found && i < capacity && status == PM_OK; i++)
         status = gpu_caps_fill(log, list[i], false, &out[i], NULL);

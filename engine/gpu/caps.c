@@ -1,9 +1,13 @@
 /* What a physical device reports, turned into pm_caps. */
 #include "gpu/gpu_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Later headers have it; its functions and structs are those of VK_EXT_calibrated_timestamps. */
+#define CALIBRATED_KHR "VK_KHR_calibrated_timestamps"
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -115,19 +119,23 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES};
     VkPhysicalDeviceShaderFloat16Int8Features f16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
     VkBaseOutStructure *head = (VkBaseOutStructure *)&all;
     chain(head, &storage16);
-    if (has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) chain(head, &executables);
+    if (has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) chain(head, &executable);
     if (v12 || has(extensions, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME)) chain(head, &address);
     if (v12 || has(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) chain(head, &f16);
     vkGetPhysicalDeviceFeatures2(physical, &all);
 
     features->bda_core = features->f16_core = v12;
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
-    features->executable_info = executables.pipelineExecutableInfo;
     features->int16 = all.features.shaderInt16;
+    features->executable_info = executable.pipelineExecutableInfo;
+    features->calibrated = has(extensions, CALIBRATED_KHR) ? CALIBRATED_KHR
+                           : has(extensions, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)
+                               ? VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME
+                               : NULL;
     caps->int64 = all.features.shaderInt64;
     caps->bda = address.bufferDeviceAddress;
     caps->f16 = f16.shaderFloat16;
@@ -184,7 +192,8 @@ static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_ca
         features->timestamp_mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
     }
     free(list);
-    caps->timestamps = features->timestamp_mask != 0 && caps->timestamp_period_ns > 0;
+    caps->timestamps =
+        features->timestamp_mask != 0 && caps->timestamp_period_ns > 0 && isfinite(caps->timestamp_period_ns);
     return PM_OK;
 }
 

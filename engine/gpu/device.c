@@ -32,6 +32,14 @@ const pm_caps *pm_device_caps(const pm_device *device)
 {
     return &device->caps;
 }
+pm_profile *pm_device_profile(pm_device *device)
+{
+    return device->profile;
+}
+pm_profile *gpu_profile(const pm_device *device)
+{
+    return device->profile;
+}
 double pm_device_wait_seconds(const pm_device *device)
 {
     return device->wait_seconds;
@@ -92,7 +100,7 @@ static pm_status lower(pm_device *device, const pm_device_params *params)
     return status;
 }
 
-static pm_status create_device(pm_device *device)
+static pm_status create_device(pm_device *device, bool profile)
 {
     const pm_caps *caps = &device->caps;
     const float priority = 1.0f;
@@ -107,6 +115,9 @@ static pm_status create_device(pm_device *device)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
     VkPhysicalDeviceShaderFloat16Int8Features f16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .shaderFloat16 = VK_TRUE};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE};
     const char *extensions[8];
     uint32_t count = 0;
     enable.features.shaderInt16 = device->features.int16;
@@ -125,12 +136,10 @@ static pm_status create_device(pm_device *device)
         enable.pNext = &f16;
         if (!device->features.f16_core) extensions[count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
     }
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
-        .pNext = enable.pNext,
-        .pipelineExecutableInfo = VK_TRUE};
-    if (device->features.executable_info) {
-        enable.pNext = &executables;
+    if (profile && device->features.calibrated) extensions[count++] = device->features.calibrated;
+    if (device->features.executable_info) { /* costs nothing before a pipeline is made to be asked */
+        executable.pNext = enable.pNext;
+        enable.pNext = &executable;
         extensions[count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
     if (device->features.portability_subset) extensions[count++] = "VK_KHR_portability_subset";
@@ -194,10 +203,12 @@ pm_status pm_device_open(const pm_device_params *params, pm_device **out)
     const char *env = getenv("PUMICE_VALIDATE");
     bool validate = params->validate || (env && strcmp(env, "1") == 0);
 
-    pm_status status = gpu_instance_open(&device->log, validate, &device->instance);
+    pm_status status = gpu_instance_open(&device->log, validate, params->profile, &device->instance);
     if (status == PM_OK) status = choose(device, params);
     if (status == PM_OK) status = lower(device, params);
-    if (status == PM_OK) status = create_device(device);
+    if (status == PM_OK) status = create_device(device, params->profile);
+    if (status == PM_OK) gpu_debug_open(device);
+    if (status == PM_OK && params->profile) status = gpu_profile_open(device, params->profile_events);
     if (status == PM_OK) vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
     if (status == PM_OK) status = create_commands(device);
     if (status == PM_OK) status = name_cache(device, params->cache_dir);
@@ -234,6 +245,7 @@ void pm_device_close(pm_device **handle)
         device->vk.vkDestroyDevice(device->handle, NULL);
     }
     gpu_instance_close(&device->instance);
+    prof_destroy(&device->profile);
     free(device->cache_path);
     free(device);
     *handle = NULL;

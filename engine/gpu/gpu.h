@@ -3,7 +3,7 @@
 #ifndef GPU_GPU_H
 #define GPU_GPU_H
 
-#include <pumice/device.h>
+#include <pumice/profile.h>
 
 /* Kernels: one enumerator for each row of shaders/kernels.def. */
 typedef enum kernel_id {
@@ -16,6 +16,8 @@ typedef enum kernel_id {
 const char *gpu_kernel_name(kernel_id kernel);
 
 const pm_log *gpu_log(const pm_device *device);
+/* For spans of the host; NULL where nothing is profiled. */
+pm_profile *gpu_profile(const pm_device *device);
 
 /* ---- memory -------------------------------------------------------------------------------------------------------- */
 
@@ -92,8 +94,11 @@ pm_status gpu_program_create(pm_device *device, const char *name, gpu_program **
 void gpu_program_destroy(gpu_program **program); /* waits for its submissions */
 
 const pm_caps *gpu_program_caps(const gpu_program *program);
-/* What is recorded next belongs to this (a layer, say); a string that outlives the program. */
-void gpu_program_label(gpu_program *program, const char *label);
+/* What is recorded next belongs to this part of the model (a layer, say) and direction, and, until the next label, to no operation. Texts
+ * outlive the program. */
+void gpu_program_label(gpu_program *program, const char *layer, pm_direction direction);
+/* What is recorded next belongs to this operation, of this shape (0: fewer dimensions; NULL: none). */
+void gpu_program_op(gpu_program *program, const char *op, const uint32_t shape[3]);
 
 /* Recording returns nothing: the first failure sticks and comes out of gpu_program_finish. Arguments are copied. */
 void gpu_record(gpu_program *program, const gpu_dispatch *dispatch);
@@ -113,9 +118,11 @@ typedef struct gpu_program_stats {
     uint32_t pipelines;                         /* distinct ones used */
     double flops, bytes;                        /* of one run */
     double longest_ms;                          /* the longest submission measured so far */
-    double last_ms;                             /* the last run, its submissions added up; 0: not measured */
+    double run_ms;                              /* of all submissions of the last run; 0 without time stamps */
 } gpu_program_stats;
 void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out);
+/* The kernels of its dispatches, each once, in the order of their first use: writes at most `capacity`, returns how many there are. */
+uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_t capacity);
 
 /* Spread `count` work groups over x and y so that no dimension exceeds its limit; shaders undo it with flat_group(). */
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3]);

@@ -11,6 +11,7 @@
 #include "gpu/cut.h"
 #include "gpu/gpu.h"
 #include "gpu/spirv.h"
+#include "profile/profile.h"
 
 /* Evaluate a Vulkan call; on failure log it once, set the local `status` and go to the local `fail`. */
 #define VK_TRY(device, expr)                                                                                           \
@@ -28,12 +29,13 @@ typedef struct gpu_instance {
     VkInstance handle; /* VK_NULL_HANDLE where the loader has no driver at all */
     uint32_t api_version;
     const pm_log *log;
+    bool debug_utils;     /* VK_EXT_debug_utils is enabled */
     atomic_uint messages; /* of the validation layer */
     VkDebugUtilsMessengerEXT messenger;
 } gpu_instance;
 
-/* *instance must not move while it lives, nor *log. */
-pm_status gpu_instance_open(const pm_log *log, bool validate, gpu_instance *instance);
+/* *instance must not move while it lives, nor *log. `label`: with VK_EXT_debug_utils where there is one; so does `validate`. */
+pm_status gpu_instance_open(const pm_log *log, bool validate, bool label, gpu_instance *instance);
 void gpu_instance_close(gpu_instance *instance);
 /* All adapters in malloc'd memory; *out is NULL where there are none. */
 pm_status gpu_instance_adapters(const gpu_instance *instance, VkPhysicalDevice **out, uint32_t *count);
@@ -47,7 +49,8 @@ pm_status gpu_vk_status(VkResult result);
 typedef struct gpu_features {
     bool bda_core, f16_core; /* part of the device's Vulkan 1.2 */
     bool portability_subset;
-    bool executable_info; /* VK_KHR_pipeline_executable_properties */
+    const char *calibrated; /* the extension that relates device and host clocks; NULL: none */
+    bool executable_info;   /* VK_KHR_pipeline_executable_properties */
     bool int16;
     VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
     uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
@@ -109,6 +112,7 @@ typedef struct gpu_pipeline {
     uint32_t spec_count, spec[GPU_MAX_SPEC];
     uint64_t hash;
     uint64_t seen_by; /* serial number of the last program that counted it */
+    size_t profiled;  /* the profile's kernel */
     VkPipeline handle;
 } gpu_pipeline;
 
@@ -149,11 +153,19 @@ void gpu_cache_close(pm_device *device);
 
 typedef enum gpu_command_kind { GPU_DISPATCH, GPU_FILL, GPU_COPY } gpu_command_kind;
 
+/* What a command belongs to. */
+typedef struct gpu_label {
+    const char *layer, *op; /* may be NULL */
+    pm_direction direction;
+    uint32_t shape[3];
+} gpu_label;
+
 typedef struct gpu_command {
     gpu_command_kind kind;
     kernel_id kernel;
     gpu_module *module; /* not NULL: in place of the kernel */
-    const char *label;
+    gpu_label label;
+    double flops, bytes;
     uint32_t first_arg, arg_count; /* in the program's args; fill: to; copy: to, from */
     uint32_t first_spec, spec_count;
     uint32_t first_push, push_size; /* in words, bytes: the kernel's struct, later the whole block */
@@ -165,9 +177,12 @@ typedef struct gpu_command {
 /* Command buffers made from a cut. */
 typedef struct gpu_recording {
     gpu_cut cut;
+    double limit_ms;          /* that it was cut by */
     VkCommandBuffer *buffers; /* one a submission */
     VkSubmitInfo *infos;
-    VkQueryPool queries; /* two a submission; none without time stamps */
+    VkQueryPool queries; /* time stamps; none where the device has none */
+    uint32_t *stamps;    /* [submissions + 1] where each one's begin: one at its start, then */
+    bool profiled;       /* one behind each part, instead of one behind the last */
     uint64_t *ticks;     /* their values */
     double *ms;          /* what each submission took */
     uint32_t barriers;
@@ -177,7 +192,7 @@ struct gpu_program {
     pm_device *device;
     gpu_program *next, *previous;
     char name[48];
-    const char *label;
+    gpu_label label; /* of what is recorded next */
     uint64_t serial;
     pm_status status; /* the first failure of recording */
     bool finished;
@@ -190,9 +205,13 @@ struct gpu_program {
     uint32_t *words; /* specialization values and push constants */
     uint32_t word_count, word_capacity;
 
+    uint32_t *rows;         /* the profile's, of each command; NULL: none */
+    uint32_t submitted_row; /* and of a submission */
+
     VkDescriptorPool descriptors;
     gpu_recording recording;
     uint32_t runs_pending; /* since the last wait */
+    double submitted;      /* when the last run was about to be, by clock_seconds() */
     uint32_t runs_measured;
     uint32_t splits, merges; /* cuts made anew after measuring */
     gpu_program_stats stats;
@@ -212,10 +231,51 @@ void gpu_recording_free(pm_device *device, gpu_recording *recording);
 /* Queue one command buffer and wait. */
 pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
 /* After a wait: read the program's time stamps, cut anew where it pays. */
-void gpu_program_measured(gpu_program *program);
+void gpu_program_measured(gpu_program *program, uint32_t runs);
 
 /* Everything before is done and visible to compute, transfers and, with `host`, to the host. */
 void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
+
+/* ---- profile.c ---------------------------------------------------------------------------------------------------- */
+
+/* How device ticks become the host's seconds. */
+typedef struct gpu_clock {
+    PFN_vkGetCalibratedTimestampsEXT read; /* NULL: the two clocks cannot be read together */
+    uint64_t ticks;                        /* the device's, when */
+    double seconds;                        /* the host's were these; 0: not read yet */
+} gpu_clock;
+
+/* Makes device->profile and readies the clock. */
+pm_status gpu_profile_open(pm_device *device, uint32_t events);
+/* Rows for a program's commands, whose pipelines are there. */
+pm_status gpu_profile_program(gpu_program *program);
+/* The last of `runs` runs, whose ticks have been read, becomes events. */
+void gpu_profile_run(gpu_program *program, uint32_t runs);
+/* What the driver tells of a new pipeline. */
+pm_status gpu_profile_pipeline(pm_device *device, gpu_pipeline *pipeline);
+/* Whether programs are to be recorded with a stamp behind each part. */
+bool gpu_profile_armed(const pm_device *device);
+
+/* ---- debug.c: names and labels for RenderDoc, validation and vendors' tools; nothing without VK_EXT_debug_utils ---- */
+
+typedef struct gpu_debug {
+    PFN_vkSetDebugUtilsObjectNameEXT name;
+    PFN_vkCmdBeginDebugUtilsLabelEXT begin;
+    PFN_vkCmdEndDebugUtilsLabelEXT end;
+} gpu_debug;
+
+void gpu_debug_open(pm_device *device);
+/* `handle` is any Vulkan object, converted by GPU_HANDLE. */
+void gpu_debug_name(pm_device *device, VkObjectType type, uint64_t handle, const char *format, ...) PM_PRINTF(4, 5);
+/* Groups of commands; each begin needs an end in the same command buffer. */
+void gpu_debug_begin(pm_device *device, VkCommandBuffer commands, const char *text);
+void gpu_debug_end(pm_device *device, VkCommandBuffer commands);
+/* "h.3 backward" and "matmul 256x768x3072", or what stands for them. */
+const char *gpu_debug_part(const gpu_label *label, char text[80]);
+const char *gpu_debug_command(const gpu_command *command, char text[80]);
+
+/* Handles are pointers, or 64-bit numbers where pointers have 32 bits. */
+#define GPU_HANDLE(handle) ((uint64_t)(handle))
 
 /* ---- device.c ---------------------------------------------------------------------------------------------------- */
 
@@ -231,6 +291,9 @@ struct pm_device {
     bool compile_only;
     bool subgroup_disabled; /* by name: not a matter of what the device has */
     double submit_ms;
+    pm_profile *profile; /* NULL: none */
+    gpu_clock clock;
+    gpu_debug debug;
 
     VkDevice handle;
     struct VolkDeviceTable vk;
@@ -241,6 +304,7 @@ struct pm_device {
     bool pending;             /* something was queued since the last wait */
     bool lost;
     double wait_seconds;
+    double waited; /* when the last wait ended, by clock_seconds() */
 
     gpu_block *blocks;
     gpu_buffer *buffers;

@@ -195,7 +195,6 @@ static void add_validation(gpu_instance *instance, gpu_validation *validation, V
     info->enabledLayerCount = 1;
     info->ppEnabledLayerNames = layers;
     extensions[info->enabledExtensionCount++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
-    extensions[info->enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
     if (!has_extension(VALIDATION_LAYER, VK_EXT_LAYER_SETTINGS_EXTENSION_NAME)) return;
     /* Layers from 2024 on look at what shaders access only when told to; older ones always do. The extension itself
      * is left off, for loaders older than it refuse its name; the layer reads the struct all the same. */
@@ -211,7 +210,7 @@ static void add_validation(gpu_instance *instance, gpu_validation *validation, V
     info->pNext = &validation->settings;
 }
 
-static VkResult create_instance(gpu_instance *instance, bool validate)
+static VkResult create_instance(gpu_instance *instance, bool validate, bool label)
 {
     const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                    .pApplicationName = "pumice",
@@ -223,6 +222,8 @@ static VkResult create_instance(gpu_instance *instance, bool validate)
                                  .ppEnabledExtensionNames = extensions};
     gpu_validation validation;
     if (validate) add_validation(instance, &validation, &info, extensions);
+    instance->debug_utils = validate || (label && has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME));
+    if (instance->debug_utils) extensions[info.enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
     if (has_extension(NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { /* MoltenVK */
         info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
         extensions[info.enabledExtensionCount++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
@@ -240,7 +241,7 @@ static VkResult create_instance(gpu_instance *instance, bool validate)
     return create(instance->handle, &validation.messenger, NULL, &instance->messenger);
 }
 
-pm_status gpu_instance_open(const pm_log *log, bool validate, gpu_instance *instance)
+pm_status gpu_instance_open(const pm_log *log, bool validate, bool label, gpu_instance *instance)
 {
     *instance = (gpu_instance){.log = log};
     if (!find_loader())
@@ -251,7 +252,7 @@ pm_status gpu_instance_open(const pm_log *log, bool validate, gpu_instance *inst
     pm_status status = validate ? check_validation(log) : PM_OK;
     if (status != PM_OK) return status;
     instance->api_version = loader < VK_API_VERSION_1_3 ? loader : VK_API_VERSION_1_3;
-    VkResult result = create_instance(instance, validate);
+    VkResult result = create_instance(instance, validate, label);
     if (result == VK_SUCCESS || result == VK_ERROR_INCOMPATIBLE_DRIVER) return PM_OK; /* the latter: no driver at all */
     gpu_instance_close(instance);
     return log_fail(log, gpu_vk_status(result), "gpu: creating a Vulkan instance gave %s", gpu_vk_result_name(result));

@@ -249,6 +249,19 @@ static uint64_t block_size(const pm_device *device, gpu_lifetime lifetime, uint6
     return size > reserved ? size : reserved;
 }
 
+/* Vulkan has one object for a block: it is named after its only buffer, or its newest and how many others there are. */
+static void name_block(pm_device *device, const gpu_block *block, const char *newest)
+{
+    static const char *const kinds[GPU_LIFETIMES] = {"weights", "workspace", "shared"};
+    const char *kind = kinds[block->lifetime];
+    if (block->live == 1)
+        gpu_debug_name(device, VK_OBJECT_TYPE_BUFFER, GPU_HANDLE(block->handle), "%s: %s", kind, newest);
+    else
+        gpu_debug_name(device, VK_OBJECT_TYPE_BUFFER, GPU_HANDLE(block->handle), "%s: %s and %u more", kind, newest,
+                       (unsigned)block->live - 1);
+    gpu_debug_name(device, VK_OBJECT_TYPE_DEVICE_MEMORY, GPU_HANDLE(block->memory), "%s", kind);
+}
+
 /* ---- buffers ----------------------------------------------------------------------------------------------------- */
 
 static pm_status buffer_fail(pm_device *device, VkResult result, const char *name, uint64_t size)
@@ -301,6 +314,7 @@ pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t s
     snprintf(buffer->name, sizeof buffer->name, "%s", name);
     take_range(block, at, reserved);
     block->live++;
+    name_block(device, block, name);
     buffer->next = device->buffers;
     if (buffer->next) buffer->next->previous = buffer;
     device->buffers = buffer;

@@ -308,6 +308,6 @@ pm_status pm_kernel_run(pm_kernel *kernel, double *ms)
     const double host_ms = 1e3 * (clock_seconds() - start);
     gpu_program_stats stats;
     gpu_program_get_stats(kernel->program, &stats);
-    if (status == PM_OK) *ms = stats.last_ms > 0 ? stats.last_ms : host_ms;
+    if (status == PM_OK) *ms = stats.run_ms > 0 ? stats.run_ms : host_ms;
     return status;
 }

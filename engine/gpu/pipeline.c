@@ -166,7 +166,11 @@ pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel 
         status = gpu_set_layout_make(device, mask, &device->set_layouts[mask]);
     if (status != PM_OK) return status;
     slot->set_layout = device->set_layouts[mask];
-    return gpu_kernel_make(device, words, count, slot);
+    status = gpu_kernel_make(device, words, count, slot);
+    if (status != PM_OK) return status;
+    gpu_debug_name(device, VK_OBJECT_TYPE_SHADER_MODULE, GPU_HANDLE(slot->module), "%s", modules[kernel].name);
+    gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE_LAYOUT, GPU_HANDLE(slot->layout), "%s", modules[kernel].name);
+    return PM_OK;
 }
 
 /* ---- pipelines --------------------------------------------------------------------------------------------------- */
@@ -232,7 +236,9 @@ static pm_status create(pm_device *device, const gpu_kernel *kernel, gpu_pipelin
     const VkSpecializationInfo spec = {pipeline->spec_count, entries, pipeline->spec_count * sizeof(uint32_t),
                                        pipeline->spec};
     /* Any dispatch may be split. */
-    return gpu_pipeline_make(device, kernel, "main", &spec, VK_PIPELINE_CREATE_DISPATCH_BASE_BIT, &pipeline->handle);
+    VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
+    if (device->profile && device->features.executable_info) flags |= GPU_CAPTURE_STATISTICS;
+    return gpu_pipeline_make(device, kernel, "main", &spec, flags, &pipeline->handle);
 }
 
 pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *spec, uint32_t spec_count,
@@ -257,10 +263,13 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
         made->spec_count = spec_count;
         if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
         if (!device->compile_only) status = create(device, loaded, made); /* else only pm_device_kernels is asked */
+        if (status == PM_OK && device->profile) status = gpu_profile_pipeline(device, made);
         if (status != PM_OK) {
+            device->vk.vkDestroyPipeline(device->handle, made->handle, NULL);
             free(made);
             return status;
         }
+        gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE, GPU_HANDLE(made->handle), "%s", modules[kernel].name);
         *slot = made;
         device->pipeline_count++;
     }

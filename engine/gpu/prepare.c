@@ -226,6 +226,7 @@ pm_status gpu_program_finish(gpu_program *program)
     for (uint32_t i = 0; status == PM_OK && i < program->command_count; i++)
         if (program->commands[i].kind == GPU_DISPATCH) status = make_push(program, &program->commands[i]);
     if (status == PM_OK) status = make_sets(program);
+    if (status == PM_OK && device->profile) status = gpu_profile_program(program);
     if (status == PM_OK) status = gpu_recording_make(program, device->submit_ms);
     program->finished = status == PM_OK;
     program->status = status;

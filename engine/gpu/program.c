@@ -38,6 +38,7 @@ void gpu_program_destroy(gpu_program **handle)
     free(program->work);
     free(program->args);
     free(program->words);
+    free(program->rows);
     free(program);
     *handle = NULL;
 }
@@ -46,13 +47,32 @@ const pm_caps *gpu_program_caps(const gpu_program *program)
 {
     return &program->device->caps;
 }
-void gpu_program_label(gpu_program *program, const char *label)
+void gpu_program_label(gpu_program *program, const char *layer, pm_direction direction)
 {
-    program->label = label;
+    program->label = (gpu_label){.layer = layer, .direction = direction};
+}
+void gpu_program_op(gpu_program *program, const char *op, const uint32_t shape[3])
+{
+    program->label.op = op;
+    for (int i = 0; i < 3; i++) program->label.shape[i] = shape ? shape[i] : 0;
 }
 void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out)
 {
     *out = program->stats;
+}
+
+uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_t capacity)
+{
+    bool seen[KERNEL_COUNT] = {false};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < program->command_count; i++) {
+        const gpu_command *command = &program->commands[i];
+        if (command->kind != GPU_DISPATCH || command->module || seen[command->kernel]) continue;
+        seen[command->kernel] = true;
+        if (count < capacity) out[count] = command->kernel;
+        count++;
+    }
+    return count;
 }
 
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3])
@@ -77,8 +97,8 @@ void gpu_record_fail(gpu_program *program, pm_status status)
 /* "layer 3: gelu of program 'step'" */
 static const char *describe(const gpu_program *program, const char *what, char text[160])
 {
-    snprintf(text, 160, "%s%s%.40s of program '%s'", program->label ? program->label : "", program->label ? ": " : "",
-             what, program->name);
+    const char *layer = program->label.layer ? program->label.layer : "";
+    snprintf(text, 160, "%s%s%.40s of program '%s'", layer, *layer ? ": " : "", what, program->name);
     return text;
 }
 
@@ -143,6 +163,8 @@ static gpu_command *put_command(gpu_program *program, gpu_command_kind kind, con
 static void put_work(gpu_program *program, const uint32_t groups[3], double flops, double bytes)
 {
     gpu_work *work = &program->work[program->command_count - 1];
+    program->commands[program->command_count - 1].flops = flops;
+    program->commands[program->command_count - 1].bytes = bytes;
     for (int i = 0; i < 3; i++) work->groups[i] = groups ? groups[i] : 1;
     work->whole = false;
     work->ms = gpu_cut_guess(program->device->caps.type, flops, bytes);

@@ -136,6 +136,43 @@ static void record_part(gpu_program *program, VkCommandBuffer commands, const gp
         vk->vkCmdDispatch(commands, n[0], n[1], n[2]);
 }
 
+/* The number of a stamp. Written at the bottom of the pipe: once all commands before it are done. */
+static void stamp(pm_device *device, VkCommandBuffer commands, const gpu_recording *recording, uint32_t query)
+{
+    if (recording->queries)
+        device->vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, recording->queries, query);
+}
+
+static bool same_part(const gpu_label *a, const gpu_label *b)
+{
+    return a->layer == b->layer && a->direction == b->direction;
+}
+
+/* One submission's parts, each with its barrier, its labels and, where the recording is profiled, a stamp behind it. */
+static void record_parts(gpu_program *program, gpu_recording *recording, uint32_t index, gpu_tracker *tracker)
+{
+    pm_device *device = program->device;
+    VkCommandBuffer commands = recording->buffers[index];
+    const gpu_submission *submission = &recording->cut.submissions[index];
+    char text[80];
+    tracker->count = 0;
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const gpu_part *part = &recording->cut.parts[submission->first + i];
+        const gpu_command *command = &program->commands[part->command];
+        bool continues = i > 0 && part[-1].command == part->command; /* of one dispatch: no order among its parts */
+        if (i == 0 || !same_part(&command->label, &program->commands[part[-1].command].label)) {
+            if (i > 0) gpu_debug_end(device, commands);
+            gpu_debug_begin(device, commands, gpu_debug_part(&command->label, text));
+        }
+        if (!continues) recording->barriers += order(program, commands, tracker, command);
+        gpu_debug_begin(device, commands, gpu_debug_command(command, text));
+        record_part(program, commands, part);
+        gpu_debug_end(device, commands);
+        if (recording->profiled) stamp(device, commands, recording, recording->stamps[index] + 1 + i);
+    }
+    gpu_debug_end(device, commands);
+}
+
 /* Each command buffer starts with a full barrier: whatever ran before on the queue, this program or another, is
  * done. */
 static pm_status record_submission(gpu_program *program, gpu_recording *recording, uint32_t index, gpu_tracker *tracker)
@@ -144,25 +181,19 @@ static pm_status record_submission(gpu_program *program, gpu_recording *recordin
     const struct VolkDeviceTable *vk = &device->vk;
     pm_status status = PM_OK;
     VkCommandBuffer commands = recording->buffers[index];
-    const gpu_submission *submission = &recording->cut.submissions[index];
+    const uint32_t first = recording->stamps[index], end = recording->stamps[index + 1];
     const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                            .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
     VK_TRY(device, vk->vkBeginCommandBuffer(commands, &info));
-    if (recording->queries) vk->vkCmdResetQueryPool(commands, recording->queries, 2 * index, 2);
+    gpu_debug_name(device, VK_OBJECT_TYPE_COMMAND_BUFFER, GPU_HANDLE(commands), "%s %u", program->name, index);
+    gpu_debug_begin(device, commands, program->name);
+    if (recording->queries) vk->vkCmdResetQueryPool(commands, recording->queries, first, end - first);
     gpu_full_barrier(device, commands, false);
-    /* At the bottom of the pipe: earlier submissions that still run do not count. */
-    if (recording->queries)
-        vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, recording->queries, 2 * index);
-    tracker->count = 0;
-    for (uint32_t i = 0; i < submission->count; i++) {
-        const gpu_part *part = &recording->cut.parts[submission->first + i];
-        bool continues = i > 0 && part[-1].command == part->command; /* of one dispatch: no order among its parts */
-        if (!continues) recording->barriers += order(program, commands, tracker, &program->commands[part->command]);
-        record_part(program, commands, part);
-    }
-    if (recording->queries)
-        vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, recording->queries, 2 * index + 1);
+    stamp(device, commands, recording, first); /* earlier submissions that still run do not count */
+    record_parts(program, recording, index, tracker);
+    if (!recording->profiled) stamp(device, commands, recording, end - 1);
     if (index + 1 == recording->cut.submission_count) gpu_full_barrier(device, commands, true);
+    gpu_debug_end(device, commands);
     VK_TRY(device, vk->vkEndCommandBuffer(commands));
 fail:
     return status;
@@ -175,8 +206,12 @@ static pm_status allocate(gpu_program *program, gpu_recording *recording)
     pm_status status = PM_OK;
     recording->buffers = calloc(count, sizeof(VkCommandBuffer));
     recording->infos = calloc(count, sizeof *recording->infos);
-    recording->ticks = calloc(count, 2 * sizeof *recording->ticks);
     recording->ms = calloc(count, sizeof *recording->ms);
+    recording->stamps = calloc((size_t)count + 1, sizeof *recording->stamps);
+    for (uint32_t i = 0; recording->stamps && i < count; i++)
+        recording->stamps[i + 1] =
+            recording->stamps[i] + 1 + (recording->profiled ? recording->cut.submissions[i].count : 1);
+    if (recording->stamps) recording->ticks = calloc(recording->stamps[count], sizeof *recording->ticks);
     if (!recording->buffers || !recording->infos || !recording->ticks || !recording->ms) {
         status = log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for %u submissions of program '%s'", count,
                           program->name);
@@ -194,9 +229,11 @@ static pm_status allocate(gpu_program *program, gpu_recording *recording)
             .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &recording->buffers[i]};
     const VkQueryPoolCreateInfo queries = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                            .queryType = VK_QUERY_TYPE_TIMESTAMP,
-                                           .queryCount = 2 * count};
-    if (device->caps.timestamps)
+                                           .queryCount = recording->stamps[count]};
+    if (device->caps.timestamps) {
         VK_TRY(device, device->vk.vkCreateQueryPool(device->handle, &queries, NULL, &recording->queries));
+        gpu_debug_name(device, VK_OBJECT_TYPE_QUERY_POOL, GPU_HANDLE(recording->queries), "%s", program->name);
+    }
 fail:
     return status;
 }
@@ -204,7 +241,7 @@ fail:
 pm_status gpu_recording_make(gpu_program *program, double limit_ms)
 {
     pm_device *device = program->device;
-    gpu_recording made = {0};
+    gpu_recording made = {.limit_ms = limit_ms, .profiled = device->caps.timestamps && gpu_profile_armed(device)};
     gpu_tracker *tracker = NULL;
     pm_status status = gpu_cut_make(program->work, program->command_count, limit_ms, &made.cut);
     if (status == PM_OK && made.cut.submission_count > 0) {
@@ -239,6 +276,7 @@ void gpu_recording_free(pm_device *device, gpu_recording *recording)
     device->vk.vkDestroyQueryPool(device->handle, recording->queries, NULL);
     free(recording->buffers);
     free(recording->infos);
+    free(recording->stamps);
     free(recording->ticks);
     free(recording->ms);
     gpu_cut_free(&recording->cut);
@@ -257,6 +295,7 @@ pm_status gpu_submit(gpu_program *program)
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
     const gpu_recording *recording = &program->recording;
     if (recording->cut.submission_count == 0 || device->compile_only) return PM_OK;
+    program->submitted = clock_seconds();
     VK_TRY(device,
            device->vk.vkQueueSubmit(device->queue, recording->cut.submission_count, recording->infos, VK_NULL_HANDLE));
     device->pending = true;
@@ -288,11 +327,13 @@ pm_status gpu_wait(pm_device *device)
     VK_TRY(device, device->vk.vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX));
     VK_TRY(device, device->vk.vkResetFences(device->handle, 1, &device->fence));
     device->pending = false;
-    device->wait_seconds += clock_seconds() - start;
+    device->waited = clock_seconds();
+    device->wait_seconds += device->waited - start;
     for (gpu_program *program = device->programs; program; program = program->next)
         if (program->runs_pending) {
+            uint32_t runs = program->runs_pending;
             program->runs_pending = 0;
-            gpu_program_measured(program);
+            gpu_program_measured(program, runs);
         }
 fail:
     return status;
@@ -300,49 +341,61 @@ fail:
 
 /* ---- measuring --------------------------------------------------------------------------------------------------- */
 
-/* Reads the last run's time stamps; false where there are none. */
+/* Reads the last run's time stamps into ms and stats.run_ms; false where there are none. */
 static bool measure(gpu_program *program, double *longest)
 {
     pm_device *device = program->device;
     gpu_recording *recording = &program->recording;
     uint32_t count = recording->cut.submission_count;
+    const uint32_t *stamps = recording->stamps;
     if (!recording->queries) return false;
-    VkResult result = device->vk.vkGetQueryPoolResults(device->handle, recording->queries, 0, 2 * count,
-                                                       2 * count * sizeof *recording->ticks, recording->ticks,
+    VkResult result = device->vk.vkGetQueryPoolResults(device->handle, recording->queries, 0, stamps[count],
+                                                       stamps[count] * sizeof *recording->ticks, recording->ticks,
                                                        sizeof *recording->ticks, VK_QUERY_RESULT_64_BIT);
     if (result != VK_SUCCESS) return false;
     *longest = 0;
+    program->stats.run_ms = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t ticks = (recording->ticks[2 * i + 1] - recording->ticks[2 * i]) & device->features.timestamp_mask;
+        uint64_t ticks =
+            (recording->ticks[stamps[i + 1] - 1] - recording->ticks[stamps[i]]) & device->features.timestamp_mask;
         recording->ms[i] = (double)ticks * device->caps.timestamp_period_ns * 1e-6;
+        program->stats.run_ms += recording->ms[i];
         if (recording->ms[i] > *longest) *longest = recording->ms[i];
     }
     return true;
 }
 
-void gpu_program_measured(gpu_program *program)
+/* Recorded anew with a limit; on failure the old recording stays, and the line has been logged. */
+static void recut(gpu_program *program, double limit_ms, double longest)
+{
+    pm_device *device = program->device;
+    uint32_t before = program->recording.cut.submission_count;
+    if (gpu_recording_make(program, limit_ms) == PM_OK)
+        log_line(&device->log, PM_LOG_DEBUG, "gpu: program '%s': %u submissions, the longest %.1f ms; now %u",
+                 program->name, before, longest, program->recording.cut.submission_count);
+}
+
+void gpu_program_measured(gpu_program *program, uint32_t runs)
 {
     pm_device *device = program->device;
     double longest;
-    program->stats.last_ms = 0;
     if (!measure(program, &longest)) return;
-    for (uint32_t i = 0; i < program->recording.cut.submission_count; i++)
-        program->stats.last_ms += program->recording.ms[i];
+    if (program->recording.profiled) gpu_profile_run(program, runs);
     /* A software driver compiles in the first run: its time says nothing about later ones. */
     bool cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 0;
     bool after_cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 1;
     program->runs_measured++;
     if (longest > program->stats.longest_ms || after_cold) program->stats.longest_ms = longest;
-    if (cold) return;
-    bool split = longest > device->submit_ms && program->splits < MAX_SPLITS;
-    bool merge =
-        longest < device->submit_ms / 4 && program->recording.cut.submission_count > 1 && program->merges < MAX_MERGES;
-    if (!split && !merge) return;
-    program->splits += split;
-    program->merges += merge;
-    gpu_cut_learn(program->work, &program->recording.cut, program->recording.ms);
-    uint32_t before = program->recording.cut.submission_count;
-    if (gpu_recording_make(program, RECUT_TARGET * device->submit_ms) == PM_OK)
-        log_line(&device->log, PM_LOG_DEBUG, "gpu: program '%s': %u submissions, the longest %.1f ms; now %u",
-                 program->name, before, longest, program->recording.cut.submission_count);
+    bool split = !cold && longest > device->submit_ms && program->splits < MAX_SPLITS;
+    bool merge = !cold && longest < device->submit_ms / 4 && program->recording.cut.submission_count > 1 &&
+                 program->merges < MAX_MERGES;
+    if (split || merge) {
+        program->splits += split;
+        program->merges += merge;
+        gpu_cut_learn(program->work, &program->recording.cut, program->recording.ms);
+        recut(program, RECUT_TARGET * device->submit_ms, longest);
+    } else if (program->recording.profiled !=
+               gpu_profile_armed(device)) { /* the profile was stopped, or started anew */
+        recut(program, program->recording.limit_ms, longest);
+    }
 }

@@ -176,6 +176,7 @@ void graph_gradient(graph *g, tensor_id scalars)
 {
     if (g->status != PM_OK) return;
     uint32_t forward = g->node_count;
+    g->direction = PM_DIRECTION_BACKWARD;
     backward b = {.g = g, .scalars = scalars, .gradient = calloc(g->tensor_count, sizeof(tensor_id))};
     if (!b.gradient) {
         g->status = log_fail(g->log, PM_NO_HOST_MEMORY, "graph: no memory for the gradient");

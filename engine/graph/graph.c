@@ -7,7 +7,7 @@
 
 pm_status graph_init(graph *g, const pm_log *log, const pm_caps *caps)
 {
-    *g = (graph){.log = log, .caps = caps, .label = ""};
+    *g = (graph){.log = log, .caps = caps, .label = "", .direction = PM_DIRECTION_FORWARD};
     graph_tensor(g, TENSOR_INTERNAL, 0, 0, 0); /* tensor 0 */
     return g->status;
 }
@@ -70,6 +70,7 @@ void graph_node(graph *g, node n)
         n.out[slot] = graph_tensor(g, TENSOR_INTERNAL, 1, (uint32_t)scratch, 0);
     }
     if (!n.label) n.label = g->label;
+    n.direction = g->direction;
     if (!grow(g, (void **)&g->nodes, g->node_count, &g->node_capacity, sizeof *g->nodes)) return;
     g->nodes[g->node_count++] = n;
 }
@@ -227,7 +228,7 @@ void graph_record(const graph *g, const graph_plan *plan, const graph_bindings *
             if (n->out[k]) call.out[k].span = span_of(g, plan, to, n->out[k]);
         if (to->accumulate)
             for (int k = 0; k < OP_MAX_OUT; k++) call.attr.accumulate |= g->tensors[n->out[k]].kind == TENSOR_GRADIENT;
-        gpu_program_label(program, n->label);
+        gpu_program_label(program, n->label, n->direction);
         op_record(program, &call);
     }
 }

@@ -26,6 +26,7 @@ typedef struct node {
     op_attr attr;
     tensor_id in[OP_MAX_IN], out[OP_MAX_OUT];
     const char *label; /* the part of the model it belongs to */
+    pm_direction direction;
 } node;
 
 typedef struct graph {
@@ -35,6 +36,7 @@ typedef struct graph {
     node *nodes;
     uint32_t tensor_count, tensor_capacity, node_count, node_capacity;
     const char *label; /* for nodes added from now on; lives as long as the graph */
+    pm_direction direction;
     pm_status status;
 } graph;
 

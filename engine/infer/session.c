@@ -54,6 +54,7 @@ static pm_status record(pm_session *s, reader *r, gpt_mode mode)
         for (uint32_t l = 0; l < m->config.layers; l++) inputs[INPUT_CACHES + l] = gpu_span_of(s->caches[l]);
         graph_bindings to = {.inputs = inputs, .parameters = parameters, .workspace = r->workspace};
         graph_record(&r->graph, &r->plan, &to, r->program);
+        gpu_program_label(r->program, "results", PM_DIRECTION_NONE);
         if (mode == GPT_LOGITS) gpu_record_copy(r->program, gpu_span_of(s->logits_out), gpu_span_of(s->logits));
     }
     free(inputs);
@@ -150,14 +151,22 @@ void pm_session_reset(pm_session *s)
  * positions, which no earlier one attends to, and is overwritten when they come. */
 static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens, uint32_t count)
 {
+    pm_device *device = s->model->device;
+    pm_profile *profile = gpu_profile(device);
+    double begin = pm_profile_now(), at;
     char *host = gpu_map(gpu_span_of(s->input));
     struct step_scalars scalars = {.pos = s->length};
     memcpy(host, &scalars, sizeof scalars);
     memset(host + sizeof scalars, 0, 4ull * r->time);
     memcpy(host + sizeof scalars, tokens, 4ull * count);
+    at = pm_profile_now();
     pm_status status = gpu_submit(r->program);
-    if (status == PM_OK) status = gpu_wait(s->model->device);
+    pm_profile_span(profile, "submit", at);
+    at = pm_profile_now();
+    if (status == PM_OK) status = gpu_wait(device);
     if (status != PM_OK) return status;
+    pm_profile_span(profile, "wait", at);
+    pm_profile_span(profile, "read", begin);
     memmove(s->history + s->length, tokens, 4ull * count);
     s->length += count;
     return PM_OK;
@@ -216,6 +225,8 @@ pm_status pm_session_sample(pm_session *s, const pm_sampling *sampling, uint32_t
 {
     if (!s->length)
         return log_fail(gpu_log(s->model->device), PM_INVALID, "session: feed it a token before drawing one");
+    double begin = pm_profile_now();
     *token = sampler_draw(pm_session_logits(s), s->model->config.vocab, sampling, s->fed, s->scratch);
+    pm_profile_span(gpu_profile(s->model->device), "sample", begin);
     return PM_OK;
 }

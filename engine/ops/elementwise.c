@@ -1,11 +1,8 @@
 /* GELU, its gradient, sums, dropout, and the key/value cache's new rows. */
 #include "ops/record.h"
 
-/* Each invocation handles this many elements one after another. */
-enum { PER = 4 };
-
 /* Kernels whose operands are all of one flat shape, in pieces that each operand may span. */
-static void record_flat(gpu_program *program, kernel_id kernel, const op_call *call)
+static void record_pieces(gpu_program *program, kernel_widths kernels, const op_call *call)
 {
     op_view y = call->out[0];
     bool binary = view_present(call->in[1]);
@@ -16,13 +13,11 @@ static void record_flat(gpu_program *program, kernel_id kernel, const op_call *c
                            arg_words(binary ? call->in[1] : y, first, n, binary ? GPU_READ : GPU_WRITE),
                            arg_words(y, first, n, GPU_WRITE)};
         struct rows_push push = {.rows = 1, .cols = (uint32_t)n};
-        recording r = RECORDING(program, kernel, three, push);
+        recording r = RECORDING(program, kernels.plain, three, push);
         if (!binary) r.d.arg_count = 2;
-        r.spec[1] = PER;
-        r.d.spec_count = 2;
-        r.d.flops = (kernel == KERNEL_add ? 1.0 : 20.0) * (double)n;
+        r.d.flops = (kernels.plain == KERNEL_add ? 1.0 : 20.0) * (double)n;
         r.d.bytes = 4.0 * r.d.arg_count * (double)n;
-        record_elements(&r, n, PER);
+        record_flat(&r, kernels, n);
     }
 }
 
@@ -44,18 +39,16 @@ static void record_kv_append(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(qkv, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(cache, GPU_READ_WRITE)};
     struct rows_push push = {.rows = qkv.rows, .cols = cache.cols, .parts = cache.cols / 2};
     recording r = RECORDING(program, KERNEL_kv_append, args, push);
-    r.spec[1] = PER;
-    r.d.spec_count = 2;
     r.d.bytes = 8.0 * qkv.rows * cache.cols;
-    record_elements(&r, (uint64_t)qkv.rows * cache.cols, PER);
+    record_elements(&r, (uint64_t)qkv.rows * cache.cols, 1);
 }
 
 void op_record_elementwise(gpu_program *program, const op_call *call)
 {
     switch (call->op) {
-    case OP_GELU: record_flat(program, KERNEL_gelu, call); break;
-    case OP_GELU_BWD: record_flat(program, KERNEL_gelu_bwd, call); break;
-    case OP_ADD: record_flat(program, KERNEL_add, call); break;
+    case OP_GELU: record_pieces(program, KERNEL_WIDTHS(gelu), call); break;
+    case OP_GELU_BWD: record_pieces(program, KERNEL_WIDTHS(gelu_bwd), call); break;
+    case OP_ADD: record_pieces(program, KERNEL_WIDTHS(add), call); break;
     case OP_DROPOUT: record_dropout(program, call); break;
     default: record_kv_append(program, call); break;
     }

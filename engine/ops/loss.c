@@ -4,37 +4,54 @@
 /* Logits that a tile may hold: a compromise between scratch memory and the number of passes (bytes). */
 enum { TILE_BYTES = 64 << 20 };
 
+/* Elements between rows of the logits: whole 128-bit words, also where the vocabulary is odd. */
+static uint32_t padded(uint32_t cols)
+{
+    return (cols + 3) / 4 * 4;
+}
+
 uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)
 {
     uint64_t logits = TILE_BYTES / 4, operand = max_operand_words(caps);
     uint64_t tile = (logits < operand ? logits : operand) / rows;
     if (tile > operand / channels) tile = operand / channels;
     if (tile < 64) tile = 64;
-    if (tile >= vocab) return vocab;
-    return (uint32_t)(tile / 64 * 64);
+    if (tile >= padded(vocab)) return vocab;
+    return (uint32_t)((tile < vocab ? tile : vocab) / 64 * 64);
+}
+
+uint64_t op_lm_scratch(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)
+{
+    return (uint64_t)rows * padded(op_lm_tile(caps, rows, channels, vocab));
 }
 
 /* One tile: vocabulary [first, first + count). */
 typedef struct tile {
     uint32_t first, count, ld;
-    op_view table, logits;
+    op_view table, logits; /* logits: (N, count), rows ld apart */
 } tile;
 
 static tile tile_at(const pm_caps *caps, op_view h, op_view table, op_view scratch, uint32_t first)
 {
-    tile t = {.first = first, .ld = op_lm_tile(caps, h.rows, h.cols, table.rows)};
-    t.count = table.rows - first < t.ld ? table.rows - first : t.ld;
+    uint32_t most = op_lm_tile(caps, h.rows, h.cols, table.rows);
+    tile t = {.first = first, .count = table.rows - first < most ? table.rows - first : most};
+    t.ld = padded(t.count);
     t.table = (op_view){t.count, table.cols,
                         span_words(table.span, (uint64_t)first * table.cols, (uint64_t)t.count * table.cols), NULL};
-    t.ld = t.count; /* the last tile is stored densely too */
-    t.logits = (op_view){h.rows, t.count, span_words(scratch.span, 0, (uint64_t)h.rows * t.count), NULL};
+    t.logits = (op_view){h.rows, t.count, scratch.span, NULL};
     return t;
+}
+
+/* The tile's logits as an operand: all of its rows, padding included. */
+static gpu_arg logits_arg(op_view h, const tile *t, gpu_access access)
+{
+    return (gpu_arg){span_words(t->logits.span, 0, (uint64_t)h.rows * t->ld), access};
 }
 
 static void record_logits(gpu_program *program, op_view h, const tile *t)
 {
     op_call logits = {.op = OP_MATMUL, .attr.trans_b = true, .in = {h, t->table}, .out = {t->logits}};
-    op_record(program, &logits);
+    record_matmul(program, &logits, h.cols, t->table.cols, t->ld);
 }
 
 static void record_forward(gpu_program *program, const op_call *call)
@@ -45,12 +62,13 @@ static void record_forward(gpu_program *program, const op_call *call)
     for (uint32_t first = 0; first < table.rows;) {
         tile t = tile_at(caps, h, table, scratch, first);
         record_logits(program, h, &t);
-        gpu_arg args[] = {arg_of(t.logits, GPU_READ), arg_of(targets, GPU_READ),
+        gpu_arg args[] = {logits_arg(h, &t, GPU_READ), arg_of(targets, GPU_READ),
                           arg_of(state, first ? GPU_READ_WRITE : GPU_WRITE)};
         struct loss_push push = {.rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .is_first = first == 0};
         recording r = RECORDING(program, KERNEL_loss_tile, args, push);
         r.d.flops = 10.0 * (double)view_words(t.logits);
         r.d.bytes = 8.0 * (double)view_words(t.logits);
+        record_width(&r, KERNEL_WIDTHS(loss_tile), t.ld);
         record_rows(&r, h.rows, row_lanes(caps, t.count));
         first += t.count;
     }
@@ -76,7 +94,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     for (uint32_t first = 0; first < table.rows;) {
         tile t = tile_at(caps, h, table, scratch, first);
         if (t.count < table.rows) record_logits(program, h, &t); /* the forward pass left only the last tile */
-        gpu_arg args[] = {arg_of(t.logits, GPU_READ_WRITE), arg_of(call->in[2], GPU_READ),
+        gpu_arg args[] = {logits_arg(h, &t, GPU_READ_WRITE),  arg_of(call->in[2], GPU_READ),
                           arg_of(call->in[3], GPU_READ),    arg_of(call->in[4], GPU_READ),
                           arg_of(call->in[6], GPU_READ),    arg_of(weights, GPU_READ)};
         struct loss_push push = {
@@ -87,17 +105,18 @@ static void record_backward(gpu_program *program, const op_call *call)
         r.d.spec_count = 3;
         r.d.flops = 10.0 * (double)view_words(t.logits);
         r.d.bytes = 8.0 * (double)view_words(t.logits);
-        record_elements(&r, view_words(t.logits), 1);
+        uint32_t n = record_width(&r, KERNEL_WIDTHS(loss_bwd), t.ld);
+        record_elements(&r, (uint64_t)h.rows * t.ld / n, 1);
 
         op_call hidden = {.op = OP_MATMUL, .attr.accumulate = first > 0, .in = {t.logits, t.table}, .out = {dh}};
-        op_record(program, &hidden);
+        record_matmul(program, &hidden, t.ld, t.table.cols, dh.cols);
         op_view part = {t.count, dtable.cols,
                         span_words(dtable.span, (uint64_t)first * dtable.cols, (uint64_t)t.count * dtable.cols), NULL};
         op_call gradient = {.op = OP_MATMUL,
                             .attr = {.trans_a = true, .accumulate = call->attr.accumulate},
                             .in = {t.logits, h},
                             .out = {part}};
-        op_record(program, &gradient);
+        record_matmul(program, &gradient, t.ld, h.cols, part.cols);
         first += t.count;
     }
 }

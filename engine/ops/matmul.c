@@ -46,8 +46,7 @@ static gpu_arg part(gpu_span span, uint64_t words, bool used, gpu_access access)
 /* Whether matmul_lanes.comp may load neighbours together: along k, or along the rows or columns where those are contiguous. */
 static bool pairs(const pm_caps *caps, const product *p)
 {
-    bool rows = !p->call->attr.trans_a || p->m % 2 == 0, cols = p->call->attr.trans_b || p->n % 2 == 0;
-    return rows && cols && p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+    return p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
 }
 
 static void record_product(gpu_program *program, const product *p)
@@ -159,16 +158,16 @@ static void record_split(gpu_program *program, const product *p)
     }
 }
 
-void op_record_matmul(gpu_program *program, const op_call *call)
+void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)
 {
     op_view a = call->in[MATMUL_A], b = call->in[MATMUL_B], y = call->out[0];
     product p = {.call = call,
                  .m = y.rows,
                  .n = y.cols,
                  .k = call->attr.trans_a ? a.rows : a.cols,
-                 .lda = a.cols,
-                 .ldb = b.cols,
-                 .ldc = y.cols,
+                 .lda = lda,
+                 .ldb = ldb,
+                 .ldc = ldc,
                  .a = a.span,
                  .b = b.span,
                  .bias = call->in[MATMUL_BIAS].span,
@@ -178,4 +177,9 @@ void op_record_matmul(gpu_program *program, const op_call *call)
                  .pre = call->out[1].span,
                  .accumulate = call->attr.accumulate};
     record_split(program, &p);
+}
+
+void op_record_matmul(gpu_program *program, const op_call *call)
+{
+    record_matmul(program, call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
 }

@@ -11,6 +11,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     recording r = RECORDING(program, KERNEL_layernorm, args, push);
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
+    record_width(&r, KERNEL_WIDTHS(layernorm), x.cols);
     record_rows(&r, x.rows, row_lanes(gpu_program_caps(program), x.cols));
 }
 
@@ -25,6 +26,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     r.d.spec_count = 3;
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
+    record_width(&r, KERNEL_WIDTHS(layernorm_bwd), dy.cols);
     record_rows(&r, dy.rows, row_lanes(gpu_program_caps(program), dy.cols));
 }
 
@@ -54,7 +56,8 @@ static void record_colsum(gpu_program *program, const op_call *call)
     if (!norm) r.d.arg_count = 2;
     r.d.flops = (norm ? 5.0 : 1.0) * (double)view_words(x);
     r.d.bytes = (norm ? 8.0 : 4.0) * (double)view_words(x);
-    record_elements(&r, (uint64_t)parts * x.cols, 1);
+    uint32_t n = record_width(&r, norm ? KERNEL_WIDTHS(colsum_norm) : KERNEL_WIDTHS(colsum), x.cols);
+    record_elements(&r, (uint64_t)parts * x.cols / n, 1);
     record_finish(program, part, parts, width, 0, call->out[0], call->attr.accumulate);
     if (norm) record_finish(program, part, parts, width, x.cols, call->out[1], call->attr.accumulate);
 }

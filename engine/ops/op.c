@@ -12,8 +12,21 @@ const char *op_name(op_id op)
     return op < OP_COUNT ? names[op] : "unknown";
 }
 
+/* What a profile calls the operation: products that sum over rows, gradients of weights, are told apart. Shape: M x N x K of a product,
+ * rows and columns of the first operand of another. */
+static void label(gpu_program *program, const op_call *call)
+{
+    bool product = call->op == OP_MATMUL;
+    op_view a = call->in[0], y = call->out[0];
+    const uint32_t of_product[3] = {y.rows, y.cols, call->attr.trans_a ? a.rows : a.cols};
+    const uint32_t of_other[3] = {a.rows, a.cols, 0};
+    gpu_program_op(program, product && call->attr.trans_a ? "matmul-dw" : op_name(call->op),
+                   product ? of_product : of_other);
+}
+
 void op_record(gpu_program *program, const op_call *call)
 {
+    label(program, call);
     switch (call->op) {
     case OP_MATMUL: op_record_matmul(program, call); break;
     case OP_ATTENTION:
@@ -53,7 +66,7 @@ uint64_t op_scratch_words(const pm_caps *caps, const op_call *call)
     case OP_LAYERNORM_BWD_PARAMS: return 2ull * colsum_parts(a.rows) * a.cols;
     case OP_COLSUM: return (uint64_t)colsum_parts(a.rows) * a.cols;
     case OP_ATTENTION_BWD: return (uint64_t)a.rows * call->attr.heads;
-    case OP_LM_LOSS: return (uint64_t)a.rows * op_lm_tile(caps, a.rows, a.cols, call->in[1].rows);
+    case OP_LM_LOSS: return op_lm_scratch(caps, a.rows, a.cols, call->in[1].rows);
     default: return 0;
     }
 }

@@ -172,5 +172,7 @@ uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements);
 
 /* Vocabulary entries in one tile of LM_LOSS for rows x channels hidden values. */
 uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab);
+/* Words of its logits. */
+uint64_t op_lm_scratch(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab);
 
 #endif

@@ -1,8 +1,6 @@
 /* Gradient norm, clipping, AdamW: passes over flat arenas, in pieces that each operand may span. */
 #include "ops/record.h"
 
-enum { PER = 4 };
-
 uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements)
 {
     uint64_t most = max_operand_words(caps);
@@ -21,6 +19,7 @@ static void record_sumsq(gpu_program *program, const op_call *call)
         recording r = RECORDING(program, KERNEL_sumsq, args, push);
         r.d.flops = 2.0 * (double)n;
         r.d.bytes = 4.0 * (double)n;
+        record_width(&r, KERNEL_WIDTHS(sumsq), 4);
         record_rows(&r, SUMSQ_PARTS, row_lanes(caps, (uint32_t)(share < 4096 ? share : 4096)));
     }
 }
@@ -56,11 +55,9 @@ static void record_adamw(gpu_program *program, const op_call *call)
                                   .eps = call->attr.eps,
                                   .weight_decay = call->attr.weight_decay};
         recording r = RECORDING(program, KERNEL_adamw, args, push);
-        r.spec[1] = PER;
-        r.d.spec_count = 2;
         r.d.flops = 16.0 * (double)n;
         r.d.bytes = 28.0 * (double)n;
-        record_elements(&r, n, PER);
+        record_flat(&r, KERNEL_WIDTHS(adamw), n);
     }
 }
 

@@ -36,6 +36,16 @@ uint32_t software_lanes(const pm_caps *caps)
     return caps->serial && caps->subgroup && caps->bda && known ? caps->subgroup_size : 0;
 }
 
+kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
+{
+    if (cols % 4 != 0) return kernels.plain;
+    uint64_t offsets = 0;
+    for (uint32_t i = 0; i < arg_count; i++)
+        if (args[i].span.buffer) offsets |= args[i].span.offset;
+    if (caps->serial) return caps->bda && caps->int64 && offsets % 8 == 0 ? kernels.pairs : kernels.plain;
+    return offsets % 16 == 0 ? kernels.wide : kernels.plain;
+}
+
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
 {
     if (caps->serial) return 1;
@@ -58,6 +68,23 @@ void record_elements(recording *r, uint64_t count, uint32_t per)
     uint32_t size = group_size(gpu_program_caps(r->program));
     uint64_t each = (uint64_t)size * per;
     record_groups(r, (count + each - 1) / each, size);
+}
+
+uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols)
+{
+    r->d.kernel = width_for(gpu_program_caps(r->program), kernels, r->d.args, r->d.arg_count, cols);
+    return r->d.kernel == kernels.plain ? 1 : 4;
+}
+
+void record_flat(recording *r, kernel_widths kernels, uint64_t count)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    uint32_t per = caps->serial ? 4 : 1;
+    r->d.kernel = width_for(caps, kernels, r->d.args, r->d.arg_count, 4);
+    r->spec[1] = per;
+    r->spec[2] = count % 4 != 0;
+    r->d.spec_count = 3;
+    record_elements(r, (count + 3) / 4, per);
 }
 
 void record_rows(recording *r, uint32_t rows, uint32_t lanes)

@@ -5,7 +5,8 @@
 #include "ops/op.h"
 #include "push.h"
 
-/* One recorder for each family of operations; op_record() picks. */
+/* One recorder for each family of operations; op_record() picks. One that needs another's work calls it here, so that a profile counts it as
+ * the operation that was asked for. */
 void op_record_matmul(gpu_program *program, const op_call *call);
 void op_record_attention(gpu_program *program, const op_call *call);
 void op_record_norm(gpu_program *program, const op_call *call);
@@ -14,6 +15,9 @@ void op_record_embed(gpu_program *program, const op_call *call);
 void op_record_loss(gpu_program *program, const op_call *call);
 void op_record_task(gpu_program *program, const op_call *call);
 void op_record_optimizer(gpu_program *program, const op_call *call);
+
+/* A product of matrices whose rows begin lda, ldb, ldc elements apart; where that is even, a row may be read to an even length. */
+void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc);
 
 static inline bool view_present(op_view v)
 {
@@ -46,6 +50,15 @@ static inline bool paired(const pm_caps *caps, gpu_span span)
 /* Invocations that share a row of `cols` elements: 1 on a software driver. */
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols);
 
+/* The variants of a kernel by the width of its accesses: see shaders/common/kernel.glsl. */
+typedef struct kernel_widths {
+    kernel_id plain, wide, pairs;
+} kernel_widths;
+#define KERNEL_WIDTHS(name) ((kernel_widths){KERNEL_##name, KERNEL_##name##_wide, KERNEL_##name##_pairs})
+
+/* The one for these operands, in rows of `cols`: plain where that is no multiple of 4. */
+kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols);
+
 /* A dispatch in the making: fill what differs, then one of the record_ functions. */
 typedef struct recording {
     gpu_program *program;
@@ -69,6 +82,10 @@ typedef struct recording {
 void record_elements(recording *r, uint64_t count, uint32_t per);
 /* LANES invocations a row; spec[1] is LANES. */
 void record_rows(recording *r, uint32_t rows, uint32_t lanes);
+/* common/flat.glsl over `count` elements: the variant that suits the operands; spec[1] and spec[2] are PER and TAIL. */
+void record_flat(recording *r, kernel_widths kernels, uint64_t count);
+/* Takes the variant for rows of `cols`; returns the elements an invocation takes at a time, common/vector.glsl's N. */
+uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols);
 /* `groups` work groups of `size` invocations. */
 void record_groups(recording *r, uint64_t groups, uint32_t size);
 

@@ -44,7 +44,7 @@ void adamw_record(const adamw *a, const mailbox *box, gpu_program *program)
 {
     const gpt_layout *l = &a->model->layout;
     const pm_caps *caps = gpu_program_caps(program);
-    gpu_program_label(program, "update");
+    gpu_program_label(program, "update", PM_DIRECTION_OPTIMIZER);
     uint32_t parts = norm_parts(l, caps), part = 0;
     for (uint32_t s = 0; s < l->segment_count; s++) {
         op_call sumsq = {.op = OP_SUMSQ,

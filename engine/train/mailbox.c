@@ -99,10 +99,12 @@ void mailbox_bind(const mailbox *b, uint32_t micro, gpu_span inputs[INPUT_MAILBO
 
 void mailbox_record_in(const mailbox *b, gpu_program *program)
 {
+    gpu_program_label(program, "batch", PM_DIRECTION_NONE);
     gpu_record_copy(program, gpu_span_of(b->inputs), gpu_span_of(b->to_device));
 }
 
 void mailbox_record_out(const mailbox *b, gpu_program *program)
 {
+    gpu_program_label(program, "results", PM_DIRECTION_NONE);
     gpu_record_copy(program, gpu_span_of(b->from_device), gpu_span_of(b->results));
 }

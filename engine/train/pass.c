@@ -59,8 +59,14 @@ fail:
 
 pm_status pass_run(const pass *p, pm_device *device)
 {
+    double begin = pm_profile_now();
     pm_status status = gpu_submit(p->program);
-    return status == PM_OK ? gpu_wait(device) : status;
+    pm_profile_span(gpu_profile(device), "submit", begin);
+    if (status != PM_OK) return status;
+    begin = pm_profile_now();
+    status = gpu_wait(device);
+    pm_profile_span(gpu_profile(device), "wait", begin);
+    return status;
 }
 
 void pass_fini(pass *p)

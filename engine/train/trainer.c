@@ -120,9 +120,10 @@ void pm_trainer_destroy(pm_trainer **trainer)
 
 /* ---- steps ---- */
 
-/* Run the step that stands in the mailbox. */
-static pm_status run(pm_trainer *t, pm_step *out)
+/* Run the step that stands in the mailbox, which was begun to be filled at `begin`. */
+static pm_status run(pm_trainer *t, double begin, pm_step *out)
 {
+    pm_profile *profile = gpu_profile(t->model->device);
     const pm_train_params *p = &t->params;
     const mailbox *box = &t->pass.box;
     uint32_t step = t->done + 1;
@@ -133,6 +134,7 @@ static pm_status run(pm_trainer *t, pm_step *out)
         s->micro_step = t->done * p->accum + micro;
         s->grad_scale = 1.0f / (float)p->accum;
     }
+    pm_profile_span(profile, "batch", begin);
     pm_status status = pass_run(&t->pass, t->model->device);
     if (status != PM_OK) return status;
     double loss = 0;
@@ -143,23 +145,26 @@ static pm_status run(pm_trainer *t, pm_step *out)
                      .grad_norm = mailbox_norm(box)[0],
                      .lr = lr,
                      .tokens = p->batch * p->time * p->accum};
+    pm_profile_span(profile, "step", begin);
     return PM_OK;
 }
 
 pm_status pm_trainer_step(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count, pm_step *out)
 {
+    double begin = pm_profile_now();
     pm_status status = batch_check(gpu_log(t->model->device), corpus, first, count, t->params.time);
     if (status != PM_OK) return status;
     for (uint32_t micro = 0; micro < t->params.accum; micro++)
         batch_draw(&t->pass, micro, corpus, first, count, t->params.seed, t->done * t->params.accum + micro,
                    RNG_STREAM_BATCH);
-    return run(t, out);
+    return run(t, begin, out);
 }
 
 pm_status pm_trainer_step_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets, pm_step *out)
 {
     const pm_log *log = gpu_log(t->model->device);
     uint32_t rows = t->params.batch * t->params.time;
+    double begin = pm_profile_now();
     for (uint32_t micro = 0; micro < t->params.accum; micro++) {
         int32_t *to = mailbox_ints(&t->pass.box, micro, INPUT_TOKENS),
                 *to_targets = mailbox_ints(&t->pass.box, micro, INPUT_TARGETS);
@@ -173,7 +178,7 @@ pm_status pm_trainer_step_tokens(pm_trainer *t, const int32_t *tokens, const int
             to_targets[i] = targets[at];
         }
     }
-    return run(t, out);
+    return run(t, begin, out);
 }
 
 pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count, uint32_t batches,
@@ -193,7 +198,7 @@ pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, 
         }
         t->evaluator = e;
     }
-    double total = 0, targets = 0;
+    double total = 0, targets = 0, begin = pm_profile_now();
     for (uint32_t i = 0; i < batches; i++) {
         double sum, n;
         batch_draw(&t->evaluator->pass, 0, corpus, first, count, t->params.seed, i, RNG_STREAM_EVAL);
@@ -203,6 +208,7 @@ pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, 
         targets += n;
     }
     *loss = (float)(total / targets);
+    pm_profile_span(gpu_profile(t->model->device), "eval", begin);
     return PM_OK;
 }
 
@@ -244,7 +250,10 @@ static facts facts_of(const pm_trainer *t)
 pm_status pm_trainer_save(const pm_trainer *t, const char *dir, const char *note)
 {
     facts f = facts_of(t);
-    return checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+    double begin = pm_profile_now();
+    pm_status status = checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+    pm_profile_span(gpu_profile(t->model->device), "checkpoint", begin);
+    return status;
 }
 
 pm_status pm_trainer_load(pm_trainer *t, const char *dir, char **note)

@@ -261,6 +261,8 @@ pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
     if (t->done >= t->steps)
         return log_fail(gpu_log(device), PM_INVALID, "tuner: all %u steps are done", (unsigned)t->steps);
     uint32_t count, longest = 1;
+    pm_profile *profile = gpu_profile(device);
+    double begin = pm_profile_now();
     const uint32_t *examples = examples_of_step(t, &count);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t length = order_length(t->set, examples[i]);
@@ -281,11 +283,13 @@ pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
         s->micro_step = t->done * params->accum + m;
         s->grad_scale = (float)n / (float)count;
     }
+    pm_profile_span(profile, "batch", begin);
     pm_status status = pass_run(p, device);
     if (status != PM_OK) return status;
     collect(t, p, count, &step);
     t->done++;
     *out = step;
+    pm_profile_span(profile, "step", begin);
     return PM_OK;
 }
 
@@ -309,7 +313,10 @@ pm_status pm_tuner_predict(pm_tuner *t, const pm_taskset *set, float *outputs)
         pm_status status = predictor_init(&t->predictor, t->model, set);
         if (status != PM_OK) return status;
     }
-    return predictor_run(&t->predictor, outputs);
+    double begin = pm_profile_now();
+    pm_status status = predictor_run(&t->predictor, outputs);
+    pm_profile_span(gpu_profile(t->model->device), "eval", begin);
+    return status;
 }
 
 pm_status pm_tuner_read_gradient(const pm_tuner *t, size_t param, float *out)
@@ -354,7 +361,10 @@ static facts facts_of(const pm_tuner *t)
 pm_status pm_tuner_save(const pm_tuner *t, const char *dir, const char *note)
 {
     facts f = facts_of(t);
-    return checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+    double begin = pm_profile_now();
+    pm_status status = checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+    pm_profile_span(gpu_profile(t->model->device), "checkpoint", begin);
+    return status;
 }
 
 pm_status pm_tuner_load(pm_tuner *t, const char *dir, char **note)

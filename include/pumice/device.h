@@ -86,8 +86,9 @@ typedef struct pm_device_params {
     bool validate;  /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
     uint64_t max_buffer_range, max_allocation; /* bytes; 0: the device's own. Larger values are ignored. */
     uint32_t submit_ms;                        /* longest wanted submission; 0: 100 */
-    bool
-        compile_only; /* build kernels and programs and run none of them: for a driver without its GPU; Vulkan 1.0 will do */
+    bool profile;            /* see pumice/profile.h. Kernels, buffers and commands get names for debuggers, too. */
+    uint32_t profile_events; /* room on the time line; 0: 131072, 4 MiB */
+    bool compile_only;       /* build kernels, run none: for a driver without its GPU; Vulkan 1.0 will do */
 } pm_device_params;
 
 /* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature name), PM_UNSUPPORTED, PM_NO_*_MEMORY. */

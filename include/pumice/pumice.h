@@ -2,10 +2,12 @@
 #ifndef PUMICE_PUMICE_H
 #define PUMICE_PUMICE_H
 
+#include <pumice/bench.h>
 #include <pumice/device.h>
 #include <pumice/infer.h>
 #include <pumice/kernel.h>
 #include <pumice/model.h>
+#include <pumice/profile.h>
 #include <pumice/status.h>
 #include <pumice/task.h>
 #include <pumice/text.h>

@@ -2,19 +2,16 @@
 #ifndef COMMON_GELU_GLSL
 #define COMMON_GELU_GLSL
 
-float tanh_safe(float u) { return 1.0 - 2.0 / (exp(2.0 * min(u, 15.0)) + 1.0); }
-
-float gelu(float x)
-{
-    float u = 0.7978845608028654 * (x + 0.044715 * x * x * x);
-    return 0.5 * x * (1.0 + tanh_safe(u));
-}
-
-float gelu_slope(float x)
-{
-    float t = tanh_safe(0.7978845608028654 * (x + 0.044715 * x * x * x));
-    float du = 0.7978845608028654 * (1.0 + 3.0 * 0.044715 * x * x);
-    return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du;
-}
+#define DEFINE_GELU(T)                                                                                                 \
+    T tanh_safe(T u) { return 1.0 - 2.0 / (exp(2.0 * min(u, T(15.0))) + 1.0); }                                        \
+    T gelu(T x) { return 0.5 * x * (1.0 + tanh_safe(0.7978845608028654 * (x + 0.044715 * x * x * x))); }               \
+    T gelu_slope(T x)                                                                                                  \
+    {                                                                                                                  \
+        T t = tanh_safe(0.7978845608028654 * (x + 0.044715 * x * x * x));                                              \
+        T du = 0.7978845608028654 * (1.0 + 3.0 * 0.044715 * x * x);                                                    \
+        return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du;                                                         \
+    }
+DEFINE_GELU(float)
+DEFINE_GELU(vec4)
 
 #endif

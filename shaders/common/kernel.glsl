@@ -1,8 +1,11 @@
 // What every kernel starts with. Before including it a kernel defines
 //   PUSH         its struct of push.h
 //   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order
-// and then reads and writes AT(name, index), or reads AT2 and AT4: two and four elements from index on. With PAIRS defined those are
-// 64-bit loads (a software driver gathers element by element, so wide elements halve its work): index even, operand aligned to 8 bytes.
+// and then reads and writes AT(name, index), reads AT2 and AT4, two and four elements from index on, and writes PUT4. Those take as many
+// accesses as elements, unless the kernel is compiled with
+//   WIDE         one of 128 bits for AT4 and PUT4, as GPUs want: index a multiple of 4, operand aligned to 16 bytes
+//   PAIRS        ones of 64 bits, also for AT2, where there are buffer addresses: a software driver gathers element by element, so that wide
+//                elements halve its work. Index even, operand aligned to 8 bytes.
 //
 // Each kernel is compiled twice. With PM_BDA the operands are 64-bit addresses in the push constants. Without it they are
 // storage buffers of set 0, bound at an aligned offset, and the push constants hold the elements between that offset and the operand.
@@ -22,19 +25,38 @@
 #define AT(name, i) p_.name.v[i]
 #else
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
-    layout(std430, set = 0, binding = slot) access buffer name##_t { type v[]; } name;
+    layout(std430, set = 0, binding = slot) access buffer name##_t { type v[]; } name;                                 \
+    DECLARE_WIDE(slot, access, name)
 #define DECLARE_PUSH(slot, access, type, name) uint base_##name;
 #define AT(name, i) name.v[p_.base_##name + (i)]
+#ifdef WIDE // the same buffer once more, as vectors
+#define DECLARE_WIDE(slot, access, name)                                                                               \
+    layout(std430, set = 0, binding = slot) access buffer name##_wide_t { vec4 v[]; } name##_wide;
+#else
+#define DECLARE_WIDE(slot, access, name)
+#endif
 #endif
 
 #if PM_BDA && defined(PAIRS)
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
-layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer pairs_t { uint64_t v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer pairs_t { uint64_t v[]; };
 #define AT2(name, i) uintBitsToFloat(unpackUint2x32(pairs_t(p_.name).v[(i) / 2]))
+#define PUT2(name, i, value) pairs_t(p_.name).v[(i) / 2] = packUint2x32(floatBitsToUint(value))
 #else
 #define AT2(name, i) vec2(AT(name, i), AT(name, (i) + 1))
+#define PUT2(name, i, value) AT(name, i) = (value).x, AT(name, (i) + 1) = (value).y
 #endif
+#if !defined(WIDE)
 #define AT4(name, i) vec4(AT2(name, i), AT2(name, (i) + 2))
+#define PUT4(name, i, value) PUT2(name, i, (value).xy), PUT2(name, (i) + 2, (value).zw)
+#elif PM_BDA
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer wide_t { vec4 v[]; };
+#define AT4(name, i) wide_t(p_.name).v[(i) / 4]
+#define PUT4(name, i, value) wide_t(p_.name).v[(i) / 4] = value
+#else
+#define AT4(name, i) name##_wide.v[(p_.base_##name + (i)) / 4]
+#define PUT4(name, i, value) name##_wide.v[(p_.base_##name + (i)) / 4] = value
+#endif
 
 BUFFERS(DECLARE_BUFFER)
 layout(push_constant, std430) uniform push_block

@@ -1,0 +1,245 @@
+/* `pumice bench`: operations and whole steps timed, as a table or as JSON lines; two such files compared. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "app.h"
+#include "bench.h"
+
+enum { MOST_WORDS = 64 };
+
+static app_common common;
+static const char *shape, *dtype, *compare;
+static bool quick;
+
+static arg_option table[] = {
+    APP_HEAD("what"),
+    {ARG_TEXT, "--shape", "MxNxK|…", &shape, NULL, 0, 0, "instead of the operations' usual shapes", false, false},
+    {ARG_TEXT, "--dtype", "f32|f16", &dtype, "f32", 0, 0, "of values as stored; no kernel takes f16 yet", false, false},
+    {ARG_FLAG, "--quick", NULL, &quick, NULL, 0, 0, "three runs each are enough", false, false},
+    {ARG_TEXT, "--compare", "A.json B.json", &compare, NULL, 0, 0,
+     "no measurement: two files that --json wrote, row by row", false, false},
+    APP_HEAD("general"),
+    APP_OPTION_DEVICE(common),
+    APP_OPTION_VERBOSE(common),
+    APP_OPTION_JSON(common, "print one JSON object a row"),
+};
+
+/* Filled in by describe_ops(): the operations come from the library. */
+static char text[6000];
+
+arg_command bench_command = {
+    "bench",
+    "[OP ...] [options]",
+    "Times operations and whole steps, and tells how near the device's own peaks they are",
+    text,
+    table,
+    sizeof table / sizeof *table,
+};
+
+static void describe_ops(void)
+{
+    size_t used = (size_t)snprintf(
+        text, sizeof text,
+        "\nEach operation runs on copies of its operands in turn, so that no cache serves them. ms is the median by "
+        "the "
+        "device's time\nstamps (whole steps: the host's time), the spread its quartiles, first ms the first run with "
+        "all compilation (the driver's own\ncache of shaders is switched off unless its environment variable is set). "
+        "The peaks are this device's own: a copy of large\nbuffers, and fp32 multiply-adds in registers.\n\n"
+        "operations, and what their shapes say (usual ones behind it):\n");
+    const pm_bench_op *op;
+    for (size_t i = 0; (op = pm_bench_op_at(i)) && used < sizeof text; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "  %-14s %-12s %s;", op->name, op->form, op->text);
+        for (size_t k = 0; op->shapes[k] && used < sizeof text; k++)
+            used += (size_t)snprintf(text + used, sizeof text - used, " %s", op->shapes[k]);
+        if (used < sizeof text && pm_bench_op_at(i + 1))
+            used += (size_t)snprintf(text + used, sizeof text - used, "\n");
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------------ */
+
+/* Fractions of the peaks that a row reached. */
+static double of_fma(const pm_bench_row *row, const pm_peaks *peaks)
+{
+    return row->needed_flops / (1e-3 * row->ms * peaks->fma_flops_per_s);
+}
+static double of_copy(const pm_bench_row *row, const pm_peaks *peaks)
+{
+    return row->bytes / (1e-3 * row->ms * peaks->copy_bytes_per_s);
+}
+
+static void print_head(const pm_caps *caps, const pm_peaks *peaks)
+{
+    printf("%s, %s\n", caps->name, caps->driver);
+    printf("peaks: %.1f GB/s copy, %.1f GFLOP/s fp32%s\n\n", 1e-9 * peaks->copy_bytes_per_s,
+           1e-9 * peaks->fma_flops_per_s, caps->timestamps ? "" : "; no time stamps: times are the host's");
+    printf("%-14s %-22s %10s %19s %9s %8s %12s %10s  %s\n", "op", "shape", "ms", "quartiles", "GFLOP/s", "GB/s",
+           "of the peak", "first ms", "kernels");
+}
+
+static void print_row(const pm_bench_row *row, const pm_peaks *peaks)
+{
+    const double fma = of_fma(row, peaks), copy = of_copy(row, peaks);
+    char spread[32], part[32];
+    snprintf(spread, sizeof spread, "%.4g … %.4g", row->ms_low, row->ms_high);
+    snprintf(part, sizeof part, "%.1f %% %s", 100 * (fma > copy ? fma : copy), fma > copy ? "fp32" : "copy");
+    /* The ellipsis is three bytes and one column. */
+    printf("%-14s %-22s %10.4g %21s %9.2f %8.2f %12s %10.1f  %s", row->op, row->shape, row->ms, spread,
+           1e-6 * row->flops / row->ms, 1e-6 * row->bytes / row->ms, part, row->first_ms, row->variant);
+    if (row->tokens > 0) printf(", %.0f tokens/s", 1e3 * row->tokens / row->ms);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void print_json(const pm_bench_row *row, const pm_caps *caps, const pm_peaks *peaks)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "op", row->op);
+    cJSON_AddStringToObject(json, "shape", row->shape);
+    cJSON_AddStringToObject(json, "dtype", row->dtype);
+    cJSON_AddStringToObject(json, "device", caps->name);
+    cJSON_AddStringToObject(json, "driver", caps->driver);
+    cJSON_AddStringToObject(json, "variant", row->variant);
+    cJSON_AddNumberToObject(json, "ms", row->ms);
+    cJSON_AddNumberToObject(json, "ms_low", row->ms_low);
+    cJSON_AddNumberToObject(json, "ms_high", row->ms_high);
+    cJSON_AddStringToObject(json, "clock", row->device_time ? "device" : "host");
+    cJSON_AddNumberToObject(json, "runs", row->runs);
+    cJSON_AddNumberToObject(json, "copies", row->copies);
+    cJSON_AddNumberToObject(json, "gflops", 1e-6 * row->flops / row->ms);
+    cJSON_AddNumberToObject(json, "gbps", 1e-6 * row->bytes / row->ms);
+    cJSON_AddNumberToObject(json, "first_ms", row->first_ms);
+    cJSON_AddNumberToObject(json, "fma_fraction", of_fma(row, peaks));
+    cJSON_AddNumberToObject(json, "copy_fraction", of_copy(row, peaks));
+    cJSON_AddNumberToObject(json, "peak_gflops", 1e-9 * peaks->fma_flops_per_s);
+    cJSON_AddNumberToObject(json, "peak_gbps", 1e-9 * peaks->copy_bytes_per_s);
+    if (row->tokens > 0) cJSON_AddNumberToObject(json, "tokens_per_s", 1e3 * row->tokens / row->ms);
+    char *line = cJSON_PrintUnformatted(json);
+    if (line) puts(line);
+    fflush(stdout);
+    free(line);
+    cJSON_Delete(json);
+}
+
+/* ---- measuring ------------------------------------------------------------------------------------------------------- */
+
+/* A device of its own for each row, without Pumice's cache of pipelines, so that every first run is cold. */
+static pm_status measure(const pm_bench_params *params, const pm_peaks *peaks)
+{
+    pm_log log = app_log(&common);
+    if (!common.verbose) log.max_level = PM_LOG_ERROR; /* what there is to warn of was said before */
+    const pm_device_params device_params = {.log = log, .select = common.device, .cache_dir = ""};
+    pm_device *device = NULL;
+    pm_bench_row row;
+    pm_status status = pm_device_open(&device_params, &device);
+    if (status == PM_OK) status = pm_bench_run(device, params, &row);
+    if (status == PM_OK && common.json) print_json(&row, pm_device_caps(device), peaks);
+    if (status == PM_OK && !common.json) print_row(&row, peaks);
+    pm_device_close(&device);
+    return status;
+}
+
+static pm_status measure_peaks(pm_peaks *peaks)
+{
+    const pm_log log = app_log(&common);
+    const pm_device_params params = {.log = log, .select = common.device, .cache_dir = ""};
+    pm_device *device = NULL;
+    pm_status status = pm_device_open(&params, &device);
+    if (status == PM_OK) status = pm_peaks_measure(device, peaks);
+    if (status == PM_OK && !common.json) print_head(pm_device_caps(device), peaks);
+    pm_device_close(&device);
+    return status;
+}
+
+/* Each shape of one operation; with `check` nothing is measured. */
+static pm_status each_shape(const pm_bench_op *op, bool check, const pm_peaks *peaks)
+{
+    const pm_log log = app_log(&common);
+    pm_status status = PM_OK;
+    for (size_t i = 0; status == PM_OK && (shape ? i == 0 : op->shapes[i] != NULL); i++) {
+        const pm_bench_params params = {
+            .op = op->name, .shape = shape ? shape : op->shapes[i], .dtype = dtype, .quick = quick};
+        status = check ? pm_bench_check(&log, &params) : measure(&params, peaks);
+    }
+    return status;
+}
+
+static const pm_bench_op *find_op(const char *name)
+{
+    const pm_bench_op *op = NULL;
+    for (size_t i = 0; (op = pm_bench_op_at(i)) && strcmp(op->name, name) != 0;) i++;
+    return op;
+}
+
+/* All operations, or those that are named, in that order. */
+static pm_status each_op(const char *const *names, size_t count, bool check, const pm_peaks *peaks)
+{
+    pm_status status = PM_OK;
+    for (size_t i = 0; status == PM_OK && (count ? i < count : pm_bench_op_at(i) != NULL); i++) {
+        const pm_bench_op *op = count ? find_op(names[i]) : pm_bench_op_at(i);
+        if (!op) {
+            const pm_log log = app_log(&common);
+            const pm_bench_params params = {.op = names[i]};
+            status = pm_bench_check(&log, &params); /* says which there are */
+        } else {
+            status = each_shape(op, check, peaks);
+        }
+    }
+    return status;
+}
+
+/* ---- the command line ------------------------------------------------------------------------------------------------ */
+
+/* Takes the words that are neither options nor their values out of argv; the new argc. More than MOST_WORDS stay, to be refused. */
+static int take_words(int argc, char **argv, const char *words[MOST_WORDS], size_t *count)
+{
+    int kept = 0;
+    *count = 0;
+    for (int i = 0; i < argc; i++) {
+        bool value = false;
+        for (size_t k = 0; i > 0 && k < bench_command.count; k++)
+            value |= table[k].value && strcmp(argv[i - 1], table[k].name) == 0;
+        if (argv[i][0] != '-' && !value && *count < MOST_WORDS)
+            words[(*count)++] = argv[i];
+        else
+            argv[kept++] = argv[i];
+    }
+    return kept;
+}
+
+int bench_main(int argc, char **argv)
+{
+    const char *words[MOST_WORDS];
+    size_t count;
+    describe_ops();
+    argc = take_words(argc - 2, argv + 2, words, &count);
+    switch (args_parse(&bench_command, argc, argv + 2)) {
+    case ARGS_HELP: return EXIT_DONE;
+    case ARGS_BAD: return EXIT_USAGE;
+    case ARGS_OK: break;
+    }
+    if (compare) {
+        if (count != 1) {
+            app_error("--compare needs two files: --compare A.json B.json");
+            return EXIT_USAGE;
+        }
+        return bench_compare(compare, words[0], common.json) ? EXIT_DONE : EXIT_FAILED;
+    }
+    if (shape && count == 0) {
+        app_error("--shape %s: name the operation that it is for: see pumice bench --help", shape);
+        return EXIT_USAGE;
+    }
+    pm_status status = each_op(words, count, true, NULL);
+    if (status != PM_OK) return app_exit_code(status);
+    /* Drivers keep compiled shaders on disk; a first run from there would not be cold. */
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 0);
+    setenv("__GL_SHADER_DISK_CACHE", "0", 0);
+    pm_peaks peaks;
+    status = measure_peaks(&peaks);
+    if (status == PM_OK) status = each_op(words, count, false, &peaks);
+    return app_exit_code(status);
+}

@@ -1,0 +1,348 @@
+/* The operations that can be timed, and their operands. */
+#include "bench/cases.h"
+
+#include "push.h"
+
+/* ---- operands -------------------------------------------------------------------------------------------------------- */
+
+/* A new operand. `moves`: how often each of its words must move: 1, 2 where it is changed in place, 0 for scratch. */
+static op_view use(bench_case *c, uint32_t rows, uint32_t cols, case_values values, uint32_t moves)
+{
+    case_operand *o = &c->operands[c->operand_count++];
+    *o = (case_operand){.rows = rows, .cols = cols, .values = values};
+    c->bytes += 4.0 * rows * cols * moves;
+    return (op_view){.rows = rows, .cols = cols, .data = o};
+}
+
+static op_view whole_numbers(bench_case *c, uint32_t rows, case_values values, uint32_t limit)
+{
+    op_view v = use(c, rows, values == VALUES_LABELS ? 2 : 1, values, 1);
+    ((case_operand *)v.data)->limit = limit;
+    return v;
+}
+
+static op_view scalars(bench_case *c)
+{
+    return use(c, 1, sizeof(step_scalars) / 4, VALUES_SCALARS, 0);
+}
+
+/* Room that the call asks for, if it does, as its output `slot`. Too much of it becomes an operand that is refused as too large. */
+static void add_scratch(bench_case *c, const pm_caps *caps, op_call *call, uint32_t slot)
+{
+    const uint64_t words = op_scratch_words(caps, call);
+    const bool large = words > UINT32_MAX;
+    if (words > 0)
+        call->out[slot] = use(c, large ? UINT32_MAX : 1, large ? UINT32_MAX : (uint32_t)words, VALUES_NONE, 0);
+}
+
+static void add_call(bench_case *c, const op_call *call)
+{
+    c->calls[c->call_count++] = *call;
+    c->flops += op_flops(call);
+    c->needed_flops = c->flops;
+}
+
+/* ---- products -------------------------------------------------------------------------------------------------------- */
+
+static void make_product(bench_case *c, const uint32_t *d, bool trans_a, bool trans_b)
+{
+    const uint32_t m = d[0], n = d[1], k = d[2];
+    op_call call = {.op = OP_MATMUL, .attr = {.trans_a = trans_a, .trans_b = trans_b}};
+    call.in[MATMUL_A] = trans_a ? use(c, k, m, VALUES_RANDOM, 1) : use(c, m, k, VALUES_RANDOM, 1);
+    call.in[MATMUL_B] = trans_b ? use(c, n, k, VALUES_RANDOM, 1) : use(c, k, n, VALUES_RANDOM, 1);
+    call.out[0] = use(c, m, n, VALUES_NONE, 1);
+    add_call(c, &call);
+}
+static void make_matmul(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_product(c, d, false, false);
+}
+static void make_matmul_dw(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_product(c, d, true, false);
+}
+static void make_matmul_dx(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_product(c, d, false, true);
+}
+
+/* ---- attention ------------------------------------------------------------------------------------------------------- */
+
+static op_attr attention_attr(const uint32_t *d)
+{
+    const uint32_t channels = d[1] * d[3];
+    return (op_attr){.heads = d[1], .time = d[2], .off_k = channels, .off_v = 2 * channels};
+}
+
+/* All T x T pairs, as FLOPs of attention are usually given. */
+static void count_all_pairs(bench_case *c, const uint32_t *d, double each)
+{
+    c->flops = each * d[0] * d[1] * d[3] * (double)d[2] * d[2];
+}
+
+static void make_attention(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    const uint32_t rows = d[0] * d[2], channels = d[1] * d[3];
+    op_view qkv = use(c, rows, 3 * channels, VALUES_RANDOM, 1);
+    op_call call = {.op = OP_ATTENTION, .attr = attention_attr(d), .in = {qkv, qkv, qkv, scalars(c)}};
+    call.out[0] = use(c, rows, channels, VALUES_NONE, 1);
+    call.out[1] = use(c, rows, d[1], VALUES_NONE, 1);
+    add_call(c, &call);
+    count_all_pairs(c, d, 4);
+}
+
+static void make_attention_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    const uint32_t rows = d[0] * d[2], channels = d[1] * d[3];
+    op_call call = {.op = OP_ATTENTION_BWD, .attr = attention_attr(d)};
+    call.in[0] = use(c, rows, 3 * channels, VALUES_RANDOM, 1);
+    call.in[1] = use(c, rows, channels, VALUES_RANDOM, 1);
+    call.in[2] = use(c, rows, d[1], VALUES_POSITIVE, 1);
+    call.in[3] = use(c, rows, channels, VALUES_RANDOM, 1);
+    call.in[4] = scalars(c);
+    call.out[0] = use(c, rows, 3 * channels, VALUES_NONE, 1);
+    add_scratch(c, caps, &call, 1);
+    add_call(c, &call);
+    count_all_pairs(c, d, 10);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------------ */
+
+static void make_layernorm(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_LAYERNORM, .attr = {.eps = 1e-5f}};
+    call.in[0] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    call.in[1] = use(c, 1, d[1], VALUES_RANDOM, 1);
+    call.in[2] = use(c, 1, d[1], VALUES_RANDOM, 1);
+    call.out[0] = use(c, d[0], d[1], VALUES_NONE, 1);
+    call.out[1] = use(c, d[0], 2, VALUES_NONE, 1);
+    add_call(c, &call);
+}
+
+/* All of it: the gradients of x, gain and bias. */
+static void make_layernorm_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_view dy = use(c, d[0], d[1], VALUES_RANDOM, 1), x = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    op_view stats = use(c, d[0], 2, VALUES_POSITIVE, 1), gain = use(c, 1, d[1], VALUES_RANDOM, 1);
+    op_call values = {.op = OP_LAYERNORM_BWD, .in = {dy, x, stats, gain}};
+    values.out[0] = use(c, d[0], d[1], VALUES_NONE, 1);
+    add_call(c, &values);
+    op_call parameters = {.op = OP_LAYERNORM_BWD_PARAMS, .in = {dy, x, stats}};
+    parameters.out[0] = use(c, 1, d[1], VALUES_NONE, 1);
+    parameters.out[1] = use(c, 1, d[1], VALUES_NONE, 1);
+    add_scratch(c, caps, &parameters, 2);
+    add_call(c, &parameters);
+}
+
+static void make_colsum(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_call call = {.op = OP_COLSUM};
+    call.in[0] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    call.out[0] = use(c, 1, d[1], VALUES_NONE, 1);
+    add_scratch(c, caps, &call, 1);
+    add_call(c, &call);
+}
+
+/* y = op(x) or op(x, second), all of one shape. */
+static void make_flat(bench_case *c, op_id op, const uint32_t *d, bool second)
+{
+    op_call call = {.op = op};
+    call.in[0] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    if (second) call.in[1] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    call.out[0] = use(c, d[0], d[1], VALUES_NONE, 1);
+    add_call(c, &call);
+}
+static void make_gelu(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_flat(c, OP_GELU, d, false);
+}
+static void make_gelu_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_flat(c, OP_GELU_BWD, d, true);
+}
+static void make_add(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_flat(c, OP_ADD, d, true);
+}
+
+static void make_dropout(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_DROPOUT, .attr = {.dropout = 0.1f, .stream = 1}};
+    call.in[0] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    call.in[1] = scalars(c);
+    call.out[0] = use(c, d[0], d[1], VALUES_NONE, 1);
+    add_call(c, &call);
+}
+
+/* A softmax by itself occurs nowhere in a GPT here: attention and the loss have it inside. This one writes softmax - [right class]. */
+static void make_softmax(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_LABEL_LOSS_BWD, .attr = {.scale = 1}};
+    call.in[0] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    call.in[1] = whole_numbers(c, d[0], VALUES_LABELS, d[1]);
+    call.in[2] = use(c, 1, 4, VALUES_POSITIVE, 1);
+    call.in[3] = scalars(c);
+    call.out[0] = use(c, d[0], d[1], VALUES_NONE, 1);
+    add_call(c, &call);
+}
+
+/* ---- tables and losses ----------------------------------------------------------------------------------------------- */
+
+/* A table's row and a position's are read and a row written for each token; the rest of the tables is not touched. */
+static void make_embed(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_EMBED, .attr = {.time = d[0]}};
+    call.in[0] = whole_numbers(c, d[0], VALUES_TOKENS, d[1]);
+    call.in[1] = use(c, d[1], d[2], VALUES_RANDOM, 0);
+    call.in[2] = use(c, d[0], d[2], VALUES_RANDOM, 1);
+    call.in[3] = scalars(c);
+    call.out[0] = use(c, d[0], d[2], VALUES_NONE, 2);
+    add_call(c, &call);
+}
+
+/* Both tables' gradients, from zero. */
+static void make_embed_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_view dy = use(c, d[0], d[2], VALUES_RANDOM, 1), tokens = whole_numbers(c, d[0], VALUES_TOKENS, d[1]);
+    op_call token = {.op = OP_EMBED_BWD_TOKEN, .in = {dy, tokens}};
+    token.out[0] = use(c, d[1], d[2], VALUES_NONE, 1);
+    add_scratch(c, caps, &token, 1);
+    add_call(c, &token);
+    op_call position = {.op = OP_EMBED_BWD_POSITION, .attr = {.time = d[0]}, .in = {dy}};
+    position.out[0] = use(c, d[0], d[2], VALUES_NONE, 1);
+    add_call(c, &position);
+}
+
+static void make_lm_loss(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_call call = {.op = OP_LM_LOSS};
+    call.in[0] = use(c, d[0], d[2], VALUES_RANDOM, 1);
+    call.in[1] = use(c, d[1], d[2], VALUES_TABLE, 1);
+    call.in[2] = whole_numbers(c, d[0], VALUES_TOKENS, d[1]);
+    call.out[0] = use(c, d[0], 4, VALUES_NONE, 1);
+    call.out[1] = use(c, 1, 4, VALUES_NONE, 1);
+    add_scratch(c, caps, &call, 2);
+    add_call(c, &call);
+}
+
+/* The logits that it reads are its own last output from the second run on: other values, the same work. */
+static void make_lm_loss_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_view h = use(c, d[0], d[2], VALUES_RANDOM, 1), table = use(c, d[1], d[2], VALUES_TABLE, 1);
+    op_view targets = whole_numbers(c, d[0], VALUES_TOKENS, d[1]), rows = use(c, d[0], 4, VALUES_POSITIVE, 1);
+    op_view result = use(c, 1, 4, VALUES_POSITIVE, 1);
+    op_call forward = {.op = OP_LM_LOSS, .in = {h, table, targets}, .out = {rows, result}};
+    add_scratch(c, caps, &forward, 2);
+    op_call call = {
+        .op = OP_LM_LOSS_BWD, .attr = {.scale = 1}, .in = {h, table, targets, rows, result, forward.out[2]}};
+    call.in[6] = scalars(c);
+    call.out[0] = use(c, d[0], d[2], VALUES_NONE, 1);
+    call.out[1] = use(c, d[1], d[2], VALUES_NONE, 1);
+    add_call(c, &call);
+}
+
+/* ---- the optimiser --------------------------------------------------------------------------------------------------- */
+
+static void make_sumsq(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_call call = {.op = OP_SUMSQ};
+    call.in[0] = use(c, 1, d[0], VALUES_RANDOM, 1);
+    call.out[0] = use(c, 1, op_sumsq_parts(caps, d[0]), VALUES_NONE, 1);
+    add_call(c, &call);
+}
+
+static void make_adamw(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_ADAMW,
+                    .attr = {.beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.1f, .decayed = d[0]}};
+    call.in[0] = use(c, 1, d[0], VALUES_RANDOM, 1);
+    call.in[1] = use(c, 1, 2, VALUES_POSITIVE, 1);
+    call.in[2] = scalars(c);
+    call.out[0] = use(c, 1, d[0], VALUES_RANDOM, 2);
+    call.out[1] = use(c, 1, d[0], VALUES_RANDOM, 2);
+    call.out[2] = use(c, 1, d[0], VALUES_POSITIVE, 2);
+    add_call(c, &call);
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------------- */
+
+/* Numbers of a whole step's shape: layers, heads, channels, positions, sequences, vocabulary. The first of train-step is the usual
+ * character model of tiny Shakespeare. */
+#define STEP_FORM "LxHxCxTxBxV"
+
+static const case_kind kinds[] = {
+    {{"matmul",
+      "MxNxK",
+      "A(M,K) * B(K,N)",
+      {"512x512x512", "1024x1024x1024", "256x3072x768", "256x768x3072", "257x259x131"}},
+     3,
+     make_matmul},
+    {{"matmul-dw", "MxNxK", "transposed A(K,M) * B(K,N): a weight's gradient", {"768x3072x256", "131x259x257"}},
+     3,
+     make_matmul_dw},
+    {{"matmul-dx", "MxNxK", "A(M,K) * transposed B(N,K): an input's gradient", {"256x768x3072", "257x131x259"}},
+     3,
+     make_matmul_dx},
+    {{"attention",
+      "BxHxTxD",
+      "causal; FLOPs counted as 4 T T D a head, causality leaves half",
+      {"1x12x1024x64", "3x5x129x20"}},
+     4,
+     make_attention},
+    {{"attention-bwd", "BxHxTxD", "its gradient; FLOPs counted as 10 T T D a head", {"1x12x1024x64", "3x5x129x20"}},
+     4,
+     make_attention_bwd},
+    {{"layernorm", "NxC", "with gain and bias", {"1024x768", "257x101"}}, 2, make_layernorm},
+    {{"layernorm-bwd", "NxC", "gradients of input, gain and bias", {"1024x768", "257x101"}}, 2, make_layernorm_bwd},
+    {{"gelu", "NxC", "tanh form", {"256x3072", "257x101"}}, 2, make_gelu},
+    {{"gelu-bwd", "NxC", "its gradient", {"256x3072", "257x101"}}, 2, make_gelu_bwd},
+    {{"softmax", "NxC", "of rows, less the right class: the gradient of a classifier's loss", {"1024x1024", "257x101"}},
+     2,
+     make_softmax},
+    {{"lm-loss",
+      "NxVxC",
+      "logits h(N,C) * table(V,C) and softmax cross-entropy, by tiles",
+      {"256x50257x768", "129x1031x36"}},
+     3,
+     make_lm_loss},
+    {{"lm-loss-bwd", "NxVxC", "gradients of h and of the table", {"256x50257x768", "129x1031x36"}},
+     3,
+     make_lm_loss_bwd},
+    {{"embed", "NxVxC", "token and position tables read", {"1024x50257x768", "129x1031x36"}}, 3, make_embed},
+    {{"embed-bwd", "NxVxC", "both tables' gradients", {"1024x50257x768", "129x1031x36"}}, 3, make_embed_bwd},
+    {{"add", "NxC", "a + b", {"1024x768", "257x101"}}, 2, make_add},
+    {{"dropout", "NxC", "probability 0.1", {"1024x768", "257x101"}}, 2, make_dropout},
+    {{"colsum", "NxC", "sums over rows: a bias's gradient", {"1024x3072", "257x101"}}, 2, make_colsum},
+    {{"sumsq", "N", "for the gradient's norm", {"4194304", "1000003"}}, 1, make_sumsq},
+    {{"adamw", "N", "weights and both moments in place", {"4194304", "1000003"}}, 1, make_adamw},
+    {{"train-step",
+      STEP_FORM,
+      "a whole step with AdamW (GPT-2 124M: 12x12x768x64x4x50257)",
+      {"4x4x128x64x12x65", "3x5x60x33x3x257"}},
+     6,
+     NULL},
+    {{"prefill",
+      STEP_FORM,
+      "T tokens into the key/value cache, logits of the next; B is 1",
+      {"12x12x768x128x1x50257", "3x5x60x33x1x257"}},
+     6,
+     NULL},
+    {{"decode", STEP_FORM, "one token behind T others; B is 1", {"12x12x768x128x1x50257", "3x5x60x33x1x257"}}, 6, NULL},
+};
+
+const case_kind *case_kind_at(size_t index)
+{
+    return index < sizeof kinds / sizeof *kinds ? &kinds[index] : NULL;
+}

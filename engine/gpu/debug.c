@@ -1,0 +1,66 @@
+/* Names of objects and labels of commands, by VK_EXT_debug_utils. */
+#include "gpu/gpu_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void gpu_debug_open(pm_device *device)
+{
+    VkInstance instance = device->instance.handle;
+    if (!device->instance.debug_utils) return;
+    gpu_debug debug = {
+        (PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(instance, "vkSetDebugUtilsObjectNameEXT"),
+        (PFN_vkCmdBeginDebugUtilsLabelEXT)vkGetInstanceProcAddr(instance, "vkCmdBeginDebugUtilsLabelEXT"),
+        (PFN_vkCmdEndDebugUtilsLabelEXT)vkGetInstanceProcAddr(instance, "vkCmdEndDebugUtilsLabelEXT")};
+    if (debug.name && debug.begin && debug.end) device->debug = debug;
+}
+
+void gpu_debug_name(pm_device *device, VkObjectType type, uint64_t handle, const char *format, ...)
+{
+    char text[120];
+    va_list args;
+    if (!device->debug.name || !handle) return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const VkDebugUtilsObjectNameInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+                                                .objectType = type,
+                                                .objectHandle = handle,
+                                                .pObjectName = text};
+    (void)device->debug.name(device->handle, &info); /* a name less is no failure */
+}
+
+void gpu_debug_begin(pm_device *device, VkCommandBuffer commands, const char *text)
+{
+    const VkDebugUtilsLabelEXT label = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = text};
+    if (device->debug.begin) device->debug.begin(commands, &label);
+}
+
+void gpu_debug_end(pm_device *device, VkCommandBuffer commands)
+{
+    if (device->debug.end) device->debug.end(commands);
+}
+
+const char *gpu_debug_part(const gpu_label *label, char text[80])
+{
+    const char *layer = label->layer ? label->layer : "", *direction = pm_direction_name(label->direction);
+    snprintf(text, 80, "%.50s%s%s",
+             *layer       ? layer
+             : *direction ? ""
+                          : "commands",
+             *layer && *direction ? " " : "", direction);
+    return text;
+}
+
+const char *gpu_debug_command(const gpu_command *command, char text[80])
+{
+    const uint32_t *n = command->label.shape;
+    const char *kernel = command->kind == GPU_FILL   ? "fill"
+                         : command->kind == GPU_COPY ? "copy"
+                         : command->module           ? command->module->name
+                                                     : gpu_kernel_name(command->kernel);
+    int used = snprintf(text, 80, "%.40s", command->label.op ? command->label.op : kernel);
+    for (int i = 0; i < 3 && n[i] && used < 80; i++)
+        used += snprintf(text + used, 80 - (size_t)used, "%c%u", i ? 'x' : ' ', (unsigned)n[i]);
+    return text;
+}

@@ -1,0 +1,21 @@
+// Rows taken N elements at a time: four in the kernels compiled for wide accesses (rows' lengths and indices then are multiples of 4), else one.
+#ifndef COMMON_VECTOR_GLSL
+#define COMMON_VECTOR_GLSL
+
+#if defined(WIDE) || defined(PAIRS)
+#define N 4
+#define VEC vec4
+#define GET AT4
+#define SET PUT4
+float in_sum(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
+float in_max(vec4 v) { return max(max(v.x, v.y), max(v.z, v.w)); }
+#else
+#define N 1
+#define VEC float
+#define GET(name, i) AT(name, i)
+#define SET(name, i, value) AT(name, i) = value
+float in_sum(float v) { return v; }
+float in_max(float v) { return v; }
+#endif
+
+#endif

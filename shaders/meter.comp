@@ -1,0 +1,51 @@
+#version 450
+// Meters of what a device can do at best: engine/bench/peaks.c.
+// COPY: y = x, 16 bytes a load and a store; one invocation moves PER of them, local_size_x apart. x, y: P.count 4-vectors, at offset 0 of
+//       their buffers, which are aligned.
+// else: result[invocation] = sum of 12 values, each x_i += a * x_j of another, P.count times METER_STEPS times, from registers alone. A step's
+//       values hardly wait for one another, which hides an instruction's latency; each needs another's last one, so that no compiler
+//       takes one chain after the other; and the sum is in the accumulator's place, as in a matrix product. With a near 0 they stay finite.
+//       SPLIT has product and sum instead of fma(), for a software driver: llvmpipe makes them of an fma() too, and SwiftShader goes lane by lane.
+//       Written out, for compilers that unroll nothing.
+#define PUSH meter_push
+#ifdef COPY
+#define BUFFERS(X) X(0, readonly, vec4, x) X(1, writeonly, vec4, y)
+#else
+#define BUFFERS(X) X(0, writeonly, float, result)
+#endif
+#extension GL_GOOGLE_include_directive : require
+#include "common/kernel.glsl"
+
+#ifdef COPY
+layout(constant_id = 1) const uint PER = 4;
+
+#if PM_BDA
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer quads_t { vec4 v[]; };
+#define QUAD(name, i) quads_t(p_.name).v[i]
+#else
+#define QUAD(name, i) name.v[i]
+#endif
+
+void main()
+{
+    uint at = flat_group() * gl_WorkGroupSize.x * PER + gl_LocalInvocationID.x;
+    for (uint n = 0; n < PER && at < P.count; n++, at += gl_WorkGroupSize.x) QUAD(y, at) = QUAD(x, at);
+}
+
+#else
+#ifdef SPLIT
+#define FMA(sum, x) sum += x * P.a;
+#else
+#define FMA(sum, x) sum = fma(x, vec4(P.a), sum);
+#endif
+#define STEP FMA(x, y) FMA(y, z) FMA(z, x.yzwx)
+#define FOUR_STEPS STEP STEP STEP STEP
+
+void main()
+{
+    uint at = flat_invocation();
+    vec4 x = float(at) + vec4(0, 1, 2, 3), y = x + 4, z = x + 8;
+    for (uint n = 0; n < P.count; n++) { FOUR_STEPS FOUR_STEPS FOUR_STEPS FOUR_STEPS }
+    AT(result, at) = dot(x + y + z, vec4(1));
+}
+#endif

@@ -1,0 +1,115 @@
+#!/bin/sh
+# Pumice on a software driver against the CPU's own libraries, each pair in the same minute: products against OpenBLAS, rows, attention and
+# training steps against PyTorch. sh tools/bench-cpu.sh [PUMICE] [WORD ...]
+#
+# PUMICE: a program, by default build/pumice, which is built. WORDs: only the lines whose titles contain one of them, such as matmul.
+# Environment: THREADS (2), for all three; VK_DRIVER_FILES as ever, to choose the driver.
+# Prints a line for each: what Pumice reached, the yardstick, the fraction, the target and whether it is met. Nothing else should run on the
+# machine meanwhile. Some minutes; a line whose yardstick is missing has "-" for it.
+set -eu
+
+say() { echo "bench-cpu: $*" >&2; }
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+pumice=${1:-}
+[ $# = 0 ] || shift
+wanted=$*
+threads=${THREADS:-2}
+python=/usr/bin/python3 # Debian's modules belong to Debian's Python
+LP_NUM_THREADS=$threads
+export LP_NUM_THREADS
+
+sh "$here/tools/setup.sh" bench
+if [ -z "$pumice" ]; then
+    pumice=$here/build/pumice
+    if [ -e "$here/build/CMakeCache.txt" ]; then generator=""; else generator="-G Ninja -DCMAKE_BUILD_TYPE=Release"; fi
+    # shellcheck disable=SC2086
+    { cmake -S "$here" -B "$here/build" $generator && cmake --build "$here/build" --target pumice_cli; } > "$here/build.log" 2>&1 || {
+        say "the build failed; build.log tells why"
+        exit 1
+    }
+    rm -f "$here/build.log"
+fi
+[ -x "$pumice" ] || { say "no program $pumice: build it, or name it"; exit 1; }
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+reference() { "$python" "$here/tools/bench_cpu_reference.py" "$threads" "$@"; }
+# field KEY: of the row in $dir/row
+field() { sed -n "s/.*\"$1\":\([0-9.e+-]*\).*/\1/p" "$dir/row"; }
+
+show() { printf '%-34s %10s %10s %9s  %-22s %s\n' "$@"; }
+
+# asked TITLE: whether the line is wanted.
+asked() {
+    [ -n "$wanted" ] || return 0
+    for word in $wanted; do
+        case $1 in *"$word"*) return 0 ;; esac
+    done
+    return 1
+}
+
+# line TITLE OP SHAPE KEY KIND TARGET YARDSTICK…: KIND is "of" (TARGET is a fraction of the yardstick) or "least" (of the unit itself).
+line() {
+    title=$1 op=$2 shape=$3 key=$4 kind=$5 target=$6
+    shift 6
+    asked "$title" || return 0
+    if ! "$pumice" bench "$op" --shape "$shape" --json > "$dir/row" 2> "$dir/err"; then
+        cat "$dir/err" >&2
+        say "$title failed"
+        bad=1
+        return 0
+    fi
+    ours=$(field "$key")
+    theirs=$(reference "$@" 2> "$dir/err") || {
+        say "$title: the yardstick failed: $(tail -n 1 "$dir/err")"
+        theirs=-
+    }
+    set -- $(awk -v ours="$ours" -v theirs="$theirs" -v kind="$kind" -v target="$target" 'BEGIN {
+        ratio = theirs == "-" ? -1 : ours / theirs
+        known = kind == "least" || ratio >= 0
+        reached = kind == "least" ? ours >= target : ratio >= target
+        printf "%.4g %s %s %s", ours, theirs, ratio < 0 ? "-" : sprintf("%.1f%%", 100 * ratio), !known ? "-" : reached ? "met" : "MISSED"
+    }')
+    if [ "$kind" = of ]; then
+        goal="$(awk -v t="$target" 'BEGIN { printf "%.0f%%", 100 * t }') of the yardstick"
+    else
+        goal="$target $unit"
+    fi
+    show "$title" "$1" "$2" "$3" "$goal" "$4"
+}
+
+bad=0
+"$pumice" devices | head -n 1
+reference about
+echo "$(uname -m), $(nproc) cores, load $(cut -d ' ' -f 1 /proc/loadavg) at the start"
+echo
+show work Pumice yardstick fraction target ""
+
+unit="GFLOP/s"
+# Shapes of the titles are M x K x N, as papers write them; those of pumice bench are MxNxK.
+line "matmul 512x512x512, GFLOP/s" matmul 512x512x512 gflops of 0.13 gemm 512 512 512
+line "matmul 1024x1024x1024, GFLOP/s" matmul 1024x1024x1024 gflops of 0.13 gemm 1024 1024 1024
+line "matmul 256x768x3072, GFLOP/s" matmul 256x3072x768 gflops of 0.13 gemm 256 3072 768
+line "matmul 256x3072x768, GFLOP/s" matmul 256x768x3072 gflops of 0.13 gemm 256 768 3072
+line "matmul-dw 768x256x3072, GFLOP/s" matmul-dw 768x3072x256 gflops of 0.10 gemm 768 3072 256 a
+line "attention 12 x 64, T 1024, GFLOP/s" attention 1x12x1024x64 gflops least 20 attention 1 12 1024 64
+line "attention backward, GFLOP/s" attention-bwd 1x12x1024x64 gflops least 15 attention-bwd 1 12 1024 64
+unit="GB/s"
+line "layernorm 1024x768, GB/s" layernorm 1024x768 gbps least 6 layernorm 1024 768
+line "softmax 1024x1024, GB/s" softmax 1024x1024 gbps least 6 softmax 1024 1024
+line "gelu 256x3072, GB/s" gelu 256x3072 gbps least 6 gelu 256 3072
+
+# Every pipeline of a GPT-2 training step: two layers have those of twelve. What the first run took beyond a later one.
+title="pipelines of a GPT-2 step, cold, s"
+if asked "$title"; then
+    "$pumice" bench train-step --shape 2x12x768x64x1x50257 --quick --json > "$dir/row"
+    cold=$(awk -v first="$(field first_ms)" -v later="$(field ms)" 'BEGIN { printf "%.2f", (first - later) / 1000 }')
+    show "$title" "$cold" - - "5 s at most" "$(awk -v s="$cold" 'BEGIN { print s <= 5 ? "met" : "MISSED" }')"
+fi
+
+line "step 4x4x128, T 64, B 12, tokens/s" train-step 4x4x128x64x12x65 tokens_per_s of 0.5 train-step 4 4 128 64 12 65
+line "step GPT-2 124M, T 64, B 4, tokens/s" train-step 12x12x768x64x4x50257 tokens_per_s of 0.3 train-step 12 12 768 64 4 50257
+echo
+echo "load $(cut -d ' ' -f 1 /proc/loadavg) at the end"
+exit $bad
