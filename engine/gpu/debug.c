@@ -57,8 +57,7 @@ const char *gpu_debug_command(const gpu_command *command, char text[80])
     const uint32_t *n = command->label.shape;
     const char *kernel = command->kind == GPU_FILL   ? "fill"
                          : command->kind == GPU_COPY ? "copy"
-                         : command->module           ? command->module->name
-                                                     : gpu_kernel_name(command->kernel);
+                                                     : gpu_command_name(command);
     int used = snprintf(text, 80, "%.40s", command->label.op ? command->label.op : kernel);
     for (int i = 0; i < 3 && n[i] && used < 80; i++)
         used += snprintf(text + used, 80 - (size_t)used, "%c%u", i ? 'x' : ' ', (unsigned)n[i]);

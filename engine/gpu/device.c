@@ -137,7 +137,7 @@ static pm_status create_device(pm_device *device, bool profile)
         if (!device->features.f16_core) extensions[count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
     }
     if (profile && device->features.calibrated) extensions[count++] = device->features.calibrated;
-    if (device->features.executable_info) { /* costs nothing before a pipeline is made to be asked */
+    if (device->features.executable_info) {
         executable.pNext = enable.pNext;
         enable.pNext = &executable;
         extensions[count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;

@@ -219,6 +219,7 @@ struct gpu_program {
 
 /* The kernel, of kernels.def or from outside, of a dispatch. */
 const gpu_kernel *gpu_command_kernel(const gpu_program *program, const gpu_command *command);
+const char *gpu_command_name(const gpu_command *command); /* of a dispatch: its kernel's or module's */
 
 /* Room for so many more commands, arguments and words; a failure sticks. Moves what it makes room for: no pointers across it. */
 bool gpu_program_reserve(gpu_program *program, uint32_t commands, uint32_t args, uint32_t words);

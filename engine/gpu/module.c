@@ -127,6 +127,7 @@ pm_status pm_kernel_create(pm_device *device, const char *name, const uint32_t *
     if (!kernel) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: %s: no memory for a kernel", name);
     kernel->device = device;
     snprintf(kernel->module.name, sizeof kernel->module.name, "%s", name);
+    kernel->module.pipeline.profiled = PM_PROFILE_NO_KERNEL;
     gpu_kernel *made = &kernel->module.kernel;
     status = pm_kernel_describe(&device->log, name, words, count, spec, spec_count, &kernel->info);
     if (status == PM_OK) status = check(kernel);

@@ -237,7 +237,7 @@ static pm_status create(pm_device *device, const gpu_kernel *kernel, gpu_pipelin
                                        pipeline->spec};
     /* Any dispatch may be split. */
     VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
-    if (device->profile && device->features.executable_info) flags |= GPU_CAPTURE_STATISTICS;
+    if (device->profile && device->features.executable_info) flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
     return gpu_pipeline_make(device, kernel, "main", &spec, flags, &pipeline->handle);
 }
 
@@ -263,7 +263,7 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
         made->spec_count = spec_count;
         if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
         if (!device->compile_only) status = create(device, loaded, made); /* else only pm_device_kernels is asked */
-        if (status == PM_OK && device->profile) status = gpu_profile_pipeline(device, made);
+        if (status == PM_OK && device->profile && made->handle) status = gpu_profile_pipeline(device, made);
         if (status != PM_OK) {
             device->vk.vkDestroyPipeline(device->handle, made->handle, NULL);
             free(made);

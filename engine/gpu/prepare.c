@@ -90,7 +90,7 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
     return PM_OK;
 }
 
-static const char *command_name(const gpu_command *command)
+const char *gpu_command_name(const gpu_command *command)
 {
     return command->module ? command->module->name : gpu_kernel_name(command->kernel);
 }
@@ -116,14 +116,14 @@ static pm_status describe_set(gpu_program *program, const gpu_command *command, 
         if (!(set->mask & (1u << i))) continue;
         if (i >= command->arg_count)
             return log_fail(&device->log, PM_INTERNAL,
-                            "gpu: kernel %s binds argument %u, which program '%s' did not give", command_name(command),
-                            i, program->name);
+                            "gpu: kernel %s binds argument %u, which program '%s' did not give",
+                            gpu_command_name(command), i, program->name);
         gpu_span span = arg_span(program, command, i);
         uint64_t before = offset_in_binding(device, span);
         if (span.size > device->caps.max_buffer_range - before)
             return log_fail(&device->log, PM_UNSUPPORTED,
                             "gpu: kernel %s, argument %u ('%s'): %llu bytes exceed %s's largest binding of %llu",
-                            command_name(command), i, span.buffer->name, (unsigned long long)(span.size + before),
+                            gpu_command_name(command), i, span.buffer->name, (unsigned long long)(span.size + before),
                             device->caps.name, (unsigned long long)device->caps.max_buffer_range);
         set->infos[i] = (VkDescriptorBufferInfo){span.buffer->block->handle, span.buffer->offset + span.offset - before,
                                                  span.size + before};

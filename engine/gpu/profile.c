@@ -114,10 +114,8 @@ pm_status gpu_profile_program(gpu_program *program)
                                     .shape = {l->shape[0], l->shape[1], l->shape[2]},
                                     .kernel = c->kind == GPU_FILL   ? "fill"
                                               : c->kind == GPU_COPY ? "copy"
-                                              : c->module           ? "kernel from outside"
-                                                                    : gpu_kernel_name(c->kernel),
-                                    .variant =
-                                        c->pipeline && !c->module ? c->pipeline->profiled : PM_PROFILE_NO_KERNEL};
+                                                                    : gpu_command_name(c),
+                                    .variant = c->pipeline ? c->pipeline->profiled : PM_PROFILE_NO_KERNEL};
         status = prof_row(device->profile, &key, &program->rows[i]);
     }
     return status;
@@ -159,52 +157,22 @@ void gpu_profile_run(gpu_program *program, uint32_t runs)
 
 /* ---- pipelines --------------------------------------------------------------------------------------------------- */
 
-static double value_of(const VkPipelineExecutableStatisticKHR *s)
-{
-    switch (s->format) {
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_BOOL32_KHR: return s->value.b32;
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_INT64_KHR: return (double)s->value.i64;
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_UINT64_KHR: return (double)s->value.u64;
-    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_FLOAT64_KHR: return s->value.f64;
-    default: return 0;
-    }
-}
-
-static pm_status read_statistics(pm_device *device, gpu_pipeline *pipeline, uint32_t executable, const char *name)
-{
-    enum { MOST = 64 }; /* drivers have ten to thirty */
-    VkPipelineExecutableStatisticKHR *list = calloc(MOST, sizeof *list);
-    const VkPipelineExecutableInfoKHR info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
-                                              .pipeline = pipeline->handle,
-                                              .executableIndex = executable};
-    uint32_t count = MOST;
-    pm_status status = PM_OK;
-    if (!list) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a kernel's statistics");
-    for (int i = 0; i < MOST; i++) list[i].sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR;
-    VkResult result = device->vk.vkGetPipelineExecutableStatisticsKHR(device->handle, &info, &count, list);
-    for (uint32_t i = 0; result >= VK_SUCCESS && i < count && status == PM_OK; i++)
-        status = prof_statistic_add(device->profile, pipeline->profiled, name, list[i].name, list[i].description,
-                                    value_of(&list[i]));
-    free(list);
-    return status;
-}
-
 pm_status gpu_profile_pipeline(pm_device *device, gpu_pipeline *pipeline)
 {
-    enum { MOST = 8 }; /* a compute shader, once for each subgroup size */
+    enum { MOST = 256 }; /* drivers have ten to thirty, once for each subgroup size */
     char constants[12 * GPU_MAX_SPEC] = "";
     for (uint32_t i = 0, used = 0; i < pipeline->spec_count; i++)
         used += (uint32_t)snprintf(constants + used, sizeof constants - used, "%s%u", i ? "," : "", pipeline->spec[i]);
     pm_status status =
         prof_kernel_add(device->profile, gpu_kernel_name(pipeline->kernel), constants, &pipeline->profiled);
     if (status != PM_OK || !device->features.executable_info) return status;
-    VkPipelineExecutablePropertiesKHR list[MOST];
-    const VkPipelineInfoKHR info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, .pipeline = pipeline->handle};
-    uint32_t count = MOST;
-    for (int i = 0; i < MOST; i++)
-        list[i] = (VkPipelineExecutablePropertiesKHR){.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_PROPERTIES_KHR};
-    VkResult result = device->vk.vkGetPipelineExecutablePropertiesKHR(device->handle, &info, &count, list);
-    for (uint32_t i = 0; result >= VK_SUCCESS && i < count && status == PM_OK; i++)
-        status = read_statistics(device, pipeline, i, list[i].name);
+    pm_kernel_statistic *list = malloc(MOST * sizeof *list);
+    if (!list) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a kernel's statistics");
+    size_t count = 0;
+    status = gpu_pipeline_statistics(device, pipeline->handle, list, MOST, &count);
+    for (size_t i = 0; i < count && i < MOST && status == PM_OK; i++)
+        status = prof_statistic_add(device->profile, pipeline->profiled, list[i].executable, list[i].name,
+                                    list[i].description, list[i].value);
+    free(list);
     return status;
 }

@@ -94,9 +94,9 @@ static void record_backward(gpu_program *program, const op_call *call)
     for (uint32_t first = 0; first < table.rows;) {
         tile t = tile_at(caps, h, table, scratch, first);
         if (t.count < table.rows) record_logits(program, h, &t); /* the forward pass left only the last tile */
-        gpu_arg args[] = {logits_arg(h, &t, GPU_READ_WRITE),  arg_of(call->in[2], GPU_READ),
-                          arg_of(call->in[3], GPU_READ),    arg_of(call->in[4], GPU_READ),
-                          arg_of(call->in[6], GPU_READ),    arg_of(weights, GPU_READ)};
+        gpu_arg args[] = {logits_arg(h, &t, GPU_READ_WRITE), arg_of(call->in[2], GPU_READ),
+                          arg_of(call->in[3], GPU_READ),     arg_of(call->in[4], GPU_READ),
+                          arg_of(call->in[6], GPU_READ),     arg_of(weights, GPU_READ)};
         struct loss_push push = {
             .rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .scale = call->attr.scale};
         recording r = RECORDING(program, KERNEL_loss_bwd, args, push);

@@ -88,7 +88,7 @@ typedef struct pm_device_params {
     uint32_t submit_ms;                        /* longest wanted submission; 0: 100 */
     bool profile;            /* see pumice/profile.h. Kernels, buffers and commands get names for debuggers, too. */
     uint32_t profile_events; /* room on the time line; 0: 131072, 4 MiB */
-    bool compile_only;       /* build kernels, run none: for a driver without its GPU; Vulkan 1.0 will do */
+    bool compile_only; /* build kernels and programs, run none: for a driver without its GPU; Vulkan 1.0 will do */
 } pm_device_params;
 
 /* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature name), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
