@@ -481,7 +481,7 @@ static void absent(const char *disable)
     pm_device *device = test_device(disable);
     gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 400);
     const uint32_t spec[] = {32, 4};
-    const rows_push push = {.rows = 0, .cols = 100};
+    const rows_push push = {.rows = 1, .cols = 0};
     const gpu_arg args[] = {{{NULL, 0, 0}, GPU_READ}, {gpu_span_of(buffer), GPU_WRITE}};
     gpu_program *program = new_program(device);
     gpu_record(program, &(gpu_dispatch){.kernel = KERNEL_gelu,

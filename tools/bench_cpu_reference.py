@@ -11,9 +11,15 @@ Prints one number, or "-" where the library is not there.
 import ctypes
 import ctypes.util
 import math
+import os
 import statistics
 import sys
 import time
+
+# PyTorch's OpenMP threads spin at their barriers by default: with anything else on the cores they then take twenty times as long, and the
+# yardstick is none. Waiting costs little where the machine is quiet. Read when the library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 ROTATION = 128 << 20  # bytes, as engine/bench/measure.c has it for a CPU
 

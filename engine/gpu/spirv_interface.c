@@ -120,28 +120,43 @@ static bool all_members(const spirv_reader *r, uint32_t block, int32_t decoratio
     return count > 0;
 }
 
+/* Several variables may share a binding, as views of one buffer: it is what they are together, under the first one's name and type. */
+static const char *add_binding(const pm_kernel_binding *found, pm_kernel_info *info)
+{
+    for (uint32_t i = 0; i < info->binding_count; i++) {
+        pm_kernel_binding *b = &info->bindings[i];
+        if (b->set != found->set || b->binding != found->binding) continue;
+        b->storage_buffer = b->storage_buffer && found->storage_buffer;
+        b->readable = b->readable || found->readable;
+        b->writable = b->writable || found->writable;
+        if (found->fixed_size > b->fixed_size) b->fixed_size = found->fixed_size;
+        return NULL;
+    }
+    if (info->binding_count == PM_KERNEL_BINDINGS) return "it has more than 16 bindings";
+    info->bindings[info->binding_count++] = *found;
+    return NULL;
+}
+
 /* NULL, or what is wrong. */
 static const char *read_binding(const spirv_reader *r, const uint32_t *w, uint32_t block, pm_kernel_info *info)
 {
     const spirv_id *id = spirv_of(r, w[2]);
     if (id->binding == SPIRV_NONE) return "it has a buffer or an image without a binding";
-    if (info->binding_count == PM_KERNEL_BINDINGS) return "it has more than 16 bindings";
-    pm_kernel_binding *b = &info->bindings[info->binding_count++];
-    *b = (pm_kernel_binding){.set = id->set == SPIRV_NONE ? 0 : id->set, .binding = id->binding};
-    name_binding(r, w[2], block, b->name, sizeof b->name);
+    pm_kernel_binding b = {.set = id->set == SPIRV_NONE ? 0 : id->set, .binding = id->binding};
+    name_binding(r, w[2], block, b.name, sizeof b.name);
     const uint32_t count = members_of(r, block);
-    b->storage_buffer =
+    b.storage_buffer =
         count > 0 && (w[3] == STORAGE_STORAGE_BUFFER || (w[3] == STORAGE_UNIFORM && spirv_of(r, block)->buffer_block));
-    b->writable = b->storage_buffer && !id->non_writable && !all_members(r, block, DECORATION_NON_WRITABLE);
-    b->readable = !id->non_readable && !all_members(r, block, DECORATION_NON_READABLE);
-    if (count == 0) return NULL;
-    b->type = type_of(r, member_type(r, block, count - 1));
-    b->fixed_size = spirv_of(r, block)->size;
+    b.writable = b.storage_buffer && !id->non_writable && !all_members(r, block, DECORATION_NON_WRITABLE);
+    b.readable = !id->non_readable && !all_members(r, block, DECORATION_NON_READABLE);
+    if (count == 0) return add_binding(&b, info);
+    b.type = type_of(r, member_type(r, block, count - 1));
+    b.fixed_size = spirv_of(r, block)->size;
     uint32_t offset;
-    if (b->type.elements == 0 && spirv_member_of(r, block, count - 1, DECORATION_OFFSET, &offset) &&
-        offset > b->fixed_size)
-        b->fixed_size = offset;
-    return NULL;
+    if (b.type.elements == 0 && spirv_member_of(r, block, count - 1, DECORATION_OFFSET, &offset) &&
+        offset > b.fixed_size)
+        b.fixed_size = offset;
+    return add_binding(&b, info);
 }
 
 static int compare_bindings(const void *a, const void *b)
@@ -309,9 +324,6 @@ static const char *read_all(const spirv_reader *r, pm_kernel_info *info)
     if (!fault) fault = read_local_size(r, entry, info);
     qsort(info->bindings, info->binding_count, sizeof *info->bindings, compare_bindings);
     qsort(info->specs, info->spec_count, sizeof *info->specs, compare_specs);
-    for (uint32_t i = 1; i < info->binding_count && !fault; i++)
-        if (compare_bindings(&info->bindings[i - 1], &info->bindings[i]) == 0)
-            fault = "two variables have the same binding";
     return fault;
 }
 
