@@ -10,8 +10,8 @@
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 
-layout(constant_id = 1) const uint D = 64; // head size, a multiple of 4, at most 128
-layout(constant_id = 2) const bool DROPOUT = false;
+#define D P.head // head size, a multiple of 4
+layout(constant_id = 1) const bool DROPOUT = false;
 
 const uint KEYS = 64;
 const float LOWEST = -3.4e38;

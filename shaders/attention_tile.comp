@@ -33,8 +33,8 @@
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 
-layout(constant_id = 1) const uint D = 64; // head size, a multiple of 4
-layout(constant_id = 2) const bool DROPOUT = false;
+#define D P.head // head size, a multiple of 4
+layout(constant_id = 1) const bool DROPOUT = false;
 
 const uint ROWS = 32, THREADS = 64, DEPTH = 16, COLUMNS = 64;
 const float LOWEST = -3.4e38;

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* A kernel's variants: common/attention.glsl for software drivers, attention_tile.comp or attention_row.comp for the others. */
+/* A kernel's variants: common/attention_lanes.glsl for software drivers, attention_tile.comp or attention_row.comp for the others. */
 typedef struct kernels {
     kernel_id lanes4, lanes8;
     kernel_widths any;
@@ -26,7 +26,9 @@ static bool lanes_suit(const gpu_program *program)
 /* On a software driver: an invocation for each of `rows` rows of a sequence and head. */
 static void record_lanes(recording *r, const kernels *which, const struct attention_push *push, uint32_t rows)
 {
-    uint32_t lanes = software_lanes(gpu_program_caps(r->program)), heads = push->channels / r->spec[1];
+    uint32_t lanes = software_lanes(gpu_program_caps(r->program)), heads = push->channels / push->head;
+    r->spec[2] = push->head; /* a constant there, for loops over it are unrolled */
+    r->d.spec_count = 3;
     r->d.kernel = lanes == 8 ? which->lanes8 : which->lanes4;
     record_groups(r, (uint64_t)push->sequences * heads * ((rows + lanes - 1) / lanes), lanes);
 }
@@ -36,7 +38,7 @@ static void record_any(recording *r, const kernels *which, const struct attentio
 {
     uint32_t words = push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
     r->d.kernel = width_for(gpu_program_caps(r->program), which->any, r->d.args, r->d.arg_count, words);
-    record_groups(r, (uint64_t)push->sequences * (push->channels / r->spec[1]) * groups, GROUP);
+    record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, GROUP);
 }
 
 /* Tiles of `rows` rows, or an invocation a row. */
@@ -46,7 +48,7 @@ static void record_rows_of(recording *r, kernels which, const struct attention_p
         record_lanes(r, &which, push, rows);
         return;
     }
-    uint64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, parts = (r->spec[1] + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    uint64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, parts = (push->head + TILE_COLUMNS - 1) / TILE_COLUMNS;
     record_any(r, &which, push, tiles * parts);
 }
 
@@ -65,6 +67,7 @@ static struct attention_push push_of(const op_call *call, op_view q, op_view k, 
                                    .off_k = a->off_k,
                                    .off_v = a->off_v,
                                    .channels = y.cols,
+                                   .head = y.cols / a->heads,
                                    .scale = 1.0f / sqrtf((float)y.cols / (float)a->heads),
                                    .keep = 1.0f - a->dropout,
                                    .stream = a->stream};
@@ -79,10 +82,10 @@ static recording begin(gpu_program *program, const op_call *call, const gpu_arg 
                              .arg_count = arg_count,
                              .push = push,
                              .push_size = sizeof *push,
-                             .spec_count = 3,
+                             .spec_count = 2,
                              .flops = share * op_flops(call),
                              .bytes = share * op_bytes(call)},
-                       .spec = {0, push->channels / call->attr.heads, call->attr.dropout > 0}};
+                       .spec = {0, call->attr.dropout > 0}};
 }
 #define BEGIN(program, call, args, push, share)                                                                        \
     begin(program, call, args, sizeof(args) / sizeof(args)[0], &(push), share)
