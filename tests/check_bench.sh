@@ -2,13 +2,8 @@
 # `pumice bench`: its rows, its table, its comparison of two files, and that bad requests and files get one clear line.
 # usage: check_bench.sh PUMICE
 set -u
-LC_ALL=C
-export LC_ALL
-pumice=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-bad=0
 . "$(dirname "$0")/helper_cli.sh"
+start "$1"
 
 # ---- rows ----
 run 0 bench --quick matmul --json --shape 32x16x8

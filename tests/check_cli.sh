@@ -2,17 +2,8 @@
 # The command line end to end on a small model: its answers, files and exit codes, and that bad input gets one clear line.
 # usage: check_cli.sh PUMICE
 set -u
-LC_ALL=C
-export LC_ALL
-pumice=$1
-if [ "${2:-}" = disk ]; then
-    dir=$3
-else
-    dir=$(mktemp -d)
-    trap 'rm -rf "$dir"' EXIT
-fi
-bad=0
 . "$(dirname "$0")/helper_cli.sh"
+if [ "${2:-}" = disk ]; then start "$1" "$3"; else start "$1"; fi
 
 # A text with some pattern to it, made here: 12 kB of sentences.
 awk 'BEGIN {

@@ -3,13 +3,8 @@
 # clear line and leaves nothing behind.
 # usage: check_finetune.sh PUMICE
 set -u
-LC_ALL=C
-export LC_ALL
-pumice=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-bad=0
 . "$(dirname "$0")/helper_cli.sh"
+start "$1"
 
 # ---- data: what to answer is in the words ----
 awk -v dir="$dir" 'BEGIN {

@@ -2,14 +2,9 @@
 # pumice kernel: a small shader described, run, compared, and what it says to bad input.
 # usage: check_kernel.sh PUMICE [GLSLC]
 set -u
-LC_ALL=C
-export LC_ALL
-pumice=$1
-glslc=${2:-glslc}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-bad=0
 . "$(dirname "$0")/helper_cli.sh"
+start "$1"
+glslc=${2:-glslc}
 
 mkdir "$dir/common"
 cat > "$dir/saxpy.comp" << 'END'

@@ -3,13 +3,8 @@
 # written is refused before training starts.
 # usage: check_profile.sh PUMICE
 set -u
-LC_ALL=C
-export LC_ALL
-pumice=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-bad=0
 . "$(dirname "$0")/helper_cli.sh"
+start "$1"
 
 awk 'BEGIN { for (i = 0; i < 400; i++) print "the " (i % 3 ? "cat" : "dog") " sees " i * 7 % 10 "." }' > "$dir/text"
 awk 'BEGIN { split("red blue", c, " ")

@@ -1,4 +1,17 @@
-# What the checks of the command line share; for sh, with . after $pumice (the program), $dir (a folder) and bad=0 are set.
+# What the checks of the command line share; for sh, with ".". They begin with `start PUMICE`.
+
+LC_ALL=C
+export LC_ALL
+bad=0
+
+# start PUMICE [DIR]: the program, and the folder for what it writes: DIR, or a temporary one.
+start() {
+    pumice=$1
+    dir=${2:-}
+    [ -z "$dir" ] || return 0
+    dir=$(mktemp -d)
+    trap 'rm -rf "$dir"' EXIT
+}
 
 fail() {
     echo "FAILED: $*"

@@ -295,7 +295,7 @@ pm_status gpu_submit(gpu_program *program)
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
     const gpu_recording *recording = &program->recording;
     if (recording->cut.submission_count == 0 || device->compile_only) return PM_OK;
-    program->submitted = clock_seconds();
+    if (device->profile) program->submitted = clock_seconds();
     VK_TRY(device,
            device->vk.vkQueueSubmit(device->queue, recording->cut.submission_count, recording->infos, VK_NULL_HANDLE));
     device->pending = true;
