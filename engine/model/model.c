@@ -69,6 +69,14 @@ float gpt_deviation(const pm_gpt_config *config)
     return config->embd < 768 ? 0.02f * sqrtf(768.0f / (float)config->embd) : 0.02f;
 }
 
+/* Positions keep their deviation at every width: 0.02 as everything in GPT-1's paper, 0.01 in GPT-2's published model.py (github.com/openai/gpt-2).
+ * Beside tokens of their own size, positions drown in attention whether two tokens are the same, which is what comparing two texts begins
+ * with (docs/finetune.md, Numbers). */
+static float position_deviation(const pm_gpt_config *config)
+{
+    return config->arch == PM_ARCH_GPT2 ? 0.01f : 0.02f;
+}
+
 typedef struct beginning {
     const pm_model *model;
     uint64_t seed;
@@ -82,7 +90,7 @@ static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t
     size_t n = strlen(name);
     bool residual = m->config.arch == PM_ARCH_GPT2 && n > 13 && !strcmp(name + n - 13, "c_proj.weight");
     if (m->layout.params[p].decayed) {
-        float deviation = gpt_deviation(&m->config);
+        float deviation = p == PARAM_POSITIONS ? position_deviation(&m->config) : gpt_deviation(&m->config);
         if (residual) deviation /= sqrtf(2.0f * (float)m->config.layers);
         gpt_normal(out, first, count, deviation, from->seed, p, 0);
         return PM_OK;

@@ -43,7 +43,7 @@ PM_API uint64_t pm_gpt_config_parameters(const pm_gpt_config *config);
 typedef struct pm_model pm_model;
 
 /* New weights: N(0, 0.02) as in the papers, below their 768 channels N(0, 0.02 sqrt(768/C)); residual projections of GPT-2 divided by
- * sqrt(2 L) as its paper says; gains 1, biases 0.
+ * sqrt(2 L) as its paper says; positions N(0, 0.02) for GPT-1, N(0, 0.01) for GPT-2; gains 1, biases 0.
  * The same seed gives the same weights on every device. */
 PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
                                               pm_model **out);
