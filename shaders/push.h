@@ -71,7 +71,7 @@ PM_STRUCT(attention_push)
     U32 sequences, time_q, time_k; /* B; queries and keys a sequence */
     U32 ld_q, ld_k, ld_v, ld_y;    /* elements between rows */
     U32 off_q, off_k, off_v;       /* first element of head 0 within a row */
-    U32 channels;                  /* C = heads * head size */
+    U32 channels, head;            /* C = heads * head size; head size */
     F32 scale, keep;
     U32 stream;
 };

@@ -211,7 +211,15 @@ static void test_slide(void **state)
     for (uint32_t i = 0; i < 33; i++) tokens[i] = (7 * i + 1) % 256;
     assert_int_equal(pm_session_feed(longer, tokens, 33), PM_OK);
     assert_int_equal(pm_session_feed(fresh, tokens + 16, 17), PM_OK);
-    assert_memory_equal(pm_session_logits(longer), pm_session_logits(fresh), 256 * sizeof(float));
+    /* The slid window was read as 16 tokens and one, the fresh one at once: a GPU takes other kernels for one token than for many, which add in another
+     * order. */
+    const float *slid = pm_session_logits(longer), *whole = pm_session_logits(fresh);
+    double difference = 0, size = 0;
+    for (int i = 0; i < 256; i++) {
+        difference += ((double)slid[i] - whole[i]) * ((double)slid[i] - whole[i]);
+        size += (double)whole[i] * whole[i];
+    }
+    assert_true(size > 0 && difference <= 1e-12 * size);
     uint32_t outside = 256;
     assert_int_equal(pm_session_feed(fresh, &outside, 1), PM_INVALID);
     assert_int_equal(pm_session_feed(fresh, tokens, 0), PM_INVALID);

@@ -3,31 +3,60 @@
 
 #include <math.h>
 
-/* Largest head size that is unrolled for a software driver without lanes: compilation takes minutes beyond. */
-enum { UNROLLED_ON_CPU = 8 };
-
-/* The variants of a kernel: see shaders/common/attention.glsl. */
+/* A kernel's variants: common/attention_lanes.glsl for software drivers, attention_tile.comp or attention_row.comp for the others. */
 typedef struct kernels {
-    kernel_id rolled, unrolled, lanes4, lanes8;
+    kernel_id lanes4, lanes8;
+    kernel_widths any;
 } kernels;
+#define KERNELS(lanes, any)                                                                                            \
+    ((kernels){KERNEL_##lanes##_lanes4, KERNEL_##lanes##_lanes8, {KERNEL_##any, KERNEL_##any##_wide, KERNEL_##any}})
 
-/* Record one attention kernel: one invocation for each of `rows` positions a sequence and head. */
-static void record_heads(gpu_program *program, kernels which, recording *r, const struct attention_push *push,
-                         bool dropout)
+enum {
+    TILE_ROWS = 32,    /* a group's rows in attention_tile.comp */
+    TILE_COLUMNS = 32, /* and its columns of the head, half of them without wide accesses */
+    GROUP = 64,        /* invocations there and in attention_row.comp */
+    ROW_QUERIES = 8    /* up to so many a sequence have a group each */
+};
+
+static bool lanes_suit(const gpu_program *program)
 {
-    const pm_caps *caps = gpu_program_caps(program);
-    uint32_t lanes = software_lanes(caps);
-    uint32_t heads = push->channels / r->spec[1], width = 64 < caps->max_workgroup_size ? 64 : caps->max_workgroup_size;
-    if (push->time_q <= 32) width = 32;
-    if (lanes) width = lanes;
-    bool unrolled = caps->type != PM_DEVICE_CPU || r->spec[1] <= UNROLLED_ON_CPU;
-    r->d.kernel = lanes == 8 ? which.lanes8 : lanes ? which.lanes4 : unrolled ? which.unrolled : which.rolled;
-    r->spec[2] = dropout;
-    /* Two tiles of rows: at most half of a small device's 16 KiB. */
-    r->spec[3] = r->spec[1] <= 32 ? 32 : r->spec[1] <= 64 ? 16 : 8;
-    r->d.spec_count = 4;
-    uint32_t blocks = (push->time_q + width - 1) / width;
-    record_groups(r, (uint64_t)push->sequences * heads * blocks, width);
+    return software_lanes(gpu_program_caps(program)) > 0;
+}
+
+/* On a software driver: an invocation for each of `rows` rows of a sequence and head. */
+static void record_lanes(recording *r, const kernels *which, const struct attention_push *push, uint32_t rows)
+{
+    uint32_t lanes = software_lanes(gpu_program_caps(r->program)), heads = push->channels / push->head;
+    r->spec[2] = push->head; /* a constant there, for loops over it are unrolled */
+    r->d.spec_count = 3;
+    r->d.kernel = lanes == 8 ? which->lanes8 : which->lanes4;
+    record_groups(r, (uint64_t)push->sequences * heads * ((rows + lanes - 1) / lanes), lanes);
+}
+
+/* Elsewhere: the kernel, with 128-bit accesses where rows and operands allow them. */
+static kernel_id choose(const recording *r, const kernels *which, const struct attention_push *push)
+{
+    uint32_t words = push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
+    return width_for(gpu_program_caps(r->program), which->any, r->d.args, r->d.arg_count, words);
+}
+
+/* `groups` work groups a sequence and head. */
+static void record_any(recording *r, const struct attention_push *push, uint64_t groups)
+{
+    record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, GROUP);
+}
+
+/* Tiles of `rows` rows, or an invocation a row. */
+static void record_rows_of(recording *r, kernels which, const struct attention_push *push, uint32_t rows)
+{
+    if (lanes_suit(r->program)) {
+        record_lanes(r, &which, push, rows);
+        return;
+    }
+    r->d.kernel = few_registers(gpu_program_caps(r->program)) ? which.any.plain : choose(r, &which, push);
+    uint32_t columns = r->d.kernel == which.any.plain ? TILE_COLUMNS / 2 : TILE_COLUMNS;
+    uint64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, parts = (push->head + columns - 1) / columns;
+    record_any(r, push, tiles * parts);
 }
 
 static struct attention_push push_of(const op_call *call, op_view q, op_view k, op_view v, op_view y)
@@ -45,10 +74,28 @@ static struct attention_push push_of(const op_call *call, op_view q, op_view k, 
                                    .off_k = a->off_k,
                                    .off_v = a->off_v,
                                    .channels = y.cols,
+                                   .head = y.cols / a->heads,
                                    .scale = 1.0f / sqrtf((float)y.cols / (float)a->heads),
                                    .keep = 1.0f - a->dropout,
                                    .stream = a->stream};
 }
+
+/* A recording of one of the kernels, which takes `share` of the operation's work. */
+static recording begin(gpu_program *program, const op_call *call, const gpu_arg *args, uint32_t arg_count,
+                       const struct attention_push *push, double share)
+{
+    return (recording){.program = program,
+                       .d = {.args = args,
+                             .arg_count = arg_count,
+                             .push = push,
+                             .push_size = sizeof *push,
+                             .spec_count = 2,
+                             .flops = share * op_flops(call),
+                             .bytes = share * op_bytes(call)},
+                       .spec = {0, call->attr.dropout > 0}};
+}
+#define BEGIN(program, call, args, push, share)                                                                        \
+    begin(program, call, args, sizeof(args) / sizeof(args)[0], &(push), share)
 
 static void record_forward(gpu_program *program, const op_call *call)
 {
@@ -56,14 +103,14 @@ static void record_forward(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(q, GPU_READ),           arg_of(k, GPU_READ),  arg_of(v, GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct attention_push push = push_of(call, q, k, v, y);
-    recording r = RECORDING(program, KERNEL_attention, args, push);
-    r.spec[1] = y.cols / call->attr.heads;
-    r.d.flops = op_flops(call);
-    r.d.bytes = op_bytes(call);
-    record_heads(
-        program,
-        (kernels){KERNEL_attention, KERNEL_attention_unrolled, KERNEL_attention_lanes4, KERNEL_attention_lanes8}, &r,
-        &push, call->attr.dropout > 0);
+    recording r = BEGIN(program, call, args, push, 1);
+    if (push.time_q > ROW_QUERIES || lanes_suit(program)) {
+        record_rows_of(&r, KERNELS(attention, attention_tile), &push, push.time_q);
+    } else {
+        kernels row = KERNELS(attention, attention_row);
+        r.d.kernel = choose(&r, &row, &push);
+        record_any(&r, &push, push.time_q);
+    }
 }
 
 static void record_backward(gpu_program *program, const op_call *call)
@@ -75,25 +122,24 @@ static void record_backward(gpu_program *program, const op_call *call)
     gpu_arg args_q[] = {arg_of(qkv, GPU_READ),   arg_of(y, GPU_READ),       arg_of(lse, GPU_READ),
                         arg_of(dy, GPU_READ),    arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_WRITE),
                         arg_of(delta, GPU_WRITE)};
-    recording q = RECORDING(program, KERNEL_attention_dq, args_q, push);
-    q.spec[1] = y.cols / call->attr.heads;
-    q.d.flops = 0.4 * op_flops(call);
-    q.d.bytes = 0.5 * op_bytes(call);
-    record_heads(program,
-                 (kernels){KERNEL_attention_dq, KERNEL_attention_dq_unrolled, KERNEL_attention_dq_lanes4,
-                           KERNEL_attention_dq_lanes8},
-                 &q, &push, call->attr.dropout > 0);
+    recording q = BEGIN(program, call, args_q, push, 0.4);
+    record_rows_of(&q, KERNELS(attention_dq, attention_tile_dq), &push, push.time_q);
 
-    gpu_arg args_kv[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ),     arg_of(delta, GPU_READ),
-                         arg_of(dy, GPU_READ),  arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_READ_WRITE)};
-    recording kv = RECORDING(program, KERNEL_attention_dkv, args_kv, push);
-    kv.spec[1] = q.spec[1];
-    kv.d.flops = 0.6 * op_flops(call);
-    kv.d.bytes = 0.5 * op_bytes(call);
-    record_heads(program,
-                 (kernels){KERNEL_attention_dkv, KERNEL_attention_dkv_unrolled, KERNEL_attention_dkv_lanes4,
-                           KERNEL_attention_dkv_lanes8},
-                 &kv, &push, call->attr.dropout > 0);
+    gpu_arg args_k[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ),     arg_of(delta, GPU_READ),
+                        arg_of(dy, GPU_READ),  arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_READ_WRITE)};
+    if (lanes_suit(program)) {
+        recording kv = BEGIN(program, call, args_k, push, 0.6);
+        kernels which = KERNELS(attention_dkv, attention_tile_dk);
+        record_lanes(&kv, &which, &push, push.time_k);
+        return;
+    }
+    recording k = BEGIN(program, call, args_k, push, 0.36);
+    record_rows_of(&k, KERNELS(attention_dkv, attention_tile_dk), &push, push.time_k);
+
+    gpu_arg args_v[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ), arg_of(dy, GPU_READ), arg_of(scalars, GPU_READ),
+                        arg_of(dqkv, GPU_READ_WRITE)};
+    recording v = BEGIN(program, call, args_v, push, 0.24);
+    record_rows_of(&v, KERNELS(attention_dkv, attention_tile_dv), &push, push.time_k);
 }
 
 void op_record_attention(gpu_program *program, const op_call *call)

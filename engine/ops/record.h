@@ -41,6 +41,10 @@ uint64_t max_operand_words(const pm_caps *caps);
  * such a driver checks the bounds of each lane's load, and its code is neither small nor fast. */
 uint32_t software_lanes(const pm_caps *caps);
 
+/* Whether the GPU has at most 64 registers an invocation, so that kernels with small tiles suit it: Mali and VideoCore, as docs/gpu-costs.md
+ * shows. Vulkan tells the vendor, not the registers. */
+bool few_registers(const pm_caps *caps);
+
 /* Whether two words can be loaded as one from this span: buffers themselves are aligned. */
 static inline bool paired(const pm_caps *caps, gpu_span span)
 {

@@ -4,7 +4,7 @@
 //   dq(t) = scale sum_s p (dp - delta) k(s)     dk(s) = scale sum_t p (dp - delta) q(t)     dv(s) = sum_t p m dy(t)
 // QUERIES: one invocation a query, reading keys and values: dq, and delta (N, H) for the other kernel.
 // Else:    one invocation a key, reading queries and dy: dk and dv.
-// qkv, dqkv: (N, ld_q), heads at off_q, off_k, off_v; y, dy: (N, C); lse: (N, H). Groups as in attention.comp.
+// qkv, dqkv: (N, ld_q), heads at off_q, off_k, off_v; y, dy: (N, C); lse: (N, H). Groups as in attention_lanes.comp.
 #define PUSH attention_push
 #ifdef QUERIES
 #define BUFFERS(X)                                                                                                     \
@@ -16,12 +16,10 @@
     X(4, readonly, uint, scalars) X(5, writeonly, float, dqkv)
 #endif
 #extension GL_GOOGLE_include_directive : require
-#ifdef LANES
 #extension GL_KHR_shader_subgroup_ballot : require
-#endif
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
-#include "common/attention.glsl"
+#include "common/attention_lanes.glsl"
 
 // Own row: ONE is q (QUERIES) or k, TWO is dy or v. The rows read in blocks: ONE is k or q, TWO is v or dy.
 vec4 one[D4], two[D4], d_one[D4], d_two[D4];
@@ -62,25 +60,7 @@ void main()
     }
 
     for (uint s0 = from; s0 < to; s0 += BLOCK) {
-#ifdef LANES
         uint other = b * T + min(s0 + gl_LocalInvocationID.x, T - 1);
-#else
-        uint in_tile = (s0 - from) % TILE;
-        if (in_tile == 0) {
-            barrier();
-            for (uint i = gl_LocalInvocationID.x; i < TILE * D4; i += width) {
-                uint other = b * T + min(s0 + i / D4, T - 1), d = 4 * (i % D4);
-#ifdef QUERIES
-                tile_one[i] = AT4(qkv, other * P.ld_q + off_k + d);
-                tile_two[i] = AT4(qkv, other * P.ld_q + off_v + d);
-#else
-                tile_one[i] = AT4(qkv, other * P.ld_q + off_q + d);
-                tile_two[i] = AT4(dy, other * P.ld_y + off_y + d);
-#endif
-            }
-            barrier();
-        }
-#endif
         float s[BLOCK], dp[BLOCK], factor[BLOCK];
 #define ZERO(kk) s[kk] = dp[kk] = 0; factor[kk] = 1;
         EACH(ZERO)

@@ -9,12 +9,10 @@
     X(0, readonly, float, q) X(1, readonly, float, k) X(2, readonly, float, v) X(3, readonly, uint, scalars)           \
     X(4, writeonly, float, y) X(5, writeonly, float, lse)
 #extension GL_GOOGLE_include_directive : require
-#ifdef LANES
 #extension GL_KHR_shader_subgroup_ballot : require
-#endif
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
-#include "common/attention.glsl"
+#include "common/attention_lanes.glsl"
 
 vec4 q4[D4], y4[D4];
 
@@ -36,22 +34,8 @@ void main()
     }
     float top = LOWEST, sum = 0;
 
-#ifdef LANES
     for (uint s0 = 0; s0 < group_visible; s0 += BLOCK) {
         uint key = b * P.time_k + min(s0 + gl_LocalInvocationID.x, P.time_k - 1);
-#else
-    for (uint s0 = 0; s0 < group_visible; s0 += BLOCK) {
-        uint in_tile = s0 % TILE;
-        if (in_tile == 0) {
-            barrier();
-            for (uint i = gl_LocalInvocationID.x; i < TILE * D4; i += width) {
-                uint key = b * P.time_k + min(s0 + i / D4, P.time_k - 1);
-                tile_one[i] = AT4(k, key * P.ld_k + off_k + 4 * (i % D4));
-                tile_two[i] = AT4(v, key * P.ld_v + off_v + 4 * (i % D4));
-            }
-            barrier();
-        }
-#endif
         float s[BLOCK];
 #define ZERO(kk) s[kk] = 0;
         EACH(ZERO)

@@ -1,0 +1,306 @@
+#version 450
+// Causal attention and its gradient for any GPU, in the flash manner: no T x T matrix, each probability made again where it is needed. A work group of
+// 8 x 8 invocations has a tile of 32 own rows of one head and 8 C of its columns; it goes over the other rows, 8 N at a time:
+//   S = own_one other_one^T, for some also U = own_two other_two^T     (32 x 8 N: 4 x N an invocation, in registers)
+//   W = weights of S and U                                             (32 x 8 N: to shared memory)
+//   sum += W other                                                     (32 x 8 C: 4 x C an invocation, in registers)
+// More columns would save making S again for each 8 C of them, and take more registers. N and C are 4, but N is 2 where U is there; without WIDE
+// both are 2, as GPUs of 32 or 64 registers an invocation want.
+// With queries' rows one = q, two = dy, with keys' one = k, two = v; p(t, s) = exp(scale q(t) . k(s) - lse(t)); m: its dropout factor:
+//   (none)  own queries: y(t) = sum_s p m v(s), lse by a running maximum (Milakov and Gimelshein, 2018; Dao et al., 2022)
+//   DQ      own queries: dq(t) = sum_s W k(s), W = scale p (dy(t) . v(s) m - delta(t)), delta(t) = dy(t) . y(t), which is stored for DK
+//   DK      own keys:    dk(s) = sum_t W q(t), W as above
+//   DV      own keys:    dv(s) = sum_t p m dy(t)
+// Shared memory: 13 KiB where N and C are 4, 8 KiB, or 7 KiB where both are 2. Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H).
+#define PUSH attention_push
+#if defined(DQ)
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, q) X(1, readonly, float, y) X(2, readonly, float, lse) X(3, readonly, float, dy)             \
+    X(4, readonly, uint, scalars) X(5, writeonly, float, result) X(6, writeonly, float, delta)
+#elif defined(DK)
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, q) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, float, dy)         \
+    X(4, readonly, uint, scalars) X(5, writeonly, float, result)
+#elif defined(DV)
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, q) X(1, readonly, float, lse) X(2, readonly, float, dy) X(3, readonly, uint, scalars)        \
+    X(4, writeonly, float, result)
+#else
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, float, q) X(1, readonly, float, k) X(2, readonly, float, v) X(3, readonly, uint, scalars)           \
+    X(4, writeonly, float, result) X(5, writeonly, float, lse)
+#endif
+#extension GL_GOOGLE_include_directive : require
+#include "common/kernel.glsl"
+#include "common/philox.glsl"
+
+#define D P.head // head size, a multiple of 4
+layout(constant_id = 1) const bool DROPOUT = false;
+
+// An invocation's N other rows and C columns, and the types of its tiles, [own row][other row] and [own row][column].
+#if defined(WIDE) && !defined(DQ) && !defined(DK)
+#define N 4
+#define vecn vec4
+#define uvecn uvec4
+#define matn mat4
+#define NEXT uvec4(0, 1, 2, 3)
+#else
+#define N 2
+#define vecn vec2
+#define uvecn uvec2
+#define matn mat4x2
+#define NEXT uvec2(0, 1)
+#endif
+#ifdef WIDE
+#define C 4
+#define vecc vec4
+#define matc mat4
+#define ATC(name, i) AT4(name, i)
+#define PUTC(name, i, value) PUT4(name, i, value)
+#else
+#define C 2
+#define vecc vec2
+#define matc mat4x2
+#define ATC(name, i) AT2(name, i)
+#define PUTC(name, i, value) PUT2(name, i, value)
+#endif
+
+const uint ROWS = 32, OTHERS = 8 * N, COLUMNS = 8 * C, DEPTH = 16, THREADS = 64;
+const float LOWEST = -3.4e38;
+
+shared vec4 own_slice[DEPTH * 8];   // [d][own row / 4]
+shared vecn other_slice[DEPTH * 8]; // [d][other row / N]
+shared vecc values[OTHERS * 8];     // [other row][column / C]
+shared vec4 weights[OTHERS * 8];    // [other row][own row / 4]; before, dropout's factors
+shared vec4 partial[THREADS];
+
+uint me, tx, ty, T, b, h, first, own_at; // own_at: the row of tokens where this sequence's own rows begin
+uint off_q, off_k, off_v, off_y;
+
+#if defined(DK) || defined(DV)
+#define OWN_KEYS
+#endif
+#if defined(DQ) || defined(OWN_KEYS) // one tensor has all three
+#define K q
+#define V q
+#else
+#define K k
+#define V v
+#endif
+
+#if defined(DQ)
+#define OTHER K
+#define OTHER_LD P.ld_k
+#define OTHER_OFF off_k
+#elif defined(DK)
+#define OTHER q
+#define OTHER_LD P.ld_q
+#define OTHER_OFF off_q
+#elif defined(DV)
+#define OTHER dy
+#define OTHER_LD P.ld_y
+#define OTHER_OFF off_y
+#else
+#define OTHER V
+#define OTHER_LD P.ld_v
+#define OTHER_OFF off_v
+#endif
+
+// `count_` rows of a head from first_ on, columns [d0, d0 + 16), to a slice in vectors of n_ rows. Rows beyond the last repeat it, columns beyond D
+// are 0.
+#define LOAD(slice_, n_, count_, name, at_, first_, last_, ld_, off_, d0)                                              \
+    [[unroll]] for (uint i_ = 0; i_ < count_ * DEPTH / 4; i_ += THREADS) {                                             \
+        uint r_ = (i_ + me) % count_, d_ = 4 * ((i_ + me) / count_);                                                   \
+        vec4 x_ = d0 + d_ < D ? AT4(name, (at_ + min(first_ + r_, last_)) * ld_ + off_ + d0 + d_) : vec4(0);           \
+        [[unroll]] for (uint c_ = 0; c_ < 4; c_++) slice_[(d_ + c_) * 8 + r_ / n_][r_ % n_] = x_[c_];                  \
+    }
+
+// s[i][n] += own row i times other row n.
+#define SCORES(s, own_name, own_ld, own_off, other_name, other_ld, other_off)                                          \
+    for (uint d0 = 0; d0 < D; d0 += DEPTH) {                                                                           \
+        barrier();                                                                                                     \
+        LOAD(own_slice, 4, ROWS, own_name, own_at, first, T - 1, own_ld, own_off, d0)                                  \
+        LOAD(other_slice, N, OTHERS, other_name, other_at, s0, other_last, other_ld, other_off, d0)                    \
+        barrier();                                                                                                     \
+        [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_++) s += outerProduct(other_slice[d_ * 8 + tx], own_slice[d_ * 8 + ty]);       \
+    }
+
+#define ROW_REDUCE(name, combine)                                                                                      \
+    vec4 name(vec4 x)                                                                                                  \
+    {                                                                                                                  \
+        barrier();                                                                                                     \
+        partial[me] = x;                                                                                               \
+        barrier();                                                                                                     \
+        vec4 r = partial[8 * ty];                                                                                      \
+        for (uint n = 1; n < 8; n++) r = combine(r, partial[8 * ty + n]);                                              \
+        return r;                                                                                                      \
+    }
+vec4 add_(vec4 x, vec4 y) { return x + y; }
+ROW_REDUCE(row_sum, add_)
+ROW_REDUCE(row_max, max)
+
+// The tile's dropout factors, to weights. Four neighbours of a mask row, which are keys, come from one block of random words.
+void draw_factors(uint head_row, uint s0)
+{
+    barrier();
+    for (uint i = me; i < OTHERS * 8; i += THREADS) {
+#ifdef OWN_KEYS
+        uint query = s0 + i / 8, key = first + 4 * (i % 8);
+#else
+        uint query = first + i % ROWS, key = s0 + 4 * (i / ROWS);
+#endif
+        uvec4 bits = DROPOUT_WORDS(scalars, head_row * P.time_q + query, key / 4, P.stream);
+        vec4 m = vec4(dropout_factor(bits.x, P.keep), dropout_factor(bits.y, P.keep), dropout_factor(bits.z, P.keep),
+                      dropout_factor(bits.w, P.keep));
+#ifdef OWN_KEYS
+        weights[i] = m;
+#else
+        [[unroll]] for (uint n = 0; n < 4; n++) weights[(key - s0 + n) * 8 + i % ROWS / 4][i % 4] = m[n];
+#endif
+    }
+}
+
+void main()
+{
+#ifdef OWN_KEYS
+    T = P.time_k;
+#else
+    T = P.time_q;
+#endif
+    uint heads = P.channels / D, blocks = (T + ROWS - 1) / ROWS, parts = (D + COLUMNS - 1) / COLUMNS, group = flat_group();
+    uint head_row = group / parts / blocks;
+    if (head_row >= P.sequences * heads) return;
+    me = gl_LocalInvocationID.x, tx = me % 8, ty = me / 8;
+    first = group / parts % blocks * ROWS;
+    uint col = group % parts * COLUMNS + C * tx; // the first of this invocation's columns
+    b = head_row / heads, h = head_row % heads;
+    off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, off_y = h * D;
+    own_at = b * T;
+    uint own0 = first + 4 * ty;
+    matc sum = matc(0);
+
+#if defined(OWN_KEYS)
+    uint other_at = b * P.time_q, other_last = P.time_q - 1, from = first, to = P.time_q;
+#else
+    uint other_at = b * P.time_k, other_last = P.time_k - 1, from = 0;
+#if defined(DQ)
+    uint pos = 0;
+#else
+    uint pos = SCALAR_U(scalars, SCALAR_POS);
+#endif
+    uint to = min(pos + min(first + ROWS, T), P.time_k);
+#define SEES(i, key) ((key) <= pos + own0 + (i) && (key) <= other_last)
+#endif
+#if defined(DQ)
+    vec4 own_lse, own_delta = vec4(0);
+    [[unroll]] for (uint i = 0; i < 4; i++) {
+        uint t = min(own0 + i, T - 1);
+        own_lse[i] = AT(lse, (own_at + t) * heads + h);
+        for (uint c = 4 * tx; c < D; c += 32) {
+            uint at = (own_at + t) * P.ld_y + off_y + c;
+            own_delta[i] += dot(AT4(dy, at), AT4(y, at));
+        }
+    }
+    own_delta = row_sum(own_delta);
+#elif !defined(OWN_KEYS)
+    vec4 top = vec4(LOWEST), total = vec4(0); // total: of this invocation's keys
+#endif
+
+    for (uint s0 = from; s0 < to; s0 += OTHERS) {
+        if (DROPOUT) draw_factors(head_row, s0);
+        uvecn other = s0 + N * tx + NEXT;
+        matn s = matn(0);
+#if defined(OWN_KEYS)
+        SCORES(s, K, P.ld_q, off_k, q, P.ld_q, off_q)
+#if defined(DK)
+        matn u = matn(0);
+        SCORES(u, V, P.ld_q, off_v, dy, P.ld_y, off_y)
+#endif
+        [[unroll]] for (uint n = 0; n < N; n++) {
+            uint t = min(other[n], other_last), at = (other_at + t) * heads + h;
+            float other_lse = AT(lse, at);
+            vec4 m = DROPOUT ? weights[(N * tx + n) * 8 + ty] : vec4(1);
+#if defined(DK)
+            float other_delta = AT(delta, at);
+#endif
+            [[unroll]] for (uint i = 0; i < 4; i++) {
+                float p = other[n] >= own0 + i && other[n] == t ? exp(min(P.scale * s[i][n] - other_lse, 80)) : 0.0;
+#if defined(DK)
+                s[i][n] = P.scale * p * (u[i][n] * m[i] - other_delta);
+#else
+                s[i][n] = p * m[i];
+#endif
+            }
+        }
+#else
+        SCORES(s, q, P.ld_q, off_q, K, P.ld_k, off_k)
+#if defined(DQ)
+        matn u = matn(0);
+        SCORES(u, dy, P.ld_y, off_y, V, P.ld_v, off_v)
+        [[unroll]] for (uint n = 0; n < N; n++) {
+            vec4 m = DROPOUT ? weights[(N * tx + n) * 8 + ty] : vec4(1);
+            [[unroll]] for (uint i = 0; i < 4; i++) {
+                float p = SEES(i, other[n]) ? exp(min(P.scale * s[i][n] - own_lse[i], 80)) : 0.0;
+                s[i][n] = P.scale * p * (u[i][n] * m[i] - own_delta[i]);
+            }
+        }
+#else
+        vec4 tile_top;
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            tile_top[i] = LOWEST;
+            [[unroll]] for (uint n = 0; n < N; n++) {
+                s[i][n] = SEES(i, other[n]) ? P.scale * s[i][n] : LOWEST;
+                tile_top[i] = max(tile_top[i], s[i][n]);
+            }
+        }
+        vec4 before = top;
+        top = max(top, row_max(tile_top));
+        vec4 shrink = exp(before - top);
+        total *= shrink;
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            s[i] = exp(s[i] - top[i]);
+            sum[i] *= shrink[i];
+            total[i] += dot(s[i], vecn(1));
+        }
+        if (DROPOUT) [[unroll]]
+            for (uint n = 0; n < N; n++) {
+                vec4 m = weights[(N * tx + n) * 8 + ty];
+                [[unroll]] for (uint i = 0; i < 4; i++) s[i][n] *= m[i];
+            }
+#endif
+#endif
+        [[unroll]] for (uint i_ = 0; i_ < OTHERS * 8; i_ += THREADS) {
+            uint r = (i_ + me) / 8;
+            values[i_ + me] = col < D ? ATC(OTHER, (other_at + min(s0 + r, other_last)) * OTHER_LD + OTHER_OFF + col) : vecc(0);
+        }
+        [[unroll]] for (uint n = 0; n < N; n++) weights[(N * tx + n) * 8 + ty] = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
+        barrier();
+        [[dont_unroll]] for (uint r = 0; r < OTHERS; r++) sum += outerProduct(values[r * 8 + tx], weights[r * 8 + ty]);
+    }
+
+    bool first_part = group % parts == 0 && tx == 0; // of those who have the same rows
+#if defined(DQ)
+#define RESULT_LD P.ld_q
+#define RESULT_OFF off_q
+    if (first_part) [[unroll]]
+        for (uint i = 0; i < 4; i++)
+            if (own0 + i < T) AT(delta, (own_at + own0 + i) * heads + h) = own_delta[i];
+#elif defined(DK)
+#define RESULT_LD P.ld_q
+#define RESULT_OFF off_k
+#elif defined(DV)
+#define RESULT_LD P.ld_q
+#define RESULT_OFF off_v
+#else
+#define RESULT_LD P.ld_y
+#define RESULT_OFF off_y
+    total = row_sum(total);
+    [[unroll]] for (uint i = 0; i < 4; i++) {
+        sum[i] /= total[i];
+        if (first_part && own0 + i < T) AT(lse, (own_at + own0 + i) * heads + h) = top[i] + log(total[i]);
+    }
+#endif
+    if (col < D) [[unroll]]
+        for (uint i = 0; i < 4; i++)
+            if (own0 + i < T) PUTC(result, (own_at + own0 + i) * RESULT_LD + RESULT_OFF + col, sum[i]);
+}
