@@ -11,7 +11,7 @@
 //   DQ      own queries: dq(t) = sum_s W k(s), W = scale p (dy(t) . v(s) m - delta(t)), delta(t) = dy(t) . y(t), which is stored for DK
 //   DK      own keys:    dk(s) = sum_t W q(t), W as above
 //   DV      own keys:    dv(s) = sum_t p m dy(t)
-// Shared memory: 13 KiB where N and C are 4, 8 KiB, or 7 KiB where both are 2. Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H).
+// Shared memory: 8 KiB where N and C are 4, else 5 to 6 KiB. Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H).
 #define PUSH attention_push
 #if defined(DQ)
 #define BUFFERS(X)                                                                                                     \
@@ -68,11 +68,27 @@ layout(constant_id = 1) const bool DROPOUT = false;
 const uint ROWS = 32, OTHERS = 8 * N, COLUMNS = 8 * C, DEPTH = 16, THREADS = 64;
 const float LOWEST = -3.4e38;
 
-shared vec4 own_slice[DEPTH * 8];   // [d][own row / 4]
-shared vecn other_slice[DEPTH * 8]; // [d][other row / N]
-shared vecc values[OTHERS * 8];     // [other row][column / C]
-shared vec4 weights[OTHERS * 8];    // [other row][own row / 4]; before, dropout's factors
-shared vec4 partial[THREADS];
+// own_slice: [d][own row / 4]; other_slice: [d][other row / N]; values: [other row][column / C]; weights: [other row][own row / 4], before them
+// dropout's factors. Those that are used in turn are in one place where their types allow it, for more work groups at once.
+shared vec4 weights[OTHERS * 8];
+shared vec4 stage[DEPTH * 8 * (N == 4 ? 2 : 1)];
+#define OWN_SLICE(i) stage[i]
+#define PARTIAL(i) stage[i]
+#if N == 4
+#define OTHER_SLICE(i) stage[DEPTH * 8 + (i)]
+#else
+shared vecn other_slice[DEPTH * 8];
+#define OTHER_SLICE(i) other_slice[i]
+#endif
+#ifdef DQ
+shared vec4 lse_rows[ROWS / 4], delta_rows[ROWS / 4]; // of own rows: not kept in registers, of which Mali has few
+#endif
+#ifdef WIDE
+#define VALUES(i) stage[i]
+#else
+shared vecc values[OTHERS * 8];
+#define VALUES(i) values[i]
+#endif
 
 uint me, tx, ty, T, b, h, first, own_at; // own_at: the row of tokens where this sequence's own rows begin
 uint off_q, off_k, off_v, off_y;
@@ -112,27 +128,27 @@ uint off_q, off_k, off_v, off_y;
     [[unroll]] for (uint i_ = 0; i_ < count_ * DEPTH / 4; i_ += THREADS) {                                             \
         uint r_ = (i_ + me) % count_, d_ = 4 * ((i_ + me) / count_);                                                   \
         vec4 x_ = d0 + d_ < D ? AT4(name, (at_ + min(first_ + r_, last_)) * ld_ + off_ + d0 + d_) : vec4(0);           \
-        [[unroll]] for (uint c_ = 0; c_ < 4; c_++) slice_[(d_ + c_) * 8 + r_ / n_][r_ % n_] = x_[c_];                  \
+        [[unroll]] for (uint c_ = 0; c_ < 4; c_++) slice_((d_ + c_) * 8 + r_ / n_)[r_ % n_] = x_[c_];                  \
     }
 
 // s[i][n] += own row i times other row n.
 #define SCORES(s, own_name, own_ld, own_off, other_name, other_ld, other_off)                                          \
     for (uint d0 = 0; d0 < D; d0 += DEPTH) {                                                                           \
         barrier();                                                                                                     \
-        LOAD(own_slice, 4, ROWS, own_name, own_at, first, T - 1, own_ld, own_off, d0)                                  \
-        LOAD(other_slice, N, OTHERS, other_name, other_at, s0, other_last, other_ld, other_off, d0)                    \
+        LOAD(OWN_SLICE, 4, ROWS, own_name, own_at, first, T - 1, own_ld, own_off, d0)                                  \
+        LOAD(OTHER_SLICE, N, OTHERS, other_name, other_at, s0, other_last, other_ld, other_off, d0)                    \
         barrier();                                                                                                     \
-        [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_++) s += outerProduct(other_slice[d_ * 8 + tx], own_slice[d_ * 8 + ty]);       \
+        [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_++) s += outerProduct(OTHER_SLICE(d_ * 8 + tx), OWN_SLICE(d_ * 8 + ty));       \
     }
 
 #define ROW_REDUCE(name, combine)                                                                                      \
     vec4 name(vec4 x)                                                                                                  \
     {                                                                                                                  \
         barrier();                                                                                                     \
-        partial[me] = x;                                                                                               \
+        PARTIAL(me) = x;                                                                                               \
         barrier();                                                                                                     \
-        vec4 r = partial[8 * ty];                                                                                      \
-        for (uint n = 1; n < 8; n++) r = combine(r, partial[8 * ty + n]);                                              \
+        vec4 r = PARTIAL(8 * ty);                                                                                      \
+        for (uint n = 1; n < 8; n++) r = combine(r, PARTIAL(8 * ty + n));                                              \
         return r;                                                                                                      \
     }
 vec4 add_(vec4 x, vec4 y) { return x + y; }
@@ -202,6 +218,7 @@ void main()
         }
     }
     own_delta = row_sum(own_delta);
+    if (tx == 0) lse_rows[ty] = own_lse, delta_rows[ty] = own_delta; // for others after the barriers of SCORES
 #elif !defined(OWN_KEYS)
     vec4 top = vec4(LOWEST), total = vec4(0); // total: of this invocation's keys
 #endif
@@ -240,8 +257,8 @@ void main()
         [[unroll]] for (uint n = 0; n < N; n++) {
             vec4 m = DROPOUT ? weights[(N * tx + n) * 8 + ty] : vec4(1);
             [[unroll]] for (uint i = 0; i < 4; i++) {
-                float p = SEES(i, other[n]) ? exp(min(P.scale * s[i][n] - own_lse[i], 80)) : 0.0;
-                s[i][n] = P.scale * p * (u[i][n] * m[i] - own_delta[i]);
+                float p = SEES(i, other[n]) ? exp(min(P.scale * s[i][n] - lse_rows[ty][i], 80)) : 0.0;
+                s[i][n] = P.scale * p * (u[i][n] * m[i] - delta_rows[ty][i]);
             }
         }
 #else
@@ -269,13 +286,14 @@ void main()
             }
 #endif
 #endif
+        barrier();
         [[unroll]] for (uint i_ = 0; i_ < OTHERS * 8; i_ += THREADS) {
             uint r = (i_ + me) / 8;
-            values[i_ + me] = col < D ? ATC(OTHER, (other_at + min(s0 + r, other_last)) * OTHER_LD + OTHER_OFF + col) : vecc(0);
+            VALUES(i_ + me) = col < D ? ATC(OTHER, (other_at + min(s0 + r, other_last)) * OTHER_LD + OTHER_OFF + col) : vecc(0);
         }
         [[unroll]] for (uint n = 0; n < N; n++) weights[(N * tx + n) * 8 + ty] = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
         barrier();
-        [[dont_unroll]] for (uint r = 0; r < OTHERS; r++) sum += outerProduct(values[r * 8 + tx], weights[r * 8 + ty]);
+        [[dont_unroll]] for (uint r = 0; r < OTHERS; r++) sum += outerProduct(VALUES(r * 8 + tx), weights[r * 8 + ty]);
     }
 
     bool first_part = group % parts == 0 && tx == 0; // of those who have the same rows
@@ -284,7 +302,7 @@ void main()
 #define RESULT_OFF off_q
     if (first_part) [[unroll]]
         for (uint i = 0; i < 4; i++)
-            if (own0 + i < T) AT(delta, (own_at + own0 + i) * heads + h) = own_delta[i];
+            if (own0 + i < T) AT(delta, (own_at + own0 + i) * heads + h) = delta_rows[ty][i];
 #elif defined(DK)
 #define RESULT_LD P.ld_q
 #define RESULT_OFF off_k
