@@ -66,12 +66,12 @@ void main()
         EACH(ZERO)
         FOR_D4(d) {
             BLOCK_ONE(other, d)
-#define SCORE(kk) s[kk] += dot(one[d], OF_ROW(one, kk, d));
+#define SCORE(kk) s[kk] += dot(one[d], OF_ROW(kk));
             EACH(SCORE)
         }
         FOR_D4(d) {
             BLOCK_TWO(other, d)
-#define SLOPE(kk) dp[kk] += dot(two[d], OF_ROW(two, kk, d));
+#define SLOPE(kk) dp[kk] += dot(two[d], OF_ROW(kk));
             EACH(SLOPE)
         }
 #ifdef QUERIES
@@ -98,7 +98,7 @@ void main()
         FOR_D4(d) {
             BLOCK_ONE(other, d)
             vec4 sum4 = d_one[d];
-#define SUM_ONE(kk) sum4 += s[kk] * OF_ROW(one, kk, d);
+#define SUM_ONE(kk) sum4 += s[kk] * OF_ROW(kk);
             EACH(SUM_ONE)
             d_one[d] = sum4;
         }
@@ -106,7 +106,7 @@ void main()
         FOR_D4(d) {
             BLOCK_TWO(other, d)
             vec4 sum4 = d_two[d];
-#define SUM_TWO(kk) sum4 += factor[kk] * OF_ROW(two, kk, d);
+#define SUM_TWO(kk) sum4 += factor[kk] * OF_ROW(kk);
             EACH(SUM_TWO)
             d_two[d] = sum4;
         }

@@ -41,7 +41,7 @@ void main()
         EACH(ZERO)
         FOR_D4(d) {
             READ_BLOCK(k, key, P.ld_k, off_k, d)
-#define SCORE(kk) s[kk] += dot(q4[d], OF_ROW(one, kk, d));
+#define SCORE(kk) s[kk] += dot(q4[d], OF_ROW(kk));
             EACH(SCORE)
         }
         float before = top;
@@ -64,7 +64,7 @@ void main()
         FOR_D4(d) {
             READ_BLOCK(v, key, P.ld_v, off_v, d)
             vec4 sum4 = y4[d] * shrink;
-#define VALUE(kk) sum4 += s[kk] * OF_ROW(two, kk, d);
+#define VALUE(kk) sum4 += s[kk] * OF_ROW(kk);
             EACH(VALUE)
             y4[d] = sum4;
         }

@@ -68,7 +68,7 @@ layout(constant_id = 1) const bool DROPOUT = false;
 const uint ROWS = 32, OTHERS = 8 * N, COLUMNS = 8 * C, DEPTH = 16, THREADS = 64;
 const float LOWEST = -3.4e38;
 
-// own_slice: [d][own row / 4]; other_slice: [d][other row / N]; values: [other row][column / C]; weights: [other row][own row / 4], before them
+// OWN_SLICE: [d][own row / 4]; OTHER_SLICE: [d][other row / N]; VALUES: [other row][column / C]; weights: [other row][own row / 4], before them
 // dropout's factors. Those that are used in turn are in one place where their types allow it, for more work groups at once.
 shared vec4 weights[OTHERS * 8];
 shared vec4 stage[DEPTH * 8 * (N == 4 ? 2 : 1)];
@@ -122,8 +122,8 @@ uint off_q, off_k, off_v, off_y;
 #define OTHER_OFF off_v
 #endif
 
-// `count_` rows of a head from first_ on, columns [d0, d0 + 16), to a slice in vectors of n_ rows. Rows beyond the last repeat it, columns beyond D
-// are 0.
+// `count_` rows of a head from first_ on, columns [d0, d0 + DEPTH), to a slice in vectors of n_ rows. Rows beyond the last repeat it, columns
+// beyond D are 0.
 #define LOAD(slice_, n_, count_, name, at_, first_, last_, ld_, off_, d0)                                              \
     [[unroll]] for (uint i_ = 0; i_ < count_ * DEPTH / 4; i_ += THREADS) {                                             \
         uint r_ = (i_ + me) % count_, d_ = 4 * ((i_ + me) / count_);                                                   \
@@ -138,7 +138,8 @@ uint off_q, off_k, off_v, off_y;
         LOAD(OWN_SLICE, 4, ROWS, own_name, own_at, first, T - 1, own_ld, own_off, d0)                                  \
         LOAD(OTHER_SLICE, N, OTHERS, other_name, other_at, s0, other_last, other_ld, other_off, d0)                    \
         barrier();                                                                                                     \
-        [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_++) s += outerProduct(OTHER_SLICE(d_ * 8 + tx), OWN_SLICE(d_ * 8 + ty));       \
+        [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_++)                                                            \
+            s += outerProduct(OTHER_SLICE(d_ * 8 + tx), OWN_SLICE(d_ * 8 + ty));                                       \
     }
 
 #define ROW_REDUCE(name, combine)                                                                                      \

@@ -1,5 +1,5 @@
-/* The op harness: operands, guard words, the run, the comparison. */
-#include "helper_optest.h"
+/* The op harness: operands, guard words, the run, the comparison. Values: helper_optest_values.c. */
+#include "helper_optest_bench.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include "push.h"
 #include "ref/ref.h"
 
-enum { MAX_OPERANDS = OP_MAX_IN + OP_MAX_OUT + 2, GUARD_WORDS = 64 };
+enum { GUARD_WORDS = 64 };
 #define POISON 0x7fc0dead /* a NaN */
 #define LARGE (1u << 24)  /* words; beyond it nothing is run twice or put together */
 
@@ -26,39 +26,6 @@ static uint32_t guard(int buffer, uint64_t index)
 {
     return 0x7fc00000u | (((uint32_t)index * 2654435761u + (uint32_t)buffer * 40503u) >> 11);
 }
-
-typedef enum role { INPUT, OUTPUT, SCRATCH } role;
-
-typedef struct operand {
-    role role;
-    op_view *views[4]; /* the views that mean it */
-    int view_count;
-    uint64_t words;
-    void *twin;      /* what the CPU twin sees; NULL for scratch */
-    uint32_t *image; /* what is uploaded: into its buffer's image */
-    int buffer;
-    uint64_t offset; /* words */
-} operand;
-
-typedef struct place {
-    gpu_buffer *buffer;
-    gpu_lifetime lifetime;
-    uint64_t words;
-    uint32_t *image, *got, *again;
-} place;
-
-/* One row in the making. */
-typedef struct bench {
-    pm_device *device;
-    const optest_row *row;
-    op_call call, before; /* `before`: LM_LOSS, which fills the logits that LM_LOSS_BWD reads */
-    operand operands[MAX_OPERANDS];
-    int operand_count;
-    place places[MAX_OPERANDS];
-    int place_count;
-    gpu_program *program;
-    uint32_t draws;
-} bench;
 
 static bool complain(const bench *b, const char *format, ...) PM_PRINTF(2, 3);
 
@@ -83,7 +50,7 @@ static bool is_backward(op_id op)
            op == OP_GATHER_BWD || op == OP_LABEL_LOSS_BWD || op == OP_SCORE_LOSS_BWD;
 }
 
-static int scratch_slot(op_id op)
+int optest_scratch_slot(op_id op)
 {
     switch (op) {
     case OP_EMBED_BWD_TOKEN:
@@ -95,7 +62,7 @@ static int scratch_slot(op_id op)
     }
 }
 
-static int scalars_slot(op_id op)
+int optest_scalars_slot(op_id op)
 {
     switch (op) {
     case OP_EMBED:
@@ -113,7 +80,7 @@ static int scalars_slot(op_id op)
 }
 
 /* The slot of tokens, targets, labels or an index. */
-static int integer_slot(op_id op)
+int optest_integer_slot(op_id op)
 {
     switch (op) {
     case OP_EMBED: return 0;
@@ -128,25 +95,12 @@ static int integer_slot(op_id op)
     }
 }
 
-/* Whether an output is changed rather than written, so that it must start with known values. */
-static bool starts_known(const op_call *call, int slot)
-{
-    switch (call->op) {
-    case OP_KV_APPEND:
-    case OP_SUMSQ:
-    case OP_ADAMW: return true;
-    case OP_MATMUL: return call->attr.accumulate && slot == 0;
-    case OP_LM_LOSS_BWD: return call->attr.accumulate && slot == 1;
-    default: return call->attr.accumulate;
-    }
-}
-
 /* Shapes that follow from others. */
 static void complete_shapes(bench *b)
 {
     op_call *c = &b->call;
     op_view scalars = {.rows = 1, .cols = sizeof(step_scalars) / 4};
-    int slot = scalars_slot(c->op);
+    int slot = optest_scalars_slot(c->op);
     if (slot >= 0 && (c->op != OP_MATMUL || c->attr.dropout > 0)) c->in[slot] = scalars;
     uint32_t n = c->in[0].rows;
     op_view rows = {.rows = n, .cols = 4}, result = {.rows = 1, .cols = 4}, stats = {.rows = n, .cols = 2};
@@ -191,7 +145,7 @@ static void also(operand *o, op_view *view)
     o->views[o->view_count++] = view;
 }
 
-static operand *find(bench *b, const op_view *view)
+operand *optest_find(bench *b, const op_view *view)
 {
     for (int i = 0; i < b->operand_count; i++)
         for (int k = 0; k < b->operands[i].view_count; k++)
@@ -206,7 +160,7 @@ static bool collect_loss_logits(bench *b, const pm_caps *caps)
     f->op = OP_LM_LOSS;
     for (int i = 0; i < 3; i++) {
         f->in[i] = c->in[i];
-        also(find(b, &c->in[i]), &f->in[i]);
+        also(optest_find(b, &c->in[i]), &f->in[i]);
     }
     f->out[0] = c->in[3];
     f->out[1] = c->in[4];
@@ -226,13 +180,13 @@ static bool collect(bench *b)
     const pm_caps *caps = pm_device_caps(b->device);
     for (int i = 0; i < OP_MAX_IN; i++) {
         if (c->op == OP_ATTENTION && (i == 1 || i == 2) && !c->in[i].rows)
-            also(find(b, &c->in[i - 1]), &c->in[i]);
+            also(optest_find(b, &c->in[i - 1]), &c->in[i]);
         else if (c->in[i].rows)
             add_operand(b, INPUT, &c->in[i]);
     }
     for (int i = 0; i < OP_MAX_OUT; i++)
         if (c->out[i].rows) add_operand(b, OUTPUT, &c->out[i]);
-    int slot = scratch_slot(c->op);
+    int slot = optest_scratch_slot(c->op);
     if (c->op == OP_LM_LOSS_BWD) return collect_loss_logits(b, caps);
     uint64_t words = op_scratch_words(caps, c);
     if (words > 0) {
@@ -261,7 +215,7 @@ static bool arrange(bench *b)
         if (odd) at += 1 + (uint64_t)(7 * i + b->row->seed) % 63;
         o->offset = at;
         p->words = at + o->words + GUARD_WORDS;
-        int slot = integer_slot(b->call.op), scalars = scalars_slot(b->call.op);
+        int slot = optest_integer_slot(b->call.op), scalars = optest_scalars_slot(b->call.op);
         bool host =
             (slot >= 0 && o->views[0] == &b->call.in[slot]) || (scalars >= 0 && o->views[0] == &b->call.in[scalars]);
         p->lifetime = host && mode == 0 ? GPU_SHARED : GPU_WORKSPACE;
@@ -280,228 +234,6 @@ static bool arrange(bench *b)
         for (int k = 0; k < o->view_count; k++) o->views[k]->data = o->twin;
     }
     return true;
-}
-
-/* ---- values --------------------------------------------------------------------------------------------------------- */
-
-static void set_float(operand *o, uint64_t i, float value)
-{
-    memcpy(&o->image[i], &value, 4);
-    ((double *)o->twin)[i] = value;
-}
-
-/* Appleby's MurmurHash3 finalizer: enough for test values, and quick for tables of 147 MiB. */
-static uint32_t mix(uint32_t h)
-{
-    h = (h ^ h >> 16) * 0x85ebca6bu;
-    h = (h ^ h >> 13) * 0xc2b2ae35u;
-    return h ^ h >> 16;
-}
-
-/* Uniform in middle - spread … middle + spread. */
-static void randomize(bench *b, const op_view *view, float middle, float spread)
-{
-    operand *o = view->rows ? find(b, view) : NULL;
-    if (!o) return;
-    uint32_t key = mix(b->row->seed * 64 + ++b->draws);
-    for (uint64_t i = 0; i < o->words; i++)
-        set_float(o, i, middle + spread * (2 * rng_uniform(mix(key + (uint32_t)i)) - 1));
-}
-
-/* What the twin computed becomes an input, rounded as the device would see it. */
-static void round_twin(operand *o)
-{
-    for (uint64_t i = 0; i < o->words; i++) set_float(o, i, (float)((double *)o->twin)[i]);
-}
-
-static void set_integer(operand *o, uint32_t i, int32_t value)
-{
-    ((int32_t *)o->twin)[i] = value;
-    memcpy(&o->image[i], &value, 4);
-}
-
-/* Rows picked in an order of their own, none twice, some not there. */
-static void fill_index(bench *b, operand *o, uint32_t rows)
-{
-    uint32_t count = (uint32_t)o->words, gap = rows / count;
-    for (uint32_t i = 0; i < count; i++) {
-        rng_block block = rng_philox(b->row->seed, i, 0, 2, 0);
-        uint32_t at = (i * 7919u + 3u) % count; /* 7919 is prime and larger than any count here that it could divide */
-        int32_t value = (int32_t)(at * gap + rng_below(block.v[0], block.v[1], gap));
-        set_integer(o, i, i > 0 && block.v[2] % 5 == 0 ? -1 : value);
-    }
-}
-
-/* Each example's class, and how many there are. */
-static void fill_labels(bench *b, operand *o, uint32_t most)
-{
-    uint32_t count = (uint32_t)o->words / 2;
-    for (uint32_t i = 0; i < count; i++) {
-        rng_block block = rng_philox(b->row->seed, i, 0, 3, 0);
-        uint32_t classes = i == 0 ? most : 1 + rng_below(block.v[0], block.v[1], most);
-        int32_t label = i == 0 ? (int32_t)most - 1 : (int32_t)rng_below(block.v[2], block.v[3], classes);
-        bool ignored =
-            b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && i > 0 && block.v[1] % 4 == 0);
-        set_integer(o, 2 * i, ignored ? -1 : label);
-        set_integer(o, 2 * i + 1, (int32_t)classes);
-    }
-}
-
-static void fill_integers(bench *b, int slot)
-{
-    op_call *c = &b->call;
-    operand *o = find(b, &c->in[slot]);
-    switch (c->op) {
-    case OP_GATHER: fill_index(b, o, c->in[0].rows); return;
-    case OP_GATHER_BWD: fill_index(b, o, c->out[0].rows); return;
-    case OP_LABEL_LOSS:
-    case OP_LABEL_LOSS_BWD: fill_labels(b, o, c->in[0].rows * c->in[0].cols / c->in[1].rows); return;
-    default: break;
-    }
-    bool target = c->op == OP_LM_LOSS || c->op == OP_LM_LOSS_BWD;
-    uint32_t vocab = c->op == OP_EMBED_BWD_TOKEN ? c->out[0].rows : c->in[1].rows;
-    for (uint32_t i = 0; i < o->words; i++) {
-        rng_block block = rng_philox(b->row->seed, i, 0, 1, 0);
-        int32_t value = (int32_t)rng_below(block.v[0], block.v[1], vocab);
-        if (i == 0) value = (int32_t)vocab - 1; /* the table's last row is always used */
-        if (i == 1) value = 0;
-        bool some = block.v[2] % 5 == 0 && i > 1;
-        if (target && (b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && some)))
-            value = i % 2 ? -1 : -100;
-        set_integer(o, i, value);
-    }
-}
-
-/* Weights of examples: some 0, which is how a row that is only padding looks. */
-static void fill_weights(bench *b)
-{
-    op_call *c = &b->call;
-    operand *o = find(b, &c->in[1]);
-    for (uint32_t i = 0; i < o->words / 2; i++) {
-        rng_block block = rng_philox(b->row->seed, i, 0, 4, 0);
-        bool ignored =
-            b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && i > 0 && block.v[0] % 4 == 0);
-        set_float(o, 2 * i + 1, ignored ? 0 : 0.5f + rng_uniform(block.v[1]));
-    }
-}
-
-static void fill_scalars(bench *b, int slot)
-{
-    operand *o = find(b, &b->call.in[slot]);
-    if (!o) return;
-    step_scalars s = {
-        .seed_lo = 0x9d2c5680u + b->row->seed, .seed_hi = 77, .micro_step = 5, .pos = b->row->pos, .lr = 0.25f};
-    s.beta1_fix = 1.5f;
-    s.beta2_fix = 3.0f;
-    s.grad_scale = 0.125f;
-    memcpy(o->twin, &s, sizeof s);
-    memcpy(o->image, &s, sizeof s);
-}
-
-/* Runs the forward twin for what a backward operation takes from it. */
-static void chain_forward(bench *b)
-{
-    op_call *c = &b->call, f = {0};
-    f.attr = c->attr;
-    if (c->op == OP_LAYERNORM_BWD || c->op == OP_LAYERNORM_BWD_PARAMS) {
-        double *zero = calloc(c->in[1].cols, sizeof *zero),
-               *y = malloc((size_t)c->in[1].rows * c->in[1].cols * sizeof *y);
-        assert_true(zero && y);
-        f.op = OP_LAYERNORM;
-        f.in[0] = c->in[1];
-        f.in[1] = f.in[2] = (op_view){.rows = 1, .cols = c->in[1].cols, .data = zero};
-        f.out[0] = (op_view){.rows = c->in[1].rows, .cols = c->in[1].cols, .data = y};
-        f.out[1] = c->in[2];
-        ref_run(&f);
-        round_twin(find(b, &c->in[2]));
-        free(zero);
-        free(y);
-    } else if (c->op == OP_ATTENTION_BWD) {
-        f.op = OP_ATTENTION;
-        f.in[0] = f.in[1] = f.in[2] = c->in[0];
-        f.in[3] = c->in[4];
-        f.out[0] = c->in[1];
-        f.out[1] = c->in[2];
-        ref_run(&f);
-        round_twin(find(b, &c->in[1]));
-        round_twin(find(b, &c->in[2]));
-    } else if (c->op == OP_LM_LOSS_BWD) {
-        f.op = OP_LM_LOSS;
-        for (int i = 0; i < 3; i++) f.in[i] = c->in[i];
-        f.in[LM_WEIGHTS] = c->in[LM_BWD_WEIGHTS];
-        f.out[0] = c->in[3];
-        f.out[1] = c->in[4];
-        ref_run(&f);
-        round_twin(find(b, &c->in[3]));
-        round_twin(find(b, &c->in[4]));
-    } else if (c->op == OP_LABEL_LOSS_BWD || c->op == OP_SCORE_LOSS_BWD) {
-        f.op = c->op == OP_LABEL_LOSS_BWD ? OP_LABEL_LOSS : OP_SCORE_LOSS;
-        f.in[0] = c->in[0];
-        f.in[1] = c->in[1];
-        f.out[0] = c->in[2];
-        ref_run(&f);
-        round_twin(find(b, &c->in[2]));
-    }
-}
-
-/* The range of an input's values: middle - spread … middle + spread. */
-static void input_range(const op_call *c, int slot, float *middle, float *spread)
-{
-    *middle = 0;
-    *spread = 1;
-    switch (c->op) {
-    case OP_LAYERNORM:
-    case OP_LAYERNORM_BWD:
-    case OP_LAYERNORM_BWD_PARAMS: /* x has a mean well away from 0, since means are compared alone */
-        if (slot != (c->op == OP_LAYERNORM ? 0 : 1)) break;
-        *middle = 0.5f;
-        *spread = 1.5f;
-        break;
-    case OP_MATMUL: *spread = slot == MATMUL_GELU_PRE ? 3 : 1; break;
-    case OP_GELU: *spread = 5; break;
-    case OP_GELU_BWD: *spread = slot == 1 ? 5 : 1; break;
-    case OP_ATTENTION: *spread = 2; break; /* scores of a standard deviation near 1.3 */
-    case OP_ATTENTION_BWD: *spread = slot == 0 ? 2 : 1; break;
-    case OP_LM_LOSS:
-    case OP_LM_LOSS_BWD:
-        *spread = slot == 1 ? 6 / sqrtf((float)c->in[0].cols) : 1; /* logits: near 2 */
-        if (slot != (c->op == OP_LM_LOSS ? LM_WEIGHTS : LM_BWD_WEIGHTS)) break;
-        *middle = 0.6f;
-        *spread = 0.4f;
-        break;
-    case OP_LABEL_LOSS:
-    case OP_LABEL_LOSS_BWD: *spread = 3; break;
-    case OP_CLIP: *middle = 1; break;
-    case OP_ADAMW: /* the clip factor */
-        if (slot != 1) break;
-        *middle = 0.6f;
-        *spread = 0.2f;
-        break;
-    default: break;
-    }
-}
-
-static void fill(bench *b)
-{
-    op_call *c = &b->call;
-    int integers = integer_slot(c->op), scalars = scalars_slot(c->op);
-    for (int i = 0; i < OP_MAX_IN; i++) {
-        float middle, spread;
-        bool scratch = c->op == OP_LM_LOSS_BWD && i == 5,
-             alias = c->op == OP_ATTENTION && i > 0 && find(b, &c->in[i - 1]) == find(b, &c->in[i]);
-        if (i == integers || i == scalars || scratch || alias) continue;
-        input_range(c, i, &middle, &spread);
-        randomize(b, &c->in[i], middle, spread);
-    }
-    for (int i = 0; i < OP_MAX_OUT; i++) {
-        if (i == scratch_slot(c->op) || !starts_known(c, i)) continue;
-        bool second_moment = c->op == OP_ADAMW && i == 2; /* never negative */
-        randomize(b, &c->out[i], second_moment ? 0.5f : 0, second_moment ? 0.4f : 1);
-    }
-    if (integers >= 0) fill_integers(b, integers);
-    if (c->op == OP_SCORE_LOSS || c->op == OP_SCORE_LOSS_BWD) fill_weights(b);
-    if (scalars >= 0) fill_scalars(b, scalars);
-    chain_forward(b);
 }
 
 /* ---- the run -------------------------------------------------------------------------------------------------------- */
@@ -658,7 +390,7 @@ bool optest_run(pm_device *device, const optest_row *row)
     complete_shapes(b);
     bool ok = collect(b) && arrange(b);
     if (ok) {
-        fill(b);
+        optest_fill(b);
         ref_run(&b->call);
         ok = prepare_device(b) && run_once(b, false);
     }
@@ -666,7 +398,7 @@ bool optest_run(pm_device *device, const optest_row *row)
     for (int i = 0; i < b->operand_count; i++) total += b->operands[i].words;
     if (ok && total <= LARGE) ok = run_once(b, true) && check_repeats(b);
     for (int i = 0; i < OP_MAX_OUT && ok; i++) {
-        operand *o = b->call.out[i].rows ? find(b, &b->call.out[i]) : NULL;
+        operand *o = b->call.out[i].rows ? optest_find(b, &b->call.out[i]) : NULL;
         if (o && o->role == OUTPUT) ok = compare_output(b, o, i);
     }
     ok = ok && check_untouched(b);

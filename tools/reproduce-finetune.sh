@@ -7,7 +7,8 @@
 # TASKS="sst2 sick-entail sick-similar mctest sick-similar-own", STARTS="scratch pretrained", LAMBDAS="0 0.5" and SEEDS="1 2 3" say
 # which runs, by default all of them. JOBS=2 runs go at once, on a software driver with one thread each.
 # Runs that are done are not repeated, interrupted ones go on: the same command again. OUT/results.txt gets a line a run, and at the end a table of
-# means and spreads goes to stdout. On two slow cores a seed takes an hour and a half.
+# means and spreads goes to stdout. A seed takes hours on two cores, most of them for
+# lambda 0.5. One at a time: OUT is not locked.
 set -eu
 
 say() { echo "reproduce-finetune: $*" >&2; }
@@ -69,13 +70,14 @@ esac
 # SICK's pairs are few for a model that starts from nothing: it learns them by heart before it finds that sharing words is what similarity is
 # about. So they come twice, with 12,000 whose score nobody has to give: sentences with themselves, and with others drawn at random.
 similar=$data/sick/similarity.train.jsonl
-if [ -e "$similar" ]; then
-    cat "$similar" "$similar" > "$out/similar.jsonl"
+if [ -e "$similar" ] && [ ! -e "$out/similar.jsonl" ]; then
+    cat "$similar" "$similar" > "$out/similar.tmp"
     jq -c '.text_a, .text_b' "$similar" | sort -u | awk '
         function any() { return s[1 + int(rand() * NR)] }
         function pair(a, b, score) { print "{\"text_a\": " a ", \"text_b\": " b ", \"score\": " score "}" }
         { s[NR] = $0 }
-        END { srand(1); for (i = 0; i < 6000; i++) { x = any(); pair(x, x, 5); x = any(); pair(x, any(), 1) } }' >> "$out/similar.jsonl"
+        END { srand(1); for (i = 0; i < 6000; i++) { x = any(); pair(x, x, 5); x = any(); pair(x, any(), 1) } }' >> "$out/similar.tmp"
+    mv "$out/similar.tmp" "$out/similar.jsonl"
 fi
 
 # ---- runs ----
@@ -107,6 +109,7 @@ one() {
     "$pumice" finetune --task $kind --train "$train" --dev "$dev" --out "$dir" --epochs $epochs $options --resume 2>> "$dir.log" ||
         { tail -n 1 "$dir.log" >&2; return 1; }
     value=$("$pumice" eval --model "$dir" --test "$test" --json 2> /dev/null | jq ".$measure")
+    case $value in '' | null) say "$dir: no $measure from eval"; return 1 ;; esac
     echo "$1 $2 $3 $4 $measure $value" > "$dir/result"
     say "$(cat "$dir/result")"
 }

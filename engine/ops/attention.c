@@ -46,7 +46,7 @@ static void record_any(recording *r, const struct attention_push *push, uint64_t
     record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, GROUP);
 }
 
-/* Tiles of `rows` rows, or an invocation a row. */
+/* Tiles of `rows` rows, or an invocation a row. The plain kernel's tile is the small one. */
 static void record_rows_of(recording *r, kernels which, const struct attention_push *push, uint32_t rows)
 {
     if (lanes_suit(r->program)) {

@@ -19,8 +19,9 @@ const uint D4 = D / 4;
 // Unrolled, a head lies in registers.
 #define FOR_D4(d) [[unroll]] for (uint d = 0; d < D4; d++)
 
+// One block4 a scope: this lane's row of the block, vector d of it; then of each row kk.
 #define READ_BLOCK(name, row, ld, off, d) vec4 block4 = AT4(name, (row) * ld + off + 4 * (d));
-#define OF_ROW(set, kk, d) subgroupBroadcast(block4, kk)
+#define OF_ROW(kk) subgroupBroadcast(block4, kk)
 
 // For DROPOUT: factors of columns col … col + BLOCK - 1 of one row of the mask (col a multiple of 4).
 #define DROPOUT_BLOCK(factor, row, col)                                                                                \

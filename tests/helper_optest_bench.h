@@ -1,0 +1,54 @@
+/* The op harness from inside: a row in the making, which helper_optest.c arranges, runs and compares, and helper_optest_values.c fills. */
+#ifndef HELPER_OPTEST_BENCH_H
+#define HELPER_OPTEST_BENCH_H
+
+#include "gpu/gpu.h"
+#include "helper_optest.h"
+
+enum { MAX_OPERANDS = OP_MAX_IN + OP_MAX_OUT + 2 };
+
+typedef enum role { INPUT, OUTPUT, SCRATCH } role;
+
+typedef struct operand {
+    role role;
+    op_view *views[4]; /* the views that mean it */
+    int view_count;
+    uint64_t words;
+    void *twin;      /* what the CPU twin sees; NULL for scratch */
+    uint32_t *image; /* what is uploaded: into its buffer's image */
+    int buffer;
+    uint64_t offset; /* words */
+} operand;
+
+typedef struct place {
+    gpu_buffer *buffer;
+    gpu_lifetime lifetime;
+    uint64_t words;
+    uint32_t *image, *got, *again;
+} place;
+
+/* One row in the making. */
+typedef struct bench {
+    pm_device *device;
+    const optest_row *row;
+    op_call call, before; /* `before`: LM_LOSS, which fills the logits that LM_LOSS_BWD reads */
+    operand operands[MAX_OPERANDS];
+    int operand_count;
+    place places[MAX_OPERANDS];
+    int place_count;
+    gpu_program *program;
+    uint32_t draws;
+} bench;
+
+/* Slots of an operation's operands; -1: it has none such. */
+int optest_scratch_slot(op_id op);
+int optest_scalars_slot(op_id op);
+int optest_integer_slot(op_id op); /* tokens, targets, labels or an index */
+
+/* The operand that a view means, or NULL. */
+operand *optest_find(bench *b, const op_view *view);
+
+/* Values for all inputs, and for outputs that are changed rather than written. */
+void optest_fill(bench *b);
+
+#endif
