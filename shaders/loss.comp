@@ -80,12 +80,7 @@ void main()
         float scale = P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
         if (WEIGHTED) scale *= AT(weights, row);
         d = scale * exp(GET(logits, row * P.ld + col) - AT(state, 4 * row));
-        uint place = uint(target) - P.first - col; // of the target among the N
-#if N == 4
-        if (place < N) d[place] -= scale;
-#else
-        if (place == 0) d -= scale;
-#endif
+        subtract_at(d, uint(target) - P.first - col, scale);
     }
     SET(logits, row * P.ld + col, d);
 #endif

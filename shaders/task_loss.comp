@@ -5,7 +5,7 @@
 //           BACKWARD: dlogits = (softmax - [k is the class]) scale grad_scale / counted; 0 beyond the classes and where ignored.
 // Else:     squared error of values (R) against right(r) = value, weight. result = sum of weighted errors / sum of weights, that sum,
 //           sum of weights, 0.   BACKWARD: dvalues = 2 (value - right) weight scale grad_scale / sum of weights.
-// Forward: LANES invocations share the rows (common/reduce.glsl). BACKWARD: one invocation an example.
+// Forward: LANES invocations share the rows (common/reduce.glsl). BACKWARD: they share a row of logits; a value is one invocation's.
 #define PUSH task_push
 #ifdef LABELS
 #define RIGHT int
@@ -15,15 +15,16 @@
 #ifdef BACKWARD
 #define BUFFERS(X)                                                                                                     \
     X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, readonly, float, result)                           \
-    X(3, readonly, uint, scalars) X(4, writeonly, float, gradient)
+    X(3, readonly, uint, scalars) X(4, , float, gradient)
 #else
 #define BUFFERS(X) X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, writeonly, float, result)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/reduce.glsl"
+#include "common/vector.glsl"
 
-#ifdef LABELS
+#if defined(LABELS) && !defined(BACKWARD)
 // Of row r's first `classes` logits: the largest, its place, and the sum of exp(logit - largest).
 void softmax(uint r, uint classes, out float top, out uint best, out float sum)
 {
@@ -44,18 +45,37 @@ void softmax(uint r, uint classes, out float top, out uint best, out float sum)
 void main()
 {
 #ifdef BACKWARD
-    uint r = flat_invocation();
+    uint r = row_index();
     if (r >= P.rows) return;
     float scale = P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
 #ifdef LABELS
     int label = AT(right, 2 * r);
-    uint classes = label < 0 ? 0 : min(uint(AT(right, 2 * r + 1)), P.cols), best;
-    float top, sum;
-    softmax(r, classes, top, best, sum);
-    for (uint k = 0; k < P.cols; k++) {
-        float p = k < classes ? exp(AT(values, r * P.cols + k) - top) / sum - (k == uint(label) ? 1.0 : 0.0) : 0.0;
-        AT(gradient, r * P.cols + k) = k < classes ? p * scale : 0.0;
+    uint classes = label < 0 ? 0 : min(uint(AT(right, 2 * r + 1)), P.cols), whole = classes - classes % N, base = r * P.cols;
+    VEC tops = VEC(-3.4e38), sums = VEC(0);
+    for (uint k = N * lane(); k < whole; k += N * LANES) tops = max(tops, GET(values, base + k));
+    float rest_top = in_max(tops), rest_sum = 0;
+    for (uint k = whole + lane(); k < classes; k += LANES) rest_top = max(rest_top, AT(values, base + k));
+    float top = row_max(rest_top);
+    // The exponentials go where the gradient will be: an invocation reads only what it wrote.
+    for (uint k = N * lane(); k < whole; k += N * LANES) {
+        VEC e = exp(GET(values, base + k) - top);
+        sums += e;
+        SET(gradient, base + k, e);
     }
+    for (uint k = whole + lane(); k < classes; k += LANES) {
+        float e = exp(AT(values, base + k) - top);
+        rest_sum += e;
+        AT(gradient, base + k) = e;
+    }
+    float factor = scale / row_sum(in_sum(sums) + rest_sum);
+    for (uint k = N * lane(); k < whole; k += N * LANES) {
+        VEC d = factor * GET(gradient, base + k);
+        subtract_at(d, uint(label) - k, scale);
+        SET(gradient, base + k, d);
+    }
+    for (uint k = whole + lane(); k < classes; k += LANES)
+        AT(gradient, base + k) = factor * AT(gradient, base + k) - (k == uint(label) ? scale : 0.0);
+    for (uint k = classes + lane(); k < P.cols; k += LANES) AT(gradient, base + k) = 0.0;
 #else
     float weight = AT(right, 2 * r + 1);
     AT(gradient, r) = weight > 0 ? 2.0 * (AT(values, r) - AT(right, 2 * r)) * weight * scale : 0.0;

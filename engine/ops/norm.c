@@ -11,8 +11,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     recording r = RECORDING(program, KERNEL_layernorm, args, push);
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
-    record_width(&r, KERNEL_WIDTHS(layernorm), x.cols);
-    record_rows(&r, x.rows, row_lanes(gpu_program_caps(program), x.cols));
+    record_rows(&r, KERNEL_WIDTHS(layernorm), x.rows, x.cols);
 }
 
 static void record_backward(gpu_program *program, const op_call *call)
@@ -26,8 +25,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     r.d.spec_count = 3;
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
-    record_width(&r, KERNEL_WIDTHS(layernorm_bwd), dy.cols);
-    record_rows(&r, dy.rows, row_lanes(gpu_program_caps(program), dy.cols));
+    record_rows(&r, KERNEL_WIDTHS(layernorm_bwd), dy.rows, dy.cols);
 }
 
 /* y(1,cols) = sum of a column range of part(parts, part_cols). */

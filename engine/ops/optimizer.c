@@ -13,14 +13,13 @@ static void record_sumsq(gpu_program *program, const op_call *call)
     uint64_t count = view_words(call->in[0]), most = max_operand_words(caps);
     uint32_t at = call->attr.part;
     for (uint64_t first = 0; first < count; first += most, at += SUMSQ_PARTS) {
-        uint64_t n = count - first < most ? count - first : most, share = n / SUMSQ_PARTS;
+        uint64_t n = count - first < most ? count - first : most, share = n / SUMSQ_PARTS / 4 * 4;
         gpu_arg args[] = {arg_words(call->in[0], first, n, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
         struct reduce_push push = {.count = (uint32_t)n, .parts = SUMSQ_PARTS, .at = at};
         recording r = RECORDING(program, KERNEL_sumsq, args, push);
         r.d.flops = 2.0 * (double)n;
         r.d.bytes = 4.0 * (double)n;
-        record_width(&r, KERNEL_WIDTHS(sumsq), 4);
-        record_rows(&r, SUMSQ_PARTS, row_lanes(caps, (uint32_t)(share < 4096 ? share : 4096)));
+        record_rows(&r, KERNEL_WIDTHS(sumsq), SUMSQ_PARTS, share < 4096 ? (uint32_t)share : 4096);
     }
 }
 

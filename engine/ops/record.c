@@ -48,7 +48,7 @@ kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *a
     uint64_t offsets = 0;
     for (uint32_t i = 0; i < arg_count; i++)
         if (args[i].span.buffer) offsets |= args[i].span.offset;
-    if (caps->serial) return caps->bda && caps->int64 && offsets % 8 == 0 ? kernels.pairs : kernels.plain;
+    if (caps->serial) return software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0 ? kernels.pairs : kernels.plain;
     return offsets % 16 == 0 ? kernels.wide : kernels.plain;
 }
 
@@ -93,11 +93,16 @@ void record_flat(recording *r, kernel_widths kernels, uint64_t count)
     record_elements(r, (count + 3) / 4, per);
 }
 
-void record_rows(recording *r, uint32_t rows, uint32_t lanes)
+void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols)
 {
+    const pm_caps *caps = gpu_program_caps(r->program);
+    record_width(r, kernels, cols);
+    uint32_t lanes = r->d.kernel == kernels.pairs ? software_lanes(caps) : row_lanes(caps, cols);
     r->spec[1] = lanes;
     if (r->d.spec_count < 2) r->d.spec_count = 2;
-    if (lanes > 1)
+    if (r->d.kernel == kernels.pairs)
+        record_elements(r, (uint64_t)rows * lanes, 1);
+    else if (lanes > 1)
         record_groups(r, rows, lanes);
     else
         record_elements(r, rows, 1);

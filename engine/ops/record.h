@@ -51,7 +51,7 @@ static inline bool paired(const pm_caps *caps, gpu_span span)
     return caps->bda && caps->int64 && span.offset % 8 == 0;
 }
 
-/* Invocations that share a row of `cols` elements: 1 on a software driver. */
+/* Invocations that share a row of `cols` elements through shared memory: 1 on a software driver. */
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols);
 
 /* The variants of a kernel by the width of its accesses: see shaders/common/kernel.glsl. */
@@ -84,12 +84,12 @@ typedef struct recording {
 
 /* One invocation each for `count` elements, `per` of them one after another. */
 void record_elements(recording *r, uint64_t count, uint32_t per);
-/* LANES invocations a row; spec[1] is LANES. */
-void record_rows(recording *r, uint32_t rows, uint32_t lanes);
 /* common/flat.glsl over `count` elements: the variant that suits the operands; spec[1] and spec[2] are PER and TAIL. */
 void record_flat(recording *r, kernel_widths kernels, uint64_t count);
 /* Takes the variant for rows of `cols`; returns the elements an invocation takes at a time, common/vector.glsl's N. */
 uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols);
+/* common/reduce.glsl over `rows` rows of `cols`: the variant that suits the operands, and as many invocations a row as suit it. spec[1] is LANES. */
+void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols);
 /* `groups` work groups of `size` invocations. */
 void record_groups(recording *r, uint64_t groups, uint32_t size);
 

@@ -48,12 +48,16 @@ static void record_gradient(gpu_program *program, const op_call *call, bool labe
                       arg_of(call->in[3], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct task_push push = {
         .rows = right.rows, .cols = (uint32_t)(view_words(x) / right.rows), .scale = call->attr.scale};
-    recording r = RECORDING(program, labels ? KERNEL_label_loss_bwd : KERNEL_score_loss_bwd, args, push);
-    r.spec[1] = 1;
-    r.d.spec_count = 2;
+    recording r = RECORDING(program, KERNEL_score_loss_bwd, args, push);
     r.d.flops = 10.0 * (double)view_words(x);
     r.d.bytes = 16.0 * (double)view_words(x);
-    record_elements(&r, right.rows, 1);
+    if (labels) {
+        record_rows(&r, KERNEL_WIDTHS(label_loss_bwd), right.rows, push.cols);
+    } else {
+        r.spec[1] = 1;
+        r.d.spec_count = 2;
+        record_elements(&r, right.rows, 1);
+    }
 }
 
 void op_record_task(gpu_program *program, const op_call *call)

@@ -9,6 +9,10 @@
 #define SET PUT4
 float in_sum(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
 float in_max(vec4 v) { return max(max(v.x, v.y), max(v.z, v.w)); }
+void subtract_at(inout vec4 v, uint place, float what)
+{
+    if (place < 4) v[place] -= what;
+}
 #else
 #define N 1
 #define VEC float
@@ -16,6 +20,10 @@ float in_max(vec4 v) { return max(max(v.x, v.y), max(v.z, v.w)); }
 #define SET(name, i, value) AT(name, i) = value
 float in_sum(float v) { return v; }
 float in_max(float v) { return v; }
+void subtract_at(inout float v, uint place, float what)
+{
+    if (place == 0) v -= what;
+}
 #endif
 
 #endif
