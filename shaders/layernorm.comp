@@ -16,43 +16,59 @@
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
-#include "common/reduce.glsl"
-#include "common/vector.glsl"
+#include "common/row.glsl"
 
 layout(constant_id = 2) const bool HAS_ADD = false;
 
 void main()
 {
     uint row = row_index();
-    if (row >= P.rows) return;
-    uint base = row * P.cols;
+    if (beyond(row)) return;
+    uint base = row * P.cols, runs = runs_of(P.cols);
     float scale = 1.0 / float(P.cols);
 #ifdef BACKWARD
     float mean = AT(stats, 2 * row), rstd = AT(stats, 2 * row + 1);
-    VEC sums = VEC(0), dots = VEC(0);
-    for (uint c = N * lane(); c < P.cols; c += N * LANES) {
-        VEC g = GET(dy, base + c) * GET(gain, c);
+    VEC sums = VEC(0), dots = VEC(0), g, xhat, kept_g[KEPT_SIZE], kept_xhat[KEPT_SIZE];
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        uint c = run_at(i);
+        g = GET(dy, base + c) * GET(gain, c);
+        xhat = (GET(x, base + c) - mean) * rstd;
         sums += g;
-        dots += g * (GET(x, base + c) - mean) * rstd;
+        dots += g * xhat;
+        if (KEPT > 0) kept_g[i] = g, kept_xhat[i] = xhat;
     }
     float sum = row_sum(in_sum(sums)) * scale, dot_ = row_sum(in_sum(dots)) * scale;
-    for (uint c = N * lane(); c < P.cols; c += N * LANES) {
-        VEC xhat = (GET(x, base + c) - mean) * rstd;
-        VEC d = rstd * (GET(dy, base + c) * GET(gain, c) - sum - xhat * dot_);
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        uint c = run_at(i);
+        if (KEPT > 0) {
+            g = kept_g[i];
+            xhat = kept_xhat[i];
+        } else {
+            g = GET(dy, base + c) * GET(gain, c);
+            xhat = (GET(x, base + c) - mean) * rstd;
+        }
+        VEC d = rstd * (g - sum - xhat * dot_);
         if (HAS_ADD) d += GET(add, base + c);
         SET(dx, base + c, d);
     }
 #else
-    VEC sums = VEC(0), squares = VEC(0);
-    for (uint c = N * lane(); c < P.cols; c += N * LANES) sums += GET(x, base + c);
+#define X(i) (KEPT > 0 ? kept[i] : GET(x, base + run_at(i)))
+    VEC sums = VEC(0), squares = VEC(0), kept[KEPT_SIZE];
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        VEC v = GET(x, base + run_at(i));
+        sums += v;
+        if (KEPT > 0) kept[i] = v;
+    }
     float mean = row_sum(in_sum(sums)) * scale;
-    for (uint c = N * lane(); c < P.cols; c += N * LANES) {
-        VEC d = GET(x, base + c) - mean;
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        VEC d = X(i) - mean;
         squares += d * d;
     }
     float rstd = 1.0 / sqrt(row_sum(in_sum(squares)) * scale + P.value);
-    for (uint c = N * lane(); c < P.cols; c += N * LANES)
-        SET(y, base + c, (GET(x, base + c) - mean) * rstd * GET(gain, c) + GET(bias, c));
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        uint c = run_at(i);
+        SET(y, base + c, (X(i) - mean) * rstd * GET(gain, c) + GET(bias, c));
+    }
     if (lane() == 0) {
         AT(stats, 2 * row) = mean;
         AT(stats, 2 * row + 1) = rstd;

@@ -15,14 +15,13 @@
 #ifdef BACKWARD
 #define BUFFERS(X)                                                                                                     \
     X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, readonly, float, result)                           \
-    X(3, readonly, uint, scalars) X(4, , float, gradient)
+    X(3, readonly, uint, scalars) X(4, writeonly, float, gradient)
 #else
 #define BUFFERS(X) X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, writeonly, float, result)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
-#include "common/reduce.glsl"
-#include "common/vector.glsl"
+#include "common/row.glsl"
 
 #if defined(LABELS) && !defined(BACKWARD)
 // Of row r's first `classes` logits: the largest, its place, and the sum of exp(logit - largest).
@@ -46,36 +45,31 @@ void main()
 {
 #ifdef BACKWARD
     uint r = row_index();
-    if (r >= P.rows) return;
+    if (beyond(r)) return;
     float scale = P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
 #ifdef LABELS
-    int label = AT(right, 2 * r);
-    uint classes = label < 0 ? 0 : min(uint(AT(right, 2 * r + 1)), P.cols), whole = classes - classes % N, base = r * P.cols;
-    VEC tops = VEC(-3.4e38), sums = VEC(0);
-    for (uint k = N * lane(); k < whole; k += N * LANES) tops = max(tops, GET(values, base + k));
-    float rest_top = in_max(tops), rest_sum = 0;
-    for (uint k = whole + lane(); k < classes; k += LANES) rest_top = max(rest_top, AT(values, base + k));
-    float top = row_max(rest_top);
-    // The exponentials go where the gradient will be: an invocation reads only what it wrote.
-    for (uint k = N * lane(); k < whole; k += N * LANES) {
-        VEC e = exp(GET(values, base + k) - top);
+    int label = AT(right, 2 * r), classes = label < 0 ? 0 : AT(right, 2 * r + 1);
+    uint base = r * P.cols, runs = runs_of(P.cols);
+#define LOGITS(at) first_of(GET(values, base + at), classes - int(at), -3.4e38)
+    VEC tops = VEC(-3.4e38), sums = VEC(0), kept[KEPT_SIZE];
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        VEC v = LOGITS(run_at(i));
+        tops = max(tops, v);
+        if (KEPT > 0) kept[i] = v;
+    }
+    float top = row_max(in_max(tops));
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        VEC e = exp((KEPT > 0 ? kept[i] : LOGITS(run_at(i))) - top);
         sums += e;
-        SET(gradient, base + k, e);
+        if (KEPT > 0) kept[i] = e;
     }
-    for (uint k = whole + lane(); k < classes; k += LANES) {
-        float e = exp(AT(values, base + k) - top);
-        rest_sum += e;
-        AT(gradient, base + k) = e;
+    float factor = label < 0 ? 0.0 : scale / row_sum(in_sum(sums));
+    [[unroll]] for (uint i = 0; i < runs; i++) {
+        uint at = run_at(i);
+        VEC d = factor * (KEPT > 0 ? kept[i] : exp(LOGITS(at) - top));
+        if (label >= 0) subtract_at(d, uint(label) - at, scale);
+        SET(gradient, base + at, d);
     }
-    float factor = scale / row_sum(in_sum(sums) + rest_sum);
-    for (uint k = N * lane(); k < whole; k += N * LANES) {
-        VEC d = factor * GET(gradient, base + k);
-        subtract_at(d, uint(label) - k, scale);
-        SET(gradient, base + k, d);
-    }
-    for (uint k = whole + lane(); k < classes; k += LANES)
-        AT(gradient, base + k) = factor * AT(gradient, base + k) - (k == uint(label) ? scale : 0.0);
-    for (uint k = classes + lane(); k < P.cols; k += LANES) AT(gradient, base + k) = 0.0;
 #else
     float weight = AT(right, 2 * r + 1);
     AT(gradient, r) = weight > 0 ? 2.0 * (AT(values, r) - AT(right, 2 * r)) * weight * scale : 0.0;

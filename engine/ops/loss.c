@@ -68,7 +68,7 @@ static void record_forward(gpu_program *program, const op_call *call)
         recording r = RECORDING(program, KERNEL_loss_tile, args, push);
         r.d.flops = 10.0 * (double)view_words(t.logits);
         r.d.bytes = 8.0 * (double)view_words(t.logits);
-        record_rows(&r, KERNEL_WIDTHS(loss_tile), h.rows, t.ld);
+        record_rows(&r, KERNEL_WIDTHS(loss_tile), h.rows, t.ld, false);
         first += t.count;
     }
     op_view weights = call->in[LM_WEIGHTS];

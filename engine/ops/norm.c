@@ -11,7 +11,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     recording r = RECORDING(program, KERNEL_layernorm, args, push);
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
-    record_rows(&r, KERNEL_WIDTHS(layernorm), x.rows, x.cols);
+    record_rows(&r, KERNEL_WIDTHS(layernorm), x.rows, x.cols, true);
 }
 
 static void record_backward(gpu_program *program, const op_call *call)
@@ -25,7 +25,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     r.d.spec_count = 3;
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
-    record_rows(&r, KERNEL_WIDTHS(layernorm_bwd), dy.rows, dy.cols);
+    record_rows(&r, KERNEL_WIDTHS(layernorm_bwd), dy.rows, dy.cols, true);
 }
 
 /* y(1,cols) = sum of a column range of part(parts, part_cols). */

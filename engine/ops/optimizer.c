@@ -19,7 +19,7 @@ static void record_sumsq(gpu_program *program, const op_call *call)
         recording r = RECORDING(program, KERNEL_sumsq, args, push);
         r.d.flops = 2.0 * (double)n;
         r.d.bytes = 4.0 * (double)n;
-        record_rows(&r, KERNEL_WIDTHS(sumsq), SUMSQ_PARTS, share < 4096 ? (uint32_t)share : 4096);
+        record_rows(&r, KERNEL_WIDTHS(sumsq), SUMSQ_PARTS, share < 4096 ? (uint32_t)share : 4096, false);
     }
 }
 

@@ -93,17 +93,28 @@ void record_flat(recording *r, kernel_widths kernels, uint64_t count)
     record_elements(r, (count + 3) / 4, per);
 }
 
-void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols)
+/* Runs of a row that an invocation keeps in registers: few, so that a GPU has room for many rows; a software driver has its stack. */
+enum { KEPT_MOST = 4, KEPT_MOST_SERIAL = 32 };
+
+void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    record_width(r, kernels, cols);
-    uint32_t lanes = r->d.kernel == kernels.pairs ? software_lanes(caps) : row_lanes(caps, cols);
+    uint32_t n = record_width(r, kernels, cols);
+    bool pairs = r->d.kernel == kernels.pairs;
+    uint32_t lanes = pairs ? software_lanes(caps) : row_lanes(caps, cols), size = lanes;
+    /* Rows that a work group takes: as many as divide them, so that none is cut short. */
+    if (pairs)
+        while (2 * size <= group_size(caps) && rows % (2 * size / lanes) == 0) size *= 2;
     r->spec[1] = lanes;
     if (r->d.spec_count < 2) r->d.spec_count = 2;
-    if (r->d.kernel == kernels.pairs)
-        record_elements(r, (uint64_t)rows * lanes, 1);
-    else if (lanes > 1)
-        record_groups(r, rows, lanes);
+    if (keep) {
+        uint32_t most = caps->serial ? KEPT_MOST_SERIAL : KEPT_MOST, runs = cols / (n * lanes);
+        bool exact = cols == runs * n * lanes && (!pairs || rows / (size / lanes) <= caps->max_group_count[0]);
+        r->spec[3] = exact && runs <= most ? runs : 0;
+        r->d.spec_count = 4;
+    }
+    if (lanes > 1)
+        record_groups(r, (uint64_t)rows * lanes / size, size);
     else
         record_elements(r, rows, 1);
 }

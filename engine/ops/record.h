@@ -88,8 +88,9 @@ void record_elements(recording *r, uint64_t count, uint32_t per);
 void record_flat(recording *r, kernel_widths kernels, uint64_t count);
 /* Takes the variant for rows of `cols`; returns the elements an invocation takes at a time, common/vector.glsl's N. */
 uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols);
-/* common/reduce.glsl over `rows` rows of `cols`: the variant that suits the operands, and as many invocations a row as suit it. spec[1] is LANES. */
-void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols);
+/* common/reduce.glsl over `rows` rows of `cols`: the variant that suits the operands, as many invocations a row as suit it; spec[1] is LANES.
+ * `keep`: common/row.glsl's KEPT too, spec[3]. */
+void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep);
 /* `groups` work groups of `size` invocations. */
 void record_groups(recording *r, uint64_t groups, uint32_t size);
 

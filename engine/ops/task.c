@@ -52,7 +52,7 @@ static void record_gradient(gpu_program *program, const op_call *call, bool labe
     r.d.flops = 10.0 * (double)view_words(x);
     r.d.bytes = 16.0 * (double)view_words(x);
     if (labels) {
-        record_rows(&r, KERNEL_WIDTHS(label_loss_bwd), right.rows, push.cols);
+        record_rows(&r, KERNEL_WIDTHS(label_loss_bwd), right.rows, push.cols, true);
     } else {
         r.spec[1] = 1;
         r.d.spec_count = 2;

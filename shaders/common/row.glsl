@@ -1,0 +1,24 @@
+// A row's elements, N at a time (common/vector.glsl), among the LANES invocations that share it (common/reduce.glsl).
+// Where KEPT is not 0 a row is exactly KEPT * LANES * N wide, and an invocation can keep its share in registers, in loops marked
+// [[unroll]]: memory is read once.
+#ifndef COMMON_ROW_GLSL
+#define COMMON_ROW_GLSL
+#include "common/reduce.glsl"
+#include "common/vector.glsl"
+
+layout(constant_id = 3) const uint KEPT = 0;
+const uint KEPT_SIZE = KEPT > 0 ? KEPT : 1; // of an array for them
+
+// How many times N elements of the first `count` are this invocation's; the last count % N are no one's.
+uint runs_of(uint count) { return KEPT > 0 ? KEPT : (count / N + LANES - 1 - lane()) / LANES; }
+// Where in the row run i begins.
+uint run_at(uint i) { return N * (i * LANES + lane()); }
+
+// A software driver runs what follows a return or is in a loop for each invocation apart: there KEPT rows fill the work groups.
+#ifdef PAIRS
+bool beyond(uint row) { return KEPT == 0 && row >= P.rows; }
+#else
+bool beyond(uint row) { return row >= P.rows; }
+#endif
+
+#endif
