@@ -48,7 +48,8 @@ kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *a
     uint64_t offsets = 0;
     for (uint32_t i = 0; i < arg_count; i++)
         if (args[i].span.buffer) offsets |= args[i].span.offset;
-    if (caps->serial) return software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0 ? kernels.pairs : kernels.plain;
+    if (caps->serial)
+        return software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0 ? kernels.pairs : kernels.plain;
     return offsets % 16 == 0 ? kernels.wide : kernels.plain;
 }
 
