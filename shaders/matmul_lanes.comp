@@ -4,7 +4,8 @@
 // broadcast from registers; each load of B brings two values (AT2) and serves ROWS products.
 //   loads for 2 LANES steps of k: ROWS + VECTORS * LANES; products: ROWS * VECTORS * 2 LANES.
 // Vector v of lane l is column 2 LANES (v / 2) + 2 l + v % 2 of the tile, so that a pair of vectors is contiguous.
-// Work group (x, y): columns from x * VECTORS * LANES on, rows from y * ROWS on. Out of range rows and columns repeat others in range.
+// Work group (x, y): rows from x * ROWS on, columns from y * VECTORS * LANES on, so that neighbours in time share columns of B, which
+// are dearer to fetch than rows of A. Out of range rows and columns repeat others in range.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "common/matmul.glsl"
@@ -38,6 +39,17 @@ void load_a(uint k)
     }
 }
 
+// Reads where B's rows k and k + 1 begin in the tile: they are as far apart as B is wide, and no processor foresees that they are next.
+float touched = 0;
+void touch_b(uint k)
+{
+    uint at = min(k, P.k - 2) * P.ldb;
+    [[unroll]] for (uint v = 0; v < VECTORS; v += 2) {
+        uint col = min((gl_WorkGroupID.y * VECTORS + v) * LANES, P.n - 1);
+        touched = max(touched, max(AT(b, at + col), AT(b, at + P.ldb + col)));
+    }
+}
+
 // Steps k0 + 2 kk and k0 + 2 kk + 1: lane kk has their A, in each row.
 #define STEPS(kk)                                                                                                      \
     {                                                                                                                  \
@@ -66,7 +78,7 @@ void load_a(uint k)
 
 void main()
 {
-    uint lane = gl_LocalInvocationID.x, row0 = gl_WorkGroupID.y * ROWS, col0 = gl_WorkGroupID.x * VECTORS * LANES + 2 * lane;
+    uint lane = gl_LocalInvocationID.x, row0 = gl_WorkGroupID.x * ROWS, col0 = gl_WorkGroupID.y * VECTORS * LANES + 2 * lane;
     // Pairs begin at even places, and with PAIRS what is contiguous has room for a pair at its end.
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         uint row = min(row0 + i, P.m - 1);
@@ -86,6 +98,7 @@ void main()
 
     uint k0 = 0, b_row = 0;
     for (; k0 + 2 * LANES <= P.k; k0 += 2 * LANES) {
+        if (!TRANS_B) touch_b(k0 + 2 * LANES + 2 * lane);
         load_a(k0 + 2 * lane);
         STEPS(0) STEPS(1) STEPS(2) STEPS(3)
 #if LANES == 8
@@ -100,6 +113,7 @@ void main()
             [[unroll]] for (uint v = 0; v < VECTORS; v++) acc[i * VECTORS + v] += x * b_n[v];
         }
     }
+    if (P.m == 0) acc[0] += touched; // never, but the compiler cannot know
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         [[unroll]] for (uint v = 0; v < VECTORS; v++)
             finish(row0 + i, col0 + v / 2 * 2 * LANES + v % 2, acc[i * VECTORS + v]);

@@ -21,7 +21,7 @@ layout(constant_id = 1) const uint PER = 4;
 
 #if PM_BDA
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer quads_t { vec4 v[]; };
-#define QUAD(name, i) quads_t(p_.name).v[i]
+#define QUAD(name, i) quads_t(operand_##name).v[i]
 #else
 #define QUAD(name, i) name.v[i]
 #endif

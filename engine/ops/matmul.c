@@ -80,23 +80,20 @@ static void record_product(gpu_program *program, const product *p)
     r.d.spec = r.spec;
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = 4.0 * ((double)p->m * p->k + (double)p->k * p->n + (double)p->m * p->n);
-    uint32_t rows, cols;
     if (lanes) {
         r.spec[0] = lanes;
         r.d.spec_count = 4;
-        rows = MATMUL_LANES_ROWS;
-        cols = MATMUL_LANES_VECTORS * lanes;
+        r.d.groups[0] = (p->m + MATMUL_LANES_ROWS - 1) / MATMUL_LANES_ROWS;
+        r.d.groups[1] = (p->n + MATMUL_LANES_VECTORS * lanes - 1) / (MATMUL_LANES_VECTORS * lanes);
     } else {
         uint32_t ty = p->m <= 16 ? 4 : caps->max_workgroup_size >= 256 ? 16 : 8;
         r.spec[0] = 16 * ty;
         r.spec[4] = 16;
         r.spec[5] = ty;
         r.d.spec_count = 6;
-        rows = 4 * ty;
-        cols = 64;
+        r.d.groups[0] = (p->n + 63) / 64;
+        r.d.groups[1] = (p->m + 4 * ty - 1) / (4 * ty);
     }
-    r.d.groups[0] = (p->n + cols - 1) / cols;
-    r.d.groups[1] = (p->m + rows - 1) / rows;
     r.d.groups[2] = 1;
     gpu_record(program, &r.d);
 }

@@ -22,13 +22,15 @@
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
     layout(buffer_reference, std430, buffer_reference_align = 4) access buffer name##_t { type v[]; };
 #define DECLARE_PUSH(slot, access, type, name) name##_t name;
-#define AT(name, i) p_.name.v[i]
+#define DECLARE_COPY(slot, access, type, name) name##_t operand_##name = p_.name;
+#define AT(name, i) operand_##name.v[i]
 #else
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
     layout(std430, set = 0, binding = slot) access buffer name##_t { type v[]; } name;                                 \
     DECLARE_WIDE(slot, access, name)
 #define DECLARE_PUSH(slot, access, type, name) uint base_##name;
-#define AT(name, i) name.v[p_.base_##name + (i)]
+#define DECLARE_COPY(slot, access, type, name) uint base_##name = p_.base_##name;
+#define AT(name, i) name.v[base_##name + (i)]
 #ifdef WIDE // the same buffer once more, as vectors
 #define DECLARE_WIDE(slot, access, name)                                                                               \
     layout(std430, set = 0, binding = slot) access buffer name##_wide_t { vec4 v[]; } name##_wide;
@@ -40,8 +42,8 @@
 #if PM_BDA && defined(PAIRS)
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer pairs_t { uint64_t v[]; };
-#define AT2(name, i) uintBitsToFloat(unpackUint2x32(pairs_t(p_.name).v[(i) / 2]))
-#define PUT2(name, i, value) pairs_t(p_.name).v[(i) / 2] = packUint2x32(floatBitsToUint(value))
+#define AT2(name, i) uintBitsToFloat(unpackUint2x32(pairs_t(operand_##name).v[(i) / 2]))
+#define PUT2(name, i, value) pairs_t(operand_##name).v[(i) / 2] = packUint2x32(floatBitsToUint(value))
 #else
 #define AT2(name, i) vec2(AT(name, i), AT(name, (i) + 1))
 #define PUT2(name, i, value) AT(name, i) = (value).x, AT(name, (i) + 1) = (value).y
@@ -51,11 +53,11 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer pairs_t { ui
 #define PUT4(name, i, value) PUT2(name, i, (value).xy), PUT2(name, (i) + 2, (value).zw)
 #elif PM_BDA
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer wide_t { vec4 v[]; };
-#define AT4(name, i) wide_t(p_.name).v[(i) / 4]
-#define PUT4(name, i, value) wide_t(p_.name).v[(i) / 4] = value
+#define AT4(name, i) wide_t(operand_##name).v[(i) / 4]
+#define PUT4(name, i, value) wide_t(operand_##name).v[(i) / 4] = value
 #else
-#define AT4(name, i) name##_wide.v[(p_.base_##name + (i)) / 4]
-#define PUT4(name, i, value) name##_wide.v[(p_.base_##name + (i)) / 4] = value
+#define AT4(name, i) name##_wide.v[(base_##name + (i)) / 4]
+#define PUT4(name, i, value) name##_wide.v[(base_##name + (i)) / 4] = value
 #endif
 
 BUFFERS(DECLARE_BUFFER)
@@ -64,7 +66,9 @@ layout(push_constant, std430) uniform push_block
     BUFFERS(DECLARE_PUSH)
     PUSH p;
 } p_;
-#define P p_.p // this dispatch's scalars
+// Read once, as main() begins: a software driver checks each read of a push constant and branches, and leaves it in a loop or a branch.
+PUSH P = p_.p; // this dispatch's scalars
+BUFFERS(DECLARE_COPY)
 
 layout(local_size_x_id = 0) in;
 

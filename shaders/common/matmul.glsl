@@ -23,8 +23,8 @@ uint index_b(uint k, uint n) { return TRANS_B ? n * P.ldb + k : k * P.ldb + n; }
 
 void finish(uint row, uint col, float v)
 {
-    if (row >= P.m || col >= P.n) return;
     uint at = row * P.ldc + col;
+    if (row >= P.m || col >= P.n) return;
     if (has(EPILOGUE_BIAS)) v += AT(bias, col);
 #ifndef PLAIN
     if (has(EPILOGUE_PRE)) AT(pre, at) = v;
