@@ -40,54 +40,9 @@ if [ -z "$pumice" ]; then
 fi
 [ -x "$pumice" ] || { say "no program $pumice: build it, or name it"; exit 1; }
 
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-reference() { "$python" "$here/tools/bench_cpu_reference.py" "$threads" "$@"; }
-# field KEY: of the row in $dir/row
-field() { sed -n "s/.*\"$1\":\([0-9.e+-]*\).*/\1/p" "$dir/row"; }
+torch=$threads
+. "$here/tools/bench-lines.sh"
 
-show() { printf '%-34s %10s %10s %9s  %-22s %s\n' "$@"; }
-
-# asked TITLE: whether the line is wanted.
-asked() {
-    [ -n "$wanted" ] || return 0
-    for word in $wanted; do
-        case $1 in *"$word"*) return 0 ;; esac
-    done
-    return 1
-}
-
-# line TITLE OP SHAPE KEY KIND TARGET YARDSTICK…: KIND is "of" (TARGET is a fraction of the yardstick) or "least" (of the unit itself).
-line() {
-    title=$1 op=$2 shape=$3 key=$4 kind=$5 target=$6
-    shift 6
-    asked "$title" || return 0
-    if ! "$pumice" bench "$op" --shape "$shape" --json > "$dir/row" 2> "$dir/err"; then
-        cat "$dir/err" >&2
-        say "$title failed"
-        bad=1
-        return 0
-    fi
-    ours=$(field "$key")
-    theirs=$(reference "$@" 2> "$dir/err") || {
-        say "$title: the yardstick failed: $(tail -n 1 "$dir/err")"
-        theirs=-
-    }
-    set -- $(awk -v ours="$ours" -v theirs="$theirs" -v kind="$kind" -v target="$target" 'BEGIN {
-        ratio = theirs == "-" ? -1 : ours / theirs
-        known = kind == "least" || ratio >= 0
-        reached = kind == "least" ? ours >= target : ratio >= target
-        printf "%.4g %s %s %s", ours, theirs, ratio < 0 ? "-" : sprintf("%.1f%%", 100 * ratio), !known ? "-" : reached ? "met" : "MISSED"
-    }')
-    if [ "$kind" = of ]; then
-        goal="$(awk -v t="$target" 'BEGIN { printf "%.0f%%", 100 * t }') of the yardstick"
-    else
-        goal="$target $unit"
-    fi
-    show "$title" "$1" "$2" "$3" "$goal" "$4"
-}
-
-bad=0
 "$pumice" devices | head -n 1
 reference about
 echo "$(uname -m), $(nproc) cores, load $(cut -d ' ' -f 1 /proc/loadavg) at the start"

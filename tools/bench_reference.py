@@ -1,12 +1,15 @@
-"""Yardsticks on the CPU for bench-cpu.sh: OpenBLAS's sgemm and PyTorch, timed as `pumice bench` times: operands take turns, the median counts.
+"""Yardsticks for bench-cpu.sh and gpu-report.sh: OpenBLAS's sgemm and PyTorch, timed as `pumice bench` times: operands take turns, the
+median counts.
 
-usage: bench_cpu_reference.py THREADS about
-       bench_cpu_reference.py THREADS gemm M N K [a|b]       GFLOP/s; a: A is stored transposed, b: B is
-       bench_cpu_reference.py THREADS attention|attention-bwd B H T D      GFLOP/s, counted as 4 or 10 T T D a head
-       bench_cpu_reference.py THREADS layernorm|softmax|gelu N C           GB/s, input and output
-       bench_cpu_reference.py THREADS train-step L H C T B V               tokens/s: forward, backward, clipping, AdamW
+usage: bench_reference.py WHERE about
+       bench_reference.py WHERE gemm M N K [a|b|f16]       GFLOP/s; a: A is stored transposed, b: B is; f16: of half precision, on a GPU
+       bench_reference.py WHERE attention|attention-bwd B H T D      GFLOP/s, counted as 4 or 10 T T D a head
+       bench_reference.py WHERE layernorm|softmax|gelu N C           GB/s, input and output
+       bench_reference.py WHERE train-step L H C T B V [bf16]        tokens/s: forward, backward, clipping, AdamW; bf16: autocast
 
-Prints one number, or "-" where the library is not there.
+WHERE is a number of the CPU's threads, or PyTorch's name of a GPU, such as cuda. On a GPU matrices are PyTorch's, fp32 without TF32, and
+attention is its fused kernel; on the CPU they are OpenBLAS's, and attention is written out.
+Prints one number, or "-" where the library or the GPU is not there.
 """
 import ctypes
 import ctypes.util
@@ -24,14 +27,23 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 ROTATION = 128 << 20  # bytes, as engine/bench/measure.c has it for a CPU
 
 
+def finish_nothing():
+    pass
+
+
+finish = finish_nothing  # waits until the GPU has done what it was given
+
+
 def median_seconds(run, copies):
     """Of run(0), run(1), … in turn: at least 7 runs and half a second of them, 3 where they are long."""
     for i in range(copies):
         run(i)
+    finish()
     times, start = [], time.perf_counter()
     while True:
         before = time.perf_counter()
         run(len(times) % copies)
+        finish()
         times.append(time.perf_counter() - before)
         spent = time.perf_counter() - start
         if len(times) >= (3 if spent > 10 else 7) and (spent > 0.5 or len(times) >= 200):
@@ -82,17 +94,36 @@ def gemm(threads, m, n, k, stored):
 # ---- PyTorch ----
 
 
-def torch_module(threads):
+def torch_module(where):
+    """With tensors made on the GPU, if `where` is one."""
+    global finish
     try:
         import torch
     except ImportError:
         return None
-    torch.set_num_threads(threads)
+    if where.isdigit():
+        torch.set_num_threads(int(where))
+    else:
+        if not torch.cuda.is_available():
+            return None
+        torch.set_default_device(where)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        finish = torch.cuda.synchronize
     torch.manual_seed(1)
     return torch
 
 
+def torch_gemm(torch, m, n, k, kind):
+    dtype = torch.float16 if kind == "f16" else torch.float32
+    count = copies_of(m * k + k * n + m * n)
+    sets = [(torch.randn(m, k, dtype=dtype), torch.randn(k, n, dtype=dtype)) for _ in range(count)]
+    with torch.no_grad():
+        return 2e-9 * m * n * k / median_seconds(lambda i: sets[i][0] @ sets[i][1], count)
+
+
 def causal_attention(torch, q, k, v, mask):
+    if q.is_cuda:
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     return torch.softmax(scores.masked_fill(mask, float("-inf")), dim=-1) @ v
 
@@ -125,7 +156,7 @@ def rows(torch, what, n, c):
         return 8e-9 * n * c / median_seconds(lambda i: functions[what](xs[i]), count)
 
 
-def train_step(torch, layers, heads, channels, time_, batch, vocab):
+def train_step(torch, kind, layers, heads, channels, time_, batch, vocab):
     """GPT-2 as its paper has it, without dropout; the output layer is the token table."""
     nn, functional = torch.nn, torch.nn.functional
 
@@ -162,7 +193,8 @@ def train_step(torch, layers, heads, channels, time_, batch, vocab):
     x, y = torch.randint(vocab, (batch, time_)), torch.randint(vocab, (batch, time_))
 
     def run(_):
-        loss = functional.cross_entropy(model(x, mask).view(-1, vocab), y.view(-1))
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=kind == "bf16"):
+            loss = functional.cross_entropy(model(x, mask).view(-1, vocab), y.view(-1))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -172,35 +204,41 @@ def train_step(torch, layers, heads, channels, time_, batch, vocab):
     return batch * time_ / median_seconds(run, 2)
 
 
-def about(threads):
-    library, torch = openblas(threads), torch_module(threads)
-    if library is None:
-        print("OpenBLAS: not there (Debian's libopenblas0-pthread)")
+def about(where):
+    torch = torch_module(where)
+    if where.isdigit():
+        library = openblas(int(where))
+        if library is None:
+            print("OpenBLAS: not there (Debian's libopenblas0-pthread)")
+        else:
+            name, version = library.openblas_get_config().decode().split(" ")[:2]
+            print(f"{name} {version}, {library.openblas_get_corename().decode()} kernels, {library.openblas_get_num_threads()} threads")
+        print("PyTorch: not there (Debian's python3-torch)" if torch is None
+              else f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
     else:
-        print(f"{library.openblas_get_config().decode().split(' ', 2)[0]} "
-              f"{library.openblas_get_config().decode().split(' ', 2)[1]}, {library.openblas_get_corename().decode()} kernels, "
-              f"{library.openblas_get_num_threads()} threads")
-    print("PyTorch: not there (Debian's python3-torch)" if torch is None
-          else f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
+        print(f"PyTorch on {where}: not there" if torch is None
+              else f"PyTorch {torch.__version__} on {torch.cuda.get_device_name(where)}")
 
 
 def main():
-    threads, what, rest = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    where, what, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
     if what == "about":
-        about(threads)
+        about(where)
         return
-    stored = rest.pop() if rest and rest[-1] in ("a", "b") else ""
+    kind = rest.pop() if rest and not rest[-1].isdigit() else ""
     numbers = [int(word) for word in rest]
-    if what == "gemm":
-        value = gemm(threads, *numbers, stored)
+    if what == "gemm" and where.isdigit():
+        value = gemm(int(where), *numbers, kind)
     else:
-        torch = torch_module(threads)
+        torch = torch_module(where)
         if torch is None:
             value = None
+        elif what == "gemm":
+            value = torch_gemm(torch, *numbers, kind)
         elif what.startswith("attention"):
             value = attention(torch, what == "attention-bwd", *numbers)
         elif what == "train-step":
-            value = train_step(torch, *numbers)
+            value = train_step(torch, kind, *numbers)
         else:
             value = rows(torch, what, *numbers)
     print("-" if value is None else f"{value:.4g}")
