@@ -139,6 +139,11 @@ static void add_matmul_rows(void)
         add_matmul(130, 64, 512, trans, "");
         add_matmul(3, 5, 400001, trans, ""); /* a sum longer than is made in one go */
     }
+    /* matvec.comp: few rows, read in fours */
+    add_matmul(2, 124, 36, 0, "bpg");
+    add_matmul(4, 128, 260, 0, "a");
+    add_matmul(3, 260, 36, 2, "bdr");
+    add_matmul(4, 1031, 388, 2, "b");
     for (size_t e = 0; e < sizeof epilogues / sizeof epilogues[0]; e++) {
         add_matmul(33, 31, 127, e % 2 ? 2 : 0, epilogues[e]);
         add_matmul(e % 2 ? 1 : 67, e % 2 ? 127 : 3, 31, (uint32_t)e % 4, epilogues[e]);

@@ -43,10 +43,61 @@ static gpu_arg part(gpu_span span, uint64_t words, bool used, gpu_access access)
     return (gpu_arg){span_words(span, 0, words), access};
 }
 
-/* Whether matmul_lanes.comp may load neighbours together: along k, or along the rows or columns where those are contiguous. */
-static bool pairs(const pm_caps *caps, const product *p)
+enum {
+    PLAIN_ARGS = 4,    /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
+    MATVEC_ROWS = 4,   /* matvec.comp's most */
+    MATVEC_QUADS = 8,  /* of columns a work group there */
+    MATVEC_SLICES = 32 /* of K, on a GPU */
+};
+
+/* Few rows, as decoding has them: matvec.comp, where rows can be read four elements at a time. Says whether it could be used. */
+static bool record_few_rows(recording *r, const product *p, bool plain)
 {
-    return p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+    const pm_caps *caps = gpu_program_caps(r->program);
+    bool trans_b = p->call->attr.trans_b;
+    if (p->m > MATVEC_ROWS || p->call->attr.trans_a || (!trans_b && p->n % 4 != 0)) return false;
+    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
+    kernel_id kernel = width_for(caps, which, r->d.args, r->d.arg_count, p->k | p->lda | p->ldb);
+    if (kernel == KERNEL_COUNT) return false;
+    r->d.kernel = kernel;
+    if (kernel == KERNEL_matvec_wide_plain) r->d.arg_count = PLAIN_ARGS;
+    uint32_t slices = kernel != KERNEL_matvec_pairs ? MATVEC_SLICES : trans_b ? software_lanes(caps) : 1;
+    while (slices * MATVEC_QUADS > caps->max_workgroup_size) slices /= 2;
+    r->spec[4] = p->m;
+    r->spec[5] = slices;
+    r->d.spec_count = 6;
+    record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
+    return true;
+}
+
+/* On a software driver. Neighbours are loaded together where that is possible: along k, or along the rows or columns that are contiguous. */
+static void record_lanes(recording *r, const product *p, uint32_t lanes)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    bool pairs = p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+    uint32_t cols = MATMUL_LANES_VECTORS * lanes;
+    r->d.kernel = lanes != 8 ? KERNEL_matmul_lanes4 : pairs ? KERNEL_matmul_pairs8 : KERNEL_matmul_lanes8;
+    r->spec[0] = lanes;
+    r->d.spec_count = 4;
+    r->d.groups[0] = (p->m - 1) / MATMUL_LANES_ROWS + 1;
+    r->d.groups[1] = (p->n - 1) / cols + 1;
+    r->d.groups[2] = 1;
+    gpu_record(r->program, &r->d);
+}
+
+static void record_tiles(recording *r, const product *p, bool plain)
+{
+    uint32_t ty = p->m <= 16 ? 4 : gpu_program_caps(r->program)->max_workgroup_size >= 256 ? 16 : 8;
+    r->d.kernel = plain ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile;
+    if (plain) r->d.arg_count = PLAIN_ARGS;
+    r->spec[0] = 16 * ty;
+    r->spec[4] = 16;
+    r->spec[5] = ty;
+    r->d.spec_count = 6;
+    r->d.groups[0] = (p->n - 1) / 64 + 1;
+    r->d.groups[1] = (p->m - 1) / (4 * ty) + 1;
+    r->d.groups[2] = 1;
+    gpu_record(r->program, &r->d);
 }
 
 static void record_product(gpu_program *program, const product *p)
@@ -67,35 +118,19 @@ static void record_product(gpu_program *program, const product *p)
         part(p->call->in[MATMUL_SCALARS].span, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT, GPU_READ),
     };
     struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream};
-    uint32_t lanes = software_lanes(caps);
-    kernel_id kernel = lanes == 8 ? (pairs(caps, p) ? KERNEL_matmul_pairs8 : KERNEL_matmul_lanes8)
-                       : lanes    ? KERNEL_matmul_lanes4
-                       : plain    ? KERNEL_matmul_tile_plain
-                                  : KERNEL_matmul_tile;
-    recording r = RECORDING(program, kernel, args, push);
-    if (kernel == KERNEL_matmul_tile_plain) r.d.arg_count = 4;
+    recording r = RECORDING(program, KERNEL_matmul_tile, args, push);
     r.spec[1] = attr->trans_a;
     r.spec[2] = attr->trans_b;
     r.spec[3] = flags;
     r.d.spec = r.spec;
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = 4.0 * ((double)p->m * p->k + (double)p->k * p->n + (double)p->m * p->n);
-    if (lanes) {
-        r.spec[0] = lanes;
-        r.d.spec_count = 4;
-        r.d.groups[0] = (p->m + MATMUL_LANES_ROWS - 1) / MATMUL_LANES_ROWS;
-        r.d.groups[1] = (p->n + MATMUL_LANES_VECTORS * lanes - 1) / (MATMUL_LANES_VECTORS * lanes);
-    } else {
-        uint32_t ty = p->m <= 16 ? 4 : caps->max_workgroup_size >= 256 ? 16 : 8;
-        r.spec[0] = 16 * ty;
-        r.spec[4] = 16;
-        r.spec[5] = ty;
-        r.d.spec_count = 6;
-        r.d.groups[0] = (p->n + 63) / 64;
-        r.d.groups[1] = (p->m + 4 * ty - 1) / (4 * ty);
-    }
-    r.d.groups[2] = 1;
-    gpu_record(program, &r.d);
+    uint32_t lanes = software_lanes(caps);
+    if (record_few_rows(&r, p, plain)) return;
+    if (lanes)
+        record_lanes(&r, p, lanes);
+    else
+        record_tiles(&r, p, plain);
 }
 
 static product rows_of(product p, uint32_t first, uint32_t count)

@@ -1,0 +1,67 @@
+#version 450
+// Product of a few rows with a matrix, as decoding has it: y (ROWS,N) = epilogue(A (ROWS,K) op(B) (K,N)). Memory is all that counts: each element
+// of B is read once, and serves ROWS products. K and all distances between rows are multiples of 4, and N too without TRANS_B.
+// A quad is four columns of y. SLICES invocations share one: slice s takes the runs of four k that begin at 4 (s + i SLICES).
+//   TRANS_B: slices are neighbours, for so is what they read; else quads are.
+// The slices' sums are added in their order; PAIRS (a software driver): SLICES is 1, or with TRANS_B the subgroup's size, no barrier.
+#extension GL_GOOGLE_include_directive : require
+#include "common/matmul.glsl"
+
+layout(constant_id = 4) const uint ROWS = 1;
+layout(constant_id = 5) const uint SLICES = 1; // a power of two
+
+vec4 acc[ROWS];
+
+#ifdef PAIRS
+#extension GL_KHR_shader_subgroup_ballot : require
+vec4 slices_sum(vec4 v)
+{
+    if (SLICES == 1) return v;
+    vec4 low = (subgroupBroadcast(v, 0) + subgroupBroadcast(v, 1)) + (subgroupBroadcast(v, 2) + subgroupBroadcast(v, 3));
+    if (SLICES == 4) return low;
+    return low + ((subgroupBroadcast(v, 4) + subgroupBroadcast(v, 5)) + (subgroupBroadcast(v, 6) + subgroupBroadcast(v, 7)));
+}
+#else
+shared vec4 parts[SLICES * 8]; // [slice][quad]: 8 quads a work group
+#endif
+
+void main()
+{
+    uint id = gl_LocalInvocationID.x, quads = gl_WorkGroupSize.x / SLICES;
+    uint slice = TRANS_B ? id % SLICES : id / quads, quad = TRANS_B ? id / SLICES : id % quads;
+    uint col = 4 * (flat_group() * quads + quad);
+    [[unroll]] for (uint i = 0; i < ROWS; i++) acc[i] = vec4(0);
+    uint at[4]; // where in B the quad begins: of its four columns, or of four k
+    [[unroll]] for (uint j = 0; j < 4; j++) at[j] = TRANS_B ? min(col + j, P.n - 1) * P.ldb : min(col, P.n - 4) + j * P.ldb;
+
+    for (uint k = 4 * slice; k < P.k; k += 4 * SLICES) {
+        vec4 b4[4];
+        [[unroll]] for (uint j = 0; j < 4; j++) b4[j] = AT4(b, at[j] + (TRANS_B ? k : k * P.ldb));
+        [[unroll]] for (uint i = 0; i < ROWS; i++) {
+            vec4 x = AT4(a, i * P.lda + k);
+            if (TRANS_B)
+                acc[i] += vec4(dot(x, b4[0]), dot(x, b4[1]), dot(x, b4[2]), dot(x, b4[3]));
+            else
+                acc[i] += x.x * b4[0] + x.y * b4[1] + x.z * b4[2] + x.w * b4[3];
+        }
+    }
+    [[unroll]] for (uint i = 0; i < ROWS; i++) {
+#ifdef PAIRS
+        vec4 sum = slices_sum(acc[i]);
+        if (SLICES == 1) {
+            [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
+        } else if (slice < 4) {
+            finish(i, col + slice, slice < 2 ? (slice == 0 ? sum.x : sum.y) : (slice == 2 ? sum.z : sum.w));
+        }
+#else
+        parts[slice * 8 + quad] = acc[i];
+        barrier();
+        if (slice == 0) {
+            vec4 sum = acc[i];
+            for (uint s = 1; s < SLICES; s++) sum += parts[s * 8 + quad];
+            [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
+        }
+        barrier();
+#endif
+    }
+}
