@@ -183,6 +183,7 @@ static size_t push_size_of(const char *kernel)
                    {"sumsq", sizeof(reduce_push)},
                    {"clip", sizeof(reduce_push)},
                    {"adamw", sizeof(adamw_push)},
+                   {"matvec", sizeof(matmul_push)},
                    {"gather", sizeof(task_push)},
                    {"scatter", sizeof(task_push)},
                    {"label_loss", sizeof(task_push)},
