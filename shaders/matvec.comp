@@ -13,14 +13,8 @@ layout(constant_id = 5) const uint SLICES = 1; // a power of two
 vec4 acc[ROWS];
 
 #ifdef PAIRS
-#extension GL_KHR_shader_subgroup_ballot : require
-vec4 slices_sum(vec4 v)
-{
-    if (SLICES == 1) return v;
-    vec4 low = (subgroupBroadcast(v, 0) + subgroupBroadcast(v, 1)) + (subgroupBroadcast(v, 2) + subgroupBroadcast(v, 3));
-    if (SLICES == 4) return low;
-    return low + ((subgroupBroadcast(v, 4) + subgroupBroadcast(v, 5)) + (subgroupBroadcast(v, 6) + subgroupBroadcast(v, 7)));
-}
+#include "common/broadcast.glsl"
+vec4 add_(vec4 a, vec4 b) { return a + b; }
 #else
 shared vec4 parts[SLICES * 8]; // [slice][quad]: 8 quads a work group
 #endif
@@ -47,7 +41,7 @@ void main()
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
 #ifdef PAIRS
-        vec4 sum = slices_sum(acc[i]);
+        vec4 sum = COMBINE_LANES(add_, acc[i], SLICES);
         if (SLICES == 1) {
             [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
         } else if (slice < 4) {

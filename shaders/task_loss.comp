@@ -67,7 +67,7 @@ void main()
     [[unroll]] for (uint i = 0; i < runs; i++) {
         uint at = run_at(i);
         VEC d = factor * (KEPT > 0 ? kept[i] : exp(LOGITS(at) - top));
-        if (label >= 0) subtract_at(d, uint(label) - at, scale);
+        if (uint(label) < uint(classes)) subtract_at(d, uint(label) - at, scale);
         SET(gradient, base + at, d);
     }
 #else

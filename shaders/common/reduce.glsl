@@ -1,6 +1,7 @@
 // Sums and maxima over the LANES invocations that share a row, in a fixed order.
-// A work group is one row of LANES invocations, or, with LANES = 1, as many rows as it has invocations. PAIRS, for software drivers: LANES is 1
-// or the subgroup's size, 4 or 8, and registers are broadcast, where the others need shared memory and barriers.
+// A work group is one row of LANES invocations, or, with LANES = 1, as many rows as it has invocations.
+// PAIRS, for software drivers: LANES is 1 or the subgroup's size, 4 or 8, a work group has as many rows as fit, and registers are broadcast, where
+// the others need shared memory and barriers.
 #ifndef COMMON_REDUCE_GLSL
 #define COMMON_REDUCE_GLSL
 
@@ -9,24 +10,14 @@ layout(constant_id = 1) const uint LANES = 1; // a power of two; 1 or the work g
 #ifdef PAIRS
 uint lane() { return gl_LocalInvocationID.x % LANES; }
 uint row_index() { return flat_invocation() / LANES; }
+
+#include "common/broadcast.glsl"
+#define DEFINE_REDUCE(name, combine)                                                                                   \
+    float name(float v) { return COMBINE_LANES(combine, v, LANES); }
 #else
 uint lane() { return LANES == 1 ? 0 : gl_LocalInvocationID.x; }
 uint row_index() { return LANES == 1 ? flat_invocation() : flat_group(); }
-#endif
 
-#ifdef PAIRS
-#extension GL_KHR_shader_subgroup_ballot : require
-#define DEFINE_REDUCE(name, combine)                                                                                   \
-    float name(float v)                                                                                                \
-    {                                                                                                                  \
-        if (LANES == 1) return v;                                                                                      \
-        float low = combine(combine(subgroupBroadcast(v, 0), subgroupBroadcast(v, 1)),                                 \
-                            combine(subgroupBroadcast(v, 2), subgroupBroadcast(v, 3)));                                \
-        if (LANES == 4) return low;                                                                                    \
-        return combine(low, combine(combine(subgroupBroadcast(v, 4), subgroupBroadcast(v, 5)),                         \
-                                    combine(subgroupBroadcast(v, 6), subgroupBroadcast(v, 7))));                       \
-    }
-#else
 shared float reduce_scratch[LANES];
 
 #define DEFINE_REDUCE(name, combine)                                                                                   \
