@@ -28,11 +28,11 @@ void main()
     float scale = 1.0 / float(P.cols);
 #ifdef BACKWARD
     float mean = AT(stats, 2 * row), rstd = AT(stats, 2 * row + 1);
-    VEC sums = VEC(0), dots = VEC(0), g, xhat, kept_g[KEPT_SIZE], kept_xhat[KEPT_SIZE];
+#define G(c) (GET(dy, base + c) * GET(gain, c))
+#define XHAT(c) ((GET(x, base + c) - mean) * rstd)
+    VEC sums = VEC(0), dots = VEC(0), kept_g[KEPT_SIZE], kept_xhat[KEPT_SIZE];
     [[unroll]] for (uint i = 0; i < runs; i++) {
-        uint c = run_at(i);
-        g = GET(dy, base + c) * GET(gain, c);
-        xhat = (GET(x, base + c) - mean) * rstd;
+        VEC g = G(run_at(i)), xhat = XHAT(run_at(i));
         sums += g;
         dots += g * xhat;
         if (KEPT > 0) kept_g[i] = g, kept_xhat[i] = xhat;
@@ -40,14 +40,7 @@ void main()
     float sum = row_sum(in_sum(sums)) * scale, dot_ = row_sum(in_sum(dots)) * scale;
     [[unroll]] for (uint i = 0; i < runs; i++) {
         uint c = run_at(i);
-        if (KEPT > 0) {
-            g = kept_g[i];
-            xhat = kept_xhat[i];
-        } else {
-            g = GET(dy, base + c) * GET(gain, c);
-            xhat = (GET(x, base + c) - mean) * rstd;
-        }
-        VEC d = rstd * (g - sum - xhat * dot_);
+        VEC d = rstd * ((KEPT > 0 ? kept_g[i] : G(c)) - sum - (KEPT > 0 ? kept_xhat[i] : XHAT(c)) * dot_);
         if (HAS_ADD) d += GET(add, base + c);
         SET(dx, base + c, d);
     }

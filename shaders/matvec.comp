@@ -16,12 +16,13 @@ vec4 acc[ROWS];
 #include "common/broadcast.glsl"
 vec4 add_(vec4 a, vec4 b) { return a + b; }
 #else
-shared vec4 parts[SLICES * 8]; // [slice][quad]: 8 quads a work group
+shared vec4 parts[SLICES * MATVEC_QUADS]; // [slice][quad]
 #endif
 
 void main()
 {
-    uint id = gl_LocalInvocationID.x, quads = gl_WorkGroupSize.x / SLICES;
+    const uint quads = MATVEC_QUADS;
+    uint id = gl_LocalInvocationID.x;
     uint slice = TRANS_B ? id % SLICES : id / quads, quad = TRANS_B ? id / SLICES : id % quads;
     uint col = 4 * (flat_group() * quads + quad);
     [[unroll]] for (uint i = 0; i < ROWS; i++) acc[i] = vec4(0);
@@ -48,11 +49,11 @@ void main()
             finish(i, col + slice, slice < 2 ? (slice == 0 ? sum.x : sum.y) : (slice == 2 ? sum.z : sum.w));
         }
 #else
-        parts[slice * 8 + quad] = acc[i];
+        parts[slice * quads + quad] = acc[i];
         barrier();
         if (slice == 0) {
             vec4 sum = acc[i];
-            for (uint s = 1; s < SLICES; s++) sum += parts[s * 8 + quad];
+            for (uint s = 1; s < SLICES; s++) sum += parts[s * quads + quad];
             [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
         }
         barrier();

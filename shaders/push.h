@@ -49,6 +49,8 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 /* A tile of matmul_lanes.comp: rows, and vectors of columns. */
 #define MATMUL_LANES_ROWS 16
 #define MATMUL_LANES_VECTORS 4
+/* Columns of a work group of matvec.comp, in fours. */
+#define MATVEC_QUADS 8
 
 PM_STRUCT(rows_push) /* kernels over rows x cols */
 {

@@ -24,14 +24,10 @@ import time
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-ROTATION = 128 << 20  # bytes, as engine/bench/measure.c has it for a CPU
+rotation = 128 << 20  # bytes, as engine/bench/measure.c has it for a CPU; twice as much for a GPU
 
 
-def finish_nothing():
-    pass
-
-
-finish = finish_nothing  # waits until the GPU has done what it was given
+finish = lambda: None  # waits until the GPU has done what it was given
 
 
 def median_seconds(run, copies):
@@ -51,7 +47,7 @@ def median_seconds(run, copies):
 
 
 def copies_of(words):
-    return max(2, min(64, -(-ROTATION // (4 * words))))
+    return max(2, min(64, -(-rotation // (4 * words))))
 
 
 # ---- OpenBLAS ----
@@ -96,7 +92,7 @@ def gemm(threads, m, n, k, stored):
 
 def torch_module(where):
     """With tensors made on the GPU, if `where` is one."""
-    global finish
+    global finish, rotation
     try:
         import torch
     except ImportError:
@@ -108,7 +104,7 @@ def torch_module(where):
             return None
         torch.set_default_device(where)
         torch.backends.cuda.matmul.allow_tf32 = False
-        finish = torch.cuda.synchronize
+        finish, rotation = torch.cuda.synchronize, 256 << 20
     torch.manual_seed(1)
     return torch
 

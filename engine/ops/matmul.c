@@ -46,7 +46,6 @@ static gpu_arg part(gpu_span span, uint64_t words, bool used, gpu_access access)
 enum {
     PLAIN_ARGS = 4,    /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
     MATVEC_ROWS = 4,   /* matvec.comp's most */
-    MATVEC_QUADS = 8,  /* of columns a work group there */
     MATVEC_SLICES = 32 /* of K, on a GPU */
 };
 

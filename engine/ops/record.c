@@ -110,6 +110,7 @@ void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t co
     if (r->d.spec_count < 2) r->d.spec_count = 2;
     if (keep) {
         uint32_t most = caps->serial ? KEPT_MOST_SERIAL : KEPT_MOST, runs = cols / (n * lanes);
+        /* On a software driver the groups must not be spread over y either: gpu_groups() then rounds up. */
         bool exact = cols == runs * n * lanes && (!pairs || rows / (size / lanes) <= caps->max_group_count[0]);
         r->spec[3] = exact && runs <= most ? runs : 0;
         r->d.spec_count = 4;
