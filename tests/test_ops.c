@@ -328,6 +328,9 @@ static void add_task_rows(void)
     }
     add_gather(4096, 32, 4, 768);
     add_label_loss(33, 2, false, OPTEST_ALL);
+    add_label_loss(16, 128, false, OPTEST_SOME);
+    add_label_loss(7, 1024, false, OPTEST_SOME);
+    add_label_loss(10, 36, false, OPTEST_SOME);
     add_score_loss(33, OPTEST_ALL);
     add_score_loss(3001, OPTEST_SOME);
 }
@@ -412,6 +415,8 @@ static void add_rows(void)
         add_layernorm(sizes[i], sizes[(i + 5) % 6], i % 2);
     }
     add_layernorm(5, 768, true);
+    add_layernorm(24, 128, true); /* rows that fill work groups and fit registers */
+    add_layernorm(10, 36, false); /* in fours, not in registers */
     add_matmul_rows();
     add_flat_rows();
     add_attention_rows();

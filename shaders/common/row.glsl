@@ -9,8 +9,8 @@
 layout(constant_id = 3) const uint KEPT = 0;
 const uint KEPT_SIZE = KEPT > 0 ? KEPT : 1; // of an array for them
 
-// How many times N elements of the first `count` are this invocation's; the last count % N are no one's.
-uint runs_of(uint count) { return KEPT > 0 ? KEPT : (count / N + LANES - 1 - lane()) / LANES; }
+// How many times N elements of a row of `cols`, a multiple of N, are this invocation's.
+uint runs_of(uint cols) { return KEPT > 0 ? KEPT : (cols / N + LANES - 1 - lane()) / LANES; }
 // Where in the row run i begins.
 uint run_at(uint i) { return N * (i * LANES + lane()); }
 
