@@ -1,15 +1,17 @@
-// GELU, tanh form, and its derivative. tanh is 1 - 2 / (exp(2u) + 1): exact at both ends, no overflow to NaN.
+// GELU, tanh form, and its derivative. 0.5 (1 + tanh u) is the logistic function of 2u: written so, no digit is lost
+// where x is far below zero and tanh near -1. The bound on u keeps exp finite; beyond it y is less than 1e-33.
 #ifndef COMMON_GELU_GLSL
 #define COMMON_GELU_GLSL
 
 #define DEFINE_GELU(T)                                                                                                 \
-    T tanh_safe(T u) { return 1.0 - 2.0 / (exp(2.0 * min(u, T(15.0))) + 1.0); }                                        \
-    T gelu(T x) { return 0.5 * x * (1.0 + tanh_safe(0.7978845608028654 * (x + 0.044715 * x * x * x))); }               \
+    T exp_minus_2u(T x) { return exp(min(-1.5957691216057308 * (x + 0.044715 * x * x * x), T(80.0))); }                \
+    T gelu(T x) { return x / (1.0 + exp_minus_2u(x)); }                                                                \
     T gelu_slope(T x)                                                                                                  \
     {                                                                                                                  \
-        T t = tanh_safe(0.7978845608028654 * (x + 0.044715 * x * x * x));                                              \
-        T du = 0.7978845608028654 * (1.0 + 3.0 * 0.044715 * x * x);                                                    \
-        return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du;                                                         \
+        T e = exp_minus_2u(x);                                                                                         \
+        T s = 1.0 / (1.0 + e);                                                                                         \
+        T two_du = 1.5957691216057308 * (1.0 + 3.0 * 0.044715 * x * x);                                                \
+        return s * (1.0 + x * (e * s) * two_du);                                                                       \
     }
 DEFINE_GELU(float)
 DEFINE_GELU(vec4)
