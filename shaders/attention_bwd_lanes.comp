@@ -8,12 +8,12 @@
 #define PUSH attention_push
 #ifdef QUERIES
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, qkv) X(1, readonly, float, y) X(2, readonly, float, lse) X(3, readonly, float, dy)           \
-    X(4, readonly, uint, scalars) X(5, writeonly, float, dqkv) X(6, writeonly, float, delta)
+    X(0, readonly, act, qkv) X(1, readonly, act, y) X(2, readonly, float, lse) X(3, readonly, act, dy)           \
+    X(4, readonly, uint, scalars) X(5, writeonly, act, dqkv) X(6, writeonly, float, delta)
 #else
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, qkv) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, float, dy)       \
-    X(4, readonly, uint, scalars) X(5, writeonly, float, dqkv)
+    X(0, readonly, act, qkv) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, act, dy)       \
+    X(4, readonly, uint, scalars) X(5, writeonly, act, dqkv)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_ballot : require
@@ -117,16 +117,16 @@ void main()
     FOR_D4(d)
     {
         vec4 v4 = d_one[d];
-        [[unroll]] for (uint i = 0; i < 4; i++) AT(dqkv, row * P.ld_q + off_q + 4 * d + i) = v4[i];
+        [[unroll]] for (uint i = 0; i < 4; i++) PUT(dqkv, row * P.ld_q + off_q + 4 * d + i, v4[i]);
     }
-    AT(delta, row * heads + h) = own_delta;
+    PUT(delta, row * heads + h, own_delta);
 #else
     FOR_D4(d)
     {
         vec4 k4 = d_one[d], v4 = d_two[d];
         [[unroll]] for (uint i = 0; i < 4; i++) {
-            AT(dqkv, row * P.ld_q + off_k + 4 * d + i) = k4[i];
-            AT(dqkv, row * P.ld_q + off_v + 4 * d + i) = v4[i];
+            PUT(dqkv, row * P.ld_q + off_k + 4 * d + i, k4[i]);
+            PUT(dqkv, row * P.ld_q + off_v + 4 * d + i, v4[i]);
         }
     }
 #endif

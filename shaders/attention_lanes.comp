@@ -6,8 +6,8 @@
 // Running maximum `top` and sum are rescaled once for each block of keys.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, q) X(1, readonly, float, k) X(2, readonly, float, v) X(3, readonly, uint, scalars)           \
-    X(4, writeonly, float, y) X(5, writeonly, float, lse)
+    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)           \
+    X(4, writeonly, act, y) X(5, writeonly, float, lse)
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "common/kernel.glsl"
@@ -74,7 +74,7 @@ void main()
     FOR_D4(d)
     {
         vec4 v4 = y4[d] * scale;
-        [[unroll]] for (uint i = 0; i < 4; i++) AT(y, row * P.ld_y + h * D + 4 * d + i) = v4[i];
+        [[unroll]] for (uint i = 0; i < 4; i++) PUT(y, row * P.ld_y + h * D + 4 * d + i, v4[i]);
     }
-    AT(lse, row * heads + h) = top + log(sum);
+    PUT(lse, row * heads + h, top + log(sum));
 }

@@ -4,8 +4,8 @@
 // among those that have the same columns. Shared memory: 3 KiB.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, q) X(1, readonly, float, k) X(2, readonly, float, v) X(3, readonly, uint, scalars)           \
-    X(4, writeonly, float, result) X(5, writeonly, float, lse)
+    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)           \
+    X(4, writeonly, act, result) X(5, writeonly, float, lse)
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
@@ -75,5 +75,5 @@ void main()
         for (uint i = 0; i < shares; i++) y += values[i * columns + me];
         PUT4(result, row * P.ld_y + h * D + 4 * me, y / sum);
     }
-    if (me == 0) AT(lse, row * heads + h) = top + log(sum);
+    if (me == 0) PUT(lse, row * heads + h, top + log(sum));
 }

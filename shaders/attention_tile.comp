@@ -15,20 +15,20 @@
 #define PUSH attention_push
 #if defined(DQ)
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, q) X(1, readonly, float, y) X(2, readonly, float, lse) X(3, readonly, float, dy)             \
-    X(4, readonly, uint, scalars) X(5, writeonly, float, result) X(6, writeonly, float, delta)
+    X(0, readonly, act, q) X(1, readonly, act, y) X(2, readonly, float, lse) X(3, readonly, act, dy)             \
+    X(4, readonly, uint, scalars) X(5, writeonly, act, result) X(6, writeonly, float, delta)
 #elif defined(DK)
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, q) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, float, dy)         \
-    X(4, readonly, uint, scalars) X(5, writeonly, float, result)
+    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, act, dy)         \
+    X(4, readonly, uint, scalars) X(5, writeonly, act, result)
 #elif defined(DV)
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, q) X(1, readonly, float, lse) X(2, readonly, float, dy) X(3, readonly, uint, scalars)        \
-    X(4, writeonly, float, result)
+    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, act, dy) X(3, readonly, uint, scalars)        \
+    X(4, writeonly, act, result)
 #else
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, q) X(1, readonly, float, k) X(2, readonly, float, v) X(3, readonly, uint, scalars)           \
-    X(4, writeonly, float, result) X(5, writeonly, float, lse)
+    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)           \
+    X(4, writeonly, act, result) X(5, writeonly, float, lse)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
@@ -303,7 +303,7 @@ void main()
 #define RESULT_OFF off_q
     if (first_part) [[unroll]]
         for (uint i = 0; i < 4; i++)
-            if (own0 + i < T) AT(delta, (own_at + own0 + i) * heads + h) = delta_rows[ty][i];
+            if (own0 + i < T) PUT(delta, (own_at + own0 + i) * heads + h, delta_rows[ty][i]);
 #elif defined(DK)
 #define RESULT_LD P.ld_q
 #define RESULT_OFF off_k
@@ -316,7 +316,7 @@ void main()
     total = row_sum(total);
     [[unroll]] for (uint i = 0; i < 4; i++) {
         sum[i] /= total[i];
-        if (first_part && own0 + i < T) AT(lse, (own_at + own0 + i) * heads + h) = top[i] + log(total[i]);
+        if (first_part && own0 + i < T) PUT(lse, (own_at + own0 + i) * heads + h, top[i] + log(total[i]));
     }
 #endif
     if (col < D) [[unroll]]

@@ -5,11 +5,11 @@
 // FINISH: y(c) = [y(c) +] sum over j of part(j, from + c); P.rows = row length of part, P.stream = from.
 #define PUSH rows_push
 #if defined(NORM)
-#define BUFFERS(X) X(0, readonly, float, dy) X(1, readonly, float, x) X(2, readonly, float, stats) X(3, writeonly, float, part)
+#define BUFFERS(X) X(0, readonly, act, dy) X(1, readonly, act, x) X(2, readonly, float, stats) X(3, writeonly, float, part)
 #elif defined(PLAIN)
-#define BUFFERS(X) X(0, readonly, float, x) X(1, writeonly, float, part)
+#define BUFFERS(X) X(0, readonly, act, x) X(1, writeonly, float, part)
 #else
-#define BUFFERS(X) X(0, readonly, float, part) X(1, , float, y)
+#define BUFFERS(X) X(0, readonly, float, part) X(1, readwrite, float, y)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
@@ -43,6 +43,6 @@ void main()
     if (j > 0) return;
     float sum = ACCUMULATE ? AT(y, c) : 0.0;
     for (uint k = 0; k < P.parts; k++) sum += AT(part, k * P.rows + P.stream + c);
-    AT(y, c) = sum;
+    PUT(y, c, sum);
 #endif
 }

@@ -1,24 +1,32 @@
 #version 450
 // ADD:     y = a + b.                 a, b, y: (rows * cols)
+// CAST:    y = a, a fp32 and y, with F16, fp16.   a, y: (rows * cols)
 // DROPOUT: y = a * mask / keep.       a, y: (rows, cols); mask of (row, col): common/philox.glsl
 // APPEND:  y[pos + row][col] = a[row][channels + col]: keys and values of new positions join the cache.
 //          a: (rows, 3 C) = q | k | v; y: (P, 2 C) = k | v; here cols = 2 C and channels = P.parts.
-// One invocation a group of 4 consecutive columns (DROPOUT), an element (APPEND), or as common/flat.glsl says (ADD).
+// One invocation a group of 4 consecutive columns (DROPOUT), an element (APPEND), or as common/flat.glsl says (ADD, CAST).
 #define PUSH rows_push
 #if defined(ADD)
-#define BUFFERS(X) X(0, readonly, float, a) X(1, readonly, float, b) X(2, writeonly, float, y)
+#define BUFFERS(X) X(0, readonly, act, a) X(1, readonly, act, b) X(2, writeonly, act, y)
+#elif defined(CAST)
+#define BUFFERS(X) X(0, readonly, float, a) X(1, writeonly, act, y)
 #else
-#define BUFFERS(X) X(0, readonly, float, a) X(1, readonly, uint, scalars) X(2, writeonly, float, y)
+#define BUFFERS(X) X(0, readonly, act, a) X(1, readonly, uint, scalars) X(2, writeonly, act, y)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 
-#if defined(ADD)
+#if defined(ADD) || defined(CAST)
 #include "common/flat.glsl"
 
+#ifdef ADD
 #define SET4(at) PUT4(y, at, AT4(a, at) + AT4(b, at));
-#define SET1(at) AT(y, at) = AT(a, at) + AT(b, at);
+#define SET1(at) PUT(y, at, AT(a, at) + AT(b, at));
+#else
+#define SET4(at) PUT4(y, at, AT4(a, at));
+#define SET1(at) PUT(y, at, AT(a, at));
+#endif
 
 void main() { FLAT(P.cols, SET4, SET1) }
 #elif defined(DROPOUT)
@@ -30,7 +38,7 @@ void main()
     uvec4 bits = DROPOUT_WORDS(scalars, row, block, P.stream);
     for (uint n = 0; n < 4 && 4 * block + n < P.cols; n++) {
         uint i = row * P.cols + 4 * block + n;
-        AT(y, i) = AT(a, i) * dropout_factor(bits[n], P.value);
+        PUT(y, i, AT(a, i) * dropout_factor(bits[n], P.value));
     }
 }
 #else
@@ -38,6 +46,6 @@ void main()
 {
     uint at = flat_invocation(), row = at / P.cols, col = at % P.cols;
     if (row >= P.rows) return;
-    AT(y, (SCALAR_U(scalars, SCALAR_POS) + row) * P.cols + col) = AT(a, row * (P.cols + P.parts) + P.parts + col);
+    PUT(y, (SCALAR_U(scalars, SCALAR_POS) + row) * P.cols + col, AT(a, row * (P.cols + P.parts) + P.parts + col));
 }
 #endif

@@ -9,13 +9,13 @@
 #if defined(FORWARD)
 #define BUFFERS(X)                                                                                                     \
     X(0, readonly, int, tokens) X(1, readonly, float, table) X(2, readonly, float, positions) X(3, readonly, uint, scalars) \
-    X(4, writeonly, float, y)
+    X(4, writeonly, act, y)
 #elif defined(CHAIN)
 #define BUFFERS(X) X(0, readonly, int, tokens) X(1, writeonly, uint, next)
 #elif defined(TOKEN)
-#define BUFFERS(X) X(0, readonly, int, tokens) X(1, readonly, uint, next) X(2, readonly, float, dy) X(3, , float, dtable)
+#define BUFFERS(X) X(0, readonly, int, tokens) X(1, readonly, uint, next) X(2, readonly, act, dy) X(3, readwrite, float, dtable)
 #else
-#define BUFFERS(X) X(0, readonly, float, dy) X(1, , float, dtable)
+#define BUFFERS(X) X(0, readonly, act, dy) X(1, readwrite, float, dtable)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
@@ -33,27 +33,27 @@ void main()
     while (after < P.rows && AT(tokens, after) != token) after++;
     uint before = i;
     while (before > 0 && AT(tokens, before - 1) != token) before--;
-    AT(next, i) = after;
-    AT(next, P.rows + i) = before > 0 ? 1 : 0;
+    PUT(next, i, after);
+    PUT(next, P.rows + i, before > 0 ? 1 : 0);
 #elif defined(POSITION)
     uint t = at / P.cols, c = at % P.cols;
     if (t >= P.table_rows) return;
     float sum = ACCUMULATE ? AT(dtable, at) : 0.0;
     if (t < P.time)
         for (uint i = t; i < P.rows; i += P.time) sum += AT(dy, i * P.cols + c);
-    AT(dtable, at) = sum;
+    PUT(dtable, at, sum);
 #else
     uint i = at / P.cols, c = at % P.cols;
     if (i >= P.rows) return;
     uint row = uint(AT(tokens, i)) - P.first; // wraps below first: then not below count either
     if (row >= P.count) return;
 #ifdef FORWARD
-    AT(y, at) = AT(table, row * P.cols + c) + AT(positions, (SCALAR_U(scalars, SCALAR_POS) + i % P.time) * P.cols + c);
+    PUT(y, at, AT(table, row * P.cols + c) + AT(positions, (SCALAR_U(scalars, SCALAR_POS) + i % P.time) * P.cols + c));
 #else
     if (AT(next, P.rows + i) != 0) return;
     float sum = AT(dtable, row * P.cols + c);
     for (uint j = i; j < P.rows; j = AT(next, j)) sum += AT(dy, j * P.cols + c);
-    AT(dtable, row * P.cols + c) = sum;
+    PUT(dtable, row * P.cols + c, sum);
 #endif
 #endif
 }

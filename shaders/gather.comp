@@ -4,9 +4,9 @@
 // x: (N, C); index: (R * group); y: (R, C). One invocation an element: of y, or, with SCATTER, of the R * group rows named.
 #define PUSH task_push
 #ifdef SCATTER
-#define BUFFERS(X) X(0, readonly, float, y) X(1, readonly, int, index) X(2, , float, x)
+#define BUFFERS(X) X(0, readonly, act, y) X(1, readonly, int, index) X(2, readwrite, act, x)
 #else
-#define BUFFERS(X) X(0, readonly, float, x) X(1, readonly, int, index) X(2, writeonly, float, y)
+#define BUFFERS(X) X(0, readonly, act, x) X(1, readonly, int, index) X(2, writeonly, act, y)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
@@ -17,7 +17,7 @@ void main()
 #ifdef SCATTER
     if (row >= P.rows * P.group) return;
     int to = AT(index, row);
-    if (to >= 0) AT(x, uint(to) * P.cols + c) += AT(y, row / P.group * P.cols + c);
+    if (to >= 0) PUT(x, uint(to) * P.cols + c, AT(x, uint(to) * P.cols + c) + AT(y, row / P.group * P.cols + c));
 #else
     if (row >= P.rows) return;
     float sum = 0;
@@ -25,6 +25,6 @@ void main()
         int from = AT(index, row * P.group + j);
         if (from >= 0) sum += AT(x, uint(from) * P.cols + c);
     }
-    AT(y, at) = sum;
+    PUT(y, at, sum);
 #endif
 }

@@ -4,9 +4,9 @@
 // x, y, dy, dx: (rows * cols). Invocations as common/flat.glsl says.
 #define PUSH rows_push
 #ifdef BACKWARD
-#define BUFFERS(X) X(0, readonly, float, dy) X(1, readonly, float, x) X(2, writeonly, float, y)
+#define BUFFERS(X) X(0, readonly, act, dy) X(1, readonly, act, x) X(2, writeonly, act, y)
 #else
-#define BUFFERS(X) X(0, readonly, float, x) X(1, writeonly, float, y)
+#define BUFFERS(X) X(0, readonly, act, x) X(1, writeonly, act, y)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
@@ -16,10 +16,10 @@
 
 #ifdef BACKWARD
 #define SET4(at) PUT4(y, at, AT4(dy, at) * gelu_slope(AT4(x, at)));
-#define SET1(at) AT(y, at) = AT(dy, at) * gelu_slope(AT(x, at));
+#define SET1(at) PUT(y, at, AT(dy, at) * gelu_slope(AT(x, at)));
 #else
 #define SET4(at) PUT4(y, at, gelu(AT4(x, at)));
-#define SET1(at) AT(y, at) = gelu(AT(x, at));
+#define SET1(at) PUT(y, at, gelu(AT(x, at)));
 #endif
 
 void main() { FLAT(P.cols, SET4, SET1) }

@@ -7,11 +7,11 @@
 #define PUSH rows_push
 #ifdef BACKWARD
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, dy) X(1, readonly, float, x) X(2, readonly, float, stats) X(3, readonly, float, gain)        \
-    X(4, readonly, float, add) X(5, writeonly, float, dx)
+    X(0, readonly, act, dy) X(1, readonly, act, x) X(2, readonly, float, stats) X(3, readonly, float, gain)        \
+    X(4, readonly, act, add) X(5, writeonly, act, dx)
 #else
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, x) X(1, readonly, float, gain) X(2, readonly, float, bias) X(3, writeonly, float, y)         \
+    X(0, readonly, act, x) X(1, readonly, float, gain) X(2, readonly, float, bias) X(3, writeonly, act, y)         \
     X(4, writeonly, float, stats)
 #endif
 #extension GL_GOOGLE_include_directive : require
@@ -63,8 +63,8 @@ void main()
         SET(y, base + c, (X(i) - mean) * rstd * GET(gain, c) + GET(bias, c));
     }
     if (lane() == 0) {
-        AT(stats, 2 * row) = mean;
-        AT(stats, 2 * row + 1) = rstd;
+        PUT(stats, 2 * row, mean);
+        PUT(stats, 2 * row + 1, rstd);
     }
 #endif
 }

@@ -9,12 +9,12 @@
 // TILE and SUM: LANES invocations share a row (common/reduce.glsl). BACKWARD: one invocation N elements (common/vector.glsl).
 #define PUSH loss_push
 #if defined(TILE)
-#define BUFFERS(X) X(0, readonly, float, logits) X(1, readonly, int, targets) X(2, , float, state)
+#define BUFFERS(X) X(0, readonly, act, logits) X(1, readonly, int, targets) X(2, readwrite, float, state)
 #elif defined(SUM)
 #define BUFFERS(X) X(0, readonly, float, state) X(1, readonly, int, targets) X(2, writeonly, float, result) X(3, readonly, float, weights)
 #else
 #define BUFFERS(X)                                                                                                     \
-    X(0, , float, logits) X(1, readonly, int, targets) X(2, readonly, float, state) X(3, readonly, float, result)      \
+    X(0, readwrite, act, logits) X(1, readonly, int, targets) X(2, readonly, float, state) X(3, readonly, float, result)      \
     X(4, readonly, uint, scalars) X(5, readonly, float, weights)
 #endif
 #extension GL_GOOGLE_include_directive : require
@@ -41,13 +41,13 @@ void main()
     float tile_sum = row_sum(in_sum(sums) + rest_sum) + sum * exp(top - tile_top);
     if (lane() == 0) {
         uint target = uint(AT(targets, row)) - P.first;
-        AT(state, 4 * row) = tile_top + log(tile_sum);
+        PUT(state, 4 * row, tile_top + log(tile_sum));
         if (target < P.count)
-            AT(state, 4 * row + 1) = AT(logits, row * P.ld + target);
+            PUT(state, 4 * row + 1, AT(logits, row * P.ld + target));
         else if (P.is_first != 0)
-            AT(state, 4 * row + 1) = 0.0;
-        AT(state, 4 * row + 2) = tile_top;
-        AT(state, 4 * row + 3) = tile_sum;
+            PUT(state, 4 * row + 1, 0.0);
+        PUT(state, 4 * row + 2, tile_top);
+        PUT(state, 4 * row + 3, tile_sum);
     }
 #elif defined(SUM)
     // Rows in blocks of 64, so that a long sum does not lose what is small.
@@ -66,10 +66,10 @@ void main()
     sum = row_sum(sum);
     counted = row_sum(counted);
     if (gl_LocalInvocationID.x == 0) {
-        AT(result, 0) = counted > 0 ? sum / counted : 0.0;
-        AT(result, 1) = sum;
-        AT(result, 2) = counted;
-        AT(result, 3) = 0;
+        PUT(result, 0, counted > 0 ? sum / counted : 0.0);
+        PUT(result, 1, sum);
+        PUT(result, 2, counted);
+        PUT(result, 3, 0);
     }
 #else
     uint runs = P.ld / N, at = flat_invocation(), row = at / runs, col = N * (at % runs);

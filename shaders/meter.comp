@@ -46,6 +46,6 @@ void main()
     uint at = flat_invocation();
     vec4 x = float(at) + vec4(0, 1, 2, 3), y = x + 4, z = x + 8;
     for (uint n = 0; n < P.count; n++) { FOUR_STEPS FOUR_STEPS FOUR_STEPS FOUR_STEPS }
-    AT(result, at) = dot(x + y + z, vec4(1));
+    PUT(result, at, dot(x + y + z, vec4(1)));
 }
 #endif

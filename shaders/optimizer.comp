@@ -7,8 +7,8 @@
 #if defined(ADAMW)
 #define PUSH adamw_push
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, grads) X(1, readonly, float, norm) X(2, readonly, uint, scalars) X(3, , float, weights)      \
-    X(4, , float, m) X(5, , float, v)
+    X(0, readonly, float, grads) X(1, readonly, float, norm) X(2, readonly, uint, scalars) X(3, readwrite, float, weights)      \
+    X(4, readwrite, float, m) X(5, readwrite, float, v)
 #elif defined(CLIP)
 #define PUSH reduce_push
 #define BUFFERS(X) X(0, readonly, float, part) X(1, writeonly, float, norm)
@@ -39,9 +39,8 @@
     }
 #define DECAYED_float(at) float(at < P.decayed)
 #define DECAYED_vec4(at) vec4(lessThan(uvec4(at, at + 1, at + 2, at + 3), uvec4(P.decayed)))
-#define PUT1(name, i, value) AT(name, i) = value
 #define SET4(at) UPDATE(vec4, at, AT4, PUT4)
-#define SET1(at) UPDATE(float, at, AT, PUT1)
+#define SET1(at) UPDATE(float, at, AT, PUT)
 #endif
 
 void main()
@@ -58,8 +57,8 @@ void main()
         sum += block;
     }
     float norm_ = sqrt(sum);
-    AT(norm, 0) = norm_;
-    AT(norm, 1) = P.clip > 0.0 ? min(1.0, P.clip / (norm_ + 1e-6)) : 1.0;
+    PUT(norm, 0, norm_);
+    PUT(norm, 1, P.clip > 0.0 ? min(1.0, P.clip / (norm_ + 1e-6)) : 1.0);
 #else
     uint j = row_index();
     if (j >= P.parts) return;
@@ -74,6 +73,6 @@ void main()
     if (j == 0 && lane() == 0)
         for (uint i = whole; i < P.count; i++) sum += AT(x, i) * AT(x, i);
     sum = row_sum(sum);
-    if (lane() == 0) AT(part, P.at + j) = sum;
+    if (lane() == 0) PUT(part, P.at + j, sum);
 #endif
 }

@@ -13,12 +13,13 @@
 #define RIGHT float
 #endif
 #ifdef BACKWARD
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, readonly, float, result)                           \
-    X(3, readonly, uint, scalars) X(4, writeonly, float, gradient)
+#define OPERANDS(X, type)                                                                                              \
+    X(0, readonly, float, values) X(1, readonly, type, right) X(2, readonly, float, result)                            \
+    X(3, readonly, uint, scalars) X(4, writeonly, act, gradient)
 #else
-#define BUFFERS(X) X(0, readonly, float, values) X(1, readonly, RIGHT, right) X(2, writeonly, float, result)
+#define OPERANDS(X, type) X(0, readonly, float, values) X(1, readonly, type, right) X(2, writeonly, float, result)
 #endif
+#define BUFFERS(X) OPERANDS(X, RIGHT)
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/row.glsl"
@@ -72,7 +73,7 @@ void main()
     }
 #else
     float weight = AT(right, 2 * r + 1);
-    AT(gradient, r) = weight > 0 ? 2.0 * (AT(values, r) - AT(right, 2 * r)) * weight * scale : 0.0;
+    PUT(gradient, r, weight > 0 ? 2.0 * (AT(values, r) - AT(right, 2 * r)) * weight * scale : 0.0);
 #endif
 #else
     float total = 0, counted = 0, hits = 0;
@@ -97,10 +98,10 @@ void main()
     counted = row_sum(counted);
     hits = row_sum(hits);
     if (gl_LocalInvocationID.x == 0) {
-        AT(result, 0) = counted > 0 ? total / counted : 0.0;
-        AT(result, 1) = total;
-        AT(result, 2) = counted;
-        AT(result, 3) = hits;
+        PUT(result, 0, counted > 0 ? total / counted : 0.0);
+        PUT(result, 1, total);
+        PUT(result, 2, counted);
+        PUT(result, 3, hits);
     }
 #endif
 }

@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "push.h"
 #include "ref/ref.h"
 
 enum { GUARD_WORDS = 64 };
-#define POISON 0x7fc0dead /* a NaN */
+#define POISON 0x7fc0dead        /* a NaN */
+#define POISON_HALVES 0x7ead7ead /* two */
 #define LARGE (1u << 24)  /* words; beyond it nothing is run twice or put together */
 
 /* The guard word at an index of a buffer: a NaN whose payload differs from place to place, since arithmetic that reads one guard
@@ -128,12 +130,22 @@ static void complete_shapes(bench *b)
     }
 }
 
+/* fp16 for what may be; a product's y is fp32 in half of the rows that can have it so. */
+static void halve(bench *b)
+{
+    op_call *c = &b->call;
+    for (int i = 0; i < OP_MAX_IN; i++) c->in[i].half = op_is_act(c->op, false, i) && c->in[i].rows;
+    for (int i = 0; i < OP_MAX_OUT; i++) c->out[i].half = op_is_act(c->op, true, i) && c->out[i].rows;
+    if (c->op == OP_MATMUL && !c->in[MATMUL_RESIDUAL].rows && !c->in[MATMUL_GELU_PRE].rows && !c->out[1].rows)
+        c->out[0].half = b->row->seed % 2;
+}
+
 /* ---- operands ------------------------------------------------------------------------------------------------------- */
 
 static operand *add_operand(bench *b, role use, op_view *view)
 {
     operand *o = &b->operands[b->operand_count++];
-    *o = (operand){.role = use, .views = {view}, .view_count = 1, .words = (uint64_t)view->rows * view->cols};
+    *o = (operand){.role = use, .views = {view}, .view_count = 1, .half = view->half, .count = (uint64_t)view->rows * view->cols};
     return o;
 }
 
@@ -141,6 +153,7 @@ static void also(operand *o, op_view *view)
 {
     view->rows = o->views[0]->rows;
     view->cols = o->views[0]->cols;
+    view->half = o->half;
     o->views[o->view_count++] = view;
 }
 
@@ -202,7 +215,7 @@ static bool arrange(bench *b)
 {
     uint32_t mode = b->row->seed % 3, odd = b->row->seed / 3 % 2;
     uint64_t total = 0;
-    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].words;
+    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].count;
     if (total > LARGE) mode = 0;
     for (int i = 0; i < b->operand_count; i++) {
         operand *o = &b->operands[i];
@@ -213,7 +226,7 @@ static bool arrange(bench *b)
         at = (at + 63) / 64 * 64;
         if (odd) at += 1 + (uint64_t)(7 * i + b->row->seed) % 63;
         o->offset = at;
-        p->words = at + o->words + GUARD_WORDS;
+        p->words = at + operand_words(o) + GUARD_WORDS;
         int slot = optest_integer_slot(b->call.op), scalars = optest_scalars_slot(b->call.op);
         bool host =
             (slot >= 0 && o->views[0] == &b->call.in[slot]) || (scalars >= 0 && o->views[0] == &b->call.in[scalars]);
@@ -227,9 +240,10 @@ static bool arrange(bench *b)
     for (int i = 0; i < b->operand_count; i++) {
         operand *o = &b->operands[i];
         o->image = b->places[o->buffer].image + o->offset;
-        for (uint64_t k = 0; k < o->words && o->role != INPUT; k++) o->image[k] = POISON;
+        for (uint64_t k = 0; k < operand_words(o) && o->role != INPUT; k++)
+            o->image[k] = o->half ? POISON_HALVES : POISON;
         if (o->role == SCRATCH) continue;
-        if (!(o->twin = malloc(o->words * sizeof(double)))) return complain(b, "out of memory");
+        if (!(o->twin = malloc(o->count * sizeof(double)))) return complain(b, "out of memory");
         for (int k = 0; k < o->view_count; k++) o->views[k]->data = o->twin;
     }
     return true;
@@ -247,7 +261,7 @@ static bool prepare_device(bench *b)
     for (int i = 0; i < b->operand_count; i++) {
         operand *o = &b->operands[i];
         for (int k = 0; k < o->view_count; k++)
-            o->views[k]->span = (gpu_span){b->places[o->buffer].buffer, o->offset * 4, o->words * 4};
+            o->views[k]->span = (gpu_span){b->places[o->buffer].buffer, o->offset * 4, operand_words(o) * 4};
     }
     const char *wrong = op_check(&b->call);
     if (wrong) return complain(b, "op_check: %s", wrong);
@@ -279,16 +293,24 @@ static bool run_once(bench *b, bool again)
 
 static float got_float(const bench *b, const operand *o, uint64_t i)
 {
+    const uint32_t *words = b->places[o->buffer].got + o->offset;
     float value;
-    memcpy(&value, b->places[o->buffer].got + o->offset + i, 4);
+    uint16_t half;
+    if (o->half) {
+        memcpy(&half, (const uint16_t *)words + i, 2);
+        return half_to_float(half);
+    }
+    memcpy(&value, words + i, 4);
     return value;
 }
 
 /* Every step-th element from `first` on. Nothing but zeros must be matched by zeros. */
 static bool compare(const bench *b, const operand *o, uint64_t first, uint64_t step, const char *what)
 {
+    bool logits = b->row->half && (b->call.op == OP_LM_LOSS || b->call.op == OP_LM_LOSS_BWD);
     double bound = is_backward(b->call.op) ? OPTEST_BACKWARD : OPTEST_FORWARD, error = 0, norm = 0;
-    for (uint64_t i = first; i < o->words; i += step) {
+    if (o->half || logits) bound = logits ? OPTEST_HALF_LOGITS : OPTEST_HALF;
+    for (uint64_t i = first; i < o->count; i += step) {
         double got = got_float(b, o, i), want = ((double *)o->twin)[i];
         if (!isfinite(got))
             return complain(b, "%s: element %llu is %g instead of %g", what, (unsigned long long)i, got, want);
@@ -305,7 +327,7 @@ static bool compare_sumsq(const bench *b, const operand *o)
     uint64_t first = b->call.attr.part, words = (uint64_t)b->call.in[0].rows * b->call.in[0].cols;
     uint64_t end = first + op_sumsq_parts(pm_device_caps(b->device), words);
     double got = 0, want = ((double *)o->twin)[first];
-    for (uint64_t i = 0; i < o->words; i++) {
+    for (uint64_t i = 0; i < o->count; i++) {
         if (i >= first && i < end)
             got += got_float(b, o, i);
         else if (b->places[o->buffer].got[o->offset + i] != o->image[i])
@@ -334,7 +356,7 @@ static bool check_untouched(bench *b)
 {
     for (int i = 0; i < b->operand_count; i++) {
         operand *o = &b->operands[i];
-        if (o->role != INPUT) memcpy(b->places[o->buffer].got + o->offset, o->image, o->words * 4);
+        if (o->role != INPUT) memcpy(b->places[o->buffer].got + o->offset, o->image, operand_words(o) * 4);
     }
     for (int i = 0; i < b->place_count; i++) {
         place *p = &b->places[i];
@@ -343,13 +365,13 @@ static bool check_untouched(bench *b)
         while (p->got[at] == p->image[at]) at++;
         for (int k = 0; k < b->operand_count; k++) {
             const operand *o = &b->operands[k];
-            if (o->buffer != i || at >= o->offset + o->words + GUARD_WORDS) continue;
+            if (o->buffer != i || at >= o->offset + operand_words(o) + GUARD_WORDS) continue;
             long long within = (long long)at - (long long)o->offset;
             return complain(b, "word %lld of operand %d (%s, %llu words) was written", within, k,
                             o->role == INPUT    ? "input"
                             : o->role == OUTPUT ? "output"
                                                 : "scratch",
-                            (unsigned long long)o->words);
+                            (unsigned long long)operand_words(o));
         }
         return complain(b, "word %llu of buffer %d was written", (unsigned long long)at, i);
     }
@@ -361,7 +383,7 @@ static bool check_repeats(const bench *b)
     for (int i = 0; i < b->operand_count; i++) {
         const operand *o = &b->operands[i];
         const place *p = &b->places[o->buffer];
-        if (o->role == OUTPUT && memcmp(p->got + o->offset, p->again + o->offset, o->words * 4) != 0)
+        if (o->role == OUTPUT && memcmp(p->got + o->offset, p->again + o->offset, operand_words(o) * 4) != 0)
             return complain(b, "a second run gives other bits");
     }
     return true;
@@ -387,6 +409,7 @@ bool optest_run(pm_device *device, const optest_row *row)
     b->row = row;
     b->call = row->call;
     complete_shapes(b);
+    if (row->half || row->call.op == OP_CAST) halve(b);
     bool ok = collect(b) && arrange(b);
     if (ok) {
         optest_fill(b);
@@ -394,7 +417,7 @@ bool optest_run(pm_device *device, const optest_row *row)
         ok = prepare_device(b) && run_once(b, false);
     }
     uint64_t total = 0;
-    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].words;
+    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].count;
     if (ok && total <= LARGE) ok = run_once(b, true) && check_repeats(b);
     for (int i = 0; i < OP_MAX_OUT && ok; i++) {
         operand *o = b->call.out[i].rows ? optest_find(b, &b->call.out[i]) : NULL;

@@ -12,6 +12,8 @@
 /* Bounds on sum((a - b)^2) / sum(b^2). */
 #define OPTEST_FORWARD 1e-10
 #define OPTEST_BACKWARD 1e-8
+#define OPTEST_HALF 2.4e-7        /* where the result was rounded to fp16, by 2^-11 of it at most */
+#define OPTEST_HALF_LOGITS 3.9e-6 /* where logits of up to 8 were: by 2^-9, and by so much of itself an exponential differs */
 
 enum { OPTEST_SOME, OPTEST_NONE, OPTEST_ALL }; /* which targets are ignored */
 
@@ -22,6 +24,7 @@ typedef struct optest_row {
     uint32_t pos;     /* scalars.pos */
     uint32_t ignored; /* targets: OPTEST_… */
     uint32_t seed;    /* of values and places */
+    bool half;        /* activations are fp16 */
 } optest_row;
 
 /* One line: operation, shapes, attributes. */

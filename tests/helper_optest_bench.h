@@ -13,7 +13,8 @@ typedef struct operand {
     role role;
     op_view *views[4]; /* the views that mean it */
     int view_count;
-    uint64_t words;
+    uint64_t count; /* elements */
+    bool half;      /* two of them a word */
     void *twin;      /* what the CPU twin sees; NULL for scratch */
     uint32_t *image; /* what is uploaded: into its buffer's image */
     int buffer;
@@ -39,6 +40,11 @@ typedef struct bench {
     gpu_program *program;
     uint32_t draws;
 } bench;
+
+static inline uint64_t operand_words(const operand *o)
+{
+    return o->half ? (o->count + 1) / 2 : o->count;
+}
 
 /* Slots of an operation's operands; -1: it has none such. */
 int optest_scratch_slot(op_id op);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/rng.h"
 #include "push.h"
 #include "ref/ref.h"
@@ -30,7 +31,13 @@ static bool starts_known(const op_call *call, int slot)
 
 static void set_float(operand *o, uint64_t i, float value)
 {
-    memcpy(&o->image[i], &value, 4);
+    if (o->half) {
+        uint16_t half = half_from_float(value);
+        value = half_to_float(half);
+        memcpy((uint16_t *)o->image + i, &half, 2);
+    } else {
+        memcpy(&o->image[i], &value, 4);
+    }
     ((double *)o->twin)[i] = value;
 }
 
@@ -48,14 +55,14 @@ static void randomize(bench *b, const op_view *view, float middle, float spread)
     operand *o = view->rows ? optest_find(b, view) : NULL;
     if (!o) return;
     uint32_t key = mix(b->row->seed * 64 + ++b->draws);
-    for (uint64_t i = 0; i < o->words; i++)
+    for (uint64_t i = 0; i < o->count; i++)
         set_float(o, i, middle + spread * (2 * rng_uniform(mix(key + (uint32_t)i)) - 1));
 }
 
 /* What the twin computed becomes an input, rounded as the device would see it. */
 static void round_twin(operand *o)
 {
-    for (uint64_t i = 0; i < o->words; i++) set_float(o, i, (float)((double *)o->twin)[i]);
+    for (uint64_t i = 0; i < o->count; i++) set_float(o, i, (float)((double *)o->twin)[i]);
 }
 
 static void set_integer(operand *o, uint32_t i, int32_t value)
@@ -67,7 +74,7 @@ static void set_integer(operand *o, uint32_t i, int32_t value)
 /* Rows picked in an order of their own, none twice, some not there. */
 static void fill_index(bench *b, operand *o, uint32_t rows)
 {
-    uint32_t count = (uint32_t)o->words, gap = rows / count;
+    uint32_t count = (uint32_t)o->count, gap = rows / count;
     for (uint32_t i = 0; i < count; i++) {
         rng_block block = rng_philox(b->row->seed, i, 0, 2, 0);
         uint32_t at = (i * 7919u + 3u) % count; /* 7919 is prime and larger than any count here that it could divide */
@@ -79,7 +86,7 @@ static void fill_index(bench *b, operand *o, uint32_t rows)
 /* Each example's class, and how many there are. */
 static void fill_labels(bench *b, operand *o, uint32_t most)
 {
-    uint32_t count = (uint32_t)o->words / 2;
+    uint32_t count = (uint32_t)o->count / 2;
     for (uint32_t i = 0; i < count; i++) {
         rng_block block = rng_philox(b->row->seed, i, 0, 3, 0);
         uint32_t classes = i == 0 ? most : 1 + rng_below(block.v[0], block.v[1], most);
@@ -104,7 +111,7 @@ static void fill_integers(bench *b, int slot)
     }
     bool target = c->op == OP_LM_LOSS || c->op == OP_LM_LOSS_BWD;
     uint32_t vocab = c->op == OP_EMBED_BWD_TOKEN ? c->out[0].rows : c->in[1].rows;
-    for (uint32_t i = 0; i < o->words; i++) {
+    for (uint32_t i = 0; i < o->count; i++) {
         rng_block block = rng_philox(b->row->seed, i, 0, 1, 0);
         int32_t value = (int32_t)rng_below(block.v[0], block.v[1], vocab);
         if (i == 0) value = (int32_t)vocab - 1; /* the table's last row is always used */
@@ -121,7 +128,7 @@ static void fill_weights(bench *b)
 {
     op_call *c = &b->call;
     operand *o = optest_find(b, &c->in[1]);
-    for (uint32_t i = 0; i < o->words / 2; i++) {
+    for (uint32_t i = 0; i < o->count / 2; i++) {
         rng_block block = rng_philox(b->row->seed, i, 0, 4, 0);
         bool ignored =
             b->row->ignored == OPTEST_ALL || (b->row->ignored == OPTEST_SOME && i > 0 && block.v[0] % 4 == 0);

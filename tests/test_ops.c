@@ -15,7 +15,7 @@
 
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
-typedef enum row_set { USUAL, TILED, BIG, SETS } row_set;
+typedef enum row_set { USUAL, TILED, BIG, HALVES, SETS } row_set;
 
 enum { MAX_ROWS = 1024, SMALL_RANGE = 4 << 20 };
 
@@ -163,8 +163,8 @@ static void add_flat(op_id op, uint32_t n, uint32_t c)
 
 static void add_flat_rows(void)
 {
-    static const op_id ops[4] = {OP_GELU, OP_GELU_BWD, OP_ADD, OP_DROPOUT};
-    for (int o = 0; o < 4; o++) {
+    static const op_id ops[5] = {OP_GELU, OP_GELU_BWD, OP_ADD, OP_DROPOUT, OP_CAST};
+    for (int o = 0; o < 5; o++) {
         for (int i = 0; i < 6; i++) {
             add_flat(ops[o], sizes[i], sizes[(i + o) % 6]);
             add_flat(ops[o], sizes[i], sizes[(i + 3) % 6]);
@@ -406,6 +406,33 @@ static void add_big_rows(void)
     add_loss(8, 768, 50257, OPTEST_NONE, true, false);
 }
 
+/* Head sizes that are taken where not all are, since each one costs a driver seconds of compilation. */
+static bool some_head(const op_call *call)
+{
+    if (call->op != OP_ATTENTION && call->op != OP_ATTENTION_BWD) return true;
+    uint32_t size = (call->op == OP_ATTENTION ? call->out[0].cols : call->in[1].cols) / call->attr.heads;
+    return size == 4 || size == 20 || size == 64;
+}
+
+/* A few of the usual rows once more, with fp16 activations. */
+static void add_half_rows(void)
+{
+    adding = HALVES;
+    for (size_t i = 0; i < row_count[USUAL]; i++) {
+        const optest_row *from = &rows[USUAL][i];
+        bool any = false;
+        for (int slot = 0; slot < OP_MAX_IN; slot++)
+            any |= op_is_act(from->call.op, false, slot) || (slot < OP_MAX_OUT && op_is_act(from->call.op, true, slot));
+        bool slow = from->call.op == OP_MATMUL || !some_head(&from->call);
+        if (!any || from->call.op == OP_CAST || i % (slow ? 7 : 3) > 0) continue;
+        optest_row *row = add(from->call.op);
+        uint32_t seed = row->seed;
+        *row = *from;
+        row->seed = seed;
+        row->half = true;
+    }
+}
+
 static void add_rows(void)
 {
     add_embed_rows();
@@ -425,6 +452,7 @@ static void add_rows(void)
     add_optimizer_rows();
     add_tiled_rows();
     add_big_rows();
+    add_half_rows();
 }
 
 /* ---- the tests ------------------------------------------------------------------------------------------------------ */
@@ -446,23 +474,19 @@ static const config configs[] = {
     {"ranges of 4 MiB, without serial, bda", "serial,bda", TILED, SMALL_RANGE},
     {"GPT-2 size", NULL, BIG, 0},
     {"GPT-2 size, without bda", "bda", BIG, 0},
+    {"fp16", NULL, HALVES, 0},
+    {"fp16, without serial", "serial", HALVES, 0},
+    {"fp16, without serial, bda", "serial,bda", HALVES, 0},
 };
 enum { CONFIGS = sizeof configs / sizeof configs[0] };
 
 static pm_device *device; /* of the group that runs */
 static const config *now;
 
-/* Configurations that take every head size; the others take three, since each one costs a driver seconds of compilation. */
+/* Configurations that take every head size; the others take three. */
 static bool every_head(const config *c)
 {
-    return !c->disable || !strcmp(c->disable, "serial");
-}
-
-static bool some_head(const op_call *call)
-{
-    if (call->op != OP_ATTENTION && call->op != OP_ATTENTION_BWD) return true;
-    uint32_t size = (call->op == OP_ATTENTION ? call->out[0].cols : call->in[1].cols) / call->attr.heads;
-    return size == 4 || size == 20 || size == 64;
+    return c->set != HALVES && (!c->disable || !strcmp(c->disable, "serial"));
 }
 
 /* The group's device: opened by its first test, so that a machine without one skips them all. */
@@ -476,8 +500,10 @@ static pm_device *group_device(void)
 }
 
 /* Products with more operands than a plain one are recorded only where the device fuses. */
-static bool applies(const pm_caps *caps, const op_call *call)
+static bool applies(const pm_caps *caps, const optest_row *row)
 {
+    const op_call *call = &row->call;
+    if ((row->half || call->op == OP_CAST) && !caps->storage16) return false;
     if (call->op != OP_MATMUL || caps->fused) return true;
     return !call->attr.gelu && call->attr.dropout <= 0 && !call->in[MATMUL_RESIDUAL].rows &&
            !call->in[MATMUL_GELU_PRE].rows && !call->out[1].rows;
@@ -503,7 +529,7 @@ static void test_op(void **state)
     if (seen_before(pm_device_caps(d))) skip();
     for (size_t i = 0; i < row_count[now->set]; i++) {
         const optest_row *row = &rows[now->set][i];
-        if (row->call.op != op || !applies(pm_device_caps(d), &row->call)) continue;
+        if (row->call.op != op || !applies(pm_device_caps(d), row)) continue;
         if (!every_head(now) && !some_head(&row->call)) continue;
         if (!optest_run(d, row)) failed++;
         assert_true(failed < 10);

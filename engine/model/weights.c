@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/log.h"
 
 enum { PIECE = 1 << 22 }; /* bytes compared at a time */
@@ -111,17 +112,6 @@ static float from_bits(uint32_t bits)
     return f;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
-static float from_f16(uint16_t h)
-{
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
-    if (exponent == 0) { /* zero, or a multiple of 2^-24 */
-        const float magnitude = (float)fraction * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
-    }
-    return from_bits(sign | (exponent == 31 ? 0x7f800000 : (exponent + 112) << 23) | fraction << 13);
-}
-
 static void convert(const unsigned char *bytes, st_dtype dtype, uint64_t count, float *out)
 {
     if (dtype == ST_F32) {
@@ -131,7 +121,7 @@ static void convert(const unsigned char *bytes, st_dtype dtype, uint64_t count, 
     for (uint64_t i = 0; i < count; i++) {
         uint16_t h;
         memcpy(&h, bytes + 2 * i, 2);
-        out[i] = dtype == ST_F16 ? from_f16(h) : from_bits((uint32_t)h << 16);
+        out[i] = dtype == ST_F16 ? half_to_float(h) : from_bits((uint32_t)h << 16);
     }
 }
 

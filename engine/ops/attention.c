@@ -85,6 +85,7 @@ static recording begin(gpu_program *program, const op_call *call, const gpu_arg 
                        const struct attention_push *push, double share)
 {
     return (recording){.program = program,
+                       .format = call->in[0].half ? ACT_HALF : ALL_FLOAT,
                        .d = {.args = args,
                              .arg_count = arg_count,
                              .push = push,

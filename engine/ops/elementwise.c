@@ -1,4 +1,4 @@
-/* GELU, its gradient, sums, dropout, and the key/value cache's new rows. */
+/* GELU, its gradient, sums, casts, dropout, and the key/value cache's new rows. */
 #include "ops/record.h"
 
 /* Kernels whose operands are all of one flat shape, in pieces that each operand may span. */
@@ -6,17 +6,18 @@ static void record_pieces(gpu_program *program, kernel_widths kernels, const op_
 {
     op_view y = call->out[0];
     bool binary = view_present(call->in[1]);
-    uint64_t count = view_words(y), most = max_operand_words(gpu_program_caps(program));
+    uint64_t count = view_count(y), most = max_operand(gpu_program_caps(program));
     for (uint64_t first = 0; first < count; first += most) {
         uint64_t n = count - first < most ? count - first : most;
-        gpu_arg three[] = {arg_words(call->in[0], first, n, GPU_READ),
-                           arg_words(binary ? call->in[1] : y, first, n, binary ? GPU_READ : GPU_WRITE),
-                           arg_words(y, first, n, GPU_WRITE)};
+        gpu_arg three[] = {arg_part(call->in[0], first, n, GPU_READ),
+                           arg_part(binary ? call->in[1] : y, first, n, binary ? GPU_READ : GPU_WRITE),
+                           arg_part(y, first, n, GPU_WRITE)};
         struct rows_push push = {.rows = 1, .cols = (uint32_t)n};
         recording r = RECORDING(program, kernels.plain, three, push);
+        r.format = y.half && call->op != OP_CAST ? ACT_HALF : ALL_FLOAT; /* CAST's kernels are for halves only */
         if (!binary) r.d.arg_count = 2;
-        r.d.flops = (kernels.plain == KERNEL_add ? 1.0 : 20.0) * (double)n;
-        r.d.bytes = 4.0 * r.d.arg_count * (double)n;
+        r.d.flops = (call->op == OP_GELU || call->op == OP_GELU_BWD ? 20.0 : 1.0) * (double)n;
+        r.d.bytes = op_bytes(call) * (double)n / (double)count;
         record_flat(&r, kernels, n);
     }
 }
@@ -28,8 +29,9 @@ static void record_dropout(gpu_program *program, const op_call *call)
     struct rows_push push = {
         .rows = y.rows, .cols = y.cols, .stream = call->attr.stream, .value = 1.0f - call->attr.dropout};
     recording r = RECORDING(program, KERNEL_dropout, args, push);
-    r.d.flops = 20.0 * (double)view_words(y); /* a quarter of a Philox block each */
-    r.d.bytes = 8.0 * (double)view_words(y);
+    r.format = y.half ? ACT_HALF : ALL_FLOAT;
+    r.d.flops = 20.0 * (double)view_count(y); /* a quarter of a Philox block each */
+    r.d.bytes = 2.0 * element_bytes(y.half) * (double)view_count(y);
     record_elements(&r, (uint64_t)y.rows * ((y.cols + 3) / 4), 1);
 }
 
@@ -39,6 +41,7 @@ static void record_kv_append(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(qkv, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(cache, GPU_READ_WRITE)};
     struct rows_push push = {.rows = qkv.rows, .cols = cache.cols, .parts = cache.cols / 2};
     recording r = RECORDING(program, KERNEL_kv_append, args, push);
+    r.format = cache.half ? ACT_HALF : ALL_FLOAT;
     r.d.bytes = 8.0 * qkv.rows * cache.cols;
     record_elements(&r, (uint64_t)qkv.rows * cache.cols, 1);
 }
@@ -49,6 +52,7 @@ void op_record_elementwise(gpu_program *program, const op_call *call)
     case OP_GELU: record_pieces(program, KERNEL_WIDTHS(gelu), call); break;
     case OP_GELU_BWD: record_pieces(program, KERNEL_WIDTHS(gelu_bwd), call); break;
     case OP_ADD: record_pieces(program, KERNEL_WIDTHS(add), call); break;
+    case OP_CAST: record_pieces(program, KERNEL_WIDTHS(cast), call); break;
     case OP_DROPOUT: record_dropout(program, call); break;
     default: record_kv_append(program, call); break;
     }

@@ -4,7 +4,7 @@
 /* Token ids whose rows one operand may span. */
 static uint32_t table_rows(const pm_caps *caps, op_view table)
 {
-    uint64_t rows = max_operand_words(caps) / table.cols;
+    uint64_t rows = max_operand(caps) / table.cols;
     return rows < table.rows ? (uint32_t)rows : table.rows;
 }
 
@@ -15,14 +15,15 @@ static void record_forward(gpu_program *program, const op_call *call)
     for (uint32_t first = 0; first < table.rows; first += step) {
         uint32_t count = table.rows - first < step ? table.rows - first : step;
         gpu_arg args[] = {arg_of(call->in[0], GPU_READ),
-                          arg_words(table, (uint64_t)first * table.cols, (uint64_t)count * table.cols, GPU_READ),
+                          arg_part(table, (uint64_t)first * table.cols, (uint64_t)count * table.cols, GPU_READ),
                           arg_of(call->in[2], GPU_READ), arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE)};
         struct embed_push push = {
             .rows = y.rows, .cols = y.cols, .time = call->attr.time, .first = first, .count = count};
         recording r = RECORDING(program, KERNEL_embed, args, push);
-        r.d.flops = (double)view_words(y);
-        r.d.bytes = 12.0 * (double)view_words(y);
-        record_elements(&r, view_words(y), 1);
+        r.format = y.half ? ACT_HALF : ALL_FLOAT;
+        r.d.flops = (double)view_count(y);
+        r.d.bytes = 12.0 * (double)view_count(y);
+        record_elements(&r, view_count(y), 1);
     }
 }
 
@@ -36,18 +37,19 @@ static void record_token_gradient(gpu_program *program, const op_call *call)
     c.d.bytes = 12.0 * dy.rows;
     record_elements(&c, dy.rows, 1);
 
-    if (!call->attr.accumulate) gpu_record_fill(program, span_words(dtable.span, 0, view_words(dtable)), 0);
+    if (!call->attr.accumulate) gpu_record_fill(program, span_of(dtable), 0);
     uint32_t step = table_rows(gpu_program_caps(program), dtable);
     for (uint32_t first = 0; first < dtable.rows; first += step) {
         uint32_t count = dtable.rows - first < step ? dtable.rows - first : step;
         gpu_arg args[] = {
             arg_of(tokens, GPU_READ), arg_of(chain, GPU_READ), arg_of(dy, GPU_READ),
-            arg_words(dtable, (uint64_t)first * dtable.cols, (uint64_t)count * dtable.cols, GPU_READ_WRITE)};
+            arg_part(dtable, (uint64_t)first * dtable.cols, (uint64_t)count * dtable.cols, GPU_READ_WRITE)};
         struct embed_push push = {.rows = dy.rows, .cols = dy.cols, .first = first, .count = count};
         recording r = RECORDING(program, KERNEL_embed_token, args, push);
-        r.d.flops = (double)view_words(dy);
-        r.d.bytes = 12.0 * (double)view_words(dy);
-        record_elements(&r, view_words(dy), 1);
+        r.format = dy.half ? ACT_HALF : ALL_FLOAT;
+        r.d.flops = (double)view_count(dy);
+        r.d.bytes = 12.0 * (double)view_count(dy);
+        record_elements(&r, view_count(dy), 1);
     }
 }
 
@@ -58,11 +60,12 @@ static void record_position_gradient(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(dy, GPU_READ), arg_of(dtable, accumulate ? GPU_READ_WRITE : GPU_WRITE)};
     struct embed_push push = {.rows = dy.rows, .cols = dy.cols, .time = call->attr.time, .table_rows = dtable.rows};
     recording r = RECORDING(program, KERNEL_embed_position, args, push);
+    r.format = dy.half ? ACT_HALF : ALL_FLOAT;
     r.spec[1] = accumulate;
     r.d.spec_count = 2;
-    r.d.flops = (double)view_words(dy);
-    r.d.bytes = 4.0 * (double)(view_words(dy) + view_words(dtable));
-    record_elements(&r, view_words(dtable), 1);
+    r.d.flops = (double)view_count(dy);
+    r.d.bytes = 4.0 * (double)(view_count(dy) + view_count(dtable));
+    record_elements(&r, view_count(dtable), 1);
 }
 
 void op_record_embed(gpu_program *program, const op_call *call)

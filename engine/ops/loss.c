@@ -12,7 +12,7 @@ static uint32_t padded(uint32_t cols)
 
 uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)
 {
-    uint64_t logits = TILE_BYTES / 4, operand = max_operand_words(caps);
+    uint64_t logits = TILE_BYTES / 4, operand = max_operand(caps);
     uint64_t tile = (logits < operand ? logits : operand) / rows;
     if (tile > operand / channels) tile = operand / channels;
     if (tile < 64) tile = 64;
@@ -36,16 +36,15 @@ static tile tile_at(const pm_caps *caps, op_view h, op_view table, op_view scrat
     uint32_t most = op_lm_tile(caps, h.rows, h.cols, table.rows);
     tile t = {.first = first, .count = table.rows - first < most ? table.rows - first : most};
     t.ld = padded(t.count);
-    t.table = (op_view){t.count, table.cols,
-                        span_words(table.span, (uint64_t)first * table.cols, (uint64_t)t.count * table.cols), NULL};
-    t.logits = (op_view){h.rows, t.count, scratch.span, NULL};
+    t.table = view_rows(table, first, t.count);
+    t.logits = (op_view){.rows = h.rows, .cols = t.count, .half = h.half, .span = scratch.span};
     return t;
 }
 
 /* The tile's logits as an operand: all of its rows, padding included. */
 static gpu_arg logits_arg(op_view h, const tile *t, gpu_access access)
 {
-    return (gpu_arg){span_words(t->logits.span, 0, (uint64_t)h.rows * t->ld), access};
+    return (gpu_arg){span_part(t->logits.span, h.half, 0, (uint64_t)h.rows * t->ld), access};
 }
 
 static void record_logits(gpu_program *program, op_view h, const tile *t)
@@ -66,8 +65,9 @@ static void record_forward(gpu_program *program, const op_call *call)
                           arg_of(state, first ? GPU_READ_WRITE : GPU_WRITE)};
         struct loss_push push = {.rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .is_first = first == 0};
         recording r = RECORDING(program, KERNEL_loss_tile, args, push);
-        r.d.flops = 10.0 * (double)view_words(t.logits);
-        r.d.bytes = 8.0 * (double)view_words(t.logits);
+        r.format = h.half ? ACT_HALF : ALL_FLOAT;
+        r.d.flops = 10.0 * (double)view_count(t.logits);
+        r.d.bytes = 2.0 * element_bytes(h.half) * (double)view_count(t.logits);
         record_rows(&r, KERNEL_WIDTHS(loss_tile), h.rows, t.ld, false);
         first += t.count;
     }
@@ -99,18 +99,18 @@ static void record_backward(gpu_program *program, const op_call *call)
         struct loss_push push = {
             .rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .scale = call->attr.scale};
         recording r = RECORDING(program, KERNEL_loss_bwd, args, push);
+        r.format = h.half ? ACT_HALF : ALL_FLOAT;
         r.spec[1] = 1;
         r.spec[2] = view_present(weights);
         r.d.spec_count = 3;
-        r.d.flops = 10.0 * (double)view_words(t.logits);
-        r.d.bytes = 8.0 * (double)view_words(t.logits);
+        r.d.flops = 10.0 * (double)view_count(t.logits);
+        r.d.bytes = 2.0 * element_bytes(h.half) * (double)view_count(t.logits);
         uint32_t n = record_width(&r, KERNEL_WIDTHS(loss_bwd), t.ld);
         record_elements(&r, (uint64_t)h.rows * t.ld / n, 1);
 
         op_call hidden = {.op = OP_MATMUL, .attr.accumulate = first > 0, .in = {t.logits, t.table}, .out = {dh}};
         record_matmul(program, &hidden, t.ld, t.table.cols, dh.cols);
-        op_view part = {t.count, dtable.cols,
-                        span_words(dtable.span, (uint64_t)first * dtable.cols, (uint64_t)t.count * dtable.cols), NULL};
+        op_view part = view_rows(dtable, first, t.count);
         op_call gradient = {.op = OP_MATMUL,
                             .attr = {.trans_a = true, .accumulate = call->attr.accumulate},
                             .in = {t.logits, h},

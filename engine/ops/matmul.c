@@ -7,6 +7,7 @@ typedef struct product {
     uint32_t m, n, k, lda, ldb, ldc;
     gpu_span a, b, bias;
     gpu_span y, residual, gelu_pre, pre; /* (m, n), all with ldc */
+    bool half, half_y;                   /* fp16 in memory: a and b, and the rest but the bias */
     bool accumulate;
 } product;
 
@@ -37,10 +38,10 @@ static uint32_t epilogue(const product *p)
     return flags;
 }
 
-static gpu_arg part(gpu_span span, uint64_t words, bool used, gpu_access access)
+static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_access access)
 {
     if (!used) return (gpu_arg){{NULL, 0, 0}, access};
-    return (gpu_arg){span_words(span, 0, words), access};
+    return (gpu_arg){span_part(span, half, 0, count), access};
 }
 
 enum {
@@ -81,7 +82,7 @@ static void record_lanes(recording *r, const product *p, uint32_t lanes)
     r->d.groups[0] = (p->m - 1) / MATMUL_LANES_ROWS + 1;
     r->d.groups[1] = (p->n - 1) / cols + 1;
     r->d.groups[2] = 1;
-    gpu_record(r->program, &r->d);
+    record_dispatch(r);
 }
 
 static void record_tiles(recording *r, const product *p, bool plain)
@@ -96,7 +97,7 @@ static void record_tiles(recording *r, const product *p, bool plain)
     r->d.groups[0] = (p->n - 1) / 64 + 1;
     r->d.groups[1] = (p->m - 1) / (4 * ty) + 1;
     r->d.groups[2] = 1;
-    gpu_record(r->program, &r->d);
+    record_dispatch(r);
 }
 
 static void record_product(gpu_program *program, const product *p)
@@ -107,23 +108,25 @@ static void record_product(gpu_program *program, const product *p)
     bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_ACCUMULATE)) == 0;
     uint64_t ny = words_y(p);
     gpu_arg args[] = {
-        part(p->a, words_a(p), true, GPU_READ),
-        part(p->b, words_b(p), true, GPU_READ),
-        part(p->y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
-        part(p->bias, p->n, flags & EPILOGUE_BIAS, GPU_READ),
-        part(p->residual, ny, flags & EPILOGUE_RESIDUAL, GPU_READ),
-        part(p->gelu_pre, ny, flags & EPILOGUE_GELU_SLOPE, GPU_READ),
-        part(p->pre, ny, flags & EPILOGUE_PRE, GPU_WRITE),
-        part(p->call->in[MATMUL_SCALARS].span, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT, GPU_READ),
+        part(p->a, p->half, words_a(p), true, GPU_READ),
+        part(p->b, p->half, words_b(p), true, GPU_READ),
+        part(p->y, p->half_y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
+        part(p->bias, false, p->n, flags & EPILOGUE_BIAS, GPU_READ),
+        part(p->residual, p->half_y, ny, flags & EPILOGUE_RESIDUAL, GPU_READ),
+        part(p->gelu_pre, p->half_y, ny, flags & EPILOGUE_GELU_SLOPE, GPU_READ),
+        part(p->pre, p->half_y, ny, flags & EPILOGUE_PRE, GPU_WRITE),
+        part(p->call->in[MATMUL_SCALARS].span, false, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT,
+             GPU_READ),
     };
     struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream};
     recording r = RECORDING(program, KERNEL_matmul_tile, args, push);
+    r.format = !p->half ? ALL_FLOAT : p->half_y ? ACT_HALF : ACT_HALF_Y_FLOAT;
     r.spec[1] = attr->trans_a;
     r.spec[2] = attr->trans_b;
     r.spec[3] = flags;
-    r.d.spec = r.spec;
     r.d.flops = 2.0 * p->m * p->n * p->k;
-    r.d.bytes = 4.0 * ((double)p->m * p->k + (double)p->k * p->n + (double)p->m * p->n);
+    r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
+                element_bytes(p->half_y) * (double)p->m * p->n;
     uint32_t lanes = software_lanes(caps);
     if (record_few_rows(&r, p, plain)) return;
     if (lanes)
@@ -132,46 +135,55 @@ static void record_product(gpu_program *program, const product *p)
         record_tiles(&r, p, plain);
 }
 
+/* Parts of a product, by rows or columns of y or by terms of its sums; `first` is even. */
 static product rows_of(product p, uint32_t first, uint32_t count)
 {
-    uint64_t y = (uint64_t)first * p.ldc;
-    p.a.offset += 4 * (p.call->attr.trans_a ? (uint64_t)first : (uint64_t)first * p.lda);
-    p.y.offset += 4 * y, p.residual.offset += 4 * y, p.gelu_pre.offset += 4 * y, p.pre.offset += 4 * y;
+    uint64_t y = element_bytes(p.half_y) * (uint64_t)first * p.ldc;
+    p.a.offset += element_bytes(p.half) * (p.call->attr.trans_a ? (uint64_t)first : (uint64_t)first * p.lda);
+    p.y.offset += y, p.residual.offset += y, p.gelu_pre.offset += y, p.pre.offset += y;
     p.m = count;
     return p;
 }
 
 static product cols_of(product p, uint32_t first, uint32_t count)
 {
-    uint64_t y = 4 * (uint64_t)first;
-    p.b.offset += 4 * (p.call->attr.trans_b ? (uint64_t)first * p.ldb : (uint64_t)first);
-    p.y.offset += y, p.residual.offset += y, p.gelu_pre.offset += y, p.pre.offset += y, p.bias.offset += y;
+    uint64_t y = element_bytes(p.half_y) * (uint64_t)first;
+    p.b.offset += element_bytes(p.half) * (p.call->attr.trans_b ? (uint64_t)first * p.ldb : (uint64_t)first);
+    p.y.offset += y, p.residual.offset += y, p.gelu_pre.offset += y, p.pre.offset += y;
+    p.bias.offset += 4 * (uint64_t)first;
     p.n = count;
     return p;
 }
 
 static product depth_of(product p, uint32_t first, uint32_t count)
 {
-    p.a.offset += 4 * (p.call->attr.trans_a ? (uint64_t)first * p.lda : (uint64_t)first);
-    p.b.offset += 4 * (p.call->attr.trans_b ? (uint64_t)first : (uint64_t)first * p.ldb);
+    uint64_t each = element_bytes(p.half);
+    p.a.offset += each * (p.call->attr.trans_a ? (uint64_t)first * p.lda : (uint64_t)first);
+    p.b.offset += each * (p.call->attr.trans_b ? (uint64_t)first : (uint64_t)first * p.ldb);
     p.k = count;
     p.accumulate |= first > 0;
     return p;
 }
 
 /* The longest sum that is made in one go: a running sum in fp32 loses a digit to each hundredfold of its terms, so a longer one, which
- * only a weight gradient over very many tokens is, is made of pieces. */
+ * only a weight gradient over very many tokens is, is made of pieces. (Not where y is fp16: adding pieces to it would lose more.) */
 enum { MAX_DEPTH = 16384 };
+
+/* About half of n; parts of fp16 matrices begin at whole words. */
+static uint32_t half_of(const product *p, uint32_t n)
+{
+    return p->half ? (n + 1) / 4 * 2 : n / 2;
+}
 
 /* Cut along the dimension whose rows are too many for one operand, until everything fits, and long sums in two. Dropout masks count rows and columns of the
  * whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
 static void record_split(gpu_program *program, const product *p)
 {
-    uint64_t most = max_operand_words(gpu_program_caps(program));
+    uint64_t most = max_operand(gpu_program_caps(program));
     const op_attr *attr = &p->call->attr;
     bool a = words_a(p) > most, b = words_b(p) > most, y = words_y(p) > most;
     bool whole = attr->dropout > 0, sums_only = (epilogue(p) & ~EPILOGUE_ACCUMULATE) == 0;
-    uint32_t half_m = p->m / 2, half_n = p->n / 2, half_k = p->k / 2;
+    uint32_t half_m = half_of(p, p->m), half_n = half_of(p, p->n), half_k = half_of(p, p->k);
     if ((y || (a && !attr->trans_a)) && half_m && !whole) {
         product one = rows_of(*p, 0, half_m), two = rows_of(*p, half_m, p->m - half_m);
         record_split(program, &one);
@@ -180,7 +192,7 @@ static void record_split(gpu_program *program, const product *p)
         product one = cols_of(*p, 0, half_n), two = cols_of(*p, half_n, p->n - half_n);
         record_split(program, &one);
         record_split(program, &two);
-    } else if ((a || b || p->k > MAX_DEPTH) && half_k && sums_only) {
+    } else if ((a || b || (p->k > MAX_DEPTH && !p->half_y)) && half_k && sums_only) {
         product one = depth_of(*p, 0, half_k), two = depth_of(*p, half_k, p->k - half_k);
         record_split(program, &one);
         record_split(program, &two);
@@ -206,6 +218,8 @@ void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint
                  .residual = call->in[MATMUL_RESIDUAL].span,
                  .gelu_pre = call->in[MATMUL_GELU_PRE].span,
                  .pre = call->out[1].span,
+                 .half = a.half,
+                 .half_y = y.half,
                  .accumulate = call->attr.accumulate};
     record_split(program, &p);
 }

@@ -9,6 +9,7 @@ static void record_forward(gpu_program *program, const op_call *call)
                       arg_of(call->out[0], GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct rows_push push = {.rows = x.rows, .cols = x.cols, .value = call->attr.eps};
     recording r = RECORDING(program, KERNEL_layernorm, args, push);
+    r.format = x.half ? ACT_HALF : ALL_FLOAT;
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
     record_rows(&r, KERNEL_WIDTHS(layernorm), x.rows, x.cols, true);
@@ -21,6 +22,7 @@ static void record_backward(gpu_program *program, const op_call *call)
                       arg_of(call->in[3], GPU_READ), arg_of(add, GPU_READ),         arg_of(call->out[0], GPU_WRITE)};
     struct rows_push push = {.rows = dy.rows, .cols = dy.cols};
     recording r = RECORDING(program, KERNEL_layernorm_bwd, args, push);
+    r.format = dy.half ? ACT_HALF : ALL_FLOAT;
     r.spec[2] = view_present(add);
     r.d.spec_count = 3;
     r.d.flops = op_flops(call);
@@ -51,9 +53,10 @@ static void record_colsum(gpu_program *program, const op_call *call)
                       arg_of(call->in[2], GPU_READ), arg_of(part, GPU_WRITE)};
     struct rows_push push = {.rows = x.rows, .cols = x.cols, .parts = parts};
     recording r = RECORDING(program, norm ? KERNEL_colsum_norm : KERNEL_colsum, args, push);
+    r.format = x.half ? ACT_HALF : ALL_FLOAT;
     if (!norm) r.d.arg_count = 2;
-    r.d.flops = (norm ? 5.0 : 1.0) * (double)view_words(x);
-    r.d.bytes = (norm ? 8.0 : 4.0) * (double)view_words(x);
+    r.d.flops = (norm ? 5.0 : 1.0) * (double)view_count(x);
+    r.d.bytes = (norm ? 2.0 : 1.0) * element_bytes(x.half) * (double)view_count(x);
     uint32_t n = record_width(&r, norm ? KERNEL_WIDTHS(colsum_norm) : KERNEL_WIDTHS(colsum), x.cols);
     record_elements(&r, (uint64_t)parts * x.cols / n, 1);
     record_finish(program, part, parts, width, 0, call->out[0], call->attr.accumulate);

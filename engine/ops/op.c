@@ -12,6 +12,37 @@ const char *op_name(op_id op)
     return op < OP_COUNT ? names[op] : "unknown";
 }
 
+bool op_is_act(op_id op, bool out, int slot)
+{
+    static const struct {
+        uint8_t in, out; /* bit by slot */
+    } acts[OP_COUNT] = {
+        [OP_EMBED] = {0, 1},
+        [OP_EMBED_BWD_TOKEN] = {1, 0},
+        [OP_EMBED_BWD_POSITION] = {1, 0},
+        [OP_LAYERNORM] = {1, 1},
+        [OP_LAYERNORM_BWD] = {1 | 2 | 16, 1},
+        [OP_LAYERNORM_BWD_PARAMS] = {1 | 2, 0},
+        [OP_MATMUL] = {1 << MATMUL_A | 1 << MATMUL_B | 1 << MATMUL_RESIDUAL | 1 << MATMUL_GELU_PRE, 1 | 2},
+        [OP_COLSUM] = {1, 0},
+        [OP_GELU] = {1, 1},
+        [OP_GELU_BWD] = {1 | 2, 1},
+        [OP_ADD] = {1 | 2, 1},
+        [OP_CAST] = {0, 1},
+        [OP_DROPOUT] = {1, 1},
+        [OP_ATTENTION] = {1 | 2 | 4, 1},
+        [OP_ATTENTION_BWD] = {1 | 2 | 8, 1},
+        [OP_KV_APPEND] = {1, 1},
+        [OP_GATHER] = {1, 1},
+        [OP_GATHER_BWD] = {1 | 4, 1},
+        [OP_LM_LOSS] = {1 | 2, 0},
+        [OP_LM_LOSS_BWD] = {1 | 2, 1},
+        [OP_LABEL_LOSS_BWD] = {0, 1},
+        [OP_SCORE_LOSS_BWD] = {0, 1},
+    };
+    return ((out ? acts[op].out : acts[op].in) >> slot & 1) != 0;
+}
+
 /* What a profile calls the operation: products that sum over rows, gradients of weights, are told apart. Shape: M x N x K of a product,
  * rows and columns of the first operand of another. */
 static void label(gpu_program *program, const op_call *call)
@@ -38,6 +69,7 @@ void op_record(gpu_program *program, const op_call *call)
     case OP_GELU:
     case OP_GELU_BWD:
     case OP_ADD:
+    case OP_CAST:
     case OP_DROPOUT:
     case OP_KV_APPEND: op_record_elementwise(program, call); break;
     case OP_EMBED:
@@ -66,7 +98,10 @@ uint64_t op_scratch_words(const pm_caps *caps, const op_call *call)
     case OP_LAYERNORM_BWD_PARAMS: return 2ull * colsum_parts(a.rows) * a.cols;
     case OP_COLSUM: return (uint64_t)colsum_parts(a.rows) * a.cols;
     case OP_ATTENTION_BWD: return (uint64_t)a.rows * call->attr.heads;
-    case OP_LM_LOSS: return op_lm_scratch(caps, a.rows, a.cols, call->in[1].rows);
+    case OP_LM_LOSS: {
+        uint64_t logits = op_lm_scratch(caps, a.rows, a.cols, call->in[1].rows);
+        return a.half ? (logits + 1) / 2 : logits;
+    }
     default: return 0;
     }
 }
@@ -85,7 +120,29 @@ static bool absent_or(op_view v, uint64_t rows, uint64_t cols)
 }
 static bool is_scalars(op_view v)
 {
-    return view_words(v) * 4 >= sizeof(struct step_scalars);
+    return view_count(v) * 4 >= sizeof(struct step_scalars);
+}
+
+/* Activations are all halves or none is; nothing else is. */
+static const char *check_halves(const op_call *c)
+{
+    int halves = 0, floats = 0;
+    for (int k = 0; k < OP_MAX_IN + OP_MAX_OUT; k++) {
+        bool out = k >= OP_MAX_IN;
+        int slot = out ? k - OP_MAX_IN : k;
+        op_view v = out ? c->out[slot] : c->in[slot];
+        if (!view_present(v) || (c->op == OP_MATMUL && out && slot == 0)) continue;
+        if (!op_is_act(c->op, out, slot)) {
+            if (v.half) return "an operand is fp16 that must be fp32";
+        } else {
+            *(v.half ? &halves : &floats) += 1;
+        }
+    }
+    if (halves && floats) return "some activations are fp16 and some fp32";
+    if (c->op == OP_CAST && !halves) return "a cast is to fp16";
+    if (c->op != OP_MATMUL || c->out[0].half == (halves > 0)) return NULL;
+    bool more = view_present(c->in[MATMUL_RESIDUAL]) || view_present(c->in[MATMUL_GELU_PRE]) || view_present(c->out[1]);
+    return c->out[0].half ? "y is fp16 and the factors fp32" : more ? "y is fp32 and the epilogue's matrices fp16" : NULL;
 }
 
 static const char *check_matmul(const op_call *c)
@@ -182,7 +239,7 @@ static const char *check_task_loss(const op_call *c)
     bool labels = c->op == OP_LABEL_LOSS || c->op == OP_LABEL_LOSS_BWD;
     op_view x = c->in[0], right = c->in[1];
     if (right.cols != 2 || right.rows == 0) return "labels or scores are not (R,2)";
-    if (labels ? view_words(x) % right.rows != 0 : view_words(x) != right.rows)
+    if (labels ? view_count(x) % right.rows != 0 : view_count(x) != right.rows)
         return "the values do not divide among the examples";
     if (!shaped(backward ? c->in[2] : c->out[0], 1, 4)) return "the result is not (1,4)";
     return backward && (!same(c->out[0], x) || !is_scalars(c->in[3])) ? "the gradient or the scalars do not fit" : NULL;
@@ -192,6 +249,8 @@ const char *op_check(const op_call *c)
 {
     op_view x = c->in[0], y = c->out[0];
     if (!view_present(x) || !view_present(y) || x.cols == 0 || y.cols == 0) return "an operand is missing";
+    const char *wrong = check_halves(c);
+    if (wrong) return wrong;
     switch (c->op) {
     case OP_MATMUL: return check_matmul(c);
     case OP_ATTENTION:
@@ -211,6 +270,7 @@ const char *op_check(const op_call *c)
     case OP_LABEL_LOSS_BWD:
     case OP_SCORE_LOSS:
     case OP_SCORE_LOSS_BWD: return check_task_loss(c);
+    case OP_CAST:
     case OP_GELU: return same(x, y) ? NULL : "x and y differ in shape";
     case OP_DROPOUT:
         return same(x, y) && is_scalars(c->in[1]) ? NULL : "x and y differ in shape, or the scalars are missing";
@@ -239,7 +299,7 @@ static double causal_pairs(const op_call *c)
 double op_flops(const op_call *c)
 {
     op_view x = c->in[0], y = c->out[0];
-    double n = (double)view_words(x);
+    double n = (double)view_count(x);
     switch (c->op) {
     case OP_MATMUL: return 2.0 * y.rows * y.cols * (c->attr.trans_a ? x.rows : x.cols);
     case OP_ATTENTION: return 4.0 * y.cols * (x.rows / c->attr.time) * causal_pairs(c);
@@ -257,8 +317,8 @@ double op_flops(const op_call *c)
 
 double op_bytes(const op_call *c)
 {
-    double words = 0;
-    for (int i = 0; i < OP_MAX_IN; i++) words += (double)view_words(c->in[i]);
-    for (int i = 0; i < OP_MAX_OUT; i++) words += (double)view_words(c->out[i]);
-    return 4 * words;
+    double bytes = 0;
+    for (int i = 0; i < OP_MAX_IN; i++) bytes += element_bytes(c->in[i].half) * (double)view_count(c->in[i]);
+    for (int i = 0; i < OP_MAX_OUT; i++) bytes += element_bytes(c->out[i].half) * (double)view_count(c->out[i]);
+    return bytes;
 }

@@ -1,8 +1,9 @@
 /* The operations of a GPT, described once: what they compute, on which operands, with which attributes.
  *
  * A call names an operation, its attributes and its operands. op_record() puts it into a program for the GPU; ref_run()
- * (engine/ref) computes the same thing on the CPU, in double. Every tensor is a matrix of rows x cols, row-major, dense, of 32-bit
- * words: floats, or int32 for tokens and targets.
+ * (engine/ref) computes the same thing on the CPU, in double. Every tensor is a matrix of rows x cols, row-major, dense: floats, or int32
+ * for tokens and targets. Activations, their gradients and a product's weights may be halves, fp16 in memory, all those of a call alike;
+ * arithmetic is fp32. All else is fp32: parameters' gradients, statistics, losses, what is named scratch but for LM_LOSS's logits.
  *
  * Letters: B sequences, T positions a sequence, N = B*T rows, C channels, H heads, D = C/H head size, V vocabulary, P position table rows.
  */
@@ -32,7 +33,8 @@
  *   y(M,N) = epilogue(op(A)(M,K) * op(B)(K,N)); op transposes by attr.trans_a, trans_b. The epilogue, each stage
  *   optional: + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, *
  *   gelu'(gelu_pre). in: A B [bias] [residual] [gelu_pre] [scalars, for dropout]; out: y, acc (added after the
- *   epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream
+ *   epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream. A and B halves: y is a half, or fp32 where the epilogue
+ *   takes and gives no other matrix.
  * COLSUM:
  *   in: x(N,C); out: y(1,C) = sum over rows, acc; scratch
  * GELU:
@@ -41,6 +43,8 @@
  *   in: dy x; out: dx
  * ADD:
  *   in: a b; out: a + b
+ * CAST:
+ *   y = x as halves. in: x, fp32; out: y, halves
  * DROPOUT:
  *   y = x * mask / keep; its own backward. in: x scalars; out: y; attr: dropout stream
  * ATTENTION:
@@ -98,6 +102,7 @@
     X(GELU, "gelu")                                                                                                    \
     X(GELU_BWD, "gelu-bwd")                                                                                            \
     X(ADD, "add")                                                                                                      \
+    X(CAST, "cast")                                                                                                    \
     X(DROPOUT, "dropout")                                                                                              \
     X(ATTENTION, "attention")                                                                                          \
     X(ATTENTION_BWD, "attention-bwd")                                                                                  \
@@ -138,6 +143,7 @@ typedef struct op_attr {
 /* One operand. The GPU uses span, the CPU twin data (double for floats, int32_t for tokens and targets, step_scalars for scalars). */
 typedef struct op_view {
     uint32_t rows, cols;
+    bool half; /* fp16 in memory */
     gpu_span span;
     void *data;
 } op_view;
@@ -153,6 +159,9 @@ enum { LM_WEIGHTS = 3, LM_BWD_WEIGHTS = 7 };
 enum { MATMUL_A, MATMUL_B, MATMUL_BIAS, MATMUL_RESIDUAL, MATMUL_GELU_PRE, MATMUL_SCALARS };
 
 const char *op_name(op_id op);
+
+/* Whether the operand in this slot, of in or of out, is an activation: one that may be halves. MATMUL's y may differ from the others. */
+bool op_is_act(op_id op, bool out, int slot);
 
 /* Whether the inputs' and attributes' shapes agree; NULL, or what is wrong. */
 const char *op_check(const op_call *call);

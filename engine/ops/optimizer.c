@@ -3,20 +3,20 @@
 
 uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements)
 {
-    uint64_t most = max_operand_words(caps);
+    uint64_t most = max_operand(caps);
     return SUMSQ_PARTS * (uint32_t)((elements + most - 1) / most);
 }
 
 static void record_sumsq(gpu_program *program, const op_call *call)
 {
     const pm_caps *caps = gpu_program_caps(program);
-    uint64_t count = view_words(call->in[0]), most = max_operand_words(caps);
+    uint64_t count = view_count(call->in[0]), most = max_operand(caps);
     uint32_t at = call->attr.part;
     for (uint64_t first = 0; first < count; first += most, at += SUMSQ_PARTS) {
         uint64_t n = count - first < most ? count - first : most;
         uint64_t share =
             n / SUMSQ_PARTS / 4 * 4; /* of a part, in fours: the kernel takes what is left over by itself */
-        gpu_arg args[] = {arg_words(call->in[0], first, n, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
+        gpu_arg args[] = {arg_part(call->in[0], first, n, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
         struct reduce_push push = {.count = (uint32_t)n, .parts = SUMSQ_PARTS, .at = at};
         recording r = RECORDING(program, KERNEL_sumsq, args, push);
         r.d.flops = 2.0 * (double)n;
@@ -28,27 +28,27 @@ static void record_sumsq(gpu_program *program, const op_call *call)
 static void record_clip(gpu_program *program, const op_call *call)
 {
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
-    struct reduce_push push = {.count = (uint32_t)view_words(call->in[0]), .clip = call->attr.clip};
+    struct reduce_push push = {.count = (uint32_t)view_count(call->in[0]), .clip = call->attr.clip};
     recording r = RECORDING(program, KERNEL_clip, args, push);
     r.spec[1] = 1;
     r.d.spec_count = 2;
-    r.d.flops = (double)view_words(call->in[0]);
-    r.d.bytes = 4.0 * (double)view_words(call->in[0]);
+    r.d.flops = (double)view_count(call->in[0]);
+    r.d.bytes = 4.0 * (double)view_count(call->in[0]);
     record_groups(&r, 1, 1);
 }
 
 static void record_adamw(gpu_program *program, const op_call *call)
 {
-    uint64_t count = view_words(call->out[0]), most = max_operand_words(gpu_program_caps(program));
+    uint64_t count = view_count(call->out[0]), most = max_operand(gpu_program_caps(program));
     for (uint64_t first = 0; first < count; first += most) {
         uint64_t n = count - first < most ? count - first : most;
         uint64_t decayed = call->attr.decayed > first ? call->attr.decayed - first : 0;
-        gpu_arg args[] = {arg_words(call->in[0], first, n, GPU_READ),
+        gpu_arg args[] = {arg_part(call->in[0], first, n, GPU_READ),
                           arg_of(call->in[1], GPU_READ),
                           arg_of(call->in[2], GPU_READ),
-                          arg_words(call->out[0], first, n, GPU_READ_WRITE),
-                          arg_words(call->out[1], first, n, GPU_READ_WRITE),
-                          arg_words(call->out[2], first, n, GPU_READ_WRITE)};
+                          arg_part(call->out[0], first, n, GPU_READ_WRITE),
+                          arg_part(call->out[1], first, n, GPU_READ_WRITE),
+                          arg_part(call->out[2], first, n, GPU_READ_WRITE)};
         struct adamw_push push = {.count = (uint32_t)n,
                                   .decayed = (uint32_t)(decayed < n ? decayed : n),
                                   .beta1 = call->attr.beta1,

@@ -3,24 +3,36 @@
 gpu_arg arg_of(op_view v, gpu_access access)
 {
     if (!view_present(v)) return (gpu_arg){{NULL, 0, 0}, access};
-    return arg_words(v, 0, view_words(v), access);
+    return (gpu_arg){span_of(v), access};
 }
 
-gpu_span span_words(gpu_span span, uint64_t first, uint64_t words)
+gpu_span span_part(gpu_span span, bool half, uint64_t first, uint64_t count)
 {
-    return (gpu_span){span.buffer, span.offset + 4 * first, 4 * words};
+    uint32_t each = element_bytes(half);
+    return (gpu_span){span.buffer, span.offset + each * first, (each * count + 3) / 4 * 4};
 }
 
-gpu_arg arg_words(op_view v, uint64_t first, uint64_t words, gpu_access access)
+gpu_arg arg_part(op_view v, uint64_t first, uint64_t count, gpu_access access)
 {
-    return (gpu_arg){span_words(v.span, first, words), access};
+    return (gpu_arg){span_part(v.span, v.half, first, count), access};
 }
 
-uint64_t max_operand_words(const pm_caps *caps)
+gpu_span span_of(op_view v)
+{
+    return span_part(v.span, v.half, 0, view_count(v));
+}
+
+op_view view_rows(op_view v, uint32_t first, uint32_t count)
+{
+    gpu_span span = span_part(v.span, v.half, (uint64_t)first * v.cols, (uint64_t)count * v.cols);
+    return (op_view){.rows = count, .cols = v.cols, .half = v.half, .span = span};
+}
+
+uint64_t max_operand(const pm_caps *caps)
 {
     /* A binding begins at an aligned offset at or below the operand's. */
     uint64_t words = caps->bda ? UINT32_MAX : (caps->max_buffer_range - caps->offset_alignment) / 4;
-    return words < UINT32_MAX ? words : UINT32_MAX; /* the shaders' indices are 32-bit */
+    return (words < UINT32_MAX ? words : UINT32_MAX) / 4 * 4; /* the shaders' indices are 32-bit */
 }
 
 /* Work group size of kernels without cooperation between rows. */
@@ -61,13 +73,19 @@ uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
     return lanes;
 }
 
+void record_dispatch(recording *r)
+{
+    r->d.spec = r->spec;
+    r->d.kernel += r->format;
+    gpu_record(r->program, &r->d);
+}
+
 void record_groups(recording *r, uint64_t groups, uint32_t size)
 {
     if (groups == 0) return;
     r->spec[0] = size;
-    r->d.spec = r->spec;
     gpu_groups(gpu_program_caps(r->program), groups, r->d.groups);
-    gpu_record(r->program, &r->d);
+    record_dispatch(r);
 }
 
 void record_elements(recording *r, uint64_t count, uint32_t per)

@@ -23,19 +23,26 @@ static inline bool view_present(op_view v)
 {
     return v.rows > 0;
 }
-static inline uint64_t view_words(op_view v)
+static inline uint64_t view_count(op_view v)
 {
     return (uint64_t)v.rows * v.cols;
+}
+static inline uint32_t element_bytes(bool half)
+{
+    return half ? 2 : 4;
 }
 
 /* A view's operand; an absent one is bound to nothing. */
 gpu_arg arg_of(op_view v, gpu_access access);
-/* `words` words of a span from word `first` on. */
-gpu_span span_words(gpu_span span, uint64_t first, uint64_t words);
-gpu_arg arg_words(op_view v, uint64_t first, uint64_t words, gpu_access access);
+/* `count` elements from element `first` on, which is even where they are halves; whole words. */
+gpu_span span_part(gpu_span span, bool half, uint64_t first, uint64_t count);
+gpu_arg arg_part(op_view v, uint64_t first, uint64_t count, gpu_access access);
+/* All of it, and one part of it as an operand of its own. */
+gpu_span span_of(op_view v);
+op_view view_rows(op_view v, uint32_t first, uint32_t count);
 
-/* The most 32-bit words that one operand may span on this device. */
-uint64_t max_operand_words(const pm_caps *caps);
+/* The most elements that one operand may span on this device: a multiple of 4. */
+uint64_t max_operand(const pm_caps *caps);
 
 /* The subgroup's size where kernels for software drivers can be used (4 or 8), else 0. They need buffer addresses: through descriptors
  * such a driver checks the bounds of each lane's load, and its code is neither small nor fast. */
@@ -63,9 +70,13 @@ typedef struct kernel_widths {
 /* The one for these operands, in rows of `cols`: plain where that is no multiple of 4. */
 kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols);
 
+/* What a kernel's activations are in memory: which of kernels.def's two or three kernels a row it is. */
+typedef enum kernel_format { ALL_FLOAT, ACT_HALF, ACT_HALF_Y_FLOAT } kernel_format;
+
 /* A dispatch in the making: fill what differs, then one of the record_ functions. */
 typedef struct recording {
     gpu_program *program;
+    kernel_format format; /* d.kernel is the fp32 one until it is recorded */
     gpu_dispatch d;
     uint32_t spec[GPU_MAX_SPEC];
 } recording;
@@ -93,5 +104,7 @@ uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols);
 void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep);
 /* `groups` work groups of `size` invocations. */
 void record_groups(recording *r, uint64_t groups, uint32_t size);
+/* As it stands. */
+void record_dispatch(recording *r);
 
 #endif

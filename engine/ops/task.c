@@ -7,37 +7,39 @@ static void record_gather(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(y, GPU_WRITE)};
     struct task_push push = {.rows = y.rows, .cols = y.cols, .group = call->attr.group};
     recording r = RECORDING(program, KERNEL_gather, args, push);
-    r.d.flops = call->attr.group * (double)view_words(y);
-    r.d.bytes = 4.0 * (call->attr.group + 1) * (double)view_words(y);
-    record_elements(&r, view_words(y), 1);
+    r.format = x.half ? ACT_HALF : ALL_FLOAT;
+    r.d.flops = call->attr.group * (double)view_count(y);
+    r.d.bytes = 4.0 * (call->attr.group + 1) * (double)view_count(y);
+    record_elements(&r, view_count(y), 1);
 }
 
 static void record_scatter(gpu_program *program, const op_call *call)
 {
     op_view dy = call->in[0], add = call->in[2], dx = call->out[0];
     if (view_present(add))
-        gpu_record_copy(program, span_words(dx.span, 0, view_words(dx)), span_words(add.span, 0, view_words(add)));
+        gpu_record_copy(program, span_of(dx), span_of(add));
     else
-        gpu_record_fill(program, span_words(dx.span, 0, view_words(dx)), 0);
+        gpu_record_fill(program, span_of(dx), 0);
     gpu_arg args[] = {arg_of(dy, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(dx, GPU_READ_WRITE)};
     struct task_push push = {.rows = dy.rows, .cols = dy.cols, .group = call->attr.group};
     recording r = RECORDING(program, KERNEL_scatter, args, push);
-    r.d.flops = call->attr.group * (double)view_words(dy);
-    r.d.bytes = 8.0 * call->attr.group * (double)view_words(dy);
-    record_elements(&r, call->attr.group * view_words(dy), 1);
+    r.format = dx.half ? ACT_HALF : ALL_FLOAT;
+    r.d.flops = call->attr.group * (double)view_count(dy);
+    r.d.bytes = 8.0 * call->attr.group * (double)view_count(dy);
+    record_elements(&r, call->attr.group * view_count(dy), 1);
 }
 
 static void record_loss(gpu_program *program, const op_call *call, bool labels)
 {
     op_view x = call->in[0], right = call->in[1];
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(right, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
-    struct task_push push = {.rows = right.rows, .cols = (uint32_t)(view_words(x) / right.rows)};
+    struct task_push push = {.rows = right.rows, .cols = (uint32_t)(view_count(x) / right.rows)};
     recording r = RECORDING(program, labels ? KERNEL_label_loss : KERNEL_score_loss, args, push);
     uint32_t lanes = row_lanes(gpu_program_caps(program), right.rows);
     r.spec[1] = lanes;
     r.d.spec_count = 2;
-    r.d.flops = 6.0 * (double)view_words(x);
-    r.d.bytes = 12.0 * (double)view_words(x);
+    r.d.flops = 6.0 * (double)view_count(x);
+    r.d.bytes = 12.0 * (double)view_count(x);
     record_groups(&r, 1, lanes);
 }
 
@@ -47,10 +49,11 @@ static void record_gradient(gpu_program *program, const op_call *call, bool labe
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(right, GPU_READ), arg_of(call->in[2], GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct task_push push = {
-        .rows = right.rows, .cols = (uint32_t)(view_words(x) / right.rows), .scale = call->attr.scale};
+        .rows = right.rows, .cols = (uint32_t)(view_count(x) / right.rows), .scale = call->attr.scale};
     recording r = RECORDING(program, KERNEL_score_loss_bwd, args, push);
-    r.d.flops = 10.0 * (double)view_words(x);
-    r.d.bytes = 16.0 * (double)view_words(x);
+    r.format = call->out[0].half ? ACT_HALF : ALL_FLOAT;
+    r.d.flops = 10.0 * (double)view_count(x);
+    r.d.bytes = 16.0 * (double)view_count(x);
     if (labels) {
         record_rows(&r, KERNEL_WIDTHS(label_loss_bwd), right.rows, push.cols, true);
     } else {

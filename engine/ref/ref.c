@@ -19,6 +19,7 @@ static void (*const twins[OP_COUNT])(const op_call *call) = {
     [OP_GELU] = ref_gelu,
     [OP_GELU_BWD] = ref_gelu_bwd,
     [OP_ADD] = ref_add,
+    [OP_CAST] = ref_cast,
     [OP_DROPOUT] = ref_dropout_op,
     [OP_ATTENTION] = ref_attention,
     [OP_ATTENTION_BWD] = ref_attention_bwd,

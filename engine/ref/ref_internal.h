@@ -16,6 +16,7 @@ void ref_colsum(const op_call *call);
 void ref_gelu(const op_call *call);
 void ref_gelu_bwd(const op_call *call);
 void ref_add(const op_call *call);
+void ref_cast(const op_call *call);
 void ref_dropout_op(const op_call *call);
 void ref_attention(const op_call *call);
 void ref_attention_bwd(const op_call *call);

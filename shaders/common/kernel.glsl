@@ -1,14 +1,15 @@
 // What every kernel starts with. Before including it a kernel defines
 //   PUSH         its struct of push.h
-//   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order
-// and then reads and writes AT(name, index), reads AT2 and AT4, two and four elements from index on, and writes PUT4. Those take as many
-// accesses as elements, unless the kernel is compiled with
-//   WIDE         one of 128 bits for AT4 and PUT4, as GPUs want: index a multiple of 4, operand aligned to 16 bytes
-//   PAIRS        ones of 64 bits, also for AT2, where there are buffer addresses: a software driver gathers element by element, so that wide
-//                elements halve its work. Index even, operand aligned to 8 bytes.
+//   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order. access: readonly, writeonly or readwrite; type: float, int, uint, vec4, or act: activations and their gradients, floats that lie in memory as float16_t where the kernel is
+//                compiled with F16
+// and then reads AT(name, index) and writes PUT(name, index, value), or two and four elements from index on: AT2, AT4, PUT2, PUT4. Those take
+// as many accesses as elements, unless the kernel is compiled with
+//   WIDE         one access for AT4 and PUT4, as GPUs want: index a multiple of 4, operand aligned to four elements
+//   PAIRS        32-bit words joined in twos, where there are buffer addresses: a software driver gathers load by load, so that AT2 and AT4 are
+//                half as many. Index a multiple of 2 or 4, operand aligned to 8 bytes.
 //
 // Each kernel is compiled twice. With PM_BDA the operands are 64-bit addresses in the push constants. Without it they are
-// storage buffers of set 0, bound at an aligned offset, and the push constants hold the elements between that offset and the operand.
+// storage buffers of set 0, bound at an aligned offset, and the push constants hold the 32-bit words between that offset and the operand.
 #ifndef COMMON_KERNEL_GLSL
 #define COMMON_KERNEL_GLSL
 
@@ -17,48 +18,139 @@
 #define PM_GLSL 1
 #include "push.h"
 
+#define readwrite
+
+// What an element is in memory, four of them, and how many a 32-bit word holds.
+#ifdef F16
+#extension GL_EXT_shader_16bit_storage : require
+#define STORED_act float16_t
+#define STORED4_act f16vec4
+#define WORD_act 2
+#else
+#define STORED_act float
+#define STORED4_act vec4
+#define WORD_act 1
+#endif
+#define STORED_float float
+#define STORED_int int
+#define STORED_uint uint
+#define STORED_vec4 vec4
+#define WORD_float 1
+#define WORD_int 1
+#define WORD_uint 1
+#define WORD_vec4 1
+
 #if PM_BDA
 #extension GL_EXT_buffer_reference : require
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
-    layout(buffer_reference, std430, buffer_reference_align = 4) access buffer name##_t { type v[]; };
+    layout(buffer_reference, std430, buffer_reference_align = 4) access buffer name##_t { STORED_##type v[]; };
 #define DECLARE_PUSH(slot, access, type, name) name##_t name;
 #define DECLARE_COPY(slot, access, type, name) name##_t operand_##name = p_.name;
-#define AT(name, i) operand_##name.v[i]
+#define ELEMENT(name, i) operand_##name.v[i]
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer float_fours { vec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer act_fours { STORED4_act v[]; };
+#define FOUR(type, name, i) type##_fours(operand_##name).v[(i) / 4]
 #else
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
-    layout(std430, set = 0, binding = slot) access buffer name##_t { type v[]; } name;                                 \
-    DECLARE_WIDE(slot, access, name)
+    layout(std430, set = 0, binding = slot) access buffer name##_t { STORED_##type v[]; } name;                                 \
+    FOURS_##type(slot, access, name)
 #define DECLARE_PUSH(slot, access, type, name) uint base_##name;
-#define DECLARE_COPY(slot, access, type, name) uint base_##name = p_.base_##name;
-#define AT(name, i) name.v[base_##name + (i)]
+#define DECLARE_COPY(slot, access, type, name) uint base_##name = WORD_##type * p_.base_##name;
+#define ELEMENT(name, i) name.v[base_##name + (i)]
+#define FOUR(type, name, i) name##_fours.v[(base_##name + (i)) / 4]
+#define FOURS_int(slot, access, name)
+#define FOURS_uint(slot, access, name)
+#define FOURS_vec4(slot, access, name)
 #ifdef WIDE // the same buffer once more, as vectors
-#define DECLARE_WIDE(slot, access, name)                                                                               \
-    layout(std430, set = 0, binding = slot) access buffer name##_wide_t { vec4 v[]; } name##_wide;
+#define FOURS_float(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { vec4 v[]; } name##_fours;
+#define FOURS_act(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { STORED4_act v[]; } name##_fours;
 #else
-#define DECLARE_WIDE(slot, access, name)
+#define FOURS_float(slot, access, name)
+#define FOURS_act(slot, access, name)
 #endif
 #endif
 
+// Two and four elements, read.
 #if PM_BDA && defined(PAIRS)
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer pairs_t { uint64_t v[]; };
-#define AT2(name, i) uintBitsToFloat(unpackUint2x32(pairs_t(operand_##name).v[(i) / 2]))
-#define PUT2(name, i, value) pairs_t(operand_##name).v[(i) / 2] = packUint2x32(floatBitsToUint(value))
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer words_t { uint v[]; };
+#define PAIR(name, i) unpackUint2x32(pairs_t(operand_##name).v[i])
+#define TWO_float(name, i) uintBitsToFloat(PAIR(name, (i) / 2))
 #else
-#define AT2(name, i) vec2(AT(name, i), AT(name, (i) + 1))
-#define PUT2(name, i, value) AT(name, i) = (value).x, AT(name, (i) + 1) = (value).y
+#define TWO_float(name, i) vec2(ELEMENT(name, i), ELEMENT(name, (i) + 1))
 #endif
-#if !defined(WIDE)
-#define AT4(name, i) vec4(AT2(name, i), AT2(name, (i) + 2))
-#define PUT4(name, i, value) PUT2(name, i, (value).xy), PUT2(name, (i) + 2, (value).zw)
-#elif PM_BDA
-layout(buffer_reference, std430, buffer_reference_align = 16) buffer wide_t { vec4 v[]; };
-#define AT4(name, i) wide_t(operand_##name).v[(i) / 4]
-#define PUT4(name, i, value) wide_t(operand_##name).v[(i) / 4] = value
+#if !defined(F16)
+#define TWO_act TWO_float
+#elif PM_BDA && defined(PAIRS)
+#define TWO_act(name, i) unpackHalf2x16(words_t(operand_##name).v[(i) / 2])
+vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y)); }
 #else
-#define AT4(name, i) name##_wide.v[(base_##name + (i)) / 4]
-#define PUT4(name, i, value) name##_wide.v[(base_##name + (i)) / 4] = value
+#define TWO_act(name, i) vec2(float(ELEMENT(name, i)), float(ELEMENT(name, (i) + 1)))
 #endif
+#if defined(WIDE)
+#define FOUR_float(name, i) FOUR(float, name, i)
+#define FOUR_act(name, i) vec4(FOUR(act, name, i))
+#else
+#define FOUR_float(name, i) vec4(TWO_float(name, i), TWO_float(name, (i) + 2))
+#if PM_BDA && defined(PAIRS) && defined(F16)
+#define FOUR_act(name, i) four_halves(PAIR(name, (i) / 4))
+#else
+#define FOUR_act(name, i) vec4(TWO_act(name, i), TWO_act(name, (i) + 2))
+#endif
+#endif
+
+// And written. float16_t is rounded by the driver, alike in all of these.
+#if PM_BDA && defined(PAIRS)
+#define SET_TWO_float(name, i, value) pairs_t(operand_##name).v[(i) / 2] = packUint2x32(floatBitsToUint(value))
+#else
+#define SET_TWO_float(name, i, value) ELEMENT(name, i) = value.x, ELEMENT(name, (i) + 1) = value.y
+#endif
+#ifdef F16
+#define SET_TWO_act(name, i, value) ELEMENT(name, i) = STORED_act(value.x), ELEMENT(name, (i) + 1) = STORED_act(value.y)
+#else
+#define SET_TWO_act SET_TWO_float
+#endif
+#if defined(WIDE)
+#define SET_FOUR_float(name, i, value) FOUR(float, name, i) = value
+#define SET_FOUR_act(name, i, value) FOUR(act, name, i) = STORED4_act(value)
+#else
+#define SET_FOUR_float(name, i, value) SET_TWO_float(name, i, value.xy), SET_TWO_float(name, (i) + 2, value.zw)
+#define SET_FOUR_act(name, i, value) SET_TWO_act(name, i, value.xy), SET_TWO_act(name, (i) + 2, value.zw)
+#endif
+
+// An operand's functions, by what it holds and what may be done to it.
+#define READ_scalar(type, name) type at_##name(uint i) { return ELEMENT(name, i); }
+#define READ_int(name) READ_scalar(int, name)
+#define READ_uint(name) READ_scalar(uint, name)
+#define READ_vec4(name) READ_scalar(vec4, name)
+#define READ_vector(type, name)                                                                                        \
+    float at_##name(uint i) { return float(ELEMENT(name, i)); }                                                        \
+    vec2 at2_##name(uint i) { return TWO_##type(name, i); }                                                            \
+    vec4 at4_##name(uint i) { return FOUR_##type(name, i); }
+#define READ_float(name) READ_vector(float, name)
+#define READ_act(name) READ_vector(act, name)
+#define WRITE_scalar(type, name) void put_##name(uint i, type value) { ELEMENT(name, i) = value; }
+#define WRITE_int(name) WRITE_scalar(int, name)
+#define WRITE_uint(name) WRITE_scalar(uint, name)
+#define WRITE_vec4(name) WRITE_scalar(vec4, name)
+#define WRITE_vector(type, name)                                                                                       \
+    void put_##name(uint i, float value) { ELEMENT(name, i) = STORED_##type(value); }                                  \
+    void put2_##name(uint i, vec2 value) { SET_TWO_##type(name, i, value); }                                           \
+    void put4_##name(uint i, vec4 value) { SET_FOUR_##type(name, i, value); }
+#define WRITE_float(name) WRITE_vector(float, name)
+#define WRITE_act(name) WRITE_vector(act, name)
+#define ACCESS_readonly(type, name) READ_##type(name)
+#define ACCESS_writeonly(type, name) WRITE_##type(name)
+#define ACCESS_readwrite(type, name) READ_##type(name) WRITE_##type(name)
+#define DECLARE_ACCESS(slot, access, type, name) ACCESS_##access(type, name)
+
+#define AT(name, i) at_##name(i)
+#define AT2(name, i) at2_##name(i)
+#define AT4(name, i) at4_##name(i)
+#define PUT(name, i, value) put_##name(i, value)
+#define PUT2(name, i, value) put2_##name(i, value)
+#define PUT4(name, i, value) put4_##name(i, value)
 
 BUFFERS(DECLARE_BUFFER)
 layout(push_constant, std430) uniform push_block
@@ -69,6 +161,7 @@ layout(push_constant, std430) uniform push_block
 // Read once, as main() begins: a software driver checks each read of a push constant and branches, and leaves it in a loop or a branch.
 PUSH P = p_.p; // this dispatch's scalars
 BUFFERS(DECLARE_COPY)
+BUFFERS(DECLARE_ACCESS)
 
 layout(local_size_x_id = 0) in;
 

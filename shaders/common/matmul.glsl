@@ -3,11 +3,16 @@
 // Stored: A is (M,K) or, with TRANS_A, (K,M); B is (K,N) or, with TRANS_B, (N,K); lda, ldb, ldc elements between rows.
 #define PUSH matmul_push
 #ifdef PLAIN
-#define BUFFERS(X) X(0, readonly, float, a) X(1, readonly, float, b) X(2, , float, y) X(3, readonly, float, bias)
+#define OPERANDS(X, type) X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)
 #else
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, float, a) X(1, readonly, float, b) X(2, , float, y) X(3, readonly, float, bias)                     \
-    X(4, readonly, float, residual) X(5, readonly, float, gelu_pre) X(6, writeonly, float, pre) X(7, readonly, uint, scalars)
+#define OPERANDS(X, type)                                                                                              \
+    X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)                 \
+    X(4, readonly, act, residual) X(5, readonly, act, gelu_pre) X(6, writeonly, act, pre) X(7, readonly, uint, scalars)
+#endif
+#ifdef Y_FLOAT // y is fp32 where a and b are not: a weight's gradient
+#define BUFFERS(X) OPERANDS(X, float)
+#else
+#define BUFFERS(X) OPERANDS(X, act)
 #endif
 #include "common/kernel.glsl"
 #include "common/gelu.glsl"
@@ -27,12 +32,12 @@ void finish(uint row, uint col, float v)
     if (row >= P.m || col >= P.n) return;
     if (has(EPILOGUE_BIAS)) v += AT(bias, col);
 #ifndef PLAIN
-    if (has(EPILOGUE_PRE)) AT(pre, at) = v;
+    if (has(EPILOGUE_PRE)) PUT(pre, at, v);
     if (has(EPILOGUE_GELU)) v = gelu(v);
     if (has(EPILOGUE_DROPOUT)) v *= dropout_factor(DROPOUT_WORDS(scalars, row, col / 4, P.stream)[col % 4], P.keep);
     if (has(EPILOGUE_RESIDUAL)) v += AT(residual, at);
     if (has(EPILOGUE_GELU_SLOPE)) v *= gelu_slope(AT(gelu_pre, at));
 #endif
     if (has(EPILOGUE_ACCUMULATE)) v += AT(y, at);
-    AT(y, at) = v;
+    PUT(y, at, v);
 }

@@ -21,8 +21,8 @@ void subtract_at(inout vec4 v, uint place, float what)
 #else
 #define N 1
 #define VEC float
-#define GET(name, i) AT(name, i)
-#define SET(name, i, value) AT(name, i) = value
+#define GET AT
+#define SET PUT
 float in_sum(float v) { return v; }
 float in_max(float v) { return v; }
 float first_of(float v, int count, float other) { return count > 0 ? v : other; }

@@ -1,0 +1,11 @@
+/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
+#ifndef BASE_HALF_H
+#define BASE_HALF_H
+
+#include <stdint.h>
+
+float half_to_float(uint16_t half);
+/* The nearest half, ties to even; beyond the largest, 65504, infinity. A NaN stays one. */
+uint16_t half_from_float(float value);
+
+#endif
