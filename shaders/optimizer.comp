@@ -1,9 +1,10 @@
 #version 450
 // SUMSQ: part(at + j) = sum of squares of every PARTS-th run of N LANES elements of x from run j on; PARTS parts in all; what does not fill
 //        N elements counts in the first.
-// CLIP:  norm = sqrt(sum of parts), factor = min(1, clip / (norm + 1e-6)) (1 where clip is 0). One invocation.
+// CLIP:  norm = unscale sqrt(sum of parts), factor = unscale min(1, clip / (norm + 1e-6)) (unscale where clip is 0); a norm that is no finite
+//        number: factor 0. One invocation.
 // ADAMW: Loshchilov and Hutter, 2019, in PyTorch's order: g = grad * factor; p -= lr wd p for the first `decayed` elements;
-//        m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g g; p -= lr (m beta1_fix) / (sqrt(v beta2_fix) + eps).
+//        m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g g; p -= lr (m beta1_fix) / (sqrt(v beta2_fix) + eps). Factor 0: nothing changes.
 #if defined(ADAMW)
 #define PUSH adamw_push
 #define BUFFERS(X)                                                                                                     \
@@ -11,7 +12,7 @@
     X(4, readwrite, float, m) X(5, readwrite, float, v)
 #elif defined(CLIP)
 #define PUSH reduce_push
-#define BUFFERS(X) X(0, readonly, float, part) X(1, writeonly, float, norm)
+#define BUFFERS(X) X(0, readonly, float, part) X(1, readonly, uint, scalars) X(2, writeonly, float, norm)
 #else
 #define PUSH reduce_push
 #define BUFFERS(X) X(0, readonly, float, x) X(1, writeonly, float, part)
@@ -47,6 +48,7 @@ void main()
 {
 #if defined(ADAMW)
     float lr = SCALAR_F(scalars, SCALAR_LR), factor = AT(norm, 1);
+    if (factor == 0.0) return;
     float fix1 = SCALAR_F(scalars, SCALAR_BETA1_FIX), fix2 = SCALAR_F(scalars, SCALAR_BETA2_FIX);
     FLAT(P.count, SET4, SET1)
 #elif defined(CLIP)
@@ -56,9 +58,10 @@ void main()
         for (uint j = i; j < min(i + 64, P.count); j++) block += AT(part, j);
         sum += block;
     }
-    float norm_ = sqrt(sum);
+    float unscale = SCALAR_F(scalars, SCALAR_UNSCALE), norm_ = sqrt(sum) * unscale;
+    bool finite = (floatBitsToUint(norm_) & 0x7f800000u) != 0x7f800000u; // a driver may take isnan() for false
     PUT(norm, 0, norm_);
-    PUT(norm, 1, P.clip > 0.0 ? min(1.0, P.clip / (norm_ + 1e-6)) : 1.0);
+    PUT(norm, 1, !finite ? 0.0 : unscale * (P.clip > 0.0 ? min(1.0, P.clip / (norm_ + 1e-6)) : 1.0));
 #else
     uint j = row_index();
     if (j >= P.parts) return;

@@ -24,7 +24,8 @@ PM_STRUCT(step_scalars)
     U32 pos;              /* tokens already in the key/value cache */
     F32 lr;
     F32 beta1_fix, beta2_fix; /* 1 / (1 - beta^t) */
-    F32 grad_scale;           /* each micro batch's weight in the gradient, 1 / accum */
+    F32 grad_scale;           /* each micro batch's weight in the gradient, 1 / accum, times the loss scale */
+    F32 unscale;              /* 1 / loss scale: what makes a gradient of what the buffers hold */
 };
 
 /* A row of dropout: mask = f(seed; col / 4, row, stream, micro_step). */

@@ -14,10 +14,10 @@
 #endif
 #ifdef BACKWARD
 #define OPERANDS(X, type)                                                                                              \
-    X(0, readonly, float, values) X(1, readonly, type, right) X(2, readonly, float, result)                            \
+    X(0, readonly, act, values) X(1, readonly, type, right) X(2, readonly, float, result)                            \
     X(3, readonly, uint, scalars) X(4, writeonly, act, gradient)
 #else
-#define OPERANDS(X, type) X(0, readonly, float, values) X(1, readonly, type, right) X(2, writeonly, float, result)
+#define OPERANDS(X, type) X(0, readonly, act, values) X(1, readonly, type, right) X(2, writeonly, float, result)
 #endif
 #define BUFFERS(X) OPERANDS(X, RIGHT)
 #extension GL_GOOGLE_include_directive : require

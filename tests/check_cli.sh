@@ -52,7 +52,7 @@ refused 2 '\-\-steps -5' $train --out "$dir/o" --steps -5
 refused 2 '\-\-lr nan' $train --out "$dir/o" --lr nan
 refused 2 '\-\-dropout 1' $train --out "$dir/o" --dropout 1
 refused 2 '\-\-arch bert' $train --out "$dir/o" --arch bert
-refused 2 '\-\-precision f16: not in this version' $train --out "$dir/o" --precision f16
+refused 2 '\-\-precision bf16' $train --out "$dir/o" --precision bf16
 refused 2 '\-\-json' devices --json=1
 refused 2 '\-\-model' eval --data "$dir/text"
 refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2

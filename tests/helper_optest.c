@@ -72,6 +72,7 @@ int optest_scalars_slot(op_id op)
     case OP_SCORE_LOSS_BWD: return 3;
     case OP_MATMUL: return MATMUL_SCALARS;
     case OP_DROPOUT:
+    case OP_CLIP:
     case OP_KV_APPEND: return 1;
     case OP_ATTENTION_BWD: return 4;
     case OP_LM_LOSS_BWD: return 6;

@@ -145,6 +145,7 @@ static void fill_scalars(bench *b, int slot)
     s.beta1_fix = 1.5f;
     s.beta2_fix = 3.0f;
     s.grad_scale = 0.125f;
+    s.unscale = 0.5f;
     memcpy(o->twin, &s, sizeof s);
     memcpy(o->image, &s, sizeof s);
 }

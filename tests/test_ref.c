@@ -244,10 +244,15 @@ static void test_optimizer_by_hand(void **state)
 
     op_view parts = from_list(1, 3, (double[]){9, 7, 9}), norm = zeros(1, 2);
     const float clips[] = {2.5f, 10, 0};
-    for (int i = 0; i < 3; i++) {
-        ref_run(&(op_call){.op = OP_CLIP, .attr = {.clip = clips[i]}, .in = {parts}, .out = {norm}});
-        expect(&norm, (double[]){5, i == 0 ? 2.5 / (5 + 1e-6) : 1}, 0);
+    op_call clip = {.op = OP_CLIP, .in = {parts, scalars_at(0)}, .out = {norm}};
+    for (int i = 0; i < 3; i++) { /* what the buffers hold is twice the gradient */
+        clip.attr.clip = clips[i] / 2;
+        ref_run(&clip);
+        expect(&norm, (double[]){2.5, i == 0 ? 0.5 * 1.25 / (2.5 + 1e-6) : 0.5}, 0);
     }
+    values(&parts)[1] = (double)INFINITY;
+    ref_run(&clip);
+    assert_true(values(&norm)[1] == 0);
 
     /* clip factor 1/2: g = 2 and -4. m = 0.5 m + 0.5 g; v = 0.75 v + 0.25 g^2; m fixed by 2, v by 4; lr 0.5 */
     op_call adam = {.op = OP_ADAMW};
@@ -262,6 +267,11 @@ static void test_optimizer_by_hand(void **state)
     expect(&adam.out[1], (double[]){1.5, -2}, 0);
     expect(&adam.out[2], (double[]){1.75, 4}, 0);
     expect(&adam.out[0], (double[]){6 - 0.5 * 3 / (sqrt(7.0) + 0.5), 8 + 0.5 * 4 / 4.5}, 1e-14);
+    op_view before[3];
+    for (int i = 0; i < 3; i++) before[i] = copy_of(&adam.out[i]);
+    values(&adam.in[1])[1] = 0; /* skipped */
+    ref_run(&adam);
+    for (int i = 0; i < 3; i++) assert_memory_equal(adam.out[i].data, before[i].data, 2 * sizeof(double));
 }
 
 /* ---- backward, by central differences ------------------------------------------------------------------------------ */

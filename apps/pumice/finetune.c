@@ -74,7 +74,8 @@ static pm_status prepare(finetune_run *run)
                                    .clip = options->clip,
                                    .dropout = options->dropout,
                                    .dropout_head = options->dropout_head,
-                                   .seed = options->seed};
+                                   .seed = options->seed,
+                                   .precision = run_precision(options->precision)};
     pm_task_kind kind = PM_TASK_CLASSIFY;
     pm_model *base = NULL;
     pm_gpt_config config = {.ctx = options->ctx};
@@ -97,8 +98,9 @@ static pm_status prepare(finetune_run *run)
 static void announce(const finetune_run *run)
 {
     const pm_gpt_config *c = pm_model_config(run->model);
-    app_say("%s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            pm_device_caps(run->device)->name, c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers,
+    app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
+            pm_device_caps(run->device)->name,
+            pm_tuner_precision(run->tuner) == PM_PRECISION_F16 ? "f16" : "f32", c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers,
             (unsigned)c->heads, (unsigned)c->embd, (unsigned)c->ctx, (unsigned)c->vocab,
             1e-6 * (double)pm_gpt_config_parameters(c));
     char answers[64] = "choices";

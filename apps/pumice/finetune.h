@@ -10,6 +10,7 @@ typedef struct finetune_options {
     app_common common;
     const char *task, *model, *train, *dev, *out;
     const char *tokenizer, *arch; /* without --model */
+    const char *precision;
     uint32_t layers, heads, embd, ctx;
     uint32_t epochs, batch, accum, eval_every; /* eval_every: steps; 0: each epoch */
     float lr, warmup, lambda, beta2, weight_decay, clip, dropout, dropout_head;

@@ -101,6 +101,9 @@ static bool record(finetune_run *run, const pm_tune_step *step, double rate, con
     int n = 0;
     line.more[n++] = (metrics_field){"task_loss", (double)step->task_loss};
     line.more[n++] = (metrics_field){"lm_loss", (double)step->lm_loss};
+    if (pm_tuner_precision(run->tuner) == PM_PRECISION_F16)
+        line.more[n++] = (metrics_field){"loss_scale", (double)step->loss_scale};
+    if (step->skipped) line.more[n++] = (metrics_field){"skipped", 1};
     report_measure all[REPORT_MEASURES];
     report_measures(&l->dev, all);
     for (int i = 0; evaluated && all[i].name; i++)
@@ -118,12 +121,14 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     const double seconds = app_seconds() - begin, rate = seconds > 0 ? step.tokens / seconds : 0;
     l->steps += seconds;
     l->tokens += step.tokens;
-    if (!isfinite(step.loss)) {
-        app_error("--lr %g: the loss is not a number any more at step %u; start again with a smaller --lr (the last "
-                  "checkpoint is of step %u)",
-                  (double)run->options->lr, (unsigned)step.step, (unsigned)l->saved_step);
-        return EXIT_FAILED;
-    }
+    const run_step outcome = {.step = step.step,
+                              .saved = l->saved_step,
+                              .lr = run->options->lr,
+                              .loss = step.loss,
+                              .loss_scale = step.loss_scale,
+                              .skipped = step.skipped,
+                              .precision = pm_tuner_precision(run->tuner)};
+    if (!run_step_check(&outcome)) return EXIT_FAILED;
     const bool now = due(run, step.step);
     bool best = false;
     if (now) status = evaluate(run, step.step, l, &best);

@@ -32,7 +32,7 @@ typedef struct metrics_field {
     double value; /* NaN: left out */
 } metrics_field;
 
-enum { METRICS_MORE = 12 };
+enum { METRICS_MORE = 14 };
 typedef struct metrics_line {
     uint32_t step;
     double loss, lr, grad_norm, tokens_per_s;

@@ -1,11 +1,13 @@
 /* Folders of runs. */
 #include "run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plot.h"
+#include "progress.h"
 
 /* Whether the folder has the file. */
 static bool folder_has(const char *dir, const char *name)
@@ -67,4 +69,31 @@ void run_say_command(int argc, char **argv)
         fputc('\'', stderr);
     }
     fputs(resume ? "\n" : " --resume\n", stderr);
+}
+
+pm_precision run_precision(const char *text)
+{
+    return strcmp(text, "f16") == 0 ? PM_PRECISION_F16 : strcmp(text, "auto") == 0 ? PM_PRECISION_AUTO : PM_PRECISION_F32;
+}
+
+bool run_step_check(const run_step *s)
+{
+    const bool half = s->precision == PM_PRECISION_F16;
+    if (half && s->skipped && s->loss_scale > 1) {
+        progress_clear();
+        app_say("step %u: gradients overflow fp16 at a loss scale of %g; skipped", (unsigned)s->step,
+                (double)s->loss_scale);
+        return true;
+    }
+    if (half && s->skipped) {
+        app_error("--precision f16: the model's values overflow fp16 at step %u; go on with --precision f32 from the "
+                  "start (the last checkpoint is of step %u)",
+                  (unsigned)s->step, (unsigned)s->saved);
+        return false;
+    }
+    if (isfinite(s->loss) && !s->skipped) return true;
+    app_error("--lr %g: the loss or its gradient is not a number any more at step %u; start again with a smaller --lr (the "
+              "last checkpoint is of step %u)",
+              (double)s->lr, (unsigned)s->step, (unsigned)s->saved);
+    return false;
 }

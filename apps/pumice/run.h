@@ -11,6 +11,25 @@ bool run_decide_resume(const char *out, bool resume, int *code);
 /* out/loss.png, titled with the model's sizes. False after an error line. */
 bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, const metrics *curves);
 
+/* The row of an option table for a precision, and what it says. */
+#define APP_OPTION_PRECISION(field)                                                                                    \
+    {                                                                                                                  \
+        ARG_CHOICE, "--precision", "f32|f16|auto", &(field), "auto", 0, 0,                                             \
+            "of activations in memory; auto: f16 where a product is faster so on this device", false, false            \
+    }
+pm_precision run_precision(const char *text);
+
+/* How a step went. */
+typedef struct run_step {
+    uint32_t step, saved; /* its number, and the last checkpoint's */
+    float lr, loss, loss_scale;
+    bool skipped;
+    pm_precision precision;
+} run_step;
+
+/* Tells of a step that was skipped. False, after an error line, where there is no going on. */
+bool run_step_check(const run_step *s);
+
 /* On stderr: the command line as a shell would take it, with --resume. */
 void run_say_command(int argc, char **argv);
 

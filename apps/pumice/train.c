@@ -103,6 +103,7 @@ static int make_config(train_run *run)
         .clip = options->clip,
         .dropout = options->dropout,
         .seed = options->seed,
+        .precision = run_precision(options->precision),
     };
     if (options->init) {
         const pm_status status = pm_gpt_config_load(&run->log, options->init, &run->config);
@@ -163,8 +164,9 @@ static int start_or_resume(train_run *run, bool resume)
 static void announce(const train_run *run)
 {
     const pm_caps *caps = pm_device_caps(run->device);
-    app_say("%s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            caps->name, run->config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)run->config.layers,
+    app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
+            caps->name, pm_trainer_precision(run->trainer) == PM_PRECISION_F16 ? "f16" : "f32",
+            run->config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)run->config.layers,
             (unsigned)run->config.heads, (unsigned)run->config.embd, (unsigned)run->config.ctx,
             (unsigned)run->config.vocab, 1e-6 * (double)pm_gpt_config_parameters(&run->config));
     app_say("%s: %zu tokens to train on, %zu to validate", run->options->data, run->train_tokens,

@@ -120,12 +120,14 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     if (status != PM_OK) return app_exit_code(status);
     const double ended = app_seconds(), seconds = ended - begin;
     wait = pm_device_wait_seconds(run->device) - wait;
-    if (!isfinite(step.loss)) {
-        app_error("--lr %g: the loss is not a number any more at step %u; start again with a smaller --lr (the last "
-                  "checkpoint is of step %u)",
-                  (double)options->lr, (unsigned)step.step, (unsigned)times->saved_step);
-        return EXIT_FAILED;
-    }
+    const run_step outcome = {.step = step.step,
+                              .saved = times->saved_step,
+                              .lr = options->lr,
+                              .loss = step.loss,
+                              .loss_scale = step.loss_scale,
+                              .skipped = step.skipped,
+                              .precision = pm_trainer_precision(run->trainer)};
+    if (!run_step_check(&outcome)) return EXIT_FAILED;
     if ((options->eval_every && step.step % options->eval_every == 0) || step.step == options->steps) {
         status = pm_trainer_eval(run->trainer, run->corpus, run->train_tokens, run->tokens - run->train_tokens,
                                  options->eval_batches, &val);
@@ -142,7 +144,9 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
                                .lr = (double)step.lr,
                                .grad_norm = (double)step.grad_norm,
                                .tokens_per_s = rate,
-                               .val_loss = (double)val};
+                               .val_loss = (double)val,
+                               .more = {{"loss_scale", outcome.precision == PM_PRECISION_F16 ? (double)step.loss_scale : NAN},
+                                        {"skipped", step.skipped ? 1 : NAN}}};
     if (!metrics_add(&run->curves, &line, options->common.json)) return EXIT_FAILED;
     progress_step(shown, step.step, (double)step.loss, (double)val, rate);
     if (times->first_step == 0) { /* it pays for the pipelines, and is told apart */

@@ -1,6 +1,7 @@
 /* The options of `pumice train`. The defaults are nanoGPT's configuration for a CPU: characters, 4 layers of 128. */
 #include <string.h>
 
+#include "run.h"
 #include "train.h"
 
 train_options train_options_now;
@@ -48,7 +49,7 @@ static arg_option table[] = {
     X("--beta2", beta2, 1e-3, 0.999999, "0.99", "AdamW's memory of squared gradients"),
     X("--weight-decay", weight_decay, 0, 10, "0.1", "decay of matrices and tables"),
     X("--clip", clip, 0, 1e6, "1", "largest gradient norm; 0: no limit"),
-    TEXT("--precision", "f32|auto", precision, "auto", "arithmetic and storage; auto is f32 in this version"),
+    APP_OPTION_PRECISION(train_options_now.precision),
     {ARG_U64, "--seed", "N", &train_options_now.seed, "1337", 0, 0,
      "of weights, batches and dropout: same seed, same device, same bits", false, false},
     APP_HEAD("Evaluating and saving"),
@@ -87,14 +88,6 @@ arg_result train_options_parse(int argc, char **argv)
     }
     if (options->plan && options->common.profile) {
         app_error("--profile %s: --plan runs nothing; leave one of the two out", options->common.profile);
-        return ARGS_BAD;
-    }
-    if (strcmp(options->precision, "f16") == 0) {
-        app_error("--precision f16: not in this version; give f32 or auto");
-        return ARGS_BAD;
-    }
-    if (strcmp(options->precision, "f32") != 0 && strcmp(options->precision, "auto") != 0) {
-        app_error("--precision %s: give f32 or auto", options->precision);
         return ARGS_BAD;
     }
     if (!args_given(&train_command, "--min-lr")) options->min_lr = 0.1f * options->lr;

@@ -23,6 +23,13 @@ static bool is_internal(const backward *b, tensor_id t)
     return b->g->tensors[t].kind == TENSOR_INTERNAL;
 }
 
+/* The parameter that a copy is of, else t itself. */
+static tensor_id original(const backward *b, tensor_id t)
+{
+    tensor_id of = b->g->tensors[t].copy_of;
+    return of ? of : t;
+}
+
 static tensor_id like(backward *b, tensor_id t)
 {
     tensor shape = b->g->tensors[t];
@@ -50,6 +57,7 @@ static tensor_id parameter_gradient(backward *b, tensor_id parameter, bool *agai
 /* A product that is a gradient of t: added to a parameter's, or contributed. */
 static void product(backward *b, tensor_id t, tensor_id left, tensor_id right, bool trans_a, bool trans_b)
 {
+    t = original(b, t);
     if (is_parameter(b, t)) {
         bool again;
         tensor_id dt = parameter_gradient(b, t, &again);
@@ -108,7 +116,7 @@ static void embed_rule(backward *b, const node *n, tensor_id dy)
 static void lm_loss_rule(backward *b, const node *n)
 {
     bool again;
-    tensor_id dh = like(b, n->in[0]), dtable = parameter_gradient(b, n->in[1], &again);
+    tensor_id dh = like(b, n->in[0]), dtable = parameter_gradient(b, original(b, n->in[1]), &again);
     graph_node(b->g, (node){.op = OP_LM_LOSS_BWD,
                             .attr = {.accumulate = again, .scale = n->attr.scale},
                             .in = {n->in[0], n->in[1], n->in[2], n->out[0], n->out[1], n->out[2],

@@ -43,18 +43,43 @@ static bool grow(graph *g, void **array, uint32_t count, uint32_t *capacity, siz
 tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols, uint32_t index)
 {
     if (!grow(g, (void **)&g->tensors, g->tensor_count, &g->tensor_capacity, sizeof *g->tensors)) return 0;
-    g->tensors[g->tensor_count] = (tensor){kind, rows, cols, index};
+    g->tensors[g->tensor_count] = (tensor){.kind = kind, .rows = rows, .cols = cols, .index = index};
     return g->tensor_count++;
 }
 
 static op_view shape_of(const graph *g, tensor_id id)
 {
-    return (op_view){.rows = g->tensors[id].rows, .cols = g->tensors[id].cols};
+    const tensor *t = &g->tensors[id];
+    return (op_view){.rows = t->rows, .cols = t->cols, .half = t->half};
+}
+
+/* The fp16 copy of a parameter. */
+static tensor_id half_copy(graph *g, tensor_id parameter)
+{
+    for (uint32_t i = 0; i < g->tensor_count; i++)
+        if (g->tensors[i].copy_of == parameter) return i;
+    const tensor p = g->tensors[parameter];
+    tensor_id copy = graph_tensor(g, TENSOR_INTERNAL, p.rows, p.cols, 0);
+    if (!copy) return 0;
+    g->tensors[copy].copy_of = parameter;
+    graph_node(g, (node){.op = OP_CAST, .in = {parameter}, .out = {copy}});
+    return copy;
+}
+
+static void halve(graph *g, node *n)
+{
+    for (int i = 0; i < OP_MAX_IN; i++)
+        if (op_is_act(n->op, false, i) && g->tensors[n->in[i]].kind == TENSOR_PARAMETER)
+            n->in[i] = half_copy(g, n->in[i]);
+    for (int i = 0; i < OP_MAX_OUT; i++)
+        if (n->out[i] && op_is_act(n->op, true, i) && g->tensors[n->out[i]].kind == TENSOR_INTERNAL)
+            g->tensors[n->out[i]].half = true;
 }
 
 void graph_node(graph *g, node n)
 {
     if (g->status != PM_OK) return;
+    if (g->half) halve(g, &n);
     op_call call = {.op = n.op, .attr = n.attr};
     for (int i = 0; i < OP_MAX_IN; i++) call.in[i] = shape_of(g, n.in[i]);
     for (int i = 0; i < OP_MAX_OUT; i++) call.out[i] = shape_of(g, n.out[i]);
@@ -209,7 +234,7 @@ static gpu_span span_of(const graph *g, const graph_plan *plan, const graph_bind
     }
     gpu_span span = gpu_span_of(to->workspace[plan->block[id]]);
     span.offset += plan->offset[id];
-    span.size = 4 * (uint64_t)t->rows * t->cols;
+    span.size = graph_tensor_bytes(t);
     return span;
 }
 

@@ -19,7 +19,15 @@ typedef enum tensor_kind {
 typedef struct tensor {
     tensor_kind kind;
     uint32_t rows, cols, index;
+    bool half;         /* fp16 in memory */
+    tensor_id copy_of; /* the parameter that this is a copy of in fp16; 0: none */
 } tensor;
+
+/* Whole words. */
+static inline uint64_t graph_tensor_bytes(const tensor *t)
+{
+    return ((t->half ? 2 : 4) * (uint64_t)t->rows * t->cols + 3) / 4 * 4;
+}
 
 typedef struct node {
     op_id op;
@@ -37,6 +45,7 @@ typedef struct graph {
     uint32_t tensor_count, tensor_capacity, node_count, node_capacity;
     const char *label; /* for nodes added from now on; lives as long as the graph */
     pm_direction direction;
+    bool half; /* for nodes added from now on: activations are fp16, and products read such copies of their weights */
     pm_status status;
 } graph;
 
@@ -50,7 +59,8 @@ static inline pm_status graph_status(const graph *g)
 /* ---- tensors and nodes ---- */
 
 tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols, uint32_t index);
-/* Adds a node; outputs must exist. Shapes are checked; scratch is appended as the operation asks. */
+/* Adds a node; outputs must exist. Shapes are checked; scratch is appended as the operation asks. With `half` its internal activations become
+ * fp16, and a parameter in an activation's place is replaced by its copy, made once by a CAST before its first use. */
 void graph_node(graph *g, node n);
 
 /* Each makes its output, (rows, cols) as engine/ops/op.h says, and returns it. */

@@ -40,7 +40,7 @@ static uint32_t collect(const graph *g, lifetime *all, uint32_t *slot)
             const tensor *t = &g->tensors[id];
             if (!id || t->kind != TENSOR_INTERNAL) continue;
             if (slot[id] == UINT32_MAX) {
-                uint64_t bytes = 4 * (uint64_t)t->rows * t->cols;
+                uint64_t bytes = graph_tensor_bytes(t);
                 slot[id] = count;
                 all[count++] = (lifetime){.tensor = id,
                                           .first = i,

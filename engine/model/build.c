@@ -1,6 +1,8 @@
 /* The GPT graph: GPT-1 (Radford et al., 2018; LayerNorm after each sum) and GPT-2 (Radford et al., 2019; before each branch). */
 #include "model/gpt.h"
 
+#include "push.h"
+
 typedef struct builder {
     graph *g;
     const pm_gpt_config *config;
@@ -111,7 +113,8 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
 {
     uint32_t N = s->batch * s->time;
     builder b = {.g = g, .config = c, .shape = s};
-    b.scalars = *scalars = graph_tensor(g, TENSOR_INPUT, 1, 8, INPUT_SCALARS);
+    g->half = s->half;
+    b.scalars = *scalars = graph_tensor(g, TENSOR_INPUT, 1, sizeof(struct step_scalars) / 4, INPUT_SCALARS);
     tensor_id tokens = graph_tensor(g, TENSOR_INPUT, N, 1, INPUT_TOKENS);
     tensor_id table = parameter(&b, PARAM_TOKENS, c->vocab, c->embd);
 

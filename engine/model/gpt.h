@@ -152,6 +152,7 @@ typedef enum gpt_mode {
 typedef struct gpt_shape {
     gpt_mode mode;
     uint32_t batch, time;
+    bool half;                                       /* fp16 activations */
     float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
     /* GPT_TUNE and GPT_ANSWER */
     uint32_t group;     /* sequences whose hidden values are added */

@@ -37,8 +37,10 @@ bool op_is_act(op_id op, bool out, int slot)
         [OP_GATHER_BWD] = {1 | 4, 1},
         [OP_LM_LOSS] = {1 | 2, 0},
         [OP_LM_LOSS_BWD] = {1 | 2, 1},
-        [OP_LABEL_LOSS_BWD] = {0, 1},
-        [OP_SCORE_LOSS_BWD] = {0, 1},
+        [OP_LABEL_LOSS] = {1, 0},
+        [OP_LABEL_LOSS_BWD] = {1, 1},
+        [OP_SCORE_LOSS] = {1, 0},
+        [OP_SCORE_LOSS_BWD] = {1, 1},
     };
     return ((out ? acts[op].out : acts[op].in) >> slot & 1) != 0;
 }
@@ -279,8 +281,8 @@ const char *op_check(const op_call *c)
     case OP_KV_APPEND:
         return 2 * x.cols == 3 * y.cols && is_scalars(c->in[1]) ? NULL
                                                                 : "the cache is not (P,2C), or the scalars are missing";
-    case OP_SUMSQ:
-    case OP_CLIP: return NULL;
+    case OP_SUMSQ: return NULL;
+    case OP_CLIP: return is_scalars(c->in[1]) ? NULL : "the scalars are missing";
     case OP_ADAMW:
         return same(x, y) && same(x, c->out[1]) && same(x, c->out[2]) ? NULL
                                                                       : "gradient, moments and weights differ in shape";

@@ -84,11 +84,12 @@
  * SUMSQ:
  *   in: grads(any); out: partial sums of squares, op_sumsq_parts() of them, from index attr.part on
  * CLIP:
- *   in: partial sums(1,n); out: norm(1,2) = global norm, the factor min(1, clip / (norm + 1e-6)); attr: clip
+ *   in: partial sums(1,n) scalars; out: norm(1,2) = global norm, the factor min(1, clip / (norm + 1e-6)), each times unscale; the
+ *   factor is 0 where the norm is no finite number; attr: clip
  * ADAMW:
  *   Loshchilov and Hutter's AdamW as PyTorch orders it: p -= lr wd p; m, v; p -= lr m^ / (sqrt(v^) + eps). in:
  *   grad norm(1,2) scalars; out: param m v, all in place; attr: beta1 beta2 eps weight_decay decayed (the first
- *   so many elements)
+ *   so many elements). A factor of 0 changes nothing: the step is skipped
  */
 #define OP_LIST(X)                                                                                                     \
     X(EMBED, "embed")                                                                                                  \

@@ -27,7 +27,7 @@ static void record_sumsq(gpu_program *program, const op_call *call)
 
 static void record_clip(gpu_program *program, const op_call *call)
 {
-    gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
+    gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct reduce_push push = {.count = (uint32_t)view_count(call->in[0]), .clip = call->attr.clip};
     recording r = RECORDING(program, KERNEL_clip, args, push);
     r.spec[1] = 1;

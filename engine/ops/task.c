@@ -35,6 +35,7 @@ static void record_loss(gpu_program *program, const op_call *call, bool labels)
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(right, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct task_push push = {.rows = right.rows, .cols = (uint32_t)(view_count(x) / right.rows)};
     recording r = RECORDING(program, labels ? KERNEL_label_loss : KERNEL_score_loss, args, push);
+    r.format = x.half ? ACT_HALF : ALL_FLOAT;
     uint32_t lanes = row_lanes(gpu_program_caps(program), right.rows);
     r.spec[1] = lanes;
     r.d.spec_count = 2;
@@ -51,7 +52,7 @@ static void record_gradient(gpu_program *program, const op_call *call, bool labe
     struct task_push push = {
         .rows = right.rows, .cols = (uint32_t)(view_count(x) / right.rows), .scale = call->attr.scale};
     recording r = RECORDING(program, KERNEL_score_loss_bwd, args, push);
-    r.format = call->out[0].half ? ACT_HALF : ALL_FLOAT;
+    r.format = x.half ? ACT_HALF : ALL_FLOAT;
     r.d.flops = 10.0 * (double)view_count(x);
     r.d.bytes = 16.0 * (double)view_count(x);
     if (labels) {

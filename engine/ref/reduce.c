@@ -27,9 +27,10 @@ void ref_sumsq(const op_call *call)
 void ref_clip(const op_call *call)
 {
     const double *parts = call->in[0].data; /* (1,n) */
+    const step_scalars *scalars = call->in[1].data;
     double *norm = call->out[0].data;       /* (1,2) */
     double sum = 0, clip = (double)call->attr.clip;
     for (size_t i = 0; i < ref_count(&call->in[0]); i++) sum += parts[i];
-    norm[0] = sqrt(sum);
-    norm[1] = clip > 0 ? fmin(1.0, clip / (norm[0] + 1e-6)) : 1.0;
+    norm[0] = sqrt(sum) * scalars->unscale;
+    norm[1] = !isfinite(norm[0]) ? 0 : scalars->unscale * (clip > 0 ? fmin(1.0, clip / (norm[0] + 1e-6)) : 1.0);
 }

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/log.h"
+
 static op_view flat(gpu_buffer *buffer, uint64_t words)
 {
     return (op_view){.rows = 1, .cols = (uint32_t)words, .span = gpu_span_of(buffer)};
@@ -55,8 +57,8 @@ void adamw_record(const adamw *a, const mailbox *box, gpu_program *program)
         part += op_sumsq_parts(caps, l->segment_words[s]);
     }
     op_view norm = {.rows = 1, .cols = 2, .span = mailbox_norm_span(box)};
-    op_view scalars = {.rows = 1, .cols = 8, .span = mailbox_span(box, 0, INPUT_SCALARS)};
-    op_call clip = {.op = OP_CLIP, .attr.clip = a->clip, .in = {flat(a->partials, parts)}, .out = {norm}};
+    op_view scalars = {.rows = 1, .cols = sizeof(struct step_scalars) / 4, .span = mailbox_span(box, 0, INPUT_SCALARS)};
+    op_call clip = {.op = OP_CLIP, .attr.clip = a->clip, .in = {flat(a->partials, parts), scalars}, .out = {norm}};
     op_record(program, &clip);
     for (uint32_t s = 0; s < l->segment_count; s++) {
         uint64_t words = l->segment_words[s];
@@ -72,11 +74,25 @@ void adamw_record(const adamw *a, const mailbox *box, gpu_program *program)
     }
 }
 
-struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float lr, uint64_t seed)
+struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float share, float lr, uint64_t seed)
 {
+    uint32_t updates = step - a->scale.skipped; /* the moments' own count */
     return (struct step_scalars){.seed_lo = (uint32_t)seed,
                                  .seed_hi = (uint32_t)(seed >> 32),
                                  .lr = lr,
-                                 .beta1_fix = (float)(1.0 / (1.0 - pow(a->beta1, step))),
-                                 .beta2_fix = (float)(1.0 / (1.0 - pow(a->beta2, step)))};
+                                 .grad_scale = share * a->scale.scale,
+                                 .unscale = 1.0f / a->scale.scale,
+                                 .beta1_fix = (float)(1.0 / (1.0 - pow(a->beta1, updates))),
+                                 .beta2_fix = (float)(1.0 / (1.0 - pow(a->beta2, updates)))};
+}
+
+pm_status adamw_read_gradient(const adamw *a, size_t param, float *out)
+{
+    const gpt_layout *l = &a->model->layout;
+    if (param >= l->count)
+        return log_fail(gpu_log(a->model->device), PM_INVALID, "gradient: there is no parameter %zu", param);
+    pm_status status = gpu_read(gpt_span(l, a->gradients, (uint32_t)param), out);
+    uint64_t count = (uint64_t)l->params[param].rows * l->params[param].cols;
+    for (uint64_t i = 0; status == PM_OK && i < count; i++) out[i] /= a->scale.last;
+    return status;
 }

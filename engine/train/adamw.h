@@ -2,11 +2,13 @@
 #ifndef TRAIN_ADAMW_H
 #define TRAIN_ADAMW_H
 
+#include "train/loss_scale.h"
 #include "train/mailbox.h"
 
 typedef struct adamw {
     pm_model *model;
     float beta1, beta2, eps, weight_decay, clip; /* set before adamw_init */
+    loss_scale scale;                            /* likewise */
     gpu_buffer **gradients, **m, **v;            /* by segment of the model's layout */
     gpu_buffer *partials;                        /* of the gradient norm */
 } adamw;
@@ -18,7 +20,10 @@ void adamw_fini(adamw *a);
 /* The gradient norm over all segments, clipping, AdamW on each: the last commands of a step. `box` gives the scalars and takes the norm. */
 void adamw_record(const adamw *a, const mailbox *box, gpu_program *program);
 
-/* The scalars of step number `step` (1 is the first) at this learning rate. */
-struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float lr, uint64_t seed);
+/* The scalars of step number `step` (1 is the first) at this learning rate, for a micro batch that is `share` of the step. */
+struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float share, float lr, uint64_t seed);
+
+/* Gradients of a parameter as they are, without the loss scale. */
+pm_status adamw_read_gradient(const adamw *a, size_t param, float *out);
 
 #endif

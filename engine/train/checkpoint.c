@@ -1,4 +1,5 @@
 /* Checkpoints: weights and both moments by parameter name, the step and what a run must not change, in one safetensors file. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,21 @@ void facts_of_model(facts *f, const pm_gpt_config *c)
 }
 
 /* ---- files ---- */
+
+/* The loss scale's state: the scale, good steps since it changed, skipped ones in all. A checkpoint without it is of before there was one. */
+#define SCALE_FORMAT "%.9g %u %u"
+
+static bool read_scale(const char *text, loss_scale *s)
+{
+    char *end;
+    if (!text) return true;
+    s->scale = strtof(text, &end);
+    if (!isfinite(s->scale) || s->scale <= 0 || *end != ' ') return false;
+    s->good = (uint32_t)strtoul(end, &end, 10);
+    if (*end != ' ') return false;
+    s->skipped = (uint32_t)strtoul(end, &end, 10);
+    return *end == 0;
+}
 
 static char *path_of(const pm_log *log, const char *dir)
 {
@@ -118,12 +134,14 @@ static pm_status write_tensors(const adamw *a, const char *path, const st_meta *
 pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const char *dir, const char *note)
 {
     const pm_log *log = gpu_log(a->model->device);
-    char step[FACT_MAX];
+    char step[FACT_MAX], scale[64];
     snprintf(step, sizeof step, "%u", (unsigned)done);
-    st_meta meta[MOST_FACTS + 2];
+    snprintf(scale, sizeof scale, SCALE_FORMAT, (double)a->scale.scale, a->scale.good, a->scale.skipped);
+    st_meta meta[MOST_FACTS + 3];
     size_t meta_count = 0;
     for (int i = 0; i < f->count; i++) meta[meta_count++] = (st_meta){(char *)f->all[i].key, (char *)f->all[i].value};
     meta[meta_count++] = (st_meta){"step", step};
+    meta[meta_count++] = (st_meta){"loss_scale", scale};
     if (note) meta[meta_count++] = (st_meta){"note", (char *)note};
     char *path = path_of(log, dir);
     if (!path) return PM_NO_HOST_MEMORY;
@@ -134,7 +152,8 @@ pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const c
 }
 
 /* Everything is as it should be: facts, names, shapes. Nothing on the device has changed yet. */
-static pm_status check(const adamw *a, const facts *f, const char *path, const st_file *file, uint32_t *step)
+static pm_status check(const adamw *a, const facts *f, const char *path, const st_file *file, uint32_t *step,
+                       loss_scale *scale)
 {
     const pm_log *log = gpu_log(a->model->device);
     const gpt_layout *l = &a->model->layout;
@@ -150,6 +169,8 @@ static pm_status check(const adamw *a, const facts *f, const char *path, const s
     unsigned long n = text ? strtoul(text, &end, 10) : 0;
     if (!text || !*text || *end || n > UINT32_MAX)
         return log_fail(log, PM_FORMAT, "%s: its step is missing or no number", path);
+    if (!read_scale(st_meta_find(file, "loss_scale"), scale) || scale->skipped > n)
+        return log_fail(log, PM_FORMAT, "%s: its loss scale cannot be read", path);
     for (uint32_t i = 0; i < SETS * l->count; i++) {
         char name[GPT_NAME_MAX + 16];
         pm_param param = l->params[i % l->count];
@@ -168,7 +189,8 @@ static pm_status load(adamw *a, const facts *f, const char *path, const st_file 
 {
     const gpt_layout *l = &a->model->layout;
     uint32_t step = 0;
-    pm_status status = check(a, f, path, file, &step);
+    loss_scale scale = a->scale;
+    pm_status status = check(a, f, path, file, &step, &scale);
     if (status != PM_OK) return status;
     char *copy = NULL;
     const char *text = st_meta_find(file, "note");
@@ -190,6 +212,7 @@ static pm_status load(adamw *a, const facts *f, const char *path, const st_file 
         return status;
     }
     *done = step;
+    a->scale = scale;
     if (note) *note = copy;
     return PM_OK;
 }

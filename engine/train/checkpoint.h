@@ -1,4 +1,4 @@
-/* Checkpoints of a run: weights and both moments, the step, and what makes it the same run. */
+/* Checkpoints of a run: weights and both moments, the step, the loss scale, and what makes it the same run. */
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "train/checkpoint.h"
+#include "train/precision.h"
 #include "train/schedule.h"
 
 pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, const pm_train_params *params,
@@ -39,6 +40,7 @@ static gpt_shape shape_of(const pm_gpt_config *config, const pm_train_params *p)
 {
     bool own = p->dropout < 0; /* the model's */
     return (gpt_shape){.mode = GPT_LOSS,
+                       .half = p->precision == PM_PRECISION_F16,
                        .batch = p->batch,
                        .time = p->time,
                        .dropout_embd = own ? config->dropout_embd : p->dropout,
@@ -84,7 +86,10 @@ pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_t
     const pm_log *log = gpu_log(device);
     pm_train_params p;
     pm_status status = train_params_fill(log, &model->config, params, &p);
+    bool half = false;
+    if (status == PM_OK) status = precision_choose(device, p.precision, &half);
     if (status != PM_OK) return status;
+    p.precision = half ? PM_PRECISION_F16 : PM_PRECISION_F32;
     pm_trainer *t = calloc(1, sizeof *t);
     if (!t) return log_fail(log, PM_NO_HOST_MEMORY, "trainer: no memory");
     gpt_shape shape = shape_of(&model->config, &p);
@@ -92,6 +97,7 @@ pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_t
     t->params = p;
     t->optimizer =
         (adamw){.beta1 = p.beta1, .beta2 = p.beta2, .eps = p.eps, .weight_decay = p.weight_decay, .clip = p.clip};
+    t->optimizer.scale = loss_scale_begin(half);
     status = pass_plan(&t->pass, log, pm_device_caps(device), &model->config, &shape, true, model->labels,
                        gpu_max_buffer(device));
     if (status == PM_OK) status = adamw_init(&t->optimizer, model);
@@ -130,9 +136,8 @@ static pm_status run(pm_trainer *t, double begin, pm_step *out)
     float lr = schedule_lr(p, step);
     for (uint32_t micro = 0; micro < p->accum; micro++) {
         struct step_scalars *s = mailbox_scalars(box, micro);
-        *s = adamw_scalars(&t->optimizer, step, lr, p->seed);
+        *s = adamw_scalars(&t->optimizer, step, 1.0f / (float)p->accum, lr, p->seed);
         s->micro_step = t->done * p->accum + micro;
-        s->grad_scale = 1.0f / (float)p->accum;
     }
     pm_profile_span(profile, "batch", begin);
     pm_status status = pass_run(&t->pass, t->model->device);
@@ -140,11 +145,15 @@ static pm_status run(pm_trainer *t, double begin, pm_step *out)
     double loss = 0;
     for (uint32_t micro = 0; micro < p->accum; micro++) loss += (double)mailbox_floats(box, micro, INPUT_RESULT)[0];
     t->done++;
+    float norm = mailbox_norm(box)[0];
+    bool skipped = loss_scale_after(&t->optimizer.scale, norm);
     *out = (pm_step){.step = t->done,
                      .loss = (float)(loss / p->accum),
-                     .grad_norm = mailbox_norm(box)[0],
+                     .grad_norm = norm,
                      .lr = lr,
-                     .tokens = p->batch * p->time * p->accum};
+                     .tokens = p->batch * p->time * p->accum,
+                     .skipped = skipped,
+                     .loss_scale = t->optimizer.scale.last};
     pm_profile_span(profile, "step", begin);
     return PM_OK;
 }
@@ -216,6 +225,10 @@ uint32_t pm_trainer_steps_done(const pm_trainer *trainer)
 {
     return trainer->done;
 }
+pm_precision pm_trainer_precision(const pm_trainer *trainer)
+{
+    return trainer->params.precision;
+}
 
 void pm_trainer_get_plan(const pm_trainer *t, pm_train_plan *out)
 {
@@ -227,9 +240,7 @@ void pm_trainer_get_plan(const pm_trainer *t, pm_train_plan *out)
 
 pm_status pm_trainer_read_gradient(const pm_trainer *t, size_t param, float *out)
 {
-    if (param >= t->model->layout.count)
-        return log_fail(gpu_log(t->model->device), PM_INVALID, "trainer: there is no parameter %zu", param);
-    return gpu_read(gpt_span(&t->model->layout, t->optimizer.gradients, (uint32_t)param), out);
+    return adamw_read_gradient(&t->optimizer, param, out);
 }
 
 /* ---- checkpoints ---- */
@@ -244,6 +255,7 @@ static facts facts_of(const pm_trainer *t)
     fact_number(&f, "accum", p->accum, NULL);
     fact_number(&f, "seed", p->seed, NULL);
     fact_float(&f, "dropout", p->dropout);
+    fact_number(&f, "half", p->precision == PM_PRECISION_F16, "0");
     return f;
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "train/checkpoint.h"
 #include "train/order.h"
+#include "train/precision.h"
 #include "train/predict.h"
 #include "train/schedule.h"
 
@@ -66,6 +67,7 @@ static gpt_shape shape_of(const pm_tuner *t, uint32_t time)
     const pm_tune_params *p = &t->params;
     bool own = p->dropout < 0; /* the model's */
     return (gpt_shape){.mode = GPT_TUNE,
+                       .half = p->precision == PM_PRECISION_F16,
                        .batch = t->micro * slots(t),
                        .time = time,
                        .group = task_group(&t->set->task),
@@ -125,7 +127,10 @@ pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_
     pm_tune_params p;
     pm_status status = fill_params(log, params, &p);
     if (status == PM_OK) status = check(model, set);
+    bool half = false;
+    if (status == PM_OK) status = precision_choose(model->device, p.precision, &half);
     if (status != PM_OK) return status;
+    p.precision = half ? PM_PRECISION_F16 : PM_PRECISION_F32;
     pm_tuner *t = calloc(1, sizeof *t);
     if (!t) return log_fail(log, PM_NO_HOST_MEMORY, "tuner: no memory");
     t->model = model;
@@ -135,6 +140,7 @@ pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_
     t->micro = (p.batch + p.accum - 1) / p.accum;
     t->optimizer =
         (adamw){.beta1 = p.beta1, .beta2 = p.beta2, .eps = p.eps, .weight_decay = p.weight_decay, .clip = p.clip};
+    t->optimizer.scale = loss_scale_begin(half);
     status = order_init(&t->order, log, set, p.batch);
     if (status == PM_OK && (uint64_t)t->order.batch_count * p.epochs > UINT32_MAX / 2)
         status = log_fail(log, PM_INVALID, "epochs: too many steps");
@@ -243,7 +249,7 @@ static void collect(const pm_tuner *t, const pass *p, uint32_t examples, pm_tune
 {
     double task = 0, language = 0;
     for (uint32_t m = 0; m < t->params.accum; m++) {
-        float share = mailbox_scalars(&p->box, m)->grad_scale;
+        float share = mailbox_scalars(&p->box, m)->grad_scale * mailbox_scalars(&p->box, m)->unscale;
         task += (double)mailbox_floats(&p->box, m, INPUT_TASK_RESULT)[0] * (double)share;
         if (t->params.lambda > 0) language += (double)mailbox_floats(&p->box, m, INPUT_RESULT)[0] * (double)share;
     }
@@ -252,6 +258,7 @@ static void collect(const pm_tuner *t, const pass *p, uint32_t examples, pm_tune
     out->lm_loss = t->params.lambda > 0 ? (float)language : NAN;
     out->loss = (float)(task + (double)t->params.lambda * language);
     out->grad_norm = mailbox_norm(&p->box)[0];
+    out->loss_scale = t->optimizer.scale.scale;
 }
 
 pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
@@ -279,15 +286,15 @@ pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
         uint32_t n = count - first < t->micro ? count - first : t->micro;
         step.tokens += fill_micro(t, p, m, examples + first, n);
         struct step_scalars *s = mailbox_scalars(&p->box, m);
-        *s = adamw_scalars(&t->optimizer, step.step, step.lr, params->seed);
+        *s = adamw_scalars(&t->optimizer, step.step, (float)n / (float)count, step.lr, params->seed);
         s->micro_step = t->done * params->accum + m;
-        s->grad_scale = (float)n / (float)count;
     }
     pm_profile_span(profile, "batch", begin);
     pm_status status = pass_run(p, device);
     if (status != PM_OK) return status;
     collect(t, p, count, &step);
     t->done++;
+    step.skipped = loss_scale_after(&t->optimizer.scale, step.grad_norm);
     *out = step;
     pm_profile_span(profile, "step", begin);
     return PM_OK;
@@ -300,6 +307,10 @@ uint32_t pm_tuner_steps(const pm_tuner *tuner)
 uint32_t pm_tuner_steps_done(const pm_tuner *tuner)
 {
     return tuner->done;
+}
+pm_precision pm_tuner_precision(const pm_tuner *tuner)
+{
+    return tuner->params.precision;
 }
 uint32_t pm_tuner_epoch_steps(const pm_tuner *tuner)
 {
@@ -321,9 +332,7 @@ pm_status pm_tuner_predict(pm_tuner *t, const pm_taskset *set, float *outputs)
 
 pm_status pm_tuner_read_gradient(const pm_tuner *t, size_t param, float *out)
 {
-    if (param >= t->model->layout.count)
-        return log_fail(gpu_log(t->model->device), PM_INVALID, "tuner: there is no parameter %zu", param);
-    return gpu_read(gpt_span(&t->model->layout, t->optimizer.gradients, (uint32_t)param), out);
+    return adamw_read_gradient(&t->optimizer, param, out);
 }
 
 /* ---- checkpoints ---- */
@@ -355,6 +364,7 @@ static facts facts_of(const pm_tuner *t)
     fact_float(&f, "lambda", p->lambda);
     fact_float(&f, "dropout", p->dropout);
     fact_float(&f, "dropout_head", p->dropout_head);
+    fact_number(&f, "half", p->precision == PM_PRECISION_F16, "0");
     return f;
 }
 

@@ -9,6 +9,13 @@
 extern "C" {
 #endif
 
+/* How activations and their gradients lie in memory. Arithmetic, weights, their gradients, moments and statistics are fp32 in any case. */
+typedef enum pm_precision {
+    PM_PRECISION_F32,
+    PM_PRECISION_F16,  /* with dynamic loss scaling: a step whose gradients overflow is skipped */
+    PM_PRECISION_AUTO, /* f16 where a product is faster so on this device, as measured at the start; a plan counts f32 */
+} pm_precision;
+
 typedef struct pm_train_params {
     uint32_t batch;          /* sequences a micro batch; 0: 12 */
     uint32_t time;           /* tokens a sequence; 0: the model's context */
@@ -22,6 +29,7 @@ typedef struct pm_train_params {
     float clip;              /* largest gradient norm; 0: no clipping */
     float dropout;           /* on embeddings, attention and residual branches; negative: the model's own */
     uint64_t seed;           /* of batches and dropout */
+    pm_precision precision;  /* 0: f32 */
 } pm_train_params;
 
 /* One step's outcome. */
@@ -31,6 +39,8 @@ typedef struct pm_step {
     float grad_norm; /* before clipping */
     float lr;
     uint32_t tokens;
+    bool skipped;     /* the gradients were no finite numbers: weights and moments are what they were */
+    float loss_scale; /* of this step; 1 in f32 */
 } pm_step;
 
 /* What a trainer will take and do, known before it allocates. Bytes. */
@@ -64,6 +74,8 @@ PM_API PM_NODISCARD pm_status pm_trainer_eval(pm_trainer *trainer, const pm_corp
                                               uint32_t batches, float *loss);
 
 PM_API uint32_t pm_trainer_steps_done(const pm_trainer *trainer);
+/* PM_PRECISION_F32 or PM_PRECISION_F16. */
+PM_API pm_precision pm_trainer_precision(const pm_trainer *trainer);
 PM_API void pm_trainer_get_plan(const pm_trainer *trainer, pm_train_plan *out);
 
 /* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */

@@ -5,7 +5,7 @@
 #ifndef PUMICE_TUNE_H
 #define PUMICE_TUNE_H
 
-#include <pumice/model.h>
+#include <pumice/train.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,6 +24,7 @@ typedef struct pm_tune_params {
     float dropout;           /* on embeddings, attention and residual branches; negative: the model's own */
     float dropout_head;      /* of what the head reads */
     uint64_t seed;           /* of order and dropout */
+    pm_precision precision;  /* 0: f32 */
 } pm_tune_params;
 
 /* What the paper and its code use, and lambda 0.5. */
@@ -40,6 +41,8 @@ typedef struct pm_tune_step {
     float grad_norm; /* before clipping */
     float lr;
     uint32_t examples, tokens; /* of the step; tokens without padding */
+    bool skipped;              /* the gradients were no finite numbers: weights and moments are what they were */
+    float loss_scale;          /* of this step; 1 in f32 */
 } pm_tune_step;
 
 /* Trains a model (with a task: pm_model_for_task) in place on a labelled set. Lives: no longer than either. Threads: as the device. */
@@ -51,6 +54,8 @@ PM_API PM_NODISCARD pm_status pm_tuner_create(pm_model *model, const pm_taskset 
 PM_API void pm_tuner_destroy(pm_tuner **tuner);
 
 PM_API uint32_t pm_tuner_steps(const pm_tuner *tuner);      /* of the whole run */
+/* PM_PRECISION_F32 or PM_PRECISION_F16. */
+PM_API pm_precision pm_tuner_precision(const pm_tuner *tuner);
 PM_API uint32_t pm_tuner_steps_done(const pm_tuner *tuner); /* so far */
 PM_API uint32_t pm_tuner_epoch_steps(const pm_tuner *tuner);
 

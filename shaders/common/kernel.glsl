@@ -178,6 +178,7 @@ uint flat_invocation() { return flat_group() * gl_WorkGroupSize.x + gl_LocalInvo
 #define SCALAR_BETA1_FIX 5
 #define SCALAR_BETA2_FIX 6
 #define SCALAR_GRAD_SCALE 7
+#define SCALAR_UNSCALE 8
 #define SCALAR_U(name, field) AT(name, field)
 #define SCALAR_F(name, field) uintBitsToFloat(AT(name, field))
 

@@ -1,0 +1,12 @@
+/* Which precision a run takes. */
+#ifndef TRAIN_PRECISION_H
+#define TRAIN_PRECISION_H
+
+#include <pumice/train.h>
+
+#include "gpu/gpu.h"
+
+/* Whether activations are to be fp16. PM_PRECISION_AUTO measures a product in both. Fails: PM_UNSUPPORTED, and as programs do. */
+pm_status precision_choose(pm_device *device, pm_precision asked, bool *half);
+
+#endif
