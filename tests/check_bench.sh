@@ -36,7 +36,11 @@ refused 2 'multiple of 4' bench attention --shape 1x1x8x6
 refused 2 'heads' bench train-step --shape 2x3x16x8x2x33
 refused 2 'name the operation' bench --shape 3x4
 refused 2 '\-\-shape needs a value' bench matmul --shape
-refused 1 'f16' bench matmul --dtype f16
+refused 2 'adamw has no activations' bench adamw --dtype f16
+refused 2 'decode: a session computes in fp32' bench decode --dtype f16
+export PUMICE_DISABLE=storage16
+refused 1 'no 16-bit storage' bench matmul --shape 8x8x8 --dtype f16
+unset PUMICE_DISABLE
 refused 2 "'f64'" bench matmul --dtype f64
 refused 1 'nowhere' bench matmul --device nowhere
 

@@ -19,7 +19,7 @@
 enum { GUARD_WORDS = 64 };
 #define POISON 0x7fc0dead        /* a NaN */
 #define POISON_HALVES 0x7ead7ead /* two */
-#define LARGE (1u << 24)  /* words; beyond it nothing is run twice or put together */
+#define LARGE (1u << 24)         /* words; beyond it nothing is run twice or put together */
 
 /* The guard word at an index of a buffer: a NaN whose payload differs from place to place, since arithmetic that reads one guard
  * word and writes another hands the payload on. */
@@ -146,7 +146,8 @@ static void halve(bench *b)
 static operand *add_operand(bench *b, role use, op_view *view)
 {
     operand *o = &b->operands[b->operand_count++];
-    *o = (operand){.role = use, .views = {view}, .view_count = 1, .half = view->half, .count = (uint64_t)view->rows * view->cols};
+    *o = (operand){
+        .role = use, .views = {view}, .view_count = 1, .half = view->half, .count = (uint64_t)view->rows * view->cols};
     return o;
 }
 

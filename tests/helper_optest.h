@@ -12,8 +12,9 @@
 /* Bounds on sum((a - b)^2) / sum(b^2). */
 #define OPTEST_FORWARD 1e-10
 #define OPTEST_BACKWARD 1e-8
-#define OPTEST_HALF 2.4e-7        /* where the result was rounded to fp16, by 2^-11 of it at most */
-#define OPTEST_HALF_LOGITS 3.9e-6 /* where logits of up to 8 were: by 2^-9, and by so much of itself an exponential differs */
+#define OPTEST_HALF 2.4e-7 /* where the result was rounded to fp16, by 2^-11 of it at most */
+#define OPTEST_HALF_LOGITS                                                                                             \
+    3.9e-6 /* where logits of up to 8 were: by 2^-9, and by so much of itself an exponential differs */
 
 enum { OPTEST_SOME, OPTEST_NONE, OPTEST_ALL }; /* which targets are ignored */
 
@@ -26,6 +27,20 @@ typedef struct optest_row {
     uint32_t seed;    /* of values and places */
     bool half;        /* activations are fp16 */
 } optest_row;
+
+typedef enum optest_set {
+    USUAL,  /* odd shapes, each optional operand and attribute */
+    TILED,  /* operands that span more than OPTEST_SMALL_RANGE */
+    BIG,    /* GPT-2's token table: 147 MiB, more than many devices bind */
+    HALVES, /* some of the usual ones, with fp16 activations */
+    SETS
+} optest_set;
+enum { OPTEST_SMALL_RANGE = 4 << 20 }; /* bytes */
+
+/* The rows of a set. */
+const optest_row *optest_rows(optest_set set, size_t *count);
+/* Attention: whether the head size is one of three. Each size costs a driver seconds of compilation. Others: true. */
+bool optest_some_head(const op_call *call);
 
 /* One line: operation, shapes, attributes. */
 void optest_describe(const optest_row *row, char *line, size_t size);

@@ -13,8 +13,8 @@ typedef struct operand {
     role role;
     op_view *views[4]; /* the views that mean it */
     int view_count;
-    uint64_t count; /* elements */
-    bool half;      /* two of them a word */
+    uint64_t count;  /* elements */
+    bool half;       /* two of them a word */
     void *twin;      /* what the CPU twin sees; NULL for scratch */
     uint32_t *image; /* what is uploaded: into its buffer's image */
     int buffer;

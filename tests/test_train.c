@@ -73,13 +73,16 @@ static pm_corpus *open_corpus(void)
 }
 
 /* Trains to `until` steps, from a checkpoint in `from` where there is one, and saves model and checkpoint in `to`. */
-static float train(pm_device *device, pm_corpus *corpus, const char *from, const char *to, uint32_t until)
+static float train(pm_device *device, pm_corpus *corpus, pm_precision precision, const char *from, const char *to,
+                   uint32_t until)
 {
     pm_model *model = NULL;
     pm_trainer *trainer = NULL;
     pm_step step = {0};
+    pm_train_params params = PARAMS;
+    params.precision = precision;
     assert_int_equal(pm_model_create(device, &CONFIG, 5, &model), PM_OK);
-    assert_int_equal(pm_trainer_create(model, &PARAMS, &trainer), PM_OK);
+    assert_int_equal(pm_trainer_create(model, &params, &trainer), PM_OK);
     if (from) {
         char *note = NULL;
         assert_int_equal(pm_trainer_load(trainer, from, &note), PM_OK);
@@ -96,21 +99,27 @@ static float train(pm_device *device, pm_corpus *corpus, const char *from, const
     return step.loss;
 }
 
+static void reproduce(pm_device *device, pm_corpus *corpus, pm_precision precision)
+{
+    const char *once = test_path(root, "once"), *again = test_path(root, "again");
+    const char *half = test_path(root, "half"), *resumed = test_path(root, "resumed");
+    float loss = train(device, corpus, precision, NULL, once, 40);
+    assert_true(loss < 4.0f && loss > 0.0f); /* from log 256 = 5.5 */
+    train(device, corpus, precision, NULL, again, 40);
+    test_same_file(once, again, "model.safetensors");
+    train(device, corpus, precision, NULL, half, 20);
+    train(device, corpus, precision, half, resumed, 40);
+    test_same_file(once, resumed, "model.safetensors");
+    test_same_file(once, resumed, "checkpoint.safetensors");
+}
+
 static void test_reproducible(void **state)
 {
     (void)state;
     pm_device *device = open_device();
     pm_corpus *corpus = open_corpus();
-    const char *once = test_path(root, "once"), *again = test_path(root, "again");
-    const char *half = test_path(root, "half"), *resumed = test_path(root, "resumed");
-    float loss = train(device, corpus, NULL, once, 40);
-    assert_true(loss < 4.0f && loss > 0.0f); /* from log 256 = 5.5 */
-    train(device, corpus, NULL, again, 40);
-    test_same_file(once, again, "model.safetensors");
-    train(device, corpus, NULL, half, 20);
-    train(device, corpus, half, resumed, 40);
-    test_same_file(once, resumed, "model.safetensors");
-    test_same_file(once, resumed, "checkpoint.safetensors");
+    reproduce(device, corpus, PM_PRECISION_F32);
+    if (pm_device_caps(device)->storage16) reproduce(device, corpus, PM_PRECISION_F16);
     pm_corpus_close(&corpus);
     test_device_done(&device);
 }
@@ -307,7 +316,7 @@ static void test_refused(void **state)
     pm_device *device = open_device();
     pm_corpus *corpus = open_corpus();
     const char *dir = test_path(root, "checkpoint");
-    train(device, corpus, NULL, dir, 2);
+    train(device, corpus, PM_PRECISION_F32, NULL, dir, 2);
     pm_model *model = NULL, *broken = NULL;
     pm_trainer *trainer = NULL;
     pm_step step;

@@ -18,7 +18,7 @@ static bool quick;
 static arg_option table[] = {
     APP_HEAD("what"),
     {ARG_TEXT, "--shape", "MxNxK|…", &shape, NULL, 0, 0, "instead of the operations' usual shapes", false, false},
-    {ARG_TEXT, "--dtype", "f32|f16", &dtype, "f32", 0, 0, "of values as stored; no kernel takes f16 yet", false, false},
+    {ARG_TEXT, "--dtype", "f32|f16", &dtype, "f32", 0, 0, "of activations in memory", false, false},
     {ARG_FLAG, "--quick", NULL, &quick, NULL, 0, 0, "three runs each are enough", false, false},
     {ARG_TEXT, "--compare", "A.json B.json", &compare, NULL, 0, 0,
      "no measurement: two files that --json wrote, row by row", false, false},

@@ -73,7 +73,9 @@ void run_say_command(int argc, char **argv)
 
 pm_precision run_precision(const char *text)
 {
-    return strcmp(text, "f16") == 0 ? PM_PRECISION_F16 : strcmp(text, "auto") == 0 ? PM_PRECISION_AUTO : PM_PRECISION_F32;
+    return strcmp(text, "f16") == 0    ? PM_PRECISION_F16
+           : strcmp(text, "auto") == 0 ? PM_PRECISION_AUTO
+                                       : PM_PRECISION_F32;
 }
 
 bool run_step_check(const run_step *s)
@@ -92,8 +94,9 @@ bool run_step_check(const run_step *s)
         return false;
     }
     if (isfinite(s->loss) && !s->skipped) return true;
-    app_error("--lr %g: the loss or its gradient is not a number any more at step %u; start again with a smaller --lr (the "
-              "last checkpoint is of step %u)",
-              (double)s->lr, (unsigned)s->step, (unsigned)s->saved);
+    app_error(
+        "--lr %g: the loss or its gradient is not a number any more at step %u; start again with a smaller --lr (the "
+        "last checkpoint is of step %u)",
+        (double)s->lr, (unsigned)s->step, (unsigned)s->saved);
     return false;
 }

@@ -139,14 +139,15 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     }
     const double shown_from = app_seconds();
     const double rate = seconds > 0 ? step.tokens / seconds : 0;
-    const metrics_line line = {.step = step.step,
-                               .loss = (double)step.loss,
-                               .lr = (double)step.lr,
-                               .grad_norm = (double)step.grad_norm,
-                               .tokens_per_s = rate,
-                               .val_loss = (double)val,
-                               .more = {{"loss_scale", outcome.precision == PM_PRECISION_F16 ? (double)step.loss_scale : NAN},
-                                        {"skipped", step.skipped ? 1 : NAN}}};
+    const metrics_line line = {
+        .step = step.step,
+        .loss = (double)step.loss,
+        .lr = (double)step.lr,
+        .grad_norm = (double)step.grad_norm,
+        .tokens_per_s = rate,
+        .val_loss = (double)val,
+        .more = {{"loss_scale", outcome.precision == PM_PRECISION_F16 ? (double)step.loss_scale : NAN},
+                 {"skipped", step.skipped ? 1 : NAN}}};
     if (!metrics_add(&run->curves, &line, options->common.json)) return EXIT_FAILED;
     progress_step(shown, step.step, (double)step.loss, (double)val, rate);
     if (times->first_step == 0) { /* it pays for the pipelines, and is told apart */

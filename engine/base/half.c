@@ -28,7 +28,7 @@ uint16_t half_from_float(float value)
     if (bits > 0x7f800000) return sign | 0x7e00;
     if (bits >= 0x477ff000) return sign | 0x7c00; /* 65520: half way to what would be next */
     if (bits < 0x38800000) {                      /* below 2^-14: a multiple of 2^-24, as fp32 addition rounds it */
-        float magnitude = from_bits(bits) + 0.5f;  /* its last bit is 2^-24 */
+        float magnitude = from_bits(bits) + 0.5f; /* its last bit is 2^-24 */
         memcpy(&bits, &magnitude, 4);
         return sign | (uint16_t)(bits - 0x3f000000);
     }

@@ -15,6 +15,7 @@ enum { MOST_DIM = 1 << 28 };
 typedef struct request {
     const case_kind *kind;
     uint32_t dims[BENCH_DIMS];
+    bool half;
 } request;
 
 const pm_bench_op *pm_bench_op_at(size_t index)
@@ -64,7 +65,7 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
     const char *dtype = params->dtype ? params->dtype : "f32";
     const bool half = strcmp(dtype, "f16") == 0;
     if (!half && strcmp(dtype, "f32") != 0)
-        return log_fail(log, PM_INVALID, "bench: there is no type '%s'; give f32", dtype);
+        return log_fail(log, PM_INVALID, "bench: there is no type '%s'; give f32 or f16", dtype);
     if (!params->op) return unknown_op(log, "");
     out->kind = find(params->op);
     if (!out->kind) return unknown_op(log, params->op);
@@ -76,7 +77,9 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
     if (!out->kind->make && !train && out->dims[4] != 1)
         return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' has %u sequences; a session reads one, B is 1",
                         params->op, shape, out->dims[4]);
-    if (half) return log_fail(log, PM_UNSUPPORTED, "bench: no kernel takes f16 yet; give --dtype f32");
+    out->half = half;
+    if (half && !out->kind->make && !train)
+        return log_fail(log, PM_INVALID, "bench: %s: a session computes in fp32; give --dtype f32", params->op);
     return PM_OK;
 }
 
@@ -94,6 +97,9 @@ static pm_status make_case(const pm_log *log, const pm_caps *caps, const request
     if (large)
         return log_fail(log, PM_INVALID, "bench: %s %s: an operand would have more than 2^31 numbers",
                         asked->kind->op.name, shape);
+    if (asked->half && !case_halve(c))
+        return log_fail(log, PM_INVALID, "bench: %s has no activations that could be fp16; give --dtype f32",
+                        asked->kind->op.name);
     for (uint32_t i = 0; i < c->call_count; i++) {
         const char *wrong = op_check(&c->calls[i]);
         if (wrong) return log_fail(log, PM_INVALID, "bench: %s %s: %s", asked->kind->op.name, shape, wrong);
@@ -122,13 +128,16 @@ pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_benc
     const char *shape = shape_of(params, asked.kind);
     snprintf(row.op, sizeof row.op, "%s", asked.kind->op.name);
     snprintf(row.shape, sizeof row.shape, "%s", shape);
-    snprintf(row.dtype, sizeof row.dtype, "f32");
+    if (asked.half && !pm_device_caps(device)->storage16)
+        return log_fail(log, PM_UNSUPPORTED, "bench: %s has no 16-bit storage; give --dtype f32",
+                        pm_device_caps(device)->name);
+    snprintf(row.dtype, sizeof row.dtype, asked.half ? "f16" : "f32");
     if (asked.kind->make) {
         bench_case c;
         status = make_case(log, pm_device_caps(device), &asked, shape, &c);
         if (status == PM_OK) status = measure_case(device, &c, params->quick, &row);
     } else {
-        status = measure_step(device, asked.kind->op.name, asked.dims, params->quick, &row);
+        status = measure_step(device, asked.kind->op.name, asked.dims, asked.half, params->quick, &row);
     }
     if (status == PM_OK) *out = row;
     return status;

@@ -5,12 +5,11 @@
 
 /* ---- operands -------------------------------------------------------------------------------------------------------- */
 
-/* A new operand. `moves`: how often each of its words must move: 1, 2 where it is changed in place, 0 for scratch. */
+/* A new operand; `moves` as in case_operand. */
 static op_view use(bench_case *c, uint32_t rows, uint32_t cols, case_values values, uint32_t moves)
 {
     case_operand *o = &c->operands[c->operand_count++];
-    *o = (case_operand){.rows = rows, .cols = cols, .values = values};
-    c->bytes += 4.0 * rows * cols * moves;
+    *o = (case_operand){.rows = rows, .cols = cols, .values = values, .moves = moves};
     return (op_view){.rows = rows, .cols = cols, .data = o};
 }
 
@@ -345,4 +344,30 @@ static const case_kind kinds[] = {
 const case_kind *case_kind_at(size_t index)
 {
     return index < sizeof kinds / sizeof *kinds ? &kinds[index] : NULL;
+}
+
+static bool halve(op_view *v, bool is_act)
+{
+    if (!v->rows || !is_act) return false;
+    v->half = ((case_operand *)v->data)->half = true;
+    return true;
+}
+
+bool case_halve(bench_case *c)
+{
+    bool any = false;
+    for (uint32_t k = 0; k < c->call_count; k++) {
+        op_call *call = &c->calls[k];
+        for (int i = 0; i < OP_MAX_IN; i++) any |= halve(&call->in[i], op_is_act(call->op, false, i));
+        for (int i = 0; i < OP_MAX_OUT; i++) {
+            bool gradient = call->op == OP_MATMUL && call->attr.trans_a; /* of a weight: fp32 */
+            any |= halve(&call->out[i], op_is_act(call->op, true, i) && !gradient);
+        }
+    }
+    return any;
+}
+
+uint64_t case_operand_bytes(const case_operand *o)
+{
+    return ((o->half ? 2ull : 4ull) * o->rows * o->cols + 3) / 4 * 4;
 }

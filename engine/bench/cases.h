@@ -23,6 +23,8 @@ typedef struct case_operand {
     uint32_t rows, cols;
     case_values values;
     uint32_t limit;
+    uint32_t moves; /* how often each element must move: 1, 2 where it is changed in place, 0 for scratch */
+    bool half;      /* fp16 */
 } case_operand;
 
 /* One operation at one shape. A view's `data` points to its case_operand: spans are bound for each copy. Not to be moved. */
@@ -31,7 +33,7 @@ typedef struct bench_case {
     uint32_t operand_count;
     op_call calls[CASE_CALLS];
     uint32_t call_count;
-    double flops, needed_flops, bytes;
+    double flops, needed_flops;
 } bench_case;
 
 /* A row of the table of all that can be timed. `make` is NULL for whole steps. */
@@ -43,5 +45,9 @@ typedef struct case_kind {
 
 /* By number; NULL beyond the last. */
 const case_kind *case_kind_at(size_t index);
+
+/* Makes the case's activations fp16; false where it has none. */
+bool case_halve(bench_case *c);
+uint64_t case_operand_bytes(const case_operand *o);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/half.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "bench/timing.h"
@@ -29,18 +30,13 @@ typedef struct rotation {
     uint32_t count;
 } rotation;
 
-static uint64_t operand_bytes(const case_operand *o)
-{
-    return 4ull * o->rows * o->cols;
-}
-
 static uint32_t copies_wanted(const pm_device *device, const bench_case *c)
 {
     const pm_caps *caps = pm_device_caps(device);
     uint64_t wanted = caps->type == PM_DEVICE_CPU ? CPU_ROTATION_BYTES : GPU_ROTATION_BYTES, each = 0;
     const uint64_t most = caps->device_memory_free / 4;
     if (most < wanted) wanted = most;
-    for (uint32_t i = 0; i < c->operand_count; i++) each += operand_bytes(&c->operands[i]);
+    for (uint32_t i = 0; i < c->operand_count; i++) each += case_operand_bytes(&c->operands[i]);
     const uint64_t count = (wanted + each - 1) / each;
     /* Where even two exceed a quarter of the memory, one is what there is. */
     if (count < 2) return 2 * each > most ? 1 : 2;
@@ -60,6 +56,8 @@ static void fill_words(const case_operand *o, uint32_t seed, uint32_t *words)
             if (o->values == VALUES_POSITIVE) value = 1 + 0.5f * value;
             if (o->values == VALUES_TOKENS || o->values == VALUES_LABELS)
                 words[i + k] = o->values == VALUES_LABELS && k % 2 ? o->limit : block.v[k] % o->limit;
+            else if (o->half)
+                ((uint16_t *)words)[i + k] = half_from_float(value);
             else
                 memcpy(&words[i + k], &value, 4);
         }
@@ -69,7 +67,7 @@ static void fill_words(const case_operand *o, uint32_t seed, uint32_t *words)
 static pm_status fill_operand(rotation *r, uint32_t index)
 {
     const case_operand *o = &r->c->operands[index];
-    const uint64_t bytes = operand_bytes(o);
+    const uint64_t bytes = case_operand_bytes(o);
     pm_status status = PM_OK;
     if (o->values == VALUES_NONE) {
         for (uint32_t k = 0; k < r->count && status == PM_OK; k++)
@@ -128,8 +126,8 @@ static pm_status rotation_init(rotation *r)
     if (!r->copies) return log_fail(gpu_log(r->device), PM_NO_HOST_MEMORY, "bench: no memory");
     for (uint32_t k = 0; k < r->count; k++)
         for (uint32_t i = 0; i < r->c->operand_count && status == PM_OK; i++)
-            status = gpu_buffer_create(r->device, GPU_WORKSPACE, operand_bytes(&r->c->operands[i]), "bench operand",
-                                       &r->copies[k].buffers[i]);
+            status = gpu_buffer_create(r->device, GPU_WORKSPACE, case_operand_bytes(&r->c->operands[i]),
+                                       "bench operand", &r->copies[k].buffers[i]);
     for (uint32_t i = 0; i < r->c->operand_count && status == PM_OK; i++) status = fill_operand(r, i);
     return status;
 }
@@ -195,7 +193,8 @@ pm_status measure_case(pm_device *device, const bench_case *c, bool quick, pm_be
         row->device_time = stats.run_ms > 0;
         row->flops = c->flops;
         row->needed_flops = c->needed_flops;
-        row->bytes = c->bytes;
+        for (uint32_t i = 0; i < c->operand_count; i++)
+            row->bytes += (double)case_operand_bytes(&c->operands[i]) * c->operands[i].moves;
         row->runs = t.runs;
         row->copies = r.count;
     }

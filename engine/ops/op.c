@@ -144,7 +144,9 @@ static const char *check_halves(const op_call *c)
     if (c->op == OP_CAST && !halves) return "a cast is to fp16";
     if (c->op != OP_MATMUL || c->out[0].half == (halves > 0)) return NULL;
     bool more = view_present(c->in[MATMUL_RESIDUAL]) || view_present(c->in[MATMUL_GELU_PRE]) || view_present(c->out[1]);
-    return c->out[0].half ? "y is fp16 and the factors fp32" : more ? "y is fp32 and the epilogue's matrices fp16" : NULL;
+    return c->out[0].half ? "y is fp16 and the factors fp32"
+           : more         ? "y is fp32 and the epilogue's matrices fp16"
+                          : NULL;
 }
 
 static const char *check_matmul(const op_call *c)

@@ -51,6 +51,6 @@ pm_status precision_choose(pm_device *device, pm_precision asked, bool *half)
     if (status != PM_OK) return status;
     *half = fp16 > 0 && fp32 > GAIN * fp16;
     log_line(gpu_log(device), PM_LOG_INFO, "precision: a %d x %d product takes %.3f ms in fp32, %.3f in fp16: %s", SIZE,
-              SIZE, fp32, fp16, *half ? "fp16" : "fp32");
+             SIZE, fp32, fp16, *half ? "fp16" : "fp32");
     return PM_OK;
 }

@@ -36,7 +36,7 @@ PM_API const pm_bench_op *pm_bench_op_at(size_t index);
 
 typedef struct pm_bench_params {
     const char *op, *shape;
-    const char *dtype; /* NULL: "f32", which is all that there is so far */
+    const char *dtype; /* of activations in memory, "f32" or "f16"; NULL: "f32" */
     bool quick;        /* three runs are enough */
 } pm_bench_params;
 

@@ -31,7 +31,7 @@ typedef enum pm_device_type {
     X(fused, "matmul epilogues: bias, GELU, dropout and residual in the product's own kernel")                         \
     X(subgroup, "subgroup operations: a software driver's kernels broadcast from registers")                           \
     X(int64, "64-bit integers: two floats in one load, on a software driver")                                          \
-    X(storage16, "16-bit storage: fp16 activations")                                                   \
+    X(storage16, "16-bit storage: fp16 activations")                                                                   \
     X(f16, "16-bit float arithmetic (reported; no kernel needs it yet)")                                               \
     X(coopmat, "KHR cooperative matrix (reported; no kernel needs it yet)")
 

@@ -53,7 +53,7 @@ PM_API PM_NODISCARD pm_status pm_tuner_create(pm_model *model, const pm_taskset 
                                               pm_tuner **out);
 PM_API void pm_tuner_destroy(pm_tuner **tuner);
 
-PM_API uint32_t pm_tuner_steps(const pm_tuner *tuner);      /* of the whole run */
+PM_API uint32_t pm_tuner_steps(const pm_tuner *tuner); /* of the whole run */
 /* PM_PRECISION_F32 or PM_PRECISION_F16. */
 PM_API pm_precision pm_tuner_precision(const pm_tuner *tuner);
 PM_API uint32_t pm_tuner_steps_done(const pm_tuner *tuner); /* so far */

@@ -1,0 +1,448 @@
+/* The op harness: the table of rows. */
+#include "helper_optest.h"
+
+#include <stdlib.h>
+
+enum { MAX_ROWS = 1024 };
+
+static optest_row rows[SETS][MAX_ROWS];
+static size_t row_count[SETS];
+static optest_set adding = USUAL;
+
+static const uint32_t sizes[6] = {1, 3, 31, 33, 127, 257};
+
+static op_view v(uint32_t r, uint32_t c)
+{
+    return (op_view){.rows = r, .cols = c};
+}
+
+static optest_row *add(op_id op)
+{
+    if (row_count[adding] == MAX_ROWS) abort();
+    optest_row *row = &rows[adding][row_count[adding]];
+    row->call.op = op;
+    row->seed = (uint32_t)row_count[adding]++;
+    return row;
+}
+
+static void add_embed(uint32_t sequences, uint32_t time, uint32_t c, uint32_t vocab, uint32_t positions, uint32_t pos)
+{
+    optest_row *row = add(OP_EMBED);
+    row->call.attr.time = time;
+    row->pos = pos;
+    row->call.in[0] = v(sequences * time, 1);
+    row->call.in[1] = v(vocab, c);
+    row->call.in[2] = v(positions, c);
+    row->call.out[0] = v(sequences * time, c);
+}
+
+static void add_embed_bwd(uint32_t n, uint32_t c, uint32_t vocab, bool accumulate)
+{
+    optest_row *row = add(OP_EMBED_BWD_TOKEN);
+    row->call.attr.accumulate = accumulate;
+    row->call.in[0] = v(n, c);
+    row->call.in[1] = v(n, 1);
+    row->call.out[0] = v(vocab, c);
+}
+
+static void add_embed_rows(void)
+{
+    for (int i = 0; i < 6; i++) {
+        uint32_t a = sizes[i], b = sizes[(i + 2) % 6], c = sizes[(i + 3) % 6];
+        add_embed(1 + i % 3, a, b, c, a + 5, i % 2 ? 5 : 0);
+        add_embed_bwd(a * (1 + i % 3), b, c, i % 2);
+        add_embed_bwd(c, a, b, i % 2 == 0);
+    }
+    add_embed(1, 1, 48, 65, 64, 63);
+    add_embed_bwd(127, 33, 1, false); /* one token all along */
+    for (int i = 0; i < 8; i++) {
+        uint32_t time = sizes[i % 6], c = sizes[(i + 3) % 6];
+        optest_row *row = add(OP_EMBED_BWD_POSITION);
+        row->call.attr.time = time;
+        row->call.attr.accumulate = i % 2;
+        row->call.in[0] = v(time * (1 + i % 4), c);
+        row->call.out[0] = v(time + (i % 3 ? 7 : 0), c);
+    }
+}
+
+static void add_layernorm(uint32_t n, uint32_t c, bool flag)
+{
+    optest_row *row = add(OP_LAYERNORM);
+    row->call.attr.eps = 1e-5f;
+    row->call.in[0] = row->call.out[0] = v(n, c);
+    row->call.in[1] = row->call.in[2] = v(1, c);
+    row = add(OP_LAYERNORM_BWD);
+    row->call.attr.eps = 1e-5f;
+    row->call.in[0] = row->call.in[1] = row->call.out[0] = v(n, c);
+    row->call.in[3] = v(1, c);
+    if (flag) row->call.in[4] = v(n, c);
+    row = add(OP_LAYERNORM_BWD_PARAMS);
+    row->call.attr.eps = 1e-5f;
+    row->call.attr.accumulate = flag;
+    row->call.in[0] = row->call.in[1] = v(n, c);
+    row->call.out[0] = row->call.out[1] = v(1, c);
+}
+
+static void add_matmul(uint32_t m, uint32_t n, uint32_t k, uint32_t trans, const char *epilogue)
+{
+    optest_row *row = add(OP_MATMUL);
+    op_call *c = &row->call;
+    c->attr.trans_a = trans & 1;
+    c->attr.trans_b = trans >> 1;
+    c->in[MATMUL_A] = c->attr.trans_a ? v(k, m) : v(m, k);
+    c->in[MATMUL_B] = c->attr.trans_b ? v(n, k) : v(k, n);
+    c->out[0] = v(m, n);
+    for (const char *e = epilogue; *e; e++) switch (*e) {
+        case 'b': c->in[MATMUL_BIAS] = v(1, n); break;
+        case 'p': c->out[1] = v(m, n); break;
+        case 'g': c->attr.gelu = true; break;
+        case 'd':
+            c->attr.dropout = 0.3f;
+            c->attr.stream = 9;
+            break;
+        case 'r': c->in[MATMUL_RESIDUAL] = v(m, n); break;
+        case 's': c->in[MATMUL_GELU_PRE] = v(m, n); break;
+        case 'a': c->attr.accumulate = true; break;
+        default: abort();
+        }
+}
+
+/* What the letters stand for: see add_matmul. The first two need no more operands than a plain product. */
+static const char *const epilogues[] = {"b",     "ba", "bp", "bg",     "bpg", "bd", "br", "bdr",
+                                        "bpgdr", "s",  "sa", "bpgdra", "g",   "d",  "r"};
+
+static void add_matmul_rows(void)
+{
+    static const int shifts[4][2] = {{0, 0}, {1, 3}, {2, 5}, {4, 1}};
+    for (int i = 0; i < 24; i++)
+        for (uint32_t trans = 0; trans < 4; trans++)
+            add_matmul(sizes[i % 6], sizes[(i + shifts[i / 6][0]) % 6], sizes[(i + shifts[i / 6][1]) % 6], trans,
+                       (i + trans) % 3 == 0 ? "a" : "");
+    for (uint32_t trans = 0; trans < 4; trans++) {
+        add_matmul(1, 192, 768, trans, "");
+        add_matmul(16, 129, 65, trans, "b");
+        add_matmul(66, 80, 1, trans, "a");
+        add_matmul(130, 64, 512, trans, "");
+        add_matmul(3, 5, 400001, trans, ""); /* a sum longer than is made in one go */
+    }
+    /* matvec.comp: few rows, read in fours */
+    add_matmul(2, 124, 36, 0, "bpg");
+    add_matmul(4, 128, 260, 0, "a");
+    add_matmul(3, 260, 36, 2, "bdr");
+    add_matmul(4, 1031, 388, 2, "b");
+    for (size_t e = 0; e < sizeof epilogues / sizeof epilogues[0]; e++) {
+        add_matmul(33, 31, 127, e % 2 ? 2 : 0, epilogues[e]);
+        add_matmul(e % 2 ? 1 : 67, e % 2 ? 127 : 3, 31, (uint32_t)e % 4, epilogues[e]);
+    }
+}
+
+static void add_flat(op_id op, uint32_t n, uint32_t c)
+{
+    optest_row *row = add(op);
+    row->call.in[0] = row->call.out[0] = v(n, c);
+    if (op == OP_GELU_BWD || op == OP_ADD) row->call.in[1] = v(n, c);
+    if (op == OP_DROPOUT) {
+        row->call.attr.dropout = c % 2 ? 0.1f : 0.5f;
+        row->call.attr.stream = n;
+    }
+}
+
+static void add_flat_rows(void)
+{
+    static const op_id ops[5] = {OP_GELU, OP_GELU_BWD, OP_ADD, OP_DROPOUT, OP_CAST};
+    for (int o = 0; o < 5; o++) {
+        for (int i = 0; i < 6; i++) {
+            add_flat(ops[o], sizes[i], sizes[(i + o) % 6]);
+            add_flat(ops[o], sizes[i], sizes[(i + 3) % 6]);
+        }
+        add_flat(ops[o], 300, 1000);
+    }
+    for (int i = 0; i < 12; i++) {
+        optest_row *row = add(OP_COLSUM);
+        row->call.attr.accumulate = i % 2;
+        row->call.in[0] = v(sizes[i % 6], sizes[(i + i / 6 * 2 + 1) % 6]);
+        row->call.out[0] = v(1, row->call.in[0].cols);
+    }
+    optest_row *row = add(OP_COLSUM);
+    row->call.in[0] = v(5000, 3); /* more rows than 64 parts of 32 */
+    row->call.out[0] = v(1, 3);
+}
+
+static void add_attention(uint32_t sequences, uint32_t time, uint32_t heads, uint32_t size, float dropout)
+{
+    uint32_t n = sequences * time, c = heads * size;
+    op_attr attr = {
+        .heads = heads, .time = time, .off_k = c, .off_v = 2 * c, .dropout = dropout, .stream = time + size};
+    optest_row *row = add(OP_ATTENTION);
+    row->call.attr = attr;
+    row->call.in[0] = v(n, 3 * c);
+    row->call.out[0] = v(n, c);
+    row = add(OP_ATTENTION_BWD);
+    row->call.attr = attr;
+    row->call.in[0] = row->call.out[0] = v(n, 3 * c);
+    row->call.in[1] = row->call.in[3] = v(n, c);
+}
+
+/* Queries at pos, pos + 1, … of a cache of k | v with room for `room` positions a sequence. */
+static void add_cached(uint32_t sequences, uint32_t time, uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
+{
+    uint32_t c = heads * size;
+    optest_row *row = add(OP_ATTENTION);
+    row->call.attr = (op_attr){.heads = heads, .time = time, .off_v = c};
+    row->pos = pos;
+    row->call.in[0] = v(sequences * time, 3 * c);
+    row->call.in[1] = v(sequences * room, 2 * c);
+    row->call.out[0] = v(sequences * time, c);
+}
+
+static void add_kv_append(uint32_t n, uint32_t c, uint32_t pos, uint32_t room)
+{
+    optest_row *row = add(OP_KV_APPEND);
+    row->pos = pos;
+    row->call.in[0] = v(n, 3 * c);
+    row->call.out[0] = v(room, 2 * c);
+}
+
+static void add_attention_rows(void)
+{
+    static const uint32_t head_sizes[9] = {4, 16, 20, 32, 48, 64, 80, 96, 128}, times[5] = {1, 3, 31, 33, 127};
+    for (uint32_t s = 0; s < 9; s++)
+        for (uint32_t t = 0; t < 5; t++)
+            add_attention(1 + (s + t) % 3, times[t], 1 + (s + 2 * t) % 3, head_sizes[s], 0);
+    for (uint32_t s = 0; s < 9; s++)
+        add_attention(1 + s % 2, times[(s + 2) % 5], 1 + s % 3, head_sizes[s], s % 2 ? 0.1f : 0.4f);
+    add_attention(1, 257, 1, 4, 0);
+    add_attention(1, 257, 2, 64, 0.2f);
+    add_attention(31, 3, 3, 20, 0);
+    for (uint32_t s = 0; s < 9; s++) add_cached(1, 1, times[s % 5], 128 + s, 1 + s % 3, head_sizes[s]);
+    add_cached(1, 1, 0, 1, 2, 64);
+    add_cached(1, 1, 256, 257, 3, 20);
+    add_cached(1, 31, 33, 127, 3, 16);
+    add_cached(1, 33, 0, 257, 2, 64);
+    add_cached(2, 1, 33, 40, 1, 32);
+    add_cached(3, 5, 7, 31, 2, 48);
+    for (uint32_t i = 0; i < 6; i++)
+        add_kv_append(i % 2 ? 1 : sizes[i], sizes[(i + 1) % 6], i * 5, sizes[i] + 5 * i + i % 3);
+    add_kv_append(7, 96, 0, 7);
+}
+
+static void add_loss(uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool accumulate, bool weighted)
+{
+    optest_row *row = add(OP_LM_LOSS);
+    row->ignored = ignored;
+    row->call.in[0] = v(n, c);
+    row->call.in[1] = v(vocab, c);
+    row->call.in[2] = v(n, 1);
+    if (weighted) row->call.in[LM_WEIGHTS] = v(n, 1);
+    if (vocab == 1) return; /* its gradient is nothing but rounding */
+    row = add(OP_LM_LOSS_BWD);
+    row->ignored = ignored;
+    row->call.attr = (op_attr){.accumulate = accumulate, .scale = weighted ? 0.5f : 1.0f};
+    row->call.in[0] = row->call.out[0] = v(n, c);
+    row->call.in[1] = row->call.out[1] = v(vocab, c);
+    row->call.in[2] = v(n, 1);
+    if (weighted) row->call.in[LM_BWD_WEIGHTS] = v(n, 1);
+}
+
+static void add_loss_rows(void)
+{
+    for (uint32_t i = 0; i < 6; i++) {
+        add_loss(sizes[i], sizes[(i + 2) % 6], i % 2 ? 65 : 257, i % 2 ? OPTEST_NONE : OPTEST_SOME, i % 3 == 0,
+                 i % 4 < 2);
+        add_loss(sizes[(i + 1) % 6], sizes[i], sizes[(i + 3) % 6], OPTEST_SOME, i % 2, i % 4 == 1);
+    }
+    add_loss(3, 31, 65, OPTEST_ALL, false, true);
+    add_loss(33, 20, 65, OPTEST_ALL, true, false);
+    add_loss(5, 96, 50257, OPTEST_SOME, false, true);
+    add_loss(1024, 4, 20000, OPTEST_SOME, true, false); /* logits of more than a tile's 64 MiB */
+}
+
+/* `examples` rows of y from `count` rows of x. */
+static void add_gather(uint32_t count, uint32_t examples, uint32_t group, uint32_t c)
+{
+    optest_row *row = add(OP_GATHER);
+    row->call.attr.group = group;
+    row->call.in[0] = v(count, c);
+    row->call.in[1] = v(examples * group, 1);
+    row->call.out[0] = v(examples, c);
+    for (int sum = 0; sum < 2; sum++) {
+        row = add(OP_GATHER_BWD);
+        row->call.attr.group = group;
+        row->call.in[0] = v(examples, c);
+        row->call.in[1] = v(examples * group, 1);
+        if (sum) row->call.in[2] = v(count, c);
+        row->call.out[0] = v(count, c);
+    }
+}
+
+/* Logits of so many classes, or in a column as questions with choices have them. */
+static void add_label_loss(uint32_t examples, uint32_t classes, bool column, uint32_t ignored)
+{
+    op_view logits = column ? v(examples * classes, 1) : v(examples, classes);
+    optest_row *row = add(OP_LABEL_LOSS);
+    row->ignored = ignored;
+    row->call.in[0] = logits;
+    row->call.in[1] = v(examples, 2);
+    if (classes == 1) return; /* no gradient but rounding */
+    row = add(OP_LABEL_LOSS_BWD);
+    row->ignored = ignored;
+    row->call.attr.scale = 0.75f;
+    row->call.in[0] = row->call.out[0] = logits;
+    row->call.in[1] = v(examples, 2);
+}
+
+static void add_score_loss(uint32_t examples, uint32_t ignored)
+{
+    optest_row *row = add(OP_SCORE_LOSS);
+    row->ignored = ignored;
+    row->call.in[0] = v(examples, 1);
+    row->call.in[1] = v(examples, 2);
+    row = add(OP_SCORE_LOSS_BWD);
+    row->ignored = ignored;
+    row->call.attr.scale = 1.5f;
+    row->call.in[0] = row->call.out[0] = v(examples, 1);
+    row->call.in[1] = v(examples, 2);
+}
+
+static void add_task_rows(void)
+{
+    for (uint32_t i = 0; i < 6; i++) {
+        add_gather(sizes[i] * 2 + 5, sizes[i], 1 + i % 2, sizes[(i + 2) % 6]);
+        add_label_loss(sizes[i], i % 2 ? 3 : 257, i % 2, OPTEST_SOME);
+        add_label_loss(sizes[(i + 3) % 6], sizes[i], i % 2 == 0, i % 3 ? OPTEST_NONE : OPTEST_SOME);
+        add_score_loss(sizes[i], i % 2 ? OPTEST_NONE : OPTEST_SOME);
+    }
+    add_gather(4096, 32, 4, 768);
+    add_label_loss(33, 2, false, OPTEST_ALL);
+    add_label_loss(16, 128, false, OPTEST_SOME);
+    add_label_loss(7, 1024, false, OPTEST_SOME);
+    add_label_loss(10, 36, false, OPTEST_SOME);
+    add_score_loss(33, OPTEST_ALL);
+    add_score_loss(3001, OPTEST_SOME);
+}
+
+static void add_sumsq(uint32_t n, uint32_t c, uint32_t part, uint32_t parts)
+{
+    optest_row *row = add(OP_SUMSQ);
+    row->call.attr.part = part;
+    row->call.in[0] = v(n, c);
+    row->call.out[0] = v(1, parts);
+}
+
+static void add_adamw(uint32_t n, uint32_t c, uint64_t decayed, float weight_decay)
+{
+    optest_row *row = add(OP_ADAMW);
+    row->call.attr =
+        (op_attr){.beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-2f, .weight_decay = weight_decay, .decayed = decayed};
+    row->call.in[0] = row->call.out[0] = row->call.out[1] = row->call.out[2] = v(n, c);
+}
+
+static void add_optimizer_rows(void)
+{
+    for (uint32_t i = 0; i < 6; i++) {
+        uint32_t c = sizes[i];
+        add_sumsq(1, c, 0, SUMSQ_PARTS);
+        add_sumsq(sizes[5 - i], c, SUMSQ_PARTS * (i % 3), SUMSQ_PARTS * 3);
+        add_adamw(1, c, 0, 0.1f);
+        add_adamw(1, c, c, 0.1f);
+        add_adamw(sizes[(i + 1) % 6], c, (uint64_t)c * sizes[(i + 1) % 6] / 2, 0.5f);
+        optest_row *row = add(OP_CLIP);
+        row->call.attr.clip = i % 3 == 0 ? 0.0f : i % 3 == 1 ? 1.0f : 1000.0f;
+        row->call.in[0] = v(1, sizes[i] + SUMSQ_PARTS);
+        row = add(OP_CLIP);
+        row->call.attr.clip = 2.0f;
+        row->call.in[0] = v(1, sizes[i]);
+    }
+    add_sumsq(700, 1000, 0, SUMSQ_PARTS);
+    add_adamw(700, 100, 35001, 0.1f);
+}
+
+/* More than SMALL_RANGE bytes in one operand each. */
+static void add_tiled_rows(void)
+{
+    adding = TILED;
+    for (int i = 0; i < 2; i++) {
+        add_embed(1, 7, 96, 50257, 9, 2);
+        add_embed_bwd(7, 96, 50257, i);
+        add_loss(5, 96, 50257, i ? OPTEST_NONE : OPTEST_SOME, i, i);
+        add_sumsq(3, 1000001, SUMSQ_PARTS, 5 * SUMSQ_PARTS);
+        add_adamw(3, 1000001, 1500000, 0.1f);
+        add_flat(OP_GELU, 1100, 1101);
+        add_flat(OP_GELU_BWD, 1100, 1101);
+        add_flat(OP_ADD, 1100, 1101);
+        for (uint32_t trans = 0; trans < 4; trans++) {
+            add_matmul(1100, 1001, 7, trans, i ? "a" : "");
+            add_matmul(300, 5, 4001, trans, i ? "a" : "");
+            add_matmul(5, 300, 4001, trans, i ? "a" : "");
+            add_matmul(3, 5, 400001, trans, i ? "a" : "");
+            add_matmul(400001, 2, 3, trans, i ? "a" : "");
+            add_matmul(2, 400001, 3, trans, i ? "a" : "");
+        }
+        add_matmul(1100, 1001, 3, 0, i ? "br" : "s");
+        add_matmul(2, 400001, 3, 2, i ? "bpg" : "br");
+    }
+}
+
+/* GPT-2's token table: 147 MiB, more than many devices bind. */
+static void add_big_rows(void)
+{
+    adding = BIG;
+    add_embed(2, 4, 768, 50257, 4, 0);
+    add_embed_bwd(8, 768, 50257, false);
+    add_loss(8, 768, 50257, OPTEST_NONE, true, false);
+}
+
+/* A few of the usual rows once more, with fp16 activations. */
+static void add_half_rows(void)
+{
+    adding = HALVES;
+    for (size_t i = 0; i < row_count[USUAL]; i++) {
+        const optest_row *from = &rows[USUAL][i];
+        bool any = false;
+        for (int slot = 0; slot < OP_MAX_IN; slot++)
+            any |= op_is_act(from->call.op, false, slot) || (slot < OP_MAX_OUT && op_is_act(from->call.op, true, slot));
+        bool slow = from->call.op == OP_MATMUL || !optest_some_head(&from->call);
+        if (!any || from->call.op == OP_CAST || i % (slow ? 7 : 3) > 0) continue;
+        optest_row *row = add(from->call.op);
+        uint32_t seed = row->seed;
+        *row = *from;
+        row->seed = seed;
+        row->half = true;
+    }
+}
+
+static void add_rows(void)
+{
+    add_embed_rows();
+    for (int i = 0; i < 6; i++) {
+        add_layernorm(sizes[i], sizes[i], i % 2);
+        add_layernorm(sizes[i], sizes[(i + 2) % 6], i % 2 == 0);
+        add_layernorm(sizes[i], sizes[(i + 5) % 6], i % 2);
+    }
+    add_layernorm(5, 768, true);
+    add_layernorm(24, 128, true); /* rows that fill work groups and fit registers */
+    add_layernorm(10, 36, false); /* in fours, not in registers */
+    add_matmul_rows();
+    add_flat_rows();
+    add_attention_rows();
+    add_loss_rows();
+    add_task_rows();
+    add_optimizer_rows();
+    add_tiled_rows();
+    add_big_rows();
+    add_half_rows();
+}
+
+const optest_row *optest_rows(optest_set set, size_t *count)
+{
+    if (row_count[USUAL] == 0) add_rows();
+    *count = row_count[set];
+    return rows[set];
+}
+
+bool optest_some_head(const op_call *call)
+{
+    if (call->op != OP_ATTENTION && call->op != OP_ATTENTION_BWD) return true;
+    uint32_t size = (call->op == OP_ATTENTION ? call->out[0].cols : call->in[1].cols) / call->attr.heads;
+    return size == 4 || size == 20 || size == 64;
+}
