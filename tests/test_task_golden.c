@@ -17,6 +17,8 @@
 
 /* Largest relative distances from PyTorch. */
 static const double OUTPUTS_TOLERANCE = 1e-5, LOSS_TOLERANCE = 1e-5, GRADIENT_TOLERANCE = 1e-4, STEPS_TOLERANCE = 1e-4;
+static const double HALF_TOLERANCE =
+    2e-3; /* a few roundings to fp16, each by 2^-11 of a value; gradients pass dozens: ten times that */
 
 typedef struct golden {
     pm_device *device;
@@ -65,7 +67,7 @@ static void golden_close(golden *g)
 }
 
 /* One step an epoch: all examples in one batch. */
-static pm_tuner *new_tuner(const golden *g, uint32_t accum, float lambda)
+static pm_tuner *new_tuner(const golden *g, uint32_t accum, float lambda, pm_precision precision)
 {
     pm_tune_params params = {0};
     params.batch = (uint32_t)pm_taskset_size(g->set);
@@ -79,6 +81,7 @@ static pm_tuner *new_tuner(const golden *g, uint32_t accum, float lambda)
     params.eps = (float)golden_setting(&g->values, "eps");
     params.weight_decay = (float)golden_setting(&g->values, "weight_decay");
     params.clip = (float)golden_setting(&g->values, "clip");
+    params.precision = precision;
     pm_tuner *tuner = NULL;
     assert_int_equal(pm_tuner_create(g->model, g->set, &params, &tuner), PM_OK);
     assert_int_equal(pm_tuner_steps(tuner), g->steps);
@@ -96,7 +99,7 @@ static const float *losses_of(const golden *g)
     return golden_tensor(&g->values, "losses", ST_F32, 3ull * g->steps)->data;
 }
 
-static void check_gradients(const golden *g, const pm_tuner *tuner)
+static void check_gradients(const golden *g, const pm_tuner *tuner, double tolerance)
 {
     for (size_t p = 0; p < pm_model_param_count(g->model); p++) {
         pm_param param = pm_model_param(g->model, p);
@@ -105,7 +108,7 @@ static void check_gradients(const golden *g, const pm_tuner *tuner)
         snprintf(name, sizeof name, "grad.%s", param.name);
         float *got = golden_floats(n);
         assert_int_equal(pm_tuner_read_gradient(tuner, p, got), PM_OK);
-        golden_near(name, got, golden_tensor(&g->values, name, ST_F32, n)->data, n, GRADIENT_TOLERANCE);
+        golden_near(name, got, golden_tensor(&g->values, name, ST_F32, n)->data, n, tolerance);
         free(got);
     }
 }
@@ -120,7 +123,7 @@ static void test_task(void **state)
     golden_near("outputs", outputs, golden_tensor(&g.values, "outputs", ST_F32, n)->data, n, OUTPUTS_TOLERANCE);
 
     const float *want = losses_of(&g);
-    pm_tuner *tuner = new_tuner(&g, 1, (float)golden_setting(&g.values, "lambda"));
+    pm_tuner *tuner = new_tuner(&g, 1, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F32);
     for (uint32_t i = 0; i < g.steps; i++) {
         pm_tune_step step;
         double tolerance = i ? STEPS_TOLERANCE : LOSS_TOLERANCE;
@@ -128,7 +131,7 @@ static void test_task(void **state)
         assert_loss("loss", (double)step.loss, (double)want[3 * i], tolerance);
         assert_loss("task loss", (double)step.task_loss, (double)want[3 * i + 1], tolerance);
         assert_loss("language-model loss", (double)step.lm_loss, (double)want[3 * i + 2], tolerance);
-        if (i == 0) check_gradients(&g, tuner);
+        if (i == 0) check_gradients(&g, tuner, GRADIENT_TOLERANCE);
     }
     pm_tuner_destroy(&tuner);
     free(outputs);
@@ -140,12 +143,12 @@ static void test_accumulation(void **state)
 {
     golden g = golden_open(*state);
     const float *want = losses_of(&g);
-    pm_tuner *tuner = new_tuner(&g, 3, (float)golden_setting(&g.values, "lambda"));
+    pm_tuner *tuner = new_tuner(&g, 3, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F32);
     pm_tune_step step;
     assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
     assert_loss("task loss", (double)step.task_loss, (double)want[1], LOSS_TOLERANCE);
     assert_loss("language-model loss", (double)step.lm_loss, (double)want[2], LOSS_TOLERANCE);
-    check_gradients(&g, tuner);
+    check_gradients(&g, tuner, GRADIENT_TOLERANCE);
     pm_tuner_destroy(&tuner);
     golden_close(&g);
 }
@@ -155,7 +158,7 @@ static void test_no_language_model(void **state)
 {
     golden g = golden_open(*state);
     const float *want = losses_of(&g);
-    pm_tuner *tuner = new_tuner(&g, 1, 0);
+    pm_tuner *tuner = new_tuner(&g, 1, 0, PM_PRECISION_F32);
     pm_tune_step step;
     assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
     assert_loss("task loss", (double)step.task_loss, (double)want[1], LOSS_TOLERANCE);
@@ -165,12 +168,35 @@ static void test_no_language_model(void **state)
     golden_close(&g);
 }
 
+/* The first step with fp16 activations that does not overflow: losses and gradients of each head. */
+static void test_half(void **state)
+{
+    golden g = golden_open(*state);
+    if (!pm_device_caps(g.device)->storage16) {
+        golden_close(&g);
+        skip();
+    }
+    const float *want = losses_of(&g);
+    pm_tuner *tuner = new_tuner(&g, 1, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F16);
+    pm_tune_step step;
+    do assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
+    while (step.skipped);
+    assert_loss("task loss", (double)step.task_loss, (double)want[1], HALF_TOLERANCE);
+    assert_loss("language-model loss", (double)step.lm_loss, (double)want[2], HALF_TOLERANCE);
+    check_gradients(&g, tuner, 10 * HALF_TOLERANCE);
+    pm_tuner_destroy(&tuner);
+    golden_close(&g);
+}
+
 int main(void)
 {
-    enum { TASKS = sizeof variants / sizeof *variants };
-    struct CMUnitTest tests[TASKS + 3];
+    enum { TASKS = sizeof variants / sizeof *variants, KINDS = 4 };
+    struct CMUnitTest tests[TASKS + KINDS + 3];
     for (int i = 0; i < TASKS; i++)
         tests[i] = (struct CMUnitTest){.name = variants[i].name, .test_func = test_task, .initial_state = &variants[i]};
+    static const char *const halves[KINDS] = {"fp16, classify", "fp16, entail", "fp16, similar", "fp16, choice"};
+    for (int i = 0; i < KINDS; i++)
+        tests[TASKS + 3 + i] = (struct CMUnitTest){halves[i], test_half, NULL, NULL, &variants[i]};
     tests[TASKS] = (struct CMUnitTest){"accumulation, labels", test_accumulation, NULL, NULL, &variants[0]};
     tests[TASKS + 1] = (struct CMUnitTest){"accumulation, scores", test_accumulation, NULL, NULL, &variants[2]};
     tests[TASKS + 2] = (struct CMUnitTest){"lambda 0", test_no_language_model, NULL, NULL, &variants[1]};
