@@ -392,6 +392,24 @@ static void add_big_rows(void)
     add_loss(8, 768, 50257, OPTEST_NONE, true, false);
 }
 
+/* What matrix units take: rows of fp16 that are multiples of eight, at aligned places; the number of them is any. */
+static void add_coop_rows(void)
+{
+    static const uint32_t shapes[][3] = {{33, 72, 104}, {136, 200, 40}, {8, 8, 8}, {64, 64, 264}};
+    static const char *const ends[] = {"", "a", "b", "bpg", "bdr", "s"};
+    for (uint32_t trans = 0; trans < 4; trans++)
+        for (uint32_t e = 0; e < 6; e++) {
+            const uint32_t *s = shapes[(trans + e) % 4];
+            add_matmul(trans & 1 ? (s[0] + 7) / 8 * 8 : s[0], s[1], s[2], trans, ends[e]);
+            optest_row *row = &rows[adding][row_count[adding] - 1];
+            row->half = true;
+            row->seed = 6 * row->seed + e % 3 + (e % 2 ? 36 : 0); /* see arrange() in helper_optest.c */
+        }
+    add_matmul(1100, 1096, 72, 0, "bg"); /* large tiles */
+    rows[adding][row_count[adding] - 1].half = true;
+    rows[adding][row_count[adding] - 1].seed = 600;
+}
+
 /* A few of the usual rows once more, with fp16 activations. */
 static void add_half_rows(void)
 {
@@ -409,6 +427,7 @@ static void add_half_rows(void)
         row->seed = seed;
         row->half = true;
     }
+    add_coop_rows();
 }
 
 static void add_rows(void)

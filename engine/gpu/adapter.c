@@ -12,6 +12,7 @@ void gpu_caps_derive(pm_caps *caps)
 {
     /* a product with every epilogue binds A, B, bias, residual, gelu_pre or pre, scalars and y */
     caps->fused = caps->fused && (caps->bda || caps->max_storage_buffers >= 7);
+    caps->coopmat = caps->coopmat && caps->storage16 && caps->f16;
     if (!caps->memory_budget) caps->device_memory_free = caps->device_memory;
 }
 
@@ -135,7 +136,7 @@ pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, siz
     pm_status status = gpu_instance_open(log, false, false, &instance);
     if (status == PM_OK) status = gpu_instance_adapters(&instance, &list, &found);
     for (uint32_t i = 0; i < found && i < capacity && status == PM_OK; i++)
-        status = gpu_caps_fill(log, list[i], false, &out[i], NULL);
+        status = gpu_caps_fill(log, instance.handle, list[i], false, &out[i], NULL);
     free(list);
     gpu_instance_close(&instance);
     if (status == PM_OK) *count = found;

@@ -1,5 +1,5 @@
 /* What a physical device reports, turned into pm_caps. */
-#include "gpu/gpu_internal.h"
+#include "gpu/coopmat.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -121,8 +121,16 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
+    coopmat_features coopmat = {.sType = COOPMAT_FEATURES_TYPE};
+    VkPhysicalDeviceVulkanMemoryModelFeatures model = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
     VkBaseOutStructure *head = (VkBaseOutStructure *)&all;
     chain(head, &storage16);
+    if (has(extensions, COOPMAT_EXTENSION)) chain(head, &coopmat);
+    if (v12) chain(head, &model);
+    if (has(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) chain(head, &sizes);
     if (has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) chain(head, &executable);
     if (v12 || has(extensions, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME)) chain(head, &address);
     if (v12 || has(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) chain(head, &f16);
@@ -140,7 +148,10 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
     caps->bda = address.bufferDeviceAddress;
     caps->f16 = f16.shaderFloat16;
     caps->storage16 = storage16.storageBuffer16BitAccess;
-    caps->coopmat = has(extensions, "VK_KHR_cooperative_matrix");
+    features->subgroup_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
+    /* Its modules are of the Vulkan memory model, and count on full subgroups of one size. */
+    caps->coopmat = coopmat.cooperativeMatrix && model.vulkanMemoryModel &&
+                    (features->subgroup_control || caps->subgroup_min == caps->subgroup_max);
     /* AMD's driver ends the process when asked for the budget of a device that is not there. */
     caps->memory_budget = !compile_only && has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }
@@ -197,8 +208,8 @@ static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_ca
     return PM_OK;
 }
 
-pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool compile_only, pm_caps *out,
-                        gpu_features *features)
+pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, bool compile_only,
+                        pm_caps *out, gpu_features *features)
 {
     pm_caps caps = {0};
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
@@ -225,6 +236,12 @@ pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool compi
         read_properties(physical, &extensions, v12, &caps, &found);
         read_features(physical, &extensions, v12, compile_only, &caps, &found);
         read_memory(physical, &caps);
+        if (caps.coopmat) status = gpu_coopmat_read(log, instance, physical, &caps);
+        caps.coopmat = caps.coopmat_m > 0 && gpu_kernel_built(KERNEL_matmul_coop);
+    }
+    if (status != PM_OK) {
+        free(extensions.list);
+        return status;
     }
     status = read_queues(log, physical, &caps, &found);
     free(extensions.list);

@@ -1,6 +1,6 @@
 /* Opening and closing a device. */
 #define _POSIX_C_SOURCE 200809L
-#include "gpu/gpu_internal.h"
+#include "gpu/coopmat.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,8 @@ static pm_status choose(pm_device *device, const pm_device_params *params)
         goto done;
     }
     for (uint32_t i = 0; i < count && status == PM_OK; i++)
-        status = gpu_caps_fill(&device->log, list[i], params->compile_only, &caps[i], &features[i]);
+        status =
+            gpu_caps_fill(&device->log, device->instance.handle, list[i], params->compile_only, &caps[i], &features[i]);
     if (status != PM_OK) goto done;
 
     char why[160];
@@ -118,6 +119,13 @@ static pm_status create_device(pm_device *device, bool profile)
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
         .pipelineExecutableInfo = VK_TRUE};
+    coopmat_features coopmat = {.sType = COOPMAT_FEATURES_TYPE, .cooperativeMatrix = VK_TRUE};
+    VkPhysicalDeviceVulkanMemoryModelFeatures model = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES, .vulkanMemoryModel = VK_TRUE};
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+        .subgroupSizeControl = VK_TRUE,
+        .computeFullSubgroups = VK_TRUE};
     const char *extensions[8];
     uint32_t count = 0;
     enable.features.shaderInt16 = device->features.int16;
@@ -135,6 +143,17 @@ static pm_status create_device(pm_device *device, bool profile)
         f16.pNext = enable.pNext;
         enable.pNext = &f16;
         if (!device->features.f16_core) extensions[count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
+    }
+    if (caps->coopmat) {
+        coopmat.pNext = enable.pNext;
+        model.pNext = &coopmat;
+        enable.pNext = &model;
+        extensions[count++] = COOPMAT_EXTENSION;
+        if (device->features.subgroup_control) {
+            sizes.pNext = enable.pNext;
+            enable.pNext = &sizes;
+            extensions[count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+        }
     }
     if (profile && device->features.calibrated) extensions[count++] = device->features.calibrated;
     if (device->features.executable_info) {

@@ -14,6 +14,8 @@ typedef enum kernel_id {
 } kernel_id;
 
 const char *gpu_kernel_name(kernel_id kernel);
+/* Whether the compiler that built the library knew what the kernel needs. */
+bool gpu_kernel_built(kernel_id kernel);
 
 const pm_log *gpu_log(const pm_device *device);
 /* For spans of the host; NULL where nothing is profiled. */

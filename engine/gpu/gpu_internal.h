@@ -52,6 +52,7 @@ typedef struct gpu_features {
     const char *calibrated; /* the extension that relates device and host clocks; NULL: none */
     bool executable_info;   /* VK_KHR_pipeline_executable_properties */
     bool int16;
+    bool subgroup_control;               /* VK_EXT_subgroup_size_control: subgroups of a wanted size, and full ones */
     VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
     uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
     uint32_t queue_family;               /* UINT32_MAX: none computes */
@@ -59,8 +60,8 @@ typedef struct gpu_features {
 } gpu_features;
 
 /* `compile_only`: see pm_device_params. A Vulkan 1.0 driver must then have VK_KHR_get_physical_device_properties2. */
-pm_status gpu_caps_fill(const pm_log *log, VkPhysicalDevice physical, bool compile_only, pm_caps *caps,
-                        gpu_features *features);
+pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, bool compile_only,
+                        pm_caps *caps, gpu_features *features);
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 

@@ -37,6 +37,11 @@ const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count)
     return modules[kernel].words[bda];
 }
 
+bool gpu_kernel_built(kernel_id kernel)
+{
+    return modules[kernel].count[0] > 1;
+}
+
 const char *pm_builtin_name(size_t index)
 {
     return index < KERNEL_COUNT ? modules[index].name : NULL;
@@ -68,6 +73,8 @@ static bool capability_there(const pm_device *device, uint32_t capability, VkSub
     case 67: return ops & VK_SUBGROUP_FEATURE_CLUSTERED_BIT;
     case 68: return ops & VK_SUBGROUP_FEATURE_QUAD_BIT;
     case 4433: return caps->storage16;
+    case 5345: /* VulkanMemoryModel */
+    case 6022: return caps->coopmat;
     case 5347: return caps->bda;
     default: return false; /* not enabled when the device was made */
     }
@@ -211,13 +218,24 @@ static pm_status grow_table(pm_device *device)
     return PM_OK;
 }
 
+#define FULL_SUBGROUPS VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT
+
 pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const char *entry,
                             const VkSpecializationInfo *spec, VkPipelineCreateFlags flags, VkPipeline *out)
 {
     pm_status status = PM_OK;
+    /* Matrix units: subgroups of the size that recorders count on, all of them full. */
+    bool matrices = false;
+    for (uint32_t i = 0; i < kernel->facts.capability_count; i++) matrices |= kernel->facts.capabilities[i] == 6022;
+    matrices = matrices && device->features.subgroup_control;
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = device->caps.subgroup_size};
     const VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
                                               .flags = flags,
                                               .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                        .pNext = matrices ? &size : NULL,
+                                                        .flags = matrices ? FULL_SUBGROUPS : 0,
                                                         .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                         .module = kernel->module,
                                                         .pName = entry,

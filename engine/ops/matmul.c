@@ -1,6 +1,8 @@
 /* Matrix products: which kernel and tile, and how a product too large for one operand is split. */
 #include "ops/record.h"
 
+#include <string.h>
+
 /* One product as stored: spans start at the first element used, the leading dimensions say where rows begin. */
 typedef struct product {
     const op_call *call;
@@ -11,13 +13,29 @@ typedef struct product {
     bool accumulate;
 } product;
 
+/* Elements of a row of A and B as stored: where fp16 rows are padded, with what a kernel may read there, to eight. */
+static uint32_t width_a(const product *p)
+{
+    return p->call->attr.trans_a ? p->m : p->k;
+}
+static uint32_t width_b(const product *p)
+{
+    return p->call->attr.trans_b ? p->k : p->n;
+}
+static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
+{
+    uint32_t whole = (width + 7) / 8 * 8;
+    return p->half && whole <= ld ? whole : width;
+}
+
+/* From the first element of an operand to its last. */
 static uint64_t words_a(const product *p)
 {
-    return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + (p->call->attr.trans_a ? p->m : p->k);
+    return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + padded(p, width_a(p), p->lda);
 }
 static uint64_t words_b(const product *p)
 {
-    return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb + (p->call->attr.trans_b ? p->k : p->n);
+    return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb + padded(p, width_b(p), p->ldb);
 }
 static uint64_t words_y(const product *p)
 {
@@ -67,6 +85,57 @@ static bool record_few_rows(recording *r, const product *p, bool plain)
     r->spec[5] = slices;
     r->d.spec_count = 6;
     record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
+    return true;
+}
+
+enum {
+    COOP_DEPTH = 32, /* of matmul_coop.comp */
+    COOP_SIDE = 2,   /* subgroups of its work group: 2 x 2 */
+    COOP_LARGE = 64, /* rows and columns of a subgroup's share */
+    COOP_SMALL = 32,
+    COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
+};
+
+/* Shared memory of matmul_coop.comp (bytes) at so many rows and columns a subgroup. */
+static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t share)
+{
+    uint32_t tile = COOP_SIDE * share, along = 2 * COOP_DEPTH * (tile + 8), across = 2 * tile * (COOP_DEPTH + 8);
+    uint32_t sums = 4 * COOP_SIDE * COOP_SIDE * caps->coopmat_m * caps->coopmat_n;
+    return (p->call->attr.trans_a ? along : across) + (p->call->attr.trans_b ? across : along) + sums;
+}
+
+/* On matrix units: fp16 factors whose rows can be read eight elements at a time. Says whether they could be used. */
+static bool record_coop(recording *r, const product *p)
+{
+    enum { INTEL = 0x8086 };
+    const pm_caps *caps = gpu_program_caps(r->program);
+    if (!caps->coopmat || caps->serial || !p->half || (p->lda | p->ldb) % 8 || (p->a.offset | p->b.offset) % 16)
+        return false;
+    uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
+    /* Intel's registers do not hold the large share. */
+    bool large =
+        tiles >= COOP_GROUPS && caps->vendor_id != INTEL && coop_shared(caps, p, COOP_LARGE) <= caps->max_shared_memory;
+    uint32_t share = large ? COOP_LARGE : COOP_SMALL, size = COOP_SIDE * COOP_SIDE * caps->subgroup_size;
+    if (coop_shared(caps, p, share) > caps->max_shared_memory || size > caps->max_workgroup_size) return false;
+    const uint32_t spec[] = {size,
+                             r->spec[1],
+                             r->spec[2],
+                             r->spec[3],
+                             caps->coopmat_m,
+                             caps->coopmat_n,
+                             caps->coopmat_k,
+                             share / caps->coopmat_m,
+                             share / caps->coopmat_n,
+                             COOP_SIDE,
+                             COOP_SIDE};
+    memcpy(r->spec, spec, sizeof spec);
+    r->d.spec_count = sizeof spec / sizeof *spec;
+    r->d.kernel = p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
+    r->format = ALL_FLOAT; /* its kernels are for halves only */
+    r->d.groups[0] = (p->n - 1) / (COOP_SIDE * share) + 1;
+    r->d.groups[1] = (p->m - 1) / (COOP_SIDE * share) + 1;
+    r->d.groups[2] = 1;
+    record_dispatch(r);
     return true;
 }
 
@@ -128,7 +197,7 @@ static void record_product(gpu_program *program, const product *p)
     r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
                 element_bytes(p->half_y) * (double)p->m * p->n;
     uint32_t lanes = software_lanes(caps);
-    if (record_few_rows(&r, p, plain)) return;
+    if (record_few_rows(&r, p, plain) || record_coop(&r, p)) return;
     if (lanes)
         record_lanes(&r, p, lanes);
     else

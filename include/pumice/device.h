@@ -32,8 +32,8 @@ typedef enum pm_device_type {
     X(subgroup, "subgroup operations: a software driver's kernels broadcast from registers")                           \
     X(int64, "64-bit integers: two floats in one load, on a software driver")                                          \
     X(storage16, "16-bit storage: fp16 activations")                                                                   \
-    X(f16, "16-bit float arithmetic (reported; no kernel needs it yet)")                                               \
-    X(coopmat, "KHR cooperative matrix (reported; no kernel needs it yet)")
+    X(f16, "16-bit float arithmetic: what matrix units need beside")                                                   \
+    X(coopmat, "KHR cooperative matrix: products of fp16 matrices on matrix units")
 
 /* What an adapter offers, as plain numbers. The limits are the device's own unless lowered when it was opened. */
 typedef struct pm_caps {
@@ -58,6 +58,7 @@ typedef struct pm_caps {
     uint32_t max_push_constants; /* bytes */
     uint32_t subgroup_size;
     uint32_t subgroup_min, subgroup_max;
+    uint32_t coopmat_m, coopmat_n, coopmat_k; /* with coopmat: a matrix unit's M x K times K x N, fp16 with fp32 sums */
     float timestamp_period_ns;
 
 #define PM_FEATURE_FIELD(name, meaning) bool name;

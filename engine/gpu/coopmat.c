@@ -1,0 +1,39 @@
+/* The sizes of matrices that a device's matrix units take. */
+#include "gpu/coopmat.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+typedef VkResult(VKAPI_PTR *get_properties)(VkPhysicalDevice, uint32_t *, coopmat_properties *);
+
+/* matmul_coop.comp's slices are 32 of k deep and read in fours. */
+static bool suits(const coopmat_properties *p)
+{
+    return p->AType == COOPMAT_FLOAT16 && p->BType == COOPMAT_FLOAT16 && p->CType == COOPMAT_FLOAT32 &&
+           p->ResultType == COOPMAT_FLOAT32 && !p->saturatingAccumulation && p->scope == COOPMAT_SUBGROUP &&
+           p->MSize % 4 == 0 && p->NSize % 4 == 0 && p->KSize % 4 == 0 && p->MSize <= 16 && p->NSize <= 16 &&
+           32 % p->KSize == 0;
+}
+
+pm_status gpu_coopmat_read(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, pm_caps *caps)
+{
+    get_properties get =
+        (get_properties)vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    uint32_t count = 0;
+    if (!get || get(physical, &count, NULL) != VK_SUCCESS || count == 0) return PM_OK;
+    coopmat_properties *all = calloc(count, sizeof *all);
+    if (!all) return log_fail(log, PM_NO_HOST_MEMORY, "gpu: no memory for %u sizes of matrices", count);
+    for (uint32_t i = 0; i < count; i++) all[i].sType = COOPMAT_PROPERTIES_TYPE;
+    if (get(physical, &count, all) >= VK_SUCCESS)
+        for (uint32_t i = 0; i < count; i++) {
+            const coopmat_properties *p = &all[i];
+            if (!suits(p) || p->MSize * p->NSize * p->KSize <= caps->coopmat_m * caps->coopmat_n * caps->coopmat_k)
+                continue;
+            caps->coopmat_m = p->MSize;
+            caps->coopmat_n = p->NSize;
+            caps->coopmat_k = p->KSize;
+        }
+    free(all);
+    return PM_OK;
+}
