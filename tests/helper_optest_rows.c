@@ -398,7 +398,7 @@ static void add_coop_rows(void)
     static const uint32_t shapes[][3] = {{33, 72, 104}, {136, 200, 40}, {8, 8, 8}, {64, 64, 264}};
     static const char *const ends[] = {"", "a", "b", "bpg", "bdr", "s"};
     for (uint32_t trans = 0; trans < 4; trans++)
-        for (uint32_t e = 0; e < 6; e++) {
+        for (uint32_t e = trans % 2; e < 6; e += 2) {
             const uint32_t *s = shapes[(trans + e) % 4];
             add_matmul(trans & 1 ? (s[0] + 7) / 8 * 8 : s[0], s[1], s[2], trans, ends[e]);
             optest_row *row = &rows[adding][row_count[adding] - 1];

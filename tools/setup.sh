@@ -77,27 +77,9 @@ update() {
     apt update || say "apt-get update had complaints, of which the first: $(grep -m 1 '^[EW]:' "$log" || true)"
 }
 
-# The mirror that this machine's own Debian sources name: one-line and deb822 forms, one without a snapshot date first.
-mirror() {
-    {
-        cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2> /dev/null |
-            sed -n 's/^deb[[:space:]]\{1,\}\(\[[^]]*\][[:space:]]*\)\{0,1\}//p' |
-            awk -v suite="$codename" '$2 == suite { print $1 }'
-        for file in /etc/apt/sources.list.d/*.sources; do
-            [ -e "$file" ] || continue
-            awk -v suite="$codename" '
-                function flush() { if (index(" " suites " ", " " suite " ") && uris != "") { split(uris, u, " "); print u[1] } uris = suites = "" }
-                /^#/ { next }
-                /^[[:space:]]*$/ { flush(); next }
-                /^URIs:/ { sub(/^URIs:[[:space:]]*/, ""); uris = $0 }
-                /^Suites:/ { sub(/^Suites:[[:space:]]*/, ""); suites = $0 }
-                END { flush() }' "$file"
-        done
-    } | awk '{ dated = $0 ~ /snapshot|[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9]/ }
-           !dated && !found { print; found = 1 }
-           dated && later == "" { later = $0 }
-           END { if (!found && later != "") print later }'
-}
+# shellcheck source=tools/mirror.sh
+. "$(dirname "$0")/mirror.sh"
+mirror() { debian_mirror "$codename"; }
 
 backports_known() { apt-cache policy 2> /dev/null | grep -q "n=bookworm-backports"; }
 

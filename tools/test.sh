@@ -8,10 +8,13 @@ say() { echo "test: $*" >&2; }
 cd "$(dirname "$0")/.."
 sh tools/setup.sh demo tests
 
+# Cooperative matrices, where the packages can be had.
+newer=$(sh tools/newer.sh) && set_newer="-DPUMICE_NEWER=$newer -DGLSLC_COOPMAT=$newer/glslc" || set_newer=""
+
 say "building in build-test/"
 if [ -e build-test/CMakeCache.txt ]; then generator=""; else generator="-G Ninja"; fi
 # shellcheck disable=SC2086
-cmake -S . -B build-test $generator -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc -DPUMICE_WERROR=ON -DPUMICE_ALL_CHECKS=ON
+cmake -S . -B build-test $generator -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc -DPUMICE_WERROR=ON -DPUMICE_ALL_CHECKS=ON $set_newer
 cmake --build build-test
 
 say "running the tests"

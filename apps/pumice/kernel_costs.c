@@ -93,28 +93,36 @@ static bool print_file(pm_device *device, char error[256], const kernel_options 
 
 /* ---- Pumice's own ---- */
 
-/* Pre-training, evaluation and decoding of a GPT-2 of the smallest published width; one layer has every shape that twelve have. */
+/* One step of pre-training. */
+static pm_status record_training(pm_model *model, pm_precision precision)
+{
+    const pm_train_params params = {
+        .batch = 2, .steps = 1, .clip = 1, .weight_decay = 0.1f, .dropout = 0.1f, .accum = 2, .precision = precision};
+    pm_trainer *trainer = NULL;
+    pm_step step;
+    int32_t *tokens = calloc(2 * 2 * 256, sizeof *tokens);
+    pm_status status = tokens ? pm_trainer_create(model, &params, &trainer) : PM_NO_HOST_MEMORY;
+    if (status == PM_OK) status = pm_trainer_step_tokens(trainer, tokens, tokens, &step);
+    free(tokens);
+    pm_trainer_destroy(&trainer);
+    return status;
+}
+
+/* Pre-training and decoding of a GPT-2 of the smallest published width; one layer has every shape that twelve have. */
 static pm_status record_gpt2(pm_device *device)
 {
     const pm_gpt_config config = {
         .arch = PM_ARCH_GPT2, .vocab = 8192, .ctx = 256, .embd = 768, .heads = 12, .layers = 1};
-    const pm_train_params params = {
-        .batch = 2, .steps = 1, .clip = 1, .weight_decay = 0.1f, .dropout = 0.1f, .accum = 2};
     pm_model *model = NULL;
-    pm_trainer *trainer = NULL;
     pm_session *session = NULL;
-    pm_step step;
     pm_status status = pm_model_create(device, &config, 1, &model);
-    if (status == PM_OK) status = pm_trainer_create(model, &params, &trainer);
-    int32_t *tokens = calloc(2 * 2 * 256, sizeof *tokens);
-    if (status == PM_OK && tokens) status = pm_trainer_step_tokens(trainer, tokens, tokens, &step);
-    free(tokens);
+    if (status == PM_OK) status = record_training(model, PM_PRECISION_F32);
+    if (status == PM_OK && pm_device_caps(device)->storage16) status = record_training(model, PM_PRECISION_F16);
     if (status == PM_OK) status = pm_session_create(model, &session);
     const uint32_t prompt[40] = {0};
     if (status == PM_OK) status = pm_session_feed(session, prompt, 40);
     if (status == PM_OK) status = pm_session_feed(session, prompt, 1);
     pm_session_destroy(&session);
-    pm_trainer_destroy(&trainer);
     pm_model_destroy(&model);
     return status;
 }

@@ -181,13 +181,25 @@ bool spirv_literal(const spirv_reader *r, const spirv_id *id, uint64_t *value)
     }
 }
 
+/* A constant that stands before `id`. */
+static bool known_before(const spirv_id *constant, const spirv_id *id)
+{
+    return constant->known && constant->at < id->at;
+}
+
 static void evaluate(const spirv_reader *r, spirv_id *id, const pm_kernel_value *spec, size_t spec_count)
 {
     const uint32_t *w = &r->words[id->at], length = spirv_length(r, id->at);
     if (spirv_op(r, id->at) == OP_SPEC_OP) {
         const spirv_id *a = spirv_of(r, length >= 5 ? w[4] : 0), *b = spirv_of(r, length >= 6 ? w[5] : 0);
-        const bool both = a->known && a->at < id->at && (length < 6 || (b->known && b->at < id->at));
-        id->known = length >= 5 && both && compute(w[3], a->value, length >= 6 ? b->value : 0, &id->value);
+        if (length == 7 && w[3] == 169) { /* OpSelect: condition, one, other */
+            const spirv_id *taken = a->value ? b : spirv_of(r, w[6]);
+            id->known = known_before(a, id) && known_before(taken, id);
+            id->value = taken->value;
+        } else {
+            const bool both = known_before(a, id) && (length < 6 || known_before(b, id));
+            id->known = length >= 5 && both && compute(w[3], a->value, length >= 6 ? b->value : 0, &id->value);
+        }
         id->value &= mask_of(r, id);
         return;
     }

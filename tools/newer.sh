@@ -1,0 +1,61 @@
+#!/bin/sh
+# A newer glslc, which knows cooperative matrices, and a newer Mesa, whose llvmpipe has them, for Debian 12: from Debian 13 and its backports, with
+# their own C library, unpacked into pumice/newer in the user's cache folder (260 MB). Nothing is installed, and no root is needed.
+#     sh tools/newer.sh          prints the folder; in it: glslc, spirv-val, run PROGRAM [ARGUMENT …] (with that C library), lvp_icd.json (for VK_DRIVER_FILES)
+# Fails where there is no apt-get or the packages cannot be had; what uses the folder does without it then.
+set -eu
+
+say() { echo "newer: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# shellcheck source=tools/mirror.sh
+. "$(dirname "$0")/mirror.sh"
+case ${XDG_CACHE_HOME:-} in
+/*) dir=$XDG_CACHE_HOME/pumice/newer ;;
+*) dir=$HOME/.cache/pumice/newer ;; # relative ones do not count (XDG base directories)
+esac
+stamp="recipe 2" # count up when it changes
+if [ "$(cat "$dir/done" 2> /dev/null)" = "$stamp" ]; then
+    echo "$dir"
+    exit 0
+fi
+if ! command -v apt-get > /dev/null || ! command -v dpkg > /dev/null; then fail "this needs apt-get and dpkg"; fi
+from=$(debian_mirror "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")")
+[ -n "$from" ] || fail "this machine's package sources name no Debian mirror"
+
+new=$dir.new
+rm -rf "$new"
+mkdir -p "$new/apt/lists/partial" "$new/apt/cache/archives/partial" "$new/root"
+trap 'rm -rf "$new"' EXIT
+key=/usr/share/keyrings/debian-archive-keyring.gpg
+for suite in trixie trixie-backports; do echo "deb [signed-by=$key] $from $suite main"; done > "$new/apt/sources.list"
+: > "$new/apt/status" # as if nothing were installed: everything that is needed comes along
+
+apt() {
+    apt-get -qq -o Dir::Etc::sourcelist="$new/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$new/apt/lists" \
+        -o Dir::Cache="$new/apt/cache" -o Dir::State::status="$new/apt/status" -o Debug::NoLocking=1 -o APT::Install-Recommends=0 \
+        -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@" > "$new/log" 2>&1 ||
+        fail "apt-get: $(grep -m 1 '^[EW]:' "$new/log" || tail -n 1 "$new/log")"
+}
+say "fetching glslc and Mesa of Debian 13"
+apt update
+apt -y --download-only -t trixie-backports install mesa-vulkan-drivers libvulkan1 glslc/trixie libshaderc1/trixie spirv-tools/trixie
+for package in "$new"/apt/cache/archives/*.deb; do dpkg -x "$package" "$new/root"; done
+rm -rf "$new/apt" "$new/log"
+
+rm -rf "$dir"
+mv "$new" "$dir"
+loader=$(find "$dir/root" -type f -name 'ld-linux*.so.*' | head -n 1)
+libraries=$(dirname "$loader")
+host=/usr/lib/$(basename "$libraries") # for what is not among the newer ones
+printf '#!/bin/sh\nexec "%s" --library-path "%s:%s" "$@"\n' "$loader" "$libraries" "$host" > "$dir/run"
+for program in glslc spirv-val; do
+    printf '#!/bin/sh\nexec "%s/run" "%s/root/usr/bin/%s" "$@"\n' "$dir" "$dir" $program > "$dir/$program"
+    chmod +x "$dir/$program"
+done
+chmod +x "$dir/run"
+sed "s#\"library_path\": \".*lib\(vulkan_lvp\)#\"library_path\": \"$libraries/lib\1#" "$dir"/root/usr/share/vulkan/icd.d/lvp_icd*.json > "$dir/lvp_icd.json"
+grep -q "$libraries" "$dir/lvp_icd.json" || fail "Mesa's manifest has another form than expected"
+"$dir/glslc" --version > /dev/null || fail "its glslc does not run here"
+echo "$stamp" > "$dir/done"
+echo "$dir"
