@@ -38,13 +38,13 @@ reference about
 echo
 show work Pumice yardstick fraction target ""
 
-# Each operation against its twin in double precision: of the configurations the one with all features.
+# Each operation against its twin in double precision: of the configurations the one with all features, and that with fp16 activations.
 title="tests of every operation"
 if asked "$title"; then
     # shellcheck disable=SC2153
     if [ ! -x "$build/tests/test_ops" ]; then
         show "$title" - - - "all" "not built"
-    elif (cd "$here" && "$build/tests/test_ops" "*(all features)") > "$dir/tests" 2>&1; then
+    elif (cd "$here" && "$build/tests/test_ops" "*(all features)" "*(fp16)") > "$dir/tests" 2>&1; then
         show "$title" "$(grep -c '  OK ' "$dir/tests")" - - "all" "met"
     else
         grep -E "FAILED|ERROR" "$dir/tests" | head -n 5 >&2
@@ -61,6 +61,8 @@ bench_options="--device $device"
 line "attention 4 x 12 x 64, T 1024, GFLOP/s" attention 4x12x1024x64 gflops of 0.4 attention 4 12 1024 64
 line "layernorm 16384x768, GB/s" layernorm 16384x768 gbps peak 0.7
 line "adamw 124M, GB/s" adamw 124439808 gbps peak 0.7
-line "step GPT-2 124M, T 1024, B 16, tokens/s" train-step 12x12x768x1024x16x50257 tokens_per_s of 0.4 train-step 12 12 768 1024 16 50257 bf16
+bench_options="--device $device --dtype f16"
+line "step GPT-2 124M fp16, T 1024, B 16, tokens/s" train-step 12x12x768x1024x16x50257 tokens_per_s of 0.4 train-step 12 12 768 1024 16 50257 bf16
+bench_options="--device $device"
 line "decode GPT-2 124M, T 1024, GB/s" decode 12x12x768x1024x1x50257 gbps peak 0.6
 exit $bad

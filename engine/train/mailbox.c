@@ -26,6 +26,12 @@ static void count_words(mailbox *b, const pm_gpt_config *config, const gpt_shape
     if (s->mode == GPT_ANSWER) b->words[INPUT_OUTPUTS] = s->batch / s->group * config->outputs;
 }
 
+/* Bytes from one micro batch's part to the next. Parts begin at 16 bytes, or kernels that have one as an operand could not use wide accesses. */
+static uint64_t stride(const mailbox *b, int input)
+{
+    return (4ull * b->words[input] + 15) / 16 * 16;
+}
+
 pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *config, const gpt_shape *shape,
                        uint32_t micros)
 {
@@ -35,7 +41,7 @@ pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *con
     for (int i = 0; i < INPUT_MAILBOX; i++) {
         uint64_t *size = comes_back(i) ? &out : &in;
         b.at[i] = *size;
-        *size += 4ull * b.words[i] * micros;
+        *size += stride(&b, i) * micros;
     }
     b.norm_at = out;
     out += 8;
@@ -60,7 +66,7 @@ void mailbox_fini(mailbox *b)
 
 static uint64_t offset(const mailbox *b, uint32_t micro, int input)
 {
-    return b->at[input] + 4ull * b->words[input] * micro;
+    return b->at[input] + stride(b, input) * micro;
 }
 
 static void *host(gpu_buffer *buffer, uint64_t at)
