@@ -43,14 +43,17 @@ static void add_call(bench_case *c, const op_call *call)
 
 /* ---- products -------------------------------------------------------------------------------------------------------- */
 
-static void make_product(bench_case *c, const uint32_t *d, bool trans_a, bool trans_b)
+void case_product(bench_case *c, uint32_t m, uint32_t n, uint32_t k, bool trans_a, bool trans_b)
 {
-    const uint32_t m = d[0], n = d[1], k = d[2];
     op_call call = {.op = OP_MATMUL, .attr = {.trans_a = trans_a, .trans_b = trans_b}};
     call.in[MATMUL_A] = trans_a ? use(c, k, m, VALUES_RANDOM, 1) : use(c, m, k, VALUES_RANDOM, 1);
     call.in[MATMUL_B] = trans_b ? use(c, n, k, VALUES_RANDOM, 1) : use(c, k, n, VALUES_RANDOM, 1);
     call.out[0] = use(c, m, n, VALUES_NONE, 1);
     add_call(c, &call);
+}
+static void make_product(bench_case *c, const uint32_t *d, bool trans_a, bool trans_b)
+{
+    case_product(c, d[0], d[1], d[2], trans_a, trans_b);
 }
 static void make_matmul(bench_case *c, const pm_caps *caps, const uint32_t *d)
 {

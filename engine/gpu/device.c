@@ -195,20 +195,20 @@ fail:
     return status;
 }
 
-/* <cache folder>/pipelines-<vendor>-<device>-<hash>.bin; no folder is no failure. */
-static pm_status name_cache(pm_device *device, const char *cache_dir)
+/* <cache folder>/<what>-<vendor>-<device>-<hash of the driver>.<ending>; no folder is no failure. */
+static pm_status name_file(pm_device *device, const char *cache_dir, const char *what, const char *ending, char **path)
 {
     char name[96];
     uint64_t hash = hash_bytes(HASH_INIT, &device->caps.driver_version, sizeof device->caps.driver_version);
     hash = hash_bytes(hash, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
-    snprintf(name, sizeof name, "pipelines-%04x-%04x-%016llx.bin", device->caps.vendor_id, device->caps.device_id,
-             (unsigned long long)hash);
+    snprintf(name, sizeof name, "%s-%04x-%04x-%016llx.%s", what, device->caps.vendor_id, device->caps.device_id,
+             (unsigned long long)hash, ending);
     if (cache_dir && !*cache_dir) return PM_OK;
     char *found = cache_dir ? NULL : file_cache_dir();
     if (!cache_dir && !found) return PM_OK;
-    device->cache_path = file_join(cache_dir ? cache_dir : found, name);
+    *path = file_join(cache_dir ? cache_dir : found, name);
     free(found);
-    if (!device->cache_path) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a path");
+    if (!*path) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a path");
     return PM_OK;
 }
 
@@ -230,7 +230,9 @@ pm_status pm_device_open(const pm_device_params *params, pm_device **out)
     if (status == PM_OK && params->profile) status = gpu_profile_open(device, params->profile_events);
     if (status == PM_OK) vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
     if (status == PM_OK) status = create_commands(device);
-    if (status == PM_OK) status = name_cache(device, params->cache_dir);
+    if (status == PM_OK) status = name_file(device, params->cache_dir, "pipelines", "bin", &device->cache_path);
+    if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->tuning_path);
+    if (status == PM_OK) gpu_tuning_open(device);
     if (status == PM_OK) status = gpu_cache_open(device);
     if (status != PM_OK) {
         pm_device_close(&device);
@@ -265,6 +267,7 @@ void pm_device_close(pm_device **handle)
     }
     gpu_instance_close(&device->instance);
     prof_destroy(&device->profile);
+    gpu_tuning_close(device);
     free(device->cache_path);
     free(device);
     *handle = NULL;

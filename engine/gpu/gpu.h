@@ -126,6 +126,16 @@ void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out);
 /* The kernels of its dispatches, each once, in the order of their first use: writes at most `capacity`, returns how many there are. */
 uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_t capacity);
 
+/* ---- tuning: which of several ways to take, as measured on this device --------------------------------------------- */
+
+enum { GPU_TUNING_KEY = 64 }; /* bytes of a key, with its 0 */
+/* What is stored for the key; 0: nothing. */
+uint32_t gpu_tuned(const gpu_program *program, const char *key);
+/* Store a choice, or with 0 take it back, for programs recorded from now on; then keep all of them for later runs. */
+pm_status gpu_tune(pm_device *device, const char *key, uint32_t choice);
+pm_status gpu_tuning_save(pm_device *device);
+void gpu_tuning_forget(pm_device *device); /* all of them */
+
 /* Spread `count` work groups over x and y so that no dimension exceeds its limit; shaders undo it with flat_group(). */
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3]);
 

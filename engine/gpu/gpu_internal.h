@@ -149,6 +149,15 @@ pm_status gpu_pipeline_statistics(pm_device *device, VkPipeline pipeline, pm_ker
 /* Makes the VkPipelineCache, from the file where there is a good one. */
 pm_status gpu_cache_open(pm_device *device);
 void gpu_cache_close(pm_device *device);
+/* ---- tuning.c ---- */
+
+typedef struct gpu_choice {
+    char key[GPU_TUNING_KEY];
+    uint32_t choice;
+} gpu_choice;
+/* Reads the file, if it is there and good. */
+void gpu_tuning_open(pm_device *device);
+void gpu_tuning_close(pm_device *device);
 
 /* ---- program.c, prepare.c, cut.c, submit.c ----------------------------------------------------------------------- */
 
@@ -322,6 +331,9 @@ struct pm_device {
     VkPipelineCache cache;
     char *cache_path;    /* NULL: none on disk */
     uint64_t cache_hash; /* of what was loaded */
+    gpu_choice *choices; /* what was tuned */
+    uint32_t choice_count;
+    char *tuning_path; /* NULL: none on disk */
 
     gpu_program *programs;
     uint64_t program_serial;

@@ -1,6 +1,7 @@
 /* Matrix products: which kernel and tile, and how a product too large for one operand is split. */
 #include "ops/record.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* One product as stored: spans start at the first element used, the leading dimensions say where rows begin. */
@@ -63,38 +64,39 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
 }
 
 enum {
-    PLAIN_ARGS = 4,    /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
-    MATVEC_ROWS = 4,   /* matvec.comp's most */
-    MATVEC_SLICES = 32 /* of K, on a GPU */
-};
-
-/* Few rows, as decoding has them: matvec.comp, where rows can be read four elements at a time. Says whether it could be used. */
-static bool record_few_rows(recording *r, const product *p, bool plain)
-{
-    const pm_caps *caps = gpu_program_caps(r->program);
-    bool trans_b = p->call->attr.trans_b;
-    if (p->m > MATVEC_ROWS || p->call->attr.trans_a || (!trans_b && p->n % 4 != 0)) return false;
-    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
-    kernel_id kernel = width_for(caps, which, r->d.args, r->d.arg_count, p->k | p->lda | p->ldb);
-    if (kernel == KERNEL_COUNT) return false;
-    r->d.kernel = kernel;
-    if (kernel == KERNEL_matvec_wide_plain) r->d.arg_count = PLAIN_ARGS;
-    uint32_t slices = kernel != KERNEL_matvec_pairs ? MATVEC_SLICES : trans_b ? software_lanes(caps) : 1;
-    while (slices * MATVEC_QUADS > caps->max_workgroup_size) slices /= 2;
-    r->spec[4] = p->m;
-    r->spec[5] = slices;
-    r->d.spec_count = 6;
-    record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
-    return true;
-}
-
-enum {
-    COOP_DEPTH = 32, /* of matmul_coop.comp */
-    COOP_SIDE = 2,   /* subgroups of its work group: 2 x 2 */
-    COOP_LARGE = 64, /* rows and columns of a subgroup's share */
+    PLAIN_ARGS = 4,     /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
+    MATVEC_ROWS = 4,    /* matvec.comp's most */
+    MATVEC_SLICES = 32, /* of K, on a GPU */
+    COOP_DEPTH = 32,    /* of matmul_coop.comp */
+    COOP_SIDE = 2,      /* subgroups of its work group: 2 x 2 */
+    COOP_LARGE = 64,    /* rows and columns of a subgroup's share */
     COOP_SMALL = 32,
     COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
 };
+
+const char *op_way_name(op_way way)
+{
+    static const char *const names[OP_WAYS] = {
+        [WAY_USUAL] = "usual",           [WAY_MATVEC] = "matvec",     [WAY_COOP_LARGE] = "coop 128x128",
+        [WAY_COOP_SMALL] = "coop 64x64", [WAY_PAIRS] = "pairs",       [WAY_LANES] = "lanes",
+        [WAY_TILE_16] = "tile 64x64",    [WAY_TILE_8] = "tile 32x64", [WAY_TILE_4] = "tile 16x64"};
+    return way < OP_WAYS ? names[way] : "unknown";
+}
+
+/* The four-column kernel that can read these rows, or KERNEL_COUNT. */
+static kernel_id matvec_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
+{
+    const op_attr *attr = &p->call->attr;
+    if (p->m > MATVEC_ROWS || attr->trans_a || (!attr->trans_b && p->n % 4 != 0)) return KERNEL_COUNT;
+    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
+    return width_for(caps, which, d->args, d->arg_count, p->k | p->lda | p->ldb);
+}
+
+/* Two neighbours are loaded as one: along k, or along the rows or columns that are contiguous. */
+static bool in_pairs(const pm_caps *caps, const product *p)
+{
+    return software_lanes(caps) == 8 && p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+}
 
 /* Shared memory of matmul_coop.comp (bytes) at so many rows and columns a subgroup. */
 static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t share)
@@ -104,20 +106,61 @@ static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t shar
     return (p->call->attr.trans_a ? along : across) + (p->call->attr.trans_b ? across : along) + sums;
 }
 
-/* On matrix units: fp16 factors whose rows can be read eight elements at a time. Says whether they could be used. */
-static bool record_coop(recording *r, const product *p)
+/* Matrix units take fp16 factors whose rows can be read eight elements at a time. */
+static bool coop_possible(const pm_caps *caps, const product *p, uint32_t share)
+{
+    return caps->coopmat && p->half && (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
+           coop_shared(caps, p, share) <= caps->max_shared_memory &&
+           COOP_SIDE * COOP_SIDE * caps->subgroup_size <= caps->max_workgroup_size;
+}
+
+static bool possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain)
+{
+    switch (way) {
+    case WAY_MATVEC: return matvec_kernel(caps, d, p, plain) != KERNEL_COUNT;
+    case WAY_COOP_LARGE: return coop_possible(caps, p, COOP_LARGE);
+    case WAY_COOP_SMALL: return coop_possible(caps, p, COOP_SMALL);
+    case WAY_PAIRS: return in_pairs(caps, p);
+    case WAY_LANES: return software_lanes(caps) > 0;
+    case WAY_TILE_16: return caps->max_workgroup_size >= 256;
+    case WAY_TILE_8:
+    case WAY_TILE_4: return true;
+    default: return false;
+    }
+}
+
+/* Without a measurement. */
+static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
 {
     enum { INTEL = 0x8086 };
-    const pm_caps *caps = gpu_program_caps(r->program);
-    if (!caps->coopmat || caps->serial || !p->half || (p->lda | p->ldb) % 8 || (p->a.offset | p->b.offset) % 16)
-        return false;
     uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
+    if (possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
+    if (software_lanes(caps)) return in_pairs(caps, p) ? WAY_PAIRS : WAY_LANES;
     /* Intel's registers do not hold the large share. */
-    bool large =
-        tiles >= COOP_GROUPS && caps->vendor_id != INTEL && coop_shared(caps, p, COOP_LARGE) <= caps->max_shared_memory;
-    uint32_t share = large ? COOP_LARGE : COOP_SMALL, size = COOP_SIDE * COOP_SIDE * caps->subgroup_size;
-    if (coop_shared(caps, p, share) > caps->max_shared_memory || size > caps->max_workgroup_size) return false;
-    const uint32_t spec[] = {size,
+    if (!caps->serial && tiles >= COOP_GROUPS && caps->vendor_id != INTEL && coop_possible(caps, p, COOP_LARGE))
+        return WAY_COOP_LARGE;
+    if (!caps->serial && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
+    return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
+}
+
+static void record_matvec(recording *r, const product *p, bool plain)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    r->d.kernel = matvec_kernel(caps, &r->d, p, plain);
+    if (r->d.kernel == KERNEL_matvec_wide_plain) r->d.arg_count = PLAIN_ARGS;
+    bool pairs = r->d.kernel == KERNEL_matvec_pairs;
+    uint32_t slices = !pairs ? MATVEC_SLICES : p->call->attr.trans_b ? software_lanes(caps) : 1;
+    while (slices * MATVEC_QUADS > caps->max_workgroup_size) slices /= 2;
+    r->spec[4] = p->m;
+    r->spec[5] = slices;
+    r->d.spec_count = 6;
+    record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
+}
+
+static void record_coop(recording *r, const product *p, uint32_t share)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    const uint32_t spec[] = {COOP_SIDE * COOP_SIDE * caps->subgroup_size,
                              r->spec[1],
                              r->spec[2],
                              r->spec[3],
@@ -136,16 +179,13 @@ static bool record_coop(recording *r, const product *p)
     r->d.groups[1] = (p->m - 1) / (COOP_SIDE * share) + 1;
     r->d.groups[2] = 1;
     record_dispatch(r);
-    return true;
 }
 
-/* On a software driver. Neighbours are loaded together where that is possible: along k, or along the rows or columns that are contiguous. */
-static void record_lanes(recording *r, const product *p, uint32_t lanes)
+/* On a software driver. */
+static void record_lanes(recording *r, const product *p, bool pairs)
 {
-    const pm_caps *caps = gpu_program_caps(r->program);
-    bool pairs = p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
-    uint32_t cols = MATMUL_LANES_VECTORS * lanes;
-    r->d.kernel = lanes != 8 ? KERNEL_matmul_lanes4 : pairs ? KERNEL_matmul_pairs8 : KERNEL_matmul_lanes8;
+    uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;
+    r->d.kernel = pairs ? KERNEL_matmul_pairs8 : lanes == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4;
     r->spec[0] = lanes;
     r->d.spec_count = 4;
     r->d.groups[0] = (p->m - 1) / MATMUL_LANES_ROWS + 1;
@@ -154,9 +194,8 @@ static void record_lanes(recording *r, const product *p, uint32_t lanes)
     record_dispatch(r);
 }
 
-static void record_tiles(recording *r, const product *p, bool plain)
+static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
 {
-    uint32_t ty = p->m <= 16 ? 4 : gpu_program_caps(r->program)->max_workgroup_size >= 256 ? 16 : 8;
     r->d.kernel = plain ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile;
     if (plain) r->d.arg_count = PLAIN_ARGS;
     r->spec[0] = 16 * ty;
@@ -169,9 +208,29 @@ static void record_tiles(recording *r, const product *p, bool plain)
     record_dispatch(r);
 }
 
+static void record_way(recording *r, const product *p, op_way way, bool plain)
+{
+    switch (way) {
+    case WAY_MATVEC: record_matvec(r, p, plain); break;
+    case WAY_COOP_LARGE: record_coop(r, p, COOP_LARGE); break;
+    case WAY_COOP_SMALL: record_coop(r, p, COOP_SMALL); break;
+    case WAY_PAIRS: record_lanes(r, p, true); break;
+    case WAY_LANES: record_lanes(r, p, false); break;
+    case WAY_TILE_16: record_tiles(r, p, 16, plain); break;
+    case WAY_TILE_8: record_tiles(r, p, 8, plain); break;
+    default: record_tiles(r, p, 4, plain); break;
+    }
+}
+
+void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
+                    char key[GPU_TUNING_KEY])
+{
+    snprintf(key, GPU_TUNING_KEY, "matmul %s%s %c%c %ux%ux%u", half ? "f16" : "f32", half && !half_y ? ">f32" : "",
+             trans_a ? 't' : 'n', trans_b ? 't' : 'n', m, n, k);
+}
+
 static void record_product(gpu_program *program, const product *p)
 {
-    const pm_caps *caps = gpu_program_caps(program);
     const op_attr *attr = &p->call->attr;
     uint32_t flags = epilogue(p);
     bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_ACCUMULATE)) == 0;
@@ -196,12 +255,12 @@ static void record_product(gpu_program *program, const product *p)
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
                 element_bytes(p->half_y) * (double)p->m * p->n;
-    uint32_t lanes = software_lanes(caps);
-    if (record_few_rows(&r, p, plain) || record_coop(&r, p)) return;
-    if (lanes)
-        record_lanes(&r, p, lanes);
-    else
-        record_tiles(&r, p, plain);
+    char key[GPU_TUNING_KEY];
+    op_product_key(p->half, p->half_y, attr->trans_a, attr->trans_b, p->m, p->n, p->k, key);
+    op_way way = (op_way)gpu_tuned(program, key);
+    const pm_caps *caps = gpu_program_caps(program);
+    if (!possible(caps, &r.d, p, way, plain)) way = usual_way(caps, &r.d, p, plain);
+    record_way(&r, p, way, plain);
 }
 
 /* Parts of a product, by rows or columns of y or by terms of its sums; `first` is even. */
@@ -270,27 +329,49 @@ static void record_split(gpu_program *program, const product *p)
     }
 }
 
-void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)
+static product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)
 {
     op_view a = call->in[MATMUL_A], b = call->in[MATMUL_B], y = call->out[0];
-    product p = {.call = call,
-                 .m = y.rows,
-                 .n = y.cols,
-                 .k = call->attr.trans_a ? a.rows : a.cols,
-                 .lda = lda,
-                 .ldb = ldb,
-                 .ldc = ldc,
-                 .a = a.span,
-                 .b = b.span,
-                 .bias = call->in[MATMUL_BIAS].span,
-                 .y = y.span,
-                 .residual = call->in[MATMUL_RESIDUAL].span,
-                 .gelu_pre = call->in[MATMUL_GELU_PRE].span,
-                 .pre = call->out[1].span,
-                 .half = a.half,
-                 .half_y = y.half,
-                 .accumulate = call->attr.accumulate};
+    return (product){.call = call,
+                     .m = y.rows,
+                     .n = y.cols,
+                     .k = call->attr.trans_a ? a.rows : a.cols,
+                     .lda = lda,
+                     .ldb = ldb,
+                     .ldc = ldc,
+                     .a = a.span,
+                     .b = b.span,
+                     .bias = call->in[MATMUL_BIAS].span,
+                     .y = y.span,
+                     .residual = call->in[MATMUL_RESIDUAL].span,
+                     .gelu_pre = call->in[MATMUL_GELU_PRE].span,
+                     .pre = call->out[1].span,
+                     .half = a.half,
+                     .half_y = y.half,
+                     .accumulate = call->attr.accumulate};
+}
+
+void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)
+{
+    product p = product_of(call, lda, ldb, ldc);
     record_split(program, &p);
+}
+
+static const gpu_dispatch nothing_bound;
+
+op_way op_product_usual(const pm_caps *caps, const op_call *call)
+{
+    product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
+    return usual_way(caps, &nothing_bound, &p, true);
+}
+
+uint32_t op_product_ways(const pm_caps *caps, const op_call *call)
+{
+    product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
+    uint32_t ways = 0;
+    for (int way = WAY_USUAL + 1; way < OP_WAYS; way++)
+        if (possible(caps, &nothing_bound, &p, (op_way)way, true)) ways |= 1u << way;
+    return ways;
 }
 
 void op_record_matmul(gpu_program *program, const op_call *call)

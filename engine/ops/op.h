@@ -170,6 +170,28 @@ const char *op_check(const op_call *call);
 /* Record the call. Failures stick in the program. */
 void op_record(gpu_program *program, const op_call *call);
 
+/* The ways to compute a product: kernels and tiles. Each suits some devices and shapes; where none was measured (gpu_tuned() of the product's
+ * key), or the one that was does not suit the operands, a function of capabilities and shape chooses. */
+typedef enum op_way {
+    WAY_USUAL,      /* that function's */
+    WAY_MATVEC,     /* up to four rows */
+    WAY_COOP_LARGE, /* matrix units, tiles of 128 x 128 and 64 x 64 */
+    WAY_COOP_SMALL,
+    WAY_PAIRS, /* software drivers: two elements a load, or one */
+    WAY_LANES,
+    WAY_TILE_16, /* shared memory, tiles of 64 x 64, 32 x 64, 16 x 64 */
+    WAY_TILE_8,
+    WAY_TILE_4,
+    OP_WAYS
+} op_way;
+const char *op_way_name(op_way way);
+/* Bits by way: those that a plain product on aligned operands can take. */
+uint32_t op_product_ways(const pm_caps *caps, const op_call *call);
+/* The one that it takes without a measurement. */
+op_way op_product_usual(const pm_caps *caps, const op_call *call);
+void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
+                    char key[GPU_TUNING_KEY]);
+
 /* Words of scratch that the call's last output needs on this device; 0 for none. Depends on shapes and attributes only. */
 uint64_t op_scratch_words(const pm_caps *caps, const op_call *call);
 

@@ -13,6 +13,7 @@
 #include <pumice/text.h>
 #include <pumice/train.h>
 #include <pumice/tune.h>
+#include <pumice/tuning.h>
 
 #define PM_VERSION "0.1.0"
 

@@ -1,0 +1,141 @@
+/* What `pumice tune` measured on this device with this driver and this build: which of several ways to take. A text file beside the pipeline
+ * cache: a line that says whose it is, with a hash of what follows; then "choice key", a line each. One that does not match is ignored, and
+ * replaced when something is stored again. */
+#include "gpu/gpu_internal.h"
+#include "gpu/spirv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+enum { TUNING_FORMAT = 1, HEAD_MAX = 160 };
+
+/* The first line. A build counts as another where a kernel has another name or size. */
+static void head_of(const pm_device *device, const char *body, size_t size, char head[HEAD_MAX])
+{
+    uint64_t build = HASH_INIT;
+    for (int k = 0; k < KERNEL_COUNT; k++) {
+        const char *name = gpu_kernel_name((kernel_id)k);
+        size_t count;
+        gpu_kernel_words((kernel_id)k, device->caps.bda, &count);
+        build = hash_bytes(hash_bytes(build, name, strlen(name)), &count, sizeof count);
+    }
+    uint64_t driver = hash_bytes(HASH_INIT, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
+    snprintf(head, HEAD_MAX, "pumice-tuning %d device %04x:%04x driver %08x-%016llx build %016llx hash %016llx\n",
+             TUNING_FORMAT, device->caps.vendor_id, device->caps.device_id, device->caps.driver_version,
+             (unsigned long long)driver, (unsigned long long)build,
+             (unsigned long long)hash_bytes(HASH_INIT, body, size));
+}
+
+static gpu_choice *find(const pm_device *device, const char *key)
+{
+    for (uint32_t i = 0; i < device->choice_count; i++)
+        if (strcmp(device->choices[i].key, key) == 0) return &device->choices[i];
+    return NULL;
+}
+
+uint32_t gpu_tuned(const gpu_program *program, const char *key)
+{
+    const gpu_choice *found = find(program->device, key);
+    return found ? found->choice : 0;
+}
+
+pm_status gpu_tune(pm_device *device, const char *key, uint32_t choice)
+{
+    gpu_choice *there = find(device, key);
+    if (there) {
+        there->choice = choice;
+        return PM_OK;
+    }
+    gpu_choice *more = realloc(device->choices, (device->choice_count + 1) * sizeof *more);
+    if (!more) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for another tuned choice");
+    device->choices = more;
+    gpu_choice *last = &more[device->choice_count++];
+    *last = (gpu_choice){.choice = choice};
+    snprintf(last->key, sizeof last->key, "%s", key);
+    return PM_OK;
+}
+
+/* One "choice key" a line; false where there is anything else. */
+static bool read_body(pm_device *device, char *body)
+{
+    for (char *line = body, *end; *line; line = end + 1) {
+        char *key;
+        end = strchr(line, '\n');
+        if (!end) return false;
+        *end = 0;
+        unsigned long choice = strtoul(line, &key, 10);
+        if (key == line || *key != ' ' || strlen(key + 1) >= GPU_TUNING_KEY || choice == 0 || choice > UINT16_MAX)
+            return false;
+        if (gpu_tune(device, key + 1, (uint32_t)choice) != PM_OK) return false;
+    }
+    return true;
+}
+
+void gpu_tuning_open(pm_device *device)
+{
+    char *file = NULL, head[HEAD_MAX];
+    size_t size = 0;
+    if (!device->tuning_path || !file_exists(device->tuning_path) ||
+        file_read(NULL, device->tuning_path, &file, &size) != PM_OK)
+        return;
+    char *body = strchr(file, '\n');
+    body = body ? body + 1 : file + size;
+    head_of(device, body, size - (size_t)(body - file), head);
+    bool good =
+        strlen(head) == (size_t)(body - file) && memcmp(file, head, strlen(head)) == 0 && read_body(device, body);
+    if (good) {
+        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", device->tuning_path,
+                 (unsigned)device->choice_count);
+    } else {
+        log_line(&device->log, PM_LOG_INFO,
+                 "gpu: %s: of another device, driver or build, or damaged; ignored (pumice tune)", device->tuning_path);
+        device->choice_count = 0;
+    }
+    free(file);
+}
+
+void gpu_tuning_close(pm_device *device)
+{
+    free(device->choices);
+    free(device->tuning_path);
+    device->choices = NULL;
+    device->tuning_path = NULL;
+    device->choice_count = 0;
+}
+
+void gpu_tuning_forget(pm_device *device)
+{
+    device->choice_count = 0;
+}
+
+pm_status gpu_tuning_save(pm_device *device)
+{
+    if (!device->tuning_path)
+        return log_fail(&device->log, PM_INVALID,
+                        "tune: there is no cache folder to keep the choices in (PUMICE_CACHE_DIR)");
+    size_t room = HEAD_MAX + (size_t)device->choice_count * (GPU_TUNING_KEY + 8), size = 0;
+    char *text = malloc(room), *body, head[HEAD_MAX];
+    if (!text) return log_fail(&device->log, PM_NO_HOST_MEMORY, "tune: no memory for the file");
+    body = text + HEAD_MAX;
+    for (uint32_t i = 0; i < device->choice_count; i++)
+        if (device->choices[i].choice)
+            size += (size_t)snprintf(body + size, room - HEAD_MAX - size, "%u %s\n",
+                                     (unsigned)device->choices[i].choice, device->choices[i].key);
+    head_of(device, body, size, head);
+    char *start = body - strlen(head);
+    memcpy(start, head, strlen(head));
+    pm_status status = PM_OK;
+    char *slash = strrchr(device->tuning_path, '/');
+    if (slash && slash != device->tuning_path) {
+        *slash = 0;
+        status = file_make_dir(&device->log, device->tuning_path);
+        *slash = '/';
+    }
+    if (status == PM_OK) status = file_write(&device->log, device->tuning_path, start, strlen(head) + size);
+    free(text);
+    return status;
+}

@@ -1,0 +1,203 @@
+/* Tuned choices: taken where they fit, kept in a file, ignored where the file is another's or damaged, measured by pm_device_tune. */
+#define _POSIX_C_SOURCE 200809L
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pumice/pumice.h>
+
+#include "helper_device.h"
+#include "helper_dir.h"
+#include "helper_log.h"
+#include "ops/op.h"
+
+static char *root;
+
+static int make_root(void **state)
+{
+    (void)state;
+    root = test_dir_make();
+    return 0;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    test_dir_remove(root);
+    return 0;
+}
+
+static pm_device *open_with(const char *cache)
+{
+    return test_device_open(&(pm_device_params){.log = test_log(), .cache_dir = cache});
+}
+
+/* The kernel that a product of 64 x 48 x 32 is recorded with. */
+static kernel_id recorded(pm_device *device, gpu_program **program)
+{
+    gpu_buffer *buffer = NULL;
+    kernel_id kernel = KERNEL_COUNT;
+    assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, 3 << 16, "product", &buffer), PM_OK);
+    op_view a = {.rows = 64, .cols = 32, .span = {buffer, 0, 4 * 64 * 32}};
+    op_view b = {.rows = 32, .cols = 48, .span = {buffer, 1 << 16, 4 * 32 * 48}};
+    op_view y = {.rows = 64, .cols = 48, .span = {buffer, 2 << 16, 4 * 64 * 48}};
+    assert_int_equal(gpu_program_create(device, "product", program), PM_OK);
+    op_record(*program, &(op_call){.op = OP_MATMUL, .in = {a, b}, .out = {y}});
+    assert_int_equal(gpu_program_finish(*program), PM_OK);
+    assert_int_equal(gpu_program_kernels(*program, &kernel, 1), 1);
+    gpu_program_destroy(program);
+    gpu_buffer_destroy(&buffer);
+    return kernel;
+}
+
+static void test_taken(void **state)
+{
+    (void)state;
+    pm_device *device = open_with("");
+    gpu_program *program = NULL;
+    char key[GPU_TUNING_KEY];
+    op_product_key(false, false, false, false, 64, 48, 32, key);
+    assert_string_equal(key, "matmul f32 nn 64x48x32");
+    kernel_id usual = recorded(device, &program);
+    assert_int_equal(gpu_tune(device, key, WAY_TILE_4), PM_OK);
+    assert_int_equal(recorded(device, &program), KERNEL_matmul_tile_plain);
+    assert_int_equal(gpu_tune(device, key, WAY_MATVEC), PM_OK); /* does not fit 64 rows */
+    assert_int_equal(recorded(device, &program), usual);
+    assert_int_equal(gpu_tune(device, key, OP_WAYS + 7), PM_OK); /* is none */
+    assert_int_equal(recorded(device, &program), usual);
+    assert_int_equal(gpu_tune(device, key, 0), PM_OK);
+    assert_int_equal(recorded(device, &program), usual);
+    assert_int_equal(gpu_tuning_save(device), PM_INVALID); /* nowhere to keep it */
+    test_device_done(&device);
+}
+
+static uint32_t choice_of(pm_device *device, const char *key)
+{
+    gpu_program *program = NULL;
+    assert_int_equal(gpu_program_create(device, "none", &program), PM_OK);
+    uint32_t choice = gpu_tuned(program, key);
+    gpu_program_destroy(&program);
+    return choice;
+}
+
+/* Whether a device that opens with this cache folder knows both choices, or neither. */
+static bool known(const char *cache)
+{
+    pm_device *device = open_with(cache);
+    uint32_t one = choice_of(device, "one"), two = choice_of(device, "two and more");
+    assert_true((one == 3 && two == 8) || (one == 0 && two == 0));
+    pm_device_close(&device);
+    return one == 3;
+}
+
+/* The only file in the folder whose name begins so. */
+static void tuning_file(const char *folder, char path[512])
+{
+    DIR *list = opendir(folder);
+    assert_non_null(list);
+    path[0] = 0;
+    for (const struct dirent *file; (file = readdir(list));)
+        if (!strncmp(file->d_name, "tuning-", 7)) snprintf(path, 512, "%s/%.200s", folder, file->d_name);
+    closedir(list);
+    assert_true(path[0] != 0);
+}
+
+static void test_kept(void **state)
+{
+    (void)state;
+    const char *cache = test_path(root, "cache");
+    pm_device *device = open_with(cache);
+    assert_int_equal(gpu_tune(device, "one", 3), PM_OK);
+    assert_int_equal(gpu_tune(device, "two and more", 8), PM_OK);
+    assert_int_equal(gpu_tune(device, "taken back", 5), PM_OK);
+    assert_int_equal(gpu_tune(device, "taken back", 0), PM_OK);
+    assert_int_equal(gpu_tuning_save(device), PM_OK);
+    pm_device_close(&device);
+    assert_true(known(cache));
+
+    char path[512];
+    size_t size;
+    tuning_file(cache, path);
+    char *good = test_read(path, &size), *bad = malloc(size + 1);
+    assert_non_null(bad);
+    for (size_t at = 0; at < size; at += 5) { /* a byte of it changed */
+        memcpy(bad, good, size);
+        bad[at] ^= 1;
+        test_write(path, bad, size);
+        assert_false(known(cache));
+    }
+    for (size_t cut = 0; cut < size; cut += size / 7 + 1) { /* or the end missing */
+        test_write(path, good, cut);
+        assert_false(known(cache));
+    }
+    test_write(path, good, size);
+    assert_true(known(cache));
+    free(good);
+    free(bad);
+
+    device = open_with(cache);
+    assert_int_equal(pm_device_forget_tuning(device), PM_OK);
+    pm_device_close(&device);
+    assert_false(known(cache));
+}
+
+typedef struct seen {
+    uint32_t rows, stored;
+} seen;
+
+static void count_row(void *user, const pm_tuning_row *row)
+{
+    seen *s = user;
+    s->rows++;
+    s->stored += row->stored;
+    assert_true(row->usual_ms > 0 && row->best_ms > 0 && row->best_ms <= row->usual_ms);
+    assert_true(row->ways >= 2 && strncmp(row->product, "matmul f", 8) == 0);
+    assert_true(row->stored ? strcmp(row->usual, row->best) != 0 : true);
+}
+
+static void test_measured(void **state)
+{
+    (void)state;
+    const pm_gpt_config config = {.vocab = 40, .ctx = 8, .embd = 16, .heads = 2, .layers = 1};
+    pm_tuning_params params = {.batch = 2, .quick = true};
+    seen s = {0};
+    pm_device *device = open_with("");
+    assert_int_equal(pm_device_tune(device, &config, &params, count_row, &s), PM_INVALID);
+    assert_non_null(strstr(test_last_error(), "cache folder"));
+    pm_device_close(&device);
+
+    const char *cache = test_path(root, "measured");
+    device = open_with(cache);
+    params.time = 9;
+    assert_int_equal(pm_device_tune(device, &config, &params, count_row, &s), PM_INVALID);
+    assert_int_equal(s.rows, 0);
+    params.time = 0;
+    assert_int_equal(pm_device_tune(device, &config, &params, count_row, &s), PM_OK);
+    assert_true(s.rows >=
+                16); /* four products a layer, forward and two ways backward, the loss's, those of generating */
+    char path[512];
+    size_t size, lines = 0;
+    tuning_file(cache, path);
+    char *text = test_read(path, &size);
+    for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
+    assert_int_equal(lines, 1 + s.stored);
+    free(text);
+    test_device_done(&device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_measured),
+    };
+    return cmocka_run_group_tests(tests, make_root, remove_root);
+}
