@@ -39,7 +39,7 @@ refused 2 '\-\-shape needs a value' bench matmul --shape
 refused 2 'adamw has no activations' bench adamw --dtype f16
 refused 2 'decode: a session computes in fp32' bench decode --dtype f16
 export PUMICE_DISABLE=storage16
-refused 1 'no 16-bit storage' bench matmul --shape 8x8x8 --dtype f16
+refused 1 'no 16-bit storage' bench matmul --shape 8x8x8 --dtype f16 --json
 unset PUMICE_DISABLE
 refused 2 "'f64'" bench matmul --dtype f64
 refused 1 'nowhere' bench matmul --device nowhere

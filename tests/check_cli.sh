@@ -33,7 +33,7 @@ fi
 # ---- usage ----
 refused 2 'subcommand'
 refused 2 "'paint'" paint
-for command in devices train finetune eval predict generate convert tokenize tokenizer bench; do
+for command in devices train finetune eval predict generate convert tokenize tokenizer bench tune; do
     run 0 $command --help
     has "^usage: pumice $command"
     [ ! -s "$dir/err" ] || fail "$command --help wrote on stderr"
@@ -185,6 +185,32 @@ if [ -e /dev/full ]; then
     "$pumice" generate --model "$dir/c" > /dev/full 2> "$dir/err"
     [ $? = 1 ] || fail "a full stdout was not noticed"
 fi
+
+# ---- fp16 ----
+# Where a device has no 16-bit storage (as with PUMICE_DISABLE=all) it is refused, and nothing written.
+if "$pumice" devices | grep -q 'storage16 *yes'; then
+    run 0 $train --out "$dir/h" --steps 6 --precision f16
+    grep -q ', f16, ' "$dir/err" || fail "train does not say that it is f16"
+    [ "$(grep -c '"loss_scale": 65536' "$dir/h/metrics.jsonl")" = 6 ] || fail "not 6 lines with the loss scale"
+    refused 1 'made with precision f16, this run has f32' $train --out "$dir/h" --steps 8 --precision f32 --resume
+    run 0 $train --out "$dir/h" --steps 8 --precision f16 --resume
+fi
+export PUMICE_DISABLE=storage16
+refused 1 '16-bit storage' $train --out "$dir/o" --precision f16
+[ ! -e "$dir/o" ] || fail "a refused run made its folder"
+unset PUMICE_DISABLE
+
+# ---- tuning ----
+export PUMICE_CACHE_DIR="$dir/cache"
+run 0 tune --model "$dir/c" --batch 2 --quick --json
+has '"product":"matmul f32 .*"usual_ms":[0-9].*"kept":'
+[ "$(ls "$dir/cache" | grep -c '^tuning-')" = 1 ] || fail "tune kept no file"
+run 0 tune --forget
+refused 2 '\-\-ctx 999' tune --model "$dir/c" --ctx 999
+refused 1 "$dir/none" tune --model "$dir/none"
+export PUMICE_CACHE_DIR=
+refused 2 'cache folder' tune --model "$dir/c" --batch 2 --quick
+unset PUMICE_CACHE_DIR
 
 # ---- tokenizers with merges ----
 # said CODE INPUT ARGS…: as run, with an input.

@@ -84,6 +84,8 @@ static pm_status check(pm_kernel *kernel)
     const char *name = kernel->module.name;
     spirv_facts *facts = &kernel->module.kernel.facts;
     facts->push_size = (info->push_size + 3) / 4 * 4;
+    for (uint32_t i = 0; i < info->capability_count; i++)
+        facts->matrices |= info->capabilities[i] == SPIRV_COOPERATIVE_MATRIX;
     pm_status status = check_version(device, name, info, device->compile_only);
     if (status == PM_OK) status = gpu_module_check(device, name, info->capabilities, info->capability_count);
     if (status == PM_OK) status = check_bindings(device, name, info, &facts->binding_mask);

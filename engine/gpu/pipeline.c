@@ -74,7 +74,7 @@ static bool capability_there(const pm_device *device, uint32_t capability, VkSub
     case 68: return ops & VK_SUBGROUP_FEATURE_QUAD_BIT;
     case 4433: return caps->storage16;
     case 5345: /* VulkanMemoryModel */
-    case 6022: return caps->coopmat;
+    case SPIRV_COOPERATIVE_MATRIX: return caps->coopmat;
     case 5347: return caps->bda;
     default: return false; /* not enabled when the device was made */
     }
@@ -225,12 +225,10 @@ pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const c
 {
     pm_status status = PM_OK;
     /* Matrix units: subgroups of the size that recorders count on, all of them full. */
-    bool matrices = false;
-    for (uint32_t i = 0; i < kernel->facts.capability_count; i++) matrices |= kernel->facts.capabilities[i] == 6022;
-    matrices = matrices && device->features.subgroup_control;
+    const bool matrices = kernel->facts.matrices && device->caps.coopmat && device->features.subgroup_control;
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
-        .requiredSubgroupSize = device->caps.subgroup_size};
+        .requiredSubgroupSize = device->caps.coopmat_subgroup};
     const VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
                                               .flags = flags,
                                               .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,

@@ -39,6 +39,7 @@ static bool read_facts(const spirv_reader *r, spirv_facts *facts)
         case OP_CAPABILITY:
             if (length < 2 || facts->capability_count == SPIRV_MAX_CAPABILITIES) return false;
             facts->capabilities[facts->capability_count++] = w[1];
+            facts->matrices |= w[1] == SPIRV_COOPERATIVE_MATRIX;
             break;
         case OP_VARIABLE:
             if (length < 4 || !read_variable(r, w, facts)) return false;

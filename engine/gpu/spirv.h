@@ -11,6 +11,7 @@
 #include "gpu/gpu.h"
 
 enum { SPIRV_MAX_CAPABILITIES = 32 };
+enum { SPIRV_COOPERATIVE_MATRIX = 6022 }; /* a capability */
 
 typedef struct spirv_facts {
     uint32_t version;      /* as the header has it: 0x00010300 is 1.3 */
@@ -21,6 +22,7 @@ typedef struct spirv_facts {
     uint32_t push_param;   /* bytes of the last member, the kernel's struct of push.h */
     uint32_t addresses;    /* how many of push_args are 64-bit addresses */
     uint32_t capabilities[SPIRV_MAX_CAPABILITIES];
+    bool matrices; /* cooperative ones */
     uint32_t capability_count;
 } spirv_facts;
 

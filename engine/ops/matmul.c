@@ -69,7 +69,7 @@ enum {
     MATVEC_SLICES = 32, /* of K, on a GPU */
     COOP_DEPTH = 32,    /* of matmul_coop.comp */
     COOP_SIDE = 2,      /* subgroups of its work group: 2 x 2 */
-    COOP_LARGE = 64,    /* rows and columns of a subgroup's share */
+    COOP_LARGE = 64,    /* columns of a subgroup's share */
     COOP_SMALL = 32,
     COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
 };
@@ -98,20 +98,32 @@ static bool in_pairs(const pm_caps *caps, const product *p)
     return software_lanes(caps) == 8 && p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
 }
 
-/* Shared memory of matmul_coop.comp (bytes) at so many rows and columns a subgroup. */
-static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t share)
+/* Rows of a subgroup's share with so many columns: as many, or half where that would be more than 64 sums an invocation. */
+static uint32_t coop_rows(const pm_caps *caps, uint32_t cols)
 {
-    uint32_t tile = COOP_SIDE * share, along = 2 * COOP_DEPTH * (tile + 8), across = 2 * tile * (COOP_DEPTH + 8);
+    return cols == COOP_SMALL && caps->coopmat_subgroup < 16 ? cols / 2 : cols;
+}
+
+/* Shared memory of a slice of COOP_DEPTH of k (bytes): by lines of k, or across them. */
+static uint32_t coop_slice(uint32_t tile, bool by_k)
+{
+    return by_k ? 2 * COOP_DEPTH * (tile + 8) : 2 * tile * (COOP_DEPTH + 8);
+}
+
+/* Shared memory of matmul_coop.comp (bytes). */
+static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t cols)
+{
     uint32_t sums = 4 * COOP_SIDE * COOP_SIDE * caps->coopmat_m * caps->coopmat_n;
-    return (p->call->attr.trans_a ? along : across) + (p->call->attr.trans_b ? across : along) + sums;
+    return coop_slice(COOP_SIDE * coop_rows(caps, cols), p->call->attr.trans_a) +
+           coop_slice(COOP_SIDE * cols, !p->call->attr.trans_b) + sums;
 }
 
 /* Matrix units take fp16 factors whose rows can be read eight elements at a time. */
-static bool coop_possible(const pm_caps *caps, const product *p, uint32_t share)
+static bool coop_possible(const pm_caps *caps, const product *p, uint32_t cols)
 {
     return caps->coopmat && p->half && (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
-           coop_shared(caps, p, share) <= caps->max_shared_memory &&
-           COOP_SIDE * COOP_SIDE * caps->subgroup_size <= caps->max_workgroup_size;
+           coop_shared(caps, p, cols) <= caps->max_shared_memory &&
+           COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup <= caps->max_workgroup_size;
 }
 
 static bool possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain)
@@ -136,10 +148,10 @@ static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const produc
     uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
     if (possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
     if (software_lanes(caps)) return in_pairs(caps, p) ? WAY_PAIRS : WAY_LANES;
-    /* Intel's registers do not hold the large share. */
-    if (!caps->serial && tiles >= COOP_GROUPS && caps->vendor_id != INTEL && coop_possible(caps, p, COOP_LARGE))
-        return WAY_COOP_LARGE;
-    if (!caps->serial && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
+    /* Intel's compiler spills hundreds of registers (dg2, bmg: Mesa 25.0.7), so that there only a measurement may choose matrix units. */
+    bool units = !caps->serial && caps->vendor_id != INTEL;
+    if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
+    if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
     return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 
@@ -157,26 +169,27 @@ static void record_matvec(recording *r, const product *p, bool plain)
     record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
 }
 
-static void record_coop(recording *r, const product *p, uint32_t share)
+static void record_coop(recording *r, const product *p, uint32_t cols)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    const uint32_t spec[] = {COOP_SIDE * COOP_SIDE * caps->subgroup_size,
+    uint32_t rows = coop_rows(caps, cols);
+    const uint32_t spec[] = {COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup,
                              r->spec[1],
                              r->spec[2],
                              r->spec[3],
                              caps->coopmat_m,
                              caps->coopmat_n,
                              caps->coopmat_k,
-                             share / caps->coopmat_m,
-                             share / caps->coopmat_n,
+                             rows / caps->coopmat_m,
+                             cols / caps->coopmat_n,
                              COOP_SIDE,
                              COOP_SIDE};
     memcpy(r->spec, spec, sizeof spec);
     r->d.spec_count = sizeof spec / sizeof *spec;
     r->d.kernel = p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
     r->format = ALL_FLOAT; /* its kernels are for halves only */
-    r->d.groups[0] = (p->n - 1) / (COOP_SIDE * share) + 1;
-    r->d.groups[1] = (p->m - 1) / (COOP_SIDE * share) + 1;
+    r->d.groups[0] = (p->n - 1) / (COOP_SIDE * cols) + 1;
+    r->d.groups[1] = (p->m - 1) / (COOP_SIDE * rows) + 1;
     r->d.groups[2] = 1;
     record_dispatch(r);
 }

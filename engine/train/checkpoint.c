@@ -34,16 +34,17 @@ void fact_float(facts *f, const char *key, float value)
     snprintf(to->value, sizeof to->value, "%.9g", (double)value);
 }
 
-void fact_text(facts *f, const char *key, const char *value)
+void fact_text(facts *f, const char *key, const char *value, const char *absent)
 {
     fact *to = &f->all[f->count++];
     to->key = key;
+    to->absent = absent;
     snprintf(to->value, sizeof to->value, "%s", value);
 }
 
 void facts_of_model(facts *f, const pm_gpt_config *c)
 {
-    fact_text(f, "arch", c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2");
+    fact_text(f, "arch", c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", NULL);
     fact_number(f, "layers", c->layers, NULL);
     fact_number(f, "heads", c->heads, NULL);
     fact_number(f, "embd", c->embd, NULL);

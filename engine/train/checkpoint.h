@@ -18,7 +18,7 @@ typedef struct facts {
 
 void fact_number(facts *f, const char *key, uint64_t value, const char *absent);
 void fact_float(facts *f, const char *key, float value);
-void fact_text(facts *f, const char *key, const char *value);
+void fact_text(facts *f, const char *key, const char *value, const char *absent);
 void facts_of_model(facts *f, const pm_gpt_config *config);
 
 /* checkpoint.safetensors in `dir`, at once or not at all. note may be NULL. */

@@ -255,7 +255,7 @@ static facts facts_of(const pm_trainer *t)
     fact_number(&f, "accum", p->accum, NULL);
     fact_number(&f, "seed", p->seed, NULL);
     fact_float(&f, "dropout", p->dropout);
-    fact_number(&f, "half", p->precision == PM_PRECISION_F16, "0");
+    fact_text(&f, "precision", p->precision == PM_PRECISION_F16 ? "f16" : "f32", "f32");
     return f;
 }
 

@@ -354,7 +354,7 @@ static facts facts_of(const pm_tuner *t)
     const pm_tune_params *p = &t->params;
     facts f = {0};
     facts_of_model(&f, &t->model->config);
-    fact_text(&f, "task", pm_task_name(t->set->task.kind));
+    fact_text(&f, "task", pm_task_name(t->set->task.kind), NULL);
     fact_number(&f, "examples", t->set->example_count, NULL);
     fact_number(&f, "data", hash_of(t->set), NULL);
     fact_number(&f, "batch", p->batch, NULL);
@@ -364,7 +364,7 @@ static facts facts_of(const pm_tuner *t)
     fact_float(&f, "lambda", p->lambda);
     fact_float(&f, "dropout", p->dropout);
     fact_float(&f, "dropout_head", p->dropout_head);
-    fact_number(&f, "half", p->precision == PM_PRECISION_F16, "0");
+    fact_text(&f, "precision", p->precision == PM_PRECISION_F16 ? "f16" : "f32", "f32");
     return f;
 }
 

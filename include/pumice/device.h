@@ -59,6 +59,7 @@ typedef struct pm_caps {
     uint32_t subgroup_size;
     uint32_t subgroup_min, subgroup_max;
     uint32_t coopmat_m, coopmat_n, coopmat_k; /* with coopmat: a matrix unit's M x K times K x N, fp16 with fp32 sums */
+    uint32_t coopmat_subgroup;                /* and invocations of the subgroup that shares them */
     float timestamp_period_ns;
 
 #define PM_FEATURE_FIELD(name, meaning) bool name;
