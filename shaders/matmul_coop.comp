@@ -1,9 +1,9 @@
 #version 450
-// Matrix product on matrix units (KHR cooperative matrix): fp16 factors, fp32 sums. A subgroup holds ROWS x COLS matrices of TM x TN sums; a work group
-// is DOWN x ACROSS subgroups. Slices of A and B, DEPTH of k, go through shared memory: the next ones are loaded while the matrix units work on these.
-// A slice keeps the direction that is contiguous in memory, in chunks of eight halves, and matrices are loaded from it by rows or by columns.
-// Shared memory: DEPTH * (rows + columns of the tile) halves and 16 bytes a line, and TM * TN floats a subgroup.
-// Distances between rows are multiples of 8 and operands aligned to 16 bytes; where the contiguous dimension is none, rows are padded.
+// Matrix product on matrix units (KHR cooperative matrix): fp16 factors, fp32 sums. A subgroup holds ROWS x COLS matrices of TM x TN sums; a work
+// group is DOWN x ACROSS subgroups. Slices of A and B, DEPTH of k, go through shared memory: the next ones are loaded while the matrix units work
+// on these. A slice keeps the direction that is contiguous in memory, in chunks of eight halves, and matrices are loaded from it by rows or by
+// columns. Shared memory: DEPTH * (rows + columns of the tile) halves and 16 bytes a line, and TM * TN floats a subgroup.
+// Distances between rows are multiples of 8 and operands aligned to 16 bytes; where the contiguous dimension is no multiple of 8, rows are padded.
 // Work group (x, y): columns from x * TILE_N on, rows from y * TILE_M on. All subgroups are full.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require

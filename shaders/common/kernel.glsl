@@ -1,7 +1,8 @@
 // What every kernel starts with. Before including it a kernel defines
 //   PUSH         its struct of push.h
-//   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order. access: readonly, writeonly or readwrite; type: float, int, uint, vec4, or act: activations and their gradients, floats that lie in memory as float16_t where the kernel is
-//                compiled with F16
+//   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order. access: readonly, writeonly or readwrite; type: float,
+//                int, uint, vec4, or act: activations and their gradients, floats that lie in memory as float16_t where the kernel is compiled
+//                with F16
 // and then reads AT(name, index) and writes PUT(name, index, value), or two and four elements from index on: AT2, AT4, PUT2, PUT4. Those take
 // as many accesses as elements, unless the kernel is compiled with
 //   WIDE         one access for AT4 and PUT4, as GPUs want: index a multiple of 4, operand aligned to four elements
@@ -18,7 +19,7 @@
 #define PM_GLSL 1
 #include "push.h"
 
-#define readwrite
+#define readwrite // as an access: neither of the two qualifiers
 
 // What an element is in memory, four of them, and how many a 32-bit word holds.
 #ifdef F16
