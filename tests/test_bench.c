@@ -88,7 +88,8 @@ static void test_refusals(void **state)
         {{.op = "matmul", .shape = ""}, PM_INVALID, "MxNxK"},
         {{.op = "matmul", .shape = "3x4x99999999999999999999"}, PM_INVALID, "MxNxK"},
         {{.op = "prefill", .shape = "2x2x16x8x2x33"}, PM_INVALID, "B is 1"},
-        {{.op = "gelu", .dtype = "f16"}, PM_UNSUPPORTED, "f16"},
+        {{.op = "adamw", .dtype = "f16"}, PM_INVALID, "no activations"},
+        {{.op = "decode", .dtype = "f16"}, PM_INVALID, "in fp32"},
         {{.op = "gelu", .dtype = "f64"}, PM_INVALID, "'f64'"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -157,6 +158,29 @@ static void test_every_op(void **state)
         gpu_memory_stats(device, &after, &peak);
         /* What the device keeps for itself (staging, a dummy) may have come. */
         assert_true(after <= before + (16u << 20));
+    }
+    test_device_done(&device);
+}
+
+/* Each operation with fp16 activations: as long as it has any, and half of their bytes. */
+static void test_halves(void **state)
+{
+    (void)state;
+    pm_device *device = test_device(NULL);
+    const bool storage16 = pm_device_caps(device)->storage16;
+    test_lines lines;
+    pm_log log = test_lines_log(&lines);
+    for (size_t i = 0; i < SMALL; i++) {
+        pm_bench_params params = {.op = small[i].op, .shape = small[i].shape, .quick = true, .dtype = "f16"};
+        pm_bench_row full, half;
+        if (pm_bench_check(&log, &params) != PM_OK) continue;
+        assert_int_equal(pm_bench_run(device, &params, &half), storage16 ? PM_OK : PM_UNSUPPORTED);
+        if (!storage16) break;
+        params.dtype = "f32";
+        assert_int_equal(pm_bench_run(device, &params, &full), PM_OK);
+        assert_string_equal(half.dtype, "f16");
+        if (strcmp(small[i].op, "train-step") == 0) continue; /* it also makes the weights' copies */
+        assert_true(half.flops == full.flops && half.bytes < full.bytes && 2 * half.bytes >= full.bytes);
     }
     test_device_done(&device);
 }
@@ -282,10 +306,10 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),     cmocka_unit_test(test_refusals),  cmocka_unit_test(test_refusals_of_shapes),
-        cmocka_unit_test(test_peaks),     cmocka_unit_test(test_every_op),  cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_rotation),  cmocka_unit_test(test_host_time), cmocka_unit_test(test_run_ms),
-        cmocka_unit_test(test_quartiles),
+        cmocka_unit_test(test_table),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_refusals_of_shapes),
+        cmocka_unit_test(test_peaks),  cmocka_unit_test(test_every_op),  cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_counts), cmocka_unit_test(test_rotation),  cmocka_unit_test(test_host_time),
+        cmocka_unit_test(test_run_ms), cmocka_unit_test(test_quartiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
