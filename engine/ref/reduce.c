@@ -28,7 +28,7 @@ void ref_clip(const op_call *call)
 {
     const double *parts = call->in[0].data; /* (1,n) */
     const step_scalars *scalars = call->in[1].data;
-    double *norm = call->out[0].data;       /* (1,2) */
+    double *norm = call->out[0].data; /* (1,2) */
     double sum = 0, clip = (double)call->attr.clip;
     for (size_t i = 0; i < ref_count(&call->in[0]); i++) sum += parts[i];
     norm[0] = sqrt(sum) * scalars->unscale;
