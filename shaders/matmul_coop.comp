@@ -20,7 +20,7 @@ layout(constant_id = 8) const uint COLS = 2;
 layout(constant_id = 9) const uint DOWN = 2;
 layout(constant_id = 10) const uint ACROSS = 2;
 
-const uint DEPTH = 32; // a multiple of TK
+const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
 const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
 
 // Lines of a slice, in chunks; a line is one chunk longer than it must be, so that neighbours do not meet in the same banks.

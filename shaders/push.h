@@ -50,6 +50,8 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 /* A tile of matmul_lanes.comp: rows, and vectors of columns. */
 #define MATMUL_LANES_ROWS 16
 #define MATMUL_LANES_VECTORS 4
+/* k of a slice of matmul_coop.comp. */
+#define MATMUL_COOP_DEPTH 32
 /* Columns of a work group of matvec.comp, in fours. */
 #define MATVEC_QUADS 8
 

@@ -38,6 +38,22 @@ void test_dir_remove(char *dir)
     free(dir);
 }
 
+char *test_root;
+
+int test_root_make(void **state)
+{
+    (void)state;
+    test_root = test_dir_make();
+    return 0;
+}
+
+int test_root_remove(void **state)
+{
+    (void)state;
+    test_dir_remove(test_root);
+    return 0;
+}
+
 const char *test_path(const char *dir, const char *name)
 {
     static char buffers[8][1024];

@@ -10,6 +10,11 @@ char *test_dir_make(void);
 /* Removes the folder with all that is in it, and frees its name. */
 void test_dir_remove(char *dir);
 
+/* One such folder for all tests of a program: cmocka's group fixtures. */
+extern char *test_root;
+int test_root_make(void **state);
+int test_root_remove(void **state);
+
 /* dir + "/" + name in one of eight static buffers that are used in turn. */
 const char *test_path(const char *dir, const char *name);
 

@@ -93,6 +93,17 @@ static void fill(int32_t *tokens, int32_t *targets)
     }
 }
 
+/* Skips the test where there is no 16-bit storage. */
+static pm_device *half_device(void)
+{
+    pm_device *device = test_device(NULL);
+    if (!pm_device_caps(device)->storage16) {
+        test_device_done(&device);
+        skip();
+    }
+    return device;
+}
+
 static size_t count_of(const pm_model *model, size_t param)
 {
     pm_param p = pm_model_param(model, param);
@@ -103,12 +114,8 @@ static size_t count_of(const pm_model *model, size_t param)
 static void test_gradients(void **state)
 {
     (void)state;
-    pm_device *device = test_device(NULL);
-    if (!pm_device_caps(device)->storage16) {
-        test_device_done(&device);
-        skip();
-    }
     int32_t tokens[TOKENS], targets[TOKENS];
+    pm_device *device = half_device();
     fill(tokens, targets);
     pm_model *model[2] = {NULL, NULL};
     pm_trainer *trainer[2];
@@ -162,12 +169,8 @@ static float *weights_of(const pm_model *model, size_t *total)
 static void test_overflow(void **state)
 {
     (void)state;
-    pm_device *device = test_device(NULL);
-    if (!pm_device_caps(device)->storage16) {
-        test_device_done(&device);
-        skip();
-    }
     int32_t tokens[TOKENS], targets[TOKENS];
+    pm_device *device = half_device();
     fill(tokens, targets);
     pm_model *model = NULL;
     assert_int_equal(pm_model_create(device, &CONFIG, 5, &model), PM_OK);

@@ -35,22 +35,6 @@ static const pm_train_params PARAMS = {.batch = 4,
                                        .dropout = 0.1f,
                                        .weight_decay = 0.1f};
 
-static char *root;
-
-static int make_root(void **state)
-{
-    (void)state;
-    root = test_dir_make();
-    return 0;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    test_dir_remove(root);
-    return 0;
-}
-
 static pm_device *open_device(void)
 {
     static pm_log log;
@@ -62,7 +46,7 @@ static pm_device *open_device(void)
 static pm_corpus *open_corpus(void)
 {
     pm_log log = test_log();
-    const char *path = test_path(root, "text.txt");
+    const char *path = test_path(test_root, "text.txt");
     test_write(path, TEXT, sizeof TEXT - 1);
     pm_tokenizer *bytes = NULL;
     pm_corpus *corpus = NULL;
@@ -101,8 +85,8 @@ static float train(pm_device *device, pm_corpus *corpus, pm_precision precision,
 
 static void reproduce(pm_device *device, pm_corpus *corpus, pm_precision precision)
 {
-    const char *once = test_path(root, "once"), *again = test_path(root, "again");
-    const char *half = test_path(root, "half"), *resumed = test_path(root, "resumed");
+    const char *once = test_path(test_root, "once"), *again = test_path(test_root, "again");
+    const char *half = test_path(test_root, "half"), *resumed = test_path(test_root, "resumed");
     float loss = train(device, corpus, precision, NULL, once, 40);
     assert_true(loss < 4.0f && loss > 0.0f); /* from log 256 = 5.5 */
     train(device, corpus, precision, NULL, again, 40);
@@ -148,7 +132,8 @@ static void test_untied_checkpoint(void **state)
     (void)state;
     pm_device *device = open_device();
     pm_corpus *corpus = open_corpus();
-    const char *untied = test_path(root, "untied"), *tied = test_path(root, "tied"), *back = test_path(root, "back");
+    const char *untied = test_path(test_root, "untied"), *tied = test_path(test_root, "tied"),
+               *back = test_path(test_root, "back");
     assert_int_equal(checkpoint_passes(device, corpus, true, NULL, untied), PM_OK);
     assert_int_equal(checkpoint_passes(device, corpus, true, untied, back), PM_OK);
     test_same_file(untied, back, "checkpoint.safetensors");
@@ -315,7 +300,7 @@ static void test_refused(void **state)
     (void)state;
     pm_device *device = open_device();
     pm_corpus *corpus = open_corpus();
-    const char *dir = test_path(root, "checkpoint");
+    const char *dir = test_path(test_root, "checkpoint");
     train(device, corpus, PM_PRECISION_F32, NULL, dir, 2);
     pm_model *model = NULL, *broken = NULL;
     pm_trainer *trainer = NULL;
@@ -394,5 +379,5 @@ int main(void)
         cmocka_unit_test(test_beginning),    cmocka_unit_test(test_eval),
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_plan),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

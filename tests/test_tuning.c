@@ -18,22 +18,6 @@
 #include "helper_log.h"
 #include "ops/op.h"
 
-static char *root;
-
-static int make_root(void **state)
-{
-    (void)state;
-    root = test_dir_make();
-    return 0;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    test_dir_remove(root);
-    return 0;
-}
-
 static pm_device *open_with(const char *cache)
 {
     return test_device_open(&(pm_device_params){.log = test_log(), .cache_dir = cache});
@@ -112,7 +96,7 @@ static void tuning_file(const char *folder, char path[512])
 static void test_kept(void **state)
 {
     (void)state;
-    const char *cache = test_path(root, "cache");
+    const char *cache = test_path(test_root, "cache");
     pm_device *device = open_with(cache);
     assert_int_equal(gpu_tune(device, "one", 3), PM_OK);
     assert_int_equal(gpu_tune(device, "two and more", 8), PM_OK);
@@ -173,7 +157,7 @@ static void test_measured(void **state)
     assert_non_null(strstr(test_last_error(), "cache folder"));
     pm_device_close(&device);
 
-    const char *cache = test_path(root, "measured");
+    const char *cache = test_path(test_root, "measured");
     device = open_with(cache);
     params.time = 9;
     assert_int_equal(pm_device_tune(device, &config, &params, count_row, &s), PM_INVALID);
@@ -199,5 +183,5 @@ int main(void)
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_measured),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

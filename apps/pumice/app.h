@@ -76,6 +76,9 @@ char *app_join(const char *dir, const char *name);
 bool app_exists(const char *path);
 /* Text as JSON can hold it, which is UTF-8: bytes that are none become U+FFFD, and so does a 0 byte. malloc'd; NULL when short of memory. */
 char *app_json_text(const char *text, size_t size);
+/* A document as one line on stdout, at once, and its end; false where there was no memory for the line. */
+struct cJSON;
+bool app_print_json(struct cJSON *json);
 /* All of a file with a 0 byte behind it, malloc'd; NULL where it cannot be read, *size untouched. errno tells why. */
 char *app_read(const char *path, size_t *size);
 /* Puts a file under its name at once or not at all: a temporary one, synced, renamed. False after an error line. */

@@ -118,11 +118,7 @@ static void print_json(const pm_bench_row *row, const pm_caps *caps, const pm_pe
     cJSON_AddNumberToObject(json, "peak_gflops", 1e-9 * peaks->fma_flops_per_s);
     cJSON_AddNumberToObject(json, "peak_gbps", 1e-9 * peaks->copy_bytes_per_s);
     if (row->tokens > 0) cJSON_AddNumberToObject(json, "tokens_per_s", 1e3 * row->tokens / row->ms);
-    char *line = cJSON_PrintUnformatted(json);
-    if (line) puts(line);
-    fflush(stdout);
-    free(line);
-    cJSON_Delete(json);
+    app_print_json(json);
 }
 
 /* ---- measuring ------------------------------------------------------------------------------------------------------- */

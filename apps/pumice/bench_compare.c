@@ -135,10 +135,7 @@ static void print_pair(const row *a, const row *b, bool json)
     cJSON_AddNumberToObject(line, "ms_b", b->ms);
     cJSON_AddNumberToObject(line, "speedup", a->ms / b->ms);
     cJSON_AddStringToObject(line, "verdict", verdict(a, b));
-    char *text = cJSON_PrintUnformatted(line);
-    if (text) puts(text);
-    free(text);
-    cJSON_Delete(line);
+    app_print_json(line);
 }
 
 bool bench_compare(const char *path_a, const char *path_b, bool json)

@@ -46,10 +46,7 @@ static void print_result(const pm_eval_result *result)
     cJSON_AddNumberToObject(json, "loss", result->loss);
     cJSON_AddNumberToObject(json, "perplexity", result->perplexity);
     cJSON_AddNumberToObject(json, "tokens", (double)result->tokens);
-    char *text = cJSON_PrintUnformatted(json);
-    if (text) puts(text);
-    free(text);
-    cJSON_Delete(json);
+    app_print_json(json);
 }
 
 static pm_status eval_text(const app_model *model, const pm_log *log)

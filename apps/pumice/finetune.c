@@ -99,7 +99,7 @@ static void announce(const finetune_run *run)
 {
     const pm_gpt_config *c = pm_model_config(run->model);
     app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            pm_device_caps(run->device)->name, pm_tuner_precision(run->tuner) == PM_PRECISION_F16 ? "f16" : "f32",
+            pm_device_caps(run->device)->name, pm_precision_name(pm_tuner_precision(run->tuner)),
             c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd,
             (unsigned)c->ctx, (unsigned)c->vocab, 1e-6 * (double)pm_gpt_config_parameters(c));
     char answers[64] = "choices";

@@ -1,6 +1,9 @@
-/* Text for JSON: a model's bytes need not be UTF-8. */
+/* Text for JSON, since a model's bytes need not be UTF-8, and a document as a line. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cjson/cJSON.h>
 
 #include "app.h"
 
@@ -36,4 +39,15 @@ char *app_json_text(const char *text, size_t size)
     }
     if (clean) clean[used] = 0;
     return clean;
+}
+
+bool app_print_json(cJSON *json)
+{
+    char *line = cJSON_PrintUnformatted(json);
+    const bool good = line != NULL;
+    if (good) puts(line);
+    fflush(stdout);
+    free(line);
+    cJSON_Delete(json);
+    return good;
 }

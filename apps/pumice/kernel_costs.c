@@ -11,22 +11,12 @@
 
 enum { MAX_USED = 512 };
 
-/* One line at once: the driver may end the process at the next kernel. */
-static void print_line(cJSON *json)
-{
-    char *text = cJSON_PrintUnformatted(json);
-    if (text) puts(text);
-    fflush(stdout);
-    free(text);
-    cJSON_Delete(json);
-}
-
 static void print_device(const pm_caps *caps)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "device", caps->name);
     cJSON_AddStringToObject(json, "driver", caps->driver);
-    print_line(json);
+    app_print_json(json); /* at once: the driver may end the process at the next kernel */
 }
 
 /* The last error line, for the kernel that it is about. */
@@ -69,7 +59,7 @@ static bool print_kernel(pm_device *device, char error[256], const char *name, c
     } else {
         cJSON_AddStringToObject(json, "error", error);
     }
-    print_line(json);
+    app_print_json(json);
     pm_kernel_destroy(&kernel);
     return good;
 }

@@ -51,11 +51,7 @@ static bool print_answer(const pm_task *task, const pm_taskset *set, const float
         for (uint32_t k = 0; k < answer.count; k++)
             cJSON_AddNumberToObject(map, task->labels[k], (double)probabilities[k]);
     }
-    char *text = cJSON_PrintUnformatted(json);
-    if (text) puts(text);
-    free(text);
-    cJSON_Delete(json);
-    return text != NULL;
+    return app_print_json(json);
 }
 
 static pm_status predict(const app_model *model, const pm_log *log)

@@ -66,10 +66,7 @@ static void print_json(const pm_task *task, const pm_task_metrics *m, const uint
             cJSON_AddItemToArray(rows, row);
         }
     }
-    char *text = cJSON_PrintUnformatted(json);
-    if (text) puts(text);
-    free(text);
-    cJSON_Delete(json);
+    app_print_json(json);
 }
 
 void report_print(const pm_task *task, const pm_task_metrics *m, const uint32_t *confusion, bool json)

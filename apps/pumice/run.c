@@ -73,9 +73,9 @@ void run_say_command(int argc, char **argv)
 
 pm_precision run_precision(const char *text)
 {
-    return strcmp(text, "f16") == 0    ? PM_PRECISION_F16
-           : strcmp(text, "auto") == 0 ? PM_PRECISION_AUTO
-                                       : PM_PRECISION_F32;
+    pm_precision precision = PM_PRECISION_F32;
+    while (strcmp(pm_precision_name(precision), text) != 0 && precision < PM_PRECISION_AUTO) precision++;
+    return precision;
 }
 
 bool run_step_check(const run_step *s)

@@ -165,7 +165,7 @@ static void announce(const train_run *run)
 {
     const pm_caps *caps = pm_device_caps(run->device);
     app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            caps->name, pm_trainer_precision(run->trainer) == PM_PRECISION_F16 ? "f16" : "f32",
+            caps->name, pm_precision_name(pm_trainer_precision(run->trainer)),
             run->config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)run->config.layers,
             (unsigned)run->config.heads, (unsigned)run->config.embd, (unsigned)run->config.ctx,
             (unsigned)run->config.vocab, 1e-6 * (double)pm_gpt_config_parameters(&run->config));

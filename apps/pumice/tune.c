@@ -63,11 +63,7 @@ static void print_row(void *user, const pm_tuning_row *row)
     cJSON_AddStringToObject(json, "best", row->best);
     cJSON_AddNumberToObject(json, "best_ms", row->best_ms);
     cJSON_AddBoolToObject(json, "kept", row->stored);
-    char *line = cJSON_PrintUnformatted(json);
-    if (line) puts(line);
-    fflush(stdout);
-    free(line);
-    cJSON_Delete(json);
+    app_print_json(json);
 }
 
 int tune_main(int argc, char **argv)

@@ -72,3 +72,14 @@ pm_status file_make_dir(const pm_log *log, const char *path)
     free(part);
     return status;
 }
+
+pm_status file_make_dir_of(const pm_log *log, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path) return PM_OK;
+    char *dir = strndup(path, (size_t)(slash - path));
+    if (!dir) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+    pm_status status = file_make_dir(log, dir);
+    free(dir);
+    return status;
+}

@@ -38,6 +38,8 @@ pm_status file_write(const pm_log *log, const char *path, const void *data, size
 
 /* Make a folder and those above it; one that exists is fine. */
 pm_status file_make_dir(const pm_log *log, const char *path);
+/* Likewise the folder that this file is to be in. */
+pm_status file_make_dir_of(const pm_log *log, const char *path);
 
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);

@@ -8,9 +8,10 @@
 
 #include "base/log.h"
 #include "bench/measure.h"
+#include "infer/session.h"
 #include "train/pass.h"
 
-enum { MOST_PRODUCTS = 256, LONGEST_SUM = 16384, PREFILL = 32 };
+enum { MOST_PRODUCTS = 256 };
 
 typedef struct product {
     bool half, half_y, trans_a, trans_b;
@@ -26,7 +27,7 @@ typedef struct products {
 /* Products that are cut into pieces when they are recorded have none of their own. */
 static void add(products *to, product p)
 {
-    if (to->count == MOST_PRODUCTS || (p.k > LONGEST_SUM && !p.half_y)) return;
+    if (to->count == MOST_PRODUCTS || (p.k > OP_LONGEST_SUM && !p.half_y)) return;
     op_product_key(p.half, p.half_y, p.trans_a, p.trans_b, p.m, p.n, p.k, p.key);
     for (uint32_t i = 0; i < to->count; i++)
         if (strcmp(to->all[i].key, p.key) == 0) return;
@@ -138,7 +139,7 @@ pm_status pm_device_tune(pm_device *device, const pm_gpt_config *config, const p
     if (step.time > filled.ctx)
         status =
             log_fail(log, PM_INVALID, "tune: %u tokens do not fit the model's context of %u", step.time, filled.ctx);
-    uint32_t chunk = filled.ctx < PREFILL ? filled.ctx : PREFILL;
+    uint32_t chunk = filled.ctx < SESSION_CHUNK ? filled.ctx : SESSION_CHUNK;
     const gpt_shape shapes[] = {
         step, {.mode = GPT_PREFILL, .batch = 1, .time = chunk}, {.mode = GPT_LOGITS, .batch = 1, .time = 1}};
     for (int i = 0; i < 3 && status == PM_OK; i++) status = collect(found, log, caps, &filled, shapes[i]);

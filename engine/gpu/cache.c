@@ -91,13 +91,7 @@ static void save(pm_device *device)
         cache_header header = header_of(device, data, size);
         memcpy(file, &header, sizeof header);
         if (header.hash != device->cache_hash) {
-            char *slash = strrchr(device->cache_path, '/');
-            pm_status status = PM_OK;
-            if (slash && slash != device->cache_path) {
-                *slash = 0;
-                status = file_make_dir(NULL, device->cache_path);
-                *slash = '/';
-            }
+            pm_status status = file_make_dir_of(NULL, device->cache_path);
             if (status == PM_OK) status = file_write(NULL, device->cache_path, file, sizeof header + size);
             if (status == PM_OK)
                 log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %zu bytes of pipelines saved", device->cache_path, size);

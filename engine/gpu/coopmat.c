@@ -4,16 +4,17 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "push.h"
 
 typedef VkResult(VKAPI_PTR *get_properties)(VkPhysicalDevice, uint32_t *, coopmat_properties *);
 
-/* matmul_coop.comp's slices are 32 of k deep and read in fours. */
+/* matmul_coop.comp's slices are MATMUL_COOP_DEPTH of k deep and read in fours. */
 static bool suits(const coopmat_properties *p)
 {
     return p->AType == COOPMAT_FLOAT16 && p->BType == COOPMAT_FLOAT16 && p->CType == COOPMAT_FLOAT32 &&
            p->ResultType == COOPMAT_FLOAT32 && !p->saturatingAccumulation && p->scope == COOPMAT_SUBGROUP &&
            p->MSize % 4 == 0 && p->NSize % 4 == 0 && p->KSize % 4 == 0 && p->MSize <= 16 && p->NSize <= 16 &&
-           32 % p->KSize == 0;
+           MATMUL_COOP_DEPTH % p->KSize == 0;
 }
 
 pm_status gpu_coopmat_read(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, pm_caps *caps)
@@ -36,7 +37,6 @@ pm_status gpu_coopmat_read(const pm_log *log, VkInstance instance, VkPhysicalDev
         }
     free(all);
     /* Intel's units work in subgroups of 8 or 16, the narrowest that there are; wider ones do not have the registers. */
-    enum { INTEL = 0x8086 };
-    caps->coopmat_subgroup = caps->vendor_id == INTEL ? caps->subgroup_min : caps->subgroup_size;
+    caps->coopmat_subgroup = caps->vendor_id == VENDOR_INTEL ? caps->subgroup_min : caps->subgroup_size;
     return PM_OK;
 }

@@ -13,6 +13,9 @@ typedef enum kernel_id {
     KERNEL_COUNT
 } kernel_id;
 
+/* PCI ids of vendors that kernels or tiles are chosen by: pm_caps.vendor_id. */
+enum { VENDOR_ARM = 0x13b5, VENDOR_BROADCOM = 0x14e4, VENDOR_INTEL = 0x8086 };
+
 const char *gpu_kernel_name(kernel_id kernel);
 /* Whether the compiler that built the library knew what the kernel needs. */
 bool gpu_kernel_built(kernel_id kernel);

@@ -128,13 +128,7 @@ pm_status gpu_tuning_save(pm_device *device)
     head_of(device, body, size, head);
     char *start = body - strlen(head);
     memcpy(start, head, strlen(head));
-    pm_status status = PM_OK;
-    char *slash = strrchr(device->tuning_path, '/');
-    if (slash && slash != device->tuning_path) {
-        *slash = 0;
-        status = file_make_dir(&device->log, device->tuning_path);
-        *slash = '/';
-    }
+    pm_status status = file_make_dir_of(&device->log, device->tuning_path);
     if (status == PM_OK) status = file_write(&device->log, device->tuning_path, start, strlen(head) + size);
     free(text);
     return status;

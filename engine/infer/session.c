@@ -7,11 +7,12 @@
 
 #include "base/log.h"
 #include "infer/sampler.h"
+#include "infer/session.h"
 #include "model/gpt.h"
 #include "push.h"
 
 /* Tokens read at a time, and from how many on that is worth it: a chunk takes about as long as two single ones. */
-enum { CHUNK = 32, CHUNK_LEAST = 4 };
+enum { CHUNK_LEAST = 4 };
 
 /* A graph for so many tokens at a time. */
 typedef struct reader {
@@ -25,7 +26,7 @@ typedef struct reader {
 struct pm_session {
     pm_model *model;
     gpu_buffer **caches;             /* [layers] (P,2C) */
-    gpu_buffer *input;               /* host-visible: step_scalars, then CHUNK tokens */
+    gpu_buffer *input;               /* host-visible: step_scalars, then SESSION_CHUNK tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
     reader chunk, single;
     uint32_t *history; /* [ctx] the tokens in the caches */
@@ -103,7 +104,8 @@ static pm_status allocate(pm_session *s)
         if (status == PM_OK) status = gpu_fill(gpu_span_of(s->caches[l]), 0);
     }
     if (status == PM_OK)
-        status = gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * CHUNK, "tokens", &s->input);
+        status =
+            gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * SESSION_CHUNK, "tokens", &s->input);
     if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->vocab, "logits", &s->logits);
     if (status == PM_OK)
         status = gpu_buffer_create(device, GPU_SHARED, 4ull * c->vocab, "logits, for the host", &s->logits_out);
@@ -177,9 +179,9 @@ static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
 {
     pm_status status = PM_OK;
     uint32_t at = 0;
-    while (status == PM_OK && count - at > CHUNK_LEAST && s->length + CHUNK <= s->model->config.ctx) {
-        const uint32_t rest = count - at - 1, n = rest < CHUNK ? rest : CHUNK;
-        if (!s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, CHUNK);
+    while (status == PM_OK && count - at > CHUNK_LEAST && s->length + SESSION_CHUNK <= s->model->config.ctx) {
+        const uint32_t rest = count - at - 1, n = rest < SESSION_CHUNK ? rest : SESSION_CHUNK;
+        if (!s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, SESSION_CHUNK);
         if (status == PM_OK) status = read_tokens(s, &s->chunk, tokens + at, n);
         at += n;
     }

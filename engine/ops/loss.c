@@ -4,10 +4,10 @@
 /* Logits that a tile may hold: a compromise between scratch memory and the number of passes (bytes). */
 enum { TILE_BYTES = 64 << 20 };
 
-/* Elements between rows of the logits: whole 128-bit words, also where the vocabulary is odd. */
+/* Elements between rows of the logits: whole 128-bit words, of fp16 too, also where the vocabulary is odd. */
 static uint32_t padded(uint32_t cols)
 {
-    return (cols + 3) / 4 * 4;
+    return (cols + 7) / 8 * 8;
 }
 
 uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)

@@ -30,15 +30,15 @@ static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
 }
 
 /* From the first element of an operand to its last. */
-static uint64_t words_a(const product *p)
+static uint64_t count_a(const product *p)
 {
     return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + padded(p, width_a(p), p->lda);
 }
-static uint64_t words_b(const product *p)
+static uint64_t count_b(const product *p)
 {
     return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb + padded(p, width_b(p), p->ldb);
 }
-static uint64_t words_y(const product *p)
+static uint64_t count_y(const product *p)
 {
     return (uint64_t)(p->m - 1) * p->ldc + p->n;
 }
@@ -67,7 +67,6 @@ enum {
     PLAIN_ARGS = 4,     /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
     MATVEC_ROWS = 4,    /* matvec.comp's most */
     MATVEC_SLICES = 32, /* of K, on a GPU */
-    COOP_DEPTH = 32,    /* of matmul_coop.comp */
     COOP_SIDE = 2,      /* subgroups of its work group: 2 x 2 */
     COOP_LARGE = 64,    /* columns of a subgroup's share */
     COOP_SMALL = 32,
@@ -104,10 +103,10 @@ static uint32_t coop_rows(const pm_caps *caps, uint32_t cols)
     return cols == COOP_SMALL && caps->coopmat_subgroup < 16 ? cols / 2 : cols;
 }
 
-/* Shared memory of a slice of COOP_DEPTH of k (bytes): by lines of k, or across them. */
+/* Shared memory of a slice of MATMUL_COOP_DEPTH of k (bytes): by lines of k, or across them. */
 static uint32_t coop_slice(uint32_t tile, bool by_k)
 {
-    return by_k ? 2 * COOP_DEPTH * (tile + 8) : 2 * tile * (COOP_DEPTH + 8);
+    return by_k ? 2 * MATMUL_COOP_DEPTH * (tile + 8) : 2 * tile * (MATMUL_COOP_DEPTH + 8);
 }
 
 /* Shared memory of matmul_coop.comp (bytes). */
@@ -144,12 +143,11 @@ static bool possible(const pm_caps *caps, const gpu_dispatch *d, const product *
 /* Without a measurement. */
 static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
 {
-    enum { INTEL = 0x8086 };
     uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
     if (possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
     if (software_lanes(caps)) return in_pairs(caps, p) ? WAY_PAIRS : WAY_LANES;
     /* Intel's compiler spills hundreds of registers (dg2, bmg: Mesa 25.0.7), so that there only a measurement may choose matrix units. */
-    bool units = !caps->serial && caps->vendor_id != INTEL;
+    bool units = !caps->serial && caps->vendor_id != VENDOR_INTEL;
     if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
     if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
     return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
@@ -247,10 +245,10 @@ static void record_product(gpu_program *program, const product *p)
     const op_attr *attr = &p->call->attr;
     uint32_t flags = epilogue(p);
     bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_ACCUMULATE)) == 0;
-    uint64_t ny = words_y(p);
+    uint64_t ny = count_y(p);
     gpu_arg args[] = {
-        part(p->a, p->half, words_a(p), true, GPU_READ),
-        part(p->b, p->half, words_b(p), true, GPU_READ),
+        part(p->a, p->half, count_a(p), true, GPU_READ),
+        part(p->b, p->half, count_b(p), true, GPU_READ),
         part(p->y, p->half_y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
         part(p->bias, false, p->n, flags & EPILOGUE_BIAS, GPU_READ),
         part(p->residual, p->half_y, ny, flags & EPILOGUE_RESIDUAL, GPU_READ),
@@ -306,10 +304,6 @@ static product depth_of(product p, uint32_t first, uint32_t count)
     return p;
 }
 
-/* The longest sum that is made in one go: a running sum in fp32 loses a digit to each hundredfold of its terms, so a longer one, which
- * only a weight gradient over very many tokens is, is made of pieces. (Not where y is fp16: adding pieces to it would lose more.) */
-enum { MAX_DEPTH = 16384 };
-
 /* About half of n; parts of fp16 matrices begin at whole words. */
 static uint32_t half_of(const product *p, uint32_t n)
 {
@@ -322,7 +316,7 @@ static void record_split(gpu_program *program, const product *p)
 {
     uint64_t most = max_operand(gpu_program_caps(program));
     const op_attr *attr = &p->call->attr;
-    bool a = words_a(p) > most, b = words_b(p) > most, y = words_y(p) > most;
+    bool a = count_a(p) > most, b = count_b(p) > most, y = count_y(p) > most;
     bool whole = attr->dropout > 0, sums_only = (epilogue(p) & ~EPILOGUE_ACCUMULATE) == 0;
     uint32_t half_m = half_of(p, p->m), half_n = half_of(p, p->n), half_k = half_of(p, p->k);
     if ((y || (a && !attr->trans_a)) && half_m && !whole) {
@@ -333,7 +327,7 @@ static void record_split(gpu_program *program, const product *p)
         product one = cols_of(*p, 0, half_n), two = cols_of(*p, half_n, p->n - half_n);
         record_split(program, &one);
         record_split(program, &two);
-    } else if ((a || b || (p->k > MAX_DEPTH && !p->half_y)) && half_k && sums_only) {
+    } else if ((a || b || (p->k > OP_LONGEST_SUM && !p->half_y)) && half_k && sums_only) {
         product one = depth_of(*p, 0, half_k), two = depth_of(*p, half_k, p->k - half_k);
         record_split(program, &one);
         record_split(program, &two);

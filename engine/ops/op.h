@@ -170,6 +170,10 @@ const char *op_check(const op_call *call);
 /* Record the call. Failures stick in the program. */
 void op_record(gpu_program *program, const op_call *call);
 
+/* The longest sum that a product makes in one go: a running sum in fp32 loses a digit to each hundredfold of its terms, so a longer one, which
+ * only a weight gradient over very many tokens is, is made of pieces. (Not where y is fp16: adding pieces to it would lose more.) */
+enum { OP_LONGEST_SUM = 16384 };
+
 /* The ways to compute a product: kernels and tiles. Each suits some devices and shapes; where none was measured (gpu_tuned() of the product's
  * key), or the one that was does not suit the operands, a function of capabilities and shape chooses. */
 typedef enum op_way {

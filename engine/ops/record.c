@@ -50,8 +50,7 @@ uint32_t software_lanes(const pm_caps *caps)
 
 bool few_registers(const pm_caps *caps)
 {
-    enum { ARM = 0x13b5, BROADCOM = 0x14e4 };
-    return caps->vendor_id == ARM || caps->vendor_id == BROADCOM;
+    return caps->vendor_id == VENDOR_ARM || caps->vendor_id == VENDOR_BROADCOM;
 }
 
 kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)

@@ -4,6 +4,11 @@
 #include "base/log.h"
 #include "ops/op.h"
 
+const char *pm_precision_name(pm_precision precision)
+{
+    return precision == PM_PRECISION_F16 ? "f16" : precision == PM_PRECISION_AUTO ? "auto" : "f32";
+}
+
 /* Rows and columns of the product that is measured, its runs, and how much faster fp16 must be. */
 enum { SIZE = 512, RUNS = 3 };
 static const double GAIN = 1.1;

@@ -95,9 +95,12 @@ pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_t
     gpt_shape shape = shape_of(&model->config, &p);
     t->model = model;
     t->params = p;
-    t->optimizer =
-        (adamw){.beta1 = p.beta1, .beta2 = p.beta2, .eps = p.eps, .weight_decay = p.weight_decay, .clip = p.clip};
-    t->optimizer.scale = loss_scale_begin(half);
+    t->optimizer = (adamw){.beta1 = p.beta1,
+                           .beta2 = p.beta2,
+                           .eps = p.eps,
+                           .weight_decay = p.weight_decay,
+                           .clip = p.clip,
+                           .scale = loss_scale_begin(half)};
     status = pass_plan(&t->pass, log, pm_device_caps(device), &model->config, &shape, true, model->labels,
                        gpu_max_buffer(device));
     if (status == PM_OK) status = adamw_init(&t->optimizer, model);
@@ -255,7 +258,7 @@ static facts facts_of(const pm_trainer *t)
     fact_number(&f, "accum", p->accum, NULL);
     fact_number(&f, "seed", p->seed, NULL);
     fact_float(&f, "dropout", p->dropout);
-    fact_text(&f, "precision", p->precision == PM_PRECISION_F16 ? "f16" : "f32", "f32");
+    fact_text(&f, "precision", pm_precision_name(p->precision), "f32");
     return f;
 }
 

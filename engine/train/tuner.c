@@ -138,9 +138,12 @@ pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_
     t->params = p;
     t->epoch = UINT32_MAX;
     t->micro = (p.batch + p.accum - 1) / p.accum;
-    t->optimizer =
-        (adamw){.beta1 = p.beta1, .beta2 = p.beta2, .eps = p.eps, .weight_decay = p.weight_decay, .clip = p.clip};
-    t->optimizer.scale = loss_scale_begin(half);
+    t->optimizer = (adamw){.beta1 = p.beta1,
+                           .beta2 = p.beta2,
+                           .eps = p.eps,
+                           .weight_decay = p.weight_decay,
+                           .clip = p.clip,
+                           .scale = loss_scale_begin(half)};
     status = order_init(&t->order, log, set, p.batch);
     if (status == PM_OK && (uint64_t)t->order.batch_count * p.epochs > UINT32_MAX / 2)
         status = log_fail(log, PM_INVALID, "epochs: too many steps");
@@ -364,7 +367,7 @@ static facts facts_of(const pm_tuner *t)
     fact_float(&f, "lambda", p->lambda);
     fact_float(&f, "dropout", p->dropout);
     fact_float(&f, "dropout_head", p->dropout_head);
-    fact_text(&f, "precision", p->precision == PM_PRECISION_F16 ? "f16" : "f32", "f32");
+    fact_text(&f, "precision", pm_precision_name(p->precision), "f32");
     return f;
 }
 

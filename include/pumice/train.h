@@ -16,6 +16,9 @@ typedef enum pm_precision {
     PM_PRECISION_AUTO, /* f16 where a product is faster so on this device, as measured at the start; a plan counts f32 */
 } pm_precision;
 
+/* "f32", "f16" or "auto". */
+PM_API const char *pm_precision_name(pm_precision precision);
+
 typedef struct pm_train_params {
     uint32_t batch;          /* sequences a micro batch; 0: 12 */
     uint32_t time;           /* tokens a sequence; 0: the model's context */
