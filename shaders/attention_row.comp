@@ -1,7 +1,7 @@
 #version 450
-// Causal attention of few queries over many keys, as decoding has: y and lse as in attention_tile.comp. A work group of 64 invocations has one query of
-// one head. It goes over the keys 64 at a time: one score an invocation, then the values' columns, four an invocation, the keys of the 64 shared out
-// among those that have the same columns. Shared memory: 3 KiB.
+// Causal attention of few queries over many keys, as decoding has: y and lse as in attention_tile.comp. A work group of KEYS invocations has one query
+// of one head. It goes over the keys KEYS at a time: one score an invocation, then the values' columns, four an invocation, the keys shared out
+// among those that have the same columns. Shared memory: 24 bytes a key and 0.5 KiB.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
     X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)           \
@@ -13,7 +13,8 @@
 #define D P.head // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
 
-const uint KEYS = 64;
+layout(constant_id = 2) const uint KEYS = 64; // a power of two from 64 on
+
 const float LOWEST = -3.4e38;
 
 shared vec4 query[32]; // times scale
@@ -27,11 +28,15 @@ shared vec4 values[KEYS];
         barrier();                                                                                                     \
         partial[me] = x;                                                                                               \
         barrier();                                                                                                     \
-        for (uint half_ = KEYS / 2; half_ > 0; half_ /= 2) {                                                           \
-            if (me < half_) partial[me] = combine(partial[me], partial[me + half_]);                                   \
+        uint left = KEYS;                                                                                              \
+        for (; left > 8; left /= 8) {                                                                                  \
+            if (me < left / 8)                                                                                         \
+                for (uint n = 1; n < 8; n++) partial[me] = combine(partial[me], partial[me + n * left / 8]);           \
             barrier();                                                                                                 \
         }                                                                                                              \
-        return partial[0];                                                                                             \
+        x = partial[0];                                                                                                \
+        for (uint n = 1; n < left; n++) x = combine(x, partial[n]);                                                    \
+        return x;                                                                                                      \
     }
 float add_(float x, float y) { return x + y; }
 REDUCE(all_sum, add_)

@@ -4,6 +4,8 @@
 // on these. A slice keeps the direction that is contiguous in memory, in chunks of eight halves, and matrices are loaded from it by rows or by
 // columns. Shared memory: DEPTH * (rows + columns of the tile) halves and 16 bytes a line, and TM * TN floats a subgroup.
 // Distances between rows are multiples of 8 and operands aligned to 16 bytes; where the contiguous dimension is no multiple of 8, rows are padded.
+// What is loaded is not looked at before it goes to shared memory, a slice later: anything else would wait for memory. So addresses beyond an
+// edge are moved inside, and zeros take their place at the store; WHOLE products have no edges, and results go four elements at a time.
 // Work group (x, y): columns from x * TILE_N on, rows from y * TILE_M on. All subgroups are full.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
@@ -19,6 +21,7 @@ layout(constant_id = 7) const uint ROWS = 2;
 layout(constant_id = 8) const uint COLS = 2;
 layout(constant_id = 9) const uint DOWN = 2;
 layout(constant_id = 10) const uint ACROSS = 2;
+layout(constant_id = 11) const bool WHOLE = false; // tiles fill M and N, slices K; y's rows and operands allow accesses of four
 
 const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
 const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
@@ -26,13 +29,13 @@ const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
 // Lines of a slice, in chunks; a line is one chunk longer than it must be, so that neighbours do not meet in the same banks.
 const uint LINES_A = TRANS_A ? DEPTH : TILE_M, CHUNKS_A = (TRANS_A ? TILE_M : DEPTH) / 8;
 const uint LINES_B = TRANS_B ? TILE_N : DEPTH, CHUNKS_B = (TRANS_B ? DEPTH : TILE_N) / 8;
-const uint LD_A = 2 * (CHUNKS_A + 1), LD_B = 2 * (CHUNKS_B + 1); // in f16vec4
+const uint LD_A = CHUNKS_A + 1, LD_B = CHUNKS_B + 1;
 // What an invocation loads.
 const uint EACH_A = (LINES_A * CHUNKS_A + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
 const uint EACH_B = (LINES_B * CHUNKS_B + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
 
-shared f16vec4 slice_a[LINES_A * LD_A], slice_b[LINES_B * LD_B];
-shared float sums[DOWN * ACROSS * TM * TN];
+shared uvec4 slice_a[LINES_A * LD_A], slice_b[LINES_B * LD_B];
+shared vec4 sums[DOWN * ACROSS * TM * TN / 4];
 
 #if PM_BDA
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer eights_t { uvec4 v[]; };
@@ -43,6 +46,17 @@ layout(std430, set = 0, binding = 1) readonly buffer b_eights_t { uvec4 v[]; } b
 #define EIGHT(name, i) name##_eights.v[(base_##name + (i)) / 8]
 #endif
 
+#ifdef Y_FLOAT
+#define STORED_Y float
+#else
+#define STORED_Y float16_t
+#endif
+#if PM_BDA
+#define Y_FROM(i) operand_y.v, i
+#else
+#define Y_FROM(i) y.v, base_y + (i)
+#endif
+
 // The first n of eight halves, zeros for the rest.
 uvec4 first_halves(uvec4 w, uint n)
 {
@@ -50,33 +64,22 @@ uvec4 first_halves(uvec4 w, uint n)
     return w;
 }
 
-uvec4 next_a[EACH_A], next_b[EACH_B];
-
-// The chunks of a slice that this invocation loads: lines from `line0` on of `lines` in all, `width` elements wide, columns from col0 on.
-#define FETCH(next, each, name, lines_, chunks, ld, line0, lines, col0, width)                                         \
+// Chunks of a slice that this invocation moves. By k: lines of the slice are k, columns are `from` on of `count`; else the other way round.
+#define CHUNK(chunks, by_k, k0, from, count)                                                                           \
+    uint n = i * gl_WorkGroupSize.x + gl_LocalInvocationID.x;                                                          \
+    uint line = (by_k ? k0 : from) + n / chunks, lines = by_k ? P.k : count;                                           \
+    uint col = (by_k ? from : k0) + 8 * (n % chunks), width = by_k ? count : P.k;
+#define FETCH(next, each, chunks, name, ld, by_k, k0, from, count)                                                     \
     [[unroll]] for (uint i = 0; i < each; i++) {                                                                       \
-        uint n = i * gl_WorkGroupSize.x + gl_LocalInvocationID.x, line = line0 + n / chunks, col = col0 + 8 * (n % chunks); \
-        next[i] = uvec4(0);                                                                                            \
-        if (n < lines_ * chunks && line < lines && col < width)                                                        \
-            next[i] = first_halves(EIGHT(name, line * ld + col), width - col);                                         \
+        CHUNK(chunks, by_k, k0, from, count)                                                                           \
+        next[i] = WHOLE ? EIGHT(name, line * ld + col) : EIGHT(name, min(line, lines - 1) * ld + min(col, (width - 1) / 8 * 8)); \
     }
-
-#define STORE(next, each, slice, lines_, chunks, ld)                                                                   \
+#define STORE(next, each, chunks, slice, ld, lines_, by_k, k0, from, count)                                            \
     [[unroll]] for (uint i = 0; i < each; i++) {                                                                       \
-        uint n = i * gl_WorkGroupSize.x + gl_LocalInvocationID.x, at = n / chunks * ld + 2 * (n % chunks);             \
-        if (n < lines_ * chunks) {                                                                                     \
-            slice[at] = f16vec4(unpackFloat2x16(next[i].x), unpackFloat2x16(next[i].y));                               \
-            slice[at + 1] = f16vec4(unpackFloat2x16(next[i].z), unpackFloat2x16(next[i].w));                           \
-        }                                                                                                              \
+        CHUNK(chunks, by_k, k0, from, count)                                                                           \
+        if (!WHOLE) next[i] = line < lines && col < width ? first_halves(next[i], width - col) : uvec4(0);             \
+        if (n < lines_ * chunks) slice[n / chunks * ld + n % chunks] = next[i];                                        \
     }
-
-void fetch(uint row0, uint col0, uint k0)
-{
-    FETCH(next_a, EACH_A, a, LINES_A, CHUNKS_A, P.lda, (TRANS_A ? k0 : row0), (TRANS_A ? P.k : P.m), (TRANS_A ? row0 : k0),
-          (TRANS_A ? P.m : P.k))
-    FETCH(next_b, EACH_B, b, LINES_B, CHUNKS_B, P.ldb, (TRANS_B ? col0 : k0), (TRANS_B ? P.n : P.k), (TRANS_B ? k0 : col0),
-          (TRANS_B ? P.k : P.n))
-}
 
 void main()
 {
@@ -87,29 +90,34 @@ void main()
     [[unroll]] for (uint i = 0; i < ROWS * COLS; i++)
         acc[i] = coopmat<float, gl_ScopeSubgroup, TM, TN, gl_MatrixUseAccumulator>(0.0);
 
-    fetch(row0, col0, 0);
+    uvec4 next_a[EACH_A], next_b[EACH_B];
+#define FETCH_BOTH(k0)                                                                                                 \
+    FETCH(next_a, EACH_A, CHUNKS_A, a, P.lda, TRANS_A, k0, row0, P.m)                                                  \
+    FETCH(next_b, EACH_B, CHUNKS_B, b, P.ldb, !TRANS_B, k0, col0, P.n)
+    FETCH_BOTH(0)
     for (uint k0 = 0; k0 < P.k; k0 += DEPTH) {
         barrier();
-        STORE(next_a, EACH_A, slice_a, LINES_A, CHUNKS_A, LD_A)
-        STORE(next_b, EACH_B, slice_b, LINES_B, CHUNKS_B, LD_B)
+        STORE(next_a, EACH_A, CHUNKS_A, slice_a, LD_A, LINES_A, TRANS_A, k0, row0, P.m)
+        STORE(next_b, EACH_B, CHUNKS_B, slice_b, LD_B, LINES_B, !TRANS_B, k0, col0, P.n)
         barrier();
-        fetch(row0, col0, k0 + DEPTH); // beyond the end: zeros
+        uint after = k0 + DEPTH < P.k ? k0 + DEPTH : k0; // behind the last slice it once more, for nobody
+        FETCH_BOTH(after)
         [[unroll]] for (uint k = 0; k < DEPTH; k += TK) {
             coopmat<float16_t, gl_ScopeSubgroup, TM, TK, gl_MatrixUseA> x[ROWS];
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 uint m = own_m + r * TM;
                 if (TRANS_A)
-                    coopMatLoad(x[r], slice_a, k * LD_A + m / 4, LD_A, gl_CooperativeMatrixLayoutColumnMajor);
+                    coopMatLoad(x[r], slice_a, k * LD_A + m / 8, LD_A, gl_CooperativeMatrixLayoutColumnMajor);
                 else
-                    coopMatLoad(x[r], slice_a, m * LD_A + k / 4, LD_A, gl_CooperativeMatrixLayoutRowMajor);
+                    coopMatLoad(x[r], slice_a, m * LD_A + k / 8, LD_A, gl_CooperativeMatrixLayoutRowMajor);
             }
             [[unroll]] for (uint c = 0; c < COLS; c++) {
                 uint n = own_n + c * TN;
                 coopmat<float16_t, gl_ScopeSubgroup, TK, TN, gl_MatrixUseB> y;
                 if (TRANS_B)
-                    coopMatLoad(y, slice_b, n * LD_B + k / 4, LD_B, gl_CooperativeMatrixLayoutColumnMajor);
+                    coopMatLoad(y, slice_b, n * LD_B + k / 8, LD_B, gl_CooperativeMatrixLayoutColumnMajor);
                 else
-                    coopMatLoad(y, slice_b, k * LD_B + n / 4, LD_B, gl_CooperativeMatrixLayoutRowMajor);
+                    coopMatLoad(y, slice_b, k * LD_B + n / 8, LD_B, gl_CooperativeMatrixLayoutRowMajor);
                 [[unroll]] for (uint r = 0; r < ROWS; r++)
                     acc[r * COLS + c] = coopMatMulAdd(x[r], y, acc[r * COLS + c]);
             }
@@ -117,15 +125,26 @@ void main()
     }
 
     // The epilogue, a matrix at a time: how its elements lie among the invocations is the driver's business.
-    uint mine = gl_SubgroupID * TM * TN;
+    uint mine = gl_SubgroupID * TM * TN / 4;
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         [[unroll]] for (uint c = 0; c < COLS; c++) {
+            uint row = row0 + own_m + r * TM, col = col0 + own_n + c * TN;
+            if (WHOLE && EPILOGUE == 0) {
+                coopMatStore(coopmat<STORED_Y, gl_ScopeSubgroup, TM, TN, gl_MatrixUseAccumulator>(acc[r * COLS + c]), Y_FROM(row * P.ldc + col),
+                             P.ldc, gl_CooperativeMatrixLayoutRowMajor);
+                continue;
+            }
             subgroupBarrier();
-            coopMatStore(acc[r * COLS + c], sums, mine, TN, gl_CooperativeMatrixLayoutRowMajor);
+            coopMatStore(acc[r * COLS + c], sums, mine, TN / 4, gl_CooperativeMatrixLayoutRowMajor);
             subgroupMemoryBarrierShared();
             subgroupBarrier();
-            for (uint i = gl_SubgroupInvocationID; i < TM * TN; i += gl_SubgroupSize)
-                finish(row0 + own_m + r * TM + i / TN, col0 + own_n + c * TN + i % TN, sums[mine + i]);
+            for (uint i = gl_SubgroupInvocationID; i < TM * TN / 4; i += gl_SubgroupSize) {
+                uint m = row + i / (TN / 4), n = col + i % (TN / 4) * 4;
+                if (WHOLE)
+                    finish4(m, n, sums[mine + i]);
+                else
+                    [[unroll]] for (uint j = 0; j < 4; j++) finish(m, n + j, sums[mine + i][j]);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 // of B is read once, and serves ROWS products. K and all distances between rows are multiples of 4, and N too without TRANS_B.
 // A quad is four columns of y. SLICES invocations share one: slice s takes the runs of four k that begin at 4 (s + i SLICES).
 //   TRANS_B: slices are neighbours, for so is what they read; else quads are.
-// The slices' sums are added in their order; PAIRS (a software driver): SLICES is 1, or with TRANS_B the subgroup's size, no barrier.
+// The slices' sums are added eight at a time, in a fixed order; PAIRS (a software driver): SLICES is 1, or with TRANS_B the subgroup's size, no barrier.
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
 
@@ -51,9 +51,15 @@ void main()
 #else
         parts[slice * quads + quad] = acc[i];
         barrier();
+        uint left = SLICES;
+        for (; left > 8; left /= 8) {
+            if (slice < left / 8)
+                for (uint s = 1; s < 8; s++) parts[slice * quads + quad] += parts[(slice + s * left / 8) * quads + quad];
+            barrier();
+        }
         if (slice == 0) {
-            vec4 sum = acc[i];
-            for (uint s = 1; s < SLICES; s++) sum += parts[s * quads + quad];
+            vec4 sum = parts[quad];
+            for (uint s = 1; s < left; s++) sum += parts[s * quads + quad];
             [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
         }
         barrier();

@@ -52,6 +52,11 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 #define MATMUL_LANES_VECTORS 4
 /* k of a slice of matmul_coop.comp. */
 #define MATMUL_COOP_DEPTH 32
+#define MATMUL_BLOCK_DEPTH 8
+#define ATTENTION_BLOCK_ROWS 64
+#define ATTENTION_BLOCK_KEYS 32
+#define ATTENTION_COOP_WARPS 4
+#define ATTENTION_COOP_OTHERS 32
 /* Columns of a work group of matvec.comp, in fours. */
 #define MATVEC_QUADS 8
 

@@ -139,7 +139,7 @@ pm_status pm_device_tune(pm_device *device, const pm_gpt_config *config, const p
     if (step.time > filled.ctx)
         status =
             log_fail(log, PM_INVALID, "tune: %u tokens do not fit the model's context of %u", step.time, filled.ctx);
-    uint32_t chunk = filled.ctx < SESSION_CHUNK ? filled.ctx : SESSION_CHUNK;
+    uint32_t chunk = session_chunk(caps, filled.ctx);
     const gpt_shape shapes[] = {
         step, {.mode = GPT_PREFILL, .batch = 1, .time = chunk}, {.mode = GPT_LOGITS, .batch = 1, .time = 1}};
     for (int i = 0; i < 3 && status == PM_OK; i++) status = collect(found, log, caps, &filled, shapes[i]);

@@ -8,12 +8,12 @@
 
 typedef VkResult(VKAPI_PTR *get_properties)(VkPhysicalDevice, uint32_t *, coopmat_properties *);
 
-/* matmul_coop.comp's slices are MATMUL_COOP_DEPTH of k deep and read in fours. */
+/* matmul_coop.comp's slices are MATMUL_COOP_DEPTH of k deep and read in eights. */
 static bool suits(const coopmat_properties *p)
 {
     return p->AType == COOPMAT_FLOAT16 && p->BType == COOPMAT_FLOAT16 && p->CType == COOPMAT_FLOAT32 &&
            p->ResultType == COOPMAT_FLOAT32 && !p->saturatingAccumulation && p->scope == COOPMAT_SUBGROUP &&
-           p->MSize % 4 == 0 && p->NSize % 4 == 0 && p->KSize % 4 == 0 && p->MSize <= 16 && p->NSize <= 16 &&
+           p->MSize % 8 == 0 && p->NSize % 8 == 0 && p->KSize % 8 == 0 && p->MSize <= 16 && p->NSize <= 16 &&
            MATMUL_COOP_DEPTH % p->KSize == 0;
 }
 

@@ -14,7 +14,7 @@ typedef enum kernel_id {
 } kernel_id;
 
 /* PCI ids of vendors that kernels or tiles are chosen by: pm_caps.vendor_id. */
-enum { VENDOR_ARM = 0x13b5, VENDOR_BROADCOM = 0x14e4, VENDOR_INTEL = 0x8086 };
+enum { VENDOR_ARM = 0x13b5, VENDOR_BROADCOM = 0x14e4, VENDOR_INTEL = 0x8086, VENDOR_NVIDIA = 0x10de };
 
 const char *gpu_kernel_name(kernel_id kernel);
 /* Whether the compiler that built the library knew what the kernel needs. */

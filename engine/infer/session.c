@@ -26,8 +26,9 @@ typedef struct reader {
 struct pm_session {
     pm_model *model;
     gpu_buffer **caches;             /* [layers] (P,2C) */
-    gpu_buffer *input;               /* host-visible: step_scalars, then SESSION_CHUNK tokens */
+    gpu_buffer *input;               /* host-visible: step_scalars, then chunk_size tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
+    uint32_t chunk_size;             /* tokens */
     reader chunk, single;
     uint32_t *history; /* [ctx] the tokens in the caches */
     uint32_t length;
@@ -105,7 +106,7 @@ static pm_status allocate(pm_session *s)
     }
     if (status == PM_OK)
         status =
-            gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * SESSION_CHUNK, "tokens", &s->input);
+            gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * s->chunk_size, "tokens", &s->input);
     if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->vocab, "logits", &s->logits);
     if (status == PM_OK)
         status = gpu_buffer_create(device, GPU_SHARED, 4ull * c->vocab, "logits, for the host", &s->logits_out);
@@ -117,6 +118,7 @@ pm_status pm_session_create(pm_model *model, pm_session **out)
     pm_session *s = calloc(1, sizeof *s);
     if (!s) return log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "session: no memory");
     s->model = model;
+    s->chunk_size = session_chunk(pm_device_caps(model->device), model->config.ctx);
     pm_status status = allocate(s);
     if (status == PM_OK) status = reader_init(s, &s->single, GPT_LOGITS, 1);
     if (status == PM_OK)
@@ -179,9 +181,9 @@ static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
 {
     pm_status status = PM_OK;
     uint32_t at = 0;
-    while (status == PM_OK && count - at > CHUNK_LEAST && s->length + SESSION_CHUNK <= s->model->config.ctx) {
-        const uint32_t rest = count - at - 1, n = rest < SESSION_CHUNK ? rest : SESSION_CHUNK;
-        if (!s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, SESSION_CHUNK);
+    while (status == PM_OK && count - at > CHUNK_LEAST && s->length + s->chunk_size <= s->model->config.ctx) {
+        const uint32_t rest = count - at - 1, n = rest < s->chunk_size ? rest : s->chunk_size;
+        if (!s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, s->chunk_size);
         if (status == PM_OK) status = read_tokens(s, &s->chunk, tokens + at, n);
         at += n;
     }

@@ -2,6 +2,7 @@
 #include "ops/record.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A kernel's variants: common/attention_lanes.glsl for software drivers, attention_tile.comp or attention_row.comp for the others. */
 typedef struct kernels {
@@ -14,8 +15,12 @@ typedef struct kernels {
 enum {
     TILE_ROWS = 32,    /* a group's rows in attention_tile.comp */
     TILE_COLUMNS = 32, /* and its columns of the head, half of them without wide accesses */
-    GROUP = 64,        /* invocations there and in attention_row.comp */
-    ROW_QUERIES = 8    /* up to so many a sequence have a group each */
+    GROUP = 64,        /* invocations there, and at least in attention_row.comp */
+    ROW_QUERIES = 8,   /* up to so many a sequence have a group each */
+    ROW_KEYS = 512,    /* which takes at most so many keys at a time */
+    BLOCK_GROUP = 128, /* attention_block.comp's invocations */
+    BLOCK_HEAD = 128,  /* which keep so many columns of a row in registers */
+    COOP_HEAD = 128    /* attention_coop.comp keeps so many columns of a row in registers */
 };
 
 static bool lanes_suit(const gpu_program *program)
@@ -40,10 +45,64 @@ static kernel_id choose(const recording *r, const kernels *which, const struct a
     return width_for(gpu_program_caps(r->program), which->any, r->d.args, r->d.arg_count, words);
 }
 
-/* `groups` work groups a sequence and head. */
-static void record_any(recording *r, const struct attention_push *push, uint64_t groups)
+/* Shared memory of attention_block.comp (bytes). */
+static uint32_t block_shared(uint32_t head)
 {
-    record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, GROUP);
+    const uint32_t rows = ATTENTION_BLOCK_ROWS, keys = ATTENTION_BLOCK_KEYS;
+    return 16 * (head * (rows / 4 + 1) + head * (keys / 4 + 1) + keys * (rows / 4 + 1) + BLOCK_GROUP);
+}
+
+/* Measured on NVIDIA's GPUs. */
+static bool block_suits(const recording *r, const kernels *which, const struct attention_push *push)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    return caps->vendor_id == VENDOR_NVIDIA && choose(r, which, push) == which->any.wide && push->head <= BLOCK_HEAD &&
+           block_shared(push->head) <= caps->max_shared_memory && BLOCK_GROUP <= caps->max_workgroup_size;
+}
+
+/* Shared memory of attention_coop.comp (bytes). */
+static uint32_t coop_shared(const pm_caps *caps, const struct attention_push *push)
+{
+    const uint32_t others = ATTENTION_COOP_OTHERS, rows = ATTENTION_COOP_WARPS * caps->coopmat_m;
+    return 2 * others * (2 * push->head + 16) + 2 * rows * (4 * others + 16) + 2 * rows * (2 * others + 16) +
+           8 * others;
+}
+
+/* Whether matrix units can have it: fp16 tensors whose heads can be read eight elements at a time. */
+static bool coop_suits(const recording *r, const struct attention_push *push)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    uint32_t eights = push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
+    uint64_t offsets = 0;
+    for (uint32_t i = 0; i < r->d.arg_count; i++) offsets |= r->d.args[i].span.offset;
+    /* Intel's compiler spills, as with matmul_coop.comp. */
+    return caps->coopmat && !caps->serial && caps->vendor_id != VENDOR_INTEL && r->format == ACT_HALF &&
+           eights % 8 == 0 && offsets % 16 == 0 && push->head % caps->coopmat_n == 0 &&
+           push->head % caps->coopmat_k == 0 && push->head % 8 == 0 && push->head <= COOP_HEAD &&
+           ATTENTION_COOP_OTHERS % caps->coopmat_n == 0 && ATTENTION_COOP_OTHERS % caps->coopmat_k == 0 &&
+           ATTENTION_COOP_WARPS * caps->coopmat_m <= 2 * ATTENTION_COOP_OTHERS &&
+           caps->coopmat_subgroup % caps->coopmat_m == 0 && coop_shared(caps, push) <= caps->max_shared_memory &&
+           ATTENTION_COOP_WARPS * caps->coopmat_subgroup <= caps->max_workgroup_size;
+}
+
+/* Of `rows` rows of a sequence and head. */
+static void record_coop(recording *r, kernel_id kernel, const struct attention_push *push, uint32_t rows)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    const uint32_t spec[] = {push->head, caps->coopmat_m, caps->coopmat_n, caps->coopmat_k, caps->coopmat_subgroup};
+    const uint32_t own = ATTENTION_COOP_WARPS * caps->coopmat_m;
+    memcpy(&r->spec[2], spec, sizeof spec);
+    r->d.spec_count = 7;
+    r->d.kernel = kernel;
+    r->format = ALL_FLOAT; /* its kernels are for halves only */
+    record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * ((rows + own - 1) / own),
+                  ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
+}
+
+/* `groups` work groups of `size` a sequence and head. */
+static void record_any(recording *r, const struct attention_push *push, uint64_t groups, uint32_t size)
+{
+    record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, size);
 }
 
 /* Tiles of `rows` rows, or an invocation a row. The plain kernel's tile is the small one. */
@@ -56,7 +115,7 @@ static void record_rows_of(recording *r, kernels which, const struct attention_p
     r->d.kernel = few_registers(gpu_program_caps(r->program)) ? which.any.plain : choose(r, &which, push);
     uint32_t columns = r->d.kernel == which.any.plain ? TILE_COLUMNS / 2 : TILE_COLUMNS;
     uint64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, parts = (push->head + columns - 1) / columns;
-    record_any(r, push, tiles * parts);
+    record_any(r, push, tiles * parts, GROUP);
 }
 
 static struct attention_push push_of(const op_call *call, op_view q, op_view k, op_view v, op_view y)
@@ -105,12 +164,24 @@ static void record_forward(gpu_program *program, const op_call *call)
                       arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct attention_push push = push_of(call, q, k, v, y);
     recording r = BEGIN(program, call, args, push, 1);
-    if (push.time_q > ROW_QUERIES || lanes_suit(program)) {
-        record_rows_of(&r, KERNELS(attention, attention_tile), &push, push.time_q);
+    const kernels tile = KERNELS(attention, attention_tile);
+    if (push.time_q > ROW_QUERIES && coop_suits(&r, &push)) {
+        record_coop(&r, KERNEL_attention_coop, &push, push.time_q);
+    } else if (push.time_q > ROW_QUERIES && block_suits(&r, &tile, &push)) {
+        r.d.kernel = KERNEL_attention_block;
+        r.spec[2] = push.head;
+        r.d.spec_count = 3;
+        record_any(&r, &push, (push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS, BLOCK_GROUP);
+    } else if (push.time_q > ROW_QUERIES || lanes_suit(program)) {
+        record_rows_of(&r, tile, &push, push.time_q);
     } else {
         kernels row = KERNELS(attention, attention_row);
         r.d.kernel = choose(&r, &row, &push);
-        record_any(&r, &push, push.time_q);
+        uint32_t most = gpu_program_caps(program)->max_workgroup_size, keys = GROUP;
+        while (keys < push.time_k && keys < ROW_KEYS && 2 * keys <= most) keys *= 2;
+        r.spec[2] = keys;
+        r.d.spec_count = 3;
+        record_any(&r, &push, push.time_q, keys);
     }
 }
 
@@ -124,14 +195,21 @@ static void record_backward(gpu_program *program, const op_call *call)
                         arg_of(dy, GPU_READ),    arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_WRITE),
                         arg_of(delta, GPU_WRITE)};
     recording q = BEGIN(program, call, args_q, push, 0.4);
-    record_rows_of(&q, KERNELS(attention_dq, attention_tile_dq), &push, push.time_q);
+    const bool coop = coop_suits(&q, &push);
+    if (coop)
+        record_coop(&q, KERNEL_attention_coop_dq, &push, push.time_q);
+    else
+        record_rows_of(&q, KERNELS(attention_dq, attention_tile_dq), &push, push.time_q);
 
     gpu_arg args_k[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ),     arg_of(delta, GPU_READ),
                         arg_of(dy, GPU_READ),  arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_READ_WRITE)};
-    if (lanes_suit(program)) {
+    if (coop || lanes_suit(program)) {
         recording kv = BEGIN(program, call, args_k, push, 0.6);
         kernels which = KERNELS(attention_dkv, attention_tile_dk);
-        record_lanes(&kv, &which, &push, push.time_k);
+        if (coop)
+            record_coop(&kv, KERNEL_attention_coop_dkv, &push, push.time_k);
+        else
+            record_lanes(&kv, &which, &push, push.time_k);
         return;
     }
     recording k = BEGIN(program, call, args_k, push, 0.36);

@@ -64,21 +64,28 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
 }
 
 enum {
-    PLAIN_ARGS = 4,     /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
-    MATVEC_ROWS = 4,    /* matvec.comp's most */
-    MATVEC_SLICES = 32, /* of K, on a GPU */
-    COOP_SIDE = 2,      /* subgroups of its work group: 2 x 2 */
-    COOP_LARGE = 64,    /* columns of a subgroup's share */
+    PLAIN_ARGS = 4,  /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
+    MATVEC_ROWS = 4, /* matvec.comp's most */
+    MATVEC_SLICES =
+        32, /* of K, on a GPU; more where a slice had to wait for more than so many runs of four k in turn */
+    MATVEC_MOST_SLICES = 128,
+    MATVEC_RUNS = 8,
+    COOP_SIDE = 2,   /* subgroups of its work group: 2 x 2 */
+    COOP_LARGE = 64, /* columns of a subgroup's share */
     COOP_SMALL = 32,
     COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
+    BLOCK_TILE = 128,  /* rows and columns of matmul_block.comp's tile */
+    BLOCK_GROUP = 256, /* and its invocations */
+    BLOCK_GROUPS = 64, /* so many of its tiles are worth more than four times as many small ones */
 };
 
 const char *op_way_name(op_way way)
 {
     static const char *const names[OP_WAYS] = {
-        [WAY_USUAL] = "usual",           [WAY_MATVEC] = "matvec",     [WAY_COOP_LARGE] = "coop 128x128",
-        [WAY_COOP_SMALL] = "coop 64x64", [WAY_PAIRS] = "pairs",       [WAY_LANES] = "lanes",
-        [WAY_TILE_16] = "tile 64x64",    [WAY_TILE_8] = "tile 32x64", [WAY_TILE_4] = "tile 16x64"};
+        [WAY_USUAL] = "usual",           [WAY_MATVEC] = "matvec",      [WAY_COOP_LARGE] = "coop 128x128",
+        [WAY_COOP_SMALL] = "coop 64x64", [WAY_PAIRS] = "pairs",        [WAY_LANES] = "lanes",
+        [WAY_BLOCK] = "block 128x128",   [WAY_TILE_16] = "tile 64x64", [WAY_TILE_8] = "tile 32x64",
+        [WAY_TILE_4] = "tile 16x64"};
     return way < OP_WAYS ? names[way] : "unknown";
 }
 
@@ -95,6 +102,14 @@ static kernel_id matvec_kernel(const pm_caps *caps, const gpu_dispatch *d, const
 static bool in_pairs(const pm_caps *caps, const product *p)
 {
     return software_lanes(caps) == 8 && p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+}
+
+/* matmul_block.comp's, or KERNEL_COUNT where its accesses of four do not suit the operands. */
+static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
+{
+    if (caps->serial || caps->max_workgroup_size < BLOCK_GROUP) return KERNEL_COUNT;
+    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matmul_block_plain : KERNEL_matmul_block, KERNEL_COUNT};
+    return width_for(caps, which, d->args, d->arg_count, p->lda | p->ldb | width_a(p) | width_b(p));
 }
 
 /* Rows of a subgroup's share with so many columns: as many, or half where that would be more than 64 sums an invocation. */
@@ -133,6 +148,7 @@ static bool possible(const pm_caps *caps, const gpu_dispatch *d, const product *
     case WAY_COOP_SMALL: return coop_possible(caps, p, COOP_SMALL);
     case WAY_PAIRS: return in_pairs(caps, p);
     case WAY_LANES: return software_lanes(caps) > 0;
+    case WAY_BLOCK: return block_kernel(caps, d, p, plain) != KERNEL_COUNT;
     case WAY_TILE_16: return caps->max_workgroup_size >= 256;
     case WAY_TILE_8:
     case WAY_TILE_4: return true;
@@ -150,6 +166,8 @@ static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const produc
     bool units = !caps->serial && caps->vendor_id != VENDOR_INTEL;
     if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
     if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
+    if (caps->vendor_id == VENDOR_NVIDIA && tiles >= BLOCK_GROUPS && possible(caps, d, p, WAY_BLOCK, plain))
+        return WAY_BLOCK;
     return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 
@@ -160,11 +178,22 @@ static void record_matvec(recording *r, const product *p, bool plain)
     if (r->d.kernel == KERNEL_matvec_wide_plain) r->d.arg_count = PLAIN_ARGS;
     bool pairs = r->d.kernel == KERNEL_matvec_pairs;
     uint32_t slices = !pairs ? MATVEC_SLICES : p->call->attr.trans_b ? software_lanes(caps) : 1;
+    while (!pairs && slices < MATVEC_MOST_SLICES && p->k > 4 * MATVEC_RUNS * slices) slices *= 2;
     while (slices * MATVEC_QUADS > caps->max_workgroup_size) slices /= 2;
     r->spec[4] = p->m;
     r->spec[5] = slices;
     r->d.spec_count = 6;
     record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
+}
+
+/* Whether matmul_coop.comp's tiles of rows x cols have no edges, and all operands can be accessed four elements at a time. */
+static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t rows, uint32_t cols)
+{
+    uint64_t offsets = 0;
+    for (uint32_t i = 0; i < d->arg_count; i++)
+        if (d->args[i].span.buffer) offsets |= d->args[i].span.offset;
+    return p->m % rows == 0 && p->n % cols == 0 && p->k % MATMUL_COOP_DEPTH == 0 && p->ldc % 8 == 0 &&
+           offsets % 16 == 0;
 }
 
 static void record_coop(recording *r, const product *p, uint32_t cols)
@@ -181,7 +210,8 @@ static void record_coop(recording *r, const product *p, uint32_t cols)
                              rows / caps->coopmat_m,
                              cols / caps->coopmat_n,
                              COOP_SIDE,
-                             COOP_SIDE};
+                             COOP_SIDE,
+                             coop_whole(&r->d, p, COOP_SIDE * rows, COOP_SIDE * cols)};
     memcpy(r->spec, spec, sizeof spec);
     r->d.spec_count = sizeof spec / sizeof *spec;
     r->d.kernel = p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
@@ -201,6 +231,18 @@ static void record_lanes(recording *r, const product *p, bool pairs)
     r->d.spec_count = 4;
     r->d.groups[0] = (p->m - 1) / MATMUL_LANES_ROWS + 1;
     r->d.groups[1] = (p->n - 1) / cols + 1;
+    r->d.groups[2] = 1;
+    record_dispatch(r);
+}
+
+static void record_block(recording *r, const product *p, bool plain)
+{
+    r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, plain);
+    if (plain) r->d.arg_count = PLAIN_ARGS;
+    r->spec[0] = BLOCK_GROUP;
+    r->d.spec_count = 4;
+    r->d.groups[0] = (p->n - 1) / BLOCK_TILE + 1;
+    r->d.groups[1] = (p->m - 1) / BLOCK_TILE + 1;
     r->d.groups[2] = 1;
     record_dispatch(r);
 }
@@ -227,6 +269,7 @@ static void record_way(recording *r, const product *p, op_way way, bool plain)
     case WAY_COOP_SMALL: record_coop(r, p, COOP_SMALL); break;
     case WAY_PAIRS: record_lanes(r, p, true); break;
     case WAY_LANES: record_lanes(r, p, false); break;
+    case WAY_BLOCK: record_block(r, p, plain); break;
     case WAY_TILE_16: record_tiles(r, p, 16, plain); break;
     case WAY_TILE_8: record_tiles(r, p, 8, plain); break;
     default: record_tiles(r, p, 4, plain); break;

@@ -68,7 +68,7 @@ uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
 {
     if (caps->serial) return 1;
     uint32_t most = caps->max_workgroup_size < 256 ? caps->max_workgroup_size : 256, lanes = 32;
-    while (lanes < cols / 4 && lanes * 2 <= most) lanes *= 2;
+    while (lanes < cols / 16 && lanes * 2 <= most) lanes *= 2;
     return lanes;
 }
 

@@ -41,3 +41,28 @@ void finish(uint row, uint col, float v)
     if (has(EPILOGUE_ACCUMULATE)) v += AT(y, at);
     PUT(y, at, v);
 }
+
+#ifdef WIDE
+// Four columns of a row at once, all within y, at a multiple of 4.
+void finish4(uint row, uint col, vec4 v)
+{
+    uint at = row * P.ldc + col;
+    if (has(EPILOGUE_BIAS)) v += AT4(bias, col);
+#ifndef PLAIN
+    if (has(EPILOGUE_PRE)) PUT4(pre, at, v);
+    if (has(EPILOGUE_GELU)) v = vec4(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
+    if (has(EPILOGUE_DROPOUT)) {
+        uvec4 words = DROPOUT_WORDS(scalars, row, col / 4, P.stream);
+        v *= vec4(dropout_factor(words.x, P.keep), dropout_factor(words.y, P.keep), dropout_factor(words.z, P.keep),
+                  dropout_factor(words.w, P.keep));
+    }
+    if (has(EPILOGUE_RESIDUAL)) v += AT4(residual, at);
+    if (has(EPILOGUE_GELU_SLOPE)) {
+        vec4 x = AT4(gelu_pre, at);
+        v *= vec4(gelu_slope(x.x), gelu_slope(x.y), gelu_slope(x.z), gelu_slope(x.w));
+    }
+#endif
+    if (has(EPILOGUE_ACCUMULATE)) v += AT4(y, at);
+    PUT4(y, at, v);
+}
+#endif

@@ -1,4 +1,4 @@
-// Sums and maxima over the LANES invocations that share a row, in a fixed order.
+// Sums and maxima over the LANES invocations that share a row, in a fixed order: eight at a time, since a step's barrier costs more than its sums.
 // A work group is one row of LANES invocations, or, with LANES = 1, as many rows as it has invocations.
 // PAIRS, for software drivers: LANES is 1 or the subgroup's size, 4 or 8, a work group has as many rows as fit, and registers are broadcast, where
 // the others need shared memory and barriers.
@@ -28,11 +28,16 @@ shared float reduce_scratch[LANES];
         barrier();                                                                                                     \
         reduce_scratch[me] = v;                                                                                        \
         barrier();                                                                                                     \
-        for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {                                                          \
-            if (me < half_) reduce_scratch[me] = combine(reduce_scratch[me], reduce_scratch[me + half_]);              \
+        uint left = LANES;                                                                                             \
+        for (; left > 8; left /= 8) {                                                                                  \
+            if (me < left / 8)                                                                                         \
+                for (uint n = 1; n < 8; n++)                                                                           \
+                    reduce_scratch[me] = combine(reduce_scratch[me], reduce_scratch[me + n * left / 8]);               \
             barrier();                                                                                                 \
         }                                                                                                              \
-        return reduce_scratch[0];                                                                                      \
+        v = reduce_scratch[0];                                                                                         \
+        for (uint n = 1; n < left; n++) v = combine(v, reduce_scratch[n]);                                             \
+        return v;                                                                                                      \
     }
 #endif
 float add_(float a, float b) { return a + b; }

@@ -1,0 +1,133 @@
+#version 450
+// Causal attention for GPUs with room: as attention_tile.comp, but a work group of 16 x 8 invocations has 64 own rows and all D columns of a head, so
+// that scores are computed once, and keeps its queries in shared memory. It goes over the keys 32 at a time:
+//   S = q k^T        (64 x 32: 4 x 4 an invocation, in registers)
+//   P = exp(S - top) (64 x 32: to shared memory)
+//   y += P v         (64 x D: 4 x D/8 an invocation, in registers)
+// The values of a block are on their way while its scores are computed, the next keys while the values are summed.
+// For accesses of four. Shared memory: 20 KiB and, a column, 416 bytes: 46 KiB where D is 64.
+#define PUSH attention_push
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
+    X(4, writeonly, act, result) X(5, writeonly, float, lse)
+#extension GL_GOOGLE_include_directive : require
+#include "common/kernel.glsl"
+#include "common/philox.glsl"
+
+layout(constant_id = 1) const bool DROPOUT = false;
+layout(constant_id = 2) const uint D = 64; // head size, a multiple of 4
+
+const uint ROWS = ATTENTION_BLOCK_ROWS, KEYS = ATTENTION_BLOCK_KEYS, THREADS = 128;
+const uint QUADS = D / 4, EACH = (KEYS * QUADS + THREADS - 1) / THREADS; // fours of a block that an invocation loads
+const uint WIDTH = (D + 31) / 32;                                       // fours of y's columns that it has, 32 apart
+const uint LD_Q = ROWS / 4 + 1, LD_K = KEYS / 4 + 1;                    // in vec4; odd, to spread lines over banks
+const float LOWEST = -3.4e38;
+
+shared vec4 queries[D * LD_Q];                                                      // [column][row / 4]
+shared vec4 block[KEYS * QUADS > D * LD_K ? KEYS * QUADS : D * LD_K];               // keys: [column][key / 4]; values: [key][column / 4]
+shared vec4 weights[KEYS * LD_Q];                                                   // [key][row / 4]; before them dropout's factors
+shared vec4 partial[THREADS];
+
+vec4 over_rows(vec4 x, bool largest)
+{
+    uint me = gl_LocalInvocationID.x;
+    barrier();
+    partial[me] = x;
+    barrier();
+    vec4 r = partial[me / 8 * 8];
+    for (uint n = 1; n < 8; n++) {
+        vec4 other = partial[me / 8 * 8 + n];
+        r = largest ? max(r, other) : r + other;
+    }
+    return r;
+}
+
+void main()
+{
+    uint heads = P.channels / D, T = P.time_q, blocks = (T + ROWS - 1) / ROWS, group = flat_group(), head_row = group / blocks;
+    if (head_row >= P.sequences * heads) return;
+    uint me = gl_LocalInvocationID.x, tx = me % 8, ty = me / 8, b = head_row / heads, h = head_row % heads;
+    uint first = (blocks - 1 - group % blocks) * ROWS, own0 = first + 4 * ty; // long ones first
+    uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, keys_at = b * P.time_k, last = P.time_k - 1;
+    uint pos = SCALAR_U(scalars, SCALAR_POS), to = min(pos + min(first + ROWS, T), P.time_k);
+
+    for (uint n = me; n < ROWS * QUADS; n += THREADS) {
+        uint row = n / QUADS, d = n % QUADS * 4;
+        vec4 x = P.scale * AT4(q, (b * T + min(first + row, T - 1)) * P.ld_q + off_q + d);
+        [[unroll]] for (uint i = 0; i < 4; i++) queries[(d + i) * LD_Q + row / 4][row % 4] = x[i];
+    }
+    vec4 next[EACH];
+#define FETCH(name, s0, ld, off)                                                                                       \
+    [[unroll]] for (uint e = 0; e < EACH; e++) {                                                                       \
+        uint n = e * THREADS + me;                                                                                     \
+        next[e] = AT4(name, (keys_at + min(s0 + n / QUADS, last)) * ld + off + n % QUADS * 4);                         \
+    }
+    vec4 sum[4 * WIDTH], top = vec4(LOWEST), total = vec4(0); // total: of this invocation's keys
+    [[unroll]] for (uint i = 0; i < 4 * WIDTH; i++) sum[i] = vec4(0);
+
+    FETCH(k, 0, P.ld_k, off_k)
+    for (uint s0 = 0; s0 < to; s0 += KEYS) {
+        barrier();
+        [[unroll]] for (uint e = 0; e < EACH; e++) {
+            uint n = e * THREADS + me, key = n / QUADS, d = n % QUADS * 4;
+            if (n < KEYS * QUADS) [[unroll]]
+                for (uint i = 0; i < 4; i++) block[(d + i) * LD_K + key / 4][key % 4] = next[e][i];
+        }
+        if (DROPOUT)
+            for (uint n = me; n < KEYS / 4 * ROWS; n += THREADS) {
+                uint row = n % ROWS, key = n / ROWS * 4;
+                uvec4 bits = DROPOUT_WORDS(scalars, head_row * T + first + row, (s0 + key) / 4, P.stream);
+                [[unroll]] for (uint i = 0; i < 4; i++) weights[(key + i) * LD_Q + row / 4][row % 4] = dropout_factor(bits[i], P.keep);
+            }
+        barrier();
+        FETCH(v, s0, P.ld_v, off_v)
+        vec4 s[4]; // [row][key]
+        [[unroll]] for (uint i = 0; i < 4; i++) s[i] = vec4(0);
+        for (uint d = 0; d < D; d++) {
+            vec4 x = queries[d * LD_Q + ty], y = block[d * LD_K + tx];
+            [[unroll]] for (uint i = 0; i < 4; i++) s[i] += x[i] * y;
+        }
+        uvec4 key = s0 + 4 * tx + uvec4(0, 1, 2, 3);
+        vec4 tile_top;
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            uint end = min(pos + own0 + i, last);
+            s[i] = mix(vec4(LOWEST), s[i], lessThanEqual(key, uvec4(end)));
+            tile_top[i] = max(max(s[i].x, s[i].y), max(s[i].z, s[i].w));
+        }
+        vec4 before = top;
+        top = max(top, over_rows(tile_top, true)); // its barriers: the keys have been used
+        vec4 shrink = exp(before - top);
+        total *= shrink;
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            s[i] = exp(s[i] - top[i]);
+            total[i] += (s[i].x + s[i].y) + (s[i].z + s[i].w);
+            [[unroll]] for (uint c = 0; c < WIDTH; c++) sum[i * WIDTH + c] *= shrink[i];
+        }
+        [[unroll]] for (uint n = 0; n < 4; n++) {
+            vec4 p = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
+            if (DROPOUT) p *= weights[(4 * tx + n) * LD_Q + ty];
+            weights[(4 * tx + n) * LD_Q + ty] = p;
+        }
+        [[unroll]] for (uint e = 0; e < EACH; e++)
+            if (e * THREADS + me < KEYS * QUADS) block[e * THREADS + me] = next[e];
+        barrier();
+        uint after = s0 + KEYS;
+        FETCH(k, after, P.ld_k, off_k)
+        [[dont_unroll]] for (uint r = 0; r < KEYS; r++) {
+            vec4 w = weights[r * LD_Q + ty];
+            [[unroll]] for (uint c = 0; c < WIDTH; c++) {
+                vec4 x = block[r * QUADS + min(8 * c + tx, QUADS - 1)];
+                [[unroll]] for (uint i = 0; i < 4; i++) sum[i * WIDTH + c] += w[i] * x;
+            }
+        }
+    }
+
+    total = over_rows(total, false);
+    [[unroll]] for (uint i = 0; i < 4; i++) {
+        uint row = b * T + own0 + i;
+        if (own0 + i >= T) continue;
+        if (tx == 0) PUT(lse, row * heads + h, top[i] + log(total[i]));
+        [[unroll]] for (uint c = 0; c < WIDTH; c++)
+            if (8 * c + tx < QUADS) PUT4(result, row * P.ld_y + h * D + 4 * (8 * c + tx), sum[i * WIDTH + c] / total[i]);
+    }
+}
