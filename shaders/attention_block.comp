@@ -3,7 +3,7 @@
 // that scores are computed once, and keeps its queries in shared memory. It goes over the keys 32 at a time:
 //   S = q k^T        (64 x 32: 4 x 4 an invocation, in registers)
 //   P = exp(S - top) (64 x 32: to shared memory)
-//   y += P v         (64 x D: 4 x D/8 an invocation, in registers)
+//   y += P v         (64 x D: 4 x 8 an invocation, in registers)
 // The values of a block are on their way while its scores are computed, the next keys while the values are summed.
 // For accesses of four. Shared memory: 20 KiB and, a column, 416 bytes: 46 KiB where D is 64.
 #define PUSH attention_push
@@ -15,11 +15,10 @@
 #include "common/philox.glsl"
 
 layout(constant_id = 1) const bool DROPOUT = false;
-layout(constant_id = 2) const uint D = 64; // head size, a multiple of 4
+layout(constant_id = 2) const uint D = 64; // head size, a multiple of 4 up to 64
 
 const uint ROWS = ATTENTION_BLOCK_ROWS, KEYS = ATTENTION_BLOCK_KEYS, THREADS = 128;
 const uint QUADS = D / 4, EACH = (KEYS * QUADS + THREADS - 1) / THREADS; // fours of a block that an invocation loads
-const uint WIDTH = (D + 31) / 32;                                       // fours of y's columns that it has, 32 apart
 const uint LD_Q = ROWS / 4 + 1, LD_K = KEYS / 4 + 1;                    // in vec4; odd, to spread lines over banks
 const float LOWEST = -3.4e38;
 
@@ -57,19 +56,26 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++) queries[(d + i) * LD_Q + row / 4][row % 4] = x[i];
     }
     vec4 next[EACH];
-#define FETCH(name, s0, ld, off)                                                                                       \
+// Neighbours have neighbouring keys, as `block` has them, or neighbouring columns, as values lie in memory.
+#define FETCH_KEYS(s0)                                                                                                 \
     [[unroll]] for (uint e = 0; e < EACH; e++) {                                                                       \
         uint n = e * THREADS + me;                                                                                     \
-        next[e] = AT4(name, (keys_at + min(s0 + n / QUADS, last)) * ld + off + n % QUADS * 4);                         \
+        next[e] = AT4(k, (keys_at + min(s0 + n % KEYS, last)) * P.ld_k + off_k + min(n / KEYS, QUADS - 1) * 4);        \
     }
-    vec4 sum[4 * WIDTH], top = vec4(LOWEST), total = vec4(0); // total: of this invocation's keys
-    [[unroll]] for (uint i = 0; i < 4 * WIDTH; i++) sum[i] = vec4(0);
+#define FETCH_VALUES(s0)                                                                                               \
+    [[unroll]] for (uint e = 0; e < EACH; e++) {                                                                       \
+        uint n = e * THREADS + me;                                                                                     \
+        next[e] = AT4(v, (keys_at + min(s0 + n / QUADS, last)) * P.ld_v + off_v + n % QUADS * 4);                      \
+    }
+    mat4 left = mat4(0), right = mat4(0);           // y's rows, columns 4 tx and 32 + 4 tx on
+    vec4 top = vec4(LOWEST), total = vec4(0);       // total: of this invocation's keys
+    uint at_left = min(tx, QUADS - 1), at_right = min(8 + tx, QUADS - 1);
 
-    FETCH(k, 0, P.ld_k, off_k)
+    FETCH_KEYS(0)
     for (uint s0 = 0; s0 < to; s0 += KEYS) {
         barrier();
         [[unroll]] for (uint e = 0; e < EACH; e++) {
-            uint n = e * THREADS + me, key = n / QUADS, d = n % QUADS * 4;
+            uint n = e * THREADS + me, key = n % KEYS, d = n / KEYS * 4;
             if (n < KEYS * QUADS) [[unroll]]
                 for (uint i = 0; i < 4; i++) block[(d + i) * LD_K + key / 4][key % 4] = next[e][i];
         }
@@ -80,13 +86,10 @@ void main()
                 [[unroll]] for (uint i = 0; i < 4; i++) weights[(key + i) * LD_Q + row / 4][row % 4] = dropout_factor(bits[i], P.keep);
             }
         barrier();
-        FETCH(v, s0, P.ld_v, off_v)
-        vec4 s[4]; // [row][key]
-        [[unroll]] for (uint i = 0; i < 4; i++) s[i] = vec4(0);
-        for (uint d = 0; d < D; d++) {
-            vec4 x = queries[d * LD_Q + ty], y = block[d * LD_K + tx];
-            [[unroll]] for (uint i = 0; i < 4; i++) s[i] += x[i] * y;
-        }
+        FETCH_VALUES(s0)
+        mat4 s = mat4(0); // [row][key]
+        for (uint d = 0; d < D; d += 4) [[unroll]]
+            for (uint i = 0; i < 4; i++) s += outerProduct(block[(d + i) * LD_K + tx], queries[(d + i) * LD_Q + ty]);
         uvec4 key = s0 + 4 * tx + uvec4(0, 1, 2, 3);
         vec4 tile_top;
         [[unroll]] for (uint i = 0; i < 4; i++) {
@@ -101,7 +104,8 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++) {
             s[i] = exp(s[i] - top[i]);
             total[i] += (s[i].x + s[i].y) + (s[i].z + s[i].w);
-            [[unroll]] for (uint c = 0; c < WIDTH; c++) sum[i * WIDTH + c] *= shrink[i];
+            left[i] *= shrink[i];
+            right[i] *= shrink[i];
         }
         [[unroll]] for (uint n = 0; n < 4; n++) {
             vec4 p = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
@@ -112,14 +116,13 @@ void main()
             if (e * THREADS + me < KEYS * QUADS) block[e * THREADS + me] = next[e];
         barrier();
         uint after = s0 + KEYS;
-        FETCH(k, after, P.ld_k, off_k)
-        [[dont_unroll]] for (uint r = 0; r < KEYS; r++) {
-            vec4 w = weights[r * LD_Q + ty];
-            [[unroll]] for (uint c = 0; c < WIDTH; c++) {
-                vec4 x = block[r * QUADS + min(8 * c + tx, QUADS - 1)];
-                [[unroll]] for (uint i = 0; i < 4; i++) sum[i * WIDTH + c] += w[i] * x;
+        FETCH_KEYS(after)
+        for (uint r = 0; r < KEYS; r += 4) [[unroll]]
+            for (uint i = 0; i < 4; i++) {
+                vec4 w = weights[(r + i) * LD_Q + ty];
+                left += outerProduct(block[(r + i) * QUADS + at_left], w);
+                right += outerProduct(block[(r + i) * QUADS + at_right], w);
             }
-        }
     }
 
     total = over_rows(total, false);
@@ -127,7 +130,7 @@ void main()
         uint row = b * T + own0 + i;
         if (own0 + i >= T) continue;
         if (tx == 0) PUT(lse, row * heads + h, top[i] + log(total[i]));
-        [[unroll]] for (uint c = 0; c < WIDTH; c++)
-            if (8 * c + tx < QUADS) PUT4(result, row * P.ld_y + h * D + 4 * (8 * c + tx), sum[i * WIDTH + c] / total[i]);
+        if (tx < QUADS) PUT4(result, row * P.ld_y + h * D + 4 * tx, left[i] / total[i]);
+        if (8 + tx < QUADS) PUT4(result, row * P.ld_y + h * D + 32 + 4 * tx, right[i] / total[i]);
     }
 }

@@ -1,13 +1,13 @@
 #version 450
-// Matrix product for GPUs with many registers: 256 invocations compute a tile of 128 x 128, 8 x 8 in registers each, from DEPTH-deep slices of A
-// and B in shared memory. A sum of four needs one load from there where matmul_tile.comp's needs two. Slices are double: the next ones travel from
-// memory through registers while these are in use, so that one barrier a slice is enough.
+// Matrix product for GPUs with many registers: 128 invocations compute a tile of 128 x 128, 8 x 16 in registers each, from DEPTH-deep slices of A
+// and B in shared memory: 6 loads of four from there serve 128 sums, where matmul_tile.comp's 2 serve 16. Slices are double: the next ones travel
+// from memory through registers while these are in use, so that one barrier a slice is enough.
 // Shared memory: 16.5 KiB. Rows and columns out of range are zero there. For operands that allow accesses of four.
 // Work group (x, y): columns from x * 128 on, rows from y * 128 on.
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
 
-const uint TILE = 128, DEPTH = MATMUL_BLOCK_DEPTH, QUADS = TILE / 4, THREADS = 256;
+const uint TILE = 128, DEPTH = MATMUL_BLOCK_DEPTH, QUADS = TILE / 4, THREADS = 128;
 const uint LD = QUADS + 1;                    // a slice's line, in vec4; the odd length spreads lines over banks
 const uint EACH = DEPTH * QUADS / THREADS;    // vec4 of a slice that an invocation loads
 
@@ -37,11 +37,10 @@ shared vec4 slices_a[2 * DEPTH * LD], slices_b[2 * DEPTH * LD]; // [which][k][ro
 
 void main()
 {
-    // A subgroup of 32 reads 4 vectors of A and 8 of B at a time.
-    uint me = gl_LocalInvocationID.x, tx = me / 32 % 2 * 8 + me % 8, ty = me / 64 * 4 + me / 8 % 4;
+    uint me = gl_LocalInvocationID.x, tx = me % 8, ty = me / 8;
     uint row0 = gl_WorkGroupID.y * TILE, col0 = gl_WorkGroupID.x * TILE;
-    vec4 sums[16]; // [row][half of the columns]
-    [[unroll]] for (uint i = 0; i < 16; i++) sums[i] = vec4(0);
+    vec4 sums[32]; // [half of the rows][row][quarter of the columns]
+    [[unroll]] for (uint i = 0; i < 32; i++) sums[i] = vec4(0);
 
     uint which = 0;
     vec4 next_a[EACH], next_b[EACH];
@@ -57,19 +56,20 @@ void main()
         FETCH_BOTH(after)
         [[unroll]] for (uint k = 0; k < DEPTH; k++) {
             uint at = (which * DEPTH + k) * LD;
-            vec4 x0 = slices_a[at + ty], x1 = slices_a[at + 16 + ty], y0 = slices_b[at + tx], y1 = slices_b[at + 16 + tx];
-            [[unroll]] for (uint i = 0; i < 4; i++) {
-                sums[2 * i] += x0[i] * y0;
-                sums[2 * i + 1] += x0[i] * y1;
-                sums[2 * i + 8] += x1[i] * y0;
-                sums[2 * i + 9] += x1[i] * y1;
+            vec4 x0 = slices_a[at + ty], x1 = slices_a[at + 16 + ty];
+            [[unroll]] for (uint c = 0; c < 4; c++) {
+                vec4 y = slices_b[at + 8 * c + tx];
+                [[unroll]] for (uint i = 0; i < 4; i++) {
+                    sums[4 * i + c] += x0[i] * y;
+                    sums[16 + 4 * i + c] += x1[i] * y;
+                }
             }
         }
         which ^= 1;
     }
     bool fours = P.ldc % 4 == 0; // the operands allow them
-    [[unroll]] for (uint i = 0; i < 16; i++) {
-        uint row = row0 + i / 8 * 64 + 4 * ty + i / 2 % 4, col = col0 + i % 2 * 64 + 4 * tx;
+    [[unroll]] for (uint i = 0; i < 32; i++) {
+        uint row = row0 + i / 16 * 64 + 4 * ty + i / 4 % 4, col = col0 + i % 4 * 32 + 4 * tx;
         if (fours && row < P.m && col + 4 <= P.n)
             finish4(row, col, sums[i]);
         else

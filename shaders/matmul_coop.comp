@@ -5,7 +5,7 @@
 // columns. Shared memory: DEPTH * (rows + columns of the tile) halves and 16 bytes a line, and TM * TN floats a subgroup.
 // Distances between rows are multiples of 8 and operands aligned to 16 bytes; where the contiguous dimension is no multiple of 8, rows are padded.
 // What is loaded is not looked at before it goes to shared memory, a slice later: anything else would wait for memory. So addresses beyond an
-// edge are moved inside, and zeros take their place at the store; WHOLE products have no edges, and results go four elements at a time.
+// edge are moved inside, and zeros take their place at the store.
 // Work group (x, y): columns from x * TILE_N on, rows from y * TILE_M on. All subgroups are full.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
@@ -21,7 +21,8 @@ layout(constant_id = 7) const uint ROWS = 2;
 layout(constant_id = 8) const uint COLS = 2;
 layout(constant_id = 9) const uint DOWN = 2;
 layout(constant_id = 10) const uint ACROSS = 2;
-layout(constant_id = 11) const bool WHOLE = false; // tiles fill M and N, slices K; y's rows and operands allow accesses of four
+layout(constant_id = 11) const bool WHOLE = false;   // tiles fill M and N; y's rows and operands allow accesses of four
+layout(constant_id = 12) const bool WHOLE_K = false; // slices fill K
 
 const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
 const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
@@ -64,21 +65,29 @@ uvec4 first_halves(uvec4 w, uint n)
     return w;
 }
 
-// Chunks of a slice that this invocation moves. By k: lines of the slice are k, columns are `from` on of `count`; else the other way round.
+// Chunks of a slice that this invocation moves. By k: lines of the slice are k, columns are `from` on of `count`; else the other way round. Where a
+// line has four chunks, eight neighbours store to lines four apart: to those, and to no two others of eight, it is half the banks' width.
+uint line_of(uint n, uint chunks)
+{
+    uint line = n / chunks;
+    return chunks == 4 ? line / 8 * 8 + line % 2 * 4 + line / 2 % 4 : line;
+}
 #define CHUNK(chunks, by_k, k0, from, count)                                                                           \
-    uint n = i * gl_WorkGroupSize.x + gl_LocalInvocationID.x;                                                          \
-    uint line = (by_k ? k0 : from) + n / chunks, lines = by_k ? P.k : count;                                           \
+    uint n = i * gl_WorkGroupSize.x + gl_LocalInvocationID.x, at = line_of(n, chunks);                                 \
+    uint line = (by_k ? k0 : from) + at, lines = by_k ? P.k : count;                                                   \
     uint col = (by_k ? from : k0) + 8 * (n % chunks), width = by_k ? count : P.k;
 #define FETCH(next, each, chunks, name, ld, by_k, k0, from, count)                                                     \
     [[unroll]] for (uint i = 0; i < each; i++) {                                                                       \
         CHUNK(chunks, by_k, k0, from, count)                                                                           \
-        next[i] = WHOLE ? EIGHT(name, line * ld + col) : EIGHT(name, min(line, lines - 1) * ld + min(col, (width - 1) / 8 * 8)); \
+        if (!(by_k ? WHOLE_K : WHOLE)) line = min(line, lines - 1);                                                    \
+        if (!(by_k ? WHOLE : WHOLE_K)) col = min(col, (width - 1) / 8 * 8);                                            \
+        next[i] = EIGHT(name, line * ld + col);                                                                        \
     }
 #define STORE(next, each, chunks, slice, ld, lines_, by_k, k0, from, count)                                            \
     [[unroll]] for (uint i = 0; i < each; i++) {                                                                       \
         CHUNK(chunks, by_k, k0, from, count)                                                                           \
-        if (!WHOLE) next[i] = line < lines && col < width ? first_halves(next[i], width - col) : uvec4(0);             \
-        if (n < lines_ * chunks) slice[n / chunks * ld + n % chunks] = next[i];                                        \
+        if (!WHOLE || !WHOLE_K) next[i] = line < lines && col < width ? first_halves(next[i], width - col) : uvec4(0);             \
+        if (n < lines_ * chunks) slice[at * ld + n % chunks] = next[i];                                                 \
     }
 
 void main()

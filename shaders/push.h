@@ -116,7 +116,7 @@ PM_STRUCT(reduce_push)
     F32 clip;      /* largest norm; 0: no clipping */
 };
 
-PM_STRUCT(meter_push) /* meter.comp */
+PM_STRUCT(meter_push) /* meter.comp, meter_coop.comp */
 {
     U32 count; /* 4-vectors to copy, or rounds of METER_STEPS steps */
     F32 a;
@@ -125,6 +125,8 @@ PM_STRUCT(meter_push) /* meter.comp */
 /* A round of meter.comp: values, and steps of each. */
 #define METER_CHAINS 12
 #define METER_STEPS 16
+/* And of meter_coop.comp: sums a subgroup keeps going. */
+#define METER_MATRICES 8
 
 #ifdef PM_GLSL
 #undef PM_STRUCT

@@ -48,7 +48,8 @@ static void describe_ops(void)
         "the "
         "device's time\nstamps (whole steps: the host's time), the spread its quartiles, first ms the first run with "
         "all compilation (the driver's own\ncache of shaders is switched off unless its environment variable is set). "
-        "The peaks are this device's own: a copy of large\nbuffers, and fp32 multiply-adds in registers.\n\n"
+        "The peaks are this device's own: a copy of large\nbuffers, fp32 multiply-adds in registers, and fp16 products "
+        "of matrix units where the kernels use any.\n\n"
         "operations, and what their shapes say (usual ones behind it):\n");
     const pm_bench_op *op;
     for (size_t i = 0; (op = pm_bench_op_at(i)) && used < sizeof text; i++) {
@@ -62,10 +63,17 @@ static void describe_ops(void)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------------ */
 
+/* The peak of arithmetic that counts for a row; a whole step with fp16 activations has its products on matrix units, where there are any. */
+static double arithmetic(const pm_bench_row *row, const pm_peaks *peaks)
+{
+    const bool half_step = row->tokens > 0 && strcmp(row->dtype, "f16") == 0;
+    return pm_peaks_flops(peaks, half_step ? "coop" : row->variant);
+}
+
 /* Fractions of the peaks that a row reached. */
 static double of_fma(const pm_bench_row *row, const pm_peaks *peaks)
 {
-    return row->needed_flops / (1e-3 * row->ms * peaks->fma_flops_per_s);
+    return row->needed_flops / (1e-3 * row->ms * arithmetic(row, peaks));
 }
 static double of_copy(const pm_bench_row *row, const pm_peaks *peaks)
 {
@@ -75,8 +83,9 @@ static double of_copy(const pm_bench_row *row, const pm_peaks *peaks)
 static void print_head(const pm_caps *caps, const pm_peaks *peaks)
 {
     printf("%s, %s\n", caps->name, caps->driver);
-    printf("peaks: %.1f GB/s copy, %.1f GFLOP/s fp32%s\n\n", 1e-9 * peaks->copy_bytes_per_s,
-           1e-9 * peaks->fma_flops_per_s, caps->timestamps ? "" : "; no time stamps: times are the host's");
+    printf("peaks: %.1f GB/s copy, %.1f GFLOP/s fp32", 1e-9 * peaks->copy_bytes_per_s, 1e-9 * peaks->fma_flops_per_s);
+    if (peaks->matrix_flops_per_s > 0) printf(", %.1f GFLOP/s fp16 on matrix units", 1e-9 * peaks->matrix_flops_per_s);
+    printf("%s\n\n", caps->timestamps ? "" : "; no time stamps: times are the host's");
     printf("%-14s %-22s %10s %19s %9s %8s %12s %10s  %s\n", "op", "shape", "ms", "quartiles", "GFLOP/s", "GB/s",
            "of the peak", "first ms", "kernels");
 }
@@ -86,7 +95,8 @@ static void print_row(const pm_bench_row *row, const pm_peaks *peaks)
     const double fma = of_fma(row, peaks), copy = of_copy(row, peaks);
     char spread[32], part[32];
     snprintf(spread, sizeof spread, "%.4g … %.4g", row->ms_low, row->ms_high);
-    snprintf(part, sizeof part, "%.1f %% %s", 100 * (fma > copy ? fma : copy), fma > copy ? "fp32" : "copy");
+    const char *units = arithmetic(row, peaks) == peaks->fma_flops_per_s ? "fp32" : "fp16";
+    snprintf(part, sizeof part, "%.1f %% %s", 100 * (fma > copy ? fma : copy), fma > copy ? units : "copy");
     /* The ellipsis is three bytes and one column. */
     printf("%-14s %-22s %10.4g %21s %9.2f %8.2f %12s %10.1f  %s", row->op, row->shape, row->ms, spread,
            1e-6 * row->flops / row->ms, 1e-6 * row->bytes / row->ms, part, row->first_ms, row->variant);
@@ -115,7 +125,7 @@ static void print_json(const pm_bench_row *row, const pm_caps *caps, const pm_pe
     cJSON_AddNumberToObject(json, "first_ms", row->first_ms);
     cJSON_AddNumberToObject(json, "fma_fraction", of_fma(row, peaks));
     cJSON_AddNumberToObject(json, "copy_fraction", of_copy(row, peaks));
-    cJSON_AddNumberToObject(json, "peak_gflops", 1e-9 * peaks->fma_flops_per_s);
+    cJSON_AddNumberToObject(json, "peak_gflops", 1e-9 * arithmetic(row, peaks));
     cJSON_AddNumberToObject(json, "peak_gbps", 1e-9 * peaks->copy_bytes_per_s);
     if (row->tokens > 0) cJSON_AddNumberToObject(json, "tokens_per_s", 1e3 * row->tokens / row->ms);
     app_print_json(json);

@@ -231,9 +231,12 @@ static void say_head(const app_profile *p, const pm_profile_info *info)
                                                             : "device times placed between submission and wait");
     const unsigned steps = p->begun - p->skip;
     app_say("profile of %u step%s: %.3f s, %s", steps, steps == 1 ? "" : "s", info->seconds, device);
+    char units[80] = "";
+    if (p->peaks.matrix_flops_per_s > 0)
+        snprintf(units, sizeof units, " (%s on matrix units)", profile_number(1e-9 * p->peaks.matrix_flops_per_s, a));
     if (p->peaks.fma_flops_per_s > 0 && p->peaks.copy_bytes_per_s > 0)
-        app_say("%s reaches %s GFLOP/s and %s GB/s at best, measured before the run", p->device,
-                profile_number(1e-9 * p->peaks.fma_flops_per_s, a),
+        app_say("%s reaches %s GFLOP/s%s and %s GB/s at best, measured before the run", p->device,
+                profile_number(1e-9 * p->peaks.fma_flops_per_s, a), units,
                 profile_number(1e-9 * p->peaks.copy_bytes_per_s, b));
     if (info->dropped)
         app_say("the time line in trace.json is full: it lacks %llu events, which the table has",

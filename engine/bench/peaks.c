@@ -1,5 +1,7 @@
-/* The copy meter and the FMA meter (shaders/meter.comp). */
+/* The meters of copying, of FMAs (shaders/meter.comp) and of matrix units (shaders/meter_coop.comp). */
 #include <pumice/bench.h>
+
+#include <string.h>
 
 #include "base/log.h"
 #include "bench/timing.h"
@@ -35,12 +37,14 @@ static uint64_t copy_bytes(const pm_device *device)
 static pm_status time_kernel(pm_device *device, gpu_dispatch *d, uint64_t items, uint32_t per, double *ms)
 {
     const pm_caps *caps = pm_device_caps(device);
-    const uint32_t size = group_size(caps), spec[] = {size, per};
+    const uint32_t size = group_size(caps);
+    const uint32_t spec[] = {size, d->kernel == KERNEL_meter_coop ? caps->coopmat_m : per, caps->coopmat_n,
+                             caps->coopmat_k};
     gpu_program *program = NULL;
     pm_status status = gpu_program_create(device, "peaks", &program);
     if (status != PM_OK) return status;
     d->spec = spec;
-    d->spec_count = 2;
+    d->spec_count = d->kernel == KERNEL_meter_coop ? 4 : 2;
     gpu_groups(caps, (items + (uint64_t)size * per - 1) / ((uint64_t)size * per), d->groups);
     gpu_record(program, d);
     status = gpu_program_finish(program);
@@ -86,41 +90,45 @@ fail:
     return status;
 }
 
-static pm_status time_fma(pm_device *device, gpu_buffer *y, uint32_t invocations, uint32_t rounds, double *flops_per_s,
-                          double *ms)
+/* FLOPs of an invocation's round. */
+static double round_flops(const pm_caps *caps, kernel_id kernel)
 {
-    const bool software = pm_device_caps(device)->type == PM_DEVICE_CPU;
+    if (kernel != KERNEL_meter_coop) return 2.0 * METER_CHAINS * METER_STEPS;
+    const uint32_t matrix = caps->coopmat_m * caps->coopmat_n * caps->coopmat_k;
+    return 2.0 * METER_MATRICES * METER_STEPS * matrix / caps->coopmat_subgroup;
+}
+
+static pm_status time_sums(pm_device *device, kernel_id kernel, gpu_buffer *y, uint32_t invocations, uint32_t rounds,
+                           double *flops_per_s, double *ms)
+{
     const gpu_arg args[] = {{gpu_span_of(y), GPU_WRITE}};
-    const meter_push push = {.count = rounds, .a = 0x1p-20f};
-    const double flops = 2.0 * METER_CHAINS * METER_STEPS * rounds * invocations;
-    gpu_dispatch d = {.kernel = software ? KERNEL_meter_fma_split : KERNEL_meter_fma,
-                      .args = args,
-                      .arg_count = 1,
-                      .push = &push,
-                      .push_size = sizeof push,
-                      .flops = flops};
+    const meter_push push = {.count = rounds, .a = kernel == KERNEL_meter_coop ? 0x1p-10f : 0x1p-20f};
+    const double flops = round_flops(pm_device_caps(device), kernel) * rounds * invocations;
+    gpu_dispatch d = {
+        .kernel = kernel, .args = args, .arg_count = 1, .push = &push, .push_size = sizeof push, .flops = flops};
     pm_status status = time_kernel(device, &d, invocations, 1, ms);
     if (status == PM_OK) *flops_per_s = 1e3 * flops / *ms;
     return status;
 }
 
 /* A short run tells how many rounds make one of RUN_MS. */
-static pm_status measure_fma(pm_device *device, double *flops_per_s)
+static pm_status measure_sums(pm_device *device, kernel_id kernel, double *flops_per_s)
 {
     const pm_caps *caps = pm_device_caps(device);
     const uint32_t invocations = caps->type == PM_DEVICE_CPU ? CPU_INVOCATIONS : GPU_INVOCATIONS;
     gpu_buffer *y = NULL;
     double ms;
-    pm_status status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * invocations, "FMA meter", &y);
-    if (status == PM_OK) status = time_fma(device, y, invocations, FIRST_ROUNDS, flops_per_s, &ms);
+    pm_status status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * invocations, "meter", &y);
+    if (status == PM_OK) status = time_sums(device, kernel, y, invocations, FIRST_ROUNDS, flops_per_s, &ms);
     if (status == PM_OK && ms < RUN_MS) {
         const double rounds = FIRST_ROUNDS * RUN_MS / ms;
-        status =
-            time_fma(device, y, invocations, rounds < MOST_ROUNDS ? (uint32_t)rounds : MOST_ROUNDS, flops_per_s, &ms);
+        status = time_sums(device, kernel, y, invocations, rounds < MOST_ROUNDS ? (uint32_t)rounds : MOST_ROUNDS,
+                           flops_per_s, &ms);
     }
     gpu_buffer_destroy(&y);
     if (status == PM_OK)
-        log_line(gpu_log(device), PM_LOG_INFO, "peaks: %.1f GFLOP/s in %.3f ms", 1e-9 * *flops_per_s, ms);
+        log_line(gpu_log(device), PM_LOG_INFO, "peaks: %.1f GFLOP/s in %.3f ms by %s", 1e-9 * *flops_per_s, ms,
+                 gpu_kernel_name(kernel));
     return status;
 }
 
@@ -128,7 +136,17 @@ pm_status pm_peaks_measure(pm_device *device, pm_peaks *out)
 {
     pm_peaks peaks = {0};
     pm_status status = measure_copy(device, &peaks.copy_bytes_per_s);
-    if (status == PM_OK) status = measure_fma(device, &peaks.fma_flops_per_s);
+    const pm_caps *caps = pm_device_caps(device);
+    const kernel_id fma = caps->type == PM_DEVICE_CPU ? KERNEL_meter_fma_split : KERNEL_meter_fma;
+    if (status == PM_OK) status = measure_sums(device, fma, &peaks.fma_flops_per_s);
+    if (status == PM_OK && caps->coopmat && !caps->serial)
+        status = measure_sums(device, KERNEL_meter_coop, &peaks.matrix_flops_per_s);
     if (status == PM_OK) *out = peaks;
     return status;
+}
+
+double pm_peaks_flops(const pm_peaks *peaks, const char *kernels)
+{
+    return strstr(kernels, "coop") && peaks->matrix_flops_per_s > 0 ? peaks->matrix_flops_per_s
+                                                                    : peaks->fma_flops_per_s;
 }

@@ -65,7 +65,7 @@ void gpu_memory_stats(const pm_device *device, uint64_t *now, uint64_t *peak);
 
 /* ---- programs ------------------------------------------------------------------------------------------------------ */
 
-enum { GPU_MAX_ARGS = 8, GPU_MAX_SPEC = 12, GPU_MAX_PUSH = 64 };
+enum { GPU_MAX_ARGS = 8, GPU_MAX_SPEC = 16, GPU_MAX_PUSH = 64 };
 enum { GPU_MAX_BINDINGS = 16 }; /* arguments of a module from outside */
 
 typedef struct gpu_module gpu_module;

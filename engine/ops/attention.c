@@ -19,7 +19,7 @@ enum {
     ROW_QUERIES = 8,   /* up to so many a sequence have a group each */
     ROW_KEYS = 512,    /* which takes at most so many keys at a time */
     BLOCK_GROUP = 128, /* attention_block.comp's invocations */
-    BLOCK_HEAD = 128,  /* which keep so many columns of a row in registers */
+    BLOCK_HEAD = 64,   /* which keep so many columns of a row in registers */
     COOP_HEAD = 128    /* attention_coop.comp keeps so many columns of a row in registers */
 };
 
@@ -180,7 +180,8 @@ static void record_forward(gpu_program *program, const op_call *call)
         uint32_t most = gpu_program_caps(program)->max_workgroup_size, keys = GROUP;
         while (keys < push.time_k && keys < ROW_KEYS && 2 * keys <= most) keys *= 2;
         r.spec[2] = keys;
-        r.d.spec_count = 3;
+        r.spec[3] = push.head;
+        r.d.spec_count = 4;
         record_any(&r, &push, push.time_q, keys);
     }
 }

@@ -1,8 +1,15 @@
 /* The language model's loss: logits in tiles of the vocabulary, so that neither they nor the table need fit one operand. */
 #include "ops/record.h"
 
-/* Logits that a tile may hold: a compromise between scratch memory and the number of passes (bytes). */
-enum { TILE_BYTES = 64 << 20 };
+/* Logits that a tile may hold (bytes): a compromise between scratch memory and the number of passes. Of a GPU's whole memory, not of what is
+ * free: the tiles are part of what makes the bits. */
+static uint64_t tile_bytes(const pm_caps *caps)
+{
+    const uint64_t least = 64 << 20, share = caps->serial ? 0 : caps->device_memory / 40;
+    return share > least ? share : least;
+}
+
+enum { TILE_COLUMNS = 128 };
 
 /* Elements between rows of the logits: whole 128-bit words, of fp16 too, also where the vocabulary is odd. */
 static uint32_t padded(uint32_t cols)
@@ -12,12 +19,12 @@ static uint32_t padded(uint32_t cols)
 
 uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)
 {
-    uint64_t logits = TILE_BYTES / 4, operand = max_operand(caps);
+    uint64_t logits = tile_bytes(caps) / 4, operand = max_operand(caps);
     uint64_t tile = (logits < operand ? logits : operand) / rows;
     if (tile > operand / channels) tile = operand / channels;
-    if (tile < 64) tile = 64;
+    if (tile < TILE_COLUMNS) tile = TILE_COLUMNS;
     if (tile >= padded(vocab)) return vocab;
-    return (uint32_t)((tile < vocab ? tile : vocab) / 64 * 64);
+    return (uint32_t)((tile < vocab ? tile : vocab) / TILE_COLUMNS * TILE_COLUMNS);
 }
 
 uint64_t op_lm_scratch(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)

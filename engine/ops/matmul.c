@@ -69,13 +69,13 @@ enum {
     MATVEC_SLICES =
         32, /* of K, on a GPU; more where a slice had to wait for more than so many runs of four k in turn */
     MATVEC_MOST_SLICES = 128,
-    MATVEC_RUNS = 8,
+    MATVEC_RUNS = 2,
     COOP_SIDE = 2,   /* subgroups of its work group: 2 x 2 */
     COOP_LARGE = 64, /* columns of a subgroup's share */
     COOP_SMALL = 32,
     COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
     BLOCK_TILE = 128,  /* rows and columns of matmul_block.comp's tile */
-    BLOCK_GROUP = 256, /* and its invocations */
+    BLOCK_GROUP = 128, /* and its invocations */
     BLOCK_GROUPS = 64, /* so many of its tiles are worth more than four times as many small ones */
 };
 
@@ -192,8 +192,7 @@ static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t rows, u
     uint64_t offsets = 0;
     for (uint32_t i = 0; i < d->arg_count; i++)
         if (d->args[i].span.buffer) offsets |= d->args[i].span.offset;
-    return p->m % rows == 0 && p->n % cols == 0 && p->k % MATMUL_COOP_DEPTH == 0 && p->ldc % 8 == 0 &&
-           offsets % 16 == 0;
+    return p->m % rows == 0 && p->n % cols == 0 && p->ldc % 8 == 0 && offsets % 16 == 0;
 }
 
 static void record_coop(recording *r, const product *p, uint32_t cols)
@@ -211,7 +210,8 @@ static void record_coop(recording *r, const product *p, uint32_t cols)
                              cols / caps->coopmat_n,
                              COOP_SIDE,
                              COOP_SIDE,
-                             coop_whole(&r->d, p, COOP_SIDE * rows, COOP_SIDE * cols)};
+                             coop_whole(&r->d, p, COOP_SIDE * rows, COOP_SIDE * cols),
+                             p->k % MATMUL_COOP_DEPTH == 0};
     memcpy(r->spec, spec, sizeof spec);
     r->d.spec_count = sizeof spec / sizeof *spec;
     r->d.kernel = p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
@@ -353,11 +353,20 @@ static uint32_t half_of(const product *p, uint32_t n)
     return p->half ? (n + 1) / 4 * 2 : n / 2;
 }
 
+/* What of a side of y, such as a vocabulary, its large tiles on matrix units do not fill, where so many are filled that the rest is worth a
+ * product of its own. */
+static uint32_t edge_of(const pm_caps *caps, const product *p, uint32_t side)
+{
+    enum { TILE = COOP_SIDE * COOP_LARGE, FILLED = 32 };
+    return !caps->serial && coop_possible(caps, p, COOP_LARGE) && side >= FILLED * TILE ? side % TILE : 0;
+}
+
 /* Cut along the dimension whose rows are too many for one operand, until everything fits, and long sums in two. Dropout masks count rows and columns of the
  * whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
 static void record_split(gpu_program *program, const product *p)
 {
-    uint64_t most = max_operand(gpu_program_caps(program));
+    const pm_caps *caps = gpu_program_caps(program);
+    uint64_t most = max_operand(caps);
     const op_attr *attr = &p->call->attr;
     bool a = count_a(p) > most, b = count_b(p) > most, y = count_y(p) > most;
     bool whole = attr->dropout > 0, sums_only = (epilogue(p) & ~EPILOGUE_ACCUMULATE) == 0;
@@ -372,6 +381,14 @@ static void record_split(gpu_program *program, const product *p)
         record_split(program, &two);
     } else if ((a || b || (p->k > OP_LONGEST_SUM && !p->half_y)) && half_k && sums_only) {
         product one = depth_of(*p, 0, half_k), two = depth_of(*p, half_k, p->k - half_k);
+        record_split(program, &one);
+        record_split(program, &two);
+    } else if (!whole && edge_of(caps, p, p->n)) {
+        product one = cols_of(*p, 0, p->n - edge_of(caps, p, p->n)), two = cols_of(*p, one.n, p->n - one.n);
+        record_split(program, &one);
+        record_split(program, &two);
+    } else if (!whole && edge_of(caps, p, p->m)) {
+        product one = rows_of(*p, 0, p->m - edge_of(caps, p, p->m)), two = rows_of(*p, one.m, p->m - one.m);
         record_split(program, &one);
         record_split(program, &two);
     } else {

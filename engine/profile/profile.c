@@ -254,8 +254,7 @@ pm_profile_event pm_profile_event_at(const pm_profile *p, size_t index)
 
 double pm_profile_roof_share(const pm_profile_row *row, const pm_peaks *peaks)
 {
-    const bool matrix = row->kernel && strstr(row->kernel, "coop") && peaks->matrix_flops_per_s > 0;
-    const double flops = matrix ? peaks->matrix_flops_per_s : peaks->fma_flops_per_s;
+    const double flops = pm_peaks_flops(peaks, row->kernel ? row->kernel : "");
     if (!(row->total_ms > 0) || !(flops > 0) || !(peaks->copy_bytes_per_s > 0)) return NAN;
     /* achieved / min(peak, intensity * bandwidth) is the larger of the two shares */
     return fmax(row->flops / flops, row->bytes / peaks->copy_bytes_per_s) / (1e-3 * row->total_ms);

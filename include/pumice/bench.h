@@ -19,6 +19,9 @@ typedef struct pm_peaks {
     double matrix_flops_per_s; /* fp16 products summed in fp32 by matrix units; 0 where no kernel uses such units */
 } pm_peaks;
 
+/* The peak of arithmetic that counts for kernels of these names, joined by + : matrix units' where one has "coop" in it, else fp32's. */
+PM_API double pm_peaks_flops(const pm_peaks *peaks, const char *kernels);
+
 /* Measures them, in about a second; the device's other work should be done. Blocks.
  * Fails: PM_NO_DEVICE_MEMORY, PM_DEVICE_LOST, PM_UNSUPPORTED. */
 PM_API PM_NODISCARD pm_status pm_peaks_measure(pm_device *device, pm_peaks *out);
