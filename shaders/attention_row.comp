@@ -10,10 +10,10 @@
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 
+#define D P.head // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
 
 layout(constant_id = 2) const uint KEYS = 64; // a power of two from 64 on
-layout(constant_id = 3) const uint D = 64;    // head size, a multiple of 4
 
 const float LOWEST = -3.4e38;
 
@@ -58,7 +58,7 @@ void main()
     for (uint s0 = 0; s0 < visible; s0 += KEYS) {
         uint s = s0 + me, at = (keys_at + min(s, P.time_k - 1)) * P.ld_k + P.off_k + h * D;
         float score = 0;
-        [[unroll]] for (uint c = 0; c < D / 4; c++) score += dot(query[c], AT4(k, at + 4 * c));
+        for (uint c = 0; c < columns; c++) score += dot(query[c], AT4(k, at + 4 * c));
         score = s < visible ? score : LOWEST;
         float before = top;
         top = max(top, all_max(score));
@@ -69,13 +69,8 @@ void main()
         barrier();
         y *= shrink;
         uint last = share < shares ? min(KEYS, visible - s0) : 0;
-        for (uint i0 = share; i0 < last; i0 += 4 * shares) { // four at a time are on their way
-            vec4 x[4];
-            [[unroll]] for (uint j = 0; j < 4; j++)
-                x[j] = AT4(v, (keys_at + s0 + min(i0 + j * shares, last - 1)) * P.ld_v + P.off_v + h * D + 4 * column);
-            [[unroll]] for (uint j = 0; j < 4; j++)
-                if (i0 + j * shares < last) y += probability[i0 + j * shares] * x[j];
-        }
+        for (uint i = share; i < last; i += shares)
+            y += probability[i] * AT4(v, (keys_at + s0 + i) * P.ld_v + P.off_v + h * D + 4 * column);
     }
     sum = all_sum(sum);
     values[me] = y;

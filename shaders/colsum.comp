@@ -17,6 +17,13 @@
 
 layout(constant_id = 1) const bool ACCUMULATE = false;
 
+#ifdef NORM
+#define FIRST(row) GET(dy, (row) * P.cols + c)
+#define NORMAL(row) ((GET(x, (row) * P.cols + c) - AT(stats, 2 * (row))) * AT(stats, 2 * (row) + 1))
+#else
+#define FIRST(row) GET(x, (row) * P.cols + c)
+#endif
+
 void main()
 {
     uint columns = P.cols / N, at = flat_invocation(), c = N * (at % columns), j = at / columns;
@@ -24,13 +31,26 @@ void main()
     if (j >= P.parts) return;
     uint per = (P.rows + P.parts - 1) / P.parts, first = j * per, last = min(first + per, P.rows);
     VEC sum = VEC(0), sum_dy = VEC(0);
-    for (uint row = first; row < last; row++) {
+    // Several rows at a time are on their way.
+    const uint ROWS = 4;
+    uint row = first;
+    for (; row + ROWS <= last; row += ROWS) {
+        VEC a[ROWS];
+        [[unroll]] for (uint r = 0; r < ROWS; r++) a[r] = FIRST(row + r);
 #ifdef NORM
-        VEC d = GET(dy, row * P.cols + c);
-        sum_dy += d;
-        sum += d * (GET(x, row * P.cols + c) - AT(stats, 2 * row)) * AT(stats, 2 * row + 1);
+        VEC b[ROWS];
+        [[unroll]] for (uint r = 0; r < ROWS; r++) b[r] = NORMAL(row + r);
+        [[unroll]] for (uint r = 0; r < ROWS; r++) sum_dy += a[r], sum += a[r] * b[r];
 #else
-        sum += GET(x, row * P.cols + c);
+        [[unroll]] for (uint r = 0; r < ROWS; r++) sum += a[r];
+#endif
+    }
+    for (; row < last; row++) {
+#ifdef NORM
+        VEC d = FIRST(row);
+        sum_dy += d, sum += d * NORMAL(row);
+#else
+        sum += FIRST(row);
 #endif
     }
 #ifdef NORM

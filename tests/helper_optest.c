@@ -412,6 +412,13 @@ bool optest_run(pm_device *device, const optest_row *row)
     b->call = row->call;
     complete_shapes(b);
     if (row->half || row->call.op == OP_CAST) halve(b);
+    char key[GPU_TUNING_KEY];
+    const op_call *c = &b->call;
+    if (row->way) {
+        op_product_key(c->in[MATMUL_A].half, c->out[0].half, c->attr.trans_a, c->attr.trans_b, c->out[0].rows,
+                       c->out[0].cols, c->attr.trans_a ? c->in[MATMUL_A].rows : c->in[MATMUL_A].cols, key);
+        if (gpu_tune(device, key, row->way) != PM_OK) return false;
+    }
     bool ok = collect(b) && arrange(b);
     if (ok) {
         optest_fill(b);
@@ -426,6 +433,7 @@ bool optest_run(pm_device *device, const optest_row *row)
         if (o && o->role == OUTPUT) ok = compare_output(b, o, i);
     }
     ok = ok && check_untouched(b);
+    if (row->way) ok = gpu_tune(device, key, WAY_USUAL) == PM_OK && ok;
     clean(b);
     free(b);
     return ok;

@@ -26,6 +26,7 @@ typedef struct optest_row {
     uint32_t ignored; /* targets: OPTEST_… */
     uint32_t seed;    /* of values and places */
     bool half;        /* activations are fp16 */
+    op_way way;       /* a product: how, where that can be; 0: as is usual */
 } optest_row;
 
 typedef enum optest_set {

@@ -392,6 +392,27 @@ static void add_big_rows(void)
     add_loss(8, 768, 50257, OPTEST_NONE, true, false);
 }
 
+/* The next row's operands at places that are aligned to 16 bytes, whatever else its number decides: see arrange() in helper_optest.c. */
+static void align_last(bool half)
+{
+    optest_row *row = &rows[adding][row_count[adding] - 1];
+    row->half = half;
+    row->seed = 6 * row->seed + row->seed % 3;
+}
+
+/* Large tiles, which usual shapes are too small for: with and without edges, of operands that can be read four elements at a time. */
+static void add_block_rows(bool half)
+{
+    static const uint32_t shapes[][3] = {{132, 72, 20}, {128, 256, 36}, {12, 140, 8}};
+    static const char *const ends[] = {"", "a", "b", "bpg", "bdr", "s"};
+    for (uint32_t i = 0; i < (half ? 2 : 6); i++) { /* few: each takes a software driver seconds of compilation */
+        const uint32_t *s = shapes[i % 3];
+        add_matmul(s[0], s[1], s[2], i % 4, ends[half ? 4 - i : i]);
+        align_last(half);
+        rows[adding][row_count[adding] - 1].way = WAY_BLOCK;
+    }
+}
+
 /* What matrix units take: rows of fp16 that are multiples of eight, at aligned places; the number of them is any. */
 static void add_coop_rows(void)
 {
@@ -405,9 +426,27 @@ static void add_coop_rows(void)
             row->half = true;
             row->seed = 6 * row->seed + e % 3 + (e % 2 ? 36 : 0); /* see arrange() in helper_optest.c */
         }
+    for (uint32_t e = 0; e < 6; e++) { /* tiles without edges, slices without and with */
+        add_matmul(64, 128, e % 2 ? 96 : 40, e % 4, ends[e]);
+        align_last(true);
+    }
     add_matmul(1100, 1096, 72, 0, "bg"); /* large tiles */
-    rows[adding][row_count[adding] - 1].half = true;
-    rows[adding][row_count[adding] - 1].seed = 600;
+    align_last(true);
+    add_matmul(8, 4136, 24, 2, "a"); /* a vocabulary's edge is a product of its own */
+    align_last(true);
+    add_matmul(4136, 16, 24, 1, "");
+    align_last(true);
+    static const uint32_t sizes_of_heads[] = {16, 64, 128};
+    for (uint32_t i = 0; i < 6; i++) { /* forward and gradient of attention */
+        size_t before = row_count[adding];
+        add_attention(1 + i % 2, i % 3 ? 97 : 33 + i, 1 + i / 3, sizes_of_heads[i % 3], i % 2 ? 0.2f : 0);
+        for (size_t n = row_count[adding]; n > before; n--) {
+            rows[adding][n - 1].half = true;
+            rows[adding][n - 1].seed = 600 + 6 * (uint32_t)n;
+        }
+    }
+    add_cached(2, 33, 31, 100, 2, 64);
+    align_last(true);
 }
 
 /* A few of the usual rows once more, with fp16 activations. */
@@ -427,6 +466,7 @@ static void add_half_rows(void)
         row->seed = seed;
         row->half = true;
     }
+    add_block_rows(true);
     add_coop_rows();
 }
 
@@ -447,6 +487,7 @@ static void add_rows(void)
     add_loss_rows();
     add_task_rows();
     add_optimizer_rows();
+    add_block_rows(false);
     add_tiled_rows();
     add_big_rows();
     add_half_rows();

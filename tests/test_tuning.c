@@ -52,6 +52,8 @@ static void test_taken(void **state)
     kernel_id usual = recorded(device, &program);
     assert_int_equal(gpu_tune(device, key, WAY_TILE_4), PM_OK);
     assert_int_equal(recorded(device, &program), KERNEL_matmul_tile_plain);
+    assert_int_equal(gpu_tune(device, key, WAY_BLOCK), PM_OK); /* needs barriers */
+    assert_int_equal(recorded(device, &program), pm_device_caps(device)->serial ? usual : KERNEL_matmul_block_plain);
     assert_int_equal(gpu_tune(device, key, WAY_MATVEC), PM_OK); /* does not fit 64 rows */
     assert_int_equal(recorded(device, &program), usual);
     assert_int_equal(gpu_tune(device, key, OP_WAYS + 7), PM_OK); /* is none */

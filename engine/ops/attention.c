@@ -52,11 +52,10 @@ static uint32_t block_shared(uint32_t head)
     return 16 * (head * (rows / 4 + 1) + head * (keys / 4 + 1) + keys * (rows / 4 + 1) + BLOCK_GROUP);
 }
 
-/* Measured on NVIDIA's GPUs. */
 static bool block_suits(const recording *r, const kernels *which, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    return caps->vendor_id == VENDOR_NVIDIA && choose(r, which, push) == which->any.wide && push->head <= BLOCK_HEAD &&
+    return many_registers(caps) && choose(r, which, push) == which->any.wide && push->head <= BLOCK_HEAD &&
            block_shared(push->head) <= caps->max_shared_memory && BLOCK_GROUP <= caps->max_workgroup_size;
 }
 
@@ -180,8 +179,7 @@ static void record_forward(gpu_program *program, const op_call *call)
         uint32_t most = gpu_program_caps(program)->max_workgroup_size, keys = GROUP;
         while (keys < push.time_k && keys < ROW_KEYS && 2 * keys <= most) keys *= 2;
         r.spec[2] = keys;
-        r.spec[3] = push.head;
-        r.d.spec_count = 4;
+        r.d.spec_count = 3;
         record_any(&r, &push, push.time_q, keys);
     }
 }

@@ -69,7 +69,7 @@ enum {
     MATVEC_SLICES =
         32, /* of K, on a GPU; more where a slice had to wait for more than so many runs of four k in turn */
     MATVEC_MOST_SLICES = 128,
-    MATVEC_RUNS = 2,
+    MATVEC_RUNS = 8,
     COOP_SIDE = 2,   /* subgroups of its work group: 2 x 2 */
     COOP_LARGE = 64, /* columns of a subgroup's share */
     COOP_SMALL = 32,
@@ -166,8 +166,7 @@ static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const produc
     bool units = !caps->serial && caps->vendor_id != VENDOR_INTEL;
     if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
     if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
-    if (caps->vendor_id == VENDOR_NVIDIA && tiles >= BLOCK_GROUPS && possible(caps, d, p, WAY_BLOCK, plain))
-        return WAY_BLOCK;
+    if (many_registers(caps) && tiles >= BLOCK_GROUPS && possible(caps, d, p, WAY_BLOCK, plain)) return WAY_BLOCK;
     return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 

@@ -53,6 +53,11 @@ bool few_registers(const pm_caps *caps)
     return caps->vendor_id == VENDOR_ARM || caps->vendor_id == VENDOR_BROADCOM;
 }
 
+bool many_registers(const pm_caps *caps)
+{
+    return caps->vendor_id == VENDOR_NVIDIA || (caps->type == PM_DEVICE_CPU && !caps->serial);
+}
+
 kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
 {
     if (cols % 4 != 0) return kernels.plain;
