@@ -3,7 +3,7 @@ median counts.
 
 usage: bench_reference.py WHERE about
        bench_reference.py WHERE gemm M N K [a|b|f16]       GFLOP/s; a: A is stored transposed, b: B is; f16: of half precision, on a GPU
-       bench_reference.py WHERE attention|attention-bwd B H T D      GFLOP/s, counted as 4 or 10 T T D a head
+       bench_reference.py WHERE attention|attention-bwd B H T D [f16]      GFLOP/s, counted as 4 or 10 T T D a head
        bench_reference.py WHERE layernorm|softmax|gelu N C           GB/s, input and output
        bench_reference.py WHERE train-step L H C T B V [bf16]        tokens/s: forward, backward, clipping, AdamW; bf16: autocast
 
@@ -124,9 +124,10 @@ def causal_attention(torch, q, k, v, mask):
     return torch.softmax(scores.masked_fill(mask, float("-inf")), dim=-1) @ v
 
 
-def attention(torch, backward, b, h, t, d):
+def attention(torch, kind, backward, b, h, t, d):
+    dtype = torch.float16 if kind == "f16" else torch.float32
     count = copies_of(b * h * t * d * 4)
-    sets = [[torch.randn(b, h, t, d, requires_grad=backward) for _ in range(3)] for _ in range(count)]
+    sets = [[torch.randn(b, h, t, d, dtype=dtype, requires_grad=backward) for _ in range(3)] for _ in range(count)]
     mask = torch.triu(torch.ones(t, t, dtype=torch.bool), diagonal=1)
     if not backward:
         with torch.no_grad():
@@ -134,7 +135,7 @@ def attention(torch, backward, b, h, t, d):
         return 4e-9 * b * h * t * t * d / seconds
     count = 2  # each keeps its T x T matrices
     outputs = [causal_attention(torch, *sets[i], mask) for i in range(count)]
-    dy = torch.randn(b, h, t, d)
+    dy = torch.randn(b, h, t, d, dtype=dtype)
     seconds = median_seconds(lambda i: torch.autograd.grad(outputs[i], sets[i], dy, retain_graph=True), count)
     return 10e-9 * b * h * t * t * d / seconds
 
@@ -232,7 +233,7 @@ def main():
         elif what == "gemm":
             value = torch_gemm(torch, *numbers, kind)
         elif what.startswith("attention"):
-            value = attention(torch, what == "attention-bwd", *numbers)
+            value = attention(torch, kind, what == "attention-bwd", *numbers)
         elif what == "train-step":
             value = train_step(torch, kind, *numbers)
         else:

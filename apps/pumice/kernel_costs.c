@@ -140,7 +140,7 @@ static bool print_builtin(pm_device *device, char error[256], const char *wanted
         const char *name = pm_builtin_name(used[i].index);
         size_t words;
         const uint32_t *module = pm_builtin_words(used[i].index, pm_device_caps(device)->bda, &words);
-        pm_kernel_value spec[12];
+        pm_kernel_value spec[PM_KERNEL_SPECS];
         if (strcmp(wanted, "all") != 0 && strcmp(wanted, name) != 0) continue;
         if (left_out > 0) {
             left_out--;

@@ -177,7 +177,8 @@ static void record_matvec(recording *r, const product *p, bool plain)
     if (r->d.kernel == KERNEL_matvec_wide_plain) r->d.arg_count = PLAIN_ARGS;
     bool pairs = r->d.kernel == KERNEL_matvec_pairs;
     uint32_t slices = !pairs ? MATVEC_SLICES : p->call->attr.trans_b ? software_lanes(caps) : 1;
-    while (!pairs && slices < MATVEC_MOST_SLICES && p->k > 4 * MATVEC_RUNS * slices) slices *= 2;
+    while (!pairs && many_registers(caps) && slices < MATVEC_MOST_SLICES && p->k > 4 * MATVEC_RUNS * slices)
+        slices *= 2;
     while (slices * MATVEC_QUADS > caps->max_workgroup_size) slices /= 2;
     r->spec[4] = p->m;
     r->spec[5] = slices;

@@ -73,7 +73,8 @@ uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
 {
     if (caps->serial) return 1;
     uint32_t most = caps->max_workgroup_size < 256 ? caps->max_workgroup_size : 256, lanes = 32;
-    while (lanes < cols / 16 && lanes * 2 <= most) lanes *= 2;
+    uint32_t each = few_registers(caps) ? 4 : 16; /* elements that an invocation keeps of a row */
+    while (lanes < cols / each && lanes * 2 <= most) lanes *= 2;
     return lanes;
 }
 

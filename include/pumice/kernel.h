@@ -148,7 +148,7 @@ PM_API const uint32_t *pm_builtin_words(size_t index, bool bda, size_t *count);
 /* One of them as a device uses it: with its values of the specialization constants 0, 1, 2 … */
 typedef struct pm_kernel_used {
     size_t index; /* of pm_builtin_name */
-    uint32_t spec_count, spec[12];
+    uint32_t spec_count, spec[PM_KERNEL_SPECS];
 } pm_kernel_used;
 
 /* Those that the programs of this device have used so far: writes at most `capacity`, returns how many there are. */
