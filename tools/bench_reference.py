@@ -11,6 +11,7 @@ WHERE is a number of the CPU's threads, or PyTorch's name of a GPU, such as cuda
 attention is its fused kernel; on the CPU they are OpenBLAS's, and attention is written out.
 Prints one number, or "-" where the library or the GPU is not there.
 """
+import contextlib
 import ctypes
 import ctypes.util
 import math
@@ -190,7 +191,7 @@ def train_step(torch, kind, layers, heads, channels, time_, batch, vocab):
     x, y = torch.randint(vocab, (batch, time_)), torch.randint(vocab, (batch, time_))
 
     def run(_):
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=kind == "bf16"):
+        with torch.autocast("cuda", dtype=torch.bfloat16) if kind == "bf16" else contextlib.nullcontext():
             loss = functional.cross_entropy(model(x, mask).view(-1, vocab), y.view(-1))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

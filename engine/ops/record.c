@@ -113,7 +113,10 @@ void record_flat(recording *r, kernel_widths kernels, uint64_t count)
     r->d.kernel = width_for(caps, kernels, r->d.args, r->d.arg_count, 4);
     r->spec[1] = per;
     r->spec[2] = count % 4 != 0;
-    r->d.spec_count = 3;
+    /* Groups that are spread over y too are rounded up: see gpu_groups(). */
+    uint64_t group = 4ull * per * group_size(caps);
+    r->spec[3] = count % group == 0 && count / group <= caps->max_group_count[0];
+    r->d.spec_count = 4;
     record_elements(r, (count + 3) / 4, per);
 }
 
