@@ -5,7 +5,7 @@
 //   P = exp(S - top) (64 x 32: to shared memory)
 //   y += P v         (64 x D: 4 x 8 an invocation, in registers)
 // The values of a block are on their way while its scores are computed, the next keys while the values are summed.
-// For accesses of four. Shared memory: 20 KiB and, a column, 416 bytes: 46 KiB where D is 64.
+// For accesses of four. Shared memory: 10.5 KiB and, a column of the head, 416 bytes: 36.5 KiB where D is 64.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
     X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
@@ -17,14 +17,14 @@
 layout(constant_id = 1) const bool DROPOUT = false;
 layout(constant_id = 2) const uint D = 64; // head size, a multiple of 4 up to 64
 
-const uint ROWS = ATTENTION_BLOCK_ROWS, KEYS = ATTENTION_BLOCK_KEYS, THREADS = 128;
+const uint ROWS = ATTENTION_BLOCK_ROWS, KEYS = ATTENTION_BLOCK_KEYS, THREADS = ATTENTION_BLOCK_THREADS;
 const uint QUADS = D / 4, EACH = (KEYS * QUADS + THREADS - 1) / THREADS; // fours of a block that an invocation loads
 const uint LD_Q = ROWS / 4 + 1, LD_K = KEYS / 4 + 1;                    // in vec4; odd, to spread lines over banks
 const float LOWEST = -3.4e38;
 
-shared vec4 queries[D * LD_Q];                                                      // [column][row / 4]
-shared vec4 block[KEYS * QUADS > D * LD_K ? KEYS * QUADS : D * LD_K];               // keys: [column][key / 4]; values: [key][column / 4]
-shared vec4 weights[KEYS * LD_Q];                                                   // [key][row / 4]; before them dropout's factors
+shared vec4 queries[D * LD_Q];       // [column][row / 4]
+shared vec4 block[D * LD_K];         // keys: [column][key / 4]; values, which are fewer: [key][column / 4]
+shared vec4 weights[KEYS * LD_Q];    // [key][row / 4]; before them dropout's factors
 shared vec4 partial[THREADS];
 
 vec4 over_rows(vec4 x, bool largest)

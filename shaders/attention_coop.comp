@@ -1,13 +1,14 @@
 #version 450
-// Causal attention and its gradient on matrix units (KHR cooperative matrix), as attention_tile.comp has them, in fp16 with fp32 sums and fp32
-// weights of probabilities. A work group has WARPS subgroups, each with TM own rows of one head; all go over the other rows, OTHERS at a time:
+// Causal attention and its gradient on matrix units (KHR cooperative matrix), as attention_tile.comp has them: fp16 factors, so that probabilities and
+// their gradients are rounded to fp16 before they multiply, and fp32 sums. A work group has WARPS subgroups, each with TM own rows of one head; all go over the other rows, OTHERS at a time:
 //   S = own_one other_one^T, and with a gradient U = own_two other_two^T   (TM x OTHERS a subgroup: to shared memory, as a matrix's place is unknown)
 //   W = weights of S and U                                                 (an invocation has a part of one row: to shared memory, as halves)
 //   sum += W other                                                         (TM x D, in registers)
 //   (none)  own queries: one = q, k, two = v; y += P v
 //   DQ      own queries: one = q, k, two = dy, v; dq += dS k; delta is stored for DKV
 //   DKV     own keys:    one = k, q, two = v, dy; dk += dS^T q, dv += P^T dy
-// D is a multiple of TN and TK; rows and operands allow accesses of eight. Shared memory: 144 D bytes and, a subgroup, TM times 400 or less.
+// D is a multiple of TN, TK and 8; rows and operands allow accesses of eight. Shared memory: 128 D + 1024 bytes and, an own row, 224 bytes; with a
+// gradient 448, and 256 more.
 #define PUSH attention_push
 #if defined(DQ)
 #define BUFFERS(X)                                                                                                     \
@@ -143,9 +144,7 @@ float over_row(float x, bool largest)
 // The dropout factors of a query and four keys.
 vec4 factors(uint head_row, uint query, uint key)
 {
-    uvec4 bits = DROPOUT_WORDS(scalars, head_row * P.time_q + query, key / 4, P.stream);
-    return vec4(dropout_factor(bits.x, P.keep), dropout_factor(bits.y, P.keep), dropout_factor(bits.z, P.keep),
-                dropout_factor(bits.w, P.keep));
+    return dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + query, key / 4, P.stream), P.keep);
 }
 
 void main()

@@ -8,6 +8,7 @@
     X(4, writeonly, act, result) X(5, writeonly, float, lse)
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
+#include "common/eights.glsl"
 #include "common/philox.glsl"
 
 #define D P.head // head size, a multiple of 4
@@ -29,11 +30,7 @@ shared vec4 values[KEYS];
         partial[me] = x;                                                                                               \
         barrier();                                                                                                     \
         uint left = KEYS;                                                                                              \
-        for (; left > 8; left /= 8) {                                                                                  \
-            if (me < left / 8)                                                                                         \
-                for (uint n = 1; n < 8; n++) partial[me] = combine(partial[me], partial[me + n * left / 8]);           \
-            barrier();                                                                                                 \
-        }                                                                                                              \
+        COMBINE_EIGHTS(partial, 0, 1, me, left, combine)                                                               \
         x = partial[0];                                                                                                \
         for (uint n = 1; n < left; n++) x = combine(x, partial[n]);                                                    \
         return x;                                                                                                      \

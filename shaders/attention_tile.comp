@@ -166,9 +166,7 @@ void draw_factors(uint head_row, uint s0)
 #else
         uint query = first + i % ROWS, key = s0 + 4 * (i / ROWS);
 #endif
-        uvec4 bits = DROPOUT_WORDS(scalars, head_row * P.time_q + query, key / 4, P.stream);
-        vec4 m = vec4(dropout_factor(bits.x, P.keep), dropout_factor(bits.y, P.keep), dropout_factor(bits.z, P.keep),
-                      dropout_factor(bits.w, P.keep));
+        vec4 m = dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + query, key / 4, P.stream), P.keep);
 #ifdef OWN_KEYS
         weights[i] = m;
 #else

@@ -20,7 +20,7 @@ layout(constant_id = 1) const bool ACCUMULATE = false;
 #ifdef NORM
 #define FIRST(row) GET(dy, (row) * P.cols + c)
 #define NORMAL(row) ((GET(x, (row) * P.cols + c) - AT(stats, 2 * (row))) * AT(stats, 2 * (row) + 1))
-#else
+#elif defined(PLAIN)
 #define FIRST(row) GET(x, (row) * P.cols + c)
 #endif
 
@@ -30,7 +30,10 @@ void main()
 #if defined(NORM) || defined(PLAIN)
     if (j >= P.parts) return;
     uint per = (P.rows + P.parts - 1) / P.parts, first = j * per, last = min(first + per, P.rows);
-    VEC sum = VEC(0), sum_dy = VEC(0);
+    VEC sum = VEC(0);
+#ifdef NORM
+    VEC sum_dy = VEC(0);
+#endif
     // Several rows at a time are on their way.
     const uint ROWS = 4;
     uint row = first;

@@ -7,7 +7,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
 
-const uint TILE = 128, DEPTH = MATMUL_BLOCK_DEPTH, QUADS = TILE / 4, THREADS = 128;
+const uint TILE = MATMUL_BLOCK_TILE, DEPTH = MATMUL_BLOCK_DEPTH, QUADS = TILE / 4, THREADS = MATMUL_BLOCK_THREADS;
 const uint LD = QUADS + 1;                    // a slice's line, in vec4; the odd length spreads lines over banks
 const uint EACH = DEPTH * QUADS / THREADS;    // vec4 of a slice that an invocation loads
 

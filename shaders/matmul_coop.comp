@@ -21,7 +21,7 @@ layout(constant_id = 7) const uint ROWS = 2;
 layout(constant_id = 8) const uint COLS = 2;
 layout(constant_id = 9) const uint DOWN = 2;
 layout(constant_id = 10) const uint ACROSS = 2;
-layout(constant_id = 11) const bool WHOLE = false;   // tiles fill M and N; y's rows and operands allow accesses of four
+layout(constant_id = 11) const bool WHOLE = false;   // tiles fill M and N; y's rows begin at 16 bytes, its operands allow accesses of four
 layout(constant_id = 12) const bool WHOLE_K = false; // slices fill K
 
 const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
@@ -66,7 +66,8 @@ uvec4 first_halves(uvec4 w, uint n)
 }
 
 // Chunks of a slice that this invocation moves. By k: lines of the slice are k, columns are `from` on of `count`; else the other way round. Where a
-// line has four chunks, eight neighbours store to lines four apart: to those, and to no two others of eight, it is half the banks' width.
+// line has four chunks, and so is 80 bytes with its padding, eight neighbours store to two lines that are four apart: those begin 64 bytes apart
+// modulo the banks' 128, and do not meet.
 uint line_of(uint n, uint chunks)
 {
     uint line = n / chunks;

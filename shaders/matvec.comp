@@ -12,10 +12,11 @@ layout(constant_id = 5) const uint SLICES = 1; // a power of two
 
 vec4 acc[ROWS];
 
+vec4 add_(vec4 a, vec4 b) { return a + b; }
 #ifdef PAIRS
 #include "common/broadcast.glsl"
-vec4 add_(vec4 a, vec4 b) { return a + b; }
 #else
+#include "common/eights.glsl"
 shared vec4 parts[SLICES * MATVEC_QUADS]; // [slice][quad]
 #endif
 
@@ -52,11 +53,7 @@ void main()
         parts[slice * quads + quad] = acc[i];
         barrier();
         uint left = SLICES;
-        for (; left > 8; left /= 8) {
-            if (slice < left / 8)
-                for (uint s = 1; s < 8; s++) parts[slice * quads + quad] += parts[(slice + s * left / 8) * quads + quad];
-            barrier();
-        }
+        COMBINE_EIGHTS(parts, quad, quads, slice, left, add_)
         if (slice == 0) {
             vec4 sum = parts[quad];
             for (uint s = 1; s < left; s++) sum += parts[s * quads + quad];

@@ -50,11 +50,17 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 /* A tile of matmul_lanes.comp: rows, and vectors of columns. */
 #define MATMUL_LANES_ROWS 16
 #define MATMUL_LANES_VECTORS 4
-/* k of a slice of matmul_coop.comp. */
+/* k of a slice of matmul_coop.comp, and of matmul_block.comp; the latter's rows and columns of a tile, and invocations. */
 #define MATMUL_COOP_DEPTH 32
 #define MATMUL_BLOCK_DEPTH 8
+#define MATMUL_BLOCK_TILE 128
+#define MATMUL_BLOCK_THREADS 128
+/* Own rows, keys at a time and invocations of a work group of attention_block.comp. */
 #define ATTENTION_BLOCK_ROWS 64
 #define ATTENTION_BLOCK_KEYS 32
+#define ATTENTION_BLOCK_THREADS 128
+/* Subgroups of a work group of attention_coop.comp, each with a matrix's rows of its own, and other rows at a time: those are staged where own
+ * ones were, so that WARPS matrices' rows are 2 OTHERS at most. */
 #define ATTENTION_COOP_WARPS 4
 #define ATTENTION_COOP_OTHERS 32
 /* Columns of a work group of matvec.comp, in fours. */

@@ -254,7 +254,7 @@ static void add_loss_rows(void)
     add_loss(3, 31, 65, OPTEST_ALL, false, true);
     add_loss(33, 20, 65, OPTEST_ALL, true, false);
     add_loss(5, 96, 50257, OPTEST_SOME, false, true);
-    add_loss(1024, 4, 20000, OPTEST_SOME, true, false); /* logits of more than a tile's 64 MiB */
+    add_loss(1024, 4, 20000, OPTEST_SOME, true, false); /* logits of more than a software driver's tile */
 }
 
 /* `examples` rows of y from `count` rows of x. */
@@ -430,8 +430,14 @@ static void add_coop_rows(void)
         add_matmul(64, 128, e % 2 ? 96 : 40, e % 4, ends[e]);
         align_last(true);
     }
-    add_matmul(1100, 1096, 72, 0, "bg"); /* large tiles */
-    align_last(true);
+    for (uint32_t trans = 0; trans < 4; trans += 3) { /* large tiles, with and without edges */
+        add_matmul(136, 136, 40, trans, "bg");
+        align_last(true);
+        rows[adding][row_count[adding] - 1].way = WAY_COOP_LARGE;
+        add_matmul(128, 256, 64, trans, trans ? "a" : "br");
+        align_last(true);
+        rows[adding][row_count[adding] - 1].way = WAY_COOP_LARGE;
+    }
     add_matmul(8, 4136, 24, 2, "a"); /* a vocabulary's edge is a product of its own */
     align_last(true);
     add_matmul(4136, 16, 24, 1, "");

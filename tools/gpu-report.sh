@@ -57,10 +57,10 @@ bench_options="--device $device"
 line "matmul 4096^3 fp32, GFLOP/s" matmul 4096x4096x4096 gflops of 0.8 gemm 4096 4096 4096
 bench_options="--device $device --dtype f16"
 line "matmul 4096^3 fp16, GFLOP/s" matmul 4096x4096x4096 gflops of 0.5 gemm 4096 4096 4096 f16
-line "attention 16 x 12 x 64, T 1024 fp16" attention 16x12x1024x64 gflops of 0.4 attention 16 12 1024 64 f16
+line "attention 16 x 12 x 64 fp16, GFLOP/s" attention 16x12x1024x64 gflops of 0.4 attention 16 12 1024 64 f16
 line "its gradient, fp16, GFLOP/s" attention-bwd 16x12x1024x64 gflops of 0.4 attention-bwd 16 12 1024 64 f16
 bench_options="--device $device"
-line "attention 4 x 12 x 64, T 1024 fp32" attention 4x12x1024x64 gflops of 0.4 attention 4 12 1024 64
+line "attention 4 x 12 x 64 fp32, GFLOP/s" attention 4x12x1024x64 gflops of 0.4 attention 4 12 1024 64
 line "layernorm 16384x768, GB/s" layernorm 16384x768 gbps peak 0.7
 line "adamw 124M, GB/s" adamw 124439808 gbps peak 0.7
 bench_options="--device $device --dtype f16"

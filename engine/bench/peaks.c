@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "bench/timing.h"
+#include "ops/op.h"
 #include "push.h"
 
 /* Invocations, rounds of a first run, and how long a run shall then take: long enough that starting it does not count. */
@@ -139,7 +140,7 @@ pm_status pm_peaks_measure(pm_device *device, pm_peaks *out)
     const pm_caps *caps = pm_device_caps(device);
     const kernel_id fma = caps->type == PM_DEVICE_CPU ? KERNEL_meter_fma_split : KERNEL_meter_fma;
     if (status == PM_OK) status = measure_sums(device, fma, &peaks.fma_flops_per_s);
-    if (status == PM_OK && caps->coopmat && !caps->serial)
+    if (status == PM_OK && op_matrix_units(caps))
         status = measure_sums(device, KERNEL_meter_coop, &peaks.matrix_flops_per_s);
     if (status == PM_OK) *out = peaks;
     return status;

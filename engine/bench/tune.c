@@ -24,7 +24,7 @@ typedef struct products {
     uint32_t count;
 } products;
 
-/* Products that are cut into pieces when they are recorded have none of their own. */
+/* Long sums are cut when they are recorded, and have no way of their own. */
 static void add(products *to, product p)
 {
     if (to->count == MOST_PRODUCTS || (p.k > OP_LONGEST_SUM && !p.half_y)) return;
@@ -98,7 +98,7 @@ static pm_status tune_one(pm_device *device, const product *p, bool quick, pm_tu
     uint32_t ways = op_product_ways(pm_device_caps(device), &call);
     op_way usual = op_product_usual(pm_device_caps(device), &call), best = usual;
     pm_bench_row first, fastest;
-    pm_status status = measure(device, p, usual, quick, &first);
+    pm_status status = measure(device, p, WAY_USUAL, quick, &first);
     fastest = first;
     *out = (pm_tuning_row){.ways = 1};
     for (int way = WAY_USUAL + 1; way < OP_WAYS && status == PM_OK; way++) {

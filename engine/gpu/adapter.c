@@ -12,7 +12,7 @@ void gpu_caps_derive(pm_caps *caps)
 {
     /* a product with every epilogue binds A, B, bias, residual, gelu_pre or pre, scalars and y */
     caps->fused = caps->fused && (caps->bda || caps->max_storage_buffers >= 7);
-    caps->coopmat = caps->coopmat && caps->storage16 && caps->f16;
+    caps->coopmat = caps->coopmat && caps->storage16 && caps->f16 && caps->subgroup;
     if (!caps->memory_budget) caps->device_memory_free = caps->device_memory;
 }
 

@@ -149,8 +149,10 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
     caps->f16 = f16.shaderFloat16;
     caps->storage16 = storage16.storageBuffer16BitAccess;
     features->subgroup_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
-    /* Its modules are of the Vulkan memory model, and count on full subgroups of one size. */
+    /* Its modules are of the Vulkan memory model, count on full subgroups of one size, and let their invocations exchange values. */
+    const VkSubgroupFeatureFlags exchange = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     caps->coopmat = coopmat.cooperativeMatrix && model.vulkanMemoryModel &&
+                    (features->subgroup_ops & exchange) == exchange &&
                     (features->subgroup_control || caps->subgroup_min == caps->subgroup_max);
     /* AMD's driver ends the process when asked for the budget of a device that is not there. */
     caps->memory_budget = !compile_only && has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

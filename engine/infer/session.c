@@ -11,7 +11,7 @@
 #include "model/gpt.h"
 #include "push.h"
 
-/* Tokens read at a time, and from how many on that is worth it: a chunk takes about as long as two single ones. */
+/* From how many tokens on a chunk is worth it: it takes about as long as two single ones. */
 enum { CHUNK_LEAST = 4 };
 
 /* A graph for so many tokens at a time. */
@@ -26,10 +26,10 @@ typedef struct reader {
 struct pm_session {
     pm_model *model;
     gpu_buffer **caches;             /* [layers] (P,2C) */
-    gpu_buffer *input;               /* host-visible: step_scalars, then chunk_size tokens */
+    gpu_buffer *input;               /* host-visible: step_scalars, then a chunk's tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
-    uint32_t chunk_size;             /* tokens */
-    reader chunk, single;
+    reader chunk, small,
+        single;        /* session_chunk(), at most SESSION_CHUNK_LEAST and one token; made when first wanted */
     uint32_t *history; /* [ctx] the tokens in the caches */
     uint32_t length;
     uint64_t fed; /* tokens so far, those dropped too */
@@ -106,7 +106,7 @@ static pm_status allocate(pm_session *s)
     }
     if (status == PM_OK)
         status =
-            gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * s->chunk_size, "tokens", &s->input);
+            gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * s->chunk.time, "tokens", &s->input);
     if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->vocab, "logits", &s->logits);
     if (status == PM_OK)
         status = gpu_buffer_create(device, GPU_SHARED, 4ull * c->vocab, "logits, for the host", &s->logits_out);
@@ -118,7 +118,8 @@ pm_status pm_session_create(pm_model *model, pm_session **out)
     pm_session *s = calloc(1, sizeof *s);
     if (!s) return log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "session: no memory");
     s->model = model;
-    s->chunk_size = session_chunk(pm_device_caps(model->device), model->config.ctx);
+    s->chunk.time = session_chunk(pm_device_caps(model->device), model->config.ctx);
+    s->small.time = s->chunk.time < SESSION_CHUNK_LEAST ? s->chunk.time : SESSION_CHUNK_LEAST;
     pm_status status = allocate(s);
     if (status == PM_OK) status = reader_init(s, &s->single, GPT_LOGITS, 1);
     if (status == PM_OK)
@@ -134,6 +135,7 @@ void pm_session_destroy(pm_session **session)
     if (!s) return;
     reader_fini(&s->single);
     reader_fini(&s->chunk);
+    reader_fini(&s->small);
     for (uint32_t l = 0; s->caches && l < s->model->config.layers; l++) gpu_buffer_destroy(&s->caches[l]);
     gpu_buffer_destroy(&s->input);
     gpu_buffer_destroy(&s->logits);
@@ -181,10 +183,13 @@ static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
 {
     pm_status status = PM_OK;
     uint32_t at = 0;
-    while (status == PM_OK && count - at > CHUNK_LEAST && s->length + s->chunk_size <= s->model->config.ctx) {
-        const uint32_t rest = count - at - 1, n = rest < s->chunk_size ? rest : s->chunk_size;
-        if (!s->chunk.program) status = reader_init(s, &s->chunk, GPT_PREFILL, s->chunk_size);
-        if (status == PM_OK) status = read_tokens(s, &s->chunk, tokens + at, n);
+    while (status == PM_OK && count - at > CHUNK_LEAST) {
+        const uint32_t rest = count - at - 1, room = s->model->config.ctx - s->length;
+        reader *r = rest > s->small.time && s->chunk.time <= room ? &s->chunk : &s->small;
+        if (r->time > room) break;
+        const uint32_t n = rest < r->time ? rest : r->time;
+        if (!r->program) status = reader_init(s, r, GPT_PREFILL, r->time);
+        if (status == PM_OK) status = read_tokens(s, r, tokens + at, n);
         at += n;
     }
     for (; status == PM_OK && at < count; at++) status = read_tokens(s, &s->single, tokens + at, 1);

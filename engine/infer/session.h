@@ -4,13 +4,14 @@
 
 #include <pumice/device.h>
 
-/* Tokens of a prompt that are read at a time: as many as keep the device busy, yet few beside the context, whose last ones are read singly where
- * no whole chunk has room. */
+/* Tokens of a prompt that are read at a time where many are left, and where few are, or the context has no room for more: what is left then is
+ * read singly. The many keep the device busy. */
+enum { SESSION_CHUNK_LEAST = 32 };
 static inline uint32_t session_chunk(const pm_caps *caps, uint32_t ctx)
 {
-    enum { LEAST = 32, MOST = 256 };
-    uint32_t chunk = caps->serial ? LEAST : MOST;
-    while (chunk > LEAST && chunk > ctx / 4) chunk /= 2;
+    enum { MOST = 256 };
+    uint32_t chunk = caps->serial ? SESSION_CHUNK_LEAST : MOST;
+    while (chunk > SESSION_CHUNK_LEAST && chunk > ctx / 4) chunk /= 2;
     return chunk < ctx ? chunk : ctx;
 }
 

@@ -18,8 +18,7 @@ enum {
     GROUP = 64,        /* invocations there, and at least in attention_row.comp */
     ROW_QUERIES = 8,   /* up to so many a sequence have a group each */
     ROW_KEYS = 512,    /* which takes at most so many keys at a time */
-    BLOCK_GROUP = 128, /* attention_block.comp's invocations */
-    BLOCK_HEAD = 64,   /* which keep so many columns of a row in registers */
+    BLOCK_HEAD = 64,   /* attention_block.comp's invocations keep so many columns of a row in registers */
     COOP_HEAD = 128    /* attention_coop.comp keeps so many columns of a row in registers */
 };
 
@@ -38,25 +37,30 @@ static void record_lanes(recording *r, const kernels *which, const struct attent
     record_groups(r, (uint64_t)push->sequences * heads * ((rows + lanes - 1) / lanes), lanes);
 }
 
+/* Distances between rows and places of heads, or'ed (elements). */
+static uint32_t words_of(const struct attention_push *push)
+{
+    return push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
+}
+
 /* Elsewhere: the kernel, with 128-bit accesses where rows and operands allow them. */
 static kernel_id choose(const recording *r, const kernels *which, const struct attention_push *push)
 {
-    uint32_t words = push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
-    return width_for(gpu_program_caps(r->program), which->any, r->d.args, r->d.arg_count, words);
+    return width_for(gpu_program_caps(r->program), which->any, r->d.args, r->d.arg_count, words_of(push));
 }
 
 /* Shared memory of attention_block.comp (bytes). */
 static uint32_t block_shared(uint32_t head)
 {
     const uint32_t rows = ATTENTION_BLOCK_ROWS, keys = ATTENTION_BLOCK_KEYS;
-    return 16 * (head * (rows / 4 + 1) + head * (keys / 4 + 1) + keys * (rows / 4 + 1) + BLOCK_GROUP);
+    return 16 * (head * (rows / 4 + 1) + head * (keys / 4 + 1) + keys * (rows / 4 + 1) + ATTENTION_BLOCK_THREADS);
 }
 
 static bool block_suits(const recording *r, const kernels *which, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     return many_registers(caps) && choose(r, which, push) == which->any.wide && push->head <= BLOCK_HEAD &&
-           block_shared(push->head) <= caps->max_shared_memory && BLOCK_GROUP <= caps->max_workgroup_size;
+           block_shared(push->head) <= caps->max_shared_memory && ATTENTION_BLOCK_THREADS <= caps->max_workgroup_size;
 }
 
 /* Shared memory of attention_coop.comp (bytes). */
@@ -71,12 +75,8 @@ static uint32_t coop_shared(const pm_caps *caps, const struct attention_push *pu
 static bool coop_suits(const recording *r, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    uint32_t eights = push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
-    uint64_t offsets = 0;
-    for (uint32_t i = 0; i < r->d.arg_count; i++) offsets |= r->d.args[i].span.offset;
-    /* Intel's compiler spills, as with matmul_coop.comp. */
-    return caps->coopmat && !caps->serial && caps->vendor_id != VENDOR_INTEL && r->format == ACT_HALF &&
-           eights % 8 == 0 && offsets % 16 == 0 && push->head % caps->coopmat_n == 0 &&
+    return op_matrix_units(caps) && r->format == ACT_HALF && words_of(push) % 8 == 0 &&
+           offsets_of(r->d.args, r->d.arg_count) % 16 == 0 && push->head % caps->coopmat_n == 0 &&
            push->head % caps->coopmat_k == 0 && push->head % 8 == 0 && push->head <= COOP_HEAD &&
            ATTENTION_COOP_OTHERS % caps->coopmat_n == 0 && ATTENTION_COOP_OTHERS % caps->coopmat_k == 0 &&
            ATTENTION_COOP_WARPS * caps->coopmat_m <= 2 * ATTENTION_COOP_OTHERS &&
@@ -170,7 +170,7 @@ static void record_forward(gpu_program *program, const op_call *call)
         r.d.kernel = KERNEL_attention_block;
         r.spec[2] = push.head;
         r.d.spec_count = 3;
-        record_any(&r, &push, (push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS, BLOCK_GROUP);
+        record_any(&r, &push, (push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS, ATTENTION_BLOCK_THREADS);
     } else if (push.time_q > ROW_QUERIES || lanes_suit(program)) {
         record_rows_of(&r, tile, &push, push.time_q);
     } else {

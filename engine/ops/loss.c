@@ -9,7 +9,7 @@ static uint64_t tile_bytes(const pm_caps *caps)
     return share > least ? share : least;
 }
 
-enum { TILE_COLUMNS = 128 };
+enum { TILE_COLUMNS = 128 }; /* a tile has a multiple of so many columns, as large tiles of products have */
 
 /* Elements between rows of the logits: whole 128-bit words, of fp16 too, also where the vocabulary is odd. */
 static uint32_t padded(uint32_t cols)
@@ -19,7 +19,8 @@ static uint32_t padded(uint32_t cols)
 
 uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab)
 {
-    uint64_t logits = tile_bytes(caps) / 4, operand = max_operand(caps);
+    uint64_t bytes = tile_bytes(caps), logits = (bytes < caps->max_allocation ? bytes : caps->max_allocation) / 4,
+             operand = max_operand(caps);
     uint64_t tile = (logits < operand ? logits : operand) / rows;
     if (tile > operand / channels) tile = operand / channels;
     if (tile < TILE_COLUMNS) tile = TILE_COLUMNS;
@@ -83,7 +84,7 @@ static void record_forward(gpu_program *program, const op_call *call)
                       arg_of(weights, GPU_READ)};
     struct loss_push push = {.rows = h.rows};
     recording r = RECORDING(program, KERNEL_loss_sum, args, push);
-    uint32_t lanes = row_lanes(caps, h.rows / 16);
+    uint32_t lanes = lanes_of(caps, h.rows, 64); /* loss.comp sums in blocks of 64 */
     r.spec[1] = lanes;
     r.spec[2] = view_present(weights);
     r.d.spec_count = 3;

@@ -64,19 +64,16 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
 }
 
 enum {
-    PLAIN_ARGS = 4,  /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
-    MATVEC_ROWS = 4, /* matvec.comp's most */
-    MATVEC_SLICES =
-        32, /* of K, on a GPU; more where a slice had to wait for more than so many runs of four k in turn */
-    MATVEC_MOST_SLICES = 128,
-    MATVEC_RUNS = 8,
-    COOP_SIDE = 2,   /* subgroups of its work group: 2 x 2 */
-    COOP_LARGE = 64, /* columns of a subgroup's share */
+    PLAIN_ARGS = 4,           /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
+    MATVEC_ROWS = 4,          /* matvec.comp's most */
+    MATVEC_SLICES = 32,       /* of K, on a GPU */
+    MATVEC_MOST_SLICES = 128, /* where a slice would wait for memory more often than MATVEC_RUNS times in turn */
+    MATVEC_RUNS = 8,          /* of four k each */
+    COOP_SIDE = 2,            /* subgroups of matmul_coop.comp's work group: 2 x 2 */
+    COOP_LARGE = 64,          /* columns of a subgroup's share */
     COOP_SMALL = 32,
     COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
-    BLOCK_TILE = 128,  /* rows and columns of matmul_block.comp's tile */
-    BLOCK_GROUP = 128, /* and its invocations */
-    BLOCK_GROUPS = 64, /* so many of its tiles are worth more than four times as many small ones */
+    LARGE_BLOCKS = 64, /* so many of matmul_block.comp's tiles are worth more than four times as many small ones */
 };
 
 const char *op_way_name(op_way way)
@@ -107,7 +104,9 @@ static bool in_pairs(const pm_caps *caps, const product *p)
 /* matmul_block.comp's, or KERNEL_COUNT where its accesses of four do not suit the operands. */
 static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
 {
-    if (caps->serial || caps->max_workgroup_size < BLOCK_GROUP) return KERNEL_COUNT;
+    const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (MATMUL_BLOCK_TILE / 4 + 1) * 16; /* bytes */
+    if (caps->serial || caps->max_workgroup_size < MATMUL_BLOCK_THREADS || shared > caps->max_shared_memory)
+        return KERNEL_COUNT;
     kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matmul_block_plain : KERNEL_matmul_block, KERNEL_COUNT};
     return width_for(caps, which, d->args, d->arg_count, p->lda | p->ldb | width_a(p) | width_b(p));
 }
@@ -132,12 +131,13 @@ static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t cols
            coop_slice(COOP_SIDE * cols, !p->call->attr.trans_b) + sums;
 }
 
-/* Matrix units take fp16 factors whose rows can be read eight elements at a time. */
+/* Matrix units take fp16 factors whose rows can be read eight elements at a time. Each invocation loads some of each slice. */
 static bool coop_possible(const pm_caps *caps, const product *p, uint32_t cols)
 {
-    return caps->coopmat && p->half && (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
-           coop_shared(caps, p, cols) <= caps->max_shared_memory &&
-           COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup <= caps->max_workgroup_size;
+    uint32_t group = COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup;
+    return caps->coopmat && group <= COOP_SIDE * coop_rows(caps, cols) * MATMUL_COOP_DEPTH / 8 && p->half &&
+           (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
+           coop_shared(caps, p, cols) <= caps->max_shared_memory && group <= caps->max_workgroup_size;
 }
 
 static bool possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain)
@@ -162,11 +162,11 @@ static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const produc
     uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
     if (possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
     if (software_lanes(caps)) return in_pairs(caps, p) ? WAY_PAIRS : WAY_LANES;
-    /* Intel's compiler spills hundreds of registers (dg2, bmg: Mesa 25.0.7), so that there only a measurement may choose matrix units. */
-    bool units = !caps->serial && caps->vendor_id != VENDOR_INTEL;
+    bool units = op_matrix_units(caps);
     if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
     if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
-    if (many_registers(caps) && tiles >= BLOCK_GROUPS && possible(caps, d, p, WAY_BLOCK, plain)) return WAY_BLOCK;
+    uint64_t blocks = ((p->m - 1) / MATMUL_BLOCK_TILE + 1ull) * ((p->n - 1) / MATMUL_BLOCK_TILE + 1ull);
+    if (many_registers(caps) && blocks >= LARGE_BLOCKS && possible(caps, d, p, WAY_BLOCK, plain)) return WAY_BLOCK;
     return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 
@@ -186,13 +186,11 @@ static void record_matvec(recording *r, const product *p, bool plain)
     record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
 }
 
-/* Whether matmul_coop.comp's tiles of rows x cols have no edges, and all operands can be accessed four elements at a time. */
+/* Whether matmul_coop.comp's tiles of rows x cols have no edges, y's rows begin at 16 bytes, as matrices are stored, and its operands can be
+ * accessed four elements at a time. */
 static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t rows, uint32_t cols)
 {
-    uint64_t offsets = 0;
-    for (uint32_t i = 0; i < d->arg_count; i++)
-        if (d->args[i].span.buffer) offsets |= d->args[i].span.offset;
-    return p->m % rows == 0 && p->n % cols == 0 && p->ldc % 8 == 0 && offsets % 16 == 0;
+    return p->m % rows == 0 && p->n % cols == 0 && p->ldc % 8 == 0 && offsets_of(d->args, d->arg_count) % 16 == 0;
 }
 
 static void record_coop(recording *r, const product *p, uint32_t cols)
@@ -239,10 +237,10 @@ static void record_block(recording *r, const product *p, bool plain)
 {
     r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, plain);
     if (plain) r->d.arg_count = PLAIN_ARGS;
-    r->spec[0] = BLOCK_GROUP;
+    r->spec[0] = MATMUL_BLOCK_THREADS;
     r->d.spec_count = 4;
-    r->d.groups[0] = (p->n - 1) / BLOCK_TILE + 1;
-    r->d.groups[1] = (p->m - 1) / BLOCK_TILE + 1;
+    r->d.groups[0] = (p->n - 1) / MATMUL_BLOCK_TILE + 1;
+    r->d.groups[1] = (p->m - 1) / MATMUL_BLOCK_TILE + 1;
     r->d.groups[2] = 1;
     record_dispatch(r);
 }
@@ -283,6 +281,14 @@ void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t
              trans_a ? 't' : 'n', trans_b ? 't' : 'n', m, n, k);
 }
 
+/* The way that was measured for it, if any. */
+static op_way tuned_way(const gpu_program *program, const product *p)
+{
+    char key[GPU_TUNING_KEY];
+    op_product_key(p->half, p->half_y, p->call->attr.trans_a, p->call->attr.trans_b, p->m, p->n, p->k, key);
+    return (op_way)gpu_tuned(program, key);
+}
+
 static void record_product(gpu_program *program, const product *p)
 {
     const op_attr *attr = &p->call->attr;
@@ -309,9 +315,7 @@ static void record_product(gpu_program *program, const product *p)
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
                 element_bytes(p->half_y) * (double)p->m * p->n;
-    char key[GPU_TUNING_KEY];
-    op_product_key(p->half, p->half_y, attr->trans_a, attr->trans_b, p->m, p->n, p->k, key);
-    op_way way = (op_way)gpu_tuned(program, key);
+    op_way way = tuned_way(program, p);
     const pm_caps *caps = gpu_program_caps(program);
     if (!possible(caps, &r.d, p, way, plain)) way = usual_way(caps, &r.d, p, plain);
     record_way(&r, p, way, plain);
@@ -353,23 +357,25 @@ static uint32_t half_of(const product *p, uint32_t n)
     return p->half ? (n + 1) / 4 * 2 : n / 2;
 }
 
-/* What of a side of y, such as a vocabulary, its large tiles on matrix units do not fill, where so many are filled that the rest is worth a
- * product of its own. */
-static uint32_t edge_of(const pm_caps *caps, const product *p, uint32_t side)
+/* What of a side of y, such as a vocabulary, large tiles on matrix units do not fill: tiles with an edge write element by element, so that the
+ * rest is worth a product of its own where many are filled. A way that was measured was so for the whole. */
+static uint32_t edge_of(const gpu_program *program, const product *p, uint32_t side)
 {
     enum { TILE = COOP_SIDE * COOP_LARGE, FILLED = 32 };
-    return !caps->serial && coop_possible(caps, p, COOP_LARGE) && side >= FILLED * TILE ? side % TILE : 0;
+    const pm_caps *caps = gpu_program_caps(program);
+    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_possible(caps, p, COOP_LARGE);
+    return taken && side >= FILLED * TILE && tuned_way(program, p) == WAY_USUAL ? side % TILE : 0;
 }
 
-/* Cut along the dimension whose rows are too many for one operand, until everything fits, and long sums in two. Dropout masks count rows and columns of the
+/* Cut along the dimension whose rows are too many for one operand, until everything fits, long sums in two, and edges off. Dropout masks count rows and columns of the
  * whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
 static void record_split(gpu_program *program, const product *p)
 {
-    const pm_caps *caps = gpu_program_caps(program);
-    uint64_t most = max_operand(caps);
+    uint64_t most = max_operand(gpu_program_caps(program));
     const op_attr *attr = &p->call->attr;
     bool a = count_a(p) > most, b = count_b(p) > most, y = count_y(p) > most;
     bool whole = attr->dropout > 0, sums_only = (epilogue(p) & ~EPILOGUE_ACCUMULATE) == 0;
+    uint32_t edge_m = edge_of(program, p, p->m), edge_n = edge_of(program, p, p->n);
     uint32_t half_m = half_of(p, p->m), half_n = half_of(p, p->n), half_k = half_of(p, p->k);
     if ((y || (a && !attr->trans_a)) && half_m && !whole) {
         product one = rows_of(*p, 0, half_m), two = rows_of(*p, half_m, p->m - half_m);
@@ -383,12 +389,12 @@ static void record_split(gpu_program *program, const product *p)
         product one = depth_of(*p, 0, half_k), two = depth_of(*p, half_k, p->k - half_k);
         record_split(program, &one);
         record_split(program, &two);
-    } else if (!whole && edge_of(caps, p, p->n)) {
-        product one = cols_of(*p, 0, p->n - edge_of(caps, p, p->n)), two = cols_of(*p, one.n, p->n - one.n);
+    } else if (!whole && edge_n) {
+        product one = cols_of(*p, 0, p->n - edge_n), two = cols_of(*p, one.n, edge_n);
         record_split(program, &one);
         record_split(program, &two);
-    } else if (!whole && edge_of(caps, p, p->m)) {
-        product one = rows_of(*p, 0, p->m - edge_of(caps, p, p->m)), two = rows_of(*p, one.m, p->m - one.m);
+    } else if (!whole && edge_m) {
+        product one = rows_of(*p, 0, p->m - edge_m), two = rows_of(*p, one.m, edge_m);
         record_split(program, &one);
         record_split(program, &two);
     } else {

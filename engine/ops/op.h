@@ -207,6 +207,9 @@ double op_bytes(const op_call *call);
 /* Partial sums that SUMSQ writes for so many elements: SUMSQ_PARTS for each piece that one operand may span. */
 uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements);
 
+/* Whether products of fp16 factors, and attention, take matrix units without a measurement. */
+bool op_matrix_units(const pm_caps *caps);
+
 /* Vocabulary entries in one tile of LM_LOSS for rows x channels hidden values. */
 uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint32_t vocab);
 /* Words of its logits. */

@@ -58,24 +58,43 @@ bool many_registers(const pm_caps *caps)
     return caps->vendor_id == VENDOR_NVIDIA || (caps->type == PM_DEVICE_CPU && !caps->serial);
 }
 
-kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
+bool op_matrix_units(const pm_caps *caps)
 {
-    if (cols % 4 != 0) return kernels.plain;
+    /* Intel's compiler spills hundreds of registers (dg2, bmg: Mesa 25.0.7): there only a measurement may choose them. */
+    return caps->coopmat && !caps->serial && caps->vendor_id != VENDOR_INTEL;
+}
+
+uint64_t offsets_of(const gpu_arg *args, uint32_t arg_count)
+{
     uint64_t offsets = 0;
     for (uint32_t i = 0; i < arg_count; i++)
         if (args[i].span.buffer) offsets |= args[i].span.offset;
+    return offsets;
+}
+
+kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
+{
+    if (cols % 4 != 0) return kernels.plain;
+    uint64_t offsets = offsets_of(args, arg_count);
     if (caps->serial)
         return software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0 ? kernels.pairs : kernels.plain;
     return offsets % 16 == 0 ? kernels.wide : kernels.plain;
 }
 
-uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
+uint32_t lanes_of(const pm_caps *caps, uint32_t count, uint32_t each)
 {
     if (caps->serial) return 1;
     uint32_t most = caps->max_workgroup_size < 256 ? caps->max_workgroup_size : 256, lanes = 32;
-    uint32_t each = few_registers(caps) ? 4 : 16; /* elements that an invocation keeps of a row */
-    while (lanes < cols / each && lanes * 2 <= most) lanes *= 2;
+    while (lanes < count / each && lanes * 2 <= most) lanes *= 2;
     return lanes;
+}
+
+/* Runs of four that an invocation keeps of a row in registers: few, so that a GPU has room for many rows; a software driver has its stack. */
+enum { KEPT_MOST = 4, KEPT_MOST_SERIAL = 32 };
+
+uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
+{
+    return lanes_of(caps, cols, few_registers(caps) ? 4 : 4 * KEPT_MOST);
 }
 
 void record_dispatch(recording *r)
@@ -119,9 +138,6 @@ void record_flat(recording *r, kernel_widths kernels, uint64_t count)
     r->d.spec_count = 4;
     record_elements(r, (count + 3) / 4, per);
 }
-
-/* Runs of a row that an invocation keeps in registers: few, so that a GPU has room for many rows; a software driver has its stack. */
-enum { KEPT_MOST = 4, KEPT_MOST_SERIAL = 32 };
 
 void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep)
 {

@@ -51,7 +51,7 @@ uint32_t software_lanes(const pm_caps *caps);
 /* Whether the GPU has at most 64 registers an invocation, so that kernels with small tiles suit it: Mali and VideoCore, as docs/gpu-costs.md
  * shows. Vulkan tells the vendor, not the registers. */
 bool few_registers(const pm_caps *caps);
-/* Whether kernels with large tiles suit it: NVIDIA's GPUs, as measured on an H200 (docs/bench.md), and a software driver that is asked for a GPU's
+/* Whether kernels with large tiles, and products of few rows by large work groups, suit it: NVIDIA's GPUs, as measured on an H200 (docs/bench.md), and a software driver that is asked for a GPU's
  * kernels, which has no registers to run out of and so proves them right. */
 bool many_registers(const pm_caps *caps);
 
@@ -61,8 +61,14 @@ static inline bool paired(const pm_caps *caps, gpu_span span)
     return caps->bda && caps->int64 && span.offset % 8 == 0;
 }
 
-/* Invocations that share a row of `cols` elements through shared memory: 1 on a software driver. */
+/* Invocations that share `count` elements through shared memory, at most `each` of them an invocation unless that takes more than 256; 1 on a software
+ * driver. */
+uint32_t lanes_of(const pm_caps *caps, uint32_t count, uint32_t each);
+/* That share a row of `cols` elements: as many as can keep it in registers. */
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols);
+
+/* All operands' offsets, or'ed (bytes): what they are multiples of. */
+uint64_t offsets_of(const gpu_arg *args, uint32_t arg_count);
 
 /* The variants of a kernel by the width of its accesses: see shaders/common/kernel.glsl. */
 typedef struct kernel_widths {
@@ -98,7 +104,7 @@ typedef struct recording {
 
 /* One invocation each for `count` elements, `per` of them one after another. */
 void record_elements(recording *r, uint64_t count, uint32_t per);
-/* common/flat.glsl over `count` elements: the variant that suits the operands; spec[1] and spec[2] are PER and TAIL. */
+/* common/flat.glsl over `count` elements: the variant that suits the operands; spec[1] to spec[3] are PER, TAIL and WHOLE. */
 void record_flat(recording *r, kernel_widths kernels, uint64_t count);
 /* Takes the variant for rows of `cols`; returns the elements an invocation takes at a time, common/vector.glsl's N. */
 uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols);

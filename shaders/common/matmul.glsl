@@ -51,11 +51,7 @@ void finish4(uint row, uint col, vec4 v)
 #ifndef PLAIN
     if (has(EPILOGUE_PRE)) PUT4(pre, at, v);
     if (has(EPILOGUE_GELU)) v = vec4(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
-    if (has(EPILOGUE_DROPOUT)) {
-        uvec4 words = DROPOUT_WORDS(scalars, row, col / 4, P.stream);
-        v *= vec4(dropout_factor(words.x, P.keep), dropout_factor(words.y, P.keep), dropout_factor(words.z, P.keep),
-                  dropout_factor(words.w, P.keep));
-    }
+    if (has(EPILOGUE_DROPOUT)) v *= dropout_factors(DROPOUT_WORDS(scalars, row, col / 4, P.stream), P.keep);
     if (has(EPILOGUE_RESIDUAL)) v += AT4(residual, at);
     if (has(EPILOGUE_GELU_SLOPE)) {
         vec4 x = AT4(gelu_pre, at);

@@ -17,5 +17,9 @@ uvec4 philox(uvec2 key, uvec4 c)
 
 // 0 or 1 / keep for one random word: kept where its upper 24 bits as a fraction of 2^24 lie below keep.
 float dropout_factor(uint bits, float keep) { return float(bits >> 8) * (1.0 / 16777216.0) < keep ? 1.0 / keep : 0.0; }
+vec4 dropout_factors(uvec4 bits, float keep)
+{
+    return vec4(dropout_factor(bits.x, keep), dropout_factor(bits.y, keep), dropout_factor(bits.z, keep), dropout_factor(bits.w, keep));
+}
 
 #endif

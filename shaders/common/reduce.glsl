@@ -1,4 +1,4 @@
-// Sums and maxima over the LANES invocations that share a row, in a fixed order: eight at a time, since a step's barrier costs more than its sums.
+// Sums and maxima over the LANES invocations that share a row, in a fixed order.
 // A work group is one row of LANES invocations, or, with LANES = 1, as many rows as it has invocations.
 // PAIRS, for software drivers: LANES is 1 or the subgroup's size, 4 or 8, a work group has as many rows as fit, and registers are broadcast, where
 // the others need shared memory and barriers.
@@ -15,6 +15,7 @@ uint row_index() { return flat_invocation() / LANES; }
 #define DEFINE_REDUCE(name, combine)                                                                                   \
     float name(float v) { return COMBINE_LANES(combine, v, LANES); }
 #else
+#include "common/eights.glsl"
 uint lane() { return LANES == 1 ? 0 : gl_LocalInvocationID.x; }
 uint row_index() { return LANES == 1 ? flat_invocation() : flat_group(); }
 
@@ -29,12 +30,7 @@ shared float reduce_scratch[LANES];
         reduce_scratch[me] = v;                                                                                        \
         barrier();                                                                                                     \
         uint left = LANES;                                                                                             \
-        for (; left > 8; left /= 8) {                                                                                  \
-            if (me < left / 8)                                                                                         \
-                for (uint n = 1; n < 8; n++)                                                                           \
-                    reduce_scratch[me] = combine(reduce_scratch[me], reduce_scratch[me + n * left / 8]);               \
-            barrier();                                                                                                 \
-        }                                                                                                              \
+        COMBINE_EIGHTS(reduce_scratch, 0, 1, me, left, combine)                                                        \
         v = reduce_scratch[0];                                                                                         \
         for (uint n = 1; n < left; n++) v = combine(v, reduce_scratch[n]);                                             \
         return v;                                                                                                      \
