@@ -137,7 +137,8 @@ static void test_builtin(void **state)
             spirv_facts facts;
             if (!gpu_kernel_built((kernel_id)kernels)) continue;
             assert_true(spirv_read(words, count, &facts));
-            if (describe(words, count, &lines, &info) != PM_OK) fail_msg("%s: %s", pm_builtin_name(kernels), lines.last);
+            if (describe(words, count, &lines, &info) != PM_OK)
+                fail_msg("%s: %s", pm_builtin_name(kernels), lines.last);
             assert_int_equal(info.push_size, facts.push_size);
             assert_int_equal(info.capability_count, facts.capability_count);
             assert_int_equal(info.local_size_ids[0], 0);
