@@ -46,13 +46,13 @@ enum { LOCAL = 32, PER = 4 };
 /* to = gelu(from), `groups` overriding the grid where it is not NULL, the work as the caller claims it. */
 static void record_gelu(gpu_program *program, gpu_span to, gpu_span from, const uint32_t *groups, double flops)
 {
-    const uint32_t spec[] = {LOCAL, PER};
     const uint32_t count = (uint32_t)(to.size / 4);
+    const uint32_t spec[] = {LOCAL, PER, count % 4 != 0};
     const rows_push push = {.rows = 1, .cols = count};
     const gpu_arg args[] = {{from, GPU_READ}, {to, GPU_WRITE}};
     gpu_dispatch dispatch = {.kernel = KERNEL_gelu,
                              .spec = spec,
-                             .spec_count = 2,
+                             .spec_count = 3,
                              .args = args,
                              .arg_count = 2,
                              .push = &push,
@@ -111,7 +111,7 @@ static void check_gelu(gpu_span span, int times)
 static void chain(const char *disable)
 {
     static const uint32_t counts[] = {1, 3, 31, 33, 127, 257, 4099, 70001};
-    enum { STEPS = 4, GUARD = 0x7fc0babe };
+    enum { STEPS = 4, GUARD = 0x3f0babe0 }; /* finite: GELU of it is another number */
     pm_device *device = test_device(disable);
     for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
         uint64_t size = 4 * (uint64_t)counts[k], stride = size + 12;
