@@ -28,9 +28,9 @@ struct pm_session {
     gpu_buffer **caches;             /* [layers] (P,2C) */
     gpu_buffer *input;               /* host-visible: step_scalars, then a chunk's tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
-    reader chunk, small,
-        single;        /* session_chunk(), at most SESSION_CHUNK_LEAST and one token; made when first wanted */
-    uint32_t *history; /* [ctx] the tokens in the caches */
+    reader single;                   /* one token, and the next one's logits */
+    reader chunk, small; /* session_chunk() tokens, and at most SESSION_CHUNK_LEAST; made when first wanted */
+    uint32_t *history;   /* [ctx] the tokens in the caches */
     uint32_t length;
     uint64_t fed; /* tokens so far, those dropped too */
     sampler_entry *scratch;
@@ -185,7 +185,8 @@ static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
     uint32_t at = 0;
     while (status == PM_OK && count - at > CHUNK_LEAST) {
         const uint32_t rest = count - at - 1, room = s->model->config.ctx - s->length;
-        reader *r = rest > s->small.time && s->chunk.time <= room ? &s->chunk : &s->small;
+        const bool fewer = s->small.time < s->chunk.time && (rest <= s->small.time || s->chunk.time > room);
+        reader *r = fewer ? &s->small : &s->chunk;
         if (r->time > room) break;
         const uint32_t n = rest < r->time ? rest : r->time;
         if (!r->program) status = reader_init(s, r, GPT_PREFILL, r->time);

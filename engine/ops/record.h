@@ -51,8 +51,8 @@ uint32_t software_lanes(const pm_caps *caps);
 /* Whether the GPU has at most 64 registers an invocation, so that kernels with small tiles suit it: Mali and VideoCore, as docs/gpu-costs.md
  * shows. Vulkan tells the vendor, not the registers. */
 bool few_registers(const pm_caps *caps);
-/* Whether kernels with large tiles, and products of few rows by large work groups, suit it: NVIDIA's GPUs, as measured on an H200 (docs/bench.md), and a software driver that is asked for a GPU's
- * kernels, which has no registers to run out of and so proves them right. */
+/* Whether kernels with large tiles, and products of few rows by large work groups, suit it: NVIDIA's GPUs, as measured on an H200
+ * (docs/bench.md), and a software driver that is asked for a GPU's kernels, which has no registers to run out of and so proves them right. */
 bool many_registers(const pm_caps *caps);
 
 /* Whether two words can be loaded as one from this span: buffers themselves are aligned. */

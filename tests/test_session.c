@@ -1,0 +1,71 @@
+/* A session reads a prompt in chunks of two sizes and singly: the logits are the same, however the tokens come. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <pumice/pumice.h>
+
+#include "helper_device.h"
+#include "infer/session.h"
+
+enum { CTX = 300, VOCAB = 33 };
+
+/* The pieces that fill the context: long ones, so that a GPU's chunks are used, and their ends, where none has room. */
+static void read_all(pm_session *session, const uint32_t *tokens, const uint32_t *pieces, float *logits)
+{
+    uint32_t at = 0;
+    pm_session_reset(session);
+    for (; *pieces; at += *pieces++) assert_int_equal(pm_session_feed(session, tokens + at, *pieces), PM_OK);
+    assert_int_equal(at, CTX - 1);
+    for (uint32_t i = 0; i < VOCAB; i++) logits[i] = pm_session_logits(session)[i];
+}
+
+static void check(const char *disable)
+{
+    static const uint32_t whole[] = {CTX - 1, 0}, odd[] = {7, 100, 41, 130, 21, 0}, ends[] = {250, 40, 5, 4, 0};
+    const uint32_t *const ways[] = {whole, odd, ends};
+    pm_device *device = test_device(disable);
+    const uint32_t chunk = session_chunk(pm_device_caps(device), CTX);
+    assert_int_equal(chunk, pm_device_caps(device)->serial ? 32 : 64);
+    const pm_gpt_config config = {.vocab = VOCAB, .ctx = CTX, .embd = 32, .layers = 2, .heads = 2};
+    pm_model *model = NULL;
+    pm_session *session = NULL;
+    uint32_t tokens[CTX], ones[CTX];
+    float single[VOCAB], other[VOCAB];
+    for (uint32_t i = 0; i < CTX; i++) tokens[i] = i * i % VOCAB, ones[i] = i < CTX - 1;
+    assert_int_equal(pm_model_create(device, &config, 3, &model), PM_OK);
+    assert_int_equal(pm_session_create(model, &session), PM_OK);
+    read_all(session, tokens, ones, single);
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        read_all(session, tokens, ways[w], other);
+        for (uint32_t i = 0; i < VOCAB; i++)
+            if (!(fabsf(other[i] - single[i]) <= 1e-4f))
+                fail_msg("way %zu: logit %u is %g, not %g", w, i, other[i], single[i]);
+    }
+    pm_session_destroy(&session);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+}
+
+static void test_chunks(void **state)
+{
+    (void)state;
+    check(NULL);
+}
+
+static void test_chunks_of_gpus(void **state)
+{
+    (void)state;
+    check("serial");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_chunks), cmocka_unit_test(test_chunks_of_gpus)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
