@@ -31,6 +31,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
+#include "common/chunks.glsl"
 
 layout(constant_id = 1) const bool DROPOUT = false;
 layout(constant_id = 2) const uint D = 64; // head size
@@ -63,19 +64,12 @@ shared f16vec4 weights_two[WARPS * TM * LD_W];
 shared float other_lse[OTHERS], other_delta[OTHERS];
 #endif
 
-#if PM_BDA
-layout(buffer_reference, std430, buffer_reference_align = 16) buffer eights_t { uvec4 v[]; };
-#define EIGHT(name, i) eights_t(operand_##name).v[(i) / 8]
-#else
-#define EIGHTS(slot, name) layout(std430, set = 0, binding = slot) readonly buffer name##_eights_t { uvec4 v[]; } name##_eights;
 EIGHTS(0, q)
 #if defined(GRADIENT)
 EIGHTS(3, dy)
 #else
 EIGHTS(1, k)
 EIGHTS(2, v)
-#endif
-#define EIGHT(name, i) name##_eights.v[(base_##name + (i)) / 8]
 #endif
 
 #if defined(GRADIENT) // one tensor has all three

@@ -13,6 +13,7 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #include "common/matmul.glsl"
+#include "common/chunks.glsl"
 
 layout(constant_id = 4) const uint TM = 16; // a matrix of A is TM x TK, of B TK x TN
 layout(constant_id = 5) const uint TN = 16;
@@ -38,14 +39,8 @@ const uint EACH_B = (LINES_B * CHUNKS_B + gl_WorkGroupSize.x - 1) / gl_WorkGroup
 shared uvec4 slice_a[LINES_A * LD_A], slice_b[LINES_B * LD_B];
 shared vec4 sums[DOWN * ACROSS * TM * TN / 4];
 
-#if PM_BDA
-layout(buffer_reference, std430, buffer_reference_align = 16) buffer eights_t { uvec4 v[]; };
-#define EIGHT(name, i) eights_t(operand_##name).v[(i) / 8]
-#else
-layout(std430, set = 0, binding = 0) readonly buffer a_eights_t { uvec4 v[]; } a_eights;
-layout(std430, set = 0, binding = 1) readonly buffer b_eights_t { uvec4 v[]; } b_eights;
-#define EIGHT(name, i) name##_eights.v[(base_##name + (i)) / 8]
-#endif
+EIGHTS(0, a)
+EIGHTS(1, b)
 
 #ifdef Y_FLOAT
 #define STORED_Y float

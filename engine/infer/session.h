@@ -4,9 +4,10 @@
 
 #include <pumice/device.h>
 
-/* Tokens of a prompt that are read at a time where many are left, and where few are, or the context has no room for more: what is left then is
- * read singly. The many keep the device busy. */
 enum { SESSION_CHUNK_LEAST = 32 };
+
+/* Tokens of a prompt that are read at a time, as many as keep the device busy; SESSION_CHUNK_LEAST or fewer where few are left or the context has
+ * no room for more, and then one by one. */
 static inline uint32_t session_chunk(const pm_caps *caps, uint32_t ctx)
 {
     enum { MOST = 256 };

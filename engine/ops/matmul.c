@@ -186,6 +186,15 @@ static void record_matvec(recording *r, const product *p, bool plain)
     record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
 }
 
+/* x by y work groups, one a tile. */
+static void record_grid(recording *r, uint32_t x, uint32_t y)
+{
+    r->d.groups[0] = x;
+    r->d.groups[1] = y;
+    r->d.groups[2] = 1;
+    record_dispatch(r);
+}
+
 /* Whether matmul_coop.comp's tiles of rows x cols have no edges, y's rows begin at 16 bytes, as matrices are stored, and its operands can be
  * accessed four elements at a time. */
 static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t rows, uint32_t cols)
@@ -214,10 +223,7 @@ static void record_coop(recording *r, const product *p, uint32_t cols)
     r->d.spec_count = sizeof spec / sizeof *spec;
     r->d.kernel = p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
     r->format = ALL_FLOAT; /* its kernels are for halves only */
-    r->d.groups[0] = (p->n - 1) / (COOP_SIDE * cols) + 1;
-    r->d.groups[1] = (p->m - 1) / (COOP_SIDE * rows) + 1;
-    r->d.groups[2] = 1;
-    record_dispatch(r);
+    record_grid(r, (p->n - 1) / (COOP_SIDE * cols) + 1, (p->m - 1) / (COOP_SIDE * rows) + 1);
 }
 
 /* On a software driver. */
@@ -227,10 +233,7 @@ static void record_lanes(recording *r, const product *p, bool pairs)
     r->d.kernel = pairs ? KERNEL_matmul_pairs8 : lanes == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4;
     r->spec[0] = lanes;
     r->d.spec_count = 4;
-    r->d.groups[0] = (p->m - 1) / MATMUL_LANES_ROWS + 1;
-    r->d.groups[1] = (p->n - 1) / cols + 1;
-    r->d.groups[2] = 1;
-    record_dispatch(r);
+    record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1);
 }
 
 static void record_block(recording *r, const product *p, bool plain)
@@ -239,10 +242,7 @@ static void record_block(recording *r, const product *p, bool plain)
     if (plain) r->d.arg_count = PLAIN_ARGS;
     r->spec[0] = MATMUL_BLOCK_THREADS;
     r->d.spec_count = 4;
-    r->d.groups[0] = (p->n - 1) / MATMUL_BLOCK_TILE + 1;
-    r->d.groups[1] = (p->m - 1) / MATMUL_BLOCK_TILE + 1;
-    r->d.groups[2] = 1;
-    record_dispatch(r);
+    record_grid(r, (p->n - 1) / MATMUL_BLOCK_TILE + 1, (p->m - 1) / MATMUL_BLOCK_TILE + 1);
 }
 
 static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
@@ -253,10 +253,7 @@ static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain
     r->spec[4] = 16;
     r->spec[5] = ty;
     r->d.spec_count = 6;
-    r->d.groups[0] = (p->n - 1) / 64 + 1;
-    r->d.groups[1] = (p->m - 1) / (4 * ty) + 1;
-    r->d.groups[2] = 1;
-    record_dispatch(r);
+    record_grid(r, (p->n - 1) / 64 + 1, (p->m - 1) / (4 * ty) + 1);
 }
 
 static void record_way(recording *r, const product *p, op_way way, bool plain)
@@ -367,8 +364,8 @@ static uint32_t edge_of(const gpu_program *program, const product *p, uint32_t s
     return taken && side >= FILLED * TILE && tuned_way(program, p) == WAY_USUAL ? side % TILE : 0;
 }
 
-/* Cut along the dimension whose rows are too many for one operand, until everything fits, long sums in two, and edges off. Dropout masks count rows and columns of the
- * whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
+/* Cut along the dimension whose rows are too many for one operand, until everything fits, long sums in two, and edges off. Dropout masks count
+ * rows and columns of the whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
 static void record_split(gpu_program *program, const product *p)
 {
     uint64_t most = max_operand(gpu_program_caps(program));
