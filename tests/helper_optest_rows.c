@@ -392,7 +392,7 @@ static void add_big_rows(void)
     add_loss(8, 768, 50257, OPTEST_NONE, true, false);
 }
 
-/* The next row's operands at places that are aligned to 16 bytes, whatever else its number decides: see arrange() in helper_optest.c. */
+/* The last row's operands at places that are aligned to 16 bytes, whatever else its number decides: see arrange() in helper_optest.c. */
 static void align_last(bool half)
 {
     optest_row *row = &rows[adding][row_count[adding] - 1];

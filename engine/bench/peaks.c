@@ -34,18 +34,16 @@ static uint64_t copy_bytes(const pm_device *device)
     return bytes < 4096 ? 4096 : bytes / 4096 * 4096;
 }
 
-/* A program of one dispatch over `items`, `per` of them an invocation; timed. */
-static pm_status time_kernel(pm_device *device, gpu_dispatch *d, uint64_t items, uint32_t per, double *ms)
+/* A program of one dispatch over `items`, `per` of them an invocation; timed. spec: d's, of which the first is the work group's size. */
+static pm_status time_kernel(pm_device *device, gpu_dispatch *d, uint32_t *spec, uint64_t items, uint32_t per,
+                             double *ms)
 {
     const pm_caps *caps = pm_device_caps(device);
-    const uint32_t size = group_size(caps);
-    const uint32_t spec[] = {size, d->kernel == KERNEL_meter_coop ? caps->coopmat_m : per, caps->coopmat_n,
-                             caps->coopmat_k};
+    const uint32_t size = spec[0] = group_size(caps);
     gpu_program *program = NULL;
     pm_status status = gpu_program_create(device, "peaks", &program);
     if (status != PM_OK) return status;
     d->spec = spec;
-    d->spec_count = d->kernel == KERNEL_meter_coop ? 4 : 2;
     gpu_groups(caps, (items + (uint64_t)size * per - 1) / ((uint64_t)size * per), d->groups);
     gpu_record(program, d);
     status = gpu_program_finish(program);
@@ -68,13 +66,15 @@ static pm_status measure_copy(pm_device *device, double *bytes_per_s)
 
     const gpu_arg args[] = {{gpu_span_of(from), GPU_READ}, {gpu_span_of(to), GPU_WRITE}};
     const meter_push push = {.count = (uint32_t)(bytes / 16)};
+    uint32_t spec[] = {0, COPY_PER};
     gpu_dispatch d = {.kernel = KERNEL_meter_copy,
+                      .spec_count = 2,
                       .args = args,
                       .arg_count = 2,
                       .push = &push,
                       .push_size = sizeof push,
                       .bytes = 2.0 * (double)bytes};
-    status = time_kernel(device, &d, bytes / 16, COPY_PER, &kernel_ms);
+    status = time_kernel(device, &d, spec, bytes / 16, COPY_PER, &kernel_ms);
     if (status == PM_OK) status = gpu_program_create(device, "copy meter", &program);
     if (status != PM_OK) goto fail;
     gpu_record_copy(program, gpu_span_of(to), gpu_span_of(from));
@@ -91,23 +91,25 @@ fail:
     return status;
 }
 
-/* FLOPs of an invocation's round. */
-static double round_flops(const pm_caps *caps, kernel_id kernel)
-{
-    if (kernel != KERNEL_meter_coop) return 2.0 * METER_CHAINS * METER_STEPS;
-    const uint32_t matrix = caps->coopmat_m * caps->coopmat_n * caps->coopmat_k;
-    return 2.0 * METER_MATRICES * METER_STEPS * matrix / caps->coopmat_subgroup;
-}
-
 static pm_status time_sums(pm_device *device, kernel_id kernel, gpu_buffer *y, uint32_t invocations, uint32_t rounds,
                            double *flops_per_s, double *ms)
 {
     const gpu_arg args[] = {{gpu_span_of(y), GPU_WRITE}};
-    const meter_push push = {.count = rounds, .a = kernel == KERNEL_meter_coop ? 0x1p-10f : 0x1p-20f};
-    const double flops = round_flops(pm_device_caps(device), kernel) * rounds * invocations;
-    gpu_dispatch d = {
-        .kernel = kernel, .args = args, .arg_count = 1, .push = &push, .push_size = sizeof push, .flops = flops};
-    pm_status status = time_kernel(device, &d, invocations, 1, ms);
+    const pm_caps *caps = pm_device_caps(device);
+    const bool units = kernel == KERNEL_meter_coop;
+    const double matrix = (double)caps->coopmat_m * caps->coopmat_n * caps->coopmat_k; /* multiply-adds of a product */
+    const double sums = units ? METER_MATRICES * matrix / caps->coopmat_subgroup : METER_CHAINS; /* of an invocation */
+    const double flops = 2.0 * sums * METER_STEPS * rounds * invocations;
+    const meter_push push = {.count = rounds, .a = units ? 0x1p-10f : 0x1p-20f};
+    uint32_t spec[] = {0, caps->coopmat_m, caps->coopmat_n, caps->coopmat_k};
+    gpu_dispatch d = {.kernel = kernel,
+                      .spec_count = units ? 4 : 1,
+                      .args = args,
+                      .arg_count = 1,
+                      .push = &push,
+                      .push_size = sizeof push,
+                      .flops = flops};
+    pm_status status = time_kernel(device, &d, spec, invocations, 1, ms);
     if (status == PM_OK) *flops_per_s = 1e3 * flops / *ms;
     return status;
 }
