@@ -1,61 +1,91 @@
 #version 450
 // Causal attention of few queries over many keys, as decoding has: y and lse as in attention_tile.comp. A work group of KEYS invocations has one query
-// of one head. It goes over the keys KEYS at a time: one score an invocation, then the values' columns, four an invocation, the keys shared out
-// among those that have the same columns. Shared memory: 24 bytes a key and 0.5 KiB.
+// of one head, and of its keys every SPLITS-th KEYS. It goes over them KEYS at a time: one score an invocation, then the values' columns, four an
+// invocation, the keys shared out among those that have the same columns. Loads go out FLIGHT at once. Shared memory: 24 bytes a key and 640.
+// SPLITS > 1: a split leaves ATTENTION_PART(D) floats in `parts` ([row][head][split]): D sums of exp(score - top) v, top, the sum of exp(score - top).
+// JOIN makes y and lse of them, an invocation four columns.
+// APPEND: one query a sequence, in rows of q, k, v (3C) as `q`; k and v go to their place in the cache, which `k` and `v` are, first.
 #define PUSH attention_push
+#ifdef JOIN
+#define BUFFERS(X) X(0, readonly, float, parts) X(1, writeonly, act, result) X(2, writeonly, float, lse)
+#else
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)           \
-    X(4, writeonly, act, result) X(5, writeonly, float, lse)
+    X(0, readonly, act, q) X(1, readwrite, act, k) X(2, readwrite, act, v) X(3, readonly, uint, scalars)           \
+    X(4, writeonly, act, result) X(5, writeonly, float, lse) X(6, writeonly, float, parts)
+#endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
-#include "common/eights.glsl"
-#include "common/philox.glsl"
 
 #define D P.head // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
-
 layout(constant_id = 2) const uint KEYS = 64; // a power of two from 64 on
+layout(constant_id = 3) const uint SPLITS = 1;
+layout(constant_id = 4) const bool APPEND = false;
 
 const float LOWEST = -3.4e38;
+const uint FLIGHT = ATTENTION_ROW_FLIGHT;
 
-shared vec4 query[32]; // times scale
+#ifdef JOIN
+void main()
+{
+    uint columns = P.channels / 4, row = flat_invocation() / columns, column = flat_invocation() % columns;
+    if (row >= P.sequences * P.time_q) return;
+    uint heads = P.channels / D, h = 4 * column / D, at = (row * heads + h) * SPLITS * ATTENTION_PART(D);
+    vec4 ys[SPLITS];
+    float tops[SPLITS], sums[SPLITS], top = LOWEST, sum = 0;
+    [[unroll]] for (uint s = 0; s < SPLITS; s++, at += ATTENTION_PART(D)) {
+        ys[s] = AT4(parts, at + 4 * column % D);
+        tops[s] = AT(parts, at + D);
+        sums[s] = AT(parts, at + D + 1);
+    }
+    [[unroll]] for (uint s = 0; s < SPLITS; s++) top = max(top, tops[s]);
+    vec4 y = vec4(0);
+    [[unroll]] for (uint s = 0; s < SPLITS; s++) {
+        float weight = exp(tops[s] - top);
+        y += weight * ys[s];
+        sum += weight * sums[s];
+    }
+    PUT4(result, row * P.ld_y + 4 * column, y / sum);
+    if (4 * column % D == 0) PUT(lse, row * heads + h, top + log(sum));
+}
+#else
+#include "common/eights.glsl"
+#include "common/philox.glsl"
+
+shared vec4 query[32 + FLIGHT]; // times scale, then zeros
 shared float probability[KEYS], partial[KEYS];
 shared vec4 values[KEYS];
-
-#define REDUCE(name, combine)                                                                                          \
-    float name(float x)                                                                                                \
-    {                                                                                                                  \
-        uint me = gl_LocalInvocationID.x;                                                                              \
-        barrier();                                                                                                     \
-        partial[me] = x;                                                                                               \
-        barrier();                                                                                                     \
-        uint left = KEYS;                                                                                              \
-        COMBINE_EIGHTS(partial, 0, 1, me, left, combine)                                                               \
-        x = partial[0];                                                                                                \
-        for (uint n = 1; n < left; n++) x = combine(x, partial[n]);                                                    \
-        return x;                                                                                                      \
-    }
-float add_(float x, float y) { return x + y; }
-REDUCE(all_sum, add_)
-REDUCE(all_max, max)
+DEFINE_GROUP_REDUCE(all_sum, add_, partial, KEYS)
+DEFINE_GROUP_REDUCE(all_max, max, partial, KEYS)
 
 void main()
 {
-    uint me = gl_LocalInvocationID.x, heads = P.channels / D, group = flat_group();
+    uint me = gl_LocalInvocationID.x, heads = P.channels / D, split = flat_group() % SPLITS, group = flat_group() / SPLITS;
     uint t = group % P.time_q, head_row = group / P.time_q;
     if (head_row >= P.sequences * heads) return;
     uint b = head_row / heads, h = head_row % heads, row = b * P.time_q + t, keys_at = b * P.time_k;
-    uint visible = min(SCALAR_U(scalars, SCALAR_POS) + t + 1, P.time_k);
+    uint position = SCALAR_U(scalars, SCALAR_POS) + t, visible = min(position + 1, P.time_k);
     uint columns = D / 4, shares = KEYS / columns, column = me % columns, share = me / columns;
-    if (me < columns) query[me] = P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me);
+    if (me < 32 + FLIGHT) query[me] = me < columns ? P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me) : vec4(0);
+    if (APPEND && me < columns && position < P.time_k && position / KEYS % SPLITS == split) {
+        uint from = row * P.ld_q + h * D + 4 * me, to = (keys_at + position) * P.ld_k + h * D + 4 * me;
+        PUT4(k, to + P.off_k, AT4(q, from + P.channels));
+        PUT4(v, to + P.off_v, AT4(q, from + 2 * P.channels));
+        groupMemoryBarrier();
+    }
     barrier();
+    if (APPEND) groupMemoryBarrier();
 
     float top = LOWEST, sum = 0; // sum: of this invocation's keys
     vec4 y = vec4(0);
-    for (uint s0 = 0; s0 < visible; s0 += KEYS) {
+    for (uint s0 = split * KEYS; s0 < visible; s0 += SPLITS * KEYS) {
         uint s = s0 + me, at = (keys_at + min(s, P.time_k - 1)) * P.ld_k + P.off_k + h * D;
         float score = 0;
-        for (uint c = 0; c < columns; c++) score += dot(query[c], AT4(k, at + 4 * c));
+        for (uint c = 0; c < columns; c += FLIGHT) {
+            vec4 x[FLIGHT];
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++) x[f] = AT4(k, at + 4 * min(c + f, columns - 1));
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++) score += dot(query[c + f], x[f]);
+        }
         score = s < visible ? score : LOWEST;
         float before = top;
         top = max(top, all_max(score));
@@ -66,16 +96,30 @@ void main()
         barrier();
         y *= shrink;
         uint last = share < shares ? min(KEYS, visible - s0) : 0;
-        for (uint i = share; i < last; i += shares)
-            y += probability[i] * AT4(v, (keys_at + s0 + i) * P.ld_v + P.off_v + h * D + 4 * column);
+        for (uint i = share; i < last; i += FLIGHT * shares) {
+            vec4 x[FLIGHT];
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++)
+                x[f] = AT4(v, (keys_at + s0 + min(i + f * shares, last - 1)) * P.ld_v + P.off_v + h * D + 4 * column);
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++)
+                if (i + f * shares < last) y += probability[i + f * shares] * x[f];
+        }
     }
     sum = all_sum(sum);
     values[me] = y;
     barrier();
+    if (share < 8)
+        for (uint i = share + 8; i < shares; i += 8) y += values[i * columns + column];
+    values[me] = y; // nobody else reads these before the barrier
+    barrier();
     if (me < columns) {
-        y = vec4(0);
-        for (uint i = 0; i < shares; i++) y += values[i * columns + me];
-        PUT4(result, row * P.ld_y + h * D + 4 * me, y / sum);
+        for (uint i = 1; i < min(shares, 8); i++) y += values[i * columns + me];
+        uint part = ((row * heads + h) * SPLITS + split) * ATTENTION_PART(D);
+        if (SPLITS > 1)
+            PUT4(parts, part + 4 * me, y);
+        else
+            PUT4(result, row * P.ld_y + h * D + 4 * me, y / sum);
+        if (me == 0 && SPLITS > 1) PUT4(parts, part + D, vec4(top, sum, 0, 0));
+        if (me == 0 && SPLITS == 1) PUT(lse, row * heads + h, top + log(sum));
     }
-    if (me == 0) PUT(lse, row * heads + h, top + log(sum));
 }
+#endif

@@ -1,62 +1,110 @@
 #version 450
 // Product of a few rows with a matrix, as decoding has it: y (ROWS,N) = epilogue(A (ROWS,K) op(B) (K,N)). Memory is all that counts: each element
 // of B is read once, and serves ROWS products. K and all distances between rows are multiples of 4, and N too without TRANS_B.
-// A quad is four columns of y. SLICES invocations share one: slice s takes the runs of four k that begin at 4 (s + i SLICES).
+// A quad is four columns of y; a work group has QUADS. SLICES invocations share one: slice s takes the runs of four k that begin at
+// 4 (s + i SLICES), and has FLIGHT of them on their way at once.
 //   TRANS_B: slices are neighbours, for so is what they read; else quads are.
 // The slices' sums are added eight at a time, in a fixed order; PAIRS (a software driver): SLICES is 1, or with TRANS_B the subgroup's size, no barrier.
+// NORM: for A there stands LayerNorm(A) = (A - mean) rstd gain + shift (layernorm.comp), which each work group makes for itself, in shared
+// memory, while its first runs of B are on their way.
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
 
 layout(constant_id = 4) const uint ROWS = 1;
 layout(constant_id = 5) const uint SLICES = 1; // a power of two
+layout(constant_id = 6) const uint QUADS = 8;  // a power of two
+layout(constant_id = 7) const uint FLIGHT = 1;
 
 vec4 acc[ROWS];
+vec4 runs[4 * FLIGHT]; // [run][column, or k, of the quad]
 
-vec4 add_(vec4 a, vec4 b) { return a + b; }
+vec4 add4_(vec4 a, vec4 b) { return a + b; }
 #ifdef PAIRS
 #include "common/broadcast.glsl"
 #else
 #include "common/eights.glsl"
-shared vec4 parts[SLICES * MATVEC_QUADS]; // [slice][quad]
+shared vec4 parts[SLICES * QUADS]; // [slice][quad]
+#endif
+
+#ifdef NORM
+layout(constant_id = 8) const uint WIDTH = 1; // K / 4
+shared vec4 normal[ROWS * WIDTH];
+shared float sums[SLICES * QUADS];
+DEFINE_GROUP_REDUCE(group_sum, add_, sums, SLICES * QUADS)
+
+// The variance is that of the centred row: a second pass, no cancellation.
+void normalise(uint row)
+{
+    const uint size = SLICES * QUADS;
+    uint me = gl_LocalInvocationID.x;
+    vec4 sum = vec4(0), squares = vec4(0);
+    for (uint c = me; c < WIDTH; c += size) sum += AT4(a, row * P.lda + 4 * c);
+    float mean = group_sum(dot(sum, vec4(1))) / float(P.k);
+    for (uint c = me; c < WIDTH; c += size) {
+        vec4 d = AT4(a, row * P.lda + 4 * c) - mean;
+        squares += d * d;
+    }
+    float rstd = 1.0 / sqrt(group_sum(dot(squares, vec4(1))) / float(P.k) + P.eps);
+    for (uint c = me; c < WIDTH; c += size)
+        normal[row * WIDTH + c] = (AT4(a, row * P.lda + 4 * c) - mean) * rstd * AT4(gain, 4 * c) + AT4(shift, 4 * c);
+}
+#define FACTOR(i, k) normal[(i) * WIDTH + (k) / 4]
+#else
+#define FACTOR(i, k) AT4(a, (i) * P.lda + (k))
 #endif
 
 void main()
 {
-    const uint quads = MATVEC_QUADS;
     uint id = gl_LocalInvocationID.x;
-    uint slice = TRANS_B ? id % SLICES : id / quads, quad = TRANS_B ? id / SLICES : id % quads;
-    uint col = 4 * (flat_group() * quads + quad);
+    uint slice = TRANS_B ? id % SLICES : id / QUADS, quad = TRANS_B ? id / SLICES : id % QUADS;
+    uint col = 4 * (flat_group() * QUADS + quad);
     [[unroll]] for (uint i = 0; i < ROWS; i++) acc[i] = vec4(0);
     uint at[4]; // where in B the quad begins: of its four columns, or of four k
     [[unroll]] for (uint j = 0; j < 4; j++) at[j] = TRANS_B ? min(col + j, P.n - 1) * P.ldb : min(col, P.n - 4) + j * P.ldb;
 
-    for (uint k = 4 * slice; k < P.k; k += 4 * SLICES) {
-        vec4 b4[4];
-        [[unroll]] for (uint j = 0; j < 4; j++) b4[j] = AT4(b, at[j] + (TRANS_B ? k : k * P.ldb));
-        [[unroll]] for (uint i = 0; i < ROWS; i++) {
-            vec4 x = AT4(a, i * P.lda + k);
-            if (TRANS_B)
-                acc[i] += vec4(dot(x, b4[0]), dot(x, b4[1]), dot(x, b4[2]), dot(x, b4[3]));
-            else
-                acc[i] += x.x * b4[0] + x.y * b4[1] + x.z * b4[2] + x.w * b4[3];
+// Run f from k on; what lies behind the last is read once more, for nothing.
+#define K_OF(k, f) ((k) + 4 * SLICES * (f))
+#define FETCH(k)                                                                                                       \
+    [[unroll]] for (uint f = 0; f < FLIGHT; f++) {                                                                     \
+        uint k_ = FLIGHT == 1 ? K_OF(k, f) : min(K_OF(k, f), P.k - 4);                                                 \
+        [[unroll]] for (uint j = 0; j < 4; j++) runs[4 * f + j] = AT4(b, at[j] + (TRANS_B ? k_ : k_ * P.ldb));         \
+    }
+    uint k = 4 * slice;
+    if (k < P.k) FETCH(k)
+#ifdef NORM
+    for (uint i = 0; i < ROWS; i++) normalise(i);
+    barrier();
+#endif
+    while (k < P.k) {
+        [[unroll]] for (uint f = 0; f < FLIGHT; f++) {
+            if (f > 0 && K_OF(k, f) >= P.k) continue;
+            [[unroll]] for (uint i = 0; i < ROWS; i++) {
+                vec4 x = FACTOR(i, K_OF(k, f));
+                if (TRANS_B)
+                    acc[i] += vec4(dot(x, runs[4 * f]), dot(x, runs[4 * f + 1]), dot(x, runs[4 * f + 2]), dot(x, runs[4 * f + 3]));
+                else
+                    acc[i] += x.x * runs[4 * f] + x.y * runs[4 * f + 1] + x.z * runs[4 * f + 2] + x.w * runs[4 * f + 3];
+            }
         }
+        k = K_OF(k, FLIGHT);
+        if (k < P.k) FETCH(k)
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
 #ifdef PAIRS
-        vec4 sum = COMBINE_LANES(add_, acc[i], SLICES);
+        vec4 sum = COMBINE_LANES(add4_, acc[i], SLICES);
         if (SLICES == 1) {
             [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
         } else if (slice < 4) {
             finish(i, col + slice, slice < 2 ? (slice == 0 ? sum.x : sum.y) : (slice == 2 ? sum.z : sum.w));
         }
 #else
-        parts[slice * quads + quad] = acc[i];
+        parts[slice * QUADS + quad] = acc[i];
         barrier();
         uint left = SLICES;
-        COMBINE_EIGHTS(parts, quad, quads, slice, left, add_)
+        COMBINE_EIGHTS(parts, quad, QUADS, slice, left, add4_)
         if (slice == 0) {
             vec4 sum = parts[quad];
-            for (uint s = 1; s < left; s++) sum += parts[s * quads + quad];
+            for (uint s = 1; s < left; s++) sum += parts[s * QUADS + quad];
             [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
         }
         barrier();

@@ -36,6 +36,7 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
     U32 lda, ldb, ldc; /* elements between rows as stored */
     F32 keep;          /* dropout: probability of keeping */
     U32 stream;        /* dropout */
+    F32 eps;           /* of A's normalisation */
 };
 
 /* Stages of a matmul's epilogue, in this order. */
@@ -63,8 +64,10 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
  * ones were, so that WARPS matrices' rows are 2 OTHERS at most. */
 #define ATTENTION_COOP_WARPS 4
 #define ATTENTION_COOP_OTHERS 32
-/* Columns of a work group of matvec.comp, in fours. */
-#define MATVEC_QUADS 8
+/* Runs of four columns of K, or V, that an invocation of attention_row.comp has in flight. */
+#define ATTENTION_ROW_FLIGHT 8
+/* Floats that a split of its keys leaves there, of heads of so many columns. */
+#define ATTENTION_PART(head) ((head) + 4)
 
 PM_STRUCT(rows_push) /* kernels over rows x cols */
 {

@@ -58,6 +58,7 @@ int optest_scratch_slot(op_id op)
     case OP_COLSUM:
     case OP_ATTENTION_BWD: return 1;
     case OP_LAYERNORM_BWD_PARAMS:
+    case OP_ATTENTION:
     case OP_LM_LOSS: return 2;
     default: return -1;
     }
@@ -193,7 +194,7 @@ static bool collect(bench *b)
     op_call *c = &b->call;
     const pm_caps *caps = pm_device_caps(b->device);
     for (int i = 0; i < OP_MAX_IN; i++) {
-        if (c->op == OP_ATTENTION && (i == 1 || i == 2) && !c->in[i].rows)
+        if (c->op == OP_ATTENTION && (i == 1 || i == 2) && !c->in[i].rows && !c->out[ATTENTION_CACHE].rows)
             also(optest_find(b, &c->in[i - 1]), &c->in[i]);
         else if (c->in[i].rows)
             add_operand(b, INPUT, &c->in[i]);

@@ -103,6 +103,10 @@ static void add_matmul(uint32_t m, uint32_t n, uint32_t k, uint32_t trans, const
         case 'r': c->in[MATMUL_RESIDUAL] = v(m, n); break;
         case 's': c->in[MATMUL_GELU_PRE] = v(m, n); break;
         case 'a': c->attr.accumulate = true; break;
+        case 'n':
+            c->attr.eps = 1e-5f;
+            c->in[MATMUL_GAIN] = c->in[MATMUL_SHIFT] = v(1, k);
+            break;
         default: abort();
         }
 }
@@ -130,6 +134,10 @@ static void add_matmul_rows(void)
     add_matmul(4, 128, 260, 0, "a");
     add_matmul(3, 260, 36, 2, "bdr");
     add_matmul(4, 1031, 388, 2, "b");
+    add_matmul(1, 2304, 768, 0, "nb"); /* A normalised */
+    add_matmul(1, 124, 516, 0, "nbg");
+    add_matmul(3, 8, 4, 0, "na");
+    add_matmul(4, 131, 260, 2, "nb");
     for (size_t e = 0; e < sizeof epilogues / sizeof epilogues[0]; e++) {
         add_matmul(33, 31, 127, e % 2 ? 2 : 0, epilogues[e]);
         add_matmul(e % 2 ? 1 : 67, e % 2 ? 127 : 3, 31, (uint32_t)e % 4, epilogues[e]);
@@ -195,6 +203,18 @@ static void add_cached(uint32_t sequences, uint32_t time, uint32_t pos, uint32_t
     row->call.out[0] = v(sequences * time, c);
 }
 
+/* The same for one query, whose key and value are written to their place first. */
+static void add_appended(uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
+{
+    uint32_t c = heads * size;
+    optest_row *row = add(OP_ATTENTION);
+    row->call.attr = (op_attr){.heads = heads, .time = 1, .off_v = c};
+    row->pos = pos;
+    row->call.in[0] = v(1, 3 * c);
+    row->call.out[0] = v(1, c);
+    row->call.out[ATTENTION_CACHE] = v(room, 2 * c);
+}
+
 static void add_kv_append(uint32_t n, uint32_t c, uint32_t pos, uint32_t room)
 {
     optest_row *row = add(OP_KV_APPEND);
@@ -214,6 +234,8 @@ static void add_attention_rows(void)
     add_attention(1, 257, 1, 4, 0);
     add_attention(1, 257, 2, 64, 0.2f);
     add_attention(31, 3, 3, 20, 0);
+    for (uint32_t s = 0; s < 9; s++) add_appended(17 * s, 130 + s, 1 + s % 3, head_sizes[s]);
+    add_appended(1300, 1301, 2, 64); /* more keys than a work group takes at a time */
     for (uint32_t s = 0; s < 9; s++) add_cached(1, 1, times[s % 5], 128 + s, 1 + s % 3, head_sizes[s]);
     add_cached(1, 1, 0, 1, 2, 64);
     add_cached(1, 1, 256, 257, 3, 20);

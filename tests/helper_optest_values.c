@@ -24,6 +24,7 @@ static bool starts_known(const op_call *call, int slot)
     case OP_SUMSQ:
     case OP_ADAMW: return true;
     case OP_MATMUL: return call->attr.accumulate && slot == 0;
+    case OP_ATTENTION: return slot == ATTENTION_CACHE;
     case OP_LM_LOSS_BWD: return call->attr.accumulate && slot == 1;
     default: return call->attr.accumulate;
     }

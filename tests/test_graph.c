@@ -217,6 +217,34 @@ static void test_plan_random(void **state)
     }
 }
 
+/* One token at a time, on a GPU: five dispatches a layer. On a software driver LayerNorm and the cache's writing stay apart. */
+static void test_decode(void **state)
+{
+    (void)state;
+    enum { LAYERS = 2 };
+    const pm_gpt_config c = {
+        .arch = PM_ARCH_GPT2, .vocab = 64, .ctx = 16, .embd = 32, .heads = 2, .layers = LAYERS, .inner = 128};
+    const gpt_shape s = {.mode = GPT_LOGITS, .batch = 1, .time = 1};
+    pm_caps caps = plain;
+    caps.fused = true;
+    caps.max_shared_memory = 16 << 10;
+    for (int serial = 0; serial < 2; serial++) {
+        graph g;
+        tensor_id scalars;
+        caps.serial = serial;
+        assert_int_equal(graph_init(&g, &quiet, &caps), PM_OK);
+        gpt_build(&g, &c, &s, NULL, &scalars);
+        graph_fuse(&g);
+        assert_int_equal(graph_status(&g), PM_OK);
+        check_order(&g);
+        assert_int_equal(count(&g, OP_LAYERNORM), serial ? 2 * LAYERS + 1 : 0);
+        assert_int_equal(count(&g, OP_KV_APPEND), serial ? LAYERS : 0);
+        assert_int_equal(count(&g, OP_MATMUL), 4 * LAYERS + 1);
+        assert_int_equal(count(&g, OP_ATTENTION), LAYERS);
+        graph_fini(&g);
+    }
+}
+
 /* A tensor that no allocation can hold is refused before anything is allocated. */
 static void test_plan_too_large(void **state)
 {
@@ -236,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradient),    cmocka_unit_test(test_fusion),      cmocka_unit_test(test_plan_gpt),
         cmocka_unit_test(test_plan_reuses), cmocka_unit_test(test_plan_random), cmocka_unit_test(test_plan_too_large),
+        cmocka_unit_test(test_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

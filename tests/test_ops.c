@@ -18,8 +18,8 @@ typedef struct config {
     uint64_t max_buffer_range, max_allocation; /* bytes; 0: the device's */
 } config;
 
-/* Less than logits of 1024 x 20000 take: a GPU's vocabulary has several tiles too. */
-enum { SMALL_ALLOCATION = 72 << 20 };
+/* Less than logits of 1024 x 20000 take: a GPU's vocabulary has several tiles too. With room for guard words around one. */
+enum { SMALL_ALLOCATION = (72 << 20) + 4096 };
 
 static const config configs[] = {
     {"all features", NULL, USUAL, 0, 0},
@@ -65,7 +65,7 @@ static bool applies(const pm_caps *caps, const optest_row *row)
     if ((row->half || call->op == OP_CAST) && !caps->storage16) return false;
     if (call->op != OP_MATMUL || caps->fused) return true;
     return !call->attr.gelu && call->attr.dropout <= 0 && !call->in[MATMUL_RESIDUAL].rows &&
-           !call->in[MATMUL_GELU_PRE].rows && !call->out[1].rows;
+           !call->in[MATMUL_GELU_PRE].rows && !call->in[MATMUL_GAIN].rows && !call->out[1].rows;
 }
 
 /* Whether an earlier configuration came down to the same device: where the environment has switched the features off already. */

@@ -6,6 +6,9 @@
 # pre-train on: wikitext2/*.txt, shakespeare/*.txt; the Bible is added where Debian's bible-kjv is installed. What is absent is left out.
 # TASKS="sst2 sick-entail sick-similar mctest sick-similar-own", STARTS="scratch pretrained", LAMBDAS="0 0.5" and SEEDS="1 2 3" say
 # which runs, by default all of them. JOBS=2 runs go at once, on a software driver with one thread each.
+# SIZE, BASE and LR: options of the model and of its pre-training, and the learning rate of fine-tuning, such as GPT-1's own:
+#   SIZE="--arch gpt1 --layers 12 --heads 12 --embd 768" BASE="--batch 32 --steps 1000 --lr 2.5e-4" LR=6.25e-5; PRECISION=f16 for all of it.
+# BUILD: a folder that has been built, such as one brought from another machine; by default build/, which is built.
 # Runs that are done are not repeated, interrupted ones go on: the same command again. OUT/results.txt gets a line a run, and at the end a table of
 # means and spreads goes to stdout. A seed takes hours on two cores, most of them for
 # lambda 0.5. One at a time: OUT is not locked.
@@ -20,22 +23,30 @@ starts=${STARTS:-scratch pretrained}
 lambdas=${LAMBDAS:-0 0.5}
 tasks=${TASKS:-sst2 sick-entail sick-similar mctest sick-similar-own}
 jobs=${JOBS:-2}
+size=${SIZE:---arch gpt2 --layers 2 --heads 2 --embd 96}
+base=${BASE:---batch 8 --steps 1000 --lr 2e-3}
+lr=${LR:-1e-3}
+precision=${PRECISION:-f32}
+build=${BUILD:-}
 case $data in /*) ;; *) data=$PWD/$data ;; esac
 case $out in /*) ;; *) out=$PWD/$out ;; esac
 cd "$(dirname "$0")/.."
 [ -d "$data" ] || { say "$data: no such folder; give one with the task sets"; exit 2; }
 command -v jq > /dev/null || { say "needs jq: apt-get install jq"; exit 1; }
 
-sh tools/setup.sh
-if [ -e build/CMakeCache.txt ]; then generator=""; else generator="-G Ninja -DCMAKE_BUILD_TYPE=Release"; fi
 mkdir -p "$out"
-# shellcheck disable=SC2086
-if ! { cmake -S . -B build $generator && cmake --build build --target pumice_cli; } > "$out/build.log" 2>&1; then
-    cat "$out/build.log" >&2
-    say "the build failed"
-    exit 1
+if [ -z "$build" ]; then
+    build=build
+    sh tools/setup.sh
+    if [ -e build/CMakeCache.txt ]; then generator=""; else generator="-G Ninja -DCMAKE_BUILD_TYPE=Release"; fi
+    # shellcheck disable=SC2086
+    if ! { cmake -S . -B build $generator && cmake --build build --target pumice_cli; } > "$out/build.log" 2>&1; then
+        cat "$out/build.log" >&2
+        say "the build failed"
+        exit 1
+    fi
 fi
-pumice=$PWD/build/pumice
+pumice=$(cd "$build" && pwd)/pumice
 if "$pumice" devices | grep -q 'takes device.*llvmpipe' && [ "$jobs" -gt 1 ]; then LP_NUM_THREADS=1; export LP_NUM_THREADS; fi
 
 # ---- text, tokenizer, the pre-trained model ----
@@ -57,12 +68,11 @@ if [ ! -d "$out/tokenizer" ]; then
     done
     "$pumice" tokenizer train --vocab-size 4096 --data "$out/words" --out "$out/tokenizer"
 fi
-size="--arch gpt2 --layers 2 --heads 2 --embd 96"
 case $starts in
 *pretrained*)
     say "pre-training ($out/base)"
     # shellcheck disable=SC2086
-    "$pumice" train --data "$text" --tokenizer "$out/tokenizer" $size --ctx 192 --batch 8 --dropout 0.1 --steps 1000 --lr 2e-3 \
+    "$pumice" train --data "$text" --tokenizer "$out/tokenizer" $size --ctx 192 --dropout 0.1 $base --precision "$precision" \
         --eval-every 250 --eval-batches 20 --save-every 250 --out "$out/base" --resume 2>> "$out/base.log"
     ;;
 esac
@@ -100,7 +110,7 @@ one() {
     similar) dev=$sick/similarity.dev.jsonl test=$sick/similarity.test.jsonl ;;
     esac
     [ -e "$train" ] || { say "$train: not there; left out"; return 0; }
-    options="--batch 32 --lr 1e-3 --warmup 0.1 --dropout $dropout --head-dropout $head --lambda $3 --seed $4"
+    options="--batch 32 --lr $lr --warmup 0.1 --precision $precision --dropout $dropout --head-dropout $head --lambda $3 --seed $4"
     case $2 in
     scratch) options="$options --tokenizer $out/tokenizer $size --ctx 192" ;;
     pretrained) options="$options --model $out/base" ;;

@@ -87,12 +87,12 @@ static void count_all_pairs(bench_case *c, const uint32_t *d, double each)
 
 static void make_attention(bench_case *c, const pm_caps *caps, const uint32_t *d)
 {
-    (void)caps;
     const uint32_t rows = d[0] * d[2], channels = d[1] * d[3];
     op_view qkv = use(c, rows, 3 * channels, VALUES_RANDOM, 1);
     op_call call = {.op = OP_ATTENTION, .attr = attention_attr(d), .in = {qkv, qkv, qkv, scalars(c)}};
     call.out[0] = use(c, rows, channels, VALUES_NONE, 1);
     call.out[1] = use(c, rows, d[1], VALUES_NONE, 1);
+    add_scratch(c, caps, &call, ATTENTION_PARTS);
     add_call(c, &call);
     count_all_pairs(c, d, 4);
 }

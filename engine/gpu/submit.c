@@ -317,6 +317,20 @@ fail:
     return status;
 }
 
+/* Waking from a sleep takes a GPU's driver up to milliseconds, longer than a token of a small model: so a short wait looks again and again. A software
+ * driver needs the processor itself. */
+#define SPIN_SECONDS 0.004
+static VkResult wait_for_fence(pm_device *device)
+{
+    const struct VolkDeviceTable *vk = &device->vk;
+    const double start = clock_seconds();
+    VkResult result = VK_NOT_READY;
+    while (result == VK_NOT_READY && device->caps.type != PM_DEVICE_CPU && clock_seconds() - start < SPIN_SECONDS)
+        result = vk->vkGetFenceStatus(device->handle, device->fence);
+    return result != VK_NOT_READY ? result
+                                  : vk->vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX);
+}
+
 /* A fence signals when all that was queued before it on its queue is done: one serves the device. */
 pm_status gpu_wait(pm_device *device)
 {
@@ -324,7 +338,7 @@ pm_status gpu_wait(pm_device *device)
     if (status != PM_OK || !device->pending) return status;
     double start = clock_seconds();
     VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 0, NULL, device->fence));
-    VK_TRY(device, device->vk.vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX));
+    VK_TRY(device, wait_for_fence(device));
     VK_TRY(device, device->vk.vkResetFences(device->handle, 1, &device->fence));
     device->pending = false;
     device->waited = clock_seconds();

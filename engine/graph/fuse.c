@@ -1,5 +1,6 @@
 /* Fusion: a matmul takes over what follows it where nobody else looks at the values between; a LayerNorm's or a gathering's gradient takes
- * over the sum it goes into. The merged node stands where the follower stood, so that all its operands exist by then. */
+ * over the sum it goes into; where tokens come singly, a product the LayerNorm before it, and attention the writing of its cache. The merged node
+ * stands where the follower stood, so that all its operands exist by then. */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static bool fuse_gelu(fusion *f, node *n)
 {
     node *m = maker(f, n->in[0], OP_MATMUL);
     if (!m || !open(m) || m->attr.gelu || m->attr.dropout > 0) return false;
+    if (m->in[MATMUL_GAIN] && f->uses[n->in[0]] > 1) return false;
     node merged = *m;
     merged.attr.gelu = true;
     merged.out[0] = n->out[0];
@@ -45,7 +47,7 @@ static bool fuse_gelu(fusion *f, node *n)
 static bool fuse_dropout(fusion *f, node *n)
 {
     node *m = maker(f, n->in[0], OP_MATMUL);
-    if (!m || !open(m) || m->attr.dropout > 0 || f->uses[n->in[0]] > 1) return false;
+    if (!m || !open(m) || m->in[MATMUL_GAIN] || m->attr.dropout > 0 || f->uses[n->in[0]] > 1) return false;
     node merged = *m;
     merged.attr.dropout = n->attr.dropout;
     merged.attr.stream = n->attr.stream;
@@ -62,7 +64,7 @@ static bool fuse_add(fusion *f, node *n, int product)
     if (f->uses[t] > 1) return false;
     node *m = maker(f, t, OP_MATMUL), *l = maker(f, t, OP_LAYERNORM_BWD), *s = maker(f, t, OP_GATHER_BWD);
     node merged;
-    if (m && f->g->caps->fused && !m->in[MATMUL_RESIDUAL] && !m->in[MATMUL_GELU_PRE] && !m->attr.accumulate) {
+    if (m && f->g->caps->fused && open(m) && !m->in[MATMUL_GAIN]) {
         merged = *m;
         merged.in[MATMUL_RESIDUAL] = other;
         f->removed[m - f->g->nodes] = true;
@@ -85,12 +87,46 @@ static bool fuse_add(fusion *f, node *n, int product)
 static bool fuse_gelu_slope(fusion *f, node *n)
 {
     node *m = maker(f, n->in[0], OP_MATMUL);
-    if (!m || m->in[MATMUL_GELU_PRE] || m->attr.accumulate || f->uses[n->in[0]] > 1) return false;
+    if (!m || m->in[MATMUL_GELU_PRE] || m->in[MATMUL_GAIN] || m->attr.accumulate || f->uses[n->in[0]] > 1) return false;
     node merged = *m;
     merged.in[MATMUL_GELU_PRE] = n->in[1];
     merged.out[0] = n->out[0];
     f->removed[m - f->g->nodes] = true;
     *n = merged;
+    return true;
+}
+
+/* Without operands: what a rule looks at. */
+static op_call shapes_of(const graph *g, const node *n)
+{
+    op_call call = {.op = n->op, .attr = n->attr};
+    for (int k = 0; k < OP_MAX_IN; k++)
+        call.in[k].rows = g->tensors[n->in[k]].rows, call.in[k].cols = g->tensors[n->in[k]].cols;
+    call.out[0].rows = g->tensors[n->out[0]].rows, call.out[0].cols = g->tensors[n->out[0]].cols;
+    return call;
+}
+
+static bool fuse_norm(fusion *f, node *n)
+{
+    node *l = maker(f, n->in[MATMUL_A], OP_LAYERNORM);
+    op_call call = shapes_of(f->g, n);
+    if (!l || f->uses[l->out[0]] > 1 || f->uses[l->out[1]] > 0 || !open(n) || !op_normalises(f->g->caps, &call))
+        return false;
+    n->in[MATMUL_A] = l->in[0], n->in[MATMUL_GAIN] = l->in[1], n->in[MATMUL_SHIFT] = l->in[2];
+    n->attr.eps = l->attr.eps;
+    f->removed[l - f->g->nodes] = true;
+    return true;
+}
+
+static bool fuse_append(fusion *f, node *n)
+{
+    node *append = maker(f, n->in[1], OP_KV_APPEND);
+    if (!append || append->in[0] != n->in[0] || f->uses[n->in[1]] > 2 ||
+        !op_appends(f->g->caps, f->g->tensors[n->in[0]].rows))
+        return false;
+    n->out[ATTENTION_CACHE] = n->in[1];
+    n->in[1] = n->in[2] = 0;
+    f->removed[append - f->g->nodes] = true;
     return true;
 }
 
@@ -103,6 +139,8 @@ static void fuse_node(fusion *f, uint32_t i)
     case OP_DROPOUT: merged = matmul && fuse_dropout(f, n); break;
     case OP_GELU_BWD: merged = matmul && fuse_gelu_slope(f, n); break;
     case OP_ADD: merged = fuse_add(f, n, 1) || fuse_add(f, n, 0); break;
+    case OP_MATMUL: merged = matmul && fuse_norm(f, n); break;
+    case OP_ATTENTION: merged = matmul && fuse_append(f, n); break;
     default: break;
     }
     if (merged)

@@ -90,7 +90,8 @@ void graph_score_loss(graph *g, tensor_id values, tensor_id scores, tensor_id re
 /* Append the gradient of the sum of the graph's losses, each times its scale and grad_scale, with respect to every parameter. */
 void graph_gradient(graph *g, tensor_id scalars);
 
-/* Merge bias, GELU, dropout, residual and gradient sums into the kernels that can take them, as caps.fused allows. */
+/* Merge bias, GELU, dropout, residual and gradient sums, of few rows LayerNorm and the cache's writing too, into the kernels that can take them, as
+ * caps.fused allows. */
 void graph_fuse(graph *g);
 
 /* Where each internal tensor lies. */

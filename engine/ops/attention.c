@@ -17,7 +17,8 @@ enum {
     TILE_COLUMNS = 32, /* and its columns of the head, half of them without wide accesses */
     GROUP = 64,        /* invocations there, and at least in attention_row.comp */
     ROW_QUERIES = 8,   /* up to so many a sequence have a group each */
-    ROW_KEYS = 512,    /* which takes at most so many keys at a time */
+    ROW_KEYS = 128,    /* or several, one for every so many keys, */
+    ROW_SPLITS = 16,   /* at most so many */
     BLOCK_HEAD = 64,   /* attention_block.comp's invocations keep so many columns of a row in registers */
     COOP_HEAD = 128    /* attention_coop.comp keeps so many columns of a row in registers */
 };
@@ -156,9 +157,63 @@ static recording begin(gpu_program *program, const op_call *call, const gpu_arg 
 #define BEGIN(program, call, args, push, share)                                                                        \
     begin(program, call, args, sizeof(args) / sizeof(args)[0], &(push), share)
 
+/* Work groups that share a query's keys, in attention_row.comp. */
+static uint32_t splits_of(const pm_caps *caps, const op_call *call)
+{
+    op_view q = call->in[0], cache = call->out[ATTENTION_CACHE], k = view_present(cache) ? cache : call->in[1];
+    if (call->attr.time > ROW_QUERIES || software_lanes(caps)) return 1;
+    uint32_t keys = k.rows / (q.rows / call->attr.time), splits = (keys + ROW_KEYS - 1) / ROW_KEYS;
+    return splits < ROW_SPLITS ? splits : ROW_SPLITS;
+}
+
+uint64_t attention_scratch(const pm_caps *caps, const op_call *call)
+{
+    const uint32_t splits = splits_of(caps, call), heads = call->attr.heads, head = call->out[0].cols / heads;
+    return splits > 1 ? (uint64_t)call->in[0].rows * heads * splits * ATTENTION_PART(head) : 0;
+}
+
+/* Few queries: all keys of one in a work group, or a part of them, and then those are joined. */
+static void record_row(gpu_program *program, const op_call *call, const struct attention_push *push, bool append)
+{
+    const pm_caps *caps = gpu_program_caps(program);
+    op_view q = call->in[0], cache = call->out[ATTENTION_CACHE], y = call->out[0], lse = call->out[1];
+    op_view k = append ? cache : call->in[1], v = append ? cache : call->in[2], parts = call->out[ATTENTION_PARTS];
+    const gpu_access access = append ? GPU_READ_WRITE : GPU_READ;
+    const uint32_t splits = splits_of(caps, call);
+    const bool split = splits > 1;
+    gpu_arg args[] = {arg_of(q, GPU_READ),
+                      arg_of(k, access),
+                      arg_of(v, access),
+                      arg_of(call->in[3], GPU_READ),
+                      arg_of(split ? (op_view){0} : y, GPU_WRITE),
+                      arg_of(split ? (op_view){0} : lse, GPU_WRITE),
+                      arg_of(split ? parts : (op_view){0}, GPU_WRITE)};
+    recording r = BEGIN(program, call, args, *push, 1);
+    const kernels row = KERNELS(attention, attention_row), join = KERNELS(attention, attention_join);
+    uint32_t keys = GROUP;
+    while (keys < push->time_k && keys < ROW_KEYS && 2 * keys <= caps->max_workgroup_size) keys *= 2;
+    r.d.kernel = choose(&r, &row, push);
+    r.spec[2] = keys;
+    r.spec[3] = splits;
+    r.spec[4] = append;
+    r.d.spec_count = 5;
+    record_any(&r, push, (uint64_t)push->time_q * splits, keys);
+    if (!split) return;
+    gpu_arg parts_args[] = {arg_of(parts, GPU_READ), arg_of(y, GPU_WRITE), arg_of(lse, GPU_WRITE)};
+    recording j = BEGIN(program, call, parts_args, *push, 0);
+    j.d.kernel = choose(&j, &join, push);
+    j.spec[3] = splits;
+    j.d.spec_count = 4;
+    record_elements(&j, (uint64_t)q.rows * push->channels / 4, 1);
+}
+
 static void record_forward(gpu_program *program, const op_call *call)
 {
-    op_view q = call->in[0], k = call->in[1], v = call->in[2], y = call->out[0];
+    op_view q = call->in[0], k = call->in[1], v = call->in[2], y = call->out[0], cache = call->out[ATTENTION_CACHE];
+    const bool append = view_present(cache);
+    if (append) k = v = cache;
+    if (append && lanes_suit(program))
+        op_record_elementwise(program, &(op_call){.op = OP_KV_APPEND, .in = {q, call->in[3]}, .out = {cache}});
     gpu_arg args[] = {arg_of(q, GPU_READ),           arg_of(k, GPU_READ),  arg_of(v, GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct attention_push push = push_of(call, q, k, v, y);
@@ -174,13 +229,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     } else if (push.time_q > ROW_QUERIES || lanes_suit(program)) {
         record_rows_of(&r, tile, &push, push.time_q);
     } else {
-        kernels row = KERNELS(attention, attention_row);
-        r.d.kernel = choose(&r, &row, &push);
-        uint32_t most = gpu_program_caps(program)->max_workgroup_size, keys = GROUP;
-        while (keys < push.time_k && keys < ROW_KEYS && 2 * keys <= most) keys *= 2;
-        r.spec[2] = keys;
-        r.d.spec_count = 3;
-        record_any(&r, &push, push.time_q, keys);
+        record_row(program, call, &push, append);
     }
 }
 
@@ -218,6 +267,11 @@ static void record_backward(gpu_program *program, const op_call *call)
                         arg_of(dqkv, GPU_READ_WRITE)};
     recording v = BEGIN(program, call, args_v, push, 0.24);
     record_rows_of(&v, KERNELS(attention_dkv, attention_tile_dv), &push, push.time_k);
+}
+
+bool op_appends(const pm_caps *caps, uint32_t queries)
+{
+    return !caps->serial && queries == 1;
 }
 
 void op_record_attention(gpu_program *program, const op_call *call)

@@ -8,7 +8,7 @@
 typedef struct product {
     const op_call *call;
     uint32_t m, n, k, lda, ldb, ldc;
-    gpu_span a, b, bias;
+    gpu_span a, b, bias, gain, shift;
     gpu_span y, residual, gelu_pre, pre; /* (m, n), all with ldc */
     bool half, half_y;                   /* fp16 in memory: a and b, and the rest but the bias */
     bool accumulate;
@@ -64,13 +64,17 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
 }
 
 enum {
-    PLAIN_ARGS = 4,           /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
-    MATVEC_ROWS = 4,          /* matvec.comp's most */
-    MATVEC_SLICES = 32,       /* of K, on a GPU */
-    MATVEC_MOST_SLICES = 128, /* where a slice would wait for memory more often than MATVEC_RUNS times in turn */
-    MATVEC_RUNS = 8,          /* of four k each */
-    COOP_SIDE = 2,            /* subgroups of matmul_coop.comp's work group: 2 x 2 */
-    COOP_LARGE = 64,          /* columns of a subgroup's share */
+    PLAIN_ARGS = 4,             /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
+    NORM_ARGS = 6,              /* and of one that normalises A */
+    MATVEC_ROWS = OP_NORM_ROWS, /* matvec.comp's most */
+    MATVEC_QUADS = 8,           /* columns of a work group, in fours */
+    MATVEC_SLICES = 32,         /* of K, on a GPU */
+    MATVEC_FLIGHT = 3,          /* with many registers: runs of four k that a slice has on their way at once, */
+    MATVEC_THREADS = 512,       /* invocations of a work group, */
+    MATVEC_LEAST_QUADS = 4,     /* and fewer columns where there would be fewer than so many work groups */
+    MATVEC_GROUPS = 64,
+    COOP_SIDE = 2,   /* subgroups of matmul_coop.comp's work group: 2 x 2 */
+    COOP_LARGE = 64, /* columns of a subgroup's share */
     COOP_SMALL = 32,
     COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
     LARGE_BLOCKS = 64, /* so many of matmul_block.comp's tiles are worth more than four times as many small ones */
@@ -92,6 +96,7 @@ static kernel_id matvec_kernel(const pm_caps *caps, const gpu_dispatch *d, const
     const op_attr *attr = &p->call->attr;
     if (p->m > MATVEC_ROWS || attr->trans_a || (!attr->trans_b && p->n % 4 != 0)) return KERNEL_COUNT;
     kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
+    if (p->gain.buffer) which = (kernel_widths){KERNEL_matvec_norm, KERNEL_matvec_norm_wide, KERNEL_matvec_norm};
     return width_for(caps, which, d->args, d->arg_count, p->k | p->lda | p->ldb);
 }
 
@@ -170,20 +175,42 @@ static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const produc
     return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 
+/* matvec.comp's constants of these names. */
+typedef struct matvec_shape {
+    uint32_t slices, quads, flight;
+} matvec_shape;
+
+/* A large GPU waits for memory unless all of a small matrix is on its way at once: few columns a work group, so that there are many of
+ * those, and as many slices as leave each a flight, while an invocation still has the registers for it. */
+static matvec_shape matvec_shape_of(const pm_caps *caps, const product *p, bool pairs)
+{
+    const bool trans_b = p->call->attr.trans_b;
+    uint32_t most = caps->max_workgroup_size;
+    matvec_shape s = {MATVEC_SLICES, MATVEC_QUADS, 1};
+    if (pairs) s.slices = trans_b ? software_lanes(caps) : 1;
+    if (!pairs && many_registers(caps)) {
+        if (most > MATVEC_THREADS) most = MATVEC_THREADS;
+        s.flight = MATVEC_FLIGHT;
+        while (s.quads > MATVEC_LEAST_QUADS && p->n < 4 * s.quads * MATVEC_GROUPS) s.quads /= 2;
+        while (2 * s.slices * s.quads <= most && p->k > 4 * MATVEC_FLIGHT * s.slices) s.slices *= 2;
+    }
+    while (s.slices * s.quads > most) s.slices /= 2;
+    return s;
+}
+
 static void record_matvec(recording *r, const product *p, bool plain)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     r->d.kernel = matvec_kernel(caps, &r->d, p, plain);
-    if (r->d.kernel == KERNEL_matvec_wide_plain) r->d.arg_count = PLAIN_ARGS;
-    bool pairs = r->d.kernel == KERNEL_matvec_pairs;
-    uint32_t slices = !pairs ? MATVEC_SLICES : p->call->attr.trans_b ? software_lanes(caps) : 1;
-    while (!pairs && many_registers(caps) && slices < MATVEC_MOST_SLICES && p->k > 4 * MATVEC_RUNS * slices)
-        slices *= 2;
-    while (slices * MATVEC_QUADS > caps->max_workgroup_size) slices /= 2;
-    r->spec[4] = p->m;
-    r->spec[5] = slices;
-    r->d.spec_count = 6;
-    record_groups(r, (p->n - 1) / (4 * MATVEC_QUADS) + 1, slices * MATVEC_QUADS);
+    if (p->gain.buffer)
+        r->d.arg_count = NORM_ARGS;
+    else if (r->d.kernel == KERNEL_matvec_wide_plain)
+        r->d.arg_count = PLAIN_ARGS;
+    const matvec_shape s = matvec_shape_of(caps, p, r->d.kernel == KERNEL_matvec_pairs);
+    const uint32_t spec[] = {p->m, s.slices, s.quads, s.flight, p->k / 4};
+    memcpy(&r->spec[4], spec, sizeof spec);
+    r->d.spec_count = p->gain.buffer ? 9 : 8;
+    record_groups(r, (p->n - 1) / (4 * s.quads) + 1, s.slices * s.quads);
 }
 
 /* x by y work groups, one a tile. */
@@ -290,7 +317,7 @@ static void record_product(gpu_program *program, const product *p)
 {
     const op_attr *attr = &p->call->attr;
     uint32_t flags = epilogue(p);
-    bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_ACCUMULATE)) == 0;
+    bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_GELU | EPILOGUE_ACCUMULATE)) == 0;
     uint64_t ny = count_y(p);
     gpu_arg args[] = {
         part(p->a, p->half, count_a(p), true, GPU_READ),
@@ -303,7 +330,11 @@ static void record_product(gpu_program *program, const product *p)
         part(p->call->in[MATMUL_SCALARS].span, false, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT,
              GPU_READ),
     };
-    struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream};
+    if (p->gain.buffer) { /* then there are no further matrices */
+        args[PLAIN_ARGS] = part(p->gain, false, p->k, true, GPU_READ);
+        args[PLAIN_ARGS + 1] = part(p->shift, false, p->k, true, GPU_READ);
+    }
+    struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream, attr->eps};
     recording r = RECORDING(program, KERNEL_matmul_tile, args, push);
     r.format = !p->half ? ALL_FLOAT : p->half_y ? ACT_HALF : ACT_HALF_Y_FLOAT;
     r.spec[1] = attr->trans_a;
@@ -314,7 +345,7 @@ static void record_product(gpu_program *program, const product *p)
                 element_bytes(p->half_y) * (double)p->m * p->n;
     op_way way = tuned_way(program, p);
     const pm_caps *caps = gpu_program_caps(program);
-    if (!possible(caps, &r.d, p, way, plain)) way = usual_way(caps, &r.d, p, plain);
+    if (p->gain.buffer || !possible(caps, &r.d, p, way, plain)) way = usual_way(caps, &r.d, p, plain);
     record_way(&r, p, way, plain);
 }
 
@@ -412,6 +443,8 @@ static product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint3
                      .a = a.span,
                      .b = b.span,
                      .bias = call->in[MATMUL_BIAS].span,
+                     .gain = call->in[MATMUL_GAIN].span,
+                     .shift = call->in[MATMUL_SHIFT].span,
                      .y = y.span,
                      .residual = call->in[MATMUL_RESIDUAL].span,
                      .gelu_pre = call->in[MATMUL_GELU_PRE].span,
@@ -425,6 +458,14 @@ void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint
 {
     product p = product_of(call, lda, ldb, ldc);
     record_split(program, &p);
+}
+
+bool op_normalises(const pm_caps *caps, const op_call *call)
+{
+    op_view a = call->in[MATMUL_A];
+    const uint32_t shared = 4 * a.rows * a.cols + 20 * caps->max_workgroup_size; /* bytes, at most */
+    return !caps->serial && a.rows <= OP_NORM_ROWS && !call->attr.trans_a && a.cols % 4 == 0 &&
+           (call->attr.trans_b || call->out[0].cols % 4 == 0) && shared <= caps->max_shared_memory;
 }
 
 static const gpu_dispatch nothing_bound;

@@ -30,7 +30,7 @@ bool op_is_act(op_id op, bool out, int slot)
         [OP_ADD] = {1 | 2, 1},
         [OP_CAST] = {0, 1},
         [OP_DROPOUT] = {1, 1},
-        [OP_ATTENTION] = {1 | 2 | 4, 1},
+        [OP_ATTENTION] = {1 | 2 | 4, 1 | 1 << ATTENTION_CACHE},
         [OP_ATTENTION_BWD] = {1 | 2 | 8, 1},
         [OP_KV_APPEND] = {1, 1},
         [OP_GATHER] = {1, 1},
@@ -99,6 +99,7 @@ uint64_t op_scratch_words(const pm_caps *caps, const op_call *call)
     case OP_EMBED_BWD_TOKEN: return 2ull * a.rows;
     case OP_LAYERNORM_BWD_PARAMS: return 2ull * colsum_parts(a.rows) * a.cols;
     case OP_COLSUM: return (uint64_t)colsum_parts(a.rows) * a.cols;
+    case OP_ATTENTION: return attention_scratch(caps, call);
     case OP_ATTENTION_BWD: return (uint64_t)a.rows * call->attr.heads;
     case OP_LM_LOSS: {
         uint64_t logits = op_lm_scratch(caps, a.rows, a.cols, call->in[1].rows);
@@ -161,7 +162,12 @@ static const char *check_matmul(const op_call *c)
     if (!absent_or(c->in[MATMUL_GELU_PRE], m, n)) return "gelu_pre is not (M,N)";
     if (!absent_or(c->out[1], m, n)) return "pre is not (M,N)";
     if (c->attr.dropout > 0 && !is_scalars(c->in[MATMUL_SCALARS])) return "dropout needs the scalars";
-    return NULL;
+    if (!view_present(c->in[MATMUL_GAIN])) return NULL;
+    if (!shaped(c->in[MATMUL_GAIN], 1, k) || !shaped(c->in[MATMUL_SHIFT], 1, k)) return "gain or shift is not (1,K)";
+    if (m > OP_NORM_ROWS || c->attr.trans_a || k % 4 || (!c->attr.trans_b && n % 4))
+        return "a product of this shape does not normalise A";
+    bool more = view_present(c->in[MATMUL_RESIDUAL]) || view_present(c->in[MATMUL_GELU_PRE]) || view_present(c->out[1]);
+    return more || c->attr.dropout > 0 ? "a product that normalises A takes no other matrix" : NULL;
 }
 
 static const char *check_attention(const op_call *c)
@@ -169,6 +175,10 @@ static const char *check_attention(const op_call *c)
     const op_attr *a = &c->attr;
     bool backward = c->op == OP_ATTENTION_BWD;
     op_view q = c->in[0], k = c->in[backward ? 0 : 1], v = c->in[backward ? 0 : 2], y = backward ? c->in[1] : c->out[0];
+    if (!backward && view_present(c->out[ATTENTION_CACHE])) {
+        if (q.rows != 1 || q.cols != 3 * y.cols) return "what goes to the cache is not qkv(1,3C)";
+        k = v = c->out[ATTENTION_CACHE];
+    }
     if (a->heads == 0 || y.cols % a->heads || y.cols / a->heads % 4 || y.cols / a->heads > 128)
         return "the head size is not a multiple of 4 up to 128";
     if (a->time == 0 || q.rows % a->time || y.rows != q.rows) return "the rows are not sequences of `time` queries";

@@ -13,7 +13,8 @@
 #include "gpu/gpu.h"
 
 /* The operations. Inputs in [brackets] may be absent. "acc" means attr.accumulate is obeyed: the output is added to, not overwritten.
- * `scalars` is one struct step_scalars (shaders/push.h). Scratch, where there is any, is the last output: see op_scratch_words().
+ * `scalars` is one struct step_scalars (shaders/push.h). Scratch, where there is any, is the first output that
+ * is not of the caller's: see op_scratch_words().
  *
  * EMBED:
  *   y(N,C) = token_table[token] + position_table[pos + i % T]. in: tokens(N,1) token_table(V,C)
@@ -32,8 +33,9 @@
  * MATMUL:
  *   y(M,N) = epilogue(op(A)(M,K) * op(B)(K,N)); op transposes by attr.trans_a, trans_b. The epilogue, each stage
  *   optional: + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, *
- *   gelu'(gelu_pre). in: A B [bias] [residual] [gelu_pre] [scalars, for dropout]; out: y, acc (added after the
- *   epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream. A and B halves: y is a half, or fp32 where the epilogue
+ *   gelu'(gelu_pre). in: A B [bias] [residual] [gelu_pre] [scalars, for dropout] [gain(1,K) shift(1,K)]; out: y, acc (added
+ *   after the epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream eps. With gain and shift, LAYERNORM(A) stands for A: up to
+ *   OP_NORM_ROWS rows, not transposed, K, and N unless B is transposed, multiples of 4, and no other matrix in the epilogue. A and B halves: y is a half, or fp32 where the epilogue
  *   takes and gives no other matrix.
  * COLSUM:
  *   in: x(N,C); out: y(1,C) = sum over rows, acc; scratch
@@ -49,7 +51,8 @@
  *   y = x * mask / keep; its own backward. in: x scalars; out: y; attr: dropout stream
  * ATTENTION:
  *   Causal: y = dropout(softmax(q k^T * scale)) v, for query t of a sequence over keys 0 … pos + t. No T x T
- *   matrix is stored. in: q k v scalars; out: y(N,C) lse(N,H) = log of the sum of exp of the scaled scores.
+ *   matrix is stored. in: q k v scalars; out: y(N,C) lse(N,H) = log of the sum of exp of the scaled scores; scratch; [cache(P,2C)
+ *   in place: then q is qkv(1,3C), k and v are absent, KV_APPEND comes first, and the cache's are taken].
  *   attr: heads time (queries a sequence) off_q off_k off_v (the column where head 0 starts) dropout stream. Row
  *   lengths are the operands' cols; keys a sequence = k.rows / B. Training passes one qkv(N,3C) three times.
  *   Dropout of probability (b, h, t, s): mask row (b*H + h)*T + t, column s.
@@ -157,7 +160,8 @@ typedef struct op_call {
 
 /* Names of operand slots, where order is easy to forget. */
 enum { LM_WEIGHTS = 3, LM_BWD_WEIGHTS = 7 };
-enum { MATMUL_A, MATMUL_B, MATMUL_BIAS, MATMUL_RESIDUAL, MATMUL_GELU_PRE, MATMUL_SCALARS };
+enum { MATMUL_A, MATMUL_B, MATMUL_BIAS, MATMUL_RESIDUAL, MATMUL_GELU_PRE, MATMUL_SCALARS, MATMUL_GAIN, MATMUL_SHIFT };
+enum { ATTENTION_PARTS = 2, ATTENTION_CACHE };
 
 const char *op_name(op_id op);
 
@@ -197,7 +201,7 @@ op_way op_product_usual(const pm_caps *caps, const op_call *call);
 void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
                     char key[GPU_TUNING_KEY]);
 
-/* Words of scratch that the call's last output needs on this device; 0 for none. Depends on shapes and attributes only. */
+/* Words of scratch that the call's first output without a shape needs on this device; 0 for none. Depends on shapes and attributes only. */
 uint64_t op_scratch_words(const pm_caps *caps, const op_call *call);
 
 /* Floating-point operations, and bytes that must move if each operand is touched once. */
@@ -206,6 +210,12 @@ double op_bytes(const op_call *call);
 
 /* Partial sums that SUMSQ writes for so many elements: SUMSQ_PARTS for each piece that one operand may span. */
 uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements);
+
+/* Rows that a product may normalise by itself, and whether that is worth it: on a GPU, with few rows, K of them in shared memory. */
+enum { OP_NORM_ROWS = 4 };
+bool op_normalises(const pm_caps *caps, const op_call *call);
+/* Whether attention may take over KV_APPEND: on a GPU, one query of one sequence. */
+bool op_appends(const pm_caps *caps, uint32_t queries);
 
 /* Whether products of fp16 factors, and attention, take matrix units without a measurement. */
 bool op_matrix_units(const pm_caps *caps);

@@ -19,6 +19,9 @@ void op_record_optimizer(gpu_program *program, const op_call *call);
 /* A product of matrices whose rows begin lda, ldb, ldc elements apart; where that is even, a row may be read to an even length. */
 void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc);
 
+/* Words that few queries' attention leaves between its two dispatches; 0: it needs one. */
+uint64_t attention_scratch(const pm_caps *caps, const op_call *call);
+
 static inline bool view_present(op_view v)
 {
     return v.rows > 0;

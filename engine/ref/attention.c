@@ -57,12 +57,15 @@ static double log_sum_exp(const head_view *head, uint32_t t, uint32_t last)
 void ref_attention(const op_call *call)
 {
     const step_scalars *scalars = call->in[3].data;
+    const op_view *cache = call->out[ATTENTION_CACHE].rows ? &call->out[ATTENTION_CACHE] : NULL;
+    const op_view *k = cache ? cache : &call->in[1], *v = cache ? cache : &call->in[2];
+    if (cache) ref_kv_append(&(op_call){.op = OP_KV_APPEND, .in = {call->in[0], call->in[3]}, .out = {*cache}});
     double *y = call->out[0].data;   /* (N,C) */
     double *lse = call->out[1].data; /* (N,H) */
     uint32_t time = call->attr.time, heads = call->attr.heads, channels = call->out[0].cols;
     for (uint32_t b = 0; b < call->in[0].rows / time; b++)
         for (uint32_t h = 0; h < heads; h++) {
-            head_view head = view_head(call, &call->in[0], &call->in[1], &call->in[2], channels, b, h);
+            head_view head = view_head(call, &call->in[0], k, v, channels, b, h);
             for (uint32_t t = 0; t < time; t++) {
                 size_t n = (size_t)b * time + t;
                 double *out = y + n * channels + h * head.size;

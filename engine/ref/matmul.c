@@ -1,4 +1,6 @@
 /* Matrix product with its optional epilogue. */
+#include <stdlib.h>
+
 #include "ref/ref_internal.h"
 
 /* What is done to one element of the product before it is stored. */
@@ -15,7 +17,7 @@ static double epilogue(const op_call *call, uint32_t i, uint32_t j, double v)
     return v;
 }
 
-void ref_matmul(const op_call *call)
+static void product(const op_call *call)
 {
     const op_view *va = &call->in[MATMUL_A], *vb = &call->in[MATMUL_B];
     const double *a = va->data, *b = vb->data;
@@ -32,4 +34,26 @@ void ref_matmul(const op_call *call)
             for (size_t k = 0; k < k_count; k++) sum += a_row[k * a_step] * b_col[k * b_step];
             y[(size_t)i * n + j] += epilogue(call, i, j, sum);
         }
+}
+
+void ref_matmul(const op_call *call)
+{
+    op_view a = call->in[MATMUL_A];
+    if (!call->in[MATMUL_GAIN].rows) {
+        product(call);
+        return;
+    }
+    op_call normalised = *call;
+    op_view y = a, stats = {.rows = a.rows, .cols = 2};
+    normalised.in[MATMUL_A].data = y.data = malloc(ref_count(&a) * sizeof(double));
+    stats.data = malloc(ref_count(&stats) * sizeof(double));
+    if (y.data && stats.data) {
+        ref_layernorm(&(op_call){.op = OP_LAYERNORM,
+                                 .attr.eps = call->attr.eps,
+                                 .in = {a, call->in[MATMUL_GAIN], call->in[MATMUL_SHIFT]},
+                                 .out = {y, stats}});
+        product(&normalised);
+    }
+    free(y.data);
+    free(stats.data);
 }

@@ -13,4 +13,19 @@
         barrier();                                                                                                     \
     }
 
+// name(x): all invocations' x of a work group of `size`, a power of two, combined, for each of them. `scratch`: as many shared floats.
+#define DEFINE_GROUP_REDUCE(name, combine, scratch, size)                                                              \
+    float name(float x)                                                                                                \
+    {                                                                                                                  \
+        uint me = gl_LocalInvocationID.x, left = size;                                                                 \
+        barrier();                                                                                                     \
+        scratch[me] = x;                                                                                               \
+        barrier();                                                                                                     \
+        COMBINE_EIGHTS(scratch, 0, 1, me, left, combine)                                                               \
+        x = scratch[0];                                                                                                \
+        for (uint n = 1; n < left; n++) x = combine(x, scratch[n]);                                                    \
+        return x;                                                                                                      \
+    }
+float add_(float a, float b) { return a + b; }
+
 #endif

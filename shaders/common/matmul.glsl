@@ -1,12 +1,16 @@
 // What the matmul kernels share: operands, flags, the addresses of op(A) and op(B), and the epilogue of one element.
 //   y (M,N) = epilogue(op(A) (M,K) * op(B) (K,N))
 // Stored: A is (M,K) or, with TRANS_A, (K,M); B is (K,N) or, with TRANS_B, (N,K); lda, ldb, ldc elements between rows.
+// PLAIN: an epilogue that needs no further matrix: bias, GELU, accumulation. NORM, plain too: A's rows are normalised first (matvec.comp).
 #define PUSH matmul_push
-#ifdef PLAIN
-#define OPERANDS(X, type) X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)
+#define FEW_OPERANDS(X, type) X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)
+#if defined(NORM)
+#define OPERANDS(X, type) FEW_OPERANDS(X, type) X(4, readonly, float, gain) X(5, readonly, float, shift)
+#elif defined(PLAIN)
+#define OPERANDS FEW_OPERANDS
 #else
 #define OPERANDS(X, type)                                                                                              \
-    X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)                 \
+    FEW_OPERANDS(X, type)                                                                                              \
     X(4, readonly, act, residual) X(5, readonly, act, gelu_pre) X(6, writeonly, act, pre) X(7, readonly, uint, scalars)
 #endif
 #ifdef Y_FLOAT // y is fp32 where a and b are not: a weight's gradient
@@ -33,7 +37,9 @@ void finish(uint row, uint col, float v)
     if (has(EPILOGUE_BIAS)) v += AT(bias, col);
 #ifndef PLAIN
     if (has(EPILOGUE_PRE)) PUT(pre, at, v);
+#endif
     if (has(EPILOGUE_GELU)) v = gelu(v);
+#ifndef PLAIN
     if (has(EPILOGUE_DROPOUT)) v *= dropout_factor(DROPOUT_WORDS(scalars, row, col / 4, P.stream)[col % 4], P.keep);
     if (has(EPILOGUE_RESIDUAL)) v += AT(residual, at);
     if (has(EPILOGUE_GELU_SLOPE)) v *= gelu_slope(AT(gelu_pre, at));
@@ -50,7 +56,9 @@ void finish4(uint row, uint col, vec4 v)
     if (has(EPILOGUE_BIAS)) v += AT4(bias, col);
 #ifndef PLAIN
     if (has(EPILOGUE_PRE)) PUT4(pre, at, v);
+#endif
     if (has(EPILOGUE_GELU)) v = vec4(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
+#ifndef PLAIN
     if (has(EPILOGUE_DROPOUT)) v *= dropout_factors(DROPOUT_WORDS(scalars, row, col / 4, P.stream), P.keep);
     if (has(EPILOGUE_RESIDUAL)) v += AT4(residual, at);
     if (has(EPILOGUE_GELU_SLOPE)) {

@@ -12,6 +12,7 @@ uint lane() { return gl_LocalInvocationID.x % LANES; }
 uint row_index() { return flat_invocation() / LANES; }
 
 #include "common/broadcast.glsl"
+float add_(float a, float b) { return a + b; }
 #define DEFINE_REDUCE(name, combine)                                                                                   \
     float name(float v) { return COMBINE_LANES(combine, v, LANES); }
 #else
@@ -22,21 +23,9 @@ uint row_index() { return LANES == 1 ? flat_invocation() : flat_group(); }
 shared float reduce_scratch[LANES];
 
 #define DEFINE_REDUCE(name, combine)                                                                                   \
-    float name(float v)                                                                                                \
-    {                                                                                                                  \
-        if (LANES == 1) return v;                                                                                      \
-        uint me = gl_LocalInvocationID.x;                                                                              \
-        barrier();                                                                                                     \
-        reduce_scratch[me] = v;                                                                                        \
-        barrier();                                                                                                     \
-        uint left = LANES;                                                                                             \
-        COMBINE_EIGHTS(reduce_scratch, 0, 1, me, left, combine)                                                        \
-        v = reduce_scratch[0];                                                                                         \
-        for (uint n = 1; n < left; n++) v = combine(v, reduce_scratch[n]);                                             \
-        return v;                                                                                                      \
-    }
+    DEFINE_GROUP_REDUCE(group_##name, combine, reduce_scratch, LANES)                                                  \
+    float name(float v) { return LANES == 1 ? v : group_##name(v); }
 #endif
-float add_(float a, float b) { return a + b; }
 DEFINE_REDUCE(row_sum, add_)
 DEFINE_REDUCE(row_max, max)
 
