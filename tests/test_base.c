@@ -1,4 +1,4 @@
-/* Status texts, log lines, files, hashes, random numbers. */
+/* Status texts, log lines, folders, hashes, random numbers. */
 #define _XOPEN_SOURCE 700
 
 #include <stdarg.h>
@@ -8,14 +8,11 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -70,237 +67,6 @@ static void expect_failure(pm_status got, pm_status want, const char *path, cons
     assert_non_null(strstr(test_last_error(), words));
     assert_null(strchr(test_last_error(), '\n'));
     test_log_reset();
-}
-
-static void test_read_and_map(void **state)
-{
-    (void)state;
-    pm_log log = test_log();
-    char *dir = test_dir_make();
-    test_log_reset();
-    static const size_t sizes[] = {0, 1, 4095, 4096, 4097, 200001};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        size_t size = sizes[i], got = 0;
-        unsigned char *bytes = malloc(size + 1);
-        assert_non_null(bytes);
-        for (size_t j = 0; j < size; j++) bytes[j] = (unsigned char)rng_philox(i, (uint32_t)j, 0, 0, 0).v[0];
-        const char *path = test_path(dir, "data");
-        test_write(path, bytes, size);
-        char *data = NULL;
-        assert_int_equal(file_read(&log, path, &data, &got), PM_OK);
-        assert_int_equal(got, size);
-        assert_memory_equal(data, bytes, size);
-        assert_int_equal(data[size], 0);
-        free(data);
-        file_map map;
-        assert_int_equal(file_map_open(&log, path, &map), PM_OK);
-        assert_int_equal(map.size, size);
-        if (size)
-            assert_memory_equal(map.data, bytes, size);
-        else
-            assert_null(map.data);
-        if (size) { /* whatever is dropped, and where it begins: the view stays what it was */
-            file_map_drop(&map, map.data + size / 3, size - size / 3);
-            file_map_drop(&map, map.data + size / 2, 0);
-            file_map_drop(&map, map.data, size);
-            assert_memory_equal(map.data, bytes, size);
-        }
-        file_map_close(&map);
-        assert_null(map.data);
-        free(bytes);
-    }
-    assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
-    test_dir_remove(dir);
-}
-
-static void test_read_failures(void **state)
-{
-    (void)state;
-    pm_log log = test_log();
-    char *dir = test_dir_make(), *data = (char *)&log;
-    size_t size = 77;
-    file_map map = {(const unsigned char *)"kept", 4, -1};
-    const char *missing = test_path(dir, "missing"), *pipe = test_path(dir, "pipe");
-    test_log_reset();
-    expect_failure(file_read(&log, missing, &data, &size), PM_IO, missing, "No such file");
-    expect_failure(file_map_open(&log, missing, &map), PM_IO, missing, "No such file");
-    expect_failure(file_read(&log, dir, &data, &size), PM_IO, dir, "is a folder");
-    expect_failure(file_map_open(&log, dir, &map), PM_IO, dir, "is a folder");
-    assert_int_equal(mkfifo(pipe, 0600), 0);
-    FILE *held = fopen(pipe, "r+"); /* keeps the other end open, so that nothing waits */
-    assert_non_null(held);
-    expect_failure(file_map_open(&log, pipe, &map), PM_IO, pipe, "not a regular file");
-    fclose(held);
-    assert_ptr_equal(data, &log); /* out-parameters are written only on PM_OK */
-    assert_int_equal(size, 77);
-    assert_int_equal(map.size, 4);
-    test_dir_remove(dir);
-}
-
-/* What stat says of size 0 but has content. */
-static void test_read_without_size(void **state)
-{
-    (void)state;
-    if (!file_exists("/proc/self/status")) skip();
-    char *data = NULL;
-    size_t size = 0;
-    assert_int_equal(file_read(NULL, "/proc/self/status", &data, &size), PM_OK);
-    assert_true(size > 100);
-    assert_int_equal(strlen(data), size);
-    free(data);
-}
-
-static void expect_content(const char *path, const char *text)
-{
-    size_t size;
-    char *data = test_read(path, &size);
-    assert_int_equal(size, strlen(text));
-    assert_string_equal(data, text);
-    free(data);
-}
-
-static void test_writer(void **state)
-{
-    (void)state;
-    pm_log log = test_log();
-    char *dir = test_dir_make();
-    const char *path = test_path(dir, "file");
-    test_log_reset();
-    assert_int_equal(file_write(&log, path, "old", 3), PM_OK);
-    assert_int_equal(chmod(path, 0640), 0);
-
-    file_writer *w = NULL, *v = NULL;
-    assert_int_equal(file_writer_open(&log, path, &w), PM_OK);
-    assert_int_equal(file_writer_open(&log, path, &v), PM_OK); /* a second writer of the same file */
-    file_writer_put(w, "new ", 4);
-    file_writer_put(v, "newer", 5);
-    expect_content(path, "old"); /* until commit */
-    assert_int_equal(test_dir_count(dir, ".tmp-"), 2);
-    file_writer_put(w, "text", 4);
-    assert_int_equal(file_writer_commit(&w), PM_OK);
-    assert_null(w);
-    expect_content(path, "new text");
-    assert_int_equal(file_writer_commit(&v), PM_OK);
-    expect_content(path, "newer");
-    struct stat info;
-    assert_int_equal(stat(path, &info), 0);
-    assert_int_equal(info.st_mode & 0777, 0640); /* kept from the file that was replaced */
-
-    assert_int_equal(file_writer_open(&log, path, &w), PM_OK);
-    file_writer_put(w, "never", 5);
-    file_writer_abandon(&w);
-    file_writer_abandon(&w);
-    expect_content(path, "newer");
-    assert_int_equal(test_dir_count(dir, ""), 1);
-
-    const char *link = test_path(dir, "link");
-    assert_int_equal(symlink("file", link), 0);
-    assert_int_equal(file_write(&log, link, "through", 7), PM_OK);
-    expect_content(path, "through");
-    assert_int_equal(lstat(link, &info), 0);
-    assert_true(S_ISLNK(info.st_mode));
-    assert_int_equal(file_write(&log, path, "", 0), PM_OK);
-    expect_content(path, "");
-    assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
-    test_dir_remove(dir);
-}
-
-/* Pieces of every size around the writer's buffer arrive in order. */
-static void test_writer_pieces(void **state)
-{
-    (void)state;
-    char *dir = test_dir_make();
-    const char *path = test_path(dir, "file");
-    enum { TOTAL = 700000 };
-    unsigned char *bytes = malloc(TOTAL);
-    assert_non_null(bytes);
-    for (size_t j = 0; j < TOTAL; j++) bytes[j] = (unsigned char)(j * 2654435761u >> 13);
-    static const size_t pieces[] = {1, 65535, 65536, 65537, 0, 3, 200000, 17};
-    file_writer *w;
-    assert_int_equal(file_writer_open(NULL, path, &w), PM_OK);
-    size_t done = 0;
-    for (size_t i = 0; done < TOTAL; i++) {
-        size_t n = pieces[i % (sizeof pieces / sizeof *pieces)];
-        if (n > TOTAL - done) n = TOTAL - done;
-        file_writer_put(w, bytes + done, n);
-        done += n;
-    }
-    assert_int_equal(file_writer_commit(&w), PM_OK);
-    size_t size;
-    char *data = test_read(path, &size);
-    assert_int_equal(size, TOTAL);
-    assert_memory_equal(data, bytes, TOTAL);
-    free(data);
-    free(bytes);
-    test_dir_remove(dir);
-}
-
-static void test_writer_refusals(void **state)
-{
-    (void)state;
-    pm_log log = test_log();
-    char *dir = test_dir_make();
-    file_writer *w = NULL;
-    const char *nowhere = test_path(dir, "no/such/file"), *pipe = test_path(dir, "pipe");
-    test_log_reset();
-    expect_failure(file_writer_open(&log, nowhere, &w), PM_IO, nowhere, "No such file");
-    expect_failure(file_writer_open(&log, dir, &w), PM_IO, dir, "is a folder");
-    assert_int_equal(mkfifo(pipe, 0600), 0);
-    expect_failure(file_writer_open(&log, pipe, &w), PM_IO, pipe, "not a regular file");
-    struct stat info;
-    assert_int_equal(stat(pipe, &info), 0);
-    assert_true(S_ISFIFO(info.st_mode));
-    assert_null(w);
-    test_dir_remove(dir);
-}
-
-/* A limit on file size stands for a full disk: the write fails in the middle. */
-static void test_writer_full_disk(void **state)
-{
-    (void)state;
-    pm_log log = test_log();
-    char *dir = test_dir_make();
-    const char *path = test_path(dir, "file");
-    test_write(path, "old", 3);
-    struct rlimit before, small;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small = before;
-    small.rlim_cur = 100000;
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, handler;
-    assert_int_equal(sigaction(SIGXFSZ, &ignore, &handler), 0);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    test_log_reset();
-    file_writer *w;
-    static const char block[50000];
-    pm_status opened = file_writer_open(&log, path, &w), committed = PM_OK;
-    if (opened == PM_OK) {
-        for (int i = 0; i < 6; i++) file_writer_put(w, block, sizeof block);
-        committed = file_writer_commit(&w);
-    }
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(sigaction(SIGXFSZ, &handler, NULL), 0);
-    assert_int_equal(opened, PM_OK);
-    expect_failure(committed, PM_IO, path, "File too large");
-    expect_content(path, "old");
-    assert_int_equal(test_dir_count(dir, ""), 1);
-    test_dir_remove(dir);
-}
-
-/* The rename at the end can fail as well: here the target has become a folder meanwhile. */
-static void test_writer_rename_fails(void **state)
-{
-    (void)state;
-    pm_log log = test_log();
-    char *dir = test_dir_make();
-    const char *path = test_path(dir, "file");
-    file_writer *w;
-    assert_int_equal(file_writer_open(&log, path, &w), PM_OK);
-    file_writer_put(w, "x", 1);
-    assert_int_equal(mkdir(path, 0700), 0);
-    test_log_reset();
-    expect_failure(file_writer_commit(&w), PM_IO, path, "cannot write");
-    assert_int_equal(test_dir_count(dir, ""), 1);
-    test_dir_remove(dir);
 }
 
 static void test_folders(void **state)
@@ -363,6 +129,33 @@ static void test_hash(void **state)
     assert_true(hash_bytes(HASH_INIT, "a", 1) == 0xaf63dc4c8601ec8cull);
     assert_true(hash_bytes(HASH_INIT, "foobar", 6) == 0x85944171f73967e8ull);
     assert_true(hash_bytes(hash_bytes(HASH_INIT, "foo", 3), "bar", 3) == 0x85944171f73967e8ull);
+}
+
+static uint64_t checksum_of(const unsigned char *data, size_t size, size_t piece)
+{
+    checksum sum;
+    checksum_begin(&sum);
+    for (size_t at = 0; at < size; at += piece) checksum_put(&sum, data + at, size - at < piece ? size - at : piece);
+    return checksum_end(&sum);
+}
+
+/* What xxhsum 0.8.1 -H1 prints for these, in pieces of every size. */
+static void test_checksum(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size;
+        uint64_t sum;
+    } wants[] = {{0, 0xef46db3751d8e999},  {4, 0x91b65bbe720c34cf},    {8, 0x521fd2878ea69d17},
+                 {12, 0x3fb737ea78f531bb}, {31, 0xb74baa9042b94dee},   {32, 0x4e13111ced6f735d},
+                 {33, 0xf7b9faf20b3bce63}, {63, 0x35f935e6044a08ad},   {64, 0xcd91daec2c21766f},
+                 {65, 0x7c795c59456ed577}, {1000, 0xb260521730b6d8d9}, {1001, 0x7d2d7942b5f67004}};
+    unsigned char bytes[1001];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+    for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)
+        for (size_t piece = 1; piece <= 100; piece++)
+            assert_true(checksum_of(bytes, wants[i].size, piece) == wants[i].sum);
+    assert_true(checksum_of((const unsigned char *)"abc", 3, 3) == 0x44bc2cf5ad770999);
 }
 
 static void expect_philox(uint64_t key, const uint32_t c[4], const uint32_t want[4])
@@ -430,22 +223,9 @@ static void test_edges_of_draws(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status_texts),
-        cmocka_unit_test(test_log_lines),
-        cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_read_and_map),
-        cmocka_unit_test(test_read_failures),
-        cmocka_unit_test(test_read_without_size),
-        cmocka_unit_test(test_writer),
-        cmocka_unit_test(test_writer_pieces),
-        cmocka_unit_test(test_writer_refusals),
-        cmocka_unit_test(test_writer_full_disk),
-        cmocka_unit_test(test_writer_rename_fails),
-        cmocka_unit_test(test_folders),
-        cmocka_unit_test(test_cache_dir),
-        cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_distributions),
+        cmocka_unit_test(test_status_texts),   cmocka_unit_test(test_log_lines), cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_folders),        cmocka_unit_test(test_cache_dir), cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_checksum),       cmocka_unit_test(test_philox),    cmocka_unit_test(test_distributions),
         cmocka_unit_test(test_edges_of_draws),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -3,9 +3,11 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 bool file_exists(const char *path)
 {
@@ -17,6 +19,12 @@ bool file_is_dir(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool file_keep(const char *path, const char *as)
+{
+    (void)unlink(as);
+    return linkat(AT_FDCWD, path, AT_FDCWD, as, AT_SYMLINK_FOLLOW) == 0;
 }
 
 char *file_join(const char *dir, const char *name)

@@ -33,6 +33,16 @@ void file_writer_put(file_writer *writer, const void *data, size_t size);
 pm_status file_writer_commit(file_writer **writer);
 void file_writer_abandon(file_writer **writer);
 
+/* A checksum of the whole file within it: at commit the FILE_SEAL_BYTES at `at`, put as '0's, become the XXH64 of what was put, in hexadecimal
+ * digits. Before the first put. */
+enum { FILE_SEAL_BYTES = 16 };
+void file_writer_seal(file_writer *writer, size_t at);
+/* Whether a file's seal fits its contents. Reads all of it, and gives the view's memory back. */
+bool file_seal_fits(const file_map *map, size_t at);
+/* The digits themselves. */
+struct checksum;
+void file_seal_text(const struct checksum *sum, char out[FILE_SEAL_BYTES + 1]);
+
 /* open, put, commit in one. */
 pm_status file_write(const pm_log *log, const char *path, const void *data, size_t size);
 
@@ -40,6 +50,10 @@ pm_status file_write(const pm_log *log, const char *path, const void *data, size
 pm_status file_make_dir(const pm_log *log, const char *path);
 /* Likewise the folder that this file is to be in. */
 pm_status file_make_dir_of(const pm_log *log, const char *path);
+
+/* Makes `as` another name of the file at `path`, in place of what had that name: it keeps these bytes when `path` is replaced. False where
+ * there is no such file, or no second names on its file system; then nothing has the name `as`. */
+bool file_keep(const char *path, const char *as);
 
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 1 << 16, NAME_TRIES = 100 };
+#include "base/checksum.h"
+#include "base/file_temporary.h"
+
+enum { BUFFER_BYTES = 1 << 16 };
 
 struct file_writer {
     pm_log log;
@@ -20,7 +22,10 @@ struct file_writer {
     char *target;    /* path with links followed */
     char *temporary; /* beside target */
     int fd;
-    int error; /* errno of the first failed write; 0: none */
+    int error;   /* errno of the first failed write; 0: none */
+    bool sealed; /* `sum` is of all bytes so far, and goes to `seal_at` */
+    size_t seal_at;
+    checksum sum;
     size_t used;
     unsigned char buffer[BUFFER_BYTES];
 };
@@ -32,20 +37,6 @@ static void writer_free(file_writer *w)
     free(w->target);
     free(w->temporary);
     free(w);
-}
-
-/* O_EXCL and a new name at each try: two writers of one target never share a temporary file. The time keeps clear of
- * what crashed runs left, since a container gives the same process id again and again. */
-static int open_temporary(file_writer *w, size_t room)
-{
-    struct timespec now = {0, 0};
-    clock_gettime(CLOCK_REALTIME, &now);
-    for (unsigned i = 0; i < NAME_TRIES; i++) {
-        snprintf(w->temporary, room, "%s.tmp-%ld-%08lx", w->target, (long)getpid(), (unsigned long)now.tv_nsec + i);
-        int fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || (errno != EEXIST && errno != EINTR)) return fd;
-    }
-    return -1;
 }
 
 pm_status file_writer_open(const pm_log *log, const char *path, file_writer **out)
@@ -64,13 +55,13 @@ pm_status file_writer_open(const pm_log *log, const char *path, file_writer **ou
     w->target = exists ? realpath(path, NULL) : NULL;
     if (!w->target) w->target = strdup(path);
     w->path = strdup(path);
-    size_t room = w->target ? strlen(w->target) + 64 : 0;
+    size_t room = w->target ? strlen(w->target) + FILE_TEMPORARY_ROOM : 0;
     w->temporary = room ? malloc(room) : NULL;
     if (!w->path || !w->temporary) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
         goto fail;
     }
-    w->fd = open_temporary(w, room);
+    w->fd = file_temporary_open(w->target, w->temporary, room);
     if (w->fd < 0) {
         status = log_fail(log, PM_IO, "%s: cannot write: %s", path, strerror(errno));
         goto fail;
@@ -101,9 +92,17 @@ static void write_out(file_writer *w, const unsigned char *data, size_t size)
     }
 }
 
+void file_writer_seal(file_writer *w, size_t at)
+{
+    w->sealed = true;
+    w->seal_at = at;
+    checksum_begin(&w->sum);
+}
+
 void file_writer_put(file_writer *w, const void *data, size_t size)
 {
     if (!size || w->error) return;
+    if (w->sealed) checksum_put(&w->sum, data, size);
     if (size > BUFFER_BYTES - w->used) {
         write_out(w, w->buffer, w->used);
         w->used = 0;
@@ -114,6 +113,19 @@ void file_writer_put(file_writer *w, const void *data, size_t size)
     }
     memcpy(w->buffer + w->used, data, size);
     w->used += size;
+}
+
+static void write_seal(file_writer *w)
+{
+    char text[FILE_SEAL_BYTES + 1];
+    file_seal_text(&w->sum, text);
+    for (size_t done = 0; done < FILE_SEAL_BYTES && !w->error;) {
+        const ssize_t n = pwrite(w->fd, text + done, FILE_SEAL_BYTES - done, (off_t)(w->seal_at + done));
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            w->error = n == 0 ? ENOSPC : errno;
+    }
 }
 
 /* The rename is durable only once its folder is. Some file systems cannot sync a folder (EINVAL): nothing more can be
@@ -135,9 +147,11 @@ pm_status file_writer_commit(file_writer **writer)
     file_writer *w = *writer;
     *writer = NULL;
     write_out(w, w->buffer, w->used);
+    if (w->sealed && !w->error) write_seal(w);
     if (!w->error && fsync(w->fd) != 0 && errno != EINVAL) w->error = errno;
-    if (close(w->fd) != 0 && !w->error) w->error = errno;
+    /* Closed, it would be taken for one that a killed program left: so it gets its name before. */
     if (!w->error && rename(w->temporary, w->target) != 0) w->error = errno;
+    if (close(w->fd) != 0 && !w->error) w->error = errno;
     pm_status status = PM_OK;
     if (w->error) {
         (void)unlink(w->temporary);
@@ -155,8 +169,8 @@ void file_writer_abandon(file_writer **writer)
     file_writer *w = *writer;
     if (!w) return;
     *writer = NULL;
-    close(w->fd);
     (void)unlink(w->temporary);
+    close(w->fd);
     writer_free(w);
 }
 
