@@ -42,6 +42,7 @@ static int remove_dir(void **state)
 
 static void put_raw(const void *bytes, size_t size)
 {
+    unlink(path); /* some file systems wait for the disk when a file is cut to nothing and written again */
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, size, f), size);
@@ -182,8 +183,9 @@ static void test_round_trip(void **state)
 static void test_exact_bytes(void **state)
 {
     (void)state;
-    static const char want[] = "\x58\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"},"
-                               "\"x\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[0,5]}}    \0\1\2\376\377";
+    static const char want[] =
+        "\x78\0\0\0\0\0\0\0{\"__metadata__\":{\"pumice.xxh64\":\"6508845be0bacfd1\",\"format\":\"pt\"},"
+        "\"x\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[0,5]}}  \0\1\2\376\377";
     st_tensor t = tensor("x", ST_U8, 1, 5, 0, bytes5, 5);
     size_t size;
     assert_int_equal(st_write(&log_here, path, &t, 1, sample_meta, 1), PM_OK);
@@ -194,8 +196,9 @@ static void test_exact_bytes(void **state)
 
     assert_int_equal(st_write(&log_here, path, NULL, 0, NULL, 0), PM_OK);
     got = read_back(path, &size);
-    assert_int_equal(size, 16);
-    assert_memory_equal(got, "\x08\0\0\0\0\0\0\0{}      ", 16);
+    static const char want_empty[] = "\x38\0\0\0\0\0\0\0{\"__metadata__\":{\"pumice.xxh64\":\"c88132b18ec3eae1\"}}    ";
+    assert_int_equal(size, sizeof want_empty - 1);
+    assert_memory_equal(got, want_empty, size);
     free(got);
     st_file file;
     assert_int_equal(st_open(&log_here, path, &file), PM_OK);
@@ -431,6 +434,7 @@ static void test_bad_writes(void **state)
     t[1] = good;
     refuse_write(t, 2, (st_meta[]){{"k", "v"}, {"k", "w"}}, 2);
     refuse_write(t, 2, (st_meta[]){{"k", "\xc3"}}, 1);
+    refuse_write(t, 2, (st_meta[]){{"pumice.xxh64", "0000000000000000"}}, 1);
     char *missing = file_join(dir, "no such folder/x.safetensors");
     test_log_reset();
     assert_int_equal(st_write(&log_here, missing, t, 2, NULL, 0), PM_IO);
@@ -470,7 +474,7 @@ static uint32_t draw(uint32_t round, uint32_t index, uint32_t n)
 static size_t damage(unsigned char *bytes, size_t size, uint32_t round)
 {
     static const char telling[] = "{}[],:\"\\0123456789eE.-+ntfu \n";
-    uint32_t header = draw(round, 0, 4) ? 360 : (uint32_t)size; /* mostly within the header */
+    uint32_t header = draw(round, 0, 4) ? 400 : (uint32_t)size; /* mostly within the header */
     if (header > size) header = (uint32_t)size;
     for (uint32_t k = 0, edits = 1 + draw(round, 1, 4); k < edits; k++) {
         uint32_t at = draw(round, 10 + k, header), how = draw(round, 20 + k, 8);
@@ -491,12 +495,78 @@ static size_t damage(unsigned char *bytes, size_t size, uint32_t round)
     return size;
 }
 
+static char *in_text(char *text, size_t size, const char *part)
+{
+    for (size_t at = 0; at + strlen(part) <= size; at++)
+        if (memcmp(text + at, part, strlen(part)) == 0) return text + at;
+    return NULL;
+}
+
+/* Every bit of a sealed file counts, wherever it is, and every byte more or less; only without the seal's name there is no seal. */
+static void test_seal(void **state)
+{
+    (void)state;
+    size_t size;
+    st_file file;
+    write_sample();
+    char *bytes = read_back(path, &size);
+    const size_t name = (size_t)(in_text(bytes, size, "pumice.xxh64") - bytes);
+    for (size_t bit = 0; bit < 8 * size; bit += bit < 1200 ? 1 : 5) {
+        const size_t at = bit / 8;
+        bytes[at] ^= (char)(1 << bit % 8);
+        put_raw(bytes, size);
+        if (at < name || at >= name + 12) {
+            refused_now("a bit", PM_FORMAT);
+        } else if (st_open(&log_here, path, &file) == PM_OK) { /* else the name is no text any more */
+            assert_false(file.sealed);
+            assert_string_equal(st_meta_find(&file, "format"), "pt");
+            st_close(&file);
+        }
+        bytes[at] ^= (char)(1 << bit % 8);
+    }
+    for (size_t cut = 0; cut < size; cut += 3) {
+        put_raw(bytes, cut);
+        refused_now("cut short", PM_FORMAT);
+    }
+    put_raw(bytes, size + 1); /* with file_read's 0 */
+    refused_now("a byte more", PM_FORMAT);
+    put_raw(bytes, size);
+    assert_int_equal(st_open(&log_here, path, &file), PM_OK);
+    assert_true(file.sealed);
+    assert_null(st_meta_find(&file, "pumice.xxh64")); /* no string of the caller's */
+    st_close(&file);
+    free(bytes);
+}
+
+/* Another program's file: it has no seal, or one that it took over and put elsewhere, which says nothing. */
+static void test_foreign_seal(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {
+        "{\"__metadata__\":{\"format\":\"pt\"}}",
+        "{\"__metadata__\":{\"format\":\"pt\",\"pumice.xxh64\":\"0123456789abcdef\"}}"};
+    for (int i = 0; i < 2; i++) {
+        st_file file;
+        put_file(strlen(headers[i]), headers[i], strlen(headers[i]), 0);
+        assert_int_equal(st_open(&log_here, path, &file), PM_OK);
+        assert_false(file.sealed);
+        assert_int_equal(file.meta_count, 1);
+        st_close(&file);
+    }
+    refused("{\"__metadata__\":{\"pumice.xxh64\":\"0123456789abcdef\"}}", 0);
+    assert_non_null(strstr(test_last_error(), "take pumice.xxh64 out of its __metadata__"));
+    refused("{\"__metadata__\":{\"pumice.xxh64\":\"0\"}}", 0);
+    refused("{\"__metadata__\":{\"pumice.xxh64\":\"", 0);
+}
+
+/* Damage that no seal tells of. */
 static void test_random_damage(void **state)
 {
     (void)state;
     size_t size, opened = 0;
     write_sample();
     char *good = read_back(path, &size);
+    memcpy(in_text(good, size, "pumice.xxh64"), "pumice.XXXXX", 12);
     unsigned char *bytes = malloc(size);
     assert_non_null(bytes);
     for (uint32_t round = 0; round < 6000; round++) {
@@ -529,7 +599,8 @@ int main(void)
         cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_exact_bytes),   cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_bad_lengths),  cmocka_unit_test(test_bad_json),      cmocka_unit_test(test_bad_tensors),
         cmocka_unit_test(test_bad_numbers),  cmocka_unit_test(test_bad_places),    cmocka_unit_test(test_bad_writes),
-        cmocka_unit_test(test_many_tensors), cmocka_unit_test(test_random_damage),
+        cmocka_unit_test(test_many_tensors), cmocka_unit_test(test_random_damage), cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_foreign_seal),
     };
     return cmocka_run_group_tests_name("safetensors", tests, make_dir, remove_dir);
 }

@@ -117,6 +117,7 @@ static pm_status read_meta(reader *r, const cJSON *object)
     cJSON_ArrayForEach(item, object) count++;
     st_meta *meta = r->file.meta = calloc(count + 1, sizeof *meta);
     const char **keys = malloc((count + 1) * sizeof *keys);
+    count = 0;
     pm_status status = meta && keys ? PM_OK : st_no_memory(r->log, r->path);
     if (status != PM_OK) goto done;
     cJSON_ArrayForEach(item, object)
@@ -126,8 +127,9 @@ static pm_status read_meta(reader *r, const cJSON *object)
                               st_show(item->string).text);
             goto done;
         }
-        st_meta *m = &meta[r->file.meta_count];
-        keys[r->file.meta_count++] = item->string;
+        keys[count++] = item->string;
+        if (strcmp(item->string, ST_SEAL_NAME) == 0) continue;
+        st_meta *m = &meta[r->file.meta_count++];
         m->key = copy_text(item->string);
         m->value = copy_text(item->valuestring);
         if (!m->key || !m->value) {
@@ -238,6 +240,19 @@ done:
     return status;
 }
 
+/* A seal that is not where Pumice puts it was carried along by another program, which wrote the file anew: it says nothing of it. */
+static pm_status check_seal(reader *r, const char *header, size_t size)
+{
+    const size_t begin = sizeof ST_SEAL_BEGIN - 1;
+    if (size < begin || memcmp(header, ST_SEAL_BEGIN, begin) != 0) return PM_OK;
+    r->file.sealed = file_seal_fits(&r->file.map, ST_SEAL_AT);
+    if (r->file.sealed) return PM_OK;
+    return log_fail(r->log, PM_FORMAT,
+                    "%s: is damaged: its contents do not fit its checksum (if another program changed it on purpose, "
+                    "take " ST_SEAL_NAME " out of its " ST_META_NAME ")",
+                    r->path);
+}
+
 pm_status st_open(const pm_log *log, const char *path, st_file *out)
 {
     reader r = {.log = log, .path = path};
@@ -255,7 +270,8 @@ pm_status st_open(const pm_log *log, const char *path, st_file *out)
     } else {
         r.data = bytes + ST_PREFIX + header;
         r.data_size = file_size - ST_PREFIX - header;
-        status = read_header(&r, (const char *)bytes + ST_PREFIX, (size_t)header);
+        status = check_seal(&r, (const char *)bytes + ST_PREFIX, (size_t)header);
+        if (status == PM_OK) status = read_header(&r, (const char *)bytes + ST_PREFIX, (size_t)header);
     }
     r.file.tensor_count = r.used;
     if (status == PM_OK)

@@ -9,6 +9,10 @@
 enum { ST_MAX_RANK = 8, ST_MAX_HEADER = 100 * 1000 * 1000, ST_PREFIX = 8 /* bytes of the header's length */ };
 
 #define ST_META_NAME "__metadata__"
+/* The seal is the first string of the metadata, so that its place is known: the header begins so, and digits follow. */
+#define ST_SEAL_NAME "pumice.xxh64"
+#define ST_SEAL_BEGIN "{\"" ST_META_NAME "\":{\"" ST_SEAL_NAME "\":\""
+enum { ST_SEAL_AT = ST_PREFIX + sizeof ST_SEAL_BEGIN - 1 };
 #define ST_EXACT_LIMIT 9007199254740992.0 /* 2^53: doubles below it are exact integers */
 
 /* A type's name and bytes an element; NULL where it cannot be written. */

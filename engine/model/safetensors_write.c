@@ -98,6 +98,7 @@ static pm_status check_written(const pm_log *log, const char *path, const st_ten
         if (!st_valid_utf8((const unsigned char *)name, strlen(name)) ||
             !st_valid_utf8((const unsigned char *)meta[i].value, strlen(meta[i].value)))
             fault = "is not UTF-8";
+        if (strcmp(name, ST_SEAL_NAME) == 0) fault = "the name is reserved";
     }
     if (!fault && (name = st_find_twin(names, meta_count))) fault = "is given twice";
     if (fault && status == PM_OK)
@@ -108,17 +109,16 @@ static pm_status check_written(const pm_log *log, const char *path, const st_ten
 
 static void write_header(text *t, const st_tensor *tensors, size_t tensor_count, const st_meta *meta, size_t meta_count)
 {
-    text_add(t, "{");
-    if (meta_count > 0) {
-        text_add(t, "\"" ST_META_NAME "\":{");
-        for (size_t i = 0; i < meta_count; i++) {
-            if (i) text_add(t, ",");
-            text_string(t, meta[i].key);
-            text_add(t, ":");
-            text_string(t, meta[i].value);
-        }
-        text_add(t, tensor_count > 0 ? "}," : "}");
+    text_add(t, ST_SEAL_BEGIN);
+    for (int i = 0; i < FILE_SEAL_BYTES; i++) text_add(t, "0");
+    text_add(t, "\"");
+    for (size_t i = 0; i < meta_count; i++) {
+        text_add(t, ",");
+        text_string(t, meta[i].key);
+        text_add(t, ":");
+        text_string(t, meta[i].value);
     }
+    text_add(t, tensor_count > 0 ? "}," : "}");
     uint64_t at = 0;
     for (size_t i = 0; i < tensor_count; i++) {
         uint32_t element = 0;
@@ -157,6 +157,7 @@ pm_status st_write_begin(const pm_log *log, const char *path, const st_tensor *t
     if (status == PM_OK) {
         unsigned char prefix[ST_PREFIX];
         for (int i = 0; i < ST_PREFIX; i++) prefix[i] = (unsigned char)((uint64_t)header.size >> (8 * i));
+        file_writer_seal(*out, ST_SEAL_AT);
         file_writer_put(*out, prefix, sizeof prefix);
         file_writer_put(*out, header.data, header.size);
     }
