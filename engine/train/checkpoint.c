@@ -1,4 +1,8 @@
-/* Checkpoints: weights and both moments by parameter name, the step and what a run must not change, in one safetensors file. */
+/* Checkpoints: weights and both moments by parameter name, the step and what a run must not change, in one sealed safetensors file.
+ *
+ * A run keeps two. A write that is cut short leaves the last one as it was, but a disk may still give back other bytes than it took, or a copy
+ * end early; then the run goes on from the one before. Keeping it takes no more room than saving does anyway: its file goes before the
+ * next one is written. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,11 +76,22 @@ static bool read_scale(const char *text, loss_scale *s)
     return *end == 0;
 }
 
-static char *path_of(const pm_log *log, const char *dir)
+typedef struct file_names {
+    char *last, *previous;
+} file_names;
+
+static void names_fini(file_names *n)
 {
-    char *path = file_join(dir, "checkpoint.safetensors");
-    if (!path) log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for the checkpoint's name", dir);
-    return path;
+    free(n->last);
+    free(n->previous);
+}
+
+static pm_status names_init(file_names *n, const pm_log *log, const char *dir)
+{
+    *n = (file_names){file_join(dir, "checkpoint.safetensors"), file_join(dir, "checkpoint.previous.safetensors")};
+    if (n->last && n->previous) return PM_OK;
+    names_fini(n);
+    return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for the checkpoint's name", dir);
 }
 
 static void tensor_name(char out[GPT_NAME_MAX + 16], int set, const char *param)
@@ -132,7 +147,7 @@ static pm_status write_tensors(const adamw *a, const char *path, const st_meta *
     return status;
 }
 
-pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const char *dir, const char *note)
+pm_status checkpoint_save(adamw *a, const facts *f, uint32_t done, const char *dir, const char *note)
 {
     const pm_log *log = gpu_log(a->model->device);
     char step[FACT_MAX], scale[64];
@@ -144,11 +159,15 @@ pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t done, const c
     meta[meta_count++] = (st_meta){"step", step};
     meta[meta_count++] = (st_meta){"loss_scale", scale};
     if (note) meta[meta_count++] = (st_meta){"note", (char *)note};
-    char *path = path_of(log, dir);
-    if (!path) return PM_NO_HOST_MEMORY;
-    pm_status status = file_make_dir(log, dir);
-    if (status == PM_OK) status = write_tensors(a, path, meta, meta_count);
-    free(path);
+    file_names names;
+    pm_status status = names_init(&names, log, dir);
+    if (status != PM_OK) return status;
+    status = file_make_dir(log, dir);
+    /* One that may be damaged does not push out the one before it. */
+    if (status == PM_OK && a->kept) (void)file_keep(names.last, names.previous);
+    if (status == PM_OK) status = write_tensors(a, names.last, meta, meta_count);
+    if (status == PM_OK) a->kept = true;
+    names_fini(&names);
     return status;
 }
 
@@ -218,17 +237,48 @@ static pm_status load(adamw *a, const facts *f, const char *path, const st_file 
     return PM_OK;
 }
 
+/* ---- damage ---- */
+
+typedef struct last_line {
+    char text[512];
+} last_line;
+
+static void keep_line(void *user, pm_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(((last_line *)user)->text, sizeof((last_line *)user)->text, "%s", line);
+}
+
+/* A checkpoint whose every byte is as it was written. What is wrong otherwise goes to *reason, not to the log. */
+static pm_status open_whole(const char *path, st_file *file, last_line *reason)
+{
+    const pm_log log = {keep_line, reason, PM_LOG_ERROR};
+    pm_status status = st_open(&log, path, file);
+    if (status != PM_OK || file->sealed) return status;
+    st_close(file);
+    return log_fail(&log, PM_FORMAT, "%s: is damaged, or no checkpoint of this version: it has no checksum", path);
+}
+
 pm_status checkpoint_load(adamw *a, const facts *f, const char *dir, uint32_t *step, char **note)
 {
     const pm_log *log = gpu_log(a->model->device);
-    char *path = path_of(log, dir);
-    if (!path) return PM_NO_HOST_MEMORY;
+    file_names names;
     st_file file;
-    pm_status status = st_open(log, path, &file);
-    if (status == PM_OK) {
-        status = load(a, f, path, &file, step, note);
+    last_line reason = {0}, other;
+    pm_status status = names_init(&names, log, dir);
+    if (status != PM_OK) return status;
+    status = open_whole(names.last, &file, &reason);
+    const bool whole = status == PM_OK, spare = status == PM_IO || status == PM_FORMAT;
+    if (whole || (spare && open_whole(names.previous, &file, &other) == PM_OK)) {
+        status = load(a, f, whole ? names.last : names.previous, &file, step, note);
         st_close(&file);
+        if (status == PM_OK) a->kept = whole;
+        if (status == PM_OK && !whole)
+            log_line(log, PM_LOG_WARN, "%s; going on from %s, which is of step %u", reason.text, names.previous,
+                     (unsigned)*step);
+    } else {
+        log_fail(log, status, "%s", reason.text);
     }
-    free(path);
+    names_fini(&names);
     return status;
 }

@@ -21,9 +21,11 @@ void fact_float(facts *f, const char *key, float value);
 void fact_text(facts *f, const char *key, const char *value, const char *absent);
 void facts_of_model(facts *f, const pm_gpt_config *config);
 
-/* checkpoint.safetensors in `dir`, at once or not at all. note may be NULL. */
-pm_status checkpoint_save(const adamw *a, const facts *f, uint32_t step, const char *dir, const char *note);
-/* Fails: PM_IO, PM_FORMAT; the weights are then what they were. *note, where wanted, is malloc'd. */
+/* checkpoint.safetensors in `dir`, at once or not at all; the one that was there, where it is known to be whole, stays as
+ * checkpoint.previous.safetensors. note may be NULL. */
+pm_status checkpoint_save(adamw *a, const facts *f, uint32_t step, const char *dir, const char *note);
+/* Where the checkpoint is damaged: the one before it, after a warning. Fails: PM_IO, PM_FORMAT; the weights are then what they were. *note, where
+ * wanted, is malloc'd. */
 pm_status checkpoint_load(adamw *a, const facts *f, const char *dir, uint32_t *step, char **note);
 
 #endif

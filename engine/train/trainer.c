@@ -262,7 +262,7 @@ static facts facts_of(const pm_trainer *t)
     return f;
 }
 
-pm_status pm_trainer_save(const pm_trainer *t, const char *dir, const char *note)
+pm_status pm_trainer_save(pm_trainer *t, const char *dir, const char *note)
 {
     facts f = facts_of(t);
     double begin = pm_profile_now();

@@ -371,7 +371,7 @@ static facts facts_of(const pm_tuner *t)
     return f;
 }
 
-pm_status pm_tuner_save(const pm_tuner *t, const char *dir, const char *note)
+pm_status pm_tuner_save(pm_tuner *t, const char *dir, const char *note)
 {
     facts f = facts_of(t);
     double begin = pm_profile_now();

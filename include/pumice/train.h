@@ -84,10 +84,12 @@ PM_API void pm_trainer_get_plan(const pm_trainer *trainer, pm_train_plan *out);
 /* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */
 PM_API PM_NODISCARD pm_status pm_trainer_read_gradient(const pm_trainer *trainer, size_t param, float *out);
 
-/* Weights, optimiser moments, step and parameters in one file, written at once or not at all: checkpoint.safetensors in `dir`.
- * `note` is stored and comes back at load (may be NULL). */
-PM_API PM_NODISCARD pm_status pm_trainer_save(const pm_trainer *trainer, const char *dir, const char *note);
-/* Goes on from there, bit for bit. Fails: PM_FORMAT (damaged, or of another configuration: says which field). *note is malloc'd; may be NULL. */
+/* Weights, optimiser moments, step and parameters in one file, written at once or not at all: checkpoint.safetensors in `dir`. The one that this
+ * trainer saved or loaded before stays as checkpoint.previous.safetensors, where the file system has hard links. `note` is stored and comes
+ * back at load (may be NULL). */
+PM_API PM_NODISCARD pm_status pm_trainer_save(pm_trainer *trainer, const char *dir, const char *note);
+/* Goes on from there, bit for bit; where that checkpoint is damaged (a checksum tells), from the previous one, with a warning. Fails: PM_IO,
+ * PM_FORMAT (both damaged, or of another configuration: says which field). *note is malloc'd; may be NULL. */
 PM_API PM_NODISCARD pm_status pm_trainer_load(pm_trainer *trainer, const char *dir, char **note);
 
 /* Mean loss of a model over consecutive windows of context + 1 tokens that share no target. */

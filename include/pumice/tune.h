@@ -70,7 +70,7 @@ PM_API PM_NODISCARD pm_status pm_tuner_predict(pm_tuner *tuner, const pm_taskset
 PM_API PM_NODISCARD pm_status pm_tuner_read_gradient(const pm_tuner *tuner, size_t param, float *out);
 
 /* As pm_trainer_save and pm_trainer_load. */
-PM_API PM_NODISCARD pm_status pm_tuner_save(const pm_tuner *tuner, const char *dir, const char *note);
+PM_API PM_NODISCARD pm_status pm_tuner_save(pm_tuner *tuner, const char *dir, const char *note);
 PM_API PM_NODISCARD pm_status pm_tuner_load(pm_tuner *tuner, const char *dir, char **note);
 
 /* The same for a model alone. */
