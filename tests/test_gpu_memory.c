@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <stdarg.h>
@@ -230,6 +231,13 @@ static void change_file(const char *path, long at, int truncate_at)
     if (truncate_at >= 0) assert_int_equal(truncate(path, truncate_at), 0);
 }
 
+static long file_size(const char *path)
+{
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return (long)info.st_size;
+}
+
 static void test_pipeline_cache(void **state)
 {
     (void)state;
@@ -242,19 +250,32 @@ static void test_pipeline_cache(void **state)
     run_with_cache(dir, &kept);
     assert_non_null(strstr(kept.all, "pipelines read"));
 
-    /* a byte of the driver's, one of the header's, a file cut short, an empty one */
+    /* a byte of each of the header's fields and of its padding, of the driver's first, middle and last; a file cut short, an empty one, one
+     * that is too long: told in one line, and replaced */
+    const long size = file_size(path);
     const struct {
         long at;
         int truncate_at;
-    } damage[] = {{70, -1}, {9, -1}, {0, 20}, {0, 0}};
-    for (int i = 0; i < 4; i++) {
+    } damage[] = {{0, -1},        {9, -1},  {13, -1}, {17, -1},           {21, -1},
+                  {30, -1},       {41, -1}, {50, -1}, {57, -1},           {size / 2, -1},
+                  {size - 1, -1}, {0, 20},  {0, 0},   {0, (int)size - 1}, {0, (int)size + 1}};
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         change_file(path, damage[i].at, damage[i].truncate_at);
+        if (damage[i].truncate_at > size) change_file(path, 0, -1); /* only the length is wrong */
         run_with_cache(dir, &kept);
-        assert_non_null(strstr(kept.all, "damaged; ignored"));
-        assert_non_null(strstr(kept.all, "pipelines saved")); /* and replaced */
+        assert_non_null(strstr(kept.all, "this pipeline cache is damaged; making it again"));
+        assert_non_null(strstr(kept.all, "pipelines saved"));
         run_with_cache(dir, &kept);
         assert_non_null(strstr(kept.all, "pipelines read"));
     }
+    /* a folder in its place: told twice, when it is read and when it is written */
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    run_with_cache(dir, &kept);
+    assert_non_null(strstr(kept.all, "this pipeline cache cannot be read"));
+    assert_non_null(strstr(kept.all, "the pipeline cache could not be written"));
+    assert_int_equal(rmdir(path), 0);
+    run_with_cache(dir, &kept);
     assert_int_equal(find_cache(dir, path), 1); /* no temporary files stay */
     assert_int_equal(test_dir_count(dir, ""), 1);
     test_dir_remove(base);

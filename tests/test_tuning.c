@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -74,10 +76,13 @@ static uint32_t choice_of(pm_device *device, const char *key)
     return choice;
 }
 
-/* Whether a device that opens with this cache folder knows both choices, or neither. */
-static bool known(const char *cache)
+/* Whether a device that opens with this cache folder knows both choices, or neither; where it does not, it says why in one line. */
+static bool known(const char *cache, const char *why)
 {
+    test_log_reset();
     pm_device *device = open_with(cache);
+    assert_int_equal(test_log_count(PM_LOG_WARN), why ? 1 : 0);
+    if (why) assert_non_null(strstr(test_last_warning(), why));
     uint32_t one = choice_of(device, "one"), two = choice_of(device, "two and more");
     assert_true((one == 3 && two == 8) || (one == 0 && two == 0));
     pm_device_close(&device);
@@ -107,32 +112,40 @@ static void test_kept(void **state)
     assert_int_equal(gpu_tune(device, "taken back", 0), PM_OK);
     assert_int_equal(gpu_tuning_save(device), PM_OK);
     pm_device_close(&device);
-    assert_true(known(cache));
+    assert_true(known(cache, NULL));
 
     char path[512];
     size_t size;
     tuning_file(cache, path);
     char *good = test_read(path, &size), *bad = malloc(size + 1);
     assert_non_null(bad);
+    const char *build = strstr(good, " build ") + 7, *hash = strstr(good, " hash ");
     for (size_t at = 0; at < size; at += 5) { /* a byte of it changed */
         memcpy(bad, good, size);
         bad[at] ^= 1;
         test_write(path, bad, size);
-        assert_false(known(cache));
+        const bool in_build = good + at >= build && good + at < hash;
+        assert_false(known(cache, in_build ? "is of another build" : "is damaged"));
     }
     for (size_t cut = 0; cut < size; cut += size / 7 + 1) { /* or the end missing */
         test_write(path, good, cut);
-        assert_false(known(cache));
+        assert_false(known(cache, "is damaged"));
     }
+    test_write(path, good, size + 1); /* or more there than should be: test_read's 0 */
+    assert_false(known(cache, "is damaged"));
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_false(known(cache, "cannot be read"));
+    assert_int_equal(rmdir(path), 0);
     test_write(path, good, size);
-    assert_true(known(cache));
+    assert_true(known(cache, NULL));
     free(good);
     free(bad);
 
     device = open_with(cache);
     assert_int_equal(pm_device_forget_tuning(device), PM_OK);
     pm_device_close(&device);
-    assert_false(known(cache));
+    assert_false(known(cache, NULL));
 }
 
 typedef struct seen {

@@ -1,6 +1,6 @@
-/* The pipeline cache on disk. Drivers check what they are given only in part, so the file has a header of ours
- * before the driver's bytes; a file that does not match it in every field is left alone and replaced at the next
- * save. */
+/* The pipeline cache on disk. Drivers check what they are given only in part, so the file has a header of ours before the driver's bytes.
+ * Its name is of this device and driver: a file that does not match the header in every field is damaged. It is told of, not used, and
+ * replaced at the next save. */
 #include "gpu/gpu_internal.h"
 
 #include <stdlib.h>
@@ -46,20 +46,29 @@ static const char *good_content(const pm_device *device, const char *file, size_
     return memcmp(file, &wanted, sizeof wanted) == 0 ? data : NULL;
 }
 
+/* The whole file, where there is one that is good; *data points into it. */
+static char *read_cache(const pm_device *device, const char **data, size_t *size)
+{
+    char *file = NULL;
+    size_t file_size = 0;
+    *data = NULL;
+    if (!device->cache_path || !file_exists(device->cache_path)) return NULL;
+    const bool read = file_read(NULL, device->cache_path, &file, &file_size) == PM_OK;
+    if (read) *data = good_content(device, file, file_size, size);
+    if (*data)
+        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %zu bytes of pipelines read", device->cache_path, *size);
+    else
+        log_line(&device->log, PM_LOG_WARN, "gpu: %s: this pipeline cache %s; making it again", device->cache_path,
+                 read ? "is damaged" : "cannot be read");
+    return file;
+}
+
 pm_status gpu_cache_open(pm_device *device)
 {
     pm_status status = PM_OK;
-    char *file = NULL;
-    size_t file_size = 0, size = 0;
+    size_t size = 0;
     const char *data = NULL;
-    if (device->cache_path && file_exists(device->cache_path) &&
-        file_read(NULL, device->cache_path, &file, &file_size) == PM_OK) {
-        data = good_content(device, file, file_size, &size);
-        if (data)
-            log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %zu bytes of pipelines read", device->cache_path, size);
-        else
-            log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: not this device's or damaged; ignored", device->cache_path);
-    }
+    char *file = read_cache(device, &data, &size);
     if (data) device->cache_hash = hash_bytes(HASH_INIT, data, size);
     VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                       .initialDataSize = data ? size : 0,

@@ -1,6 +1,6 @@
 /* What `pumice tune` measured on this device with this driver and this build: which of several ways to take. A text file beside the pipeline
- * cache: a line that says whose it is, with a hash of what follows; then "choice key", a line each. One that does not match is ignored, and
- * replaced when something is stored again. */
+ * cache: a line that says whose it is, with a hash of what follows; then "choice key", a line each. One that does not match is told of, not
+ * used, and replaced when something is stored again. */
 #include "gpu/gpu_internal.h"
 #include "gpu/spirv.h"
 
@@ -75,25 +75,39 @@ static bool read_body(pm_device *device, char *body)
     return true;
 }
 
-void gpu_tuning_open(pm_device *device)
+/* What keeps the choices from being used, or NULL. The file's name is of the device and the driver: only the build may be another one. */
+static const char *take_choices(pm_device *device, char *file, size_t size)
 {
-    char *file = NULL, head[HEAD_MAX];
-    size_t size = 0;
-    if (!device->tuning_path || !file_exists(device->tuning_path) ||
-        file_read(NULL, device->tuning_path, &file, &size) != PM_OK)
-        return;
+    static const char build[] = " build ";
+    char head[HEAD_MAX];
     char *body = strchr(file, '\n');
     body = body ? body + 1 : file + size;
-    head_of(device, body, size - (size_t)(body - file), head);
-    bool good =
-        strlen(head) == (size_t)(body - file) && memcmp(file, head, strlen(head)) == 0 && read_body(device, body);
-    if (good) {
+    const size_t first = (size_t)(body - file);
+    head_of(device, body, size - first, head);
+    const char *at = strstr(head, build);
+    const size_t same = (size_t)(at - head) + sizeof build - 1;
+    if (strlen(head) != first || memcmp(file, head, same) != 0) return "is damaged";
+    const size_t end = same + strcspn(at + sizeof build - 1, " ");
+    if (memcmp(file + end, head + end, first - end) != 0) return "is damaged";
+    if (memcmp(file, head, first) != 0) return "is of another build";
+    return read_body(device, body) ? NULL : "is damaged";
+}
+
+void gpu_tuning_open(pm_device *device)
+{
+    char *file = NULL;
+    size_t size = 0;
+    if (!device->tuning_path || !file_exists(device->tuning_path)) return;
+    const char *fault = "cannot be read";
+    if (file_read(NULL, device->tuning_path, &file, &size) == PM_OK) fault = take_choices(device, file, size);
+    if (fault) {
+        log_line(&device->log, PM_LOG_WARN,
+                 "gpu: %s: what was tuned %s; the usual kernels are taken until pumice tune runs again",
+                 device->tuning_path, fault);
+        device->choice_count = 0;
+    } else {
         log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", device->tuning_path,
                  (unsigned)device->choice_count);
-    } else {
-        log_line(&device->log, PM_LOG_INFO,
-                 "gpu: %s: of another device, driver or build, or damaged; ignored (pumice tune)", device->tuning_path);
-        device->choice_count = 0;
     }
     free(file);
 }
