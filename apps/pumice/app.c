@@ -160,6 +160,19 @@ char *app_read(const char *path, size_t *size)
     return NULL;
 }
 
+/* A rename is on the disk once its folder is. Some file systems cannot sync a folder (EINVAL): nothing more can be done there. */
+static bool sync_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    const int fd = dir ? open(dir, O_RDONLY | O_CLOEXEC) : -1;
+    free(dir);
+    if (fd < 0) return errno == EACCES; /* a folder that may be written but not read */
+    const bool good = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+    close(fd);
+    return good;
+}
+
 bool app_replace(const char *path, const void *data, size_t size)
 {
     const size_t room = strlen(path) + 8;
@@ -183,6 +196,9 @@ bool app_replace(const char *path, const void *data, size_t size)
     if (!good) {
         app_error("%s: cannot be written: %s", path, strerror(reason));
         unlink(temporary);
+    } else if (!sync_folder_of(path)) {
+        app_error("%s: written, but its folder could not be synced: %s", path, strerror(errno));
+        good = false;
     }
     free(temporary);
     return good;

@@ -42,29 +42,49 @@ void finetune_take_note(finetune_run *run, const char *note)
 
 /* ---- saving ---- */
 
-/* `best`: the weights are the best so far. The checkpoint goes first: it alone is what a resume needs. */
-static int save(finetune_run *run, double elapsed, bool best)
-{
-    const char *out = run->options->out;
-    const pm_gpt_config *config = pm_model_config(run->model);
-    if (!metrics_sync(&run->curves)) return EXIT_FAILED;
-    char *note = make_note(run, elapsed);
-    if (!note) return EXIT_FAILED;
-    pm_status status = pm_tuner_save(run->tuner, out, note);
-    if (status == PM_OK && best) status = pm_model_save(run->model, out);
-    free(note);
-    if (status != PM_OK) return app_exit_code(status);
-    return run_draw_plot(out, config, config->ctx, &run->curves) ? EXIT_DONE : EXIT_FAILED;
-}
-
-/* ---- the loop ---- */
-
 typedef struct loop {
     double started;       /* app_seconds() */
     double steps, tokens; /* seconds in steps, tokens in them */
     uint32_t saved_step;
     pm_task_metrics dev; /* of the last evaluation */
 } loop;
+
+static pm_status save_checkpoint(finetune_run *run, loop *l)
+{
+    if (!metrics_sync(&run->curves)) return PM_IO;
+    char *note = make_note(run, run->elapsed_before + app_seconds() - l->started);
+    if (!note) return PM_NO_HOST_MEMORY;
+    const pm_status status = pm_tuner_save(run->tuner, run->options->out, note);
+    if (status == PM_OK) l->saved_step = pm_tuner_steps_done(run->tuner);
+    free(note);
+    return status;
+}
+
+static pm_status draw(const finetune_run *run)
+{
+    const pm_gpt_config *config = pm_model_config(run->model);
+    return run_draw_plot(run->options->out, config, config->ctx, &run->curves) ? PM_OK : PM_IO;
+}
+
+/* `best`: the weights are the best so far. The checkpoint goes first: it alone is what a resume needs. */
+static pm_status save(finetune_run *run, loop *l, bool best)
+{
+    pm_status status = save_checkpoint(run, l);
+    if (status == PM_OK && best) status = pm_model_save(run->model, run->options->out);
+    return status == PM_OK ? draw(run) : status;
+}
+
+/* A run that was killed behind its checkpoint and before its best model makes up for it: the checkpoint's weights are that model. Without
+ * --dev, or where its measure was never a number, each model is the best until the next. */
+static pm_status save_best_again(finetune_run *run)
+{
+    const uint32_t done = pm_tuner_steps_done(run->tuner);
+    if (run->dev && !isnan(run->best) && run->best_step != done) return PM_OK;
+    const pm_status status = pm_model_save(run->model, run->options->out);
+    return status == PM_OK ? draw(run) : status;
+}
+
+/* ---- the loop ---- */
 
 static bool due(const finetune_run *run, uint32_t step)
 {
@@ -143,9 +163,13 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
         app_say("dev at step %u: %s %.4f, loss %.4f%s", (unsigned)step.step, name, value, l->dev.loss,
                 best ? ", the best so far" : "");
     }
-    if (!now) return EXIT_DONE;
-    l->saved_step = step.step;
-    return save(run, run->elapsed_before + app_seconds() - l->started, best);
+    const uint32_t every = run->options->save_every;
+    if (!now && (!every || step.step % every != 0)) return EXIT_DONE;
+    status = save(run, l, now ? best : !run->dev);
+    if (status == PM_OK) return EXIT_DONE;
+    /* To go on without the best model would be to lose it; a resume comes by it again. */
+    const bool again = step.step < pm_tuner_steps(run->tuner) && !(now && best && run->dev);
+    return run_save_failed(status, again, step.step, l->saved_step);
 }
 
 static void say_summary(const finetune_run *run, const loop *l, uint32_t first)
@@ -172,6 +196,10 @@ int finetune_loop(finetune_run *run)
     loop l = {.started = app_seconds(), .saved_step = first};
     progress shown;
     int code = EXIT_DONE;
+    if (first > 0)
+        code = app_exit_code(save_best_again(run));
+    else if (run->options->save_every)
+        code = app_exit_code(save_checkpoint(run, &l)); /* whether there is room for it is found out now */
     progress_start(&shown, first, all);
     while (pm_tuner_steps_done(run->tuner) < all && !app_interrupted() && code == EXIT_DONE)
         code = step_once(run, &l, &shown);
@@ -179,7 +207,7 @@ int finetune_loop(finetune_run *run)
     if (code != EXIT_DONE) return code;
     const uint32_t done = pm_tuner_steps_done(run->tuner);
     if (done > l.saved_step) /* interrupted between evaluations: the weights are not known to be the best */
-        code = save(run, run->elapsed_before + app_seconds() - l.started, !run->dev);
+        code = app_exit_code(save(run, &l, !run->dev));
     if (code != EXIT_DONE) return code;
     if (first >= all) app_say("nothing to do: all %u steps are done already", (unsigned)all);
     say_summary(run, &l, first);

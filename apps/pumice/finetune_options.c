@@ -57,6 +57,7 @@ static arg_option table[] = {
      "of new weights, order and dropout: same seed, same device, same bits", false, false},
     N("--eval-every", eval_every, 0, 1e9, "0",
       "steps between evaluations on --dev, each with a checkpoint; 0: an epoch's"),
+    N("--save-every", save_every, 0, 1e9, "500", "steps between further checkpoints; 0: none"),
     APP_HEAD("General"),
     APP_OPTION_DEVICE(finetune_options_now.common),
     APP_OPTION_PROFILE(finetune_options_now.common),

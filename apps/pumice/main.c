@@ -1,5 +1,7 @@
 /* pumice: one program, a subcommand a file. */
+#define _XOPEN_SOURCE 700
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,7 +77,8 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    app_seconds(); /* starts the program's clock */
+    app_seconds();            /* starts the program's clock */
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a write that fails, and told as one */
     const int code = dispatch(argc, argv);
     /* The reason is told only where it is that of this very call. */
     const bool flushed = fflush(stdout) == 0;

@@ -1,7 +1,9 @@
-/* Appending, and cutting back on resume. */
+/* Appending, and cutting back on resume. What finds no room on the disk is kept, and written with what follows. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,20 +73,67 @@ static bool cut_back(metrics *out, uint32_t keep)
     return good;
 }
 
+/* Opens for appending, and locks it against other runs; what cannot lock (some network file systems) goes without. */
+static bool open_file(metrics *out)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    out->file = open(out->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    out->opened = out->file >= 0;
+    if (!out->opened) {
+        app_error("%s: cannot be written: %s", out->path, strerror(errno));
+        return false;
+    }
+    if (fcntl(out->file, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN)) return true;
+    app_error("%s: another run is writing to this folder", out->path);
+    return false;
+}
+
 bool metrics_open(metrics *out, const char *dir, uint32_t keep)
 {
     *out = (metrics){0};
     out->path = app_join(dir, "metrics.jsonl");
-    if (!out->path || !cut_back(out, keep)) goto fail;
-    out->file = fopen(out->path, "a");
-    if (!out->file) {
-        app_error("%s: cannot be written: %s", out->path, strerror(errno));
-        goto fail;
-    }
+    if (!out->path || !open_file(out) || !cut_back(out, keep)) goto fail;
+    /* Once more: reading the file has lost the lock, as locks are, and cutting it has put another in its place. */
+    close(out->file);
+    out->opened = false;
+    if (!open_file(out)) goto fail;
     return true;
 fail:
     metrics_close(out);
     return false;
+}
+
+/* Writes what is pending; what finds no room stays. */
+static bool write_pending(metrics *out)
+{
+    size_t done = 0;
+    while (done < out->pending_size) {
+        const ssize_t n = write(out->file, out->pending + done, out->pending_size - done);
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            break;
+    }
+    out->pending_size -= done;
+    memmove(out->pending, out->pending + done, out->pending_size);
+    return out->pending_size == 0;
+}
+
+static bool add_pending(metrics *out, const char *text, size_t size)
+{
+    if (size > out->pending_room - out->pending_size) {
+        const size_t room = 2 * (out->pending_size + size);
+        char *grown = realloc(out->pending, room);
+        if (!grown) {
+            app_error("out of host memory for lines of %s", out->path);
+            return false;
+        }
+        out->pending = grown;
+        out->pending_room = room;
+    }
+    memcpy(out->pending + out->pending_size, text, size);
+    out->pending_size += size;
+    return true;
 }
 
 /* JSON has no NaN and no infinity. */
@@ -109,10 +158,8 @@ bool metrics_add(metrics *out, const metrics_line *line, bool echo)
             used += snprintf(text + used, sizeof text - (size_t)used, ", \"%s\": %s", line->more[i].name,
                              number(a, line->more[i].value));
     snprintf(text + used, sizeof text - (size_t)used, "}\n");
-    if (fputs(text, out->file) < 0 || fflush(out->file) != 0) {
-        app_error("%s: cannot be written: %s", out->path, strerror(errno));
-        return false;
-    }
+    if (!add_pending(out, text, strlen(text))) return false;
+    (void)write_pending(out); /* metrics_sync tells where it keeps failing */
     if (echo) {
         fputs(text, stdout);
         fflush(stdout);
@@ -123,15 +170,16 @@ bool metrics_add(metrics *out, const metrics_line *line, bool echo)
 
 bool metrics_sync(metrics *out)
 {
-    if (fflush(out->file) == 0 && fsync(fileno(out->file)) == 0) return true;
+    if (write_pending(out) && fsync(out->file) == 0) return true;
     app_error("%s: cannot be written: %s", out->path, strerror(errno));
     return false;
 }
 
 void metrics_close(metrics *out)
 {
-    if (out->file) fclose(out->file);
+    if (out->opened) close(out->file);
     free(out->path);
+    free(out->pending);
     free(out->loss.points);
     free(out->val_loss.points);
     *out = (metrics){0};

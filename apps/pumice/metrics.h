@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 typedef struct metrics_point {
     uint32_t step;
@@ -18,13 +17,16 @@ typedef struct metrics_curve {
 } metrics_curve;
 
 typedef struct metrics {
-    FILE *file;
     char *path;
+    int file;
+    bool opened;
+    char *pending; /* lines that could not be written yet */
+    size_t pending_size, pending_room;
     metrics_curve loss, val_loss;
 } metrics;
 
 /* Opens DIR/metrics.jsonl for appending, after dropping, at once or not at all, what lies behind step `keep` (and lines that are
- * damaged). False after an error line. */
+ * damaged). False after an error line, also where another run has it open. */
 bool metrics_open(metrics *out, const char *dir, uint32_t keep);
 /* A further number of a line. */
 typedef struct metrics_field {
@@ -40,9 +42,10 @@ typedef struct metrics_line {
     metrics_field more[METRICS_MORE]; /* up to the first without a name */
 } metrics_line;
 
-/* One line: step, loss, lr, grad_norm, tokens_per_s, val_loss, and what more there is. Also to stdout if `echo`. */
+/* One line: step, loss, lr, grad_norm, tokens_per_s, val_loss, and what more there is. Also to stdout if `echo`. Where the disk is full the line is
+ * kept for later. */
 bool metrics_add(metrics *out, const metrics_line *line, bool echo);
-/* Makes sure that the lines are on the disk. */
+/* Makes sure that the lines are on the disk. False after an error line; they are kept then. */
 bool metrics_sync(metrics *out);
 void metrics_close(metrics *out);
 

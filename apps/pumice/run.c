@@ -20,7 +20,8 @@ static bool folder_has(const char *dir, const char *name)
 
 bool run_decide_resume(const char *out, bool resume, int *code)
 {
-    const bool checkpoint = folder_has(out, "checkpoint.safetensors");
+    const bool checkpoint =
+        folder_has(out, "checkpoint.safetensors") || folder_has(out, "checkpoint.previous.safetensors");
     if (resume) {
         if (!checkpoint) app_say("%s has no checkpoint yet: starting from the beginning", out);
         return checkpoint;
@@ -44,6 +45,15 @@ bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, 
     const bool good = plot_draw(path, title, curves);
     free(path);
     return good;
+}
+
+int run_save_failed(pm_status status, bool again, uint32_t step, uint32_t saved)
+{
+    if (status != PM_IO || !again) return app_exit_code(status);
+    app_say("step %u: not everything could be saved; training goes on, and the next save tries again (the last "
+            "checkpoint is of step %u)",
+            (unsigned)step, (unsigned)saved);
+    return EXIT_DONE;
 }
 
 void run_say_command(int argc, char **argv)

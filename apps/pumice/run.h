@@ -11,6 +11,10 @@ bool run_decide_resume(const char *out, bool resume, int *code);
 /* out/loss.png, titled with the model's sizes. False after an error line. */
 bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, const metrics *curves);
 
+/* After a save at `step` that failed, with an error line: the exit code. EXIT_DONE, and a line, where it was the disk's fault and there will be
+ * another save: what is in memory is worth more than an end at once, and room may be made meanwhile. */
+int run_save_failed(pm_status status, bool again, uint32_t step, uint32_t saved);
+
 /* The row of an option table for a precision, and what it says. */
 #define APP_OPTION_PRECISION(field)                                                                                    \
     {                                                                                                                  \

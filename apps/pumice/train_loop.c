@@ -57,23 +57,6 @@ bool train_take_note(train_run *run, const char *note)
     return good;
 }
 
-/* ---- saving ---- */
-
-/* The checkpoint first: it alone is what a resume needs, so whatever fails later, no step is lost. The model may then for a moment be
- * older than the checkpoint; both are whole. */
-static int save(train_run *run, double elapsed)
-{
-    const char *out = run->options->out;
-    if (!metrics_sync(&run->curves)) return EXIT_FAILED;
-    char *note = make_note(run, elapsed);
-    if (!note) return EXIT_FAILED;
-    pm_status status = pm_trainer_save(run->trainer, out, note);
-    if (status == PM_OK) status = pm_model_save(run->model, out);
-    free(note);
-    if (status != PM_OK) return app_exit_code(status);
-    return run_draw_plot(out, &run->config, run->params.time, &run->curves) ? EXIT_DONE : EXIT_FAILED;
-}
-
 /* ---- what is said at the end ---- */
 
 typedef struct loop_times {
@@ -104,6 +87,30 @@ static void say_summary(const train_run *run, const loop_times *times, uint32_t 
                 run->options->out);
         run_say_command(run->argc, run->argv);
     }
+}
+
+/* ---- saving ---- */
+
+static pm_status save_checkpoint(train_run *run, loop_times *times)
+{
+    if (!metrics_sync(&run->curves)) return PM_IO;
+    char *note = make_note(run, run->elapsed_before + app_seconds() - times->started);
+    if (!note) return PM_NO_HOST_MEMORY;
+    const pm_status status = pm_trainer_save(run->trainer, run->options->out, note);
+    if (status == PM_OK) times->saved_step = pm_trainer_steps_done(run->trainer);
+    free(note);
+    return status;
+}
+
+/* The checkpoint first: it alone is what a resume needs, so whatever fails later, no step is lost. The model may then for a moment be
+ * older than the checkpoint; both are whole. */
+static pm_status save(train_run *run, loop_times *times)
+{
+    const char *out = run->options->out;
+    pm_status status = save_checkpoint(run, times);
+    if (status == PM_OK) status = pm_model_save(run->model, out);
+    if (status == PM_OK && !run_draw_plot(out, &run->config, run->params.time, &run->curves)) status = PM_IO;
+    return status;
 }
 
 /* ---- the loop ---- */
@@ -169,18 +176,20 @@ int train_loop(train_run *run)
     uint32_t done = first;
     progress shown;
     int code = EXIT_DONE;
+    /* With room for a checkpoint or not at all: that is found out now, not after --save-every steps. */
+    if (first == 0 && options->save_every) code = app_exit_code(save_checkpoint(run, &times));
     progress_start(&shown, first, options->steps);
     while (done < options->steps && !app_interrupted() && code == EXIT_DONE) {
         code = step_once(run, &times, &shown);
         done = pm_trainer_steps_done(run->trainer);
         if (code == EXIT_DONE && options->save_every && done % options->save_every == 0 && done < options->steps) {
-            code = save(run, run->elapsed_before + app_seconds() - times.started);
-            times.saved_step = done;
+            const pm_status status = save(run, &times);
+            if (status != PM_OK) code = run_save_failed(status, true, done, times.saved_step);
         }
     }
     progress_clear();
     if (code != EXIT_DONE) return code;
-    code = save(run, run->elapsed_before + app_seconds() - times.started);
+    code = app_exit_code(save(run, &times));
     if (code != EXIT_DONE) return code;
     if (first >= options->steps)
         app_say("nothing to do: step %u is done already, and --steps is %u", (unsigned)first, (unsigned)options->steps);

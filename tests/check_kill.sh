@@ -1,0 +1,100 @@
+#!/bin/sh
+# Runs that are killed (kill -9) at random moments: each time there is a checkpoint that loads, at most --save-every steps older than the last line
+# of metrics.jsonl; at the end weights and metrics are those of a run that nobody disturbed. For `train` and `finetune`, KILLS times each.
+# usage: check_kill.sh PUMICE [KILLS [SEED]]
+set -u
+. "$(dirname "$0")/helper_cli.sh"
+start "$1"
+kills=${2:-4}
+seed=${3:-$(date +%s)}
+echo "seed $seed"
+
+every=3 # steps between checkpoints
+awk -v dir="$dir" 'BEGIN {
+    split("red blue green", c, " ")
+    for (i = 0; i < 500; i++) print c[1 + i * 7 % 3] " or " c[1 + i * i % 3] "." > (dir "/text")
+    # What to answer is in the words of most examples, not of all: the best model on dev is not the last one.
+    for (i = 0; i < 48; i++) {
+        print "{\"text\": \"" c[1 + i % 3] " " i * i "\", \"label\": " (i * i + i * (i % 5 == 0)) % 3 "}" > (dir "/train")
+        print "{\"text\": \"" c[1 + i % 3] " " i * 7 "\", \"label\": " (i * i + (i % 4 == 0)) % 3 "}" > (dir "/dev")
+    }
+}'
+small="--layers 1 --heads 2 --embd 16 --batch 4 --save-every $every"
+train="train --data $dir/text $small --ctx 16 --eval-batches 1 --dropout 0.1 --eval-every 7 --steps 90"
+finetune="finetune --task classify --train $dir/train --dev $dir/dev $small --ctx 24 --lr 2e-2 --eval-every 10 --epochs 8"
+
+lines() { cat "$1/metrics.jsonl" 2> /dev/null | wc -l; }
+without_times() { sed 's/"tokens_per_s": [^,}]*//' "$1/metrics.jsonl"; }
+
+# What a kill left: whole lines of steps 1, 2, 3 …, perhaps a half one at the end.
+whole_lines() {
+    awk -v whole="$(lines "$1")" 'NR <= whole && $0 !~ "^{\"step\": " NR ",.*}$" { exit 1 }' "$1/metrics.jsonl" || fail "$1: metrics.jsonl is not steps 1, 2, 3 …"
+}
+
+# resumed LAST: the run that was started again went on from a checkpoint at most $every steps before step LAST.
+resumed() {
+    step=$(sed -n 's/^going on from step \([0-9]*\) of .*/\1/p' "$dir/err")
+    if grep -qe '^pumice: ' "$dir/err"; then
+        fail "a resume complains"
+    elif [ -z "$step" ]; then
+        [ "$1" = 0 ] || fail "no checkpoint at step $1"
+    elif [ "$step" -gt "$1" ] || [ $(($1 - step)) -gt $every ]; then
+        fail "the checkpoint of step $step is not within $every steps of step $1"
+    fi
+}
+
+# One run after another, each killed as often as it takes to finish.
+# disturbed NAME COMMAND: its folder is $dir/NAME, the undisturbed run's $dir/NAME-whole.
+disturbed() {
+    name=$1
+    shift
+    at=$dir/$name
+    run 0 "$@" --out "$at-whole"
+    [ $bad = 0 ] || return
+    killed=0
+    finished=0
+    last=0
+    # The moment: a kind, and a share. One of four is a share of the start, the others one of what comes behind the first step.
+    awk -v seed="$seed" -v n=$((4 * kills + 100)) 'BEGIN { srand(seed); for (i = 0; i < n; i++) print int(4 * rand()), 0.5 * rand() }' > "$dir/moments"
+    while [ $killed -lt "$kills" ] || [ -e "$at" ]; do
+        read -r kind delay || break
+        before=$(lines "$at")
+        "$pumice" "$@" --out "$at" --resume > "$dir/out" 2> "$dir/err" < /dev/null &
+        child=$!
+        if [ $killed -ge "$kills" ]; then
+            kind=end
+        elif [ "$kind" != 0 ]; then
+            while kill -0 $child 2> /dev/null && { ! grep -q tokens/s "$dir/err" || [ "$(lines "$at")" = "$before" ]; }; do sleep 0.01; done
+        fi
+        [ "$kind" = end ] || { sleep "$delay" && kill -9 $child 2> /dev/null; }
+        code=0
+        wait $child 2> /dev/null || code=$?
+        # A kill in the first moments comes before the run says where it goes on.
+        if [ $code != 137 ] || grep -q '^going on' "$dir/err"; then resumed "$last"; fi
+        if [ $code = 137 ]; then
+            killed=$((killed + 1))
+            [ ! -e "$at/metrics.jsonl" ] || whole_lines "$at"
+            [ "$(lines "$at")" = 0 ] && [ "$last" -gt $every ] && fail "the lines of $last steps are lost"
+            last=$(lines "$at")
+        elif [ $code = 0 ]; then
+            finished=$((finished + 1))
+            same "$at/model.safetensors" "$at-whole/model.safetensors"
+            without_times "$at" > "$dir/x"
+            without_times "$at-whole" > "$dir/y"
+            same "$dir/x" "$dir/y"
+            left=$(ls "$at" | grep -c tmp)
+            [ "$left" = 0 ] || fail "$left temporary files stay"
+            rm -r "$at"
+            last=0
+        else
+            fail "$name ended with $code"
+        fi
+        [ $bad = 0 ] || break
+    done < "$dir/moments"
+    echo "$name: $killed kills, $finished runs finished with the bits of an undisturbed one"
+    [ "$killed" -ge "$kills" ] && [ $finished -gt 0 ] || fail "$name: not killed often enough"
+}
+
+disturbed run-train $train
+disturbed run-finetune $finetune
+exit $bad
