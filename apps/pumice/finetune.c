@@ -123,8 +123,8 @@ static int start_or_resume(finetune_run *run, bool resume)
         if (status == PM_OK) finetune_take_note(run, note);
         free(note);
     } else {
-        status = pm_model_save(run->model, out);
-        if (status == PM_OK) status = pm_tokenizer_save(&run->log, run->tokenizer, out);
+        status = pm_tokenizer_save(&run->log, run->tokenizer, out);
+        if (status == PM_OK) status = pm_model_save(run->model, out); /* last: a folder with a model has all of it */
     }
     if (status != PM_OK) return app_exit_code(status);
     const uint32_t done = pm_tuner_steps_done(run->tuner);

@@ -154,8 +154,8 @@ static int start_or_resume(train_run *run, bool resume)
         app_say("going on from step %u of %u", (unsigned)pm_trainer_steps_done(run->trainer),
                 (unsigned)run->options->steps);
     } else {
-        pm_status status = pm_model_save(run->model, out);
-        if (status == PM_OK) status = pm_tokenizer_save(&run->log, run->tokenizer, out);
+        pm_status status = pm_tokenizer_save(&run->log, run->tokenizer, out);
+        if (status == PM_OK) status = pm_model_save(run->model, out); /* last: a folder with a model has all of it */
         if (status != PM_OK) return app_exit_code(status);
     }
     return metrics_open(&run->curves, out, pm_trainer_steps_done(run->trainer)) ? EXIT_DONE : EXIT_FAILED;
