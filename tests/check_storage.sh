@@ -109,7 +109,10 @@ fi
 ) || bad=1
 none_left "$dir/limited"
 
-# ---- folders that cannot be written; root may write in any ----
+# ---- folders that cannot be written; root may write in any. A model is there last, when all else is ----
+mkdir "$dir/half" "$dir/half/vocab.json"
+refused 1 "$dir/half/vocab.json.*folder" $train --out "$dir/half" --steps 2
+[ ! -e "$dir/half/model.safetensors" ] || fail "a model is there before its tokenizer"
 refused 1 "$dir/text/new.*Not a directory" $train --out "$dir/text/new" --steps 2
 if [ "$(id -u)" != 0 ]; then
     chmod a-w "$dir/run"

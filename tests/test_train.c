@@ -1,5 +1,6 @@
 /* Training and generation through the public interface: the same seed gives the same bits, a resumed run equals an uninterrupted one,
  * the cache changes nothing, damaged and foreign files are refused. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -343,6 +345,14 @@ static void test_refused(void **state)
     assert_non_null(strstr(test_last_error(), "F32, F16 or BF16"));
     assert_null(broken);
     free(bytes);
+
+    /* No weights without what tells their form: a folder stands in config.json's place. */
+    const char *half = test_path(test_root, "half-written");
+    snprintf(path, sizeof path, "%s/config.json", half);
+    assert_int_equal(mkdir(half, 0700), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(pm_model_save(model, half), PM_IO);
+    assert_int_equal(test_dir_count(half, ""), 1);
 
     pm_gpt_config config = CONFIG;
     config.heads = 3;
