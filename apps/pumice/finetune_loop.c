@@ -74,13 +74,12 @@ static pm_status save(finetune_run *run, loop *l, bool best)
     return status == PM_OK ? draw(run) : status;
 }
 
-/* A run that was killed behind its checkpoint and before its best model makes up for it: the checkpoint's weights are that model. Without
- * --dev, or where its measure was never a number, each model is the best until the next. */
-static pm_status save_best_again(finetune_run *run)
+/* A run that was killed behind its checkpoint makes up for the rest of that save: where the checkpoint's weights are the best so far, the
+ * model. Without --dev, or where its measure was never a number, each model is the best until the next. */
+static pm_status save_rest(finetune_run *run)
 {
-    const uint32_t done = pm_tuner_steps_done(run->tuner);
-    if (run->dev && !isnan(run->best) && run->best_step != done) return PM_OK;
-    const pm_status status = pm_model_save(run->model, run->options->out);
+    const bool best = !run->dev || isnan(run->best) || run->best_step == pm_tuner_steps_done(run->tuner);
+    const pm_status status = best ? pm_model_save(run->model, run->options->out) : PM_OK;
     return status == PM_OK ? draw(run) : status;
 }
 
@@ -197,7 +196,7 @@ int finetune_loop(finetune_run *run)
     progress shown;
     int code = EXIT_DONE;
     if (first > 0)
-        code = app_exit_code(save_best_again(run));
+        code = app_exit_code(save_rest(run));
     else if (run->options->save_every)
         code = app_exit_code(save_checkpoint(run, &l)); /* whether there is room for it is found out now */
     progress_start(&shown, first, all);
