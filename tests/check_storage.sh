@@ -16,7 +16,6 @@ untouched() {
     same "$dir/run/model.safetensors" "$1/model.safetensors"
     none_left "$1"
 }
-none_left() { for file in "$1"/*tmp*; do [ ! -e "$file" ] || fail "$file stays"; done; }
 
 # waits FILE PATTERN: until a line of the file matches; at most a minute.
 waits() {

@@ -41,4 +41,6 @@ refused() {
 }
 
 has() { grep -qe "$1" "$dir/out" || fail "no $1 on stdout"; }
+# none_left FOLDER: no temporary files are in it.
+none_left() { for file in "$1"/*tmp*; do [ ! -e "$file" ] || fail "$file stays"; done; }
 same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
