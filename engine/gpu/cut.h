@@ -34,9 +34,21 @@ typedef struct gpu_cut {
 /* A first guess of a command's time from its operations and bytes and the kind of device. */
 double gpu_cut_guess(pm_device_type type, double flops, double bytes);
 
+/* How many times as long a command may take as guessed, before anything like it was measured. */
+double gpu_cut_caution(pm_device_type type);
+/* The part's share of its command's work. */
+double gpu_cut_share(const gpu_work *work, const gpu_part *part);
+
 /* Cut so that no submission is expected to exceed `limit_ms`, as far as the commands can be split. Fails:
  * PM_NO_HOST_MEMORY, without a line. */
 pm_status gpu_cut_make(const gpu_work *work, uint32_t count, double limit_ms, gpu_cut *out);
+/* One submission, of what comes from a place on: as much as is expected to fit into limit_ms, at least one row of work groups, at most
+ * `most` parts. Moves the place behind it. */
+typedef struct gpu_place {
+    uint32_t command, done; /* rows of its work groups */
+} gpu_place;
+pm_status gpu_cut_next(const gpu_work *work, uint32_t count, double limit_ms, uint32_t most, gpu_place *place,
+                       gpu_cut *out);
 void gpu_cut_free(gpu_cut *cut);
 
 /* Correct the commands' times by what the cut's submissions took. */

@@ -92,7 +92,9 @@ typedef struct gpu_dispatch {
 } gpu_dispatch;
 
 /* A list of commands, recorded once and run many times. Barriers are derived from the arguments' ranges and accesses; the list is
- * cut into submissions that each take at most the device's submit_ms, by estimate first and by measured time after a run. */
+ * cut into submissions that each take at most the device's submit_ms. A program that could take longer for all that is known has a first
+ * run of its own: it begins with short submissions, and each is measured before the next is cut. Later ones are cut by what was measured,
+ * and again where that changes. Time stamps measure, or the host's clock where there are none. */
 typedef struct gpu_program gpu_program;
 
 pm_status gpu_program_create(pm_device *device, const char *name, gpu_program **out);

@@ -114,6 +114,7 @@ typedef struct gpu_pipeline {
     uint64_t hash;
     uint64_t seen_by; /* serial number of the last program that counted it */
     size_t profiled;  /* the profile's kernel */
+    double pace;      /* measured milliseconds of a guessed one; 0: none measured */
     VkPipeline handle;
 } gpu_pipeline;
 
@@ -159,7 +160,7 @@ typedef struct gpu_choice {
 void gpu_tuning_open(pm_device *device);
 void gpu_tuning_close(pm_device *device);
 
-/* ---- program.c, prepare.c, cut.c, submit.c ----------------------------------------------------------------------- */
+/* ---- program.c, prepare.c, cut.c, submit.c, timing.c ------------------------------------------------------------- */
 
 typedef enum gpu_command_kind { GPU_DISPATCH, GPU_FILL, GPU_COPY } gpu_command_kind;
 
@@ -206,6 +207,7 @@ struct gpu_program {
     uint64_t serial;
     pm_status status; /* the first failure of recording */
     bool finished;
+    bool first_run; /* is to come, by gpu_first_run */
 
     gpu_command *commands;
     gpu_work *work; /* of each command */
@@ -238,11 +240,17 @@ uint32_t gpu_program_put(gpu_program *program, const void *words, uint32_t count
 
 /* Record the program's commands into command buffers, in place of the earlier ones. */
 pm_status gpu_recording_make(gpu_program *program, double limit_ms);
+/* Record a cut's parts, which the recording owns from then on, and which are gone on failure. */
+pm_status gpu_recording_of(gpu_program *program, const gpu_cut *cut, bool profiled, gpu_recording *out);
 void gpu_recording_free(pm_device *device, gpu_recording *recording);
 /* Queue one command buffer and wait. */
 pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
-/* After a wait: read the program's time stamps, cut anew where it pays. */
-void gpu_program_measured(gpu_program *program, uint32_t runs);
+/* After a wait: read the program's time stamps, cut anew where it pays. `alone`: the wait was for this program only. */
+pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone);
+/* Whether the program could take longer than one submission may, for all that is known; then its first run is another one: each submission
+ * is waited for and measured before the next is cut, beginning with short ones. Blocks until done, and makes the recording for later runs. */
+bool gpu_first_run_needed(const gpu_program *program);
+pm_status gpu_first_run(gpu_program *program);
 
 /* Everything before is done and visible to compute, transfers and, with `host`, to the host. */
 void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
@@ -260,8 +268,8 @@ typedef struct gpu_clock {
 pm_status gpu_profile_open(pm_device *device, uint32_t events);
 /* Rows for a program's commands, whose pipelines are there. */
 pm_status gpu_profile_program(gpu_program *program);
-/* The last of `runs` runs, whose ticks have been read, becomes events. */
-void gpu_profile_run(gpu_program *program, uint32_t runs);
+/* The last of `runs` runs, recorded so and with its ticks read, becomes events. A run's second and later recordings: 0. */
+void gpu_profile_run(gpu_program *program, const gpu_recording *recording, uint32_t runs);
 /* What the driver tells of a new pipeline. */
 pm_status gpu_profile_pipeline(pm_device *device, gpu_pipeline *pipeline);
 /* Whether programs are to be recorded with a stamp behind each part. */
@@ -315,7 +323,8 @@ struct pm_device {
     bool pending;             /* something was queued since the last wait */
     bool lost;
     double wait_seconds;
-    double waited; /* when the last wait ended, by clock_seconds() */
+    double waited;  /* when the last wait ended, by clock_seconds() */
+    double pace[3]; /* of fills and copies, by gpu_command_kind, as a pipeline's */
 
     gpu_block *blocks;
     gpu_buffer *buffers;

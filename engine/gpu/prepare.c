@@ -209,6 +209,18 @@ static pm_status make_sets(gpu_program *program)
     return status;
 }
 
+/* As guessed, until the first run tells. */
+static pm_status count_submissions(gpu_program *program)
+{
+    pm_device *device = program->device;
+    gpu_cut cut;
+    pm_status status = gpu_cut_make(program->work, program->command_count, device->submit_ms, &cut);
+    if (status != PM_OK) return log_fail(&device->log, status, "gpu: no memory for program '%s'", program->name);
+    program->stats.submissions = cut.submission_count;
+    gpu_cut_free(&cut);
+    return PM_OK;
+}
+
 pm_status gpu_program_finish(gpu_program *program)
 {
     pm_device *device = program->device;
@@ -227,7 +239,9 @@ pm_status gpu_program_finish(gpu_program *program)
         if (program->commands[i].kind == GPU_DISPATCH) status = make_push(program, &program->commands[i]);
     if (status == PM_OK) status = make_sets(program);
     if (status == PM_OK && device->profile) status = gpu_profile_program(program);
-    if (status == PM_OK) status = gpu_recording_make(program, device->submit_ms);
+    program->first_run = status == PM_OK && gpu_first_run_needed(program);
+    if (status == PM_OK)
+        status = program->first_run ? count_submissions(program) : gpu_recording_make(program, device->submit_ms);
     program->finished = status == PM_OK;
     program->status = status;
     return status;

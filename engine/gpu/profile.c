@@ -70,10 +70,9 @@ static double seconds_between(const pm_device *device, uint64_t from, uint64_t t
 
 /* The host's time of the program's first tick. Without calibration the run is put in the middle between its submission and the end of
  * waiting for it: wrong by at most half of what the host spent on top of the device. */
-static double first_tick_seconds(gpu_program *program)
+static double first_tick_seconds(gpu_program *program, const gpu_recording *recording)
 {
     pm_device *device = program->device;
-    const gpu_recording *recording = &program->recording;
     uint64_t first = recording->ticks[0],
              last = recording->ticks[recording->stamps[recording->cut.submission_count] - 1];
     if (calibrate(device)) {
@@ -121,24 +120,14 @@ pm_status gpu_profile_program(gpu_program *program)
     return status;
 }
 
-/* The part's share of its command's work. */
-static double share_of(const gpu_program *program, const gpu_part *part)
-{
-    const uint32_t *all = program->work[part->command].groups;
-    double share = 1;
-    for (int i = 0; i < 3; i++) share *= (double)part->count[i] / (double)all[i];
-    return share;
-}
-
-void gpu_profile_run(gpu_program *program, uint32_t runs)
+void gpu_profile_run(gpu_program *program, const gpu_recording *recording, uint32_t runs)
 {
     pm_device *device = program->device;
     pm_profile *profile = device->profile;
-    const gpu_recording *recording = &program->recording;
-    if (!profile->taking || !program->rows || program->submitted < profile->started) return;
-    double origin = first_tick_seconds(program);
+    if (!profile || !profile->taking || !program->rows || program->submitted < profile->started) return;
+    double origin = first_tick_seconds(program, recording);
     profile->info.runs += runs;
-    profile->info.missed_runs += runs - 1;
+    if (runs > 1) profile->info.missed_runs += runs - 1;
     for (uint32_t s = 0; s < recording->cut.submission_count; s++) {
         const gpu_submission *submission = &recording->cut.submissions[s];
         const uint64_t *ticks = recording->ticks + recording->stamps[s];
@@ -146,7 +135,8 @@ void gpu_profile_run(gpu_program *program, uint32_t runs)
         for (uint32_t i = 0; i < submission->count; i++) {
             const gpu_part *part = &recording->cut.parts[submission->first + i];
             const gpu_command *command = &program->commands[part->command];
-            double seconds = seconds_between(device, ticks[i], ticks[i + 1]), share = share_of(program, part);
+            double seconds = seconds_between(device, ticks[i], ticks[i + 1]),
+                   share = gpu_cut_share(&program->work[part->command], part);
             prof_event_add(profile, program->rows[part->command], at, seconds, share * command->flops,
                            share * command->bytes);
             at += seconds;

@@ -26,7 +26,7 @@ void gpu_program_destroy(gpu_program **handle)
     gpu_program *program = *handle;
     if (!program) return;
     pm_device *device = program->device;
-    if (program->runs_pending && device->pending && !device->lost) (void)!gpu_wait(device); /* it logs */
+    if (program->runs_pending && device->pending && !device->lost) device->vk.vkQueueWaitIdle(device->queue);
     gpu_recording_free(device, &program->recording);
     device->vk.vkDestroyDescriptorPool(device->handle, program->descriptors, NULL);
     if (program->next) program->next->previous = program->previous;

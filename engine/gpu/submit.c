@@ -1,13 +1,9 @@
-/* Command buffers of a program: recording with derived barriers, queueing, waiting, measuring. */
+/* Command buffers of a program: recording with derived barriers, queueing, waiting. */
 #include "gpu/gpu_internal.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
-
-/* Times that a program is cut anew: enough to settle, few enough that a busy machine cannot keep it at it. */
-enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
-#define RECUT_TARGET 0.8 /* of submit_ms: room for the spread between runs */
 
 /* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
@@ -238,29 +234,38 @@ fail:
     return status;
 }
 
+pm_status gpu_recording_of(gpu_program *program, const gpu_cut *cut, bool profiled, gpu_recording *out)
+{
+    pm_device *device = program->device;
+    gpu_recording made = {.cut = *cut, .profiled = profiled};
+    gpu_tracker *tracker = malloc(sizeof *tracker);
+    pm_status status = PM_OK;
+    if (!tracker)
+        status = log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for the submissions of program '%s'",
+                          program->name);
+    if (status == PM_OK && cut->submission_count > 0) status = allocate(program, &made);
+    if (status == PM_OK) tracker->stages = stages_of(program);
+    for (uint32_t i = 0; status == PM_OK && i < cut->submission_count; i++)
+        status = record_submission(program, &made, i, tracker);
+    free(tracker);
+    if (status == PM_OK)
+        *out = made;
+    else
+        gpu_recording_free(device, &made);
+    return status;
+}
+
 pm_status gpu_recording_make(gpu_program *program, double limit_ms)
 {
     pm_device *device = program->device;
-    gpu_recording made = {.limit_ms = limit_ms, .profiled = device->caps.timestamps && gpu_profile_armed(device)};
-    gpu_tracker *tracker = NULL;
-    pm_status status = gpu_cut_make(program->work, program->command_count, limit_ms, &made.cut);
-    if (status == PM_OK && made.cut.submission_count > 0) {
-        tracker = malloc(sizeof *tracker);
-        if (!tracker) status = PM_NO_HOST_MEMORY;
-    }
+    gpu_recording made;
+    gpu_cut cut;
+    pm_status status = gpu_cut_make(program->work, program->command_count, limit_ms, &cut);
     if (status != PM_OK)
-        (void)log_fail(&device->log, status, "gpu: no memory for the submissions of program '%s'", program->name);
-    if (tracker) {
-        tracker->stages = stages_of(program);
-        status = allocate(program, &made);
-        for (uint32_t i = 0; status == PM_OK && i < made.cut.submission_count; i++)
-            status = record_submission(program, &made, i, tracker);
-        free(tracker);
-    }
-    if (status != PM_OK) {
-        gpu_recording_free(device, &made);
-        return status;
-    }
+        return log_fail(&device->log, status, "gpu: no memory for the submissions of program '%s'", program->name);
+    status = gpu_recording_of(program, &cut, device->caps.timestamps && gpu_profile_armed(device), &made);
+    if (status != PM_OK) return status;
+    made.limit_ms = limit_ms;
     gpu_recording_free(device, &program->recording);
     program->recording = made;
     program->stats.submissions = made.cut.submission_count;
@@ -294,12 +299,15 @@ pm_status gpu_submit(gpu_program *program)
         return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
     const gpu_recording *recording = &program->recording;
-    if (recording->cut.submission_count == 0 || device->compile_only) return PM_OK;
-    if (device->profile) program->submitted = clock_seconds();
-    VK_TRY(device,
-           device->vk.vkQueueSubmit(device->queue, recording->cut.submission_count, recording->infos, VK_NULL_HANDLE));
-    device->pending = true;
+    if (program->command_count == 0 || device->compile_only) return PM_OK;
+    if (program->first_run) return gpu_first_run(program);
+    program->submitted = clock_seconds();
     program->runs_pending++;
+    /* One call each: drivers merge what comes in one call (Mesa: vk_queue_submits_merge), and a watchdog then looks at the sum. */
+    for (uint32_t i = 0; i < recording->cut.submission_count; i++) {
+        VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 1, &recording->infos[i], VK_NULL_HANDLE));
+        device->pending = true;
+    }
 fail:
     return status;
 }
@@ -317,99 +325,41 @@ fail:
     return status;
 }
 
-/* Waking from a sleep takes a GPU's driver up to milliseconds, longer than a token of a small model: so a short wait looks again and again. A software
- * driver needs the processor itself. */
-#define SPIN_SECONDS 0.004
-static VkResult wait_for_fence(pm_device *device)
+/* A fence signals when all that was queued before it on its queue is done: one serves the device. */
+static pm_status wait_fence(pm_device *device, bool *fenced)
 {
-    const struct VolkDeviceTable *vk = &device->vk;
-    const double start = clock_seconds();
-    VkResult result = VK_NOT_READY;
-    while (result == VK_NOT_READY && device->caps.type != PM_DEVICE_CPU && clock_seconds() - start < SPIN_SECONDS)
-        result = vk->vkGetFenceStatus(device->handle, device->fence);
-    return result != VK_NOT_READY ? result
-                                  : vk->vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX);
+    pm_status status = PM_OK;
+    *fenced = false;
+    VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 0, NULL, device->fence));
+    *fenced = true;
+    VK_TRY(device, device->vk.vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX));
+    VK_TRY(device, device->vk.vkResetFences(device->handle, 1, &device->fence));
+    *fenced = false;
+fail:
+    return status;
 }
 
-/* A fence signals when all that was queued before it on its queue is done: one serves the device. */
 pm_status gpu_wait(pm_device *device)
 {
     pm_status status = gpu_check_lost(device);
     if (status != PM_OK || !device->pending) return status;
     double start = clock_seconds();
-    VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 0, NULL, device->fence));
-    VK_TRY(device, wait_for_fence(device));
-    VK_TRY(device, device->vk.vkResetFences(device->handle, 1, &device->fence));
+    uint32_t programs = 0;
+    bool fenced;
+    status = wait_fence(device, &fenced);
+    if (status != PM_OK &&
+        !device->lost) /* out of memory: what is queued must end all the same, before its owner goes */
+        device->lost = device->vk.vkQueueWaitIdle(device->queue) != VK_SUCCESS ||
+                       (fenced && device->vk.vkResetFences(device->handle, 1, &device->fence) != VK_SUCCESS);
     device->pending = false;
     device->waited = clock_seconds();
     device->wait_seconds += device->waited - start;
     for (gpu_program *program = device->programs; program; program = program->next)
-        if (program->runs_pending) {
-            uint32_t runs = program->runs_pending;
-            program->runs_pending = 0;
-            gpu_program_measured(program, runs);
-        }
-fail:
+        programs += program->runs_pending > 0;
+    for (gpu_program *program = device->programs; program; program = program->next) {
+        uint32_t runs = program->runs_pending;
+        program->runs_pending = 0;
+        if (runs && status == PM_OK) status = gpu_program_measured(program, runs, programs == 1);
+    }
     return status;
-}
-
-/* ---- measuring --------------------------------------------------------------------------------------------------- */
-
-/* Reads the last run's time stamps into ms and stats.run_ms; false where there are none. */
-static bool measure(gpu_program *program, double *longest)
-{
-    pm_device *device = program->device;
-    gpu_recording *recording = &program->recording;
-    uint32_t count = recording->cut.submission_count;
-    const uint32_t *stamps = recording->stamps;
-    if (!recording->queries) return false;
-    VkResult result = device->vk.vkGetQueryPoolResults(device->handle, recording->queries, 0, stamps[count],
-                                                       stamps[count] * sizeof *recording->ticks, recording->ticks,
-                                                       sizeof *recording->ticks, VK_QUERY_RESULT_64_BIT);
-    if (result != VK_SUCCESS) return false;
-    *longest = 0;
-    program->stats.run_ms = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t ticks =
-            (recording->ticks[stamps[i + 1] - 1] - recording->ticks[stamps[i]]) & device->features.timestamp_mask;
-        recording->ms[i] = (double)ticks * device->caps.timestamp_period_ns * 1e-6;
-        program->stats.run_ms += recording->ms[i];
-        if (recording->ms[i] > *longest) *longest = recording->ms[i];
-    }
-    return true;
-}
-
-/* Recorded anew with a limit; on failure the old recording stays, and the line has been logged. */
-static void recut(gpu_program *program, double limit_ms, double longest)
-{
-    pm_device *device = program->device;
-    uint32_t before = program->recording.cut.submission_count;
-    if (gpu_recording_make(program, limit_ms) == PM_OK)
-        log_line(&device->log, PM_LOG_DEBUG, "gpu: program '%s': %u submissions, the longest %.1f ms; now %u",
-                 program->name, before, longest, program->recording.cut.submission_count);
-}
-
-void gpu_program_measured(gpu_program *program, uint32_t runs)
-{
-    pm_device *device = program->device;
-    double longest;
-    if (!measure(program, &longest)) return;
-    if (program->recording.profiled) gpu_profile_run(program, runs);
-    /* A software driver compiles in the first run: its time says nothing about later ones. */
-    bool cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 0;
-    bool after_cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 1;
-    program->runs_measured++;
-    if (longest > program->stats.longest_ms || after_cold) program->stats.longest_ms = longest;
-    bool split = !cold && longest > device->submit_ms && program->splits < MAX_SPLITS;
-    bool merge = !cold && longest < device->submit_ms / 4 && program->recording.cut.submission_count > 1 &&
-                 program->merges < MAX_MERGES;
-    if (split || merge) {
-        program->splits += split;
-        program->merges += merge;
-        gpu_cut_learn(program->work, &program->recording.cut, program->recording.ms);
-        recut(program, RECUT_TARGET * device->submit_ms, longest);
-    } else if (program->recording.profiled !=
-               gpu_profile_armed(device)) { /* the profile was stopped, or started anew */
-        recut(program, program->recording.limit_ms, longest);
-    }
 }

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-/* Reading memory that the host does not cache takes about a microsecond for a few words: larger reads are staged. */
-enum { STAGING_BYTES = 8 << 20, UNCACHED_READ = 4096 };
+/* Reading memory that the host does not cache takes about a microsecond for a few words: larger reads are staged. A fill is cut, or one of
+ * a large buffer would take seconds on a slow device. */
+enum { STAGING_BYTES = 8 << 20, UNCACHED_READ = 4096, FILL_BYTES = 64 << 20 };
 
 gpu_span gpu_span_of(gpu_buffer *buffer)
 {
@@ -141,9 +142,13 @@ pm_status gpu_fill(gpu_span to, uint32_t word)
         for (uint64_t i = 0; status == PM_OK && i < to.size; i += 4) memcpy(mapped + i, &word, 4);
         return status;
     }
-    status = begin(device);
-    if (status != PM_OK) return status;
-    device->vk.vkCmdFillBuffer(device->transfer, to.buffer->block->handle, to.buffer->offset + to.offset, to.size,
-                               word);
-    return end(device);
+    for (uint64_t at = 0; status == PM_OK && at < to.size; at += FILL_BYTES) {
+        const uint64_t size = to.size - at < FILL_BYTES ? to.size - at : FILL_BYTES;
+        status = begin(device);
+        if (status != PM_OK) return status;
+        device->vk.vkCmdFillBuffer(device->transfer, to.buffer->block->handle, to.buffer->offset + to.offset + at, size,
+                                   word);
+        status = end(device);
+    }
+    return status;
 }

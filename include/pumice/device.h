@@ -25,7 +25,7 @@ typedef enum pm_device_type {
 #define PM_FEATURE_LIST(X)                                                                                             \
     X(bda, "buffer device addresses: operands by pointer, no binding limit")                                           \
     X(serial, "kernels without barriers, one lane a row: what suits a software driver")                                \
-    X(timestamps, "device time stamps: submissions sized by measured time")                                            \
+    X(timestamps, "device time stamps: each submission measured, not the host's clock over all")                       \
     X(memory_budget, "VK_EXT_memory_budget: how much memory is free now")                                              \
     X(unified, "device memory that the host can map: no staging copies")                                               \
     X(fused, "matmul epilogues: bias, GELU, dropout and residual in the product's own kernel")                         \
@@ -87,7 +87,7 @@ typedef struct pm_device_params {
         *cache_dir; /* for pipelines; NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
     bool validate;  /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
     uint64_t max_buffer_range, max_allocation; /* bytes; 0: the device's own. Larger values are ignored. */
-    uint32_t submit_ms;                        /* longest wanted submission; 0: 100 */
+    uint32_t submit_ms;                        /* longest wanted submission, by measured time; 0: 100 */
     bool profile;            /* see pumice/profile.h. Kernels, buffers and commands get names for debuggers, too. */
     uint32_t profile_events; /* room on the time line; 0: 131072, 4 MiB */
     bool compile_only; /* build kernels and programs, run none: for a driver without its GPU; Vulkan 1.0 will do */

@@ -1,0 +1,53 @@
+/* Switching the layer on by the environment, which the loader and the layer read when an instance is made. */
+#define _POSIX_C_SOURCE 200809L
+#include "helper_fault.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char report[64], layers[1000];
+
+void test_fault(const char *format, ...)
+{
+    static unsigned count;
+    char words[300], all[500];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    const char *path = getenv("VK_LAYER_PATH");
+    if (!layers[0]) snprintf(layers, sizeof layers, "%s%s%s", TEST_FAULT_DIR, path ? ":" : "", path ? path : "");
+    if (!report[0]) snprintf(report, sizeof report, "/tmp/pumice-fault-%ld", (long)getpid());
+    /* The number makes it another text, for counting starts anew with one. */
+    snprintf(all, sizeof all, "%s report=%s number=%u", words, report, count++);
+    setenv("PUMICE_FAULT", all, 1);
+    setenv("VK_LAYER_PATH", layers, 1);
+    setenv("VK_INSTANCE_LAYERS", "VK_LAYER_PUMICE_fault", 1);
+    unlink(report);
+}
+
+void test_fault_end(void)
+{
+    unsetenv("VK_INSTANCE_LAYERS");
+    unsetenv("PUMICE_FAULT");
+}
+
+test_fault_report test_fault_done(void)
+{
+    test_fault_report r = {0};
+    FILE *file = fopen(report, "r");
+    if (!file) fail_msg("no report of the fault layer in %s", report);
+    const int got = fscanf(file, "queue=%lu fallible=%lu objects=%ld longest_ms=%lf lost=%u", &r.queue, &r.fallible,
+                           &r.objects, &r.longest_ms, &r.lost);
+    fclose(file);
+    unlink(report);
+    assert_int_equal(got, 5);
+    return r;
+}

@@ -1,0 +1,22 @@
+/* Devices that are lost, out of memory or slow, by the layer of fault_layer.c, which has the words. */
+#ifndef HELPER_FAULT_H
+#define HELPER_FAULT_H
+
+#include <pumice/status.h>
+
+/* What the next devices to be opened do wrong, counted from now on; "": nothing. */
+void test_fault(const char *format, ...) PM_PRINTF(1, 2);
+/* No layer any more. */
+void test_fault_end(void);
+
+typedef struct test_fault_report {
+    unsigned long queue, fallible; /* calls: to the queue; that take memory */
+    long objects;                  /* alive */
+    double longest_ms;             /* of a slow device's jobs */
+    unsigned lost;                 /* devices */
+} test_fault_report;
+
+/* What happened since test_fault(), to be asked for once the devices are closed. Fails the test where the layer was not there. */
+test_fault_report test_fault_done(void);
+
+#endif
