@@ -38,6 +38,7 @@ refused 2 '\-\-lr nan' $train --out "$dir/o" --lr nan
 refused 2 '\-\-dropout 1' $train --out "$dir/o" --dropout 1
 refused 2 '\-\-arch bert' $train --out "$dir/o" --arch bert
 refused 2 '\-\-precision bf16' $train --out "$dir/o" --precision bf16
+refused 2 '\-\-submit-ms 0' $train --out "$dir/o" --submit-ms 0
 refused 2 '\-\-json' devices --json=1
 refused 2 '\-\-model' eval --data "$dir/text"
 refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2

@@ -54,6 +54,7 @@ pm_log app_log(const app_common *common)
 int app_exit_code(pm_status status)
 {
     if (status == PM_OK) return EXIT_DONE;
+    if (status == PM_DEVICE_LOST) return EXIT_LOST;
     return status == PM_INVALID ? EXIT_USAGE : EXIT_FAILED;
 }
 
@@ -204,7 +205,7 @@ bool app_replace(const char *path, const void *data, size_t size)
     return good;
 }
 
-/* ---- devices and models ---- */
+/* ---- devices ---- */
 
 bool app_adapters(const pm_log *log, pm_caps **list, size_t *count)
 {
@@ -270,34 +271,4 @@ bool app_lower_caps(pm_caps *caps)
     PM_FEATURE_LIST(LOWER_FEATURE)
 #undef LOWER_FEATURE
     return true;
-}
-
-pm_status app_model_open(const app_common *common, const char *dir, app_model *out)
-{
-    const pm_log log = app_log(common);
-    const pm_device_params params = {.log = log, .select = common->device, .profile = common->profile != NULL};
-    app_model model = {0};
-    pm_status status = pm_tokenizer_load(&log, dir, &model.tokenizer);
-    if (status == PM_OK) status = pm_device_open(&params, &model.device);
-    if (status == PM_OK) status = pm_model_load(model.device, dir, &model.model);
-    if (status == PM_OK) {
-        const uint32_t words = pm_tokenizer_vocab(model.tokenizer), vocab = pm_model_config(model.model)->vocab;
-        if (words > vocab) {
-            app_error("%s: the tokenizer has %u tokens, the model only %u", dir, words, vocab);
-            status = PM_FORMAT;
-        }
-    }
-    if (status != PM_OK) {
-        app_model_close(&model);
-        return status;
-    }
-    *out = model;
-    return PM_OK;
-}
-
-void app_model_close(app_model *model)
-{
-    pm_model_destroy(&model->model);
-    pm_device_close(&model->device);
-    pm_tokenizer_destroy(&model->tokenizer);
 }

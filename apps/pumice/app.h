@@ -11,10 +11,13 @@
 #include "args.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+/* Of a part of a command, which may then be done again (again.h); main() ends with EXIT_FAILED. */
+enum { EXIT_LOST = -1 };
 
 /* Options of every subcommand that opens a device. */
 typedef struct app_common {
     const char *device;
+    uint32_t submit_ms; /* 0: the library's default */
     bool json, verbose;
     const char *profile;    /* a folder; NULL: none */
     uint32_t profile_steps; /* 0: all */
@@ -25,6 +28,12 @@ typedef struct app_common {
     {                                                                                                                  \
         ARG_TEXT, "--device", "auto|INDEX|NAME", &(common).device, "auto", 0, 0,                                       \
             "the Vulkan device: a number or part of a name of those that `pumice devices` lists", false, false         \
+    }
+#define APP_OPTION_SUBMIT(common)                                                                                      \
+    {                                                                                                                  \
+        ARG_U32, "--submit-ms", "N", &(common).submit_ms, "100", 1, 10000,                                             \
+            "the longest submission to the device, by measured time (ms): shorter where a watchdog fires", false,      \
+            false                                                                                                      \
     }
 #define APP_OPTION_VERBOSE(common)                                                                                     \
     {                                                                                                                  \
@@ -90,15 +99,6 @@ bool app_adapters(const pm_log *log, pm_caps **list, size_t *count);
 bool app_feature_disabled(const char *feature);
 /* caps without the features that PUMICE_DISABLE names; false after an error line about an unknown name. */
 bool app_lower_caps(pm_caps *caps);
-
-/* A folder's model, its tokenizer, and the device they are on. */
-typedef struct app_model {
-    pm_device *device;
-    pm_tokenizer *tokenizer;
-    pm_model *model;
-} app_model;
-pm_status app_model_open(const app_common *common, const char *dir, app_model *out);
-void app_model_close(app_model *model);
 
 int devices_main(int argc, char **argv);
 int train_main(int argc, char **argv);

@@ -4,7 +4,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "profile.h"
+#include "again.h"
 #include "report.h"
 
 static app_common common;
@@ -19,6 +19,7 @@ static arg_option table[] = {
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
      "with --test: what the model should have been fine-tuned for (default: what it was)", false, false},
     APP_OPTION_DEVICE(common),
+    APP_OPTION_SUBMIT(common),
     APP_OPTION_PROFILE(common),
     APP_OPTION_VERBOSE(common),
     APP_OPTION_JSON(common, "print one JSON document: loss, perplexity, tokens; or the task's measures by name"),
@@ -91,6 +92,14 @@ static pm_status eval_task(const app_model *model, const pm_log *log)
     return status;
 }
 
+static pm_status eval(void *user, app_model *model, app_profile *profile)
+{
+    (void)user;
+    const pm_log log = app_log(&common);
+    profile_step(profile); /* one for all */
+    return test ? eval_task(model, &log) : eval_text(model, &log);
+}
+
 int eval_main(int argc, char **argv)
 {
     switch (args_parse(&eval_command, argc - 2, argv + 2)) {
@@ -102,16 +111,5 @@ int eval_main(int argc, char **argv)
         app_error("eval needs --data FILE|DIR or --test FILE, one of the two: see pumice eval --help");
         return EXIT_USAGE;
     }
-    const pm_log log = app_log(&common);
-    app_model model = {0};
-    app_profile profile = {0};
-    pm_status status = app_model_open(&common, dir, &model);
-    if (status == PM_OK && !profile_prepare(&common)) status = PM_IO;
-    if (status == PM_OK) status = profile_open(&profile, &common, model.device, 0);
-    if (status == PM_OK) profile_step(&profile); /* one for all */
-    if (status == PM_OK) status = test ? eval_task(&model, &log) : eval_text(&model, &log);
-    int code = app_exit_code(status);
-    if (code == EXIT_DONE && !profile_close(&profile)) code = EXIT_FAILED;
-    app_model_close(&model);
-    return code;
+    return app_with_model(&common, dir, eval, NULL);
 }

@@ -58,11 +58,25 @@ static uint32_t text_vocab(const pm_gpt_config *config)
     return config->outputs ? config->vocab - PM_TASK_SPECIALS : config->vocab;
 }
 
+/* What needs no device. */
 static pm_status prepare(finetune_run *run)
 {
     const finetune_options *options = run->options;
-    const pm_device_params device = {
-        .log = run->log, .select = options->common.device, .profile = options->common.profile != NULL};
+    pm_task_kind kind = PM_TASK_CLASSIFY;
+    pm_gpt_config config = {.ctx = options->ctx};
+    pm_task_named(options->task, &kind);
+    pm_status status = open_tokenizer(run, options->model);
+    if (status == PM_OK) config.vocab = pm_tokenizer_vocab(run->tokenizer);
+    if (status == PM_OK && options->model) status = pm_gpt_config_load(&run->log, options->model, &config);
+    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&config), &run->task);
+    if (status == PM_OK) status = open_sets(run, config.ctx);
+    if (status == PM_OK && !profile_prepare(&options->common)) status = PM_IO;
+    return status;
+}
+
+static pm_status make_tuner(finetune_run *run)
+{
+    const finetune_options *options = run->options;
     const pm_tune_params params = {.batch = options->batch,
                                    .accum = options->accum,
                                    .epochs = options->epochs,
@@ -75,23 +89,15 @@ static pm_status prepare(finetune_run *run)
                                    .dropout = options->dropout,
                                    .dropout_head = options->dropout_head,
                                    .seed = options->seed,
-                                   .precision = run_precision(options->precision)};
-    pm_task_kind kind = PM_TASK_CLASSIFY;
+                                   .precision = run->precision};
     pm_model *base = NULL;
-    pm_gpt_config config = {.ctx = options->ctx};
-    pm_task_named(options->task, &kind);
-    pm_status status = open_tokenizer(run, options->model);
-    if (status == PM_OK) config.vocab = pm_tokenizer_vocab(run->tokenizer);
-    if (status == PM_OK && options->model) status = pm_gpt_config_load(&run->log, options->model, &config);
-    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&config), &run->task);
-    if (status == PM_OK) status = open_sets(run, config.ctx);
-    if (status == PM_OK && !profile_prepare(&options->common)) status = PM_IO;
-    if (status == PM_OK) status = pm_device_open(&device, &run->device);
+    pm_status status = app_device_open(&options->common, &run->losses, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
     if (status == PM_OK) status = open_base(run, &base);
     if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
     pm_model_destroy(&base);
     if (status == PM_OK) status = pm_tuner_create(run->model, run->train, &params, &run->tuner);
+    if (status == PM_OK) run->precision = pm_tuner_precision(run->tuner); /* after a loss it is not measured again */
     return status;
 }
 
@@ -127,19 +133,44 @@ static int start_or_resume(finetune_run *run, bool resume)
         if (status == PM_OK) status = pm_model_save(run->model, out); /* last: a folder with a model has all of it */
     }
     if (status != PM_OK) return app_exit_code(status);
-    const uint32_t done = pm_tuner_steps_done(run->tuner);
+    const uint32_t done = run->saved = pm_tuner_steps_done(run->tuner);
     if (resume) app_say("going on from step %u of %u", (unsigned)done, (unsigned)pm_tuner_steps(run->tuner));
     return metrics_open(&run->curves, out, done) ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* From a device that is opened to the end of the run, or of the device. */
+static int attempt(finetune_run *run, bool resume)
+{
+    int code = app_exit_code(make_tuner(run));
+    if (code == EXIT_DONE && run->losses.count == 0) announce(run);
+    if (code == EXIT_DONE) code = start_or_resume(run, resume);
+    return code == EXIT_DONE ? finetune_loop(run) : code;
+}
+
+/* What is made anew with a device, and what a checkpoint's note tells. */
+static void close_device(finetune_run *run)
+{
+    metrics_close(&run->curves);
+    pm_tuner_destroy(&run->tuner);
+    pm_model_destroy(&run->model);
+    pm_device_close(&run->device);
+    run->elapsed_before = 0;
+    run->best = NAN;
+}
+
 static int finetune(finetune_run *run)
 {
+    const char *out = run->options->out;
     int code = EXIT_DONE;
-    const bool resume = run_decide_resume(run->options->out, run->options->resume, &code);
+    bool resume = run_decide_resume(out, run->options->resume, &code);
     if (code == EXIT_DONE) code = app_exit_code(prepare(run));
-    if (code == EXIT_DONE) announce(run);
-    if (code == EXIT_DONE) code = start_or_resume(run, resume);
-    if (code == EXIT_DONE) code = finetune_loop(run);
+    if (code == EXIT_DONE) code = attempt(run, resume);
+    while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {
+        close_device(run);
+        resume = run_decide_resume(out, true, &code);
+        code = attempt(run, resume);
+    }
+    if (code == EXIT_LOST) run_say_lost(&run->losses, out, run->saved, run->argc, run->argv);
     if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
     return code;
 }
@@ -155,13 +186,11 @@ int finetune_main(int argc, char **argv)
                         .argc = argc,
                         .argv = argv,
                         .log = app_log(&finetune_options_now.common),
-                        .best = NAN};
+                        .best = NAN,
+                        .precision = run_precision(finetune_options_now.precision)};
     app_catch_interrupts();
     const int code = finetune(&run);
-    metrics_close(&run.curves);
-    pm_tuner_destroy(&run.tuner);
-    pm_model_destroy(&run.model);
-    pm_device_close(&run.device);
+    close_device(&run);
     pm_taskset_close(&run.train);
     pm_taskset_close(&run.dev);
     pm_task_fini(&run.task);

@@ -2,9 +2,8 @@
 #ifndef APPS_FINETUNE_H
 #define APPS_FINETUNE_H
 
-#include "app.h"
+#include "again.h"
 #include "metrics.h"
-#include "profile.h"
 
 typedef struct finetune_options {
     app_common common;
@@ -28,6 +27,7 @@ typedef struct finetune_run {
     pm_task task;
     pm_taskset *train, *dev; /* dev NULL: none */
     float *outputs;          /* of dev */
+    app_losses losses;
     pm_device *device;
     app_profile profile;
     pm_model *model;
@@ -36,6 +36,9 @@ typedef struct finetune_run {
     double elapsed_before; /* seconds of training before a resume */
     double best;           /* the main measure on dev; NaN before the first evaluation */
     uint32_t best_step;
+    pm_precision precision; /* as asked, later as chosen */
+    uint32_t saved;         /* the last checkpoint's step; 0: none */
+    uint32_t told;          /* steps that --json has printed: those done again after a loss are not */
 } finetune_run;
 
 /* finetune_options.c: reads the command line into finetune_options_now and checks what can be checked without files. */

@@ -45,8 +45,7 @@ void finetune_take_note(finetune_run *run, const char *note)
 typedef struct loop {
     double started;       /* app_seconds() */
     double steps, tokens; /* seconds in steps, tokens in them */
-    uint32_t saved_step;
-    pm_task_metrics dev; /* of the last evaluation */
+    pm_task_metrics dev;  /* of the last evaluation */
 } loop;
 
 static pm_status save_checkpoint(finetune_run *run, loop *l)
@@ -55,7 +54,7 @@ static pm_status save_checkpoint(finetune_run *run, loop *l)
     char *note = make_note(run, run->elapsed_before + app_seconds() - l->started);
     if (!note) return PM_NO_HOST_MEMORY;
     const pm_status status = pm_tuner_save(run->tuner, run->options->out, note);
-    if (status == PM_OK) l->saved_step = pm_tuner_steps_done(run->tuner);
+    if (status == PM_OK) run->saved = pm_tuner_steps_done(run->tuner);
     free(note);
     return status;
 }
@@ -127,7 +126,9 @@ static bool record(finetune_run *run, const pm_tune_step *step, double rate, con
     report_measures(&l->dev, all);
     for (int i = 0; evaluated && all[i].name; i++)
         if (strcmp(all[i].name, "loss") != 0) line.more[n++] = (metrics_field){all[i].name, all[i].value};
-    return metrics_add(&run->curves, &line, run->options->common.json);
+    const bool echo = run->options->common.json && step->step > run->told;
+    if (step->step > run->told) run->told = step->step;
+    return metrics_add(&run->curves, &line, echo);
 }
 
 static int step_once(finetune_run *run, loop *l, progress *shown)
@@ -141,7 +142,7 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     l->steps += seconds;
     l->tokens += step.tokens;
     const run_step outcome = {.step = step.step,
-                              .saved = l->saved_step,
+                              .saved = run->saved,
                               .lr = run->options->lr,
                               .loss = step.loss,
                               .loss_scale = step.loss_scale,
@@ -168,7 +169,7 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     if (status == PM_OK) return EXIT_DONE;
     /* To go on without the best model would be to lose it; a resume comes by it again. */
     const bool again = step.step < pm_tuner_steps(run->tuner) && !(now && best && run->dev);
-    return run_save_failed(status, again, step.step, l->saved_step);
+    return run_save_failed(status, again, step.step, run->saved);
 }
 
 static void say_summary(const finetune_run *run, const loop *l, uint32_t first)
@@ -192,7 +193,7 @@ static void say_summary(const finetune_run *run, const loop *l, uint32_t first)
 int finetune_loop(finetune_run *run)
 {
     const uint32_t first = pm_tuner_steps_done(run->tuner), all = pm_tuner_steps(run->tuner);
-    loop l = {.started = app_seconds(), .saved_step = first};
+    loop l = {.started = app_seconds()};
     progress shown;
     int code = EXIT_DONE;
     if (first > 0)
@@ -205,10 +206,10 @@ int finetune_loop(finetune_run *run)
     progress_clear();
     if (code != EXIT_DONE) return code;
     const uint32_t done = pm_tuner_steps_done(run->tuner);
-    if (done > l.saved_step) /* interrupted between evaluations: the weights are not known to be the best */
+    if (done > run->saved) /* interrupted between evaluations: the weights are not known to be the best */
         code = app_exit_code(save(run, &l, !run->dev));
     if (code != EXIT_DONE) return code;
-    if (first >= all) app_say("nothing to do: all %u steps are done already", (unsigned)all);
+    if (first >= all && run->losses.count == 0) app_say("nothing to do: all %u steps are done already", (unsigned)all);
     say_summary(run, &l, first);
     return done < all ? EXIT_INTERRUPTED : EXIT_DONE;
 }

@@ -5,7 +5,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "profile.h"
+#include "again.h"
 
 static app_common common;
 static const char *dir, *prompt;
@@ -25,6 +25,7 @@ static arg_option table[] = {
      "draw among the fewest that have X of the probability; 1: all", false, false},
     {ARG_U64, "--seed", "N", &sampling.seed, "1337", 0, 0, "same seed, same device, same text", false, false},
     APP_OPTION_DEVICE(common),
+    APP_OPTION_SUBMIT(common),
     APP_OPTION_PROFILE(common),
     APP_OPTION_PROFILE_STEPS(common, "the prompt, and tokens to look at after it; 0: all"),
     APP_OPTION_VERBOSE(common),
@@ -137,20 +138,77 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, p
     return status;
 }
 
-static pm_status go_on(const pm_tokenizer *tokenizer, pm_session *session, app_profile *profile, writing *out)
+/* What there is of a text, which outlives a device. */
+typedef struct generation {
+    uint32_t *tokens; /* drawn and written, [room] */
+    uint32_t count, room;
+    bool begun;   /* the prompt is written */
+    double begin; /* app_seconds() */
+    writing out;
+} generation;
+
+static bool keep_token(generation *g, uint32_t token)
 {
-    for (uint32_t i = 0; i < wanted; i++) {
-        uint32_t token = 0;
-        size_t size = 0;
-        profile_step(profile);
-        pm_status status = pm_session_sample(session, &sampling, &token);
-        if (status != PM_OK) return status;
-        const char *piece = pm_tokenizer_piece(tokenizer, token, &size);
-        if (piece && !write_piece(out, piece, size)) return PM_IO;
-        if (i + 1 < wanted) status = pm_session_feed(session, &token, 1);
-        if (status != PM_OK) return status;
+    if (g->count == g->room) {
+        const uint32_t room = g->room ? 2 * g->room : 256;
+        uint32_t *grown = realloc(g->tokens, room * sizeof *grown);
+        if (!grown) {
+            app_error("out of host memory for the text");
+            return false;
+        }
+        g->tokens = grown;
+        g->room = room;
     }
-    return PM_OK;
+    g->tokens[g->count++] = token;
+    return true;
+}
+
+/* Each token is fed by itself, also those of before a loss: the same calls give the same bits. */
+static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session *session, app_profile *profile)
+{
+    pm_status status = PM_OK;
+    for (uint32_t fed = 0; status == PM_OK; fed++) {
+        if (fed == g->count) {
+            uint32_t token = 0;
+            size_t size = 0;
+            profile_step(profile);
+            status = pm_session_sample(session, &sampling, &token);
+            if (status != PM_OK) return status;
+            if (!keep_token(g, token)) return PM_NO_HOST_MEMORY;
+            const char *piece = pm_tokenizer_piece(tokenizer, token, &size);
+            if (piece && !write_piece(&g->out, piece, size)) return PM_IO;
+        }
+        if (fed + 1 == wanted) return PM_OK;
+        status = pm_session_feed(session, &g->tokens[fed], 1);
+    }
+    return status;
+}
+
+static void end_line(const generation *g)
+{
+    if (g->begun && !common.json && g->out.last != '\n') putchar('\n');
+}
+
+static pm_status generate(void *user, app_model *model, app_profile *profile)
+{
+    generation *g = user;
+    const pm_log log = app_log(&common);
+    pm_session *session = NULL;
+    bool blank = false;
+    pm_status status = pm_session_create(model->model, &session);
+    if (profile->most) profile->most++; /* the prompt is a step of its own */
+    profile_step(profile);
+    if (status == PM_OK) status = feed_prompt(&log, model->tokenizer, session, &blank);
+    if (status == PM_OK && !g->begun) {
+        g->begun = true;
+        g->begin = app_seconds();
+        if (!common.json) fputs(prompt, stdout);
+        if (blank && !write_piece(&g->out, " ", 1)) status = PM_IO;
+    }
+    if (status == PM_OK) status = go_on(g, model->tokenizer, session, profile);
+    if (status != PM_DEVICE_LOST) end_line(g);
+    pm_session_destroy(&session);
+    return status;
 }
 
 int generate_main(int argc, char **argv)
@@ -160,34 +218,12 @@ int generate_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
-    const pm_log log = app_log(&common);
-    app_model model = {0};
-    app_profile profile = {0};
-    pm_session *session = NULL;
-    writing out = {0};
-    bool blank = false;
-    int code;
-    pm_status status = app_model_open(&common, dir, &model);
-    if (status == PM_OK && !profile_prepare(&common)) status = PM_IO;
-    if (status == PM_OK) status = profile_open(&profile, &common, model.device, 0);
-    if (status == PM_OK) status = pm_session_create(model.model, &session);
-    if (profile.most) profile.most++; /* the prompt is a step of its own */
-    profile_step(&profile);
-    if (status == PM_OK) status = feed_prompt(&log, model.tokenizer, session, &blank);
-    if (status == PM_OK) {
-        if (!common.json) fputs(prompt, stdout);
-        const double begin = app_seconds();
-        if (blank && !write_piece(&out, " ", 1)) status = PM_IO;
-        if (status == PM_OK) status = go_on(model.tokenizer, session, &profile, &out);
-        const double seconds = app_seconds() - begin;
-        if (!common.json && out.last != '\n') putchar('\n');
-        if (status == PM_OK && common.json && !print_json(&out, seconds > 0 ? wanted / seconds : 0))
-            status = PM_NO_HOST_MEMORY;
-    }
-    code = app_exit_code(status);
-    if (code == EXIT_DONE && !profile_close(&profile)) code = EXIT_FAILED;
-    free(out.text);
-    pm_session_destroy(&session);
-    app_model_close(&model);
+    generation g = {0};
+    int code = app_with_model(&common, dir, generate, &g);
+    const double seconds = app_seconds() - g.begin;
+    if (code == EXIT_LOST) end_line(&g);
+    if (code == EXIT_DONE && common.json && !print_json(&g.out, seconds > 0 ? wanted / seconds : 0)) code = EXIT_FAILED;
+    free(g.out.text);
+    free(g.tokens);
     return code;
 }

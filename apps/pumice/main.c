@@ -79,7 +79,8 @@ int main(int argc, char **argv)
 {
     app_seconds();            /* starts the program's clock */
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a write that fails, and told as one */
-    const int code = dispatch(argc, argv);
+    int code = dispatch(argc, argv);
+    if (code == EXIT_LOST) code = EXIT_FAILED;
     /* The reason is told only where it is that of this very call. */
     const bool flushed = fflush(stdout) == 0;
     if (!flushed || ferror(stdout)) {

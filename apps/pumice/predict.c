@@ -4,7 +4,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "profile.h"
+#include "again.h"
 #include "report.h"
 
 static app_common common;
@@ -16,6 +16,7 @@ static arg_option table[] = {
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
      "what the model should have been fine-tuned for (default: what it was)", false, false},
     APP_OPTION_DEVICE(common),
+    APP_OPTION_SUBMIT(common),
     APP_OPTION_PROFILE(common),
     APP_OPTION_VERBOSE(common),
 };
@@ -54,13 +55,17 @@ static bool print_answer(const pm_task *task, const pm_taskset *set, const float
     return app_print_json(json);
 }
 
-static pm_status predict(const app_model *model, const pm_log *log)
+static pm_status predict(void *user, app_model *model, app_profile *profile)
 {
+    (void)user;
+    if (!report_task_agrees(dir, model->model, task_name)) return PM_FORMAT;
+    profile_step(profile); /* one for all */
+    const pm_log log = app_log(&common);
     const pm_task *task = pm_model_task(model->model);
     pm_taskset *set = NULL;
     float *outputs = NULL, *probabilities = NULL;
     pm_status status =
-        report_open_set(log, input, task, model->tokenizer, pm_model_config(model->model)->ctx, false, &set);
+        report_open_set(&log, input, task, model->tokenizer, pm_model_config(model->model)->ctx, false, &set);
     if (status == PM_OK) {
         outputs = malloc((pm_taskset_all_outputs(set) + 1) * sizeof *outputs);
         probabilities = malloc((pm_taskset_all_outputs(set) + 1) * sizeof *probabilities);
@@ -85,17 +90,5 @@ int predict_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
-    const pm_log log = app_log(&common);
-    app_model model = {0};
-    app_profile profile = {0};
-    pm_status status = app_model_open(&common, dir, &model);
-    if (status == PM_OK && !profile_prepare(&common)) status = PM_IO;
-    if (status == PM_OK) status = profile_open(&profile, &common, model.device, 0);
-    if (status == PM_OK && !report_task_agrees(dir, model.model, task_name)) status = PM_FORMAT;
-    if (status == PM_OK) profile_step(&profile); /* one for all */
-    if (status == PM_OK) status = predict(&model, &log);
-    int code = app_exit_code(status);
-    if (code == EXIT_DONE && !profile_close(&profile)) code = EXIT_FAILED;
-    app_model_close(&model);
-    return code;
+    return app_with_model(&common, dir, predict, NULL);
 }

@@ -81,6 +81,16 @@ void run_say_command(int argc, char **argv)
     fputs(resume ? "\n" : " --resume\n", stderr);
 }
 
+void run_say_lost(const app_losses *losses, const char *out, uint32_t saved, int argc, char **argv)
+{
+    char what[64] = "no checkpoint was written yet";
+    if (saved) snprintf(what, sizeof what, "the checkpoint of step %u is saved", (unsigned)saved);
+    app_error("--out %s: the device was lost %u times in this run; %s. A smaller --batch (with --accum in its "
+              "place), " LOSSES_ADVICE "; to go on:",
+              out, (unsigned)losses->count, what);
+    run_say_command(argc, argv);
+}
+
 pm_precision run_precision(const char *text)
 {
     pm_precision precision = PM_PRECISION_F32;

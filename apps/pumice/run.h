@@ -2,7 +2,7 @@
 #ifndef APPS_RUN_H
 #define APPS_RUN_H
 
-#include "app.h"
+#include "again.h"
 #include "metrics.h"
 
 /* Whether to go on from a checkpoint; *code is set, after an error line, where the folder forbids to start. */
@@ -33,6 +33,9 @@ typedef struct run_step {
 
 /* Tells of a step that was skipped. False, after an error line, where there is no going on. */
 bool run_step_check(const run_step *s);
+
+/* After the last loss of the device that a run takes: what is saved (the step of the last checkpoint; 0: none), and advice. */
+void run_say_lost(const app_losses *losses, const char *out, uint32_t saved, int argc, char **argv);
 
 /* On stderr: the command line as a shell would take it, with --resume. */
 void run_say_command(int argc, char **argv);

@@ -126,9 +126,7 @@ static int make_config(train_run *run)
 static pm_status make_trainer(train_run *run)
 {
     const train_options *options = run->options;
-    const pm_device_params params = {
-        .log = run->log, .select = options->common.device, .profile = options->common.profile != NULL};
-    pm_status status = pm_device_open(&params, &run->device);
+    pm_status status = app_device_open(&options->common, &run->losses, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
     if (status != PM_OK) return status;
     if (options->init) {
@@ -137,6 +135,8 @@ static pm_status make_trainer(train_run *run)
         status = pm_model_create(run->device, &run->config, options->seed, &run->model);
     }
     if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
+    if (status == PM_OK)
+        run->params.precision = pm_trainer_precision(run->trainer); /* after a loss it is not measured again */
     return status;
 }
 
@@ -158,7 +158,8 @@ static int start_or_resume(train_run *run, bool resume)
         if (status == PM_OK) status = pm_model_save(run->model, out); /* last: a folder with a model has all of it */
         if (status != PM_OK) return app_exit_code(status);
     }
-    return metrics_open(&run->curves, out, pm_trainer_steps_done(run->trainer)) ? EXIT_DONE : EXIT_FAILED;
+    run->saved = pm_trainer_steps_done(run->trainer);
+    return metrics_open(&run->curves, out, run->saved) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static void announce(const train_run *run)
@@ -173,19 +174,42 @@ static void announce(const train_run *run)
             run->tokens - run->train_tokens);
 }
 
+/* From a device that is opened to the end of the run, or of the device. */
+static int attempt(train_run *run, bool resume)
+{
+    int code = app_exit_code(make_trainer(run));
+    if (code == EXIT_DONE && run->losses.count == 0) announce(run);
+    if (code == EXIT_DONE) code = start_or_resume(run, resume);
+    return code == EXIT_DONE ? train_loop(run) : code;
+}
+
+/* What is made anew with a device, and what a checkpoint's note tells. */
+static void close_device(train_run *run)
+{
+    metrics_close(&run->curves);
+    pm_trainer_destroy(&run->trainer);
+    pm_model_destroy(&run->model);
+    pm_device_close(&run->device);
+    run->elapsed_before = 0;
+    run->best_val = NAN;
+}
+
 static int train(train_run *run)
 {
     const train_options *options = run->options;
     int code = EXIT_DONE;
-    const bool resume = !options->plan && run_decide_resume(options->out, options->resume, &code);
+    bool resume = !options->plan && run_decide_resume(options->out, options->resume, &code);
     if (code == EXIT_DONE) code = prepare_data(run, resume ? options->out : options->init);
     if (code == EXIT_DONE) code = make_config(run);
     if (code == EXIT_DONE && options->plan) return train_plan(run);
     if (code == EXIT_DONE && !profile_prepare(&options->common)) code = EXIT_FAILED;
-    if (code == EXIT_DONE) code = app_exit_code(make_trainer(run));
-    if (code == EXIT_DONE) announce(run);
-    if (code == EXIT_DONE) code = start_or_resume(run, resume);
-    if (code == EXIT_DONE) code = train_loop(run);
+    if (code == EXIT_DONE) code = attempt(run, resume);
+    while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {
+        close_device(run);
+        resume = run_decide_resume(options->out, true, &code);
+        code = attempt(run, resume);
+    }
+    if (code == EXIT_LOST) run_say_lost(&run->losses, options->out, run->saved, run->argc, run->argv);
     if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
     return code;
 }
@@ -204,10 +228,7 @@ int train_main(int argc, char **argv)
                      .best_val = NAN};
     app_catch_interrupts();
     const int code = train(&run);
-    metrics_close(&run.curves);
-    pm_trainer_destroy(&run.trainer);
-    pm_model_destroy(&run.model);
-    pm_device_close(&run.device);
+    close_device(&run);
     pm_corpus_close(&run.corpus);
     pm_tokenizer_destroy(&run.tokenizer);
     return code;

@@ -2,9 +2,8 @@
 #ifndef APPS_TRAIN_H
 #define APPS_TRAIN_H
 
-#include "app.h"
+#include "again.h"
 #include "metrics.h"
-#include "profile.h"
 
 typedef struct train_options {
     app_common common;
@@ -27,6 +26,7 @@ typedef struct train_run {
     size_t tokens, train_tokens; /* the first train_tokens are trained on, the others validate */
     pm_gpt_config config;
     pm_train_params params;
+    app_losses losses;
     pm_device *device;
     app_profile profile;
     pm_model *model;
@@ -35,6 +35,8 @@ typedef struct train_run {
     double elapsed_before; /* seconds of training before a resume */
     double best_val;       /* NaN before the first evaluation */
     uint32_t best_step;
+    uint32_t saved; /* the last checkpoint's step; 0: none */
+    uint32_t told;  /* steps that --json has printed: those done again after a loss are not */
 } train_run;
 
 /* train_options.c: reads the command line into train_options_now and checks what can be checked without files. */

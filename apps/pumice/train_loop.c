@@ -64,7 +64,6 @@ typedef struct loop_times {
     double first_step;   /* app_seconds() at its end */
     double steps, waits; /* seconds in steps after the first, and of these waiting for the device */
     double tokens, token_seconds;
-    uint32_t saved_step;
 } loop_times;
 
 static void say_summary(const train_run *run, const loop_times *times, uint32_t first)
@@ -97,7 +96,7 @@ static pm_status save_checkpoint(train_run *run, loop_times *times)
     char *note = make_note(run, run->elapsed_before + app_seconds() - times->started);
     if (!note) return PM_NO_HOST_MEMORY;
     const pm_status status = pm_trainer_save(run->trainer, run->options->out, note);
-    if (status == PM_OK) times->saved_step = pm_trainer_steps_done(run->trainer);
+    if (status == PM_OK) run->saved = pm_trainer_steps_done(run->trainer);
     free(note);
     return status;
 }
@@ -128,7 +127,7 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     const double ended = app_seconds(), seconds = ended - begin;
     wait = pm_device_wait_seconds(run->device) - wait;
     const run_step outcome = {.step = step.step,
-                              .saved = times->saved_step,
+                              .saved = run->saved,
                               .lr = options->lr,
                               .loss = step.loss,
                               .loss_scale = step.loss_scale,
@@ -155,7 +154,8 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
         .val_loss = (double)val,
         .more = {{"loss_scale", outcome.precision == PM_PRECISION_F16 ? (double)step.loss_scale : NAN},
                  {"skipped", step.skipped ? 1 : NAN}}};
-    if (!metrics_add(&run->curves, &line, options->common.json)) return EXIT_FAILED;
+    if (!metrics_add(&run->curves, &line, options->common.json && step.step > run->told)) return EXIT_FAILED;
+    if (step.step > run->told) run->told = step.step;
     progress_step(shown, step.step, (double)step.loss, (double)val, rate);
     if (times->first_step == 0) { /* it pays for the pipelines, and is told apart */
         times->first_step = ended;
@@ -172,7 +172,7 @@ int train_loop(train_run *run)
 {
     const train_options *options = run->options;
     const uint32_t first = pm_trainer_steps_done(run->trainer);
-    loop_times times = {.started = app_seconds(), .saved_step = first};
+    loop_times times = {.started = app_seconds()};
     uint32_t done = first;
     progress shown;
     int code = EXIT_DONE;
@@ -184,14 +184,14 @@ int train_loop(train_run *run)
         done = pm_trainer_steps_done(run->trainer);
         if (code == EXIT_DONE && options->save_every && done % options->save_every == 0 && done < options->steps) {
             const pm_status status = save(run, &times);
-            if (status != PM_OK) code = run_save_failed(status, true, done, times.saved_step);
+            if (status != PM_OK) code = run_save_failed(status, true, done, run->saved);
         }
     }
     progress_clear();
     if (code != EXIT_DONE) return code;
     code = app_exit_code(save(run, &times));
     if (code != EXIT_DONE) return code;
-    if (first >= options->steps)
+    if (first >= options->steps && run->losses.count == 0)
         app_say("nothing to do: step %u is done already, and --steps is %u", (unsigned)first, (unsigned)options->steps);
     say_summary(run, &times, first);
     return done < options->steps ? EXIT_INTERRUPTED : EXIT_DONE;

@@ -26,7 +26,8 @@ PM_API void pm_session_destroy(pm_session **session);
 PM_API void pm_session_reset(pm_session *session);
 
 /* Append tokens; logits of the token after the last one are ready afterwards. When the context is full the older half of it is dropped
- * and the rest read again. Fails: PM_INVALID (a token outside the vocabulary, or none). */
+ * and the rest read again. Fails: PM_INVALID (a token outside the vocabulary, or none), PM_DEVICE_LOST (a new session
+ * that is fed the same tokens by the same calls has the same logits). */
 PM_API PM_NODISCARD pm_status pm_session_feed(pm_session *session, const uint32_t *tokens, size_t count);
 
 /* vocab floats; valid until the next feed. NULL before the first. */

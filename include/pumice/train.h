@@ -84,7 +84,8 @@ PM_API void pm_trainer_get_plan(const pm_trainer *trainer, pm_train_plan *out);
 /* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */
 PM_API PM_NODISCARD pm_status pm_trainer_read_gradient(const pm_trainer *trainer, size_t param, float *out);
 
-/* Weights, optimiser moments, step and parameters in one file, written at once or not at all: checkpoint.safetensors in `dir`. The one that this
+/* What to go on from after PM_DEVICE_LOST (pumice/device.h): save now and then.
+ * Weights, optimiser moments, step and parameters in one file, written at once or not at all: checkpoint.safetensors in `dir`. The one that this
  * trainer saved or loaded before stays as checkpoint.previous.safetensors, where the file system has hard links. `note` is stored and comes
  * back at load (may be NULL). */
 PM_API PM_NODISCARD pm_status pm_trainer_save(pm_trainer *trainer, const char *dir, const char *note);
