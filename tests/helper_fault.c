@@ -2,15 +2,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "helper_fault.h"
 
-#include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static char report[64], layers[1000];
 
@@ -43,11 +38,11 @@ test_fault_report test_fault_done(void)
 {
     test_fault_report r = {0};
     FILE *file = fopen(report, "r");
-    if (!file) fail_msg("no report of the fault layer in %s", report);
+    if (!file) return r;
     const int got = fscanf(file, "queue=%lu fallible=%lu objects=%ld longest_ms=%lf lost=%u", &r.queue, &r.fallible,
                            &r.objects, &r.longest_ms, &r.lost);
     fclose(file);
     unlink(report);
-    assert_int_equal(got, 5);
+    r.seen = got == 5;
     return r;
 }

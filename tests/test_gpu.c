@@ -197,7 +197,7 @@ static void test_spirv_facts(void **state)
             const uint32_t *words = gpu_kernel_words((kernel_id)kernel, bda, &count);
             if (!gpu_kernel_built((kernel_id)kernel)) continue;
             spirv_facts facts;
-            assert_true(spirv_read(words, count, &facts));
+            assert_int_equal(spirv_read(words, count, &facts), PM_OK);
             bool addresses = false;
             for (uint32_t i = 0; i < facts.capability_count; i++) addresses |= facts.capabilities[i] == 5347;
             assert_int_equal(addresses, bda);
@@ -213,12 +213,12 @@ static void test_spirv_facts(void **state)
     size_t count;
     spirv_facts facts;
     const uint32_t *words = gpu_kernel_words(KERNEL_gelu, false, &count);
-    assert_true(spirv_read(words, count, &facts));
+    assert_int_equal(spirv_read(words, count, &facts), PM_OK);
     assert_int_equal(facts.version, 0x00010300);
     assert_int_equal(facts.binding_mask, 3);
     assert_int_equal(facts.push_param, sizeof(rows_push));
     words = gpu_kernel_words(KERNEL_gelu_bwd, true, &count);
-    assert_true(spirv_read(words, count, &facts));
+    assert_int_equal(spirv_read(words, count, &facts), PM_OK);
     assert_int_equal(facts.addresses, 3);
     assert_int_equal(facts.push_param, sizeof(rows_push));
 }
@@ -249,7 +249,7 @@ static void test_spirv_damaged(void **state)
     }
     memcpy(copy, words, count * sizeof *copy);
     copy[0] ^= 1;
-    assert_false(spirv_read(copy, count, &facts));
+    assert_int_equal(spirv_read(copy, count, &facts), PM_SHADER);
     free(copy);
 }
 

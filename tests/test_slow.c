@@ -43,7 +43,9 @@ static test_fault_report train(double group_us, const char *disable, float losse
     pm_trainer_destroy(&trainer);
     pm_model_destroy(&model);
     test_device_done(&device);
-    return test_fault_done();
+    const test_fault_report r = test_fault_done();
+    assert_true(r.seen);
+    return r;
 }
 
 static void slow(const char *disable)

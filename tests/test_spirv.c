@@ -136,7 +136,7 @@ static void test_builtin(void **state)
             const uint32_t *words = pm_builtin_words(kernels, bda, &count);
             spirv_facts facts;
             if (!gpu_kernel_built((kernel_id)kernels)) continue;
-            assert_true(spirv_read(words, count, &facts));
+            assert_int_equal(spirv_read(words, count, &facts), PM_OK);
             if (describe(words, count, &lines, &info) != PM_OK)
                 fail_msg("%s: %s", pm_builtin_name(kernels), lines.last);
             assert_int_equal(info.push_size, facts.push_size);

@@ -269,10 +269,12 @@ static pm_status buffer_fail(pm_device *device, VkResult result, const char *nam
     if (result == VK_ERROR_DEVICE_LOST) device->lost = true;
     pm_status status = gpu_vk_status(result);
     uint64_t rest = device->caps.device_memory > device->bytes_now ? device->caps.device_memory - device->bytes_now : 0;
-    return log_fail(&device->log, status,
-                    "gpu: no memory for buffer '%s' of %llu bytes (%s); %llu MiB allocated, %llu MiB left at most",
-                    name, (unsigned long long)size, gpu_vk_result_name(result),
-                    (unsigned long long)(device->bytes_now / MIB), (unsigned long long)(rest / MIB));
+    return log_fail(
+        &device->log, status,
+        "gpu: no memory for buffer '%s' of %llu bytes (%s); %llu MiB allocated, %llu MiB left at most; a smaller "
+        "batch, context or model needs less",
+        name, (unsigned long long)size, gpu_vk_result_name(result), (unsigned long long)(device->bytes_now / MIB),
+        (unsigned long long)(rest / MIB));
 }
 
 pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name, gpu_buffer **out)

@@ -165,10 +165,11 @@ pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel 
     const uint32_t *words = gpu_kernel_words(kernel, device->caps.bda, &count);
     char name[64];
     snprintf(name, sizeof name, "kernel %s", gpu_kernel_name(kernel));
-    if (!spirv_read(words, count, &slot->facts))
-        return log_fail(&device->log, PM_SHADER, "gpu: the module of %s cannot be read", name);
+    pm_status status = spirv_read(words, count, &slot->facts);
+    if (status != PM_OK)
+        return log_fail(&device->log, status, "gpu: the module of %s cannot be read: %s", name, pm_status_text(status));
     const uint32_t mask = slot->facts.binding_mask;
-    pm_status status = check_facts(device, name, &slot->facts);
+    status = check_facts(device, name, &slot->facts);
     if (status == PM_OK && mask && !device->set_layouts[mask])
         status = gpu_set_layout_make(device, mask, &device->set_layouts[mask]);
     if (status != PM_OK) return status;

@@ -52,16 +52,17 @@ static bool read_facts(const spirv_reader *r, spirv_facts *facts)
     return true;
 }
 
-bool spirv_read(const uint32_t *words, size_t count, spirv_facts *out)
+pm_status spirv_read(const uint32_t *words, size_t count, spirv_facts *out)
 {
     spirv_reader r;
     spirv_facts facts = {0};
-    bool good = !spirv_open(words, count, NULL, 0, &r);
-    if (good) {
+    const char *fault = spirv_open(words, count, NULL, 0, &r);
+    pm_status status = !fault ? PM_OK : fault == spirv_no_memory ? PM_NO_HOST_MEMORY : PM_SHADER;
+    if (status == PM_OK) {
         facts.version = words[1];
-        good = read_facts(&r, &facts);
+        if (!read_facts(&r, &facts)) status = PM_SHADER;
     }
     spirv_close(&r);
-    if (good) *out = facts;
-    return good;
+    if (status == PM_OK) *out = facts;
+    return status;
 }

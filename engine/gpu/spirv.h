@@ -26,8 +26,8 @@ typedef struct spirv_facts {
     uint32_t capability_count;
 } spirv_facts;
 
-/* Whether the words are a module that could be read; *out is written only then. */
-bool spirv_read(const uint32_t *words, size_t count, spirv_facts *out);
+/* Fails, without a line: PM_SHADER, where the words are no module that can be read; PM_NO_HOST_MEMORY. */
+pm_status spirv_read(const uint32_t *words, size_t count, spirv_facts *out);
 
 /* NULL, or what a module's functions, types or extensions have that it does not declare, or that no module may have. */
 struct spirv_reader;

@@ -341,7 +341,10 @@ pm_status pm_kernel_describe(const pm_log *log, const char *name, const uint32_t
         fault = read_all(&r, info);
     }
     if (!fault) fault = spirv_body_fault(&r, info);
-    if (fault) status = log_fail(log, PM_FORMAT, "gpu: %s: the SPIR-V cannot be used: %s", name, fault);
+    if (fault == spirv_no_memory)
+        status = log_fail(log, PM_NO_HOST_MEMORY, "gpu: %s: %s", name, fault);
+    else if (fault)
+        status = log_fail(log, PM_FORMAT, "gpu: %s: the SPIR-V cannot be used: %s", name, fault);
     for (size_t i = 0; i < spec_count && status == PM_OK; i++) {
         bool there = false;
         for (uint32_t j = 0; j < info->spec_count; j++) there |= info->specs[j].id == spec[i].id;

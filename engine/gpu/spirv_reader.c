@@ -113,7 +113,7 @@ static const char *index_ids(spirv_reader *r)
         at += length;
     }
     r->members = malloc((members + 1) * sizeof *r->members);
-    if (!r->members) return "there is no memory to read it";
+    if (!r->members) return spirv_no_memory;
     for (size_t at = HEADER; at < r->count; at += spirv_length(r, (uint32_t)at)) {
         const uint32_t length = spirv_length(r, (uint32_t)at), op = spirv_op(r, (uint32_t)at);
         const uint32_t *w = &r->words[at];
@@ -262,6 +262,8 @@ static uint64_t type_size(const spirv_reader *r, const spirv_id *id)
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
+const char spirv_no_memory[] = "there is no memory to read it";
+
 const char *spirv_open(const uint32_t *words, size_t count, const pm_kernel_value *spec, size_t spec_count,
                        spirv_reader *out)
 {
@@ -270,7 +272,7 @@ const char *spirv_open(const uint32_t *words, size_t count, const pm_kernel_valu
     if (words[0] != SPIRV_MAGIC) return "it does not begin with SPIR-V's magic number";
     if (words[3] == 0 || words[3] > MAX_ID) return "its header has no id bound, or one above 1048576";
     out->ids = malloc(words[3] * sizeof *out->ids);
-    if (!out->ids) return "there is no memory to read it";
+    if (!out->ids) return spirv_no_memory;
     out->bound = words[3];
     for (uint32_t i = 0; i < out->bound; i++) {
         out->ids[i] = no_id;

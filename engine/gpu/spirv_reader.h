@@ -99,6 +99,8 @@ struct spirv_reader {
     size_t member_count;
 };
 
+/* What spirv_open gives, this very text, where the fault is not the words'. */
+extern const char spirv_no_memory[];
 /* NULL, or what is wrong with the words. Needs spirv_close in either case. Constants take the given specialization values. */
 const char *spirv_open(const uint32_t *words, size_t count, const pm_kernel_value *spec, size_t spec_count,
                        spirv_reader *out);

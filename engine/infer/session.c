@@ -48,7 +48,7 @@ static pm_status record(pm_session *s, reader *r, gpt_mode mode)
     uint32_t inputs_count = INPUT_CACHES + m->config.layers;
     gpu_span *inputs = calloc(inputs_count, sizeof *inputs), *parameters = gpt_spans(&m->layout, m->weights);
     if (!inputs || !parameters) {
-        gpu_record_fail(r->program, PM_NO_HOST_MEMORY);
+        gpu_record_fail(r->program, log_fail(gpu_log(m->device), PM_NO_HOST_MEMORY, "session: no memory"));
     } else {
         inputs[INPUT_SCALARS] = part(s->input, 0, sizeof(struct step_scalars));
         inputs[INPUT_TOKENS] = part(s->input, sizeof(struct step_scalars), 4ull * r->time);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+
 pm_status pass_plan(pass *p, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                     const gpt_shape *shape, bool gradient, char (*labels)[16], uint64_t max_block)
 {
@@ -30,7 +32,8 @@ pm_status pass_record(pass *p, pm_model *model, const char *name, gpu_buffer *co
     parameters = gpt_spans(&model->layout, model->weights);
     if (optimizer) gradients = gpt_spans(&model->layout, optimizer->gradients);
     if (!parameters || (optimizer && !gradients)) {
-        gpu_record_fail(p->program, PM_NO_HOST_MEMORY);
+        gpu_record_fail(p->program,
+                        log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "%s: no memory to record it", name));
     } else {
         mailbox_record_in(&p->box, p->program);
         for (uint32_t micro = 0; micro < micros; micro++) {

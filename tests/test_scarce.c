@@ -1,0 +1,258 @@
+/* Memory that runs out, the host's and the device's, and a device that is lost, at each call in turn: one clear error line, nothing left
+ * behind, no harm to a later try. usage: test_scarce [POINTS [TEST]]: how many calls of each kind, spread over all; 0: every one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pumice/pumice.h>
+
+#include "helper_device.h"
+#include "helper_dir.h"
+#include "helper_fault.h"
+#include "helper_memory.h"
+
+enum { CTX = 16, BATCH = 2, VOCAB = 256, STEPS = 2 };
+
+static const pm_gpt_config config = {
+    .arch = PM_ARCH_GPT2, .vocab = VOCAB, .ctx = CTX, .embd = 16, .heads = 2, .layers = 1};
+static const pm_sampling greedy = {0};
+static size_t points = 8;
+
+/* ---- what programs do -------------------------------------------------------------------------------------------- */
+
+typedef struct objects {
+    pm_device *device;
+    pm_tokenizer *tokenizer, *loaded_tokenizer;
+    pm_corpus *corpus;
+    pm_task task;
+    pm_taskset *set;
+    pm_model *model, *loaded;
+    pm_trainer *trainer;
+    pm_tuner *tuner;
+    pm_session *session;
+    char *note;
+} objects;
+
+/* What came out, bit by bit. */
+typedef struct outcome {
+    double values[4];
+} outcome;
+
+typedef pm_status (*scenario)(const pm_log *log, objects *o, outcome *out);
+
+#define TRY(call)                                                                                                      \
+    if ((status = (call)) != PM_OK) return status
+
+/* Short submissions, so that first runs are cut as they go. */
+static pm_status open_device(const pm_log *log, pm_device **out)
+{
+    const pm_device_params params = {.log = *log, .submit_ms = 1, .cache_dir = test_path(test_root, "cache")};
+    return pm_device_open(&params, out);
+}
+
+/* A text, a model, training, a checkpoint, generation. */
+static pm_status train(const pm_log *log, objects *o, outcome *out)
+{
+    const pm_train_params params = {.batch = BATCH, .steps = STEPS, .lr = 1e-2f, .clip = 1};
+    const uint32_t prompt[] = {'a', ' ', 't', 'e', 'x', 't', ' ', 'b'};
+    const char *dir = test_path(test_root, "train");
+    pm_eval_result result;
+    pm_step step;
+    uint32_t token;
+    float val_loss;
+    pm_status status;
+    TRY(pm_tokenizer_bytes(log, &o->tokenizer));
+    TRY(pm_corpus_open(log, test_path(test_root, "text.txt"), o->tokenizer, &o->corpus));
+    TRY(open_device(log, &o->device));
+    TRY(pm_model_create(o->device, &config, 1, &o->model));
+    TRY(pm_trainer_create(o->model, &params, &o->trainer));
+    for (int i = 0; i < STEPS; i++) TRY(pm_trainer_step(o->trainer, o->corpus, 0, pm_corpus_size(o->corpus), &step));
+    TRY(pm_trainer_eval(o->trainer, o->corpus, 0, pm_corpus_size(o->corpus), 1, &val_loss));
+    TRY(pm_trainer_save(o->trainer, dir, "note"));
+    TRY(pm_trainer_load(o->trainer, dir, &o->note));
+    TRY(pm_model_save(o->model, dir));
+    TRY(pm_model_load(o->device, dir, &o->loaded));
+    TRY(pm_model_eval(o->loaded, o->corpus, &result));
+    TRY(pm_session_create(o->loaded, &o->session));
+    TRY(pm_session_feed(o->session, prompt, sizeof prompt / sizeof *prompt));
+    TRY(pm_session_sample(o->session, &greedy, &token));
+    *out = (outcome){{(double)step.loss, (double)val_loss, result.loss, token}};
+    return PM_OK;
+}
+
+/* A tokenizer with merges, a task, fine-tuning, answers. */
+static pm_status finetune(const pm_log *log, objects *o, outcome *out)
+{
+    static const char text[] = "red blue red green blue blue green red red";
+    const pm_tune_params params = {.batch = BATCH, .epochs = 1, .lr = 1e-2f, .lambda = 0.5f};
+    const char *dir = test_path(test_root, "tune"), *examples = test_path(test_root, "examples.jsonl");
+    pm_gpt_config small = config;
+    pm_tune_step step;
+    float answers[2 * 4];
+    pm_status status;
+    TRY(pm_tokenizer_train(log, "text", text, sizeof text - 1, VOCAB + 4, &o->tokenizer));
+    TRY(pm_tokenizer_save(log, o->tokenizer, dir));
+    TRY(pm_tokenizer_load(log, dir, &o->loaded_tokenizer));
+    small.vocab = pm_tokenizer_vocab(o->loaded_tokenizer);
+    TRY(pm_task_learn(log, PM_TASK_CLASSIFY, examples, small.vocab, &o->task));
+    TRY(pm_taskset_open(log, examples, &o->task, o->loaded_tokenizer, CTX, true, &o->set));
+    TRY(open_device(log, &o->device));
+    TRY(pm_model_create(o->device, &small, 1, &o->model));
+    TRY(pm_model_for_task(o->model, &o->task, 1, &o->loaded));
+    TRY(pm_tuner_create(o->loaded, o->set, &params, &o->tuner));
+    for (int i = 0; i < STEPS; i++) TRY(pm_tuner_step(o->tuner, &step));
+    TRY(pm_tuner_save(o->tuner, dir, NULL));
+    TRY(pm_tuner_load(o->tuner, dir, &o->note));
+    TRY(pm_tuner_predict(o->tuner, o->set, answers));
+    TRY(pm_model_save(o->loaded, dir));
+    pm_model_destroy(&o->model);
+    TRY(pm_model_load(o->device, dir, &o->model));
+    TRY(pm_model_predict(o->model, o->set, answers));
+    *out = (outcome){{(double)step.loss, (double)step.lm_loss, (double)answers[0], (double)answers[7]}};
+    return PM_OK;
+}
+
+static void destroy(objects *o)
+{
+    pm_session_destroy(&o->session);
+    pm_trainer_destroy(&o->trainer);
+    pm_tuner_destroy(&o->tuner);
+    pm_model_destroy(&o->loaded);
+    pm_model_destroy(&o->model);
+    pm_device_close(&o->device);
+    pm_corpus_close(&o->corpus);
+    pm_taskset_close(&o->set);
+    pm_task_fini(&o->task);
+    pm_tokenizer_destroy(&o->loaded_tokenizer);
+    pm_tokenizer_destroy(&o->tokenizer);
+    free(o->note);
+}
+
+/* ---- calls that fail --------------------------------------------------------------------------------------------- */
+
+typedef struct attempt {
+    pm_status status;
+    outcome out;
+    test_lines lines;
+    test_fault_report report; /* the layer's */
+    size_t calls, leaked;     /* of the host's memory; blocks that are left */
+} attempt;
+
+/* Under the layer's words, with the host's n-th allocation failing (0: none). */
+static void run(scenario what, size_t n, const char *words, attempt *a)
+{
+    objects o = {0};
+    *a = (attempt){0};
+    test_fault("%s", words);
+    const pm_log log = test_lines_log(&a->lines);
+    test_memory_begin(n);
+    a->status = what(&log, &o, &a->out);
+    const bool opened = o.device != NULL;
+    destroy(&o);
+    a->calls = test_memory_end(&a->leaked);
+    a->report = test_fault_done();
+    if (opened && !a->report.seen) fail_msg("the layer was not there");
+}
+
+/* Undisturbed, once to fill the caches, and once to count. */
+static void count_calls(scenario what, attempt *out)
+{
+    size_t devices;
+    if (pm_adapters_list(NULL, NULL, 0, &devices) != PM_OK || devices == 0) skip();
+    for (int i = 0; i < 2; i++) {
+        run(what, 0, "", out);
+        if (out->status != PM_OK || out->leaked || out->report.objects)
+            fail_msg("%zu blocks, %ld objects are left; %s", out->leaked, out->report.objects, out->lines.last);
+    }
+}
+
+/* Failures at `points` of `count` calls: by `format`, the layer's word for it, or, where that is NULL, the host's allocations. Each gives
+ * `wanted` with one line, or goes on without what it lacked to the same outcome, with none. */
+static void sweep(scenario what, const attempt *right, size_t count, const char *format, pm_status wanted)
+{
+    const size_t most = points && points < count ? points : count;
+    size_t errors = 0, bad = 0;
+    for (size_t i = 0; i < most; i++) {
+        const size_t n = most == count || most == 1 ? i + 1 : 1 + i * (count - 1) / (most - 1);
+        char words[80] = "";
+        attempt a;
+        if (format) snprintf(words, sizeof words, format, n);
+        run(what, format ? 0 : n, words, &a);
+        const bool failed = a.status != PM_OK, same = memcmp(&a.out, &right->out, sizeof a.out) == 0;
+        errors += failed;
+        if ((failed ? a.status == wanted : same) && a.lines.errors == failed && !a.leaked && !a.report.objects &&
+            a.report.lost == (a.status == PM_DEVICE_LOST))
+            continue;
+        bad++;
+        print_error(
+            "call %zu of %zu, %s: status %d, %d error lines%s, %u losses, %zu blocks and %ld objects left\n%s\n", n,
+            count, format ? words : "the host's", (int)a.status, a.lines.errors,
+            failed || same ? "" : ", another outcome", a.report.lost, a.leaked, a.report.objects, a.lines.all);
+    }
+    print_message("%zu of %zu calls: %zu errors, the others done without\n", most, count, errors);
+    assert_int_equal(bad, 0);
+    assert_true(errors > 0);
+}
+
+static void host(scenario what)
+{
+    attempt right;
+    count_calls(what, &right);
+    sweep(what, &right, right.calls, NULL, PM_NO_HOST_MEMORY);
+}
+
+/* A device that has none, and a driver that has none on the host. */
+static void driver(scenario what)
+{
+    attempt right;
+    count_calls(what, &right);
+    sweep(what, &right, right.report.fallible, "deny=%zu", PM_NO_DEVICE_MEMORY);
+    sweep(what, &right, right.report.fallible, "deny_host=%zu", PM_NO_HOST_MEMORY);
+}
+
+static void lost(scenario what)
+{
+    attempt right;
+    count_calls(what, &right);
+    sweep(what, &right, right.report.queue, "lose=%zu", PM_DEVICE_LOST);
+}
+
+#define TEST(kind, what)                                                                                               \
+    static void test_##kind##_##what(void **state)                                                                     \
+    {                                                                                                                  \
+        (void)state;                                                                                                   \
+        kind(what);                                                                                                    \
+    }
+TEST(host, train)
+TEST(host, finetune)
+TEST(driver, train)
+TEST(driver, finetune)
+TEST(lost, train)
+TEST(lost, finetune)
+
+static int prepare(void **state)
+{
+    const char text[] = "A text that is long enough for a window or two of sixteen tokens each.\n";
+    const char examples[] = "{\"text\": \"red\", \"label\": \"r\"}\n{\"text\": \"blue red\", \"label\": \"b\"}\n"
+                            "{\"text\": \"blue\", \"label\": \"b\"}\n{\"text\": \"red red\", \"label\": \"r\"}\n";
+    if (test_root_make(state) != 0) return -1;
+    test_write(test_path(test_root, "text.txt"), text, sizeof text - 1);
+    test_write(test_path(test_root, "examples.jsonl"), examples, sizeof examples - 1);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_host_train),   cmocka_unit_test(test_host_finetune),
+                                       cmocka_unit_test(test_driver_train), cmocka_unit_test(test_driver_finetune),
+                                       cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune)};
+    if (argc > 1) points = strtoul(argv[1], NULL, 10);
+    if (argc > 2) cmocka_set_test_filter(argv[2]);
+    return cmocka_run_group_tests(tests, prepare, test_root_remove);
+}
