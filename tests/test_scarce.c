@@ -22,7 +22,7 @@ enum { CTX = 16, BATCH = 2, VOCAB = 256, STEPS = 2 };
 static const pm_gpt_config config = {
     .arch = PM_ARCH_GPT2, .vocab = VOCAB, .ctx = CTX, .embd = 16, .heads = 2, .layers = 1};
 static const pm_sampling greedy = {0};
-static size_t points = 8;
+static size_t points = 5;
 
 /* ---- what programs do -------------------------------------------------------------------------------------------- */
 

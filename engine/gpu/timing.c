@@ -187,10 +187,11 @@ pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone)
     bool after_cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 1;
     program->runs_measured++;
     if (longest > program->stats.longest_ms || after_cold) program->stats.longest_ms = longest;
+    uint32_t perils = program->splits > MAX_SPLITS ? program->splits - MAX_SPLITS : 0; /* each may be undone */
     bool split =
         !cold && longest > device->submit_ms && (program->splits < MAX_SPLITS || longest > PERIL * device->submit_ms);
     bool merge = !cold && longest < device->submit_ms / 4 && program->recording.cut.submission_count > 1 &&
-                 program->merges < MAX_MERGES;
+                 program->merges < MAX_MERGES + perils;
     if (split || merge) {
         program->splits += split;
         program->merges += merge;
