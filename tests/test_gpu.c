@@ -309,12 +309,52 @@ static void test_cut(void **state)
     assert_true(isfinite(gpu_cut_guess(PM_DEVICE_CPU, INFINITY, 0)));
 }
 
+/* Submission by submission: all of it, in order, once; each fits, or has the least that can be run by itself. */
+static void test_cut_next(void **state)
+{
+    (void)state;
+    const gpu_work work[] = {{3, {5, 1, 1}, false},  {25, {7, 100, 1}, false}, {50, {9, 9, 1}, true},
+                             {30, {2, 1, 1}, false}, {1, {1, 1, 1}, false},    {1, {1, 1, 1}, false},
+                             {1, {1, 1, 1}, false}};
+    enum { COUNT = sizeof work / sizeof work[0], MOST = 2 };
+    gpu_place place = {0};
+    uint32_t row = 0, command = 0, submissions = 0;
+    while (place.command < COUNT) {
+        gpu_cut cut;
+        assert_int_equal(gpu_cut_next(work, COUNT, 10, MOST, &place, &cut), PM_OK);
+        assert_int_equal(cut.submission_count, 1);
+        assert_int_equal(cut.submissions[0].count, cut.part_count);
+        assert_true(cut.part_count >= 1 && cut.part_count <= MOST);
+        double ms = 0;
+        for (uint32_t i = 0; i < cut.part_count; i++) {
+            const gpu_part *p = &cut.parts[i];
+            const int axis = work[command].groups[1] > 1 ? 1 : 0;
+            assert_int_equal(p->command, command);
+            assert_int_equal(p->base[axis], row);
+            row += p->count[axis];
+            if (row == work[command].groups[axis]) {
+                row = 0;
+                command++;
+            }
+            ms += p->ms;
+        }
+        assert_true(fabs(ms - cut.submissions[0].ms) < 1e-9);
+        const gpu_part *first = &cut.parts[0];
+        const bool least = work[first->command].whole || first->count[0] == 1; /* a command, or a row of 15 ms */
+        assert_true(ms <= 10 + 1e-9 || (cut.part_count == 1 && least));
+        submissions++;
+        gpu_cut_free(&cut);
+    }
+    assert_int_equal(command, COUNT);
+    assert_int_equal(submissions, 1 + 2 + 1 + 2 + 2); /* 3 + 7, 10, 8, 50, 15, 15, 1 + 1, 1 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choose),      cmocka_unit_test(test_lowering),      cmocka_unit_test(test_groups),
         cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),
+        cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),      cmocka_unit_test(test_cut_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,8 +7,8 @@
 
 /* Times that a program is cut anew: enough to settle, few enough that a busy machine cannot keep it at it. */
 enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
-#define PERIL                                                                                                          \
-    5.0 /* times submit_ms: near enough to a watchdog (from half a second on) to be cut however often it was before */
+/* A longer one is near enough to a watchdog (from half a second on) to be cut however often the program was: times submit_ms. */
+#define PERIL 5.0
 #define TARGET 0.8 /* of submit_ms: room for the spread between runs */
 
 /* ---- time stamps ---- */
