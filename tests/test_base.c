@@ -49,6 +49,10 @@ static void test_log_lines(void **state)
     text[sizeof text - 1] = 0;
     log_fail(&log, PM_IO, "%s", text);
     assert_int_equal(strlen(test_last_error()), 999);
+    log_fail(&log, PM_FORMAT, "%s",
+             "a\nb\tc\x1b[2Jd\x7f\xc2\x9b"
+             "e\xc3\x9b\xc2\xa0\xc2");
+    assert_string_equal(test_last_error(), "a b c?[2Jd???e\xc3\x9b\xc2\xa0\xc2"); /* one line, and letters stay */
 }
 
 static void test_clock(void **state)

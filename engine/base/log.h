@@ -4,7 +4,8 @@
 
 #include <pumice/status.h>
 
-/* Does nothing where log is NULL, silent, or of a lower level. Lines longer than 1,000 bytes are cut. */
+/* Does nothing where log is NULL, silent, or of a lower level. Lines longer than 1,000 bytes are cut, ends of lines
+ * become blanks and other control characters '?'. */
 void log_line(const pm_log *log, pm_log_level level, const char *format, ...) PM_PRINTF(3, 4);
 
 /* Logs an error line and returns the status: `return log_fail(log, PM_IO, "%s: …", path);`. */

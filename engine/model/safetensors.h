@@ -46,10 +46,10 @@ pm_status st_write(const pm_log *log, const char *path, const st_tensor *tensors
 pm_status st_write_begin(const pm_log *log, const char *path, const st_tensor *tensors, size_t tensor_count,
                          const st_meta *meta, size_t meta_count, file_writer **out);
 
-/* A name from a file as it may stand in a log line: cut, control bytes replaced. */
-typedef struct st_printable {
+/* A name from a file, short enough for a log line. */
+typedef struct st_shown {
     char text[84];
-} st_printable;
-st_printable st_show(const char *name);
+} st_shown;
+st_shown st_show(const char *name);
 
 #endif

@@ -39,14 +39,11 @@ bool st_dtype_find(const char *name, st_dtype *dtype, uint32_t *size)
     return false;
 }
 
-st_printable st_show(const char *name)
+st_shown st_show(const char *name)
 {
-    st_printable p;
+    st_shown p;
     size_t i = 0;
-    for (; i + 4 < sizeof p.text && name[i]; i++) {
-        unsigned char c = (unsigned char)name[i];
-        p.text[i] = c < 0x20 || c == 0x7f ? '?' : name[i];
-    }
+    for (; i + 4 < sizeof p.text && name[i]; i++) p.text[i] = name[i];
     if (name[i])
         for (int dots = 0; dots < 3; dots++) p.text[i++] = '.';
     p.text[i] = 0;
