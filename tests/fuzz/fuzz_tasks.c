@@ -1,0 +1,52 @@
+/* A task's name and, in a second part, its file of examples: what it teaches, and the examples framed for that. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper_fuzz.h"
+#include "text/task.h"
+
+enum { CTX = 16 };
+
+static void check_set(const pm_taskset *set, const pm_task *task)
+{
+    float *outputs = calloc(pm_taskset_all_outputs(set) + 1, sizeof *outputs);
+    pm_task_metrics metrics;
+    REQUIRE(outputs && pm_taskset_size(set) > 0 && pm_taskset_longest(set) <= CTX);
+    for (size_t i = 0; i < pm_taskset_size(set); i++) {
+        size_t first;
+        const uint32_t group = task_group(task);
+        const uint32_t sequences = task->kind == PM_TASK_CHOICE ? pm_taskset_outputs(set, i, &first) : group;
+        for (uint32_t which = 0, count; which < sequences; which++) {
+            const int32_t *tokens = pm_taskset_tokens(set, i, which, &count);
+            REQUIRE(count >= 3 && count <= CTX && tokens[count - 1] == (int32_t)task_token(task, TASK_EXTRACT));
+            for (uint32_t t = 0; t < count; t++) REQUIRE(tokens[t] >= 0 && tokens[t] < 256 + PM_TASK_SPECIALS);
+        }
+        const pm_answer answer = pm_taskset_answer(set, outputs, i, NULL);
+        REQUIRE(task->scores || (answer.label >= 0 && (uint32_t)answer.label < answer.count));
+    }
+    pm_taskset_measure(set, outputs, &metrics, NULL);
+    free(outputs);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static pm_tokenizer *tok;
+    if (!tok) REQUIRE(fuzz_done(pm_tokenizer_bytes(fuzz_log(), &tok)));
+    fuzz_part parts[2];
+    char name[16] = "";
+    pm_task_kind kind;
+    pm_task task;
+    pm_taskset *set = NULL;
+    fuzz_cut(data, size, parts, 2);
+    memcpy(name, parts[0].text, parts[0].size < sizeof name ? parts[0].size : sizeof name - 1);
+    if (!pm_task_named(name, &kind)) return 0;
+    const char *path = fuzz_file("examples.jsonl", parts[1].text, parts[1].size);
+    if (!fuzz_done(pm_task_learn(fuzz_log(), kind, path, 256, &task))) return 0;
+    for (int labelled = 0; labelled < 2; labelled++)
+        if (fuzz_done(pm_taskset_open(fuzz_log(), path, &task, tok, CTX, labelled, &set))) {
+            check_set(set, &task);
+            pm_taskset_close(&set);
+        }
+    pm_task_fini(&task);
+    return 0;
+}

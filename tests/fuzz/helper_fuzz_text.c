@@ -1,0 +1,68 @@
+#include "helper_fuzz_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper_fuzz.h"
+#include "text/gpt2.h"
+
+enum { FEW = 3 };
+
+/* The tokens once more, FEW at a time. */
+static void walk(const pm_tokenizer *tok, const char *text, size_t size, const uint32_t *tokens, size_t count)
+{
+    tok_walk w;
+    tok_fault fault;
+    size_t at = 0, made = 1;
+    uint32_t some[FEW];
+    REQUIRE(tok_walk_begin(tok, text, size, &w));
+    while (made) {
+        REQUIRE(tok_walk_next(&w, some, FEW, &made, &fault) && made <= FEW && made <= count - at);
+        REQUIRE(memcmp(some, tokens + at, made * sizeof *some) == 0);
+        at += made;
+    }
+    REQUIRE(at == count && w.at == size);
+    tok_walk_end(&w);
+}
+
+void fuzz_encode(const pm_tokenizer *tok, const char *text, size_t size)
+{
+    uint32_t *tokens = NULL;
+    size_t count = 0, at = 0;
+    const bool keeps = tok->kind != TOK_GPT1;
+    char *own = malloc(size ? size : 1); /* its end is its memory's */
+    REQUIRE(own);
+    if (size) memcpy(own, text, size);
+    if (fuzz_done(pm_tokenizer_encode(fuzz_log(), tok, "text", own, size, &tokens, &count))) {
+        walk(tok, own, size, tokens, count);
+        for (size_t i = 0; i < count; i++) {
+            size_t length = 0;
+            const char *piece = pm_tokenizer_piece(tok, tokens[i], &length);
+            REQUIRE(piece && (!keeps || (length <= size - at && memcmp(piece, own + at, length) == 0)));
+            at += length;
+        }
+        REQUIRE(!keeps || at == size);
+    }
+    free(tokens);
+    free(own);
+}
+
+const char *fuzz_gpt2_vocab(const char *name, const char *more, size_t size)
+{
+    enum { ENTRY = 16 }; /* bytes of one, at most */
+    uint32_t codes[256];
+    char *text = malloc(256 * ENTRY + size);
+    size_t used = 0;
+    REQUIRE(text);
+    gpt2_spellings(codes);
+    for (int b = 0; b < 256; b++) {
+        char one[UTF8_MAX + 1] = "";
+        utf8_encode(codes[b], one);
+        used += (size_t)sprintf(text + used, "%c\"%s%s\":%d", b ? ',' : '{', b == '"' || b == '\\' ? "\\" : "", one, b);
+    }
+    if (size) memcpy(text + used, more, size);
+    const char *path = fuzz_file(name, text, used + size);
+    free(text);
+    return path;
+}
