@@ -272,10 +272,11 @@ static void test_index(void **state)
     static const struct {
         const char *text, *part;
     } bad[] = {
-        {"", "weight_map"},
-        {"[]", "weight_map"},
+        {"", "is not valid JSON"},
+        {"[]", "one JSON object"},
+        {"{\"weight_map\": {}} x", "is not valid JSON, at byte 19"},
         {"{\"weight_map\": []}", "weight_map"},
-        {"{\"weight_map\": {\"a\": \"b\"", "weight_map"},
+        {"{\"weight_map\": {\"a\": \"b\"", "is not valid JSON"},
         {"{\"weight_map\": {}}", "is missing"},
         {"{\"weight_map\": {\"wte.weight\": 3}}", "wte.weight"},
         {"{\"weight_map\": {\"wte.weight\": \"../model/model-00001-of-00001.safetensors\"}}", "../model"},
@@ -306,7 +307,7 @@ static void test_index(void **state)
     memset(many, '[', 200000);
     test_write(in_dir("model.safetensors.index.json"), many, 200000);
     free(many);
-    refused(PM_FORMAT, "weight_map");
+    refused(PM_FORMAT, "is not valid JSON");
 
     remove(in_dir("model.safetensors.index.json"));
     refused(PM_IO, "no model.safetensors");
@@ -357,6 +358,9 @@ static void test_tensors(void **state)
     pm_model_destroy(&untied);
 }
 
+#define LABELS(numbered, labels)                                                                                       \
+    "\"pumice_task\": {\"kind\": \"classify\", \"text_vocab\": 9, \"numbered\": " numbered ", \"labels\": [" labels "]}"
+
 /* What config.json may say: `put` is added to a good one, in front, where it takes precedence. */
 static void test_config(void **state)
 {
@@ -382,6 +386,11 @@ static void test_config(void **state)
         {PM_ARCH_GPT2, "\"n_head\": 3", "heads: 3 does not divide", 0},
         {PM_ARCH_GPT2, "\"n_layer\": 0", "n_layer", 0},
         {PM_ARCH_GPT2, "\"model_type\": \"gpt_neo\"", "model_type", 0},
+        {PM_ARCH_GPT2, "\"x\": 1} {\"x\": 1", "is not valid JSON, at byte 9", 0},
+        {PM_ARCH_GPT2, "\"x\": \"\\u0000\"", "holds \\u0000", 0},
+        {PM_ARCH_GPT2, LABELS("true", "\"0\", \"1}, \\\"x\\\": {\""), "each of \"labels\" must be a whole number", 0},
+        {PM_ARCH_GPT2, LABELS("false", "\"a\", \"\\u001b[2J\""), "each of \"labels\" must be without control", 0},
+        {PM_ARCH_GPT2, LABELS("false", "\"a\", 1"), "each of \"labels\" must be a string", 0},
         {PM_ARCH_GPT2, "\"n_layer\": 1000", "transformer.h.2.ln_1.weight is missing", 0},
         {PM_ARCH_GPT2, "\"vocab_size\": 16000000", "should have the shape [16000000, 16]", 0},
     };

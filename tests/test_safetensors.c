@@ -279,6 +279,9 @@ static void test_bad_json(void **state)
     refused("null", 0);
     refused(" {}", 0);
     refused("{", 0);
+    refused("{\"1\":1,", 0);
+    assert_non_null(
+        strstr(test_last_error(), "is not a JSON object")); /* not given to cJSON, which may look behind it */
     refused("{} x", 0);
     refused("{}{}", 0);
     refused("{\"a\":}", 0);

@@ -184,6 +184,8 @@ static void test_refusals(void **state)
     refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": 0.5}\n", "f.jsonl:3:", "whole number");
     refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": \"x\"}\n", "f.jsonl:3:", "strings in others");
     refused(PM_TASK_CLASSIFY, "{\"text\": \"a\", \"label\": 7}\n", "f.jsonl", "every label is 7");
+    refused(PM_TASK_CLASSIFY, "{\"text\": \"a\", \"label\": \"a\\u009b2Jb\"}\n", "f.jsonl:1:", "control characters");
+    refused(PM_TASK_CLASSIFY, "{\"text\": \"a\", \"label\": \"\"}\n", "f.jsonl:1:", "1 to 63 bytes");
     refused(PM_TASK_SIMILAR, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": NaN}\n", "f.jsonl:1:", "JSON");
     refused(PM_TASK_SIMILAR, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": 1e999}\n", "f.jsonl:1:", "finite");
     refused(PM_TASK_SIMILAR, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": \"4\"}\n", "f.jsonl:1:", "finite");
@@ -195,6 +197,25 @@ static void test_refusals(void **state)
     refused(PM_TASK_CHOICE, CHOICE("\"choices\": [\"a\", \"b\"]"), "f.jsonl:1:", "\"answer\" is missing");
     refused(PM_TASK_CHOICE, CHOICE("\"answer\": 0"), "f.jsonl:1:", "\"choices\"");
     refused(PM_TASK_CHOICE, "{\"choices\": [\"a\", \"b\"], \"answer\": 0}\n", "f.jsonl:1:", "both missing");
+}
+
+/* -0 is the label 0; and a backslash before u0000, itself escaped, is text. */
+static void test_zeros(void **state)
+{
+    (void)state;
+    const pm_log log = test_log();
+    const char *lines =
+        "{\"text\": \"a\\\\u0000\", \"label\": 0}\n{\"text\": \"b\", \"label\": 1}\n{\"text\": \"c\", \"label\": -0}\n";
+    pm_task task;
+    pm_taskset *set = NULL;
+    assert_int_equal(pm_task_learn(&log, PM_TASK_CLASSIFY, file_of(lines), 256, &task), PM_OK);
+    assert_int_equal(task.outputs, 2);
+    assert_int_equal(pm_taskset_open(&log, file_of(lines), &task, bytes, 32, true, &set), PM_OK);
+    uint32_t count;
+    (void)pm_taskset_tokens(set, 0, 0, &count);
+    assert_int_equal(count, 2 + strlen("a\\u0000"));
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
 }
 
 /* A label that the training file did not have. */
@@ -295,8 +316,8 @@ static void test_similar_by_classes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_framing),        TEST(test_cutting),        TEST(test_refusals),           TEST(test_unknown_label),
-        TEST(test_class_measures), TEST(test_score_measures), TEST(test_similar_by_classes),
+        TEST(test_framing), TEST(test_cutting),        TEST(test_refusals),       TEST(test_unknown_label),
+        TEST(test_zeros),   TEST(test_class_measures), TEST(test_score_measures), TEST(test_similar_by_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

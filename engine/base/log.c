@@ -1,17 +1,23 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
-/* Names out of files of strangers may hold what a terminal acts on: the control characters, U+0000 to U+001F, U+007F to U+009F. */
+size_t log_control(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    if (*c == 0xC2) return c[1] >= 0x80 && c[1] <= 0x9F ? 2 : 0;
+    return (*c && *c < 0x20) || *c == 0x7F;
+}
+
+/* Names out of files of strangers may hold what a terminal acts on. */
 static void make_plain(char *line)
 {
-    for (unsigned char *c = (unsigned char *)line; *c; c++) {
-        if (*c == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9F) c[0] = c[1] = '?';
-        if (*c == '\n' || *c == '\t' || *c == '\r')
-            *c = ' ';
-        else if (*c < 0x20 || *c == 0x7F)
-            *c = '?';
+    for (; *line; line++) {
+        const bool blank = *line == '\n' || *line == '\t' || *line == '\r';
+        memset(line, blank ? ' ' : '?', log_control(line));
     }
 }
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "model/gpt.h"
 #include "model/task_head.h"
+#include "text/json_file.h"
 #include "text/task.h"
 
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
@@ -226,35 +227,28 @@ static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
 
 static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *out, pm_task *task)
 {
-    char *text;
-    size_t size;
-    pm_status status = file_read(log, path, &text, &size);
+    cJSON *root;
+    pm_status status = json_file_read(log, path, "another way", &root);
     if (status != PM_OK) return status;
-    cJSON *root = cJSON_ParseWithLength(text, size);
     reader r = {.log = log, .path = path, .object = root};
     pm_gpt_config c = {0};
-    if (!cJSON_IsObject(root)) {
-        r.status = log_fail(log, PM_FORMAT, "%s: is not a JSON object", path);
-    } else {
-        read_kind(&r, &c);
-        read_activation(&r, &c);
-        read_variants(&r, &c);
-        c.vocab = count(&r, "vocab_size", true);
-        c.ctx = count(&r, "n_positions", true);
-        c.embd = count(&r, "n_embd", true);
-        c.layers = count(&r, "n_layer", true);
-        c.heads = count(&r, "n_head", true);
-        c.inner = count(&r, "n_inner", false);
-        c.eps = number(&r, "layer_norm_epsilon", 1e-5f);
-        c.dropout_embd = number(&r, "embd_pdrop", 0.1f);
-        c.dropout_attn = number(&r, "attn_pdrop", 0.1f);
-        c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
-        c.untied = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(root, "tie_word_embeddings"));
-    }
     pm_task own = {0};
+    read_kind(&r, &c);
+    read_activation(&r, &c);
+    read_variants(&r, &c);
+    c.vocab = count(&r, "vocab_size", true);
+    c.ctx = count(&r, "n_positions", true);
+    c.embd = count(&r, "n_embd", true);
+    c.layers = count(&r, "n_layer", true);
+    c.heads = count(&r, "n_head", true);
+    c.inner = count(&r, "n_inner", false);
+    c.eps = number(&r, "layer_norm_epsilon", 1e-5f);
+    c.dropout_embd = number(&r, "embd_pdrop", 0.1f);
+    c.dropout_attn = number(&r, "attn_pdrop", 0.1f);
+    c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
+    c.untied = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(root, "tie_word_embeddings"));
     read_task(&r, &c, &own);
     cJSON_Delete(root);
-    free(text);
     c = gpt_config_filled(&c);
     if (r.status == PM_OK) {
         char where[1000];

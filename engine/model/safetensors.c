@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 
 #include "model/safetensors_internal.h"
+#include "text/json_file.h"
 
 typedef struct reader {
     const pm_log *log;
@@ -193,28 +194,18 @@ static pm_status check_places(const reader *r)
     return PM_OK;
 }
 
-/* U+0000, which would cut a name short in C: as a byte or as an escape. */
-static bool has_zero(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == 0) return true;
-        if (text[i] != '\\') continue;
-        if (size - i >= 6 && memcmp(text + i + 1, "u0000", 5) == 0) return true;
-        i++;
-    }
-    return false;
-}
-
 static pm_status read_header(reader *r, const char *text, size_t size)
 {
-    if (size == 0 || text[0] != '{' || has_zero(text, size) || !st_valid_utf8((const unsigned char *)text, size))
+    while (size && memchr(" \n\r\t", text[size - 1], 4)) size--;
+    /* Versions of cJSON before 1.7.18 look one byte behind a text that ends with a comma: CVE-2023-53154. */
+    if (size < 2 || text[0] != '{' || text[size - 1] != '}' || json_holds_nul(text, size) ||
+        !st_valid_utf8((const unsigned char *)text, size))
         return log_fail(r->log, PM_FORMAT, "%s: its header is not a JSON object in UTF-8 without U+0000", r->path);
     const char *end = NULL;
     cJSON *root = cJSON_ParseWithLengthOpts(text, size, &end, 0);
     pm_status status = PM_OK;
     size_t count = 0;
     const cJSON *entry;
-    while (root && end < text + size && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t')) end++;
     if (!root || end != text + size || !cJSON_IsObject(root)) {
         status = log_fail(r->log, PM_FORMAT, "%s: its header is not well-formed JSON", r->path);
         goto done;

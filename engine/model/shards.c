@@ -6,6 +6,8 @@
 
 #include <cjson/cJSON.h>
 
+#include "text/json_file.h"
+
 enum { MAX_SHARDS = 1000 };
 
 #define SUFFIX ".safetensors"
@@ -101,16 +103,14 @@ static pm_status add_entry(const pm_log *log, const char *dir, const cJSON *item
 
 static pm_status open_index(const pm_log *log, const char *dir, shard_set *set)
 {
-    char *text;
-    size_t size, count = 0;
-    pm_status status = file_read(log, set->origin, &text, &size);
+    cJSON *root;
+    size_t count = 0;
+    pm_status status = json_file_read(log, set->origin, "another way", &root);
     if (status != PM_OK) return status;
-    cJSON *root = cJSON_ParseWithLength(text, size);
-    free(text);
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(root, "weight_map"), *item;
     if (!cJSON_IsObject(map)) {
         cJSON_Delete(root);
-        return log_fail(log, PM_FORMAT, "%s: is not a JSON object with a weight_map", set->origin);
+        return log_fail(log, PM_FORMAT, "%s: has no object weight_map", set->origin);
     }
     cJSON_ArrayForEach(item, map) count++;
     set->tensors = calloc(count + 1, sizeof *set->tensors);

@@ -64,13 +64,17 @@ static pm_status read_labels(const pm_log *log, const char *path, const cJSON *l
     if (!view.labels) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its labels", path);
     const cJSON *label;
     uint32_t k = 0;
-    bool fine = true;
+    const char *fault = NULL;
     cJSON_ArrayForEach(label, labels)
     {
-        view.labels[k++] = cJSON_GetStringValue(label);
-        fine = fine && view.labels[k - 1];
+        char *text = view.labels[k++] = cJSON_GetStringValue(label);
+        if (!fault) fault = text ? task_label_fault(text, t->numbered) : "must be a string";
     }
-    pm_status status = fine ? pm_task_copy(log, &view, t) : wrong(log, path, "a label is no string");
+    pm_status status = PM_OK;
+    if (fault)
+        status = log_fail(log, PM_FORMAT, "%s: \"pumice_task\": each of \"labels\" %s", path, fault);
+    else
+        status = pm_task_copy(log, &view, t);
     free(view.labels); /* the strings are the JSON's */
     return status;
 }

@@ -6,12 +6,13 @@
 
 #include "base/file.h"
 
-/* Whether some string has the escape of U+0000: a backslash that no other one escapes, and u0000. */
-static bool holds_nul(const char *text)
+bool json_holds_nul(const char *text, size_t size)
 {
-    for (const char *at = text; (at = strchr(at, '\\')) != NULL; at += 2) {
-        if (strncmp(at + 1, "u0000", 5) == 0) return true;
-        if (!at[1]) break;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == 0) return true;
+        if (text[i] != '\\') continue;
+        if (size - i >= 6 && memcmp(text + i + 1, "u0000", 5) == 0) return true;
+        i++; /* what it escapes, another backslash too */
     }
     return false;
 }
@@ -36,7 +37,7 @@ pm_status json_file_read(const pm_log *log, const char *path, const char *nul_sp
         status = log_fail(log, PM_FORMAT, "%s: is not valid JSON, at byte %zu", path, (size_t)(end - text));
     } else if (!cJSON_IsObject(json)) {
         status = log_fail(log, PM_FORMAT, "%s: must hold one JSON object", path);
-    } else if (holds_nul(text)) {
+    } else if (json_holds_nul(text, size)) {
         status = log_fail(log, PM_FORMAT, "%s: holds \\u0000; spell this character %s", path, nul_spelling);
     }
     free(text);

@@ -1,6 +1,8 @@
 /* Lines of JSON. */
 #include "text/jsonl.h"
 
+#include "text/json_file.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +52,7 @@ pm_status jsonl_next(jsonl *file, bool *more)
     if (size > 0 && line[size - 1] == '\r') size--;
     if (size == 0) return jsonl_fail(file, "the line is empty; each needs one JSON object");
     line[size] = 0; /* where the line ends, or file_read's own 0 byte stands */
-    if (strlen(line) != size || strstr(line, "\\u0000")) return jsonl_fail(file, "U+0000 is no text");
+    if (json_holds_nul(line, size)) return jsonl_fail(file, "U+0000 is no text");
     const char *stop = line;
     errno = 0; /* cJSON tells bad text and no memory alike */
     file->object = cJSON_ParseWithLengthOpts(line, size + 1, &stop, 1);

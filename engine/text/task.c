@@ -28,6 +28,18 @@ bool pm_task_named(const char *name, pm_task_kind *out)
     return false;
 }
 
+const char *task_label_fault(const char *label, bool numbered)
+{
+    char again[LABEL_MAX];
+    const size_t size = strlen(label);
+    if (size == 0 || size >= LABEL_MAX) return "must have 1 to 63 bytes";
+    for (size_t i = 0; i < size; i++)
+        if (log_control(label + i)) return "must be without control characters";
+    if (!numbered) return NULL;
+    snprintf(again, sizeof again, "%ld", strtol(label, NULL, 10));
+    return strcmp(label, again) == 0 ? NULL : "must be a whole number";
+}
+
 pm_status task_label_text(const jsonl *file, char out[LABEL_MAX], bool *number)
 {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(file->object, "label");
@@ -36,13 +48,13 @@ pm_status task_label_text(const jsonl *file, char out[LABEL_MAX], bool *number)
     if (*number) {
         if (!(fabs(v->valuedouble) <= 1e9) || v->valuedouble != floor(v->valuedouble))
             return jsonl_fail(file, "\"label\" must be a whole number or a string");
-        snprintf(out, LABEL_MAX, "%.0f", v->valuedouble);
+        snprintf(out, LABEL_MAX, "%.0f", v->valuedouble + 0.0); /* -0 is 0 */
         return PM_OK;
     }
     if (!cJSON_IsString(v)) return jsonl_fail(file, "\"label\" must be a whole number or a string");
-    size_t size = strlen(v->valuestring);
-    if (size == 0 || size >= LABEL_MAX) return jsonl_fail(file, "\"label\" must have 1 to %d bytes", LABEL_MAX - 1);
-    memcpy(out, v->valuestring, size + 1);
+    const char *fault = task_label_fault(v->valuestring, false);
+    if (fault) return jsonl_fail(file, "\"label\" %s", fault);
+    strcpy(out, v->valuestring);
     return PM_OK;
 }
 

@@ -20,6 +20,8 @@ static inline uint32_t task_group(const pm_task *task)
 }
 
 enum { LABEL_MAX = 64 };
+/* NULL, or what a label must be and is not. Those that are numbers stand in answers without quotes. */
+const char *task_label_fault(const char *label, bool numbered);
 /* The present line's label as text. */
 pm_status task_label_text(const jsonl *file, char out[LABEL_MAX], bool *number);
 /* The present line's score. */
