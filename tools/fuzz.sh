@@ -45,8 +45,10 @@ for name in "$@"; do
     done
     start=$(date +%s)
     findings=0
-    "$program" -dict=tests/fuzz/json.dict -artifact_prefix="$build/fuzz/$name-" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=1024 \
-        -max_len=4096 -print_final_stats=1 "$@" > "$log" 2>&1 || findings=1
+    words=tests/fuzz/$name.dict
+    [ -e "$words" ] || words=tests/fuzz/json.dict
+    "$program" -dict="$words" -artifact_prefix="$build/fuzz/$name-" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=1024 \
+        -print_final_stats=1 "$@" > "$log" 2>&1 || findings=1
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
     edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
     printf '%-12s %9s executions %5d s %6s edges %2d findings\n' "$name" "${runs:-?}" $(($(date +%s) - start)) "${edges:-0}" $findings

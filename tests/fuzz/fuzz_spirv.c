@@ -1,4 +1,5 @@
-/* A SPIR-V module of anyone's, as `pumice kernel` reads it, without a device and with values for two constants, from the first four bytes. */
+/* A SPIR-V module of anyone's, as `pumice kernel` reads it, without a device; with none, one and two values for specialization constants, which
+ * stand where the header has its generator's number. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,14 +24,17 @@ static void check_info(const pm_kernel_info *info)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 8) return 0;
-    const pm_kernel_value spec[2] = {{data[0], data[1]}, {data[2], UINT64_MAX - data[3]}};
-    const size_t count = size / 4 - 1;
-    uint32_t *words = malloc(count * sizeof *words);
+    const size_t count = size / 4;
+    uint32_t *words = malloc(size + 1);
+    pm_kernel_value spec[2] = {{0, 0}, {0, 0}};
     pm_kernel_info info;
     spirv_facts facts;
     REQUIRE(words);
-    memcpy(words, data + 4, count * sizeof *words);
+    if (size) memcpy(words, data, 4 * count);
+    if (count > 2) {
+        spec[0] = (pm_kernel_value){words[2] & 0xFF, words[2] >> 8 & 0xFF};
+        spec[1] = (pm_kernel_value){words[2] >> 16 & 0xFF, UINT64_MAX - (words[2] >> 24)};
+    }
     if (count < 4 || words[3] <= MOST_IDS) {
         (void)spirv_read(words, count, &facts);
         for (size_t values = 0; values <= 2; values++)

@@ -1,4 +1,5 @@
-/* A task's name and, in a second part, its file of examples: what it teaches, and the examples framed for that. */
+/* A task's name, its file of examples, and in a third part another one, which may be left out: what the first teaches, and the examples of
+ * both framed for that. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +8,10 @@
 
 enum { CTX = 16 };
 
-static void check_set(const pm_taskset *set, const pm_task *task)
+static void check_file(const char *path, const pm_task *task, const pm_tokenizer *tok, bool labelled)
 {
+    pm_taskset *set = NULL;
+    if (!fuzz_done(pm_taskset_open(fuzz_log(), path, task, tok, CTX, labelled, &set))) return;
     float *outputs = calloc(pm_taskset_all_outputs(set) + 1, sizeof *outputs);
     pm_task_metrics metrics;
     REQUIRE(outputs && pm_taskset_size(set) > 0 && pm_taskset_longest(set) <= CTX);
@@ -26,27 +29,27 @@ static void check_set(const pm_taskset *set, const pm_task *task)
     }
     pm_taskset_measure(set, outputs, &metrics, NULL);
     free(outputs);
+    pm_taskset_close(&set);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static pm_tokenizer *tok;
     if (!tok) REQUIRE(fuzz_done(pm_tokenizer_bytes(fuzz_log(), &tok)));
-    fuzz_part parts[2];
+    fuzz_part parts[3];
     char name[16] = "";
     pm_task_kind kind;
     pm_task task;
-    pm_taskset *set = NULL;
-    fuzz_cut(data, size, parts, 2);
+    fuzz_cut(data, size, parts, 3);
     memcpy(name, parts[0].text, parts[0].size < sizeof name ? parts[0].size : sizeof name - 1);
     if (!pm_task_named(name, &kind)) return 0;
-    const char *path = fuzz_file("examples.jsonl", parts[1].text, parts[1].size);
+    const char *path = fuzz_file("train.jsonl", parts[1].text, parts[1].size);
+    const char *other = fuzz_file("test.jsonl", parts[2].text, parts[2].size);
     if (!fuzz_done(pm_task_learn(fuzz_log(), kind, path, 256, &task))) return 0;
-    for (int labelled = 0; labelled < 2; labelled++)
-        if (fuzz_done(pm_taskset_open(fuzz_log(), path, &task, tok, CTX, labelled, &set))) {
-            check_set(set, &task);
-            pm_taskset_close(&set);
-        }
+    for (int labelled = 0; labelled < 2; labelled++) {
+        check_file(path, &task, tok, labelled);
+        check_file(other, &task, tok, labelled);
+    }
     pm_task_fini(&task);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "gpu/gpu.h"
 #include "model/gpt.h"
+#include "model/safetensors.h"
 
 static const char *root;
 static bool fine = true;
@@ -26,43 +27,42 @@ static void put(const char *fuzzer, const char *name, const void *data, size_t s
     fine = fine && file_write(NULL, place(fuzzer, name), data, size) == PM_OK;
 }
 
-static pm_status zeros(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
-{
-    (void)user, (void)param, (void)first;
-    memset(out, 0, sizeof *out * (size_t)count);
-    return PM_OK;
-}
-
-/* A model's weights, its header in one part, as fuzz_safetensors takes it. */
+/* A small model's weights in all three types, and a head beside the token table, as fuzz_safetensors takes them: header and data in parts. */
 static void weights(void)
 {
-    enum { PREFIX = 8 };
+    enum { PREFIX = 8, MOST = 20 };
+    static const st_dtype types[] = {ST_F32, ST_F16, ST_BF16};
+    static const char zeros[1024];
     const pm_gpt_config small = {.arch = PM_ARCH_GPT2, .vocab = 3, .ctx = 2, .embd = 4, .heads = 1, .layers = 1};
     const pm_gpt_config config = gpt_config_filled(&small);
-    gpt_layout layout;
-    char *dir = file_join(root, "made"), *path = dir ? file_join(dir, "model.safetensors") : NULL, *file = NULL;
+    gpt_layout layout = {0};
+    st_tensor tensors[MOST];
+    char *file = NULL;
     size_t size = 0;
-    fine = fine && path && gpt_layout_make(NULL, &config, UINT64_MAX, &layout) == PM_OK;
-    if (fine) {
-        fine = gpt_folder_write(NULL, dir, &config, NULL, &layout, (gpt_source){zeros, NULL}) == PM_OK &&
-               file_read(NULL, path, &file, &size) == PM_OK;
-        gpt_layout_fini(&layout);
+    fine = fine && gpt_layout_make(NULL, &config, UINT64_MAX, &layout) == PM_OK && layout.count < MOST;
+    for (uint32_t p = 0; fine && p <= layout.count; p++) {
+        const pm_param param = p < layout.count ? layout.params[p] : (pm_param){"lm_head.weight", 3, 4, true};
+        const uint64_t bytes = (uint64_t)param.rows * param.cols * (p % 3 ? 2 : 4);
+        tensors[p] = (st_tensor){(char *)param.name, types[p % 3], 2, {param.rows, param.cols}, zeros, bytes};
     }
+    const char *path = place("weights", "small");
+    fine = fine && st_write(NULL, path, tensors, layout.count + 1, NULL, 0) == PM_OK &&
+           file_read(NULL, path, &file, &size) == PM_OK;
     if (fine) {
         const size_t header =
             (unsigned char)file[0] + 256 * (size_t)(unsigned char)file[1]; /* the length's lower bytes */
-        file_writer *to = NULL;
-        fine = file_writer_open(NULL, place("weights", "small"), &to) == PM_OK;
+        char *parts = malloc(size);
+        fine = parts != NULL;
         if (fine) {
-            file_writer_put(to, file + PREFIX, header);
-            file_writer_put(to, "\n----\n", 6);
-            file_writer_put(to, file + PREFIX + header, size - PREFIX - header);
-            fine = file_writer_commit(&to) == PM_OK;
+            memcpy(parts, file + PREFIX, header);
+            memcpy(parts + header, "\n----\n", 6);
+            memcpy(parts + header + 6, file + PREFIX + header, size - PREFIX - header);
+            put("weights", "small", parts, size - 2);
         }
+        free(parts);
     }
     free(file);
-    free(path);
-    free(dir);
+    gpt_layout_fini(&layout);
 }
 
 static void npy(void)
@@ -82,12 +82,10 @@ static void spirv(void)
         for (int bda = 0; bda < 2; bda++) {
             size_t count;
             const uint32_t *words = pm_builtin_words(k, bda, &count);
-            uint32_t seed[1 + MOST_WORDS] = {0}; /* the values of constants come first */
             char name[64];
             if (!gpu_kernel_built((kernel_id)k) || count > MOST_WORDS) continue;
-            memcpy(seed + 1, words, count * sizeof *words);
             snprintf(name, sizeof name, "%s%s", pm_builtin_name(k), bda ? "-bda" : "");
-            put("spirv", name, seed, (1 + count) * sizeof *seed);
+            put("spirv", name, words, count * sizeof *words);
         }
 }
 
