@@ -18,6 +18,7 @@ allowed() {
     model) echo model text graph ops gpu base . ;;
     train) echo train model text graph ops gpu base . ;;
     infer) echo infer model text graph ops gpu base . ;;
+    check) echo check train model text graph ref ops gpu base . ;;
     bench) echo bench infer train model text graph ops gpu base . ;;
     esac
 }

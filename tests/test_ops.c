@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "helper_device.h"
-#include "helper_optest.h"
+#include "check/optest.h"
 
 typedef struct config {
     const char *name, *disable;
@@ -89,11 +89,14 @@ static void test_op(void **state)
     if (seen_before(pm_device_caps(d))) skip();
     size_t count;
     const optest_row *rows = optest_rows(now->set, &count);
+    optest_result result;
     for (size_t i = 0; i < count; i++) {
         const optest_row *row = &rows[i];
         if (row->call.op != op || !applies(pm_device_caps(d), row)) continue;
         if (!every_head(now) && !optest_some_head(&row->call)) continue;
-        if (!optest_run(d, row)) failed++;
+        if (optest_run(d, row, &result)) continue;
+        print_error("    %s\n", result.wrong);
+        failed++;
         assert_true(failed < 10);
     }
     assert_int_equal(failed, 0);

@@ -96,6 +96,7 @@ static pm_status lower(pm_device *device, const pm_device_params *params)
     const bool subgroup = device->caps.subgroup;
     pm_status status = gpu_caps_disable(&device->log, &device->caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE"));
     if (status == PM_OK) status = gpu_caps_disable(&device->log, &device->caps, "disable", params->disable);
+    if (status == PM_OK) status = gpu_faults_apply(device);
     device->subgroup_disabled = subgroup && !device->caps.subgroup;
     gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
     return status;
@@ -218,12 +219,15 @@ pm_status pm_device_open(const pm_device_params *params, pm_device **out)
     if (!device) return log_fail(&params->log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
     device->log = params->log;
     device->compile_only = params->compile_only;
+    device->broken = KERNEL_COUNT;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
     const char *env = getenv("PUMICE_VALIDATE");
     bool validate = params->validate || (env && strcmp(env, "1") == 0);
 
     pm_status status = gpu_instance_open(&device->log, validate, params->profile, &device->instance);
     if (status == PM_OK) status = choose(device, params);
+    if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->tuning_path);
+    if (status == PM_OK) gpu_tuning_open(device);
     if (status == PM_OK) status = lower(device, params);
     if (status == PM_OK) status = create_device(device, params->profile);
     if (status == PM_OK) gpu_debug_open(device);
@@ -231,8 +235,6 @@ pm_status pm_device_open(const pm_device_params *params, pm_device **out)
     if (status == PM_OK) vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
     if (status == PM_OK) status = create_commands(device);
     if (status == PM_OK) status = name_file(device, params->cache_dir, "pipelines", "bin", &device->cache_path);
-    if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->tuning_path);
-    if (status == PM_OK) gpu_tuning_open(device);
     if (status == PM_OK) status = gpu_cache_open(device);
     if (status != PM_OK) {
         pm_device_close(&device);

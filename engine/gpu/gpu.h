@@ -139,7 +139,22 @@ uint32_t gpu_tuned(const gpu_program *program, const char *key);
 /* Store a choice, or with 0 take it back, for programs recorded from now on; then keep all of them for later runs. */
 pm_status gpu_tune(pm_device *device, const char *key, uint32_t choice);
 pm_status gpu_tuning_save(pm_device *device);
-void gpu_tuning_forget(pm_device *device); /* all of them */
+void gpu_tuning_forget(pm_device *device); /* all of them, but faults stay */
+
+/* ---- faults: what gives wrong numbers on this device ----------------------------------------------------------------- */
+
+/* Whether the kernel may be chosen: asked for the fp32 one of a row of kernels.def, for all of its formats. */
+static inline bool gpu_kernel_good(const pm_caps *caps, kernel_id kernel)
+{
+    return (caps->kernels_off[kernel / 64] >> kernel % 64 & 1) == 0;
+}
+/* Switch a row's kernels off, or on again, for programs recorded from now on; a feature, for when the device is opened again. gpu_tuning_save keeps
+ * both for later. */
+pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on);
+pm_status gpu_feature_switch(pm_device *device, const char *name, bool on);
+void gpu_faults_forget(pm_device *device); /* all of them */
+/* For tests: from now on this kernel (KERNEL_COUNT: none) does nothing, as one that a driver gets wrong. */
+void gpu_kernel_break(pm_device *device, kernel_id kernel);
 
 /* Spread `count` work groups over x and y so that no dimension exceeds its limit; shaders undo it with flat_group(). */
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3]);

@@ -158,6 +158,8 @@ typedef struct gpu_choice {
 } gpu_choice;
 /* Reads the file, if it is there and good. */
 void gpu_tuning_open(pm_device *device);
+/* Switches off in device->caps what the file says is faulty. */
+pm_status gpu_faults_apply(pm_device *device);
 void gpu_tuning_close(pm_device *device);
 
 /* ---- program.c, prepare.c, cut.c, submit.c, timing.c ------------------------------------------------------------- */
@@ -343,6 +345,7 @@ struct pm_device {
     gpu_choice *choices; /* what was tuned */
     uint32_t choice_count;
     char *tuning_path; /* NULL: none on disk */
+    kernel_id broken;  /* by gpu_kernel_break */
 
     gpu_program *programs;
     uint64_t program_serial;

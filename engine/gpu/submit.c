@@ -118,6 +118,7 @@ static void record_part(gpu_program *program, VkCommandBuffer commands, const gp
         return;
     }
     const gpu_kernel *kernel = gpu_command_kernel(program, command);
+    if (!command->module && command->kernel == device->broken) return;
     vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, command->pipeline->handle);
     if (command->set)
         vk->vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0, 1, &command->set, 0,

@@ -20,7 +20,7 @@ static void head_of(const pm_device *device, const char *body, size_t size, char
     for (int k = 0; k < KERNEL_COUNT; k++) {
         const char *name = gpu_kernel_name((kernel_id)k);
         size_t count;
-        gpu_kernel_words((kernel_id)k, device->caps.bda, &count);
+        gpu_kernel_words((kernel_id)k, true, &count);
         build = hash_bytes(hash_bytes(build, name, strlen(name)), &count, sizeof count);
     }
     uint64_t driver = hash_bytes(HASH_INIT, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
@@ -123,7 +123,8 @@ void gpu_tuning_close(pm_device *device)
 
 void gpu_tuning_forget(pm_device *device)
 {
-    device->choice_count = 0;
+    for (uint32_t i = 0; i < device->choice_count; i++)
+        if (strncmp(device->choices[i].key, "off ", 4) != 0) device->choices[i].choice = 0;
 }
 
 pm_status gpu_tuning_save(pm_device *device)

@@ -10,7 +10,12 @@ typedef struct kernels {
     kernel_widths any;
 } kernels;
 #define KERNELS(lanes, any)                                                                                            \
-    ((kernels){KERNEL_##lanes##_lanes4, KERNEL_##lanes##_lanes8, {KERNEL_##any, KERNEL_##any##_wide, KERNEL_##any}})
+    {                                                                                                                  \
+        KERNEL_##lanes##_lanes4, KERNEL_##lanes##_lanes8,                                                              \
+        {                                                                                                              \
+            KERNEL_##any, KERNEL_##any##_wide, KERNEL_##any                                                            \
+        }                                                                                                              \
+    }
 
 enum {
     TILE_ROWS = 32,    /* a group's rows in attention_tile.comp */
@@ -23,9 +28,15 @@ enum {
     COOP_HEAD = 128    /* attention_coop.comp keeps so many columns of a row in registers */
 };
 
-static bool lanes_suit(const gpu_program *program)
+/* The one for software drivers. */
+static kernel_id lanes_kernel(const pm_caps *caps, const kernels *which)
 {
-    return software_lanes(gpu_program_caps(program)) > 0;
+    return software_lanes(caps) == 8 ? which->lanes8 : which->lanes4;
+}
+
+static bool lanes_suit(const pm_caps *caps, const kernels *which)
+{
+    return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, which));
 }
 
 /* On a software driver: an invocation for each of `rows` rows of a sequence and head. */
@@ -34,7 +45,7 @@ static void record_lanes(recording *r, const kernels *which, const struct attent
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), heads = push->channels / push->head;
     r->spec[2] = push->head; /* a constant there, for loops over it are unrolled */
     r->d.spec_count = 3;
-    r->d.kernel = lanes == 8 ? which->lanes8 : which->lanes4;
+    r->d.kernel = lanes_kernel(gpu_program_caps(r->program), which);
     record_groups(r, (uint64_t)push->sequences * heads * ((rows + lanes - 1) / lanes), lanes);
 }
 
@@ -60,7 +71,8 @@ static uint32_t block_shared(uint32_t head)
 static bool block_suits(const recording *r, const kernels *which, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    return many_registers(caps) && choose(r, which, push) == which->any.wide && push->head <= BLOCK_HEAD &&
+    return many_registers(caps) && gpu_kernel_good(caps, KERNEL_attention_block) &&
+           choose(r, which, push) == which->any.wide && push->head <= BLOCK_HEAD &&
            block_shared(push->head) <= caps->max_shared_memory && ATTENTION_BLOCK_THREADS <= caps->max_workgroup_size;
 }
 
@@ -73,10 +85,10 @@ static uint32_t coop_shared(const pm_caps *caps, const struct attention_push *pu
 }
 
 /* Whether matrix units can have it: fp16 tensors whose heads can be read eight elements at a time. */
-static bool coop_suits(const recording *r, const struct attention_push *push)
+static bool coop_suits(const recording *r, kernel_id kernel, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    return op_matrix_units(caps) && r->format == ACT_HALF && words_of(push) % 8 == 0 &&
+    return op_matrix_units(caps) && gpu_kernel_good(caps, kernel) && r->format == ACT_HALF && words_of(push) % 8 == 0 &&
            offsets_of(r->d.args, r->d.arg_count) % 16 == 0 && push->head % caps->coopmat_n == 0 &&
            push->head % caps->coopmat_k == 0 && push->head % 8 == 0 && push->head <= COOP_HEAD &&
            ATTENTION_COOP_OTHERS % caps->coopmat_n == 0 && ATTENTION_COOP_OTHERS % caps->coopmat_k == 0 &&
@@ -108,7 +120,7 @@ static void record_any(recording *r, const struct attention_push *push, uint64_t
 /* Tiles of `rows` rows, or an invocation a row. The plain kernel's tile is the small one. */
 static void record_rows_of(recording *r, kernels which, const struct attention_push *push, uint32_t rows)
 {
-    if (lanes_suit(r->program)) {
+    if (lanes_suit(gpu_program_caps(r->program), &which)) {
         record_lanes(r, &which, push, rows);
         return;
     }
@@ -157,11 +169,13 @@ static recording begin(gpu_program *program, const op_call *call, const gpu_arg 
 #define BEGIN(program, call, args, push, share)                                                                        \
     begin(program, call, args, sizeof(args) / sizeof(args)[0], &(push), share)
 
+static const kernels forward = KERNELS(attention, attention_tile);
+
 /* Work groups that share a query's keys, in attention_row.comp. */
 static uint32_t splits_of(const pm_caps *caps, const op_call *call)
 {
     op_view q = call->in[0], cache = call->out[ATTENTION_CACHE], k = view_present(cache) ? cache : call->in[1];
-    if (call->attr.time > ROW_QUERIES || software_lanes(caps)) return 1;
+    if (call->attr.time > ROW_QUERIES || lanes_suit(caps, &forward)) return 1;
     uint32_t keys = k.rows / (q.rows / call->attr.time), splits = (keys + ROW_KEYS - 1) / ROW_KEYS;
     return splits < ROW_SPLITS ? splits : ROW_SPLITS;
 }
@@ -212,22 +226,22 @@ static void record_forward(gpu_program *program, const op_call *call)
     op_view q = call->in[0], k = call->in[1], v = call->in[2], y = call->out[0], cache = call->out[ATTENTION_CACHE];
     const bool append = view_present(cache);
     if (append) k = v = cache;
-    if (append && lanes_suit(program))
+    const bool lanes = lanes_suit(gpu_program_caps(program), &forward);
+    if (append && lanes)
         op_record_elementwise(program, &(op_call){.op = OP_KV_APPEND, .in = {q, call->in[3]}, .out = {cache}});
     gpu_arg args[] = {arg_of(q, GPU_READ),           arg_of(k, GPU_READ),  arg_of(v, GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct attention_push push = push_of(call, q, k, v, y);
     recording r = BEGIN(program, call, args, push, 1);
-    const kernels tile = KERNELS(attention, attention_tile);
-    if (push.time_q > ROW_QUERIES && coop_suits(&r, &push)) {
+    if (push.time_q > ROW_QUERIES && coop_suits(&r, KERNEL_attention_coop, &push)) {
         record_coop(&r, KERNEL_attention_coop, &push, push.time_q);
-    } else if (push.time_q > ROW_QUERIES && block_suits(&r, &tile, &push)) {
+    } else if (push.time_q > ROW_QUERIES && block_suits(&r, &forward, &push)) {
         r.d.kernel = KERNEL_attention_block;
         r.spec[2] = push.head;
         r.d.spec_count = 3;
         record_any(&r, &push, (push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS, ATTENTION_BLOCK_THREADS);
-    } else if (push.time_q > ROW_QUERIES || lanes_suit(program)) {
-        record_rows_of(&r, tile, &push, push.time_q);
+    } else if (push.time_q > ROW_QUERIES || lanes) {
+        record_rows_of(&r, forward, &push, push.time_q);
     } else {
         record_row(program, call, &push, append);
     }
@@ -243,30 +257,30 @@ static void record_backward(gpu_program *program, const op_call *call)
                         arg_of(dy, GPU_READ),    arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_WRITE),
                         arg_of(delta, GPU_WRITE)};
     recording q = BEGIN(program, call, args_q, push, 0.4);
-    const bool coop = coop_suits(&q, &push);
-    if (coop)
+    if (coop_suits(&q, KERNEL_attention_coop_dq, &push))
         record_coop(&q, KERNEL_attention_coop_dq, &push, push.time_q);
     else
-        record_rows_of(&q, KERNELS(attention_dq, attention_tile_dq), &push, push.time_q);
+        record_rows_of(&q, (kernels)KERNELS(attention_dq, attention_tile_dq), &push, push.time_q);
 
     gpu_arg args_k[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ),     arg_of(delta, GPU_READ),
                         arg_of(dy, GPU_READ),  arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_READ_WRITE)};
-    if (coop || lanes_suit(program)) {
-        recording kv = BEGIN(program, call, args_k, push, 0.6);
-        kernels which = KERNELS(attention_dkv, attention_tile_dk);
-        if (coop)
-            record_coop(&kv, KERNEL_attention_coop_dkv, &push, push.time_k);
-        else
-            record_lanes(&kv, &which, &push, push.time_k);
+    const kernels dkv = KERNELS(attention_dkv, attention_tile_dk);
+    recording kv = BEGIN(program, call, args_k, push, 0.6);
+    if (coop_suits(&kv, KERNEL_attention_coop_dkv, &push)) {
+        record_coop(&kv, KERNEL_attention_coop_dkv, &push, push.time_k);
+        return;
+    }
+    if (lanes_suit(gpu_program_caps(program), &dkv)) {
+        record_lanes(&kv, &dkv, &push, push.time_k);
         return;
     }
     recording k = BEGIN(program, call, args_k, push, 0.36);
-    record_rows_of(&k, KERNELS(attention_dkv, attention_tile_dk), &push, push.time_k);
+    record_rows_of(&k, dkv, &push, push.time_k);
 
     gpu_arg args_v[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ), arg_of(dy, GPU_READ), arg_of(scalars, GPU_READ),
                         arg_of(dqkv, GPU_READ_WRITE)};
     recording v = BEGIN(program, call, args_v, push, 0.24);
-    record_rows_of(&v, KERNELS(attention_dkv, attention_tile_dv), &push, push.time_k);
+    record_rows_of(&v, (kernels)KERNELS(attention_dkv, attention_tile_dv), &push, push.time_k);
 }
 
 bool op_appends(const pm_caps *caps, uint32_t queries)

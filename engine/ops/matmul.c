@@ -95,15 +95,23 @@ static kernel_id matvec_kernel(const pm_caps *caps, const gpu_dispatch *d, const
 {
     const op_attr *attr = &p->call->attr;
     if (p->m > MATVEC_ROWS || attr->trans_a || (!attr->trans_b && p->n % 4 != 0)) return KERNEL_COUNT;
+    plain = plain && gpu_kernel_good(caps, KERNEL_matvec_wide_plain);
     kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
     if (p->gain.buffer) which = (kernel_widths){KERNEL_matvec_norm, KERNEL_matvec_norm_wide, KERNEL_matvec_norm};
     return width_for(caps, which, d->args, d->arg_count, p->k | p->lda | p->ldb);
 }
 
+/* Of matmul_lanes.comp. */
+static kernel_id lanes_kernel(const pm_caps *caps, bool pairs)
+{
+    return pairs ? KERNEL_matmul_pairs8 : software_lanes(caps) == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4;
+}
+
 /* Two neighbours are loaded as one: along k, or along the rows or columns that are contiguous. */
 static bool in_pairs(const pm_caps *caps, const product *p)
 {
-    return software_lanes(caps) == 8 && p->lda % 2 == 0 && p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+    return software_lanes(caps) == 8 && gpu_kernel_good(caps, lanes_kernel(caps, true)) && p->lda % 2 == 0 &&
+           p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
 }
 
 /* matmul_block.comp's, or KERNEL_COUNT where its accesses of four do not suit the operands. */
@@ -112,6 +120,7 @@ static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const 
     const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (MATMUL_BLOCK_TILE / 4 + 1) * 16; /* bytes */
     if (caps->serial || caps->max_workgroup_size < MATMUL_BLOCK_THREADS || shared > caps->max_shared_memory)
         return KERNEL_COUNT;
+    plain = plain && gpu_kernel_good(caps, KERNEL_matmul_block_plain);
     kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matmul_block_plain : KERNEL_matmul_block, KERNEL_COUNT};
     return width_for(caps, which, d->args, d->arg_count, p->lda | p->ldb | width_a(p) | width_b(p));
 }
@@ -136,11 +145,17 @@ static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t cols
            coop_slice(COOP_SIDE * cols, !p->call->attr.trans_b) + sums;
 }
 
+static kernel_id coop_kernel(const product *p)
+{
+    return p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
+}
+
 /* Matrix units take fp16 factors whose rows can be read eight elements at a time. Each invocation loads some of each slice. */
 static bool coop_possible(const pm_caps *caps, const product *p, uint32_t cols)
 {
     uint32_t group = COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup;
-    return caps->coopmat && group <= COOP_SIDE * coop_rows(caps, cols) * MATMUL_COOP_DEPTH / 8 && p->half &&
+    return caps->coopmat && gpu_kernel_good(caps, coop_kernel(p)) &&
+           group <= COOP_SIDE * coop_rows(caps, cols) * MATMUL_COOP_DEPTH / 8 && p->half &&
            (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
            coop_shared(caps, p, cols) <= caps->max_shared_memory && group <= caps->max_workgroup_size;
 }
@@ -152,7 +167,7 @@ static bool possible(const pm_caps *caps, const gpu_dispatch *d, const product *
     case WAY_COOP_LARGE: return coop_possible(caps, p, COOP_LARGE);
     case WAY_COOP_SMALL: return coop_possible(caps, p, COOP_SMALL);
     case WAY_PAIRS: return in_pairs(caps, p);
-    case WAY_LANES: return software_lanes(caps) > 0;
+    case WAY_LANES: return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
     case WAY_BLOCK: return block_kernel(caps, d, p, plain) != KERNEL_COUNT;
     case WAY_TILE_16: return caps->max_workgroup_size >= 256;
     case WAY_TILE_8:
@@ -166,7 +181,8 @@ static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const produc
 {
     uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
     if (possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
-    if (software_lanes(caps)) return in_pairs(caps, p) ? WAY_PAIRS : WAY_LANES;
+    if (possible(caps, d, p, WAY_PAIRS, plain)) return WAY_PAIRS;
+    if (possible(caps, d, p, WAY_LANES, plain)) return WAY_LANES;
     bool units = op_matrix_units(caps);
     if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
     if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
@@ -248,7 +264,7 @@ static void record_coop(recording *r, const product *p, uint32_t cols)
                              p->k % MATMUL_COOP_DEPTH == 0};
     memcpy(r->spec, spec, sizeof spec);
     r->d.spec_count = sizeof spec / sizeof *spec;
-    r->d.kernel = p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
+    r->d.kernel = coop_kernel(p);
     r->format = ALL_FLOAT; /* its kernels are for halves only */
     record_grid(r, (p->n - 1) / (COOP_SIDE * cols) + 1, (p->m - 1) / (COOP_SIDE * rows) + 1);
 }
@@ -257,7 +273,7 @@ static void record_coop(recording *r, const product *p, uint32_t cols)
 static void record_lanes(recording *r, const product *p, bool pairs)
 {
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;
-    r->d.kernel = pairs ? KERNEL_matmul_pairs8 : lanes == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4;
+    r->d.kernel = lanes_kernel(gpu_program_caps(r->program), pairs);
     r->spec[0] = lanes;
     r->d.spec_count = 4;
     record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1);
@@ -266,7 +282,7 @@ static void record_lanes(recording *r, const product *p, bool pairs)
 static void record_block(recording *r, const product *p, bool plain)
 {
     r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, plain);
-    if (plain) r->d.arg_count = PLAIN_ARGS;
+    if (r->d.kernel == KERNEL_matmul_block_plain) r->d.arg_count = PLAIN_ARGS;
     r->spec[0] = MATMUL_BLOCK_THREADS;
     r->d.spec_count = 4;
     record_grid(r, (p->n - 1) / MATMUL_BLOCK_TILE + 1, (p->m - 1) / MATMUL_BLOCK_TILE + 1);
@@ -274,6 +290,7 @@ static void record_block(recording *r, const product *p, bool plain)
 
 static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
 {
+    plain = plain && gpu_kernel_good(gpu_program_caps(r->program), KERNEL_matmul_tile_plain);
     r->d.kernel = plain ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile;
     if (plain) r->d.arg_count = PLAIN_ARGS;
     r->spec[0] = 16 * ty;

@@ -74,11 +74,11 @@ uint64_t offsets_of(const gpu_arg *args, uint32_t arg_count)
 
 kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
 {
-    if (cols % 4 != 0) return kernels.plain;
-    uint64_t offsets = offsets_of(args, arg_count);
-    if (caps->serial)
-        return software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0 ? kernels.pairs : kernels.plain;
-    return offsets % 16 == 0 ? kernels.wide : kernels.plain;
+    const uint64_t offsets = offsets_of(args, arg_count);
+    const bool pairs = caps->serial && software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0;
+    const kernel_id better = pairs ? kernels.pairs : !caps->serial && offsets % 16 == 0 ? kernels.wide : kernels.plain;
+    const bool good = better == KERNEL_COUNT || gpu_kernel_good(caps, better);
+    return cols % 4 == 0 && good ? better : kernels.plain;
 }
 
 uint32_t lanes_of(const pm_caps *caps, uint32_t count, uint32_t each)

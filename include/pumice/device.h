@@ -65,6 +65,8 @@ typedef struct pm_caps {
 #define PM_FEATURE_FIELD(name, meaning) bool name;
     PM_FEATURE_LIST(PM_FEATURE_FIELD)
 #undef PM_FEATURE_FIELD
+    uint64_t
+        kernels_off[4]; /* of an open device, bits by kernel: not used, for they gave wrong numbers (pumice/doctor.h) */
 } pm_caps;
 
 /* Lists every adapter the loader finds, in its order: writes at most `capacity` entries, and the number found to *count.

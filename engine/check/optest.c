@@ -1,13 +1,8 @@
-/* The op harness: operands, guard words, the run, the comparison. Values: helper_optest_values.c. */
-#include "helper_optest_bench.h"
-
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+/* The op harness: operands, guard words, the run, the comparison. Values: optest_values.c. */
+#include "check/optest_bench.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +33,7 @@ static bool complain(const bench *b, const char *format, ...)
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     optest_describe(b->row, line, sizeof line);
-    print_error("    %s: %s\n", line, what);
+    snprintf(b->result->wrong, sizeof b->result->wrong, "%s: %s", line, what);
     return false;
 }
 
@@ -258,8 +253,9 @@ static bool prepare_device(bench *b)
 {
     for (int i = 0; i < b->place_count; i++) {
         place *p = &b->places[i];
-        if (gpu_buffer_create(b->device, p->lifetime, p->words * 4, "optest", &p->buffer) != PM_OK)
-            return complain(b, "no buffer of %llu bytes", (unsigned long long)p->words * 4);
+        pm_status status = gpu_buffer_create(b->device, p->lifetime, p->words * 4, "optest", &p->buffer);
+        b->result->no_memory = status == PM_NO_DEVICE_MEMORY || status == PM_NO_HOST_MEMORY;
+        if (status != PM_OK) return complain(b, "no buffer of %llu bytes", (unsigned long long)p->words * 4);
     }
     for (int i = 0; i < b->operand_count; i++) {
         operand *o = &b->operands[i];
@@ -272,6 +268,8 @@ static bool prepare_device(bench *b)
     if (b->call.op == OP_LM_LOSS_BWD) op_record(b->program, &b->before);
     op_record(b->program, &b->call);
     pm_status status = gpu_program_finish(b->program);
+    b->result->kernel_count = gpu_program_kernels(b->program, b->result->kernels, OPTEST_KERNELS);
+    if (b->result->kernel_count > OPTEST_KERNELS) b->result->kernel_count = OPTEST_KERNELS;
     return status == PM_OK || complain(b, "recording: %s", pm_status_text(status));
 }
 
@@ -404,12 +402,15 @@ static void clean(bench *b)
     }
 }
 
-bool optest_run(pm_device *device, const optest_row *row)
+bool optest_run(pm_device *device, const optest_row *row, optest_result *result)
 {
     bench *b = calloc(1, sizeof *b);
+    *result = (optest_result){.no_memory = !b};
+    snprintf(result->wrong, sizeof result->wrong, "%s", b ? "" : "no memory");
     if (!b) return false;
     b->device = device;
     b->row = row;
+    b->result = result;
     b->call = row->call;
     complete_shapes(b);
     if (row->half || row->call.op == OP_CAST) halve(b);

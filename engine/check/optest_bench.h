@@ -1,9 +1,9 @@
-/* The op harness from inside: a row in the making, which helper_optest.c arranges, runs and compares, and helper_optest_values.c fills. */
-#ifndef HELPER_OPTEST_BENCH_H
-#define HELPER_OPTEST_BENCH_H
+/* The op harness from inside: a row in the making, which optest.c arranges, runs and compares, and optest_values.c fills. */
+#ifndef CHECK_OPTEST_BENCH_H
+#define CHECK_OPTEST_BENCH_H
 
 #include "gpu/gpu.h"
-#include "helper_optest.h"
+#include "check/optest.h"
 
 enum { MAX_OPERANDS = OP_MAX_IN + OP_MAX_OUT + 2 };
 
@@ -32,6 +32,7 @@ typedef struct place {
 typedef struct bench {
     pm_device *device;
     const optest_row *row;
+    optest_result *result;
     op_call call, before; /* `before`: LM_LOSS, which fills the logits that LM_LOSS_BWD reads */
     operand operands[MAX_OPERANDS];
     int operand_count;

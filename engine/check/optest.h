@@ -4,8 +4,8 @@
  * nothing more. Around each stand guard words, NaN as floats; outputs start as NaN, or as known values where they are added to or
  * changed in place. Afterwards every word that is no output must be what it was, outputs must be finite and close to the twin's, and
  * a second run must give the same bits. */
-#ifndef HELPER_OPTEST_H
-#define HELPER_OPTEST_H
+#ifndef CHECK_OPTEST_H
+#define CHECK_OPTEST_H
 
 #include "ops/op.h"
 
@@ -46,7 +46,16 @@ bool optest_some_head(const op_call *call);
 /* One line: operation, shapes, attributes. */
 void optest_describe(const optest_row *row, char *line, size_t size);
 
-/* Whether the row holds on the device; prints what does not. */
-bool optest_run(pm_device *device, const optest_row *row);
+/* What came of a row. */
+enum { OPTEST_KERNELS = 8 };
+typedef struct optest_result {
+    char wrong[800]; /* the row and what does not hold, in one line; "" where all does */
+    kernel_id kernels[OPTEST_KERNELS];
+    uint32_t kernel_count; /* that it ran */
+    bool no_memory;        /* what does not hold is that there was none */
+} optest_result;
+
+/* Whether the row holds on the device. */
+bool optest_run(pm_device *device, const optest_row *row, optest_result *result);
 
 #endif

@@ -1,11 +1,5 @@
 /* The op harness: values of operands, random by row and place; what a backward operation reads comes from the forward twin. */
-#include "helper_optest_bench.h"
-
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "check/optest_bench.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -159,13 +153,12 @@ static void chain_forward(bench *b)
     if (c->op == OP_LAYERNORM_BWD || c->op == OP_LAYERNORM_BWD_PARAMS) {
         double *zero = calloc(c->in[1].cols, sizeof *zero),
                *y = malloc((size_t)c->in[1].rows * c->in[1].cols * sizeof *y);
-        assert_true(zero && y);
         f.op = OP_LAYERNORM;
         f.in[0] = c->in[1];
         f.in[1] = f.in[2] = (op_view){.rows = 1, .cols = c->in[1].cols, .data = zero};
         f.out[0] = (op_view){.rows = c->in[1].rows, .cols = c->in[1].cols, .data = y};
         f.out[1] = c->in[2];
-        ref_run(&f);
+        if (zero && y) ref_run(&f); /* else the comparison fails */
         round_twin(optest_find(b, &c->in[2]));
         free(zero);
         free(y);
