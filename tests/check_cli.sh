@@ -18,7 +18,7 @@ train="train --data $dir/text $tiny"
 # ---- usage ----
 refused 2 'subcommand'
 refused 2 "'paint'" paint
-for command in devices train finetune eval predict generate convert tokenize tokenizer bench tune; do
+for command in devices train finetune eval predict generate convert tokenize tokenizer bench tune doctor; do
     run 0 $command --help
     has "^usage: pumice $command"
     [ ! -s "$dir/err" ] || fail "$command --help wrote on stderr"
@@ -60,7 +60,11 @@ refused 1 'nosuch' devices --device nosuch
 PUMICE_DISABLE=nosuch
 export PUMICE_DISABLE
 refused 2 'nosuch' devices
+refused 2 'nosuch' doctor
 unset PUMICE_DISABLE
+refused 1 'nosuch' doctor --device nosuch
+run 0 doctor --json
+has '"findings":\[\],"fit":true'
 
 # ---- bad input to train ----
 refused 1 "$dir/none" train --data "$dir/none" --out "$dir/o"

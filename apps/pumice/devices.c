@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 
 #include "app.h"
+#include "device_text.h"
 
 static app_common common;
 
@@ -23,25 +24,6 @@ arg_command devices_command = {
     sizeof table / sizeof *table,
 };
 
-static const char *type_name(pm_device_type type)
-{
-    switch (type) {
-    case PM_DEVICE_INTEGRATED: return "integrated";
-    case PM_DEVICE_DISCRETE: return "discrete";
-    case PM_DEVICE_VIRTUAL: return "virtual";
-    case PM_DEVICE_CPU: return "cpu";
-    case PM_DEVICE_OTHER: break;
-    }
-    return "other";
-}
-
-static const char *version_text(uint32_t version, char text[32])
-{
-    snprintf(text, 32, "%u.%u.%u", (unsigned)(version >> 22 & 0x7f), (unsigned)(version >> 12 & 0x3ff),
-             (unsigned)(version & 0xfff));
-    return text;
-}
-
 /* ---- text ---- */
 
 static void print_feature(const char *name, const char *meaning, bool there)
@@ -54,8 +36,9 @@ static void print_device(const pm_caps *caps, size_t index, bool chosen)
     const double mib = 1.0 / (1024 * 1024);
     char version[32];
     printf("%zu%s %s\n", index, chosen ? " *" : "  ", caps->name);
-    printf("    type %s, driver %s, Vulkan %s, vendor 0x%04x, device 0x%04x\n", type_name(caps->type), caps->driver,
-           version_text(caps->api_version, version), (unsigned)caps->vendor_id, (unsigned)caps->device_id);
+    printf("    type %s, driver %s, Vulkan %s, vendor 0x%04x, device 0x%04x\n", device_type_name(caps->type),
+           caps->driver, device_version(caps->api_version, version), (unsigned)caps->vendor_id,
+           (unsigned)caps->device_id);
     printf("    memory %.0f MiB, free %.0f MiB; largest allocation %.0f MiB, largest storage buffer %.0f MiB\n",
            mib * (double)caps->device_memory, mib * (double)caps->device_memory_free,
            mib * (double)caps->max_allocation, mib * (double)caps->max_buffer_range);
@@ -81,52 +64,16 @@ static void print_text(const pm_caps *list, size_t count, int chosen, const char
 
 /* ---- JSON ---- */
 
-static void add_feature(cJSON *features, const char *name, bool there)
-{
-    cJSON *feature = cJSON_AddObjectToObject(features, name);
-    cJSON_AddBoolToObject(feature, "available", there);
-    cJSON_AddBoolToObject(feature, "used", there && !app_feature_disabled(name));
-}
-
-static cJSON *device_json(const pm_caps *caps, size_t index, bool chosen)
-{
-    char version[32];
-    cJSON *json = cJSON_CreateObject();
-    cJSON_AddNumberToObject(json, "index", (double)index);
-    cJSON_AddStringToObject(json, "name", caps->name);
-    cJSON_AddStringToObject(json, "type", type_name(caps->type));
-    cJSON_AddStringToObject(json, "driver", caps->driver);
-    cJSON_AddStringToObject(json, "vulkan", version_text(caps->api_version, version));
-    cJSON_AddNumberToObject(json, "vendor_id", caps->vendor_id);
-    cJSON_AddNumberToObject(json, "device_id", caps->device_id);
-    cJSON_AddBoolToObject(json, "chosen", chosen);
-    cJSON *limits = cJSON_AddObjectToObject(json, "limits");
-    cJSON_AddNumberToObject(limits, "device_memory", (double)caps->device_memory);
-    cJSON_AddNumberToObject(limits, "device_memory_free", (double)caps->device_memory_free);
-    cJSON_AddNumberToObject(limits, "max_allocation", (double)caps->max_allocation);
-    cJSON_AddNumberToObject(limits, "max_buffer_range", (double)caps->max_buffer_range);
-    cJSON_AddNumberToObject(limits, "offset_alignment", caps->offset_alignment);
-    cJSON_AddNumberToObject(limits, "max_storage_buffers", caps->max_storage_buffers);
-    cJSON_AddNumberToObject(limits, "max_shared_memory", caps->max_shared_memory);
-    cJSON_AddNumberToObject(limits, "max_workgroup_size", caps->max_workgroup_size);
-    cJSON_AddNumberToObject(limits, "max_push_constants", caps->max_push_constants);
-    cJSON_AddNumberToObject(limits, "subgroup_size", caps->subgroup_size);
-    cJSON_AddNumberToObject(limits, "subgroup_min", caps->subgroup_min);
-    cJSON_AddNumberToObject(limits, "subgroup_max", caps->subgroup_max);
-    cJSON *groups = cJSON_AddArrayToObject(limits, "max_group_count");
-    for (int i = 0; i < 3; i++) cJSON_AddItemToArray(groups, cJSON_CreateNumber(caps->max_group_count[i]));
-    cJSON *features = cJSON_AddObjectToObject(json, "features");
-#define ADD(name, meaning) add_feature(features, #name, caps->name);
-    PM_FEATURE_LIST(ADD)
-#undef ADD
-    return json;
-}
-
 static void print_json(const pm_caps *list, size_t count, int chosen, const char *why)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON *devices = cJSON_AddArrayToObject(json, "devices");
-    for (size_t i = 0; i < count; i++) cJSON_AddItemToArray(devices, device_json(&list[i], i, (int)i == chosen));
+    for (size_t i = 0; i < count; i++) {
+        cJSON *device = device_json(&list[i]);
+        cJSON_AddNumberToObject(device, "index", (double)i);
+        cJSON_AddBoolToObject(device, "chosen", (int)i == chosen);
+        cJSON_AddItemToArray(devices, device);
+    }
     cJSON *choice = cJSON_AddObjectToObject(json, "choice");
     cJSON_AddStringToObject(choice, "asked", common.device);
     cJSON_AddNumberToObject(choice, "index", chosen);

@@ -226,6 +226,8 @@ static void add_kv_append(uint32_t n, uint32_t c, uint32_t pos, uint32_t room)
 static void add_attention_rows(void)
 {
     static const uint32_t head_sizes[9] = {4, 16, 20, 32, 48, 64, 80, 96, 128}, times[5] = {1, 3, 31, 33, 127};
+    for (uint32_t s = 0; s < 9; s++) add_appended(17 * s, 130 + s, 1 + s % 3, head_sizes[s]);
+    add_appended(1300, 1301, 2, 64); /* more keys than a work group takes at a time */
     for (uint32_t s = 0; s < 9; s++)
         for (uint32_t t = 0; t < 5; t++)
             add_attention(1 + (s + t) % 3, times[t], 1 + (s + 2 * t) % 3, head_sizes[s], 0);
@@ -234,8 +236,6 @@ static void add_attention_rows(void)
     add_attention(1, 257, 1, 4, 0);
     add_attention(1, 257, 2, 64, 0.2f);
     add_attention(31, 3, 3, 20, 0);
-    for (uint32_t s = 0; s < 9; s++) add_appended(17 * s, 130 + s, 1 + s % 3, head_sizes[s]);
-    add_appended(1300, 1301, 2, 64); /* more keys than a work group takes at a time */
     for (uint32_t s = 0; s < 9; s++) add_cached(1, 1, times[s % 5], 128 + s, 1 + s % 3, head_sizes[s]);
     add_cached(1, 1, 0, 1, 2, 64);
     add_cached(1, 1, 256, 257, 3, 20);
@@ -472,6 +472,25 @@ static void add_coop_rows(void)
     align_last(true);
 }
 
+/* Operands in fp16 that lie and are shaped so that they are read in fours. */
+static void add_aligned_half_rows(void)
+{
+    static const op_id ops[] = {OP_GELU, OP_GELU_BWD, OP_ADD, OP_DROPOUT};
+    const size_t before = row_count[HALVES];
+    add_layernorm(24, 128, true);
+    add_layernorm(10, 36, false);
+    for (size_t o = 0; o < sizeof ops / sizeof *ops; o++) add_flat(ops[o], 5, 96);
+    optest_row *row = add(OP_COLSUM);
+    row->call.in[0] = v(33, 96);
+    row->call.out[0] = v(1, 96);
+    add_label_loss(10, 36, false, OPTEST_SOME);
+    add_loss(33, 16, 64, OPTEST_SOME, false, false);
+    for (size_t n = before; n < row_count[HALVES]; n++) {
+        rows[HALVES][n].half = true;
+        rows[HALVES][n].seed = 6 * (uint32_t)n + (uint32_t)n % 3;
+    }
+}
+
 /* A few of the usual rows once more, with fp16 activations. */
 static void add_half_rows(void)
 {
@@ -489,6 +508,7 @@ static void add_half_rows(void)
         row->seed = seed;
         row->half = true;
     }
+    add_aligned_half_rows();
     add_block_rows(true);
     add_coop_rows();
 }

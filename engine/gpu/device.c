@@ -91,12 +91,12 @@ done:
     return status;
 }
 
-static pm_status lower(pm_device *device, const pm_device_params *params)
+static pm_status lower(pm_device *device, const pm_device_params *params, bool with_faults)
 {
     const bool subgroup = device->caps.subgroup;
     pm_status status = gpu_caps_disable(&device->log, &device->caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE"));
     if (status == PM_OK) status = gpu_caps_disable(&device->log, &device->caps, "disable", params->disable);
-    if (status == PM_OK) status = gpu_faults_apply(device);
+    if (status == PM_OK && !with_faults) status = gpu_faults_apply(device);
     device->subgroup_disabled = subgroup && !device->caps.subgroup;
     gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
     return status;
@@ -213,7 +213,7 @@ static pm_status name_file(pm_device *device, const char *cache_dir, const char 
     return PM_OK;
 }
 
-pm_status pm_device_open(const pm_device_params *params, pm_device **out)
+pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out)
 {
     pm_device *device = calloc(1, sizeof *device);
     if (!device) return log_fail(&params->log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
@@ -228,7 +228,7 @@ pm_status pm_device_open(const pm_device_params *params, pm_device **out)
     if (status == PM_OK) status = choose(device, params);
     if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->tuning_path);
     if (status == PM_OK) gpu_tuning_open(device);
-    if (status == PM_OK) status = lower(device, params);
+    if (status == PM_OK) status = lower(device, params, with_faults);
     if (status == PM_OK) status = create_device(device, params->profile);
     if (status == PM_OK) gpu_debug_open(device);
     if (status == PM_OK && params->profile) status = gpu_profile_open(device, params->profile_events);
@@ -247,6 +247,11 @@ pm_status pm_device_open(const pm_device_params *params, pm_device **out)
              VK_API_VERSION_MINOR(device->caps.api_version), features);
     *out = device;
     return PM_OK;
+}
+
+pm_status pm_device_open(const pm_device_params *params, pm_device **out)
+{
+    return gpu_device_open(params, false, out);
 }
 
 void pm_device_close(pm_device **handle)

@@ -22,6 +22,11 @@ static const uint16_t row_of[KERNEL_COUNT] = {
 #undef KERNEL
 };
 
+kernel_id gpu_kernel_row(kernel_id kernel)
+{
+    return (kernel_id)row_of[kernel];
+}
+
 static void set(pm_caps *caps, kernel_id kernel, bool on)
 {
     const uint64_t bit = 1ull << kernel % 64;
@@ -34,7 +39,7 @@ static void set(pm_caps *caps, kernel_id kernel, bool on)
 pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on)
 {
     char key[GPU_TUNING_KEY];
-    const kernel_id row = (kernel_id)row_of[kernel];
+    const kernel_id row = gpu_kernel_row(kernel);
     snprintf(key, sizeof key, OFF_KERNEL "%s", gpu_kernel_name(row));
     const pm_status status = gpu_tune(device, key, !on);
     if (status == PM_OK) set(&device->caps, row, on);
@@ -48,11 +53,16 @@ pm_status gpu_feature_switch(pm_device *device, const char *name, bool on)
     return gpu_tune(device, key, !on);
 }
 
-void gpu_faults_forget(pm_device *device)
+bool gpu_faults_forget(pm_device *device)
 {
-    for (uint32_t i = 0; i < device->choice_count; i++)
-        if (strncmp(device->choices[i].key, OFF, strlen(OFF)) == 0) device->choices[i].choice = 0;
+    bool any = false;
+    for (uint32_t i = 0; i < device->choice_count; i++) {
+        if (strncmp(device->choices[i].key, OFF, strlen(OFF)) != 0) continue;
+        any = any || device->choices[i].choice;
+        device->choices[i].choice = 0;
+    }
     memset(device->caps.kernels_off, 0, sizeof device->caps.kernels_off);
+    return any;
 }
 
 void gpu_kernel_break(pm_device *device, kernel_id kernel)

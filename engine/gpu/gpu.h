@@ -20,6 +20,9 @@ const char *gpu_kernel_name(kernel_id kernel);
 /* Whether the compiler that built the library knew what the kernel needs. */
 bool gpu_kernel_built(kernel_id kernel);
 
+/* pm_device_open; or with what is known to be faulty, too. */
+pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out);
+
 const pm_log *gpu_log(const pm_device *device);
 /* For spans of the host; NULL where nothing is profiled. */
 pm_profile *gpu_profile(const pm_device *device);
@@ -139,7 +142,8 @@ uint32_t gpu_tuned(const gpu_program *program, const char *key);
 /* Store a choice, or with 0 take it back, for programs recorded from now on; then keep all of them for later runs. */
 pm_status gpu_tune(pm_device *device, const char *key, uint32_t choice);
 pm_status gpu_tuning_save(pm_device *device);
-void gpu_tuning_forget(pm_device *device); /* all of them, but faults stay */
+bool gpu_tuning_kept(const pm_device *device); /* whether there is a place for them */
+void gpu_tuning_forget(pm_device *device);     /* all of them, but faults stay */
 
 /* ---- faults: what gives wrong numbers on this device ----------------------------------------------------------------- */
 
@@ -148,11 +152,13 @@ static inline bool gpu_kernel_good(const pm_caps *caps, kernel_id kernel)
 {
     return (caps->kernels_off[kernel / 64] >> kernel % 64 & 1) == 0;
 }
+/* The first kernel of its row. */
+kernel_id gpu_kernel_row(kernel_id kernel);
 /* Switch a row's kernels off, or on again, for programs recorded from now on; a feature, for when the device is opened again. gpu_tuning_save keeps
  * both for later. */
 pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on);
 pm_status gpu_feature_switch(pm_device *device, const char *name, bool on);
-void gpu_faults_forget(pm_device *device); /* all of them */
+bool gpu_faults_forget(pm_device *device); /* all of them; whether there were any */
 /* For tests: from now on this kernel (KERNEL_COUNT: none) does nothing, as one that a driver gets wrong. */
 void gpu_kernel_break(pm_device *device, kernel_id kernel);
 

@@ -127,6 +127,11 @@ void gpu_tuning_forget(pm_device *device)
         if (strncmp(device->choices[i].key, "off ", 4) != 0) device->choices[i].choice = 0;
 }
 
+bool gpu_tuning_kept(const pm_device *device)
+{
+    return device->tuning_path != NULL;
+}
+
 pm_status gpu_tuning_save(pm_device *device)
 {
     if (!device->tuning_path)

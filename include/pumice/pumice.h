@@ -4,6 +4,7 @@
 
 #include <pumice/bench.h>
 #include <pumice/device.h>
+#include <pumice/doctor.h>
 #include <pumice/infer.h>
 #include <pumice/kernel.h>
 #include <pumice/model.h>

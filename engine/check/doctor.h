@@ -1,0 +1,18 @@
+/* The examination as a test runs it: of a device that is made faulty, or of one operation only. */
+#ifndef CHECK_DOCTOR_H
+#define CHECK_DOCTOR_H
+
+#include <pumice/doctor.h>
+
+#include "ops/op.h"
+
+typedef struct doctor_options {
+    void (*opened)(pm_device *device); /* called each time it was; may be NULL */
+    bool one;                          /* only this operation is looked at */
+    op_id op;
+} doctor_options;
+
+pm_status doctor_run(const pm_device_params *params, const doctor_options *options, pm_doctor_fn *tell, void *user,
+                     pm_doctor_report *out);
+
+#endif

@@ -1,0 +1,125 @@
+/* The examination of a device: a sound one, and ones that are made faulty, whose kernels are found out, switched off and remembered. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "check/doctor.h"
+#include "gpu/gpu.h"
+#include "helper_device.h"
+#include "helper_dir.h"
+
+static kernel_id broken;
+
+static void break_it(pm_device *device)
+{
+    gpu_kernel_break(device, broken);
+}
+
+/* Skips the test where there is no device. */
+static pm_device_params params_with(const char *cache_dir, const char *disable)
+{
+    pm_device *device = test_device(disable);
+    test_device_done(&device);
+    return (pm_device_params){.log = test_device_log(), .cache_dir = cache_dir, .disable = disable};
+}
+
+static void test_sound(void **state)
+{
+    (void)state;
+    const pm_device_params params = params_with("", NULL);
+    pm_doctor_report report;
+    assert_int_equal(pm_doctor_run(&params, NULL, NULL, &report), PM_OK);
+    printf("%u checks of %u operations, %u kernels, %u copies, losses within %.2g, weights %.2g, %.1f s\n",
+           report.checks, report.operations, report.kernels, report.copies, report.loss_error, report.weight_error,
+           report.seconds);
+    for (uint32_t i = 0; i < report.finding_count; i++) print_error("%s\n", report.findings[i].wrong);
+    assert_int_equal(report.finding_count, 0);
+    assert_true(report.fit);
+    assert_false(report.saved);
+    assert_true(report.checks > 150 && report.kernels > 30 && report.copies > 20);
+    assert_int_equal(report.steps, 20);
+    assert_true(report.loss_error > 0 && report.weight_error > 0); /* fp32 is not double */
+}
+
+/* One operation of a device that gets a kernel wrong. */
+static void examine(const pm_device_params *params, op_id op, pm_doctor_report *report)
+{
+    const doctor_options options = {.opened = break_it, .one = true, .op = op};
+    assert_int_equal(doctor_run(params, &options, NULL, NULL, report), PM_OK);
+}
+
+static bool all_on(const pm_caps *caps)
+{
+    bool on = true;
+    for (size_t i = 0; i < sizeof caps->kernels_off / sizeof *caps->kernels_off; i++) on = on && !caps->kernels_off[i];
+    return on;
+}
+
+/* The kernel's row is named, is off in what is opened next, and is tried again by the next examination. */
+static void check_found(const char *disable, op_id op, kernel_id kernel, const char *off)
+{
+    char *dir = test_dir_make();
+    const pm_device_params params = params_with(dir, disable);
+    pm_doctor_report report;
+    pm_device *device = NULL;
+    broken = kernel;
+    examine(&params, op, &report);
+    if (report.finding_count != 1) print_error("%s: %u findings\n", off, report.finding_count);
+    assert_int_equal(report.finding_count, 1);
+    assert_string_equal(report.findings[0].off, off);
+    assert_true(report.fit);
+    assert_true(report.saved);
+    assert_false(all_on(&report.caps));
+    assert_int_equal(pm_device_open(&params, &device), PM_OK);
+    assert_memory_equal(pm_device_caps(device)->kernels_off, report.caps.kernels_off, sizeof report.caps.kernels_off);
+    pm_device_close(&device);
+    broken = KERNEL_COUNT;
+    examine(&params, op, &report);
+    assert_true(report.fit && report.saved && report.finding_count == 0);
+    assert_int_equal(pm_device_open(&params, &device), PM_OK);
+    assert_true(all_on(pm_device_caps(device)));
+    pm_device_close(&device);
+    test_dir_remove(dir);
+}
+
+static void test_kernels(void **state)
+{
+    (void)state;
+    check_found("serial", OP_ADD, KERNEL_add_wide, "kernel add_wide");
+    check_found("serial", OP_LAYERNORM, KERNEL_layernorm_wide_f16, "kernel layernorm_wide"); /* all of its formats */
+    check_found("serial", OP_MATMUL, KERNEL_matmul_block_plain, "kernel matmul_block_plain");
+    check_found("serial", OP_ATTENTION, KERNEL_attention_join_wide, "kernel attention_join_wide");
+}
+
+/* What has no replacement leaves the device unfit: nothing is switched off for it. fp16 can be done without. */
+static void test_no_replacement(void **state)
+{
+    (void)state;
+    const pm_device_params params = params_with("", NULL);
+    pm_doctor_report report;
+    broken = KERNEL_clip;
+    examine(&params, OP_CLIP, &report);
+    assert_false(report.fit);
+    assert_true(report.finding_count > 0);
+    assert_string_equal(report.findings[0].off, "");
+    assert_true(all_on(&report.caps));
+    broken = KERNEL_dropout_f16;
+    const pm_device_params gpu = params_with("", "serial");
+    examine(&gpu, OP_DROPOUT, &report);
+    assert_true(report.fit);
+    assert_string_equal(report.findings[0].off, "feature storage16");
+    assert_false(report.caps.storage16);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sound), cmocka_unit_test(test_kernels),
+                                       cmocka_unit_test(test_no_replacement)};
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
+}
