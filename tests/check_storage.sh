@@ -128,7 +128,7 @@ until grep -q 'step [0-9]*: not everything could be saved' "$dir/err" || ! kill 
     rm -f "$dir/blocked/checkpoint.safetensors" 2> /dev/null
     mkdir "$dir/blocked/checkpoint.safetensors" 2> /dev/null
 done
-until rmdir "$dir/blocked/checkpoint.safetensors"; do sleep 0.1; done
+rmdir "$dir/blocked/checkpoint.safetensors" || fail "the folder in its place is gone"
 kill -TERM $child
 ended 130
 done=$(tail -n 1 "$dir/blocked/metrics.jsonl" | sed 's/{"step": \([0-9]*\),.*/\1/')

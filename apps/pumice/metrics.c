@@ -103,19 +103,20 @@ fail:
     return false;
 }
 
-/* Writes what is pending; what finds no room stays. */
+/* Writes what is pending; what finds no room stays, and errno tells why. */
 static bool write_pending(metrics *out)
 {
     size_t done = 0;
     while (done < out->pending_size) {
         const ssize_t n = write(out->file, out->pending + done, out->pending_size - done);
+        if (n == 0) errno = ENOSPC;
         if (n > 0)
             done += (size_t)n;
-        else if (n == 0 || errno != EINTR)
+        else if (errno != EINTR)
             break;
     }
     out->pending_size -= done;
-    memmove(out->pending, out->pending + done, out->pending_size);
+    if (out->pending_size) memmove(out->pending, out->pending + done, out->pending_size);
     return out->pending_size == 0;
 }
 
