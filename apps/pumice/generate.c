@@ -58,7 +58,7 @@ static bool write_piece(writing *out, const char *piece, size_t size)
         fflush(stdout);
         return !ferror(stdout); /* main() tells */
     }
-    if (out->size + size + 1 > out->room) {
+    if (out->room - out->size <= size) { /* with the 0 behind it */
         const size_t room = 2 * (out->size + size + 1);
         char *grown = realloc(out->text, room);
         if (!grown) {

@@ -135,7 +135,7 @@ static bool print_builtin(pm_device *device, char error[256], const char *wanted
     size_t count = used ? pm_device_kernels(device, used, MAX_USED) : 0, left_out = kernel_target_skip();
     if (count > MAX_USED) count = MAX_USED;
     if (!good) app_error("the programs of GPT-2 could not be recorded: %s", error);
-    qsort(used, count, sizeof *used, compare_used);
+    if (count) qsort(used, count, sizeof *used, compare_used);
     for (size_t i = 0; i < count; i++) {
         const char *name = pm_builtin_name(used[i].index);
         size_t words;

@@ -10,8 +10,13 @@
  * become blanks and other control characters '?'. */
 void log_line(const pm_log *log, pm_log_level level, const char *format, ...) PM_PRINTF(3, 4);
 
-/* Logs an error line and returns the status: `return log_fail(log, PM_IO, "%s: …", path);`. */
-pm_status log_fail(const pm_log *log, pm_status status, const char *format, ...) PM_PRINTF(3, 4);
+/* Logs an error line and is the status: `return log_fail(log, PM_IO, "%s: …", path);`. A macro, for static analysis sees then that what fails
+ * is not PM_OK. */
+#define log_fail(log, status, ...) log_status((log_line(log, PM_LOG_ERROR, __VA_ARGS__), (status)))
+static inline pm_status log_status(pm_status status)
+{
+    return status;
+}
 
 /* Bytes of the control character that a text begins with: U+0001 to U+001F, U+007F to U+009F. 0 where it begins with none. */
 size_t log_control(const char *text);

@@ -31,14 +31,13 @@ static const case_kind *find(const char *name)
     return kind;
 }
 
-static pm_status unknown_op(const pm_log *log, const char *name)
+/* "matmul, matvec, …" */
+static void list_ops(char *names, size_t room)
 {
-    char names[512] = "";
-    size_t used = 0;
     const case_kind *kind;
-    for (size_t i = 0; (kind = case_kind_at(i)) && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", kind->op.name);
-    return log_fail(log, PM_INVALID, "bench: there is no operation '%s'; give one of %s", name, names);
+    names[0] = 0;
+    for (size_t i = 0, used = 0; (kind = case_kind_at(i)) && used < room; i++)
+        used += (size_t)snprintf(names + used, room - used, "%s%s", i ? ", " : "", kind->op.name);
 }
 
 /* "512x64x7" as so many numbers from 1 on. */
@@ -66,20 +65,24 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
     const bool half = strcmp(dtype, "f16") == 0;
     if (!half && strcmp(dtype, "f32") != 0)
         return log_fail(log, PM_INVALID, "bench: there is no type '%s'; give f32 or f16", dtype);
-    if (!params->op) return unknown_op(log, "");
-    out->kind = find(params->op);
-    if (!out->kind) return unknown_op(log, params->op);
+    const char *op = params->op ? params->op : "";
+    *out = (request){.kind = find(op)};
+    if (!out->kind) {
+        char names[512];
+        list_ops(names, sizeof names);
+        return log_fail(log, PM_INVALID, "bench: there is no operation '%s'; give one of %s", op, names);
+    }
     const char *shape = shape_of(params, out->kind);
     if (!read_shape(shape, out->kind->dims, out->dims))
-        return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' is not %s, whole numbers such as %s", params->op,
-                        shape, out->kind->op.form, out->kind->op.shapes[0]);
-    const bool train = strcmp(params->op, "train-step") == 0;
+        return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' is not %s, whole numbers such as %s", op, shape,
+                        out->kind->op.form, out->kind->op.shapes[0]);
+    const bool train = strcmp(op, "train-step") == 0;
     if (!out->kind->make && !train && out->dims[4] != 1)
-        return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' has %u sequences; a session reads one, B is 1",
-                        params->op, shape, out->dims[4]);
+        return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' has %u sequences; a session reads one, B is 1", op,
+                        shape, out->dims[4]);
     out->half = half;
     if (half && !out->kind->make && !train)
-        return log_fail(log, PM_INVALID, "bench: %s: a session computes in fp32; give --dtype f32", params->op);
+        return log_fail(log, PM_INVALID, "bench: %s: a session computes in fp32; give --dtype f32", op);
     return PM_OK;
 }
 

@@ -38,7 +38,7 @@ static uint32_t copies_wanted(const pm_device *device, const bench_case *c)
     const uint64_t most = caps->device_memory_free / 4;
     if (most < wanted) wanted = most;
     for (uint32_t i = 0; i < c->operand_count; i++) each += case_operand_bytes(&c->operands[i]);
-    const uint64_t count = (wanted + each - 1) / each;
+    const uint64_t count = each ? (wanted + each - 1) / each : 1;
     /* Where even two exceed a quarter of the memory, one is what there is. */
     if (count < 2) return 2 * each > most ? 1 : 2;
     return count < MOST_COPIES ? (uint32_t)count : MOST_COPIES;

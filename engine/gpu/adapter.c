@@ -31,16 +31,15 @@ static bool disable_one(pm_caps *caps, const char *name, size_t length)
 
 pm_status gpu_caps_disable(const pm_log *log, pm_caps *caps, const char *origin, const char *names)
 {
+#define NAME(feature, meaning) ", " #feature
+    static const char names_there[] = PM_FEATURE_LIST(NAME);
+#undef NAME
     pm_caps lowered = *caps;
     for (const char *at = names; at && *at;) {
         size_t length = strcspn(at, ", ");
         if (length > 0 && !disable_one(&lowered, at, length))
-            return log_fail(log, PM_INVALID,
-                            "%s: no feature is named '%.*s'; there are all"
-#define NAME(feature, meaning) ", " #feature
-                            PM_FEATURE_LIST(NAME),
-#undef NAME
-                            origin, length > 60 ? 60 : (int)length, at);
+            return log_fail(log, PM_INVALID, "%s: no feature is named '%.*s'; there are all%s", origin,
+                            length > 60 ? 60 : (int)length, at, names_there);
         at += length;
         at += strspn(at, ", ");
     }

@@ -328,6 +328,7 @@ void gpu_buffer_destroy(gpu_buffer **handle)
 {
     gpu_buffer *buffer = *handle;
     if (!buffer) return;
+    /* What was destroyed is in no list any more. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     pm_device *device = buffer->device;
     gpu_block *block = buffer->block;
     if (buffer->next) buffer->next->previous = buffer->previous;

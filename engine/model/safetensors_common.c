@@ -83,11 +83,6 @@ bool st_tensor_size(const uint64_t *shape, uint32_t rank, uint64_t element, uint
     return true;
 }
 
-pm_status st_no_memory(const pm_log *log, const char *path)
-{
-    return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its header", path);
-}
-
 static int compare_text(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

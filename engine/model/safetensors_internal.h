@@ -28,6 +28,9 @@ bool st_tensor_size(const uint64_t *shape, uint32_t rank, uint64_t element, uint
 /* Names the first text that occurs twice, or NULL; sorts the list. */
 const char *st_find_twin(const char **list, size_t count);
 
-pm_status st_no_memory(const pm_log *log, const char *path);
+static inline pm_status st_no_memory(const pm_log *log, const char *path)
+{
+    return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its header", path);
+}
 
 #endif

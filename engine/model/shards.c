@@ -155,7 +155,7 @@ pm_status shards_open(const pm_log *log, const char *dir, shard_set *out)
         status = one ? open_single(log, dir, &set) : several ? open_index(log, dir, &set) : none_here(log, dir);
     if (set.origin != single) free(single);
     if (set.origin != index) free(index);
-    if (status == PM_OK) qsort(set.tensors, set.tensor_count, sizeof *set.tensors, compare_names);
+    if (status == PM_OK && set.tensor_count) qsort(set.tensors, set.tensor_count, sizeof *set.tensors, compare_names);
     for (size_t i = 1; status == PM_OK && i < set.tensor_count; i++)
         if (compare_names(&set.tensors[i - 1], &set.tensors[i]) == 0)
             status = log_fail(log, PM_FORMAT, "%s: tensor '%s' is there twice", set.origin,

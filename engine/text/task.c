@@ -92,7 +92,7 @@ static pm_status add_label(learner *l)
 {
     pm_task *t = l->task;
     char text[LABEL_MAX];
-    bool number;
+    bool number = false;
     pm_status status = task_label_text(&l->file, text, &number);
     if (status != PM_OK) return status;
     if (l->count == 0) t->numbered = number;
