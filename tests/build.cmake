@@ -1,7 +1,8 @@
-# Configures and builds the project in another folder: cmake -DSOURCE= -DBUILD= -DGENERATOR= -DCOMPILER= -DSANITIZE= -DTYPE= -P build.cmake
+# Configures and builds the project in another folder: cmake -DSOURCE= -DBUILD= -DGENERATOR= -DCOMPILER= -DSET= -DTYPE= -P build.cmake
+# SET is one more option, as -DPUMICE_FUZZ=ON.
 execute_process(
   COMMAND ${CMAKE_COMMAND} -S ${SOURCE} -B ${BUILD} -G ${GENERATOR} -DCMAKE_C_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=${TYPE}
-          -DPUMICE_SANITIZE=${SANITIZE} -DPUMICE_WERROR=ON
+          ${SET} -DPUMICE_WERROR=ON
   RESULT_VARIABLE failed)
 if(NOT failed)
   execute_process(COMMAND ${CMAKE_COMMAND} --build ${BUILD} RESULT_VARIABLE failed)
