@@ -236,6 +236,75 @@ TEST(driver, finetune)
 TEST(lost, train)
 TEST(lost, finetune)
 
+/* A session, and a trainer at work. */
+static pm_status begin(const pm_log *log, objects *o, outcome *out)
+{
+    const pm_train_params params = {.batch = BATCH, .steps = STEPS};
+    const uint32_t token = 'a';
+    pm_step step;
+    pm_status status;
+    (void)out;
+    TRY(pm_tokenizer_bytes(log, &o->tokenizer));
+    TRY(pm_corpus_open(log, test_path(test_root, "text.txt"), o->tokenizer, &o->corpus));
+    TRY(open_device(log, &o->device));
+    TRY(pm_model_create(o->device, &config, 1, &o->model));
+    TRY(pm_trainer_create(o->model, &params, &o->trainer));
+    TRY(pm_trainer_save(o->trainer, test_path(test_root, "begin"), NULL));
+    TRY(pm_model_save(o->model, test_path(test_root, "begin")));
+    TRY(pm_session_create(o->model, &o->session));
+    TRY(pm_session_feed(o->session, &token, 1));
+    for (int i = 0; i < 10; i++) TRY(pm_trainer_step(o->trainer, o->corpus, 0, pm_corpus_size(o->corpus), &step));
+    return PM_OK;
+}
+
+/* After a loss every call that needs the device says so, in one line. */
+static void test_all_lost(void **state)
+{
+    (void)state;
+    const pm_train_params params = {.batch = BATCH, .steps = STEPS};
+    const uint32_t token = 'a';
+    static float values[VOCAB * 16];
+    attempt right;
+    objects o = {0};
+    outcome out;
+    pm_step step;
+    pm_eval_result result;
+    test_lines lines;
+    count_calls(begin, &right);
+    test_fault("lose=%lu", right.report.queue / 2);
+    const pm_log log = test_lines_log(&lines);
+    pm_status status = begin(&log, &o, &out);
+    assert_int_equal(status, PM_DEVICE_LOST);
+    assert_int_equal(lines.errors, 1);
+    assert_non_null(o.session); /* so late a loss */
+    const char *dir = test_path(test_root, "begin"), *other = test_path(test_root, "other");
+    const size_t count = pm_corpus_size(o.corpus);
+#define LOST(call)                                                                                                     \
+    lines.errors = 0;                                                                                                  \
+    assert_int_equal(call, PM_DEVICE_LOST);                                                                            \
+    assert_int_equal(lines.errors, 1)
+    LOST(pm_trainer_step(o.trainer, o.corpus, 0, count, &step));
+    LOST(pm_trainer_eval(o.trainer, o.corpus, 0, count, 1, values));
+    LOST(pm_trainer_read_gradient(o.trainer, 0, values));
+    LOST(pm_trainer_load(o.trainer, dir, NULL));
+    LOST(pm_trainer_save(o.trainer, other, NULL));
+    LOST(pm_model_save(o.model, other));
+    LOST(pm_model_read(o.model, 0, values));
+    LOST(pm_model_write(o.model, 0, values));
+    LOST(pm_model_eval(o.model, o.corpus, &result));
+    LOST(pm_model_create(o.device, &config, 1, &o.loaded));
+    LOST(pm_model_load(o.device, dir, &o.loaded));
+    pm_trainer *trainer = NULL;
+    LOST(pm_trainer_create(o.model, &params, &trainer));
+    LOST(pm_session_feed(o.session, &token, 1));
+    pm_session *session = NULL;
+    LOST(pm_session_create(o.model, &session));
+#undef LOST
+    assert_int_equal(test_dir_count(other, ".safetensors"), 0); /* what could not be read is not half written */
+    destroy(&o);
+    assert_int_equal(test_fault_done().objects, 0);
+}
+
 static int prepare(void **state)
 {
     const char text[] = "A text that is long enough for a window or two of sixteen tokens each.\n";
@@ -251,7 +320,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_host_train),   cmocka_unit_test(test_host_finetune),
                                        cmocka_unit_test(test_driver_train), cmocka_unit_test(test_driver_finetune),
-                                       cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune)};
+                                       cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune),
+                                       cmocka_unit_test(test_all_lost)};
     if (argc > 1) points = strtoul(argv[1], NULL, 10);
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     return cmocka_run_group_tests(tests, prepare, test_root_remove);
