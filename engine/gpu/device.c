@@ -13,9 +13,11 @@ pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, cons
 {
     pm_status status = gpu_vk_status(result);
     if (status == PM_DEVICE_LOST) device->lost = true;
-    const char *name = strrchr(file, '/');
-    return log_fail(&device->log, status, "gpu: %s from %s (%s:%d)", gpu_vk_result_name(result), call,
-                    name ? name + 1 : file, line);
+    const char *name = strrchr(file, '/'), *function = call; /* without its table and arguments */
+    for (const char *c = call; *c && *c != '('; c++)
+        if (*c == '.' || *c == '>') function = c + 1;
+    return log_fail(&device->log, status, "gpu: %s from %.*s (%s:%d)", gpu_vk_result_name(result),
+                    (int)strcspn(function, "("), function, name ? name + 1 : file, line);
 }
 
 pm_status gpu_check_lost(const pm_device *device)
