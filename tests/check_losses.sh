@@ -6,9 +6,11 @@ set -u
 . "$(dirname "$0")/helper_cli.sh"
 start "$1"
 points=${3:-3}
-VK_LAYER_PATH=$2${VK_LAYER_PATH:+:$VK_LAYER_PATH}
+# The loader looks at the folders that are added only where none are given.
+if [ -n "${VK_LAYER_PATH:-}" ]; then VK_LAYER_PATH=$2:$VK_LAYER_PATH; fi
+VK_ADD_LAYER_PATH=$2
 VK_INSTANCE_LAYERS=VK_LAYER_PUMICE_fault
-export VK_LAYER_PATH VK_INSTANCE_LAYERS PUMICE_FAULT
+export VK_ADD_LAYER_PATH VK_INSTANCE_LAYERS PUMICE_FAULT
 report="$dir/report"
 recovered=0
 

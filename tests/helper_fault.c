@@ -17,13 +17,14 @@ void test_fault(const char *format, ...)
     va_start(args, format);
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
+    /* The loader looks at the folders that are added only where none are given. */
     const char *path = getenv("VK_LAYER_PATH");
     if (!layers[0]) snprintf(layers, sizeof layers, "%s%s%s", TEST_FAULT_DIR, path ? ":" : "", path ? path : "");
     if (!report[0]) snprintf(report, sizeof report, "/tmp/pumice-fault-%ld", (long)getpid());
     /* The number makes it another text, for counting starts anew with one. */
     snprintf(all, sizeof all, "%s report=%s number=%u", words, report, count++);
     setenv("PUMICE_FAULT", all, 1);
-    setenv("VK_LAYER_PATH", layers, 1);
+    setenv(path ? "VK_LAYER_PATH" : "VK_ADD_LAYER_PATH", layers, 1);
     setenv("VK_INSTANCE_LAYERS", "VK_LAYER_PUMICE_fault", 1);
     unlink(report);
 }
