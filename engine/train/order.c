@@ -7,13 +7,23 @@
 
 enum { STRETCH = 32 }; /* batches that are sorted together */
 
+typedef struct order_place {
+    uint32_t length, place, example;
+} order_place;
+
+static uint32_t stretch_of(const order *o)
+{
+    return STRETCH * o->batch < o->count ? STRETCH * o->batch : o->count;
+}
+
 pm_status order_init(order *o, const pm_log *log, const pm_taskset *set, uint32_t batch)
 {
     *o = (order){.count = (uint32_t)set->example_count, .batch = batch};
     o->batch_count = (o->count + batch - 1) / batch;
     o->examples = malloc((o->count + 1) * sizeof *o->examples);
     o->batches = malloc((o->batch_count + 1) * sizeof *o->batches);
-    if (o->examples && o->batches) return PM_OK;
+    o->scratch = malloc((stretch_of(o) + 1) * sizeof *o->scratch);
+    if (o->examples && o->batches && o->scratch) return PM_OK;
     order_fini(o);
     return log_fail(log, PM_NO_HOST_MEMORY, "tuner: no memory for the order of %u examples", o->count);
 }
@@ -22,7 +32,9 @@ void order_fini(order *o)
 {
     free(o->examples);
     free(o->batches);
+    free(o->scratch);
     o->examples = o->batches = NULL;
+    o->scratch = NULL;
 }
 
 uint32_t order_length(const pm_taskset *set, uint32_t example)
@@ -48,13 +60,9 @@ static void shuffle(uint32_t *list, uint32_t count, uint64_t seed, uint32_t epoc
     }
 }
 
-typedef struct placed {
-    uint32_t length, place, example;
-} placed;
-
 static int by_length(const void *a, const void *b)
 {
-    const placed *x = a, *y = b;
+    const order_place *x = a, *y = b;
     if (x->length != y->length) return x->length < y->length ? -1 : 1;
     return x->place < y->place ? -1 : x->place > y->place;
 }
@@ -63,15 +71,13 @@ void order_epoch(order *o, const pm_taskset *set, uint64_t seed, uint32_t epoch)
 {
     shuffle(o->examples, o->count, seed, epoch, 0);
     shuffle(o->batches, o->batch_count, seed, epoch, 1);
-    uint32_t stretch = STRETCH * o->batch;
-    placed *sorted = malloc((stretch < o->count ? stretch : o->count) * sizeof *sorted);
-    if (!sorted) return; /* unsorted batches are padded more, and as good */
+    const uint32_t stretch = stretch_of(o);
+    order_place *sorted = o->scratch;
     for (uint32_t first = 0; first < o->count; first += stretch) {
         uint32_t n = o->count - first < stretch ? o->count - first : stretch;
         for (uint32_t i = 0; i < n; i++)
-            sorted[i] = (placed){order_length(set, o->examples[first + i]), i, o->examples[first + i]};
+            sorted[i] = (order_place){order_length(set, o->examples[first + i]), i, o->examples[first + i]};
         qsort(sorted, n, sizeof *sorted, by_length);
         for (uint32_t i = 0; i < n; i++) o->examples[first + i] = sorted[i].example;
     }
-    free(sorted);
 }

@@ -8,6 +8,7 @@
 typedef struct order {
     uint32_t *examples, *batches;
     uint32_t count, batch, batch_count;
+    struct order_place *scratch; /* for sorting */
 } order;
 
 pm_status order_init(order *o, const pm_log *log, const pm_taskset *set, uint32_t batch);
