@@ -12,6 +12,7 @@
 
 #include <pumice/pumice.h>
 
+#include "gpu/gpu.h"
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_fault.h"
@@ -160,11 +161,24 @@ static void run(scenario what, size_t n, const char *words, attempt *a)
     if (opened && !a->report.seen) fail_msg("the layer was not there");
 }
 
+/* A tuned choice, whose file is read with each device. */
+static void tune(void)
+{
+    const pm_log log = test_device_log();
+    pm_device *device = NULL;
+    assert_int_equal(open_device(&log, &device), PM_OK);
+    assert_int_equal(gpu_tune(device, "test", 1), PM_OK);
+    assert_int_equal(gpu_tuning_save(device), PM_OK);
+    pm_device_close(&device);
+}
+
 /* Undisturbed, once to fill the caches, and once to count. */
 static void count_calls(scenario what, attempt *out)
 {
     size_t devices;
+    test_fault_end();
     if (pm_adapters_list(NULL, NULL, 0, &devices) != PM_OK || devices == 0) skip();
+    tune();
     for (int i = 0; i < 2; i++) {
         run(what, 0, "", out);
         if (out->status != PM_OK || out->leaked || out->report.objects)

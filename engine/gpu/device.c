@@ -229,7 +229,7 @@ pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_d
     pm_status status = gpu_instance_open(&device->log, validate, params->profile, &device->instance);
     if (status == PM_OK) status = choose(device, params);
     if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->tuning_path);
-    if (status == PM_OK) gpu_tuning_open(device);
+    if (status == PM_OK) status = gpu_tuning_open(device);
     if (status == PM_OK) status = lower(device, params, with_faults);
     if (status == PM_OK) status = create_device(device, params->profile);
     if (status == PM_OK) gpu_debug_open(device);

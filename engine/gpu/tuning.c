@@ -59,24 +59,26 @@ pm_status gpu_tune(pm_device *device, const char *key, uint32_t choice)
     return PM_OK;
 }
 
-/* One "choice key" a line; false where there is anything else. */
-static bool read_body(pm_device *device, char *body)
+/* One "choice key" a line; PM_FORMAT, without a line of the log, where there is anything else. */
+static pm_status read_body(pm_device *device, char *body)
 {
     for (char *line = body, *end; *line; line = end + 1) {
         char *key;
         end = strchr(line, '\n');
-        if (!end) return false;
+        if (!end) return PM_FORMAT;
         *end = 0;
         unsigned long choice = strtoul(line, &key, 10);
         if (key == line || *key != ' ' || strlen(key + 1) >= GPU_TUNING_KEY || choice == 0 || choice > UINT16_MAX)
-            return false;
-        if (gpu_tune(device, key + 1, (uint32_t)choice) != PM_OK) return false;
+            return PM_FORMAT;
+        pm_status status = gpu_tune(device, key + 1, (uint32_t)choice);
+        if (status != PM_OK) return status;
     }
-    return true;
+    return PM_OK;
 }
 
-/* What keeps the choices from being used, or NULL. The file's name is of the device and the driver: only the build may be another one. */
-static const char *take_choices(pm_device *device, char *file, size_t size)
+/* PM_FORMAT, with *fault telling what keeps the choices from being used. The file's name is of the device and the driver: only the build may be
+ * another one. */
+static pm_status take_choices(pm_device *device, char *file, size_t size, const char **fault)
 {
     static const char build[] = " build ";
     char head[HEAD_MAX];
@@ -85,31 +87,39 @@ static const char *take_choices(pm_device *device, char *file, size_t size)
     const size_t first = (size_t)(body - file);
     head_of(device, body, size - first, head);
     const char *at = strstr(head, build);
-    const size_t same = (size_t)(at - head) + sizeof build - 1;
-    if (strlen(head) != first || memcmp(file, head, same) != 0) return "is damaged";
-    const size_t end = same + strcspn(at + sizeof build - 1, " ");
-    if (memcmp(file + end, head + end, first - end) != 0) return "is damaged";
-    if (memcmp(file, head, first) != 0) return "is of another build";
-    return read_body(device, body) ? NULL : "is damaged";
+    const size_t same = (size_t)(at - head) + sizeof build - 1, end = same + strcspn(at + sizeof build - 1, " ");
+    *fault = "is damaged";
+    if (strlen(head) != first || memcmp(file, head, same) != 0) return PM_FORMAT;
+    if (memcmp(file + end, head + end, first - end) != 0) return PM_FORMAT;
+    if (memcmp(file, head, first) != 0) {
+        *fault = "is of another build";
+        return PM_FORMAT;
+    }
+    return read_body(device, body);
 }
 
-void gpu_tuning_open(pm_device *device)
+pm_status gpu_tuning_open(pm_device *device)
 {
     char *file = NULL;
     size_t size = 0;
-    if (!device->tuning_path || !file_exists(device->tuning_path)) return;
     const char *fault = "cannot be read";
-    if (file_read(NULL, device->tuning_path, &file, &size) == PM_OK) fault = take_choices(device, file, size);
-    if (fault) {
+    if (!device->tuning_path || !file_exists(device->tuning_path)) return PM_OK;
+    pm_status status = file_read(NULL, device->tuning_path, &file, &size);
+    if (status == PM_OK) status = take_choices(device, file, size, &fault);
+    if (status == PM_OK) {
+        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", device->tuning_path,
+                 (unsigned)device->choice_count);
+    } else if (status == PM_NO_HOST_MEMORY) {
+        (void)log_fail(&device->log, status, "gpu: %s: no memory", device->tuning_path);
+    } else {
         log_line(&device->log, PM_LOG_WARN,
                  "gpu: %s: what was tuned %s; the usual kernels are taken until pumice tune runs again",
                  device->tuning_path, fault);
         device->choice_count = 0;
-    } else {
-        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", device->tuning_path,
-                 (unsigned)device->choice_count);
+        status = PM_OK;
     }
     free(file);
+    return status;
 }
 
 void gpu_tuning_close(pm_device *device)
