@@ -6,6 +6,8 @@
  *   deny=N       the N-th call that may run out of memory does: VK_ERROR_OUT_OF_DEVICE_MEMORY
  *   deny_host=N  the same with VK_ERROR_OUT_OF_HOST_MEMORY
  *   group_us=X   slow: it is an integrated GPU on which each work group takes X microseconds, by its time stamps and by the host's clock
+ *   drift=X      slower and slower: X times with each wait
+ *   drift_after=N  and that only after N waits
  *   watchdog_ms=X  slow with a watchdog: what one vkQueueSubmit brings (drivers merge its parts: Mesa's vk_queue_submits_merge) may take
  *                no longer, or the device is lost
  *   report=FILE  what happened is written there: calls counted, objects that live, the longest job in ms, devices lost
@@ -43,7 +45,8 @@ static void read_faults(void)
     int losses = 0;
     if (strcmp(env ? env : "", fault.text) == 0) return;
     memset(&fault, 0, sizeof fault);
-    slow_group_us = slow_longest_ms = 0;
+    slow_group_us = slow_drift = slow_longest_ms = 0;
+    slow_drift_after = slow_waits = 0;
     snprintf(fault.text, sizeof fault.text, "%s", env ? env : "");
     snprintf(words, sizeof words, "%s", fault.text);
     for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) {
@@ -54,6 +57,8 @@ static void read_faults(void)
         if (strncmp(word, "deny=", 5) == 0) fault.denial = VK_ERROR_OUT_OF_DEVICE_MEMORY;
         if (strncmp(word, "deny_host=", 10) == 0) fault.denial = VK_ERROR_OUT_OF_HOST_MEMORY;
         if (strncmp(word, "group_us=", 9) == 0) slow_group_us = strtod(value, NULL);
+        if (strncmp(word, "drift_after=", 12) == 0) slow_drift_after = strtoul(value, NULL, 10);
+        if (strncmp(word, "drift=", 6) == 0) slow_drift = strtod(value, NULL);
         if (strncmp(word, "watchdog_ms=", 12) == 0) fault.watchdog_ms = strtod(value, NULL);
         if (strncmp(word, "report=", 7) == 0) fault.report = value;
     }
@@ -281,14 +286,14 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_EndCommandBuffer(VkCommandBuffer com
 
 static VKAPI_ATTR void VKAPI_CALL layer_CmdDispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z)
 {
-    slow_add(commands, (slow_event){.ms = 1e-3 * slow_group_us * x * y * z});
+    slow_add(commands, (slow_event){.groups = (double)x * y * z});
     next_CmdDispatch(commands, x, y, z);
 }
 
 static VKAPI_ATTR void VKAPI_CALL layer_CmdDispatchBase(VkCommandBuffer commands, uint32_t bx, uint32_t by, uint32_t bz,
                                                         uint32_t x, uint32_t y, uint32_t z)
 {
-    slow_add(commands, (slow_event){.ms = 1e-3 * slow_group_us * x * y * z});
+    slow_add(commands, (slow_event){.groups = (double)x * y * z});
     next_CmdDispatchBase(commands, bx, by, bz, x, y, z);
 }
 
@@ -306,6 +311,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_QueueSubmit(VkQueue queue, uint32_t 
     if (is_denied()) return fault.denial;
     VkResult result = next_QueueSubmit(queue, count, infos, fence);
     if (result != VK_SUCCESS || slow_group_us == 0) return result;
+    if (count == 0 && slow_drift > 0 && ++slow_waits > slow_drift_after) slow_group_us *= slow_drift;
     if (slow_play(count, infos) <= fault.watchdog_ms || fault.watchdog_ms == 0) return result;
     lose(slot_of(queue));
     return VK_ERROR_DEVICE_LOST;

@@ -7,12 +7,14 @@
 
 #include <vulkan/vulkan.h>
 
-static double slow_group_us;   /* 0: the device is not slow */
+static double slow_group_us; /* 0: the device is not slow */
+static double slow_drift;    /* it gets slower so many times with each wait, after so many; 0: it does not */
+static unsigned long slow_drift_after, slow_waits;
 static double slow_now_ms;     /* its clock */
 static double slow_longest_ms; /* its longest job */
 
 typedef struct slow_event {
-    double ms;        /* of a dispatch */
+    double groups;    /* of a dispatch */
     VkQueryPool pool; /* or a time stamp */
     uint32_t query;
 } slow_event;
@@ -70,7 +72,7 @@ static double slow_play(uint32_t count, const VkSubmitInfo *infos)
         for (uint32_t k = 0; k < infos[i].commandBufferCount; k++) {
             const slow_commands *c = slow_commands_of(infos[i].pCommandBuffers[k]);
             for (uint32_t e = 0; e < c->count; e++) {
-                slow_now_ms += c->events[e].ms;
+                slow_now_ms += 1e-3 * slow_group_us * c->events[e].groups;
                 slow_pool *pool = slow_pool_of(c->events[e].pool);
                 if (pool) pool->ticks[c->events[e].query] = (uint64_t)(slow_now_ms * 1e6);
             }

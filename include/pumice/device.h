@@ -81,7 +81,8 @@ PM_API int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *
 /* A device that was opened. Threads: one at a time. Lives: longer than everything made from it.
  * A driver may lose it: then the call that finds out, and every later one that needs the device, gives PM_DEVICE_LOST. What was on it
  * cannot be read any more: destroy all that was made from it, close it, open it again, make everything anew and go on from what the host
- * or a file has (pm_trainer_load; the new trainer's precision is the old one's pm_trainer_precision, not measured again); the bits are those of a run without the loss. Destroying and closing always work. */
+ * or a file has (pm_trainer_load, into a trainer of the old one's pm_trainer_precision); the bits are those of a run without the loss.
+ * Destroying and closing always work. */
 typedef struct pm_device pm_device;
 
 typedef struct pm_device_params {
