@@ -59,8 +59,11 @@ has '"choice"'
 refused 1 'nosuch' devices --device nosuch
 PUMICE_DISABLE=nosuch
 export PUMICE_DISABLE
-refused 2 'nosuch' devices
+refused 2 'nosuch.*videocore' devices
 refused 2 'nosuch' doctor
+PUMICE_DISABLE=videocore,bda
+run 0 devices
+has '8 storage buffers a stage'
 unset PUMICE_DISABLE
 refused 1 'nosuch' doctor --device nosuch
 run 0 doctor --json

@@ -64,15 +64,15 @@ static void test_lowering(void **state)
     caps.device_memory_free = 60;
     before = caps;
 
-    assert_int_equal(gpu_caps_disable(&log, &caps, "test", ""), PM_OK);
+    assert_int_equal(pm_caps_lower(&log, &caps, "test", ""), PM_OK);
     assert_memory_equal(&caps, &before, sizeof caps);
-    assert_int_equal(gpu_caps_disable(&log, &caps, "test", "timestamps,nonsense,bda"), PM_INVALID);
+    assert_int_equal(pm_caps_lower(&log, &caps, "test", "timestamps,nonsense,bda"), PM_INVALID);
     assert_memory_equal(&caps, &before, sizeof caps);
     assert_int_equal(kept.errors, 1);
     assert_non_null(strstr(kept.last, "'nonsense'"));
     assert_non_null(strstr(kept.last, "timestamps")); /* the line says what would be right */
 
-    assert_int_equal(gpu_caps_disable(&log, &caps, "test", "bda,memory_budget"), PM_OK);
+    assert_int_equal(pm_caps_lower(&log, &caps, "test", "bda,memory_budget"), PM_OK);
     assert_false(caps.bda);
     assert_false(caps.memory_budget);
     assert_int_equal(caps.device_memory_free, 100);
@@ -84,11 +84,11 @@ static void test_lowering(void **state)
 
     caps = before;
     caps.max_storage_buffers = 4;
-    assert_int_equal(gpu_caps_disable(&log, &caps, "test", "timestamps"), PM_OK);
+    assert_int_equal(pm_caps_lower(&log, &caps, "test", "timestamps"), PM_OK);
     assert_true(caps.fused); /* addresses need no bindings */
-    assert_int_equal(gpu_caps_disable(&log, &caps, "test", "bda"), PM_OK);
+    assert_int_equal(pm_caps_lower(&log, &caps, "test", "bda"), PM_OK);
     assert_false(caps.fused);
-    assert_int_equal(gpu_caps_disable(&log, &caps, "test", "all"), PM_OK);
+    assert_int_equal(pm_caps_lower(&log, &caps, "test", "all"), PM_OK);
     gpu_caps_features(&caps, text, sizeof text);
     assert_string_equal(text, "none");
 

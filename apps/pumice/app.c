@@ -229,46 +229,8 @@ bool app_adapters(const pm_log *log, pm_caps **list, size_t *count)
     }
 }
 
-/* Whether a comma-separated list holds a word. */
-static bool list_has(const char *list, const char *word)
-{
-    const size_t length = strlen(word);
-    while (*list) {
-        const size_t item = strcspn(list, ", ");
-        if (item == length && memcmp(list, word, item) == 0) return true;
-        list += item;
-        list += strspn(list, ", ");
-    }
-    return false;
-}
-
-bool app_feature_disabled(const char *feature)
-{
-    const char *list = getenv("PUMICE_DISABLE");
-    return list && (list_has(list, feature) || list_has(list, "all"));
-}
-
 bool app_lower_caps(pm_caps *caps)
 {
-#define FEATURE_NAME(name, meaning) #name ","
-    static const char known[] = PM_FEATURE_LIST(FEATURE_NAME) "all";
-#undef FEATURE_NAME
-    const char *list = getenv("PUMICE_DISABLE");
-    if (!list) return true;
-    for (const char *at = list; *at;) {
-        char word[32] = "";
-        const size_t item = strcspn(at, ", ");
-        memcpy(word, at, item < sizeof word ? item : sizeof word - 1);
-        if (item > 0 && !list_has(known, word)) {
-            app_error("PUMICE_DISABLE: no feature is called '%s'; there are %s", word, known);
-            return false;
-        }
-        at += item;
-        at += strspn(at, ", ");
-    }
-#define LOWER_FEATURE(name, meaning)                                                                                   \
-    if (app_feature_disabled(#name)) caps->name = false;
-    PM_FEATURE_LIST(LOWER_FEATURE)
-#undef LOWER_FEATURE
-    return true;
+    const pm_log log = {print_line, NULL, PM_LOG_WARN};
+    return pm_caps_lower(&log, caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE")) == PM_OK;
 }

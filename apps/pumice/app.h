@@ -95,9 +95,7 @@ bool app_replace(const char *path, const void *data, size_t size);
 
 /* Adapters, malloc'd, at least room for one; false after an error line. */
 bool app_adapters(const pm_log *log, pm_caps **list, size_t *count);
-/* Whether PUMICE_DISABLE names the feature (or all). */
-bool app_feature_disabled(const char *feature);
-/* caps without the features that PUMICE_DISABLE names; false after an error line about an unknown name. */
+/* caps lowered by what PUMICE_DISABLE names; false after an error line about an unknown name. */
 bool app_lower_caps(pm_caps *caps);
 
 int devices_main(int argc, char **argv);

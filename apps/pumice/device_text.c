@@ -26,14 +26,14 @@ const char *device_version(uint32_t version, char text[32])
     return text;
 }
 
-static void add_feature(cJSON *features, const char *name, bool there)
+static void add_feature(cJSON *features, const char *name, bool there, bool used)
 {
     cJSON *feature = cJSON_AddObjectToObject(features, name);
     cJSON_AddBoolToObject(feature, "available", there);
-    cJSON_AddBoolToObject(feature, "used", there && !app_feature_disabled(name));
+    cJSON_AddBoolToObject(feature, "used", used);
 }
 
-cJSON *device_json(const pm_caps *caps)
+cJSON *device_json(const pm_caps *own, const pm_caps *caps)
 {
     char version[32];
     cJSON *json = cJSON_CreateObject();
@@ -59,7 +59,7 @@ cJSON *device_json(const pm_caps *caps)
     cJSON *groups = cJSON_AddArrayToObject(limits, "max_group_count");
     for (int i = 0; i < 3; i++) cJSON_AddItemToArray(groups, cJSON_CreateNumber(caps->max_group_count[i]));
     cJSON *features = cJSON_AddObjectToObject(json, "features");
-#define ADD(name, meaning) add_feature(features, #name, caps->name);
+#define ADD(name, meaning) add_feature(features, #name, own->name, caps->name);
     PM_FEATURE_LIST(ADD)
 #undef ADD
     return json;

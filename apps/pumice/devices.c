@@ -19,20 +19,35 @@ arg_command devices_command = {
     "devices",
     "[options]",
     "Lists the Vulkan devices, their limits and features, and which one is taken",
-    "PUMICE_DISABLE=f16,bda,... (or all) makes every subcommand do without optional features.",
+    "PUMICE_DISABLE=f16,bda,... (or all) makes every subcommand do without optional features; a profile's name there "
+    "makes the device\n"
+    "offer no more than a part like it. Profiles:"
+#define PROFILE_LINE(id, name, like) "\n  " name ": " like
+    PM_PROFILE_LIST(PROFILE_LINE),
+#undef PROFILE_LINE
     table,
     sizeof table / sizeof *table,
 };
 
-/* ---- text ---- */
-
-static void print_feature(const char *name, const char *meaning, bool there)
+/* The names were found good before. */
+static pm_caps lower(const pm_caps *own)
 {
-    printf("    %-14s %-9s %s\n", name, !there ? "no" : app_feature_disabled(name) ? "disabled" : "yes", meaning);
+    pm_caps caps = *own;
+    (void)app_lower_caps(&caps);
+    return caps;
 }
 
-static void print_device(const pm_caps *caps, size_t index, bool chosen)
+/* ---- text ---- */
+
+static void print_feature(const char *name, const char *meaning, bool there, bool used)
 {
+    printf("    %-14s %-9s %s\n", name, !there ? "no" : used ? "yes" : "disabled", meaning);
+}
+
+/* As it is lowered. `own`: what the device itself offers. */
+static void print_device(const pm_caps *own, size_t index, bool chosen)
+{
+    const pm_caps lowered = lower(own), *caps = &lowered;
     const double mib = 1.0 / (1024 * 1024);
     char version[32];
     printf("%zu%s %s\n", index, chosen ? " *" : "  ", caps->name);
@@ -48,7 +63,7 @@ static void print_device(const pm_caps *caps, size_t index, bool chosen)
     printf("    groups %u x %u x %u; %u storage buffers a stage, %u bytes of push constants, offsets by %u bytes\n",
            (unsigned)caps->max_group_count[0], (unsigned)caps->max_group_count[1], (unsigned)caps->max_group_count[2],
            (unsigned)caps->max_storage_buffers, (unsigned)caps->max_push_constants, (unsigned)caps->offset_alignment);
-#define PRINT(name, meaning) print_feature(#name, meaning, caps->name);
+#define PRINT(name, meaning) print_feature(#name, meaning, own->name, caps->name);
     PM_FEATURE_LIST(PRINT)
 #undef PRINT
 }
@@ -69,7 +84,8 @@ static void print_json(const pm_caps *list, size_t count, int chosen, const char
     cJSON *json = cJSON_CreateObject();
     cJSON *devices = cJSON_AddArrayToObject(json, "devices");
     for (size_t i = 0; i < count; i++) {
-        cJSON *device = device_json(&list[i]);
+        const pm_caps used = lower(&list[i]);
+        cJSON *device = device_json(&list[i], &used);
         cJSON_AddNumberToObject(device, "index", (double)i);
         cJSON_AddBoolToObject(device, "chosen", (int)i == chosen);
         cJSON_AddItemToArray(devices, device);

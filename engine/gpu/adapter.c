@@ -1,72 +1,10 @@
-/* Adapters as plain numbers: the list of them, choosing one, lowering what it offers. */
+/* Adapters as plain numbers: the list of them, choosing one. */
 #include "gpu/gpu_internal.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- lowering ---------------------------------------------------------------------------------------------------- */
-
-void gpu_caps_derive(pm_caps *caps)
-{
-    /* a product with every epilogue binds A, B, bias, residual, gelu_pre or pre, scalars and y */
-    caps->fused = caps->fused && (caps->bda || caps->max_storage_buffers >= 7);
-    caps->coopmat = caps->coopmat && caps->storage16 && caps->f16 && caps->subgroup;
-    if (!caps->memory_budget) caps->device_memory_free = caps->device_memory;
-}
-
-static bool disable_one(pm_caps *caps, const char *name, size_t length)
-{
-    bool all = length == 3 && memcmp(name, "all", 3) == 0, known = all;
-#define DISABLE(feature, meaning)                                                                                      \
-    if (all || (length == sizeof #feature - 1 && memcmp(name, #feature, length) == 0)) {                               \
-        caps->feature = false;                                                                                         \
-        known = true;                                                                                                  \
-    }
-    PM_FEATURE_LIST(DISABLE)
-#undef DISABLE
-    return known;
-}
-
-pm_status gpu_caps_disable(const pm_log *log, pm_caps *caps, const char *origin, const char *names)
-{
-#define NAME(feature, meaning) ", " #feature
-    static const char names_there[] = PM_FEATURE_LIST(NAME);
-#undef NAME
-    pm_caps lowered = *caps;
-    for (const char *at = names; at && *at;) {
-        size_t length = strcspn(at, ", ");
-        if (length > 0 && !disable_one(&lowered, at, length))
-            return log_fail(log, PM_INVALID, "%s: no feature is named '%.*s'; there are all%s", origin,
-                            length > 60 ? 60 : (int)length, at, names_there);
-        at += length;
-        at += strspn(at, ", ");
-    }
-    gpu_caps_derive(&lowered);
-    *caps = lowered;
-    return PM_OK;
-}
-
-void gpu_caps_limit(pm_caps *caps, uint64_t max_buffer_range, uint64_t max_allocation)
-{
-    if (max_buffer_range && max_buffer_range < caps->max_buffer_range) caps->max_buffer_range = max_buffer_range;
-    if (max_allocation && max_allocation < caps->max_allocation) caps->max_allocation = max_allocation;
-}
-
-void gpu_caps_features(const pm_caps *caps, char *text, size_t size)
-{
-    size_t at = 0;
-    text[0] = 0;
-#define APPEND(feature, meaning)                                                                                       \
-    if (caps->feature && at < size) {                                                                                  \
-        int n = snprintf(text + at, size - at, "%s%s", at ? " " : "", #feature);                                       \
-        if (n > 0) at += (size_t)n;                                                                                    \
-    }
-    PM_FEATURE_LIST(APPEND)
-#undef APPEND
-    if (!text[0]) snprintf(text, size, "none");
-}
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
 

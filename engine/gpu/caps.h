@@ -4,16 +4,16 @@
 
 #include <pumice/device.h>
 
-/* Switch off the features that `names` lists ("bda,fused" or "all"; NULL and "": none). `origin` says in the error
- * line where the list comes from. Features that follow from others (fused) follow. Fails: PM_INVALID, naming the
- * unknown feature; caps keep their value. */
-pm_status gpu_caps_disable(const pm_log *log, pm_caps *caps, const char *origin, const char *names);
-
 /* Lower two limits; 0 and larger values change nothing. */
 void gpu_caps_limit(pm_caps *caps, uint64_t max_buffer_range, uint64_t max_allocation);
 
 /* Recompute what follows from other fields. */
 void gpu_caps_derive(pm_caps *caps);
+
+/* Storage buffers that the kernels need where there are no addresses: test_gpu.c counts. A product with every epilogue binds GPU_MAX_ARGS. */
+enum { GPU_LEAST_BUFFERS = 7 };
+/* Whether Pumice can run on it at all. Fails: PM_UNSUPPORTED, naming the limit. */
+pm_status gpu_caps_check(const pm_log *log, const pm_caps *caps);
 
 /* "bda serial timestamps", the features in use, cut to the size of `text`. */
 void gpu_caps_features(const pm_caps *caps, char *text, size_t size);

@@ -96,11 +96,12 @@ done:
 static pm_status lower(pm_device *device, const pm_device_params *params, bool with_faults)
 {
     const bool subgroup = device->caps.subgroup;
-    pm_status status = gpu_caps_disable(&device->log, &device->caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE"));
-    if (status == PM_OK) status = gpu_caps_disable(&device->log, &device->caps, "disable", params->disable);
+    pm_status status = pm_caps_lower(&device->log, &device->caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE"));
+    if (status == PM_OK) status = pm_caps_lower(&device->log, &device->caps, "disable", params->disable);
     if (status == PM_OK && !with_faults) status = gpu_faults_apply(device);
     device->subgroup_disabled = subgroup && !device->caps.subgroup;
     gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
+    if (status == PM_OK && !device->compile_only) status = gpu_caps_check(&device->log, &device->caps);
     return status;
 }
 

@@ -78,7 +78,7 @@ pm_status gpu_faults_apply(pm_device *device)
         if (device->choices[i].choice == 0) continue;
         if (strncmp(key, OFF_FEATURE, strlen(OFF_FEATURE)) == 0) {
             pm_status status =
-                gpu_caps_disable(&device->log, &device->caps, "what pumice doctor keeps", key + strlen(OFF_FEATURE));
+                pm_caps_lower(&device->log, &device->caps, "what pumice doctor keeps", key + strlen(OFF_FEATURE));
             if (status != PM_OK) return status;
         }
         for (int k = 0; k < KERNEL_COUNT; k++)

@@ -14,7 +14,17 @@ typedef enum kernel_id {
 } kernel_id;
 
 /* PCI ids of vendors that kernels or tiles are chosen by: pm_caps.vendor_id. */
-enum { VENDOR_ARM = 0x13b5, VENDOR_BROADCOM = 0x14e4, VENDOR_INTEL = 0x8086, VENDOR_NVIDIA = 0x10de };
+enum {
+    VENDOR_AMD = 0x1002,
+    VENDOR_APPLE = 0x106b,
+    VENDOR_ARM = 0x13b5,
+    VENDOR_BROADCOM = 0x14e4,
+    VENDOR_GOOGLE = 0x1ae0, /* SwiftShader */
+    VENDOR_INTEL = 0x8086,
+    VENDOR_MESA = 0x10005, /* llvmpipe; Khronos's number for it */
+    VENDOR_NVIDIA = 0x10de,
+    VENDOR_QUALCOMM = 0x5143
+};
 
 const char *gpu_kernel_name(kernel_id kernel);
 /* Whether the compiler that built the library knew what the kernel needs. */

@@ -127,6 +127,7 @@ void gpu_pipelines_close(pm_device *device);
 /* The parts of these that a module from outside needs too (module.c). The checks log one line; `name` begins it. */
 pm_status gpu_module_check(const pm_device *device, const char *name, const uint32_t *capabilities, uint32_t count);
 pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t binding_mask, uint32_t push_size);
+pm_status gpu_shared_check(const pm_device *device, const char *name, uint64_t shared_size);
 pm_status gpu_set_layout_make(pm_device *device, uint32_t mask, VkDescriptorSetLayout *out);
 /* Layout and module of a kernel whose facts (bindings, push_size) and set_layout are there. */
 pm_status gpu_kernel_make(pm_device *device, const uint32_t *words, size_t count, gpu_kernel *kernel);

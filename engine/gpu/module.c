@@ -59,22 +59,24 @@ static pm_status check_group(const pm_device *device, const char *name, const pm
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(device->physical, &properties);
     const VkPhysicalDeviceLimits *limits = &properties.limits;
+    const pm_caps *caps = &device->caps;
+    /* A profile lowers both; else more invocations may be allowed than along x. */
+    const uint32_t most = caps->max_workgroup_size < limits->maxComputeWorkGroupSize[0]
+                              ? caps->max_workgroup_size
+                              : limits->maxComputeWorkGroupInvocations;
     uint64_t invocations = 1;
     bool fits = true;
     for (int i = 0; i < 3; i++) {
         fits = fits && info->local_size[i] > 0 && info->local_size[i] <= limits->maxComputeWorkGroupSize[i];
         if (fits) invocations *= info->local_size[i];
     }
-    if (!fits || invocations > limits->maxComputeWorkGroupInvocations)
+    if (!fits || invocations > most)
         return log_fail(&device->log, PM_UNSUPPORTED,
                         "gpu: %s has work groups of %u x %u x %u; %s allows 1 to %u x %u x %u and %u invocations", name,
-                        info->local_size[0], info->local_size[1], info->local_size[2], device->caps.name,
+                        info->local_size[0], info->local_size[1], info->local_size[2], caps->name,
                         limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupSize[1],
-                        limits->maxComputeWorkGroupSize[2], limits->maxComputeWorkGroupInvocations);
-    if (info->shared_size > limits->maxComputeSharedMemorySize)
-        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s has %llu bytes of shared memory; %s allows %u", name,
-                        (unsigned long long)info->shared_size, device->caps.name, limits->maxComputeSharedMemorySize);
-    return PM_OK;
+                        limits->maxComputeWorkGroupSize[2], most);
+    return gpu_shared_check(device, name, info->shared_size);
 }
 
 static pm_status check(pm_kernel *kernel)

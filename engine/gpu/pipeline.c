@@ -115,6 +115,34 @@ pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t b
     return PM_OK;
 }
 
+pm_status gpu_shared_check(const pm_device *device, const char *name, uint64_t shared_size)
+{
+    if (shared_size <= device->caps.max_shared_memory) return PM_OK;
+    return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s has %llu bytes of shared memory; %s allows %u", name,
+                    (unsigned long long)shared_size, device->caps.name, device->caps.max_shared_memory);
+}
+
+/* A work group of one of Pumice's own kernels. */
+static pm_status check_group(const pm_device *device, kernel_id kernel, const spirv_facts *facts, const uint32_t *spec,
+                             uint32_t spec_count)
+{
+    const char *name = gpu_kernel_name(kernel);
+    if (spec_count > 0 && spec[0] > device->caps.max_workgroup_size)
+        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s wants work groups of %u; %s allows %u", name,
+                        spec[0], device->caps.name, device->caps.max_workgroup_size);
+    pm_kernel_value values[GPU_MAX_SPEC];
+    size_t count = 0, words;
+    for (uint32_t i = 0; i < spec_count; i++)
+        if (facts->spec_mask >> i & 1) values[count++] = (pm_kernel_value){i, spec[i]};
+    const uint32_t *module = gpu_kernel_words(kernel, device->caps.bda, &words);
+    pm_kernel_info *info = calloc(1, sizeof *info);
+    if (!info) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory to read kernel %s", name);
+    pm_status status = pm_kernel_describe(&device->log, name, module, words, values, count, info);
+    if (status == PM_OK) status = gpu_shared_check(device, name, info->shared_size);
+    free(info);
+    return status;
+}
+
 /* ---- layouts ----------------------------------------------------------------------------------------------------- */
 
 pm_status gpu_set_layout_make(pm_device *device, uint32_t mask, VkDescriptorSetLayout *out)
@@ -268,9 +296,8 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
     uint64_t hash = hash_key(kernel, spec, spec_count);
     gpu_pipeline **slot = find_slot(device->pipelines, device->pipeline_capacity, hash, kernel, spec, spec_count);
     if (!*slot) {
-        if (spec_count > 0 && spec[0] > device->caps.max_workgroup_size)
-            return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s wants work groups of %u; %s allows %u",
-                            gpu_kernel_name(kernel), spec[0], device->caps.name, device->caps.max_workgroup_size);
+        status = check_group(device, kernel, &loaded->facts, spec, spec_count);
+        if (status != PM_OK) return status;
         gpu_pipeline *made = calloc(1, sizeof *made);
         if (!made)
             return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a pipeline of kernel %s",

@@ -105,13 +105,12 @@ pm_status gpu_tuning_open(pm_device *device)
     const char *fault = "cannot be read";
     if (!device->tuning_path || !file_exists(device->tuning_path)) return PM_OK;
     pm_status status = file_read(NULL, device->tuning_path, &file, &size);
+    if (status == PM_NO_HOST_MEMORY) return log_fail(&device->log, status, "gpu: %s: no memory", device->tuning_path);
     if (status == PM_OK) status = take_choices(device, file, size, &fault);
     if (status == PM_OK) {
         log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", device->tuning_path,
                  (unsigned)device->choice_count);
-    } else if (status == PM_NO_HOST_MEMORY) {
-        (void)log_fail(&device->log, status, "gpu: %s: no memory", device->tuning_path);
-    } else {
+    } else if (status != PM_NO_HOST_MEMORY) { /* gpu_tune has told of that */
         log_line(&device->log, PM_LOG_WARN,
                  "gpu: %s: what was tuned %s; the usual kernels are taken until pumice tune runs again",
                  device->tuning_path, fault);

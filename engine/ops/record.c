@@ -53,9 +53,16 @@ bool few_registers(const pm_caps *caps)
     return caps->vendor_id == VENDOR_ARM || caps->vendor_id == VENDOR_BROADCOM;
 }
 
+/* Not one that has a GPU's profile: then the kernels are those of that GPU. */
+static bool software_as_gpu(const pm_caps *caps)
+{
+    return caps->type == PM_DEVICE_CPU && !caps->serial &&
+           (caps->vendor_id == VENDOR_MESA || caps->vendor_id == VENDOR_GOOGLE);
+}
+
 bool many_registers(const pm_caps *caps)
 {
-    return caps->vendor_id == VENDOR_NVIDIA || (caps->type == PM_DEVICE_CPU && !caps->serial);
+    return caps->vendor_id == VENDOR_NVIDIA || software_as_gpu(caps);
 }
 
 bool op_matrix_units(const pm_caps *caps)

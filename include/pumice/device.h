@@ -35,11 +35,23 @@ typedef enum pm_device_type {
     X(f16, "16-bit float arithmetic: what matrix units need beside")                                                   \
     X(coopmat, "KHR cooperative matrix: products of fp16 matrices on matrix units")
 
+/* Profiles: names in PUMICE_DISABLE that lower a device to what a real part offers, limits included: its name in C, its name, what it is
+ * like. engine/gpu/lower.c has the numbers. */
+#define PM_PROFILE_LIST(X)                                                                                             \
+    X(baseline, "baseline", "the least that Vulkan 1.1 promises, but for 8 storage buffers a stage, not 4")            \
+    X(adreno, "adreno", "Adreno 630 under Qualcomm's driver: no addresses, no 16-bit storage, bindings of 128 MiB")    \
+    X(mali, "mali", "Mali: few registers, no 16-bit arithmetic, no time stamps")                                       \
+    X(videocore, "videocore",                                                                                          \
+      "VideoCore 7.1, Raspberry Pi 5: few registers, 16 KiB of shared memory, no 64-bit integers")                     \
+    X(intel_xe, "intel-xe", "Tiger Lake's Iris Xe: no matrix units")                                                   \
+    X(rdna3, "rdna3", "Radeon RX 7900")                                                                                \
+    X(apple, "apple", "M1 under MoltenVK without Metal 3: no addresses, no matrix units")
+
 /* What an adapter offers, as plain numbers. The limits are the device's own unless lowered when it was opened. */
 typedef struct pm_caps {
     char name[256];
     char driver[256];   /* driver name and version text */
-    uint32_t vendor_id; /* PCI id */
+    uint32_t vendor_id; /* PCI id; a profile's, where one lowered it */
     uint32_t device_id; /* PCI id */
     uint32_t driver_version;
     uint32_t api_version; /* as Vulkan packs it: major << 22 | minor << 12 | patch */
@@ -78,6 +90,11 @@ PM_API PM_NODISCARD pm_status pm_adapters_list(const pm_log *log, pm_caps *out, 
  * case-insensitive. */
 PM_API int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select, char why[160]);
 
+/* Lower what `names` lists: features to do without, "bda,fused" or "all", and profiles, "videocore"; NULL and "": nothing. Never gives more than
+ * there was. Features that follow from others follow. `origin` says in the error line where the list comes from. Fails: PM_INVALID, naming what
+ * is unknown; caps keep their value. */
+PM_API PM_NODISCARD pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, const char *names);
+
 /* A device that was opened. Threads: one at a time. Lives: longer than everything made from it.
  * A driver may lose it: then the call that finds out, and every later one that needs the device, gives PM_DEVICE_LOST. What was on it
  * cannot be read any more: destroy all that was made from it, close it, open it again, make everything anew and go on from what the host
@@ -87,8 +104,9 @@ typedef struct pm_device pm_device;
 
 typedef struct pm_device_params {
     pm_log log;
-    const char *select;  /* see pm_adapter_choose */
-    const char *disable; /* features to do without, "bda,fused" or "all"; added to the environment's PUMICE_DISABLE */
+    const char *select; /* see pm_adapter_choose */
+    const char *
+        disable; /* features to do without, "bda,fused" or "all", and profiles; added to the environment's PUMICE_DISABLE */
     const char
         *cache_dir; /* for pipelines; NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
     bool validate;  /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
@@ -99,7 +117,7 @@ typedef struct pm_device_params {
     bool compile_only; /* build kernels and programs, run none: for a driver without its GPU; Vulkan 1.0 will do */
 } pm_device_params;
 
-/* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature name), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
+/* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or profile), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_device_open(const pm_device_params *params, pm_device **out);
 
 /* Saves the pipeline cache and frees the device. *device may be NULL; it becomes NULL. */

@@ -1,0 +1,231 @@
+/* What a device offers, lowered: features to do without, profiles of real parts, limits. No Vulkan. */
+#include "gpu/caps.h"
+#include "gpu/gpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* ---- profiles ---------------------------------------------------------------------------------------------------- */
+
+/* What a part lacks and its limits; 0: no lower than the device's. */
+typedef struct profile {
+    const char *without;                              /* features */
+    uint32_t vendor_id;                               /* by which kernels are chosen; 0: the device's own */
+    uint32_t vulkan;                                  /* as pm_caps.api_version */
+    uint64_t max_buffer_range, max_allocation;        /* bytes */
+    uint32_t max_storage_buffers, max_workgroup_size; /* a stage; invocations */
+    uint32_t max_shared_memory, offset_alignment, max_push_constants; /* bytes */
+} profile;
+
+typedef enum profile_id {
+#define PROFILE_ENUM(id, name, like) PROFILE_##id,
+    PM_PROFILE_LIST(PROFILE_ENUM)
+#undef PROFILE_ENUM
+        PROFILE_COUNT
+} profile_id;
+
+enum { KIB = 1 << 10, MIB = 1 << 20, VULKAN_1_1 = 1 << 22 | 1 << 12 };
+
+/* None has `serial`, which is for software drivers. Numbers are what Mesa 25.0.7's drivers report for the part (tools/gpu-lab.sh), unless
+ * a row says otherwise. Subgroups: of 128 invocations on Adreno, 16 on Mali and VideoCore, 8 to 32 on Intel, 32 or 64 on AMD, 32 on Apple;
+ * kernels without `serial` depend on their size on matrix units only, so that it is not part of a profile. */
+static const profile profiles[PROFILE_COUNT] = {
+    /* Vulkan 1.1's "Required Limits". There 4 storage buffers are enough; Pumice's kernels bind up to 8. */
+    [PROFILE_baseline] = {.without = "bda,serial,timestamps,memory_budget,unified,subgroup,int64,storage16,f16,coopmat",
+                          .vulkan = VULKAN_1_1,
+                          .max_buffer_range = 128 * MIB,
+                          .max_allocation = 256 * MIB,
+                          .max_storage_buffers = 8,
+                          .max_workgroup_size = 128,
+                          .max_shared_memory = 16 * KIB,
+                          .offset_alignment = 256,
+                          .max_push_constants = 128},
+    /* Without addresses and with coarse offsets, as Qualcomm's own driver of that time is; Mesa's has addresses. */
+    [PROFILE_adreno] = {.without = "bda,serial,memory_budget,storage16,coopmat",
+                        .vendor_id = VENDOR_QUALCOMM,
+                        .max_buffer_range = 128 * MIB,
+                        .max_allocation = UINT32_MAX,
+                        .max_storage_buffers = 24,
+                        .max_workgroup_size = 1024,
+                        .max_shared_memory = 32 * KIB,
+                        .offset_alignment = 64,
+                        .max_push_constants = 128},
+    /* A G610's limits, but a G52's 256 invocations. */
+    [PROFILE_mali] = {.without = "serial,timestamps,memory_budget,f16,coopmat",
+                      .vendor_id = VENDOR_ARM,
+                      .vulkan = VULKAN_1_1,
+                      .max_buffer_range = UINT32_MAX,
+                      .max_allocation = UINT32_MAX,
+                      .max_storage_buffers = 64,
+                      .max_workgroup_size = 256,
+                      .max_shared_memory = 32 * KIB,
+                      .offset_alignment = 64,
+                      .max_push_constants = 128},
+    [PROFILE_videocore] = {.without = "serial,subgroup,int64,f16,coopmat",
+                           .vendor_id = VENDOR_BROADCOM,
+                           .max_buffer_range = 1024 * MIB,
+                           .max_allocation = 1024 * MIB,
+                           .max_storage_buffers = 8,
+                           .max_workgroup_size = 256,
+                           .max_shared_memory = 16 * KIB,
+                           .offset_alignment = 32,
+                           .max_push_constants = 128},
+    [PROFILE_intel_xe] = {.without = "serial,coopmat",
+                          .vendor_id = VENDOR_INTEL,
+                          .max_buffer_range = (uint64_t)2048 * MIB,
+                          .max_allocation = (uint64_t)2048 * MIB,
+                          .max_workgroup_size = 1024,
+                          .max_shared_memory = 64 * KIB,
+                          .max_push_constants = 256},
+    [PROFILE_rdna3] = {.without = "serial",
+                       .vendor_id = VENDOR_AMD,
+                       .max_buffer_range = UINT32_MAX,
+                       .max_allocation = UINT32_MAX - 3,
+                       .max_workgroup_size = 1024,
+                       .max_shared_memory = 64 * KIB,
+                       .max_push_constants = 256},
+    /* Metal binds 31 buffers to a stage and gives a group 32 KiB; MoltenVK's MVKDevice.mm: buffers up to 1 GiB on older systems. */
+    [PROFILE_apple] = {.without = "bda,serial,coopmat",
+                       .vendor_id = VENDOR_APPLE,
+                       .max_buffer_range = 1024 * MIB,
+                       .max_allocation = 1024 * MIB,
+                       .max_storage_buffers = 31,
+                       .max_workgroup_size = 1024,
+                       .max_shared_memory = 32 * KIB,
+                       .offset_alignment = 16},
+};
+
+static uint64_t lower64(uint64_t value, uint64_t limit)
+{
+    return limit && limit < value ? limit : value;
+}
+
+static uint32_t lower32(uint32_t value, uint32_t limit)
+{
+    return (uint32_t)lower64(value, limit);
+}
+
+static void lower_limits(pm_caps *caps, const profile *p)
+{
+    if (p->vendor_id) caps->vendor_id = p->vendor_id;
+    caps->api_version = lower32(caps->api_version, p->vulkan);
+    caps->max_storage_buffers = lower32(caps->max_storage_buffers, p->max_storage_buffers);
+    caps->max_workgroup_size = lower32(caps->max_workgroup_size, p->max_workgroup_size);
+    caps->max_shared_memory = lower32(caps->max_shared_memory, p->max_shared_memory);
+    caps->max_push_constants = lower32(caps->max_push_constants, p->max_push_constants);
+    if (caps->offset_alignment < p->offset_alignment) caps->offset_alignment = p->offset_alignment;
+    gpu_caps_limit(caps, p->max_buffer_range, p->max_allocation);
+}
+
+/* ---- lowering ---------------------------------------------------------------------------------------------------- */
+
+void gpu_caps_limit(pm_caps *caps, uint64_t max_buffer_range, uint64_t max_allocation)
+{
+    caps->max_buffer_range = lower64(caps->max_buffer_range, max_buffer_range);
+    caps->max_allocation = lower64(caps->max_allocation, max_allocation);
+}
+
+void gpu_caps_derive(pm_caps *caps)
+{
+    caps->fused = caps->fused && (caps->bda || caps->max_storage_buffers >= GPU_MAX_ARGS);
+    caps->coopmat = caps->coopmat && caps->storage16 && caps->f16 && caps->subgroup;
+    if (!caps->memory_budget) caps->device_memory_free = caps->device_memory;
+}
+
+pm_status gpu_caps_check(const pm_log *log, const pm_caps *caps)
+{
+    if (caps->bda || caps->max_storage_buffers >= GPU_LEAST_BUFFERS) return PM_OK;
+    return log_fail(log, PM_UNSUPPORTED,
+                    "gpu: %s binds %u storage buffers a stage (maxPerStageDescriptorStorageBuffers); without buffer "
+                    "addresses %d are needed",
+                    caps->name, caps->max_storage_buffers, GPU_LEAST_BUFFERS);
+}
+
+static bool is_word(const char *at, size_t length, const char *word)
+{
+    return length == strlen(word) && memcmp(at, word, length) == 0;
+}
+
+static bool disable_feature(pm_caps *caps, const char *at, size_t length)
+{
+    const bool all = is_word(at, length, "all");
+    bool known = all;
+#define DISABLE(feature, meaning)                                                                                      \
+    if (all || is_word(at, length, #feature)) {                                                                        \
+        caps->feature = false;                                                                                         \
+        known = true;                                                                                                  \
+    }
+    PM_FEATURE_LIST(DISABLE)
+#undef DISABLE
+    return known;
+}
+
+/* The words of a list, one after the other: where one begins, and its length; 0 at the end. */
+static size_t next_word(const char **at, size_t last)
+{
+    *at += last;
+    *at += strspn(*at, ", ");
+    return strcspn(*at, ", ");
+}
+
+static bool apply_profile(pm_caps *caps, const char *at, size_t length)
+{
+    static const char *const names[PROFILE_COUNT] = {
+#define PROFILE_NAME(id, name, like) name,
+        PM_PROFILE_LIST(PROFILE_NAME)
+#undef PROFILE_NAME
+    };
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        if (!is_word(at, length, names[i])) continue;
+        const char *feature = profiles[i].without;
+        for (size_t n = next_word(&feature, 0); n > 0; n = next_word(&feature, n)) disable_feature(caps, feature, n);
+        lower_limits(caps, &profiles[i]);
+        return true;
+    }
+    return false;
+}
+
+/* What a driver cannot do, though it says so. */
+static void apply_quirks(pm_caps *caps, uint32_t vendor_id)
+{
+    /* SwiftShader (that of Chromium 156) makes an illegal instruction of a 128-bit access through an address, as kernels for GPUs have. */
+    if (caps->type == PM_DEVICE_CPU && vendor_id == VENDOR_GOOGLE && !caps->serial) caps->bda = false;
+}
+
+pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, const char *names)
+{
+    pm_caps lowered = *caps;
+    const char *at = names ? names : "";
+    for (size_t length = next_word(&at, 0); length > 0; length = next_word(&at, length))
+        if (!disable_feature(&lowered, at, length) && !apply_profile(&lowered, at, length))
+            return log_fail(log, PM_INVALID,
+                            "%s: no feature or profile is named '%.*s'; there are all"
+#define NAME(feature, meaning) ", " #feature
+                            PM_FEATURE_LIST(NAME)
+#undef NAME
+                                "; profiles:"
+#define NAME(id, name, like) " " name
+                            PM_PROFILE_LIST(NAME),
+#undef NAME
+                            origin, length > 60 ? 60 : (int)length, at);
+    apply_quirks(&lowered, caps->vendor_id);
+    gpu_caps_derive(&lowered);
+    *caps = lowered;
+    return PM_OK;
+}
+
+void gpu_caps_features(const pm_caps *caps, char *text, size_t size)
+{
+    size_t at = 0;
+    text[0] = 0;
+#define APPEND(feature, meaning)                                                                                       \
+    if (caps->feature && at < size) {                                                                                  \
+        int n = snprintf(text + at, size - at, "%s%s", at ? " " : "", #feature);                                       \
+        if (n > 0) at += (size_t)n;                                                                                    \
+    }
+    PM_FEATURE_LIST(APPEND)
+#undef APPEND
+    if (!text[0]) snprintf(text, size, "none");
+}
