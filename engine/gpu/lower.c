@@ -187,12 +187,9 @@ static bool apply_profile(pm_caps *caps, const char *at, size_t length)
     return false;
 }
 
-/* What a driver cannot do, though it says so. */
-static void apply_quirks(pm_caps *caps, uint32_t vendor_id)
-{
-    /* SwiftShader (that of Chromium 156) makes an illegal instruction of a 128-bit access through an address, as kernels for GPUs have. */
-    if (caps->type == PM_DEVICE_CPU && vendor_id == VENDOR_GOOGLE && !caps->serial) caps->bda = false;
-}
+#define FEATURE_NAME(feature, meaning) ", " #feature
+#define PROFILE_NAME(id, name, like) " " name
+static const char names_there[] = PM_FEATURE_LIST(FEATURE_NAME) "; profiles:" PM_PROFILE_LIST(PROFILE_NAME);
 
 pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, const char *names)
 {
@@ -200,17 +197,9 @@ pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, co
     const char *at = names ? names : "";
     for (size_t length = next_word(&at, 0); length > 0; length = next_word(&at, length))
         if (!disable_feature(&lowered, at, length) && !apply_profile(&lowered, at, length))
-            return log_fail(log, PM_INVALID,
-                            "%s: no feature or profile is named '%.*s'; there are all"
-#define NAME(feature, meaning) ", " #feature
-                            PM_FEATURE_LIST(NAME)
-#undef NAME
-                                "; profiles:"
-#define NAME(id, name, like) " " name
-                            PM_PROFILE_LIST(NAME),
-#undef NAME
-                            origin, length > 60 ? 60 : (int)length, at);
-    apply_quirks(&lowered, caps->vendor_id);
+            return log_fail(log, PM_INVALID, "%s: no feature or profile is named '%.*s'; there are all%s", origin,
+                            length > 60 ? 60 : (int)length, at, names_there);
+    gpu_quirks_apply(&lowered);
     gpu_caps_derive(&lowered);
     *caps = lowered;
     return PM_OK;

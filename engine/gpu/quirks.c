@@ -1,0 +1,32 @@
+/* What drivers cannot do, though they say so: a row a fault, with its source. Faults that are not known yet `pumice doctor` finds (faults.c). */
+#include "gpu/caps.h"
+#include "gpu/gpu.h"
+
+#include <stddef.h>
+#include <string.h>
+
+typedef struct quirk {
+    uint32_t vendor_id; /* PCI id, or Khronos' */
+    pm_device_type type;
+    bool gpu_kernels; /* only where a GPU's kernels run on it: without `serial` */
+    size_t off;       /* the feature that is done without: its field in pm_caps */
+    const char *fault, *source;
+} quirk;
+
+#define OFF(feature) offsetof(pm_caps, feature)
+
+static const quirk quirks[] = {
+    {VENDOR_GOOGLE, PM_DEVICE_CPU, true, OFF(bda),
+     "SwiftShader: a 128-bit access through a buffer's address becomes an illegal instruction",
+     "the SwiftShader of Chromium 140 to 156, x86-64: test_ops with PUMICE_DISABLE=serial ends by SIGILL, with "
+     "serial,bda it passes"},
+};
+
+void gpu_quirks_apply(pm_caps *caps)
+{
+    for (size_t i = 0; i < sizeof quirks / sizeof *quirks; i++) {
+        const quirk *q = &quirks[i];
+        const bool here = caps->vendor_id == q->vendor_id && caps->type == q->type && !(q->gpu_kernels && caps->serial);
+        if (here) memset((char *)caps + q->off, 0, sizeof(bool));
+    }
+}
