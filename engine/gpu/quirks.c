@@ -18,7 +18,7 @@ typedef struct quirk {
 static const quirk quirks[] = {
     {VENDOR_GOOGLE, PM_DEVICE_CPU, true, OFF(bda),
      "SwiftShader: a 128-bit access through a buffer's address becomes an illegal instruction",
-     "the SwiftShader of Chromium 140 to 156, x86-64: test_ops with PUMICE_DISABLE=serial ends by SIGILL, with "
+     "the SwiftShader of Chromium 156, x86-64: test_ops with PUMICE_DISABLE=serial ends by SIGILL, with "
      "serial,bda it passes"},
 };
 
