@@ -1,0 +1,244 @@
+#!/bin/sh
+# What Pumice passes where: every operation's tests on each driver at hand, at full features and lowered to each profile; its kernels on GPUs that
+# are not there; its SPIR-V. Written to docs/conformance.md.
+#     sh tools/conformance.sh [-b BUILD] [-q] [WORD …]     without a WORD all; some hours on 2 cores, much of it once
+# WORD: a driver, or a row of it, as stock or stock:mali
+#     installed      the llvmpipe that is installed (tools/setup.sh: Mesa 25)
+#     stock, newer   those of tools/newer.sh: Debian 12's own Mesa 22.3, and the one of Debian 13's backports, which has matrix units
+#     swiftshader    of Debian's chromium
+#     gpu            whatever GPU the Vulkan loader finds first
+#     null           GPUs that are not there (tools/gpu-lab.sh)
+#     spirv          the modules, and subgroups of every size
+#     document       nothing of all that: only write the document
+# -q: at full features two configurations of test_ops, as with profiles, instead of all. What was measured is kept in BUILD/conformance, and goes
+# into the document, until the programs or the driver change: an interrupted run goes on where it was.
+set -eu
+
+say() { echo "conformance: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+build=$here/build quick=false words=""
+while [ $# -gt 0 ]; do
+    case $1 in
+    -b) shift; build=${1:?-b needs a folder} ;;
+    -q) quick=true ;;
+    installed | stock | newer | swiftshader | gpu | null | spirv | document | installed:* | stock:* | newer:* | swiftshader:* | gpu:*) words="$words $1" ;;
+    *) say "unknown word '$1': give installed, stock, newer, swiftshader, gpu (each also with :PROFILE), null, spirv or document"; exit 2 ;;
+    esac
+    shift
+done
+build=$(cd "$build" && pwd) || fail "no folder $build: build Pumice first, or give -b BUILD"
+pumice=$build/pumice test_ops=$build/tests/test_ops
+for program in "$pumice" "$test_ops" "$build/tests/test_profiles"; do
+    [ -x "$program" ] || fail "$program is not there: build Pumice with its tests first, or give -b BUILD"
+done
+kept=$build/conformance
+mkdir -p "$kept"
+PUMICE_CACHE_DIR=$kept/cache
+export PUMICE_CACHE_DIR
+unset PUMICE_DISABLE VK_DRIVER_FILES VK_ICD_FILENAMES PUMICE_TEST_DEVICE || true
+profiles=$("$pumice" devices --help | sed -n 's/^  \([a-z][a-z0-9-]*\): .*/\1/p')
+[ -n "$profiles" ] || fail "pumice devices --help lists no profiles"
+
+# sum_of FILE: what tells one build of a program from another.
+sum_of() { cksum < "$1" | cut -d ' ' -f 1; }
+ops_sum=$(sum_of "$test_ops")
+
+# wanted DRIVER PROFILE: whether the row, or all, was asked for.
+wanted() {
+    [ -n "$words" ] || return 0
+    case " $words " in *" $1 "* | *" $1:$2 "*) return 0 ;; esac
+    return 1
+}
+# any_wanted DRIVER
+any_wanted() {
+    [ -n "$words" ] || return 0
+    case "$words " in *" $1 "* | *" $1:"*) return 0 ;; esac
+    return 1
+}
+
+# ---- drivers ----------------------------------------------------------------------------------------------------------------------
+# first_of NAME FOLDER …
+first_of() {
+    manifest=$1
+    shift
+    find "$@" -maxdepth 1 -name "$manifest" 2> /dev/null | head -n 1
+}
+
+# driver NAME: sets launch, the program that runs others, and icd; false, with a line, where there is none.
+driver() {
+    launch="" icd=""
+    case $1 in
+    installed) icd=$(first_of 'lvp_icd*.json' /usr/share/vulkan/icd.d /usr/local/share/vulkan/icd.d) ;;
+    swiftshader) icd=$(first_of vk_swiftshader_icd.json /usr/lib/chromium /usr/lib/chromium-browser) ;;
+    newer) folder=$(sh "$here/tools/newer.sh") && icd=$folder/lvp_icd.json launch=$folder/run ;;
+    stock) folder=$(sh "$here/tools/newer.sh" stock) && icd=$folder/lvp_icd.json launch=$folder/run ;;
+    gpu) return 0 ;;
+    esac
+    [ -n "$icd" ] || { say "left out: no driver for $1"; return 1; }
+}
+
+# on PROGRAM …: runs it with the driver.
+on() {
+    if [ -n "$icd" ]; then
+        # shellcheck disable=SC2086
+        VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd $launch "$@"
+    else
+        "$@"
+    fi
+}
+
+# field KEY: of the device that is taken, in $kept/device.json
+field() {
+    awk -v key="\"$1\":" '/"index":/ { taken = 0; value = "" } index($0, key) && value == "" { value = $0 } /"chosen":.*true/ { taken = 1 }
+        taken && value != "" { print value; exit }' "$kept/device.json" | sed 's/^[^:]*:[[:space:]]*//; s/,$//; s/"//g'
+}
+
+# ---- rows -------------------------------------------------------------------------------------------------------------------------
+# tested STATUS: names of the tests in $log that ended so, each once; cmocka names failures twice.
+tested() { sed -n "s/^\[ *$1 *\] \([a-z].*(.*)\)\$/\1/p" "$log" | grep -v '^no validation messages' | sort -u; }
+
+# row DRIVER PROFILE: measures it, unless that was done with these programs and this driver. Profiles, and -q, take two configurations.
+row() {
+    file=$kept/$1.$2.row log=$kept/$1.$2.log title="$1, $2" disable=$2 stamp="$ops_sum $(field driver)" which=two limit=2700
+    [ "$2" != full ] || disable=""
+    if [ "$2" = full ] && ! $quick; then which=all limit=7200; fi
+    if [ "$(cut -d '|' -f 1 "$file" 2> /dev/null)" = "$stamp" ]; then
+        case $which.$(cut -d '|' -f 2 "$file") in two.* | all.all) return 0 ;; esac
+    fi
+    if [ $which = all ]; then set --; else set -- "*(all features)" "*(fp16)"; fi
+    say "$title"
+    began=$(date +%s) code=0 note=""
+    PUMICE_DISABLE=$disable on timeout $limit "$test_ops" "$@" > "$log" 2>&1 || code=$?
+    seconds=$(($(date +%s) - began))
+    case $code in
+    0 | 1) ;;
+    124) note="stopped after $limit s" ;;
+    *) note="ended with code $code in $(sed -n 's/^\[ RUN *\] //p' "$log" | tail -n 1)" ;;
+    esac
+    passed=$(tested OK | wc -l) failed=$(tested FAILED | wc -l)
+    configurations=$({ tested OK; tested FAILED; } | sed 's/.*(\(.*\))$/\1/' | sort -u | wc -l)
+    echo "$stamp|$which|$(field subgroup_size)|$configurations|$passed|$failed|$seconds|$note" > "$file.new"
+    mv "$file.new" "$file"
+    say "$title: $passed passed, $failed failed, $seconds s $note"
+    [ $code = 0 ] || say "see $log"
+}
+
+# rows DRIVER
+rows() {
+    any_wanted "$1" || return 0
+    driver "$1" || return 0
+    on "$pumice" devices --json > "$kept/device.json" 2> "$kept/error" || { say "left out: $1: $(head -n 1 "$kept/error")"; return 0; }
+    if [ "$1" = gpu ] && [ "$(field type)" = cpu ]; then
+        say "left out: there is no GPU here"
+        return 0
+    fi
+    for profile in full $profiles; do
+        ! wanted "$1" "$profile" || row "$1" "$profile"
+    done
+}
+
+# ---- GPUs that are not there ------------------------------------------------------------------------------------------------------
+# Ten generations of AMD's, GCN 1 to 5, RDNA 1 to 3.5 and 4; then the others that docs/gpu-costs.md keeps.
+amd="tahiti hawaii fiji polaris10 vega10 navi10 navi21 navi31 gfx1150 gfx1201"
+others="skl tgl dg2 bmg a630 a740 x1-85 g52 g610 v42 v71"
+
+null_gpus() {
+    stamp="$(sum_of "$pumice") $(dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2> /dev/null || true)"
+    if [ "$(cat "$kept/null.stamp" 2> /dev/null)" = "$stamp" ]; then return 0; fi
+    list=$amd
+    if sh "$here/tools/gpu-lab.sh" setup; then list="$amd $others"; else say "only AMD's: tools/gpu-lab.sh could not be set up"; fi
+    say "kernels for GPUs that are not there: $list"
+    # A kernel that cannot be built is part of the table.
+    "$pumice" kernel --builtin all --target "$(echo "$list" | tr ' ' ,)" --markdown > "$kept/null.md" 2> "$kept/error" || true
+    [ -s "$kept/null.md" ] || fail "null: $(head -n 1 "$kept/error")"
+    echo "$stamp" > "$kept/null.stamp"
+}
+
+null_table() {
+    echo "| GPU | driver | pipelines made | of | that spill or have scratch memory |"
+    echo "| --- | --- | --: | --: | --: |"
+    awk -F '|' '
+        function flush() { if (gpu != "") printf "| %s | %s | %d | %d | %d |\n", gpu, driver, made, all, spill }
+        /^## / { flush(); gpu = ""; if ($0 ~ /: /) { gpu = substr($0, 4); driver = ""; made = all = spill = 0 } next }
+        gpu != "" && driver == "" && /, / { driver = $0; sub(/^.*, /, "", driver); next }
+        gpu != "" && /^\| [a-z]/ && !/^\| kernel / { all++; if (NF > 6) { made++; if ($5 > 0 || $6 > 0) spill++ } }
+        END { flush() }' "$kept/null.md"
+}
+
+# ---- modules ----------------------------------------------------------------------------------------------------------------------
+spirv() {
+    val=""
+    ! folder=$(sh "$here/tools/newer.sh") || val=$folder/spirv-val
+    say "modules, and subgroups of every size"
+    {
+        sh "$here/tests/check_spirv.sh" "$build/shaders/spv" "$val" | sed 's/^/- /'
+        if "$build/tests/test_profiles" > "$kept/error" 2>&1; then result=passed; else result=FAILED; fi
+        echo "- Programs of a GPT-2 recorded for subgroups of 4, 8, 16, 32, 64 and 128, work groups of 128 to 1024, 16 to 64 KiB of shared memory: $result"
+    } > "$kept/spirv.md"
+    echo "$ops_sum" > "$kept/spirv.stamp"
+}
+
+# ---- the document -----------------------------------------------------------------------------------------------------------------
+ops_table() {
+    echo "| driver | device as | subgroup | configurations | passed | failed | time (s) | |"
+    echo "| --- | --- | --: | --: | --: | --: | --: | --- |"
+    for one in installed stock newer swiftshader gpu; do
+        for profile in full $profiles; do
+            [ -e "$kept/$one.$profile.row" ] || continue
+            IFS='|' read -r stamp _ subgroup configurations passed failed seconds note < "$kept/$one.$profile.row"
+            [ "${stamp%% *}" = "$ops_sum" ] || continue
+            echo "| $one: ${stamp#* } | $profile | $subgroup | $configurations | $passed | $failed | $seconds | $note |"
+        done
+    done
+}
+
+document() {
+    cat << END
+# Conformance
+
+Written by \`sh tools/conformance.sh\`, which says how; rows that are not here were not measured on this machine. Commit $(git -C "$here" rev-parse --short HEAD 2> /dev/null || echo unknown)$(git -C "$here" diff --quiet HEAD -- . ':!docs/conformance.md' 2> /dev/null || echo ", changed").
+
+## Operations
+
+Each test is one operation, forward or backward, in one configuration of \`tests/test_ops.c\`, with all its rows of shapes and attributes, against
+its twin in double. \`full\` is the device as it is. The other names are profiles (\`PUMICE_DISABLE\`): the device lowered to what a real part offers,
+and the kernels chosen that suit its vendor. They run the configurations "all features", which are then those of the profile, and "fp16"; rows of
+\`full\` with two configurations do, too.
+
+$(ops_table)
+
+The profiles:
+
+$(for profile in $profiles; do "$pumice" devices --help | sed -n "s/^  \($profile\): /- \`\1\`: /p"; done)
+
+Not held: Vulkan 1.1 promises 4 storage buffers a stage, and Pumice's kernels bind up to 7, products with an epilogue 8. A device that binds
+fewer than 7 and has no buffer addresses is refused when it is opened, with a line that names the limit; \`baseline\` therefore has 8. SwiftShader
+makes illegal instructions of 128-bit accesses through addresses, so that it runs GPUs' kernels, as all profiles have them, without addresses.
+
+END
+    if [ -e "$kept/null.md" ]; then
+        printf '## GPUs that are not there\n\n'
+        echo "Pipelines for pre-training and decoding a GPT-2 of 768 channels, made by the compilers of Mesa's drivers without the GPU. A compiler that takes more"
+        echo "than 30 s for one counts as not having made it. Registers, spills and cycles of each: [gpu-costs.md](gpu-costs.md)."
+        printf '\n'
+        null_table
+        printf '\n'
+    fi
+    if [ "$(cat "$kept/spirv.stamp" 2> /dev/null)" = "$ops_sum" ]; then
+        printf '## Modules and subgroups\n\n'
+        cat "$kept/spirv.md"
+        printf '\n%s\n%s\n' "Subgroups matter to the kernels of software drivers, which take 4 or 8, and to matrix units, whose work groups are whole subgroups; all others" \
+            "use barriers only. Sizes without a driver here are a mask: programs are recorded and held against the limits, not run."
+    fi
+}
+
+for one in installed stock newer swiftshader gpu; do rows $one; done
+! any_wanted null || null_gpus
+! any_wanted spirv || spirv
+document > "$kept/conformance.md"
+cp "$kept/conformance.md" "$here/docs/conformance.md"
+say "docs/conformance.md written"
+bad=$(ops_table | awk -F '|' 'NR > 2 && ($7 > 0 || $9 ~ /[a-z]/)' | wc -l)
+[ "$bad" = 0 ] || fail "$bad rows are not clean"
