@@ -71,7 +71,10 @@ if [ "${2:-}" = disk ]; then
     awk '$0 !~ "^{\"step\": " NR ",.*}$" { exit 1 }' "$dir/disk/run/metrics.jsonl" || fail "metrics.jsonl has not each step once"
     rm -r "$dir/disk/run"
     cp -r "$dir/run" "$dir/disk/run"
-    mount -o remount,ro "$dir/disk" || exit 77
+    if ! mount -o remount,ro "$dir/disk" 2> /dev/null; then
+        echo "left out: a read-only disk (it cannot be made so here)"
+        exit $bad
+    fi
     refused 1 "$dir/disk/run.*Read-only" $train --out "$dir/disk/run" --steps 44 --resume
     refused 1 "$dir/disk/new.*Read-only" $train --out "$dir/disk/new" --steps 4
     refused 1 "$dir/disk/new.*Read-only" convert --from "$dir/run" --out "$dir/disk/new"
