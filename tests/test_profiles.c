@@ -177,7 +177,7 @@ static uint32_t bindings_of(kernel_id kernel)
     spirv_facts facts;
     uint32_t bindings = 0;
     if (!gpu_kernel_built(kernel)) return 0;
-    assert_true(spirv_read(words, count, &facts));
+    assert_int_equal(spirv_read(words, count, &facts), PM_OK);
     for (uint32_t mask = facts.binding_mask; mask; mask &= mask - 1) bindings++;
     return bindings;
 }

@@ -22,11 +22,11 @@ static const quirk quirks[] = {
      "serial,bda it passes"},
 };
 
-void gpu_quirks_apply(pm_caps *caps)
+void gpu_quirks_apply(pm_caps *caps, uint32_t vendor_id)
 {
     for (size_t i = 0; i < sizeof quirks / sizeof *quirks; i++) {
         const quirk *q = &quirks[i];
-        const bool here = caps->vendor_id == q->vendor_id && caps->type == q->type && !(q->gpu_kernels && caps->serial);
+        const bool here = vendor_id == q->vendor_id && caps->type == q->type && !(q->gpu_kernels && caps->serial);
         if (here) memset((char *)caps + q->off, 0, sizeof(bool));
     }
 }
