@@ -89,7 +89,8 @@ static pm_status make_tuner(finetune_run *run)
                                    .dropout = options->dropout,
                                    .dropout_head = options->dropout_head,
                                    .seed = options->seed,
-                                   .precision = run->precision};
+                                   .precision = run->precision,
+                                   .recompute = options->recompute};
     pm_model *base = NULL;
     pm_status status = app_device_open(&options->common, &run->losses, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);

@@ -10,6 +10,7 @@ typedef struct finetune_options {
     const char *task, *model, *train, *dev, *out;
     const char *tokenizer, *arch; /* without --model */
     const char *precision;
+    bool recompute;
     uint32_t layers, heads, embd, ctx;
     uint32_t epochs, batch, accum;
     uint32_t eval_every, save_every; /* steps; 0: each epoch, only when evaluating */

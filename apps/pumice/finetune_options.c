@@ -53,6 +53,7 @@ static arg_option table[] = {
     X("--dropout", dropout, 0, 0.95, "0.1", "share of activations to drop in the model"),
     X("--head-dropout", dropout_head, 0, 0.95, "0.1", "and of what the head reads"),
     APP_OPTION_PRECISION(finetune_options_now.precision),
+    APP_OPTION_RECOMPUTE(finetune_options_now.recompute),
     {ARG_U64, "--seed", "N", &finetune_options_now.seed, "1337", 0, 0,
      "of new weights, order and dropout: same seed, same device, same bits", false, false},
     N("--eval-every", eval_every, 0, 1e9, "0",

@@ -22,6 +22,13 @@ int run_save_failed(pm_status status, bool again, uint32_t step, uint32_t saved)
             "of activations in memory; auto: f16 where a product is faster so on this device", false, false            \
     }
 pm_precision run_precision(const char *text);
+/* And of --recompute. */
+#define APP_OPTION_RECOMPUTE(field)                                                                                    \
+    {                                                                                                                  \
+        ARG_FLAG, "--recompute", NULL, &(field), NULL, 0, 0,                                                           \
+            "keep less of the forward pass and compute it again for the gradient: less memory, the same bits", false,  \
+            false                                                                                                      \
+    }
 
 /* How a step went. */
 typedef struct run_step {

@@ -104,6 +104,7 @@ static int make_config(train_run *run)
         .dropout = options->dropout,
         .seed = options->seed,
         .precision = run_precision(options->precision),
+        .recompute = options->recompute,
     };
     if (options->init) {
         const pm_status status = pm_gpt_config_load(&run->log, options->init, &run->config);

@@ -8,6 +8,7 @@
 typedef struct train_options {
     app_common common;
     const char *data, *out, *tokenizer, *arch, *precision, *init;
+    bool recompute;
     uint32_t layers, heads, embd, ctx;
     uint32_t batch, accum, steps, warmup;
     float lr, min_lr, beta2, weight_decay, clip, dropout;

@@ -50,6 +50,7 @@ static arg_option table[] = {
     X("--weight-decay", weight_decay, 0, 10, "0.1", "decay of matrices and tables"),
     X("--clip", clip, 0, 1e6, "1", "largest gradient norm; 0: no limit"),
     APP_OPTION_PRECISION(train_options_now.precision),
+    APP_OPTION_RECOMPUTE(train_options_now.recompute),
     {ARG_U64, "--seed", "N", &train_options_now.seed, "1337", 0, 0,
      "of weights, batches and dropout: same seed, same device, same bits", false, false},
     APP_HEAD("Evaluating and saving"),

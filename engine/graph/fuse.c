@@ -109,6 +109,8 @@ static op_call shapes_of(const graph *g, const node *n)
 static bool fuse_norm(fusion *f, node *n)
 {
     node *l = maker(f, n->in[MATMUL_A], OP_LAYERNORM);
+    if (f->g->direction == PM_DIRECTION_BACKWARD)
+        return false; /* a gradient looks at its values, or would with them kept */
     op_call call = shapes_of(f->g, n);
     if (!l || f->uses[l->out[0]] > 1 || f->uses[l->out[1]] > 0 || !open(n) || !op_normalises(f->g->caps, &call))
         return false;

@@ -1,7 +1,11 @@
 /* Reverse-mode differentiation: one rule an operation, applied from the last node to the first.
  *
  * An internal tensor's gradient is a new tensor: what its users contribute, summed by ADD nodes (which graph_fuse merges into the
- * contributors' kernels). A parameter's gradient is written by the operation that makes it; from the second on they accumulate. */
+ * contributors' kernels). A parameter's gradient is written by the operation that makes it; from the second on they accumulate.
+ *
+ * With g->recompute, a segment's nodes, but for the last one's, are run again before its gradient (Chen et al., 2016: Training Deep Nets with
+ * Sublinear Memory Cost), those of them whose values the rules read: between the passes only what comes into segments is kept. The same kernels
+ * on the same operands give the same bits. */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -10,7 +14,10 @@
 
 typedef struct backward {
     graph *g;
-    tensor_id *gradient; /* [tensor_count of the forward graph]: the gradient so far, or 0 */
+    /* [tensor_count of the forward graph] */
+    tensor_id *gradient; /* so far, or 0 */
+    tensor_id *again;    /* the tensor that has its value again, or 0: itself */
+    bool *needed;        /* to be there again */
     tensor_id scalars;
 } backward;
 
@@ -70,15 +77,17 @@ static void product(backward *b, tensor_id t, tensor_id left, tensor_id right, b
     }
 }
 
-static void matmul_rule(backward *b, const node *n, tensor_id dy)
+/* In the rules n is the forward node, and v has its tensors where their values are now. */
+
+static void matmul_rule(backward *b, const node *n, const node *v, tensor_id dy)
 {
     tensor_id a = n->in[MATMUL_A], w = n->in[MATMUL_B], bias = n->in[MATMUL_BIAS];
     if (n->attr.trans_b) { /* y = A B^T */
-        product(b, a, dy, w, false, false);
-        product(b, w, dy, a, true, false);
+        product(b, a, dy, v->in[MATMUL_B], false, false);
+        product(b, w, dy, v->in[MATMUL_A], true, false);
     } else { /* y = A B */
-        product(b, a, dy, w, false, true);
-        product(b, w, a, dy, true, false);
+        product(b, a, dy, v->in[MATMUL_B], false, true);
+        product(b, w, v->in[MATMUL_A], dy, true, false);
     }
     if (bias) {
         bool again;
@@ -87,9 +96,9 @@ static void matmul_rule(backward *b, const node *n, tensor_id dy)
     }
 }
 
-static void layernorm_rule(backward *b, const node *n, tensor_id dy)
+static void layernorm_rule(backward *b, const node *n, const node *v, tensor_id dy)
 {
-    tensor_id x = n->in[0], gain = n->in[1], bias = n->in[2], stats = n->out[1];
+    tensor_id x = v->in[0], gain = n->in[1], bias = n->in[2], stats = v->out[1];
     bool again;
     tensor_id dgain = parameter_gradient(b, gain, &again), dbias = parameter_gradient(b, bias, &again);
     graph_node(
@@ -98,7 +107,7 @@ static void layernorm_rule(backward *b, const node *n, tensor_id dy)
     if (!is_internal(b, x)) return;
     tensor_id dx = like(b, x);
     graph_node(b->g, (node){.op = OP_LAYERNORM_BWD, .in = {dy, x, stats, gain}, .out = {dx}});
-    contribute(b, x, dx);
+    contribute(b, n->in[0], dx);
 }
 
 static void embed_rule(backward *b, const node *n, tensor_id dy)
@@ -135,8 +144,21 @@ static void task_loss_rule(backward *b, const node *n, op_id op)
     contribute(b, n->in[0], dx);
 }
 
+static tensor_id value_of(const backward *b, tensor_id t)
+{
+    return b->again[t] ? b->again[t] : t;
+}
+
+static node with_values(const backward *b, node n)
+{
+    for (int k = 0; k < OP_MAX_IN; k++) n.in[k] = value_of(b, n.in[k]);
+    for (int k = 0; k < OP_MAX_OUT; k++) n.out[k] = value_of(b, n.out[k]);
+    return n;
+}
+
 static void rule(backward *b, node n)
 {
+    const node v = with_values(b, n);
     tensor_id dy = b->gradient[n.out[0]], dx;
     switch (n.op) { /* losses are where it begins */
     case OP_LM_LOSS: lm_loss_rule(b, &n); return;
@@ -146,8 +168,8 @@ static void rule(backward *b, node n)
     }
     if (!dy) return; /* nothing depends on it */
     switch (n.op) {
-    case OP_MATMUL: matmul_rule(b, &n, dy); break;
-    case OP_LAYERNORM: layernorm_rule(b, &n, dy); break;
+    case OP_MATMUL: matmul_rule(b, &n, &v, dy); break;
+    case OP_LAYERNORM: layernorm_rule(b, &n, &v, dy); break;
     case OP_EMBED: embed_rule(b, &n, dy); break;
     case OP_ADD:
         contribute(b, n.in[0], dy);
@@ -160,7 +182,7 @@ static void rule(backward *b, node n)
         break;
     case OP_GELU:
         dx = like(b, n.in[0]);
-        graph_node(b->g, (node){.op = OP_GELU_BWD, .in = {dy, n.in[0]}, .out = {dx}});
+        graph_node(b->g, (node){.op = OP_GELU_BWD, .in = {dy, v.in[0]}, .out = {dx}});
         contribute(b, n.in[0], dx);
         break;
     case OP_DROPOUT: /* the same mask again */
@@ -172,7 +194,7 @@ static void rule(backward *b, node n)
         dx = like(b, n.in[0]);
         graph_node(b->g, (node){.op = OP_ATTENTION_BWD,
                                 .attr = n.attr,
-                                .in = {n.in[0], n.out[0], n.out[1], dy, b->scalars},
+                                .in = {v.in[0], v.out[0], v.out[1], dy, b->scalars},
                                 .out = {dx}});
         contribute(b, n.in[0], dx);
         break;
@@ -180,19 +202,84 @@ static void rule(backward *b, node n)
     }
 }
 
+/* ---- again ---- */
+
+/* What the node's rule reads of it. */
+static void mark_read(backward *b, const node *n)
+{
+    switch (n->op) {
+    case OP_MATMUL: b->needed[n->in[MATMUL_A]] = b->needed[n->in[MATMUL_B]] = true; break;
+    case OP_LAYERNORM: b->needed[n->in[0]] = b->needed[n->out[1]] = true; break;
+    case OP_GELU: b->needed[n->in[0]] = true; break;
+    case OP_ATTENTION: b->needed[n->in[0]] = b->needed[n->out[0]] = b->needed[n->out[1]] = true; break;
+    default: break;
+    }
+}
+
+/* The node once more, into tensors of its own. */
+static void run_again(backward *b, node n)
+{
+    node copy = with_values(b, n);
+    op_call call = {.op = n.op, .attr = n.attr};
+    for (int k = 0; k < OP_MAX_IN; k++)
+        call.in[k].rows = b->g->tensors[n.in[k]].rows, call.in[k].cols = b->g->tensors[n.in[k]].cols;
+    for (int k = 0; k < OP_MAX_OUT; k++)
+        call.out[k].rows = b->g->tensors[n.out[k]].rows, call.out[k].cols = b->g->tensors[n.out[k]].cols;
+    const bool scratch = op_scratch_words(b->g->caps, &call) > 0; /* the last output, which graph_node appends */
+    for (int k = 0; k < OP_MAX_OUT && n.out[k]; k++) {
+        const bool last = k + 1 == OP_MAX_OUT || !n.out[k + 1];
+        copy.out[k] = scratch && last ? 0 : like(b, n.out[k]);
+        b->again[n.out[k]] = copy.out[k];
+    }
+    graph_node(b->g, copy);
+}
+
+/* Forward nodes [first, end). A copy of a weight in fp16 stays. */
+static void segment_again(backward *b, uint32_t first, uint32_t end)
+{
+    const graph *g = b->g;
+    for (uint32_t i = first; i < end; i++) mark_read(b, &g->nodes[i]);
+    for (uint32_t i = end; i-- > first;) {
+        bool wanted = false;
+        for (int k = 0; k < OP_MAX_OUT; k++) wanted |= g->nodes[i].out[k] && b->needed[g->nodes[i].out[k]];
+        for (int k = 0; k < OP_MAX_IN && wanted; k++) b->needed[g->nodes[i].in[k]] = true;
+    }
+    for (uint32_t i = first; i < end && g->status == PM_OK; i++) {
+        const node n = g->nodes[i];
+        bool wanted = false;
+        for (int k = 0; k < OP_MAX_OUT; k++) wanted |= n.out[k] && b->needed[n.out[k]];
+        b->g->label = n.label;
+        if (wanted && n.op != OP_CAST) run_again(b, n);
+    }
+}
+
 void graph_gradient(graph *g, tensor_id scalars)
 {
     if (g->status != PM_OK) return;
-    uint32_t forward = g->node_count;
-    g->direction = PM_DIRECTION_BACKWARD;
-    backward b = {.g = g, .scalars = scalars, .gradient = calloc(g->tensor_count, sizeof(tensor_id))};
-    if (!b.gradient) {
+    const uint32_t forward = g->node_count;
+    uint32_t last = 0; /* segment, whose values are still there */
+    backward b = {.g = g,
+                  .scalars = scalars,
+                  .gradient = calloc(g->tensor_count, sizeof(tensor_id)),
+                  .again = calloc(g->tensor_count, sizeof(tensor_id)),
+                  .needed = calloc(g->tensor_count, sizeof(bool))};
+    if (!b.gradient || !b.again || !b.needed)
         g->status = log_fail(g->log, PM_NO_HOST_MEMORY, "graph: no memory for the gradient");
-        return;
-    }
+    g->direction = PM_DIRECTION_BACKWARD;
+    g->segment = 0;
     for (uint32_t i = forward; i-- > 0 && g->status == PM_OK;) {
+        const uint32_t segment = g->nodes[i].segment;
+        const bool end = segment && (i + 1 == forward || g->nodes[i + 1].segment != segment);
+        if (end && last == 0) last = segment;
+        if (end && g->recompute && segment != last) {
+            uint32_t first = i;
+            while (first > 0 && g->nodes[first - 1].segment == segment) first--;
+            segment_again(&b, first, i + 1);
+        }
         g->label = g->nodes[i].label;
-        rule(&b, g->nodes[i]);
+        if (g->status == PM_OK) rule(&b, g->nodes[i]);
     }
     free(b.gradient);
+    free(b.again);
+    free(b.needed);
 }

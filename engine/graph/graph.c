@@ -96,6 +96,7 @@ void graph_node(graph *g, node n)
     }
     if (!n.label) n.label = g->label;
     n.direction = g->direction;
+    n.segment = g->segment;
     if (!grow(g, (void **)&g->nodes, g->node_count, &g->node_capacity, sizeof *g->nodes)) return;
     g->nodes[g->node_count++] = n;
 }

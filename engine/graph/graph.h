@@ -35,6 +35,7 @@ typedef struct node {
     tensor_id in[OP_MAX_IN], out[OP_MAX_OUT];
     const char *label; /* the part of the model it belongs to */
     pm_direction direction;
+    uint32_t segment; /* of nodes that are computed again together; 0: never */
 } node;
 
 typedef struct graph {
@@ -45,6 +46,8 @@ typedef struct graph {
     uint32_t tensor_count, tensor_capacity, node_count, node_capacity;
     const char *label; /* for nodes added from now on; lives as long as the graph */
     pm_direction direction;
+    uint32_t segment; /* for nodes added from now on */
+    bool recompute;   /* in graph_gradient: values inside segments are not kept but made again */
     bool half; /* for nodes added from now on: activations are fp16, and products read such copies of their weights */
     pm_status status;
 } graph;

@@ -114,6 +114,7 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     uint32_t N = s->batch * s->time;
     builder b = {.g = g, .config = c, .shape = s};
     g->half = s->half;
+    g->recompute = s->recompute;
     b.scalars = *scalars = graph_tensor(g, TENSOR_INPUT, 1, sizeof(struct step_scalars) / 4, INPUT_SCALARS);
     tensor_id tokens = graph_tensor(g, TENSOR_INPUT, N, 1, INPUT_TOKENS);
     tensor_id table = parameter(&b, PARAM_TOKENS, c->vocab, c->embd);
@@ -123,8 +124,10 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     x = graph_dropout(g, x, b.scalars, s->dropout_embd);
     for (b.block = 0; b.block < c->layers && x; b.block++) {
         g->label = labels ? labels[b.block] : "h";
+        g->segment = b.block + 1;
         x = block(&b, x);
     }
+    g->segment = 0;
     if (!x) return;
     g->label = "head";
     if (gpt_has(c, TAIL_NORM_GAIN))

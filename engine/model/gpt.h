@@ -153,6 +153,7 @@ typedef struct gpt_shape {
     gpt_mode mode;
     uint32_t batch, time;
     bool half;                                       /* fp16 activations */
+    bool recompute;                                  /* a block's values are made again for its gradient */
     float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
     /* GPT_TUNE and GPT_ANSWER */
     uint32_t group;     /* sequences whose hidden values are added */

@@ -41,6 +41,7 @@ static gpt_shape shape_of(const pm_gpt_config *config, const pm_train_params *p)
     bool own = p->dropout < 0; /* the model's */
     return (gpt_shape){.mode = GPT_LOSS,
                        .half = p->precision == PM_PRECISION_F16,
+                       .recompute = p->recompute,
                        .batch = p->batch,
                        .time = p->time,
                        .dropout_embd = own ? config->dropout_embd : p->dropout,

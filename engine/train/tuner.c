@@ -68,6 +68,7 @@ static gpt_shape shape_of(const pm_tuner *t, uint32_t time)
     bool own = p->dropout < 0; /* the model's */
     return (gpt_shape){.mode = GPT_TUNE,
                        .half = p->precision == PM_PRECISION_F16,
+                       .recompute = p->recompute,
                        .batch = t->micro * slots(t),
                        .time = time,
                        .group = task_group(&t->set->task),

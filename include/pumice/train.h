@@ -33,6 +33,8 @@ typedef struct pm_train_params {
     float dropout;           /* on embeddings, attention and residual branches; negative: the model's own */
     uint64_t seed;           /* of batches and dropout */
     pm_precision precision;  /* 0: f32 */
+    bool
+        recompute; /* keep what comes into blocks only, and compute them again for their gradients: less workspace, the same bits */
 } pm_train_params;
 
 /* One step's outcome. */

@@ -25,6 +25,7 @@ typedef struct pm_tune_params {
     float dropout_head;      /* of what the head reads */
     uint64_t seed;           /* of order and dropout */
     pm_precision precision;  /* 0: f32 */
+    bool recompute;          /* as in pm_train_params */
 } pm_tune_params;
 
 /* What the paper and its code use, and lambda 0.5. */
