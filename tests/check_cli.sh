@@ -74,6 +74,12 @@ refused 1 "$dir/none" train --data "$dir/none" --out "$dir/o"
 refused 1 "$dir/empty" train --data "$dir/empty" --out "$dir/o"
 refused 2 '\-\-ctx 16.*9 tokens' train --data "$dir/short" $tiny --out "$dir/o"
 refused 2 '\-\-ctx 100000' $train --out "$dir/o" --ctx 100000
+large="--layers 12 --heads 12 --embd 768 --ctx 512 --batch 4096"
+long=$dir/long
+awk 'BEGIN { for (i = 0; i < 90000; i++) print "a line of text" }' > "$long"
+refused 1 'MiB are free.*\-\-recompute \-\-batch [0-9]* \-\-accum [0-9]* would take' train --data "$long" $large --out "$dir/o"
+run 1 train --plan --data "$long" $large
+grep -q 'would take' "$dir/err" || fail "--plan gives no advice"
 refused 2 'heads' $train --out "$dir/o" --heads 3
 refused 1 'nosuch' $train --out "$dir/o" --device nosuch
 refused 1 "$dir/none" $train --out "$dir/o" --init "$dir/none"

@@ -217,6 +217,38 @@ static void test_plan_random(void **state)
     }
 }
 
+/* Values that are made again take no room in between, and no node but those that make them is there twice. */
+static void test_recompute(void **state)
+{
+    (void)state;
+    enum { LAYERS = 6 };
+    const pm_gpt_config c = {
+        .arch = PM_ARCH_GPT2, .vocab = 65, .ctx = 64, .embd = 32, .heads = 2, .layers = LAYERS, .inner = 128};
+    uint64_t bytes[2];
+    uint32_t attentions[2];
+    for (int again = 0; again < 2; again++) {
+        const gpt_shape s = {.batch = 4, .time = 64, .dropout_attn = 0.1f, .dropout_resid = 0.1f, .recompute = again};
+        graph g;
+        graph_plan plan;
+        tensor_id scalars;
+        assert_int_equal(graph_init(&g, &quiet, &plain), PM_OK);
+        gpt_build(&g, &c, &s, NULL, &scalars);
+        graph_gradient(&g, scalars);
+        graph_fuse(&g);
+        assert_int_equal(graph_status(&g), PM_OK);
+        check_order(&g);
+        assert_int_equal(graph_plan_make(&g, plain.max_allocation, &plan), PM_OK);
+        bytes[again] = plan.total_bytes;
+        attentions[again] = count(&g, OP_ATTENTION);
+        assert_int_equal(count(&g, OP_ATTENTION_BWD), LAYERS);
+        graph_plan_fini(&plan);
+        graph_fini(&g);
+    }
+    assert_int_equal(attentions[0], LAYERS);
+    assert_int_equal(attentions[1], 2 * LAYERS - 1); /* the last one's values are still there */
+    assert_true(bytes[1] < bytes[0] / 2);
+}
+
 /* One token at a time, on a GPU: five dispatches a layer. On a software driver LayerNorm and the cache's writing stay apart. */
 static void test_decode(void **state)
 {
@@ -264,7 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradient),    cmocka_unit_test(test_fusion),      cmocka_unit_test(test_plan_gpt),
         cmocka_unit_test(test_plan_reuses), cmocka_unit_test(test_plan_random), cmocka_unit_test(test_plan_too_large),
-        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_decode),      cmocka_unit_test(test_recompute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

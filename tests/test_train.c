@@ -60,14 +60,15 @@ static pm_corpus *open_corpus(void)
 }
 
 /* Trains to `until` steps, from a checkpoint in `from` where there is one, and saves model and checkpoint in `to`. */
-static float train(pm_device *device, pm_corpus *corpus, pm_precision precision, const char *from, const char *to,
-                   uint32_t until)
+static float train_so(pm_device *device, pm_corpus *corpus, pm_precision precision, bool recompute, const char *from,
+                      const char *to, uint32_t until)
 {
     pm_model *model = NULL;
     pm_trainer *trainer = NULL;
     pm_step step = {0};
     pm_train_params params = PARAMS;
     params.precision = precision;
+    params.recompute = recompute;
     assert_int_equal(pm_model_create(device, &CONFIG, 5, &model), PM_OK);
     assert_int_equal(pm_trainer_create(model, &params, &trainer), PM_OK);
     if (from) {
@@ -86,6 +87,12 @@ static float train(pm_device *device, pm_corpus *corpus, pm_precision precision,
     return step.loss;
 }
 
+static float train(pm_device *device, pm_corpus *corpus, pm_precision precision, const char *from, const char *to,
+                   uint32_t until)
+{
+    return train_so(device, corpus, precision, false, from, to, until);
+}
+
 static void reproduce(pm_device *device, pm_corpus *corpus, pm_precision precision)
 {
     const char *once = test_path(test_root, "once"), *again = test_path(test_root, "again");
@@ -93,6 +100,8 @@ static void reproduce(pm_device *device, pm_corpus *corpus, pm_precision precisi
     float loss = train(device, corpus, precision, NULL, once, 40);
     assert_true(loss < 4.0f && loss > 0.0f); /* from log 256 = 5.5 */
     train(device, corpus, precision, NULL, again, 40);
+    test_same_file(once, again, "model.safetensors");
+    train_so(device, corpus, precision, true, NULL, again, 40); /* values made again are the same values */
     test_same_file(once, again, "model.safetensors");
     train(device, corpus, precision, NULL, half, 20);
     train(device, corpus, precision, half, resumed, 40);

@@ -124,12 +124,14 @@ static int make_config(train_run *run)
     return app_exit_code(pm_gpt_config_check(&run->log, &run->config));
 }
 
-static pm_status make_trainer(train_run *run)
+static int make_trainer(train_run *run)
 {
     const train_options *options = run->options;
     pm_status status = app_device_open(&options->common, &run->losses, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
-    if (status != PM_OK) return status;
+    if (status != PM_OK) return app_exit_code(status);
+    const int code = train_check_memory(run, pm_device_caps(run->device));
+    if (code != EXIT_DONE) return code;
     if (options->init) {
         status = pm_model_load(run->device, options->init, &run->model);
     } else {
@@ -138,7 +140,7 @@ static pm_status make_trainer(train_run *run)
     if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
     if (status == PM_OK)
         run->params.precision = pm_trainer_precision(run->trainer); /* after a loss it is not measured again */
-    return status;
+    return app_exit_code(status);
 }
 
 /* Where a run starts: from its checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
@@ -178,7 +180,7 @@ static void announce(const train_run *run)
 /* From a device that is opened to the end of the run, or of the device. */
 static int attempt(train_run *run, bool resume)
 {
-    int code = app_exit_code(make_trainer(run));
+    int code = make_trainer(run);
     if (code == EXIT_DONE && run->losses.count == 0) announce(run);
     if (code == EXIT_DONE) code = start_or_resume(run, resume);
     return code == EXIT_DONE ? train_loop(run) : code;

@@ -209,7 +209,7 @@ static pm_status allocate(gpu_program *program, gpu_recording *recording)
         recording->stamps[i + 1] =
             recording->stamps[i] + 1 + (recording->profiled ? recording->cut.submissions[i].count : 1);
     if (recording->stamps) recording->ticks = calloc(recording->stamps[count], sizeof *recording->ticks);
-    if (!recording->buffers || !recording->infos || !recording->ticks || !recording->ms) {
+    if (!recording->buffers || !recording->infos || !recording->stamps || !recording->ticks || !recording->ms) {
         status = log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for %u submissions of program '%s'", count,
                           program->name);
         goto fail;
