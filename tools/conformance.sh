@@ -99,6 +99,12 @@ field() {
 # tested STATUS: names of the tests in $log that ended so, each once; cmocka names failures twice.
 tested() { sed -n "s/^\[ *$1 *\] \([a-z].*(.*)\)\$/\1/p" "$log" | grep -v '^no validation messages' | sort -u; }
 
+# halves DISABLE: whether the device so lowered has 16-bit storage, without which the tests of fp16 have nothing to run.
+halves() {
+    PUMICE_DISABLE=$1 on "$pumice" devices --json | awk '/"index":/ { taken = 0 } /"chosen":.*true/ { taken = 1 } taken && /"storage16":/ { here = 1 }
+        here && /"used":/ { found = /true/; exit } END { exit !found }'
+}
+
 # row DRIVER PROFILE: measures it, unless that was done with these programs and this driver. Profiles, and -q, take two configurations.
 row() {
     file=$kept/$1.$2.row log=$kept/$1.$2.log title="$1, $2" disable=$2 stamp="$ops_sum $(field driver)" which=two limit=2700
@@ -107,7 +113,9 @@ row() {
     if [ "$(cut -d '|' -f 1 "$file" 2> /dev/null)" = "$stamp" ]; then
         case $which.$(cut -d '|' -f 2 "$file") in two.* | all.all) return 0 ;; esac
     fi
-    if [ $which = all ]; then set --; else set -- "*(all features)" "*(fp16)"; fi
+    set -- "*(all features)"
+    ! halves "$disable" || set -- "$@" "*(fp16)"
+    [ $which = two ] || set --
     say "$title"
     began=$(date +%s) code=0 note=""
     PUMICE_DISABLE=$disable on timeout $limit "$test_ops" "$@" > "$log" 2>&1 || code=$?
@@ -204,8 +212,8 @@ Written by \`sh tools/conformance.sh\`, which says how; rows that are not here w
 
 Each test is one operation, forward or backward, in one configuration of \`tests/test_ops.c\`, with all its rows of shapes and attributes, against
 its twin in double. \`full\` is the device as it is. The other names are profiles (\`PUMICE_DISABLE\`): the device lowered to what a real part offers,
-and the kernels chosen that suit its vendor. They run the configurations "all features", which are then those of the profile, and "fp16"; rows of
-\`full\` with two configurations do, too.
+and the kernels chosen that suit its vendor. They run the configurations "all features", which are then those of the profile, and, with 16-bit
+storage, "fp16"; rows of \`full\` with two configurations do, too.
 
 $(ops_table)
 

@@ -13,7 +13,7 @@ void gpu_quirks_apply(pm_caps *caps, uint32_t vendor_id);
 /* Recompute what follows from other fields. */
 void gpu_caps_derive(pm_caps *caps);
 
-/* Storage buffers that the kernels need where there are no addresses: test_gpu.c counts. A product with every epilogue binds GPU_MAX_ARGS. */
+/* Storage buffers that the kernels need where there are no addresses: tests/test_profiles.c counts. A product with every epilogue binds GPU_MAX_ARGS. */
 enum { GPU_LEAST_BUFFERS = 7 };
 /* Whether Pumice can run on it at all. Fails: PM_UNSUPPORTED, naming the limit. */
 pm_status gpu_caps_check(const pm_log *log, const pm_caps *caps);

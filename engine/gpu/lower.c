@@ -42,7 +42,7 @@ static const profile profiles[PROFILE_COUNT] = {
                           .max_shared_memory = 16 * KIB,
                           .offset_alignment = 256,
                           .max_push_constants = 128},
-    /* Without addresses and with coarse offsets, as Qualcomm's own driver of that time is; Mesa's has addresses. */
+    /* No addresses, 24 storage buffers, offsets by 64 bytes: Qualcomm's own driver (vulkan.gpuinfo.org); Mesa's gives more of each. */
     [PROFILE_adreno] = {.without = "bda,serial,memory_budget,storage16,coopmat",
                         .vendor_id = VENDOR_QUALCOMM,
                         .max_buffer_range = 128 * MIB,
@@ -52,7 +52,7 @@ static const profile profiles[PROFILE_COUNT] = {
                         .max_shared_memory = 32 * KIB,
                         .offset_alignment = 64,
                         .max_push_constants = 128},
-    /* A G610's limits, but a G52's 256 invocations. */
+    /* A G610's, but a G52's 256 invocations, and coarser offsets than Mesa's 4 bytes, as ARM's own driver has. */
     [PROFILE_mali] = {.without = "serial,timestamps,memory_budget,f16,coopmat",
                       .vendor_id = VENDOR_ARM,
                       .vulkan = VULKAN_1_1,
