@@ -14,12 +14,11 @@ static pm_status total_of(const train_run *run, const pm_caps *caps, const pm_tr
                           double *total)
 {
     const pm_log quiet = {0};
+    *total = INFINITY;
     pm_status status = pm_train_plan_make(&quiet, caps, &run->config, params, plan);
-    if (status != PM_OK && status != PM_NO_DEVICE_MEMORY)
-        return pm_train_plan_make(&run->log, caps, &run->config, params, plan);
-    *total = status == PM_OK
-                 ? (double)plan->weights + (double)plan->gradients + (double)plan->optimizer + (double)plan->workspace
-                 : INFINITY;
+    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
+    if (status != PM_OK) return pm_train_plan_make(&run->log, caps, &run->config, params, plan);
+    *total = (double)plan->weights + (double)plan->gradients + (double)plan->optimizer + (double)plan->workspace;
     return PM_OK;
 }
 
