@@ -80,6 +80,7 @@ awk 'BEGIN { for (i = 0; i < 90000; i++) print "a line of text" }' > "$long"
 refused 1 'MiB are free.*\-\-recompute \-\-batch [0-9]* \-\-accum [0-9]* would take' train --data "$long" $large --out "$dir/o"
 run 1 train --plan --data "$long" $large
 grep -q 'would take' "$dir/err" || fail "--plan gives no advice"
+has '^workspace'
 refused 2 'heads' $train --out "$dir/o" --heads 3
 refused 1 'nosuch' $train --out "$dir/o" --device nosuch
 refused 1 "$dir/none" $train --out "$dir/o" --init "$dir/none"
@@ -152,6 +153,8 @@ targets=$(sed 's/.*"tokens":\([0-9]*\)}/\1/' "$dir/out")
 [ "$targets" = $(($(wc -c < "$dir/text") - 1)) ] || fail "eval counted $targets targets"
 refused 1 "$dir/none" eval --model "$dir/c" --data "$dir/none"
 refused 1 "$dir/none" eval --model "$dir/none" --data "$dir/text"
+run 0 generate --model "$dir/c" --plan
+has '^cache'
 run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40
 has '^the cat '
 [ "$(wc -c < "$dir/out")" -ge 48 ] || fail "generate wrote too little"

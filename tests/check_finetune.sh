@@ -38,6 +38,12 @@ for task in classify entail similar choice; do
     run 0 predict --model "$dir/m-$task" --input "$dir/$task" --task $task
     [ "$(wc -l < "$dir/out")" = 48 ] || fail "$task: not a prediction a line"
 done
+# What is made again is the same.
+run 0 finetune --task entail --train "$dir/entail" $tiny --layers 3 --epochs 1 --dropout 0.2 --out "$dir/kept"
+run 0 finetune --task entail --train "$dir/entail" $tiny --layers 3 --epochs 1 --dropout 0.2 --recompute --out "$dir/again"
+same "$dir/kept/model.safetensors" "$dir/again/model.safetensors"
+run 0 finetune --task entail --train "$dir/entail" $tiny --plan
+has '^workspace'
 run 0 eval --model "$dir/m-classify" --test "$dir/classify"
 has '^accuracy'
 has '^macro_f1'

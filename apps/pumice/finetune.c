@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan.h"
 #include "report.h"
 #include "run.h"
 
@@ -16,12 +17,12 @@ static pm_status open_tokenizer(finetune_run *run, const char *folder)
     return pm_tokenizer_load(&run->log, name, &run->tokenizer);
 }
 
-/* The model to start from: a folder's, or random weights. */
-static pm_status open_base(finetune_run *run, pm_model **base)
+/* The configuration of the model to start from: a folder's, or of a new one. */
+static pm_status base_config(finetune_run *run)
 {
     const finetune_options *options = run->options;
-    if (options->model) return pm_model_load(run->device, options->model, base);
-    const pm_gpt_config config = {
+    if (options->model) return pm_gpt_config_load(&run->log, options->model, &run->config);
+    run->config = (pm_gpt_config){
         .arch = strcmp(options->arch, "gpt1") == 0 ? PM_ARCH_GPT1 : PM_ARCH_GPT2,
         .vocab = pm_tokenizer_vocab(run->tokenizer),
         .ctx = options->ctx,
@@ -32,7 +33,14 @@ static pm_status open_base(finetune_run *run, pm_model **base)
         .dropout_attn = options->dropout,
         .dropout_resid = options->dropout,
     };
-    return pm_model_create(run->device, &config, options->seed, base);
+    return PM_OK;
+}
+
+static pm_status open_base(finetune_run *run, pm_model **base)
+{
+    const finetune_options *options = run->options;
+    if (options->model) return pm_model_load(run->device, options->model, base);
+    return pm_model_create(run->device, &run->config, options->seed, base);
 }
 
 /* Examples are read, and found good or bad, before anything is written. */
@@ -63,43 +71,75 @@ static pm_status prepare(finetune_run *run)
 {
     const finetune_options *options = run->options;
     pm_task_kind kind = PM_TASK_CLASSIFY;
-    pm_gpt_config config = {.ctx = options->ctx};
     pm_task_named(options->task, &kind);
     pm_status status = open_tokenizer(run, options->model);
-    if (status == PM_OK) config.vocab = pm_tokenizer_vocab(run->tokenizer);
-    if (status == PM_OK && options->model) status = pm_gpt_config_load(&run->log, options->model, &config);
-    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&config), &run->task);
-    if (status == PM_OK) status = open_sets(run, config.ctx);
+    if (status == PM_OK) status = base_config(run);
+    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&run->config), &run->task);
+    if (status == PM_OK) status = open_sets(run, run->config.ctx);
     if (status == PM_OK && !profile_prepare(&options->common)) status = PM_IO;
     return status;
 }
 
-static pm_status make_tuner(finetune_run *run)
+static pm_tune_params params_of(const finetune_run *run)
 {
     const finetune_options *options = run->options;
-    const pm_tune_params params = {.batch = options->batch,
-                                   .accum = options->accum,
-                                   .epochs = options->epochs,
-                                   .lr = options->lr,
-                                   .warmup = options->warmup,
-                                   .lambda = options->lambda,
-                                   .beta2 = options->beta2,
-                                   .weight_decay = options->weight_decay,
-                                   .clip = options->clip,
-                                   .dropout = options->dropout,
-                                   .dropout_head = options->dropout_head,
-                                   .seed = options->seed,
-                                   .precision = run->precision,
-                                   .recompute = options->recompute};
+    return (pm_tune_params){.batch = options->batch,
+                            .accum = options->accum,
+                            .epochs = options->epochs,
+                            .lr = options->lr,
+                            .warmup = options->warmup,
+                            .lambda = options->lambda,
+                            .beta2 = options->beta2,
+                            .weight_decay = options->weight_decay,
+                            .clip = options->clip,
+                            .dropout = options->dropout,
+                            .dropout_head = options->dropout_head,
+                            .seed = options->seed,
+                            .precision = run->precision,
+                            .recompute = options->recompute};
+}
+
+static pm_status make_plan(void *user, const pm_caps *caps, const plan_settings *settings, plan *out)
+{
+    const finetune_run *run = user;
+    const pm_log quiet = {0};
+    pm_tune_params params = params_of(run);
+    pm_train_plan training;
+    params.recompute = settings->recompute;
+    params.accum = settings->accum;
+    pm_status status = pm_tune_plan_make(&quiet, caps, &run->config, run->train, &params, &training);
+    *out = (plan){.total = INFINITY};
+    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
+    if (status != PM_OK) return pm_tune_plan_make(&run->log, caps, &run->config, run->train, &params, &training);
+    *out = plan_of_training(&training);
+    out->parameters = (double)pm_gpt_config_parameters(&run->config);
+    return PM_OK;
+}
+
+/* Refuses, after an error line, a run that does not fit; with `print` it is told what it takes. */
+static int check_memory(finetune_run *run, const pm_caps *caps, bool print)
+{
+    const finetune_options *options = run->options;
+    const plan_settings settings = {options->recompute, options->batch, options->accum, 0};
+    return plan_training(&options->common, caps, &settings, make_plan, run, print);
+}
+
+static int make_tuner(finetune_run *run)
+{
+    const finetune_options *options = run->options;
+    const pm_tune_params params = params_of(run);
     pm_model *base = NULL;
     pm_status status = app_device_open(&options->common, &run->losses, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
-    if (status == PM_OK) status = open_base(run, &base);
+    if (status != PM_OK) return app_exit_code(status);
+    const int code = check_memory(run, pm_device_caps(run->device), false);
+    if (code != EXIT_DONE) return code;
+    status = open_base(run, &base);
     if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
     pm_model_destroy(&base);
     if (status == PM_OK) status = pm_tuner_create(run->model, run->train, &params, &run->tuner);
     if (status == PM_OK) run->precision = pm_tuner_precision(run->tuner); /* after a loss it is not measured again */
-    return status;
+    return app_exit_code(status);
 }
 
 static void announce(const finetune_run *run)
@@ -142,7 +182,7 @@ static int start_or_resume(finetune_run *run, bool resume)
 /* From a device that is opened to the end of the run, or of the device. */
 static int attempt(finetune_run *run, bool resume)
 {
-    int code = app_exit_code(make_tuner(run));
+    int code = make_tuner(run);
     if (code == EXIT_DONE && run->losses.count == 0) announce(run);
     if (code == EXIT_DONE) code = start_or_resume(run, resume);
     return code == EXIT_DONE ? finetune_loop(run) : code;
@@ -163,8 +203,12 @@ static int finetune(finetune_run *run)
 {
     const char *out = run->options->out;
     int code = EXIT_DONE;
-    bool resume = run_decide_resume(out, run->options->resume, &code);
+    bool resume = !run->options->plan && run_decide_resume(out, run->options->resume, &code);
     if (code == EXIT_DONE) code = app_exit_code(prepare(run));
+    if (code == EXIT_DONE && run->options->plan) {
+        pm_caps caps;
+        return plan_device(&run->options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;
+    }
     if (code == EXIT_DONE) code = attempt(run, resume);
     while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {
         close_device(run);

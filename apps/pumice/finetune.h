@@ -16,7 +16,7 @@ typedef struct finetune_options {
     uint32_t eval_every, save_every; /* steps; 0: each epoch, only when evaluating */
     float lr, warmup, lambda, beta2, weight_decay, clip, dropout, dropout_head;
     uint64_t seed;
-    bool resume;
+    bool resume, plan;
 } finetune_options;
 
 typedef struct finetune_run {
@@ -27,6 +27,7 @@ typedef struct finetune_run {
     pm_tokenizer *tokenizer;
     pm_task task;
     pm_taskset *train, *dev; /* dev NULL: none */
+    pm_gpt_config config;    /* of the language model that it starts from */
     float *outputs;          /* of dev */
     app_losses losses;
     pm_device *device;

@@ -27,10 +27,12 @@ static arg_option table[] = {
     TEXT("--dev", "FILE", dev, false,
          "JSON lines to choose the best model by: the highest accuracy, or Pearson correlation of scores (default: the "
          "last is kept)"),
-    TEXT("--out", "DIR", out, true, "where the best model, the checkpoint, metrics.jsonl and loss.png go"),
+    TEXT("--out", "DIR", out, false, "where the best model, the checkpoint, metrics.jsonl and loss.png go"),
     TEXT("--model", "DIR", model, false, "the model to start from; without it, random weights"),
     {ARG_FLAG, "--resume", NULL, &finetune_options_now.resume, NULL, 0, 0,
      "go on from the checkpoint in --out, with the same options", false, false},
+    {ARG_FLAG, "--plan", NULL, &finetune_options_now.plan, NULL, 0, 0,
+     "only print the memory and the work that the run would take", false, false},
     APP_HEAD("Model, without --model"),
     TEXT("--tokenizer", "byte|DIR", tokenizer, false,
          "a token for each byte (default), or as the tokenizer in DIR has them"),
@@ -92,6 +94,14 @@ arg_result finetune_options_parse(int argc, char **argv)
     const finetune_options *options = &finetune_options_now;
     const arg_result result = args_parse(&finetune_command, argc, argv);
     if (result != ARGS_OK) return result;
+    if (!options->out && !options->plan) {
+        app_error("finetune needs --out DIR: see pumice finetune --help");
+        return ARGS_BAD;
+    }
+    if (options->plan && options->common.profile) {
+        app_error("--profile %s: --plan runs nothing; leave one of the two out", options->common.profile);
+        return ARGS_BAD;
+    }
     for (size_t i = 0; options->model && i < sizeof sizes / sizeof *sizes; i++) {
         if (!args_given(&finetune_command, sizes[i])) continue;
         app_error("%s: the model in --model %s says it; leave it out", sizes[i], options->model);

@@ -6,10 +6,12 @@
 #include <cjson/cJSON.h>
 
 #include "again.h"
+#include "plan.h"
 
 static app_common common;
 static const char *dir, *prompt;
 static uint32_t wanted;
+static bool only_plan;
 static pm_sampling sampling;
 
 static arg_option table[] = {
@@ -24,6 +26,7 @@ static arg_option table[] = {
     {ARG_F32, "--top-p", "X", &sampling.top_p, "1", 0, 1,
      "draw among the fewest that have X of the probability; 1: all", false, false},
     {ARG_U64, "--seed", "N", &sampling.seed, "1337", 0, 0, "same seed, same device, same text", false, false},
+    {ARG_FLAG, "--plan", NULL, &only_plan, NULL, 0, 0, "only print the memory that it would take", false, false},
     APP_OPTION_DEVICE(common),
     APP_OPTION_SUBMIT(common),
     APP_OPTION_PROFILE(common),
@@ -211,6 +214,29 @@ static pm_status generate(void *user, app_model *model, app_profile *profile)
     return status;
 }
 
+/* Whether the model and its cache fit the device. */
+static int check_memory(void)
+{
+    const pm_log log = app_log(&common);
+    pm_gpt_config config;
+    pm_session_plan session;
+    pm_caps caps;
+    pm_status status = pm_gpt_config_load(&log, dir, &config);
+    if (status != PM_OK) return app_exit_code(status);
+    if (!plan_device(&common, &caps)) return EXIT_FAILED;
+    status = pm_session_plan_make(&log, &caps, &config, &session);
+    if (status != PM_OK) return app_exit_code(status);
+    plan p = {.parts = {{"weights", (double)session.weights},
+                        {"cache", (double)session.cache},
+                        {"workspace", (double)session.workspace}},
+              .parameters = (double)pm_gpt_config_parameters(&config)};
+    plan_sum(&p);
+    if (only_plan) plan_print(&common, &caps, &p);
+    if (plan_fits(&p, &caps)) return EXIT_DONE;
+    plan_refuse(&p, &caps, "it takes a device with more memory, or a smaller model");
+    return EXIT_FAILED;
+}
+
 int generate_main(int argc, char **argv)
 {
     switch (args_parse(&generate_command, argc - 2, argv + 2)) {
@@ -218,6 +244,8 @@ int generate_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
+    const int fits = check_memory();
+    if (fits != EXIT_DONE || only_plan) return fits;
     generation g = {0};
     int code = app_with_model(&common, dir, generate, &g);
     const double seconds = app_seconds() - g.begin;

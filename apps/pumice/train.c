@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan.h"
 #include "run.h"
 #include "train.h"
 
@@ -124,13 +125,40 @@ static int make_config(train_run *run)
     return app_exit_code(pm_gpt_config_check(&run->log, &run->config));
 }
 
+static pm_status make_plan(void *user, const pm_caps *caps, const plan_settings *settings, plan *out)
+{
+    const train_run *run = user;
+    const pm_log quiet = {0};
+    pm_train_params params = run->params;
+    pm_train_plan training;
+    params.recompute = settings->recompute;
+    params.batch = settings->batch;
+    params.accum = settings->accum;
+    params.time = settings->time;
+    pm_status status = pm_train_plan_make(&quiet, caps, &run->config, &params, &training);
+    *out = (plan){.total = INFINITY};
+    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
+    if (status != PM_OK) return pm_train_plan_make(&run->log, caps, &run->config, &params, &training);
+    *out = plan_of_training(&training);
+    out->parameters = (double)pm_gpt_config_parameters(&run->config);
+    return PM_OK;
+}
+
+/* Refuses, after an error line, a run that does not fit; with `print` it is told what it takes. */
+static int check_memory(train_run *run, const pm_caps *caps, bool print)
+{
+    const pm_train_params *p = &run->params;
+    const plan_settings settings = {p->recompute, p->batch, p->accum, p->time};
+    return plan_training(&run->options->common, caps, &settings, make_plan, run, print);
+}
+
 static int make_trainer(train_run *run)
 {
     const train_options *options = run->options;
     pm_status status = app_device_open(&options->common, &run->losses, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
     if (status != PM_OK) return app_exit_code(status);
-    const int code = train_check_memory(run, pm_device_caps(run->device));
+    const int code = check_memory(run, pm_device_caps(run->device), false);
     if (code != EXIT_DONE) return code;
     if (options->init) {
         status = pm_model_load(run->device, options->init, &run->model);
@@ -204,7 +232,10 @@ static int train(train_run *run)
     bool resume = !options->plan && run_decide_resume(options->out, options->resume, &code);
     if (code == EXIT_DONE) code = prepare_data(run, resume ? options->out : options->init);
     if (code == EXIT_DONE) code = make_config(run);
-    if (code == EXIT_DONE && options->plan) return train_plan(run);
+    if (code == EXIT_DONE && options->plan) {
+        pm_caps caps;
+        return plan_device(&options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;
+    }
     if (code == EXIT_DONE && !profile_prepare(&options->common)) code = EXIT_FAILED;
     if (code == EXIT_DONE) code = attempt(run, resume);
     while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {

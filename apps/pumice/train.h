@@ -49,9 +49,4 @@ int train_loop(train_run *run);
 /* What a checkpoint's note says of the run so far; false, after an error line, if it was on other data. */
 bool train_take_note(train_run *run, const char *note);
 
-/* plan.c: prints what the run would take, without a device opened; or only refuses it, after an error line with settings that would fit, where that
- * is more than the device has free. Both return the exit code. */
-int train_plan(const train_run *run);
-int train_check_memory(const train_run *run, const pm_caps *caps);
-
 #endif

@@ -113,6 +113,45 @@ static pm_status allocate(pm_session *s)
     return status;
 }
 
+static pm_status plan_reader(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config, gpt_mode mode,
+                             uint32_t time, uint64_t *bytes)
+{
+    const gpt_shape shape = {.mode = mode, .batch = 1, .time = time};
+    graph g = {0};
+    graph_plan plan = {0};
+    tensor_id scalars;
+    pm_status status = graph_init(&g, log, caps);
+    if (status == PM_OK) {
+        gpt_build(&g, config, &shape, NULL, &scalars);
+        graph_fuse(&g);
+        status = graph_plan_make(&g, caps->max_allocation, &plan);
+    }
+    if (status == PM_OK) *bytes += plan.total_bytes;
+    graph_plan_fini(&plan);
+    graph_fini(&g);
+    return status;
+}
+
+pm_status pm_session_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                               pm_session_plan *out)
+{
+    pm_status status = pm_gpt_config_check(log, config);
+    if (status != PM_OK) return status;
+    const pm_gpt_config c = gpt_config_filled(config);
+    const uint32_t chunk = session_chunk(caps, c.ctx),
+                   small = chunk < SESSION_CHUNK_LEAST ? chunk : SESSION_CHUNK_LEAST;
+    gpt_layout layout = {0};
+    pm_session_plan plan = {.cache = 8ull * c.layers * c.ctx * c.embd, .workspace = 4ull * c.vocab};
+    status = gpt_layout_make(log, &c, caps->max_allocation, &layout);
+    if (status == PM_OK) plan.weights = 4 * layout.total_words;
+    gpt_layout_fini(&layout);
+    if (status == PM_OK) status = plan_reader(log, caps, &c, GPT_LOGITS, 1, &plan.workspace);
+    if (status == PM_OK) status = plan_reader(log, caps, &c, GPT_PREFILL, chunk, &plan.workspace);
+    if (status == PM_OK && small < chunk) status = plan_reader(log, caps, &c, GPT_PREFILL, small, &plan.workspace);
+    if (status == PM_OK) *out = plan;
+    return status;
+}
+
 pm_status pm_session_create(pm_model *model, pm_session **out)
 {
     pm_session *s = calloc(1, sizeof *s);

@@ -84,6 +84,8 @@ pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_co
 
 /* Fill in what 0 means. */
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config);
+/* The same of the model that pm_model_for_task makes. */
+pm_gpt_config gpt_config_for_task(const pm_gpt_config *config, const pm_task *task);
 
 /* config.json. */
 pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task /* or NULL */);

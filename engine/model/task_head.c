@@ -147,16 +147,22 @@ static pm_status adapt(void *user, uint32_t p, uint64_t first, uint64_t count, f
     return PM_OK;
 }
 
+pm_gpt_config gpt_config_for_task(const pm_gpt_config *config, const pm_task *task)
+{
+    pm_gpt_config filled = gpt_config_filled(config);
+    filled.vocab = task->vocab + PM_TASK_SPECIALS;
+    filled.outputs = task->outputs;
+    return filled;
+}
+
 pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed, pm_model **out)
 {
     const pm_log *log = gpu_log(from->device);
-    pm_gpt_config config = from->config;
-    uint32_t text = from->task ? from->task->vocab : config.vocab;
+    const pm_gpt_config config = gpt_config_for_task(&from->config, task);
+    uint32_t text = from->task ? from->task->vocab : from->config.vocab;
     if (text != task->vocab)
         return log_fail(log, PM_INVALID, "task: its special tokens follow token %u, the model's last one is %u",
                         task->vocab - 1, text - 1);
-    config.vocab = task->vocab + PM_TASK_SPECIALS;
-    config.outputs = task->outputs;
     pm_model *m = NULL;
     pm_status status = gpt_model_allocate(from->device, &config, &m);
     if (status != PM_OK) return status;

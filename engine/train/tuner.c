@@ -87,10 +87,9 @@ static pass *pass_for(const pm_tuner *t, uint32_t length)
 }
 
 /* A plan for each padded length that an example has; their programs are recorded when first needed. */
-static pm_status plan_passes(pm_tuner *t)
+static pm_status plan_passes(pm_tuner *t, const pm_log *log, const pm_caps *caps, uint64_t max_block)
 {
     pm_model *m = t->model;
-    const pm_log *log = gpu_log(m->device);
     pm_status status = PM_OK;
     t->pass_count = (m->config.ctx - 1) / order_unit(m->config.ctx) + 1;
     t->passes = calloc(t->pass_count, sizeof *t->passes);
@@ -100,10 +99,41 @@ static pm_status plan_passes(pm_tuner *t)
         pass *at = pass_for(t, length);
         if (at->shape.batch) continue;
         gpt_shape shape = shape_of(t, order_padded(length, m->config.ctx));
-        status = pass_plan(at, log, pm_device_caps(m->device), &m->config, &shape, true, m->labels,
-                           gpu_max_buffer(m->device));
+        status = pass_plan(at, log, caps, &m->config, &shape, true, m->labels, max_block);
         if (status == PM_OK) status = graph_plan_cover(log, &t->room, &at->plan);
     }
+    return status;
+}
+
+pm_status pm_tune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config, const pm_taskset *set,
+                            const pm_tune_params *params, pm_train_plan *out)
+{
+    pm_status status = pm_gpt_config_check(log, config);
+    if (status != PM_OK) return status;
+    pm_model model = {.config = gpt_config_for_task(config, &set->task)};
+    pm_tuner t = {.model = &model, .set = set};
+    gpt_layout layout = {0};
+    status = fill_params(log, params, &t.params);
+    if (status == PM_OK && set->longest > model.config.ctx)
+        status = log_fail(log, PM_INVALID, "tuner: a sequence of %u tokens does not fit the model's context of %u",
+                          set->longest, model.config.ctx);
+    if (status == PM_OK) t.micro = (t.params.batch + t.params.accum - 1) / t.params.accum;
+    if (status == PM_OK) status = gpt_layout_make(log, &model.config, caps->max_allocation, &layout);
+    if (status == PM_OK) status = plan_passes(&t, log, caps, caps->max_allocation);
+    if (status == PM_OK) {
+        const uint64_t weights = 4 * layout.total_words;
+        *out = (pm_train_plan){
+            .weights = weights, .gradients = weights, .optimizer = 2 * weights, .workspace = t.room.total_bytes};
+        for (uint32_t i = 0; i < t.pass_count; i++) { /* of the longest */
+            if (!t.passes[i].shape.batch) continue;
+            out->nodes = t.passes[i].graph.node_count;
+            out->step_flops = graph_flops(&t.passes[i].graph) * t.params.accum;
+        }
+    }
+    for (uint32_t i = 0; t.passes && i < t.pass_count; i++) pass_fini(&t.passes[i]);
+    free(t.passes);
+    graph_plan_fini(&t.room);
+    gpt_layout_fini(&layout);
     return status;
 }
 
@@ -149,7 +179,7 @@ pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_
     if (status == PM_OK && (uint64_t)t->order.batch_count * p.epochs > UINT32_MAX / 2)
         status = log_fail(log, PM_INVALID, "epochs: too many steps");
     t->steps = t->order.batch_count * p.epochs;
-    if (status == PM_OK) status = plan_passes(t);
+    if (status == PM_OK) status = plan_passes(t, log, pm_device_caps(model->device), gpu_max_buffer(model->device));
     if (status == PM_OK) status = adamw_init(&t->optimizer, model);
     if (status == PM_OK) status = graph_workspace_create(model->device, &t->room, &t->workspace);
     if (status == PM_OK)

@@ -16,6 +16,13 @@ typedef struct pm_sampling {
     uint64_t seed;
 } pm_sampling;
 
+/* What a session and its model will take of a device's memory, known before anything is allocated. Bytes. */
+typedef struct pm_session_plan {
+    uint64_t weights, cache, workspace;
+} pm_session_plan;
+PM_API PM_NODISCARD pm_status pm_session_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                                   pm_session_plan *out);
+
 /* One sequence in the making. Lives: no longer than the model. Threads: as the device. */
 typedef struct pm_session pm_session;
 

@@ -46,6 +46,12 @@ typedef struct pm_tune_step {
     float loss_scale;          /* of this step; 1 in f32 */
 } pm_tune_step;
 
+/* What fine-tuning a language model of this configuration on a set will take, known before anything is allocated on the device. Fails: as
+ * pm_tuner_create. */
+PM_API PM_NODISCARD pm_status pm_tune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                                const pm_taskset *set, const pm_tune_params *params,
+                                                pm_train_plan *out);
+
 /* Trains a model (with a task: pm_model_for_task) in place on a labelled set. Lives: no longer than either. Threads: as the device. */
 typedef struct pm_tuner pm_tuner;
 

@@ -1,0 +1,49 @@
+/* What a command will take of a device's memory, known before anything is allocated there: `--plan` prints it, and what does not fit is refused with
+ * settings that would. */
+#ifndef APPS_PLAN_H
+#define APPS_PLAN_H
+
+#include "app.h"
+
+enum { PLAN_PARTS = 4 };
+typedef struct plan_part {
+    const char *name;
+    double bytes;
+} plan_part;
+
+typedef struct plan {
+    plan_part parts[PLAN_PARTS];
+    double total;   /* bytes; INFINITY where one tensor is larger than the device allocates */
+    uint32_t nodes; /* 0: not told */
+    double flops;   /* of a step */
+    double parameters;
+} plan;
+
+/* Sets *total to the sum of the parts. */
+void plan_sum(plan *p);
+/* Of a training run; 0 parameters are left to the caller. */
+plan plan_of_training(const pm_train_plan *training);
+
+/* The device that --device selects, as it is lowered, but not opened; false after an error line. */
+bool plan_device(const app_common *common, pm_caps *caps);
+/* A table on stdout, or with --json a document. */
+void plan_print(const app_common *common, const pm_caps *caps, const plan *p);
+bool plan_fits(const plan *p, const pm_caps *caps);
+/* The error line of what does not fit; `advice` ends it. */
+void plan_refuse(const plan *p, const pm_caps *caps, const char *advice);
+
+/* Settings of a training run that cost memory. */
+typedef struct plan_settings {
+    bool recompute;
+    uint32_t batch, accum;
+    uint32_t time; /* 0: cannot be changed */
+} plan_settings;
+
+/* The plan with other settings; total is INFINITY where they are impossible for want of memory. Other failures have been told. */
+typedef pm_status plan_make(void *user, const pm_caps *caps, const plan_settings *settings, plan *out);
+
+/* The exit code: EXIT_DONE where the run fits; else it has been refused with the nearest settings that would. `print`: the plan is printed first. */
+int plan_training(const app_common *common, const pm_caps *caps, const plan_settings *settings, plan_make *make,
+                  void *user, bool print);
+
+#endif
