@@ -21,9 +21,9 @@ layout(constant_id = 1) const bool DROPOUT = false;
 layout(constant_id = 2) const uint KEYS = 64; // a power of two from 64 on
 layout(constant_id = 3) const uint SPLITS = 1;
 layout(constant_id = 4) const bool APPEND = false;
+layout(constant_id = 5) const uint FLIGHT = 1;
 
 const float LOWEST = -3.4e38;
-const uint FLIGHT = ATTENTION_ROW_FLIGHT;
 
 #ifdef JOIN
 void main()
@@ -52,7 +52,7 @@ void main()
 #include "common/eights.glsl"
 #include "common/philox.glsl"
 
-shared vec4 query[32 + FLIGHT]; // times scale, then zeros
+shared vec4 query[32 + ATTENTION_ROW_FLIGHT]; // times scale, then zeros
 shared float probability[KEYS], partial[KEYS];
 shared vec4 values[KEYS];
 DEFINE_GROUP_REDUCE(all_sum, add_, partial, KEYS)
@@ -66,7 +66,7 @@ void main()
     uint b = head_row / heads, h = head_row % heads, row = b * P.time_q + t, keys_at = b * P.time_k;
     uint position = SCALAR_U(scalars, SCALAR_POS) + t, visible = min(position + 1, P.time_k);
     uint columns = D / 4, shares = KEYS / columns, column = me % columns, share = me / columns;
-    if (me < 32 + FLIGHT) query[me] = me < columns ? P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me) : vec4(0);
+    if (me < 32 + ATTENTION_ROW_FLIGHT) query[me] = me < columns ? P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me) : vec4(0);
     if (APPEND && me < columns && position < P.time_k && position / KEYS % SPLITS == split) {
         uint from = row * P.ld_q + h * D + 4 * me, to = (keys_at + position) * P.ld_k + h * D + 4 * me;
         PUT4(k, to + P.off_k, AT4(q, from + P.channels));

@@ -16,7 +16,6 @@ layout(constant_id = 6) const uint QUADS = 8;  // a power of two
 layout(constant_id = 7) const uint FLIGHT = 1;
 
 vec4 acc[ROWS];
-vec4 runs[4 * FLIGHT]; // [run][column, or k, of the quad]
 
 vec4 add4_(vec4 a, vec4 b) { return a + b; }
 #ifdef PAIRS
@@ -53,6 +52,18 @@ void normalise(uint row)
 #define FACTOR(i, k) AT4(a, (i) * P.lda + (k))
 #endif
 
+// Four k of the quad, as they lie in B.
+void add_run(uint k, vec4 b0, vec4 b1, vec4 b2, vec4 b3)
+{
+    [[unroll]] for (uint i = 0; i < ROWS; i++) {
+        vec4 x = FACTOR(i, k);
+        if (TRANS_B)
+            acc[i] += vec4(dot(x, b0), dot(x, b1), dot(x, b2), dot(x, b3));
+        else
+            acc[i] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+    }
+}
+
 void main()
 {
     uint id = gl_LocalInvocationID.x;
@@ -62,32 +73,30 @@ void main()
     uint at[4]; // where in B the quad begins: of its four columns, or of four k
     [[unroll]] for (uint j = 0; j < 4; j++) at[j] = TRANS_B ? min(col + j, P.n - 1) * P.ldb : min(col, P.n - 4) + j * P.ldb;
 
-// Run f from k on; what lies behind the last is read once more, for nothing.
-#define K_OF(k, f) ((k) + 4 * SLICES * (f))
-#define FETCH(k)                                                                                                       \
-    [[unroll]] for (uint f = 0; f < FLIGHT; f++) {                                                                     \
-        uint k_ = FLIGHT == 1 ? K_OF(k, f) : min(K_OF(k, f), P.k - 4);                                                 \
-        [[unroll]] for (uint j = 0; j < 4; j++) runs[4 * f + j] = AT4(b, at[j] + (TRANS_B ? k_ : k_ * P.ldb));         \
-    }
-    uint k = 4 * slice;
-    if (k < P.k) FETCH(k)
+#define RUN(to, n, k) [[unroll]] for (uint j = 0; j < 4; j++) to[(n) + j] = AT4(b, at[j] + (TRANS_B ? (k) : (k) * P.ldb));
+// Run f from a k on; what lies behind the last is read once more, for nothing.
+#define K_OF(from, f) ((from) + 4 * SLICES * (f))
+#define FETCH(from) [[unroll]] for (uint f = 0; f < FLIGHT; f++) { RUN(runs, 4 * f, min(K_OF(from, f), P.k - 4)) }
+    vec4 runs[4 * FLIGHT]; // [run][column, or k, of the quad]
+    const uint first = 4 * slice;
 #ifdef NORM
+    if (FLIGHT > 1 && first < P.k) FETCH(first)
     for (uint i = 0; i < ROWS; i++) normalise(i);
     barrier();
+    const bool there = true;
+#else
+    const bool there = false;
 #endif
-    while (k < P.k) {
-        [[unroll]] for (uint f = 0; f < FLIGHT; f++) {
-            if (f > 0 && K_OF(k, f) >= P.k) continue;
-            [[unroll]] for (uint i = 0; i < ROWS; i++) {
-                vec4 x = FACTOR(i, K_OF(k, f));
-                if (TRANS_B)
-                    acc[i] += vec4(dot(x, runs[4 * f]), dot(x, runs[4 * f + 1]), dot(x, runs[4 * f + 2]), dot(x, runs[4 * f + 3]));
-                else
-                    acc[i] += x.x * runs[4 * f] + x.y * runs[4 * f + 1] + x.z * runs[4 * f + 2] + x.w * runs[4 * f + 3];
-            }
+    for (uint k = first; k < P.k; k = K_OF(k, FLIGHT)) {
+        if (FLIGHT == 1) { // an array of one run's size: VideoCore's compiler puts a larger one into memory
+            vec4 run[4];
+            RUN(run, 0, k)
+            add_run(k, run[0], run[1], run[2], run[3]);
+            continue;
         }
-        k = K_OF(k, FLIGHT);
-        if (k < P.k) FETCH(k)
+        if (!there || k != first) FETCH(k)
+        [[unroll]] for (uint f = 0; f < FLIGHT; f++)
+            if (K_OF(k, f) < P.k) add_run(K_OF(k, f), runs[4 * f], runs[4 * f + 1], runs[4 * f + 2], runs[4 * f + 3]);
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
 #ifdef PAIRS

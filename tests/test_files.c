@@ -366,7 +366,7 @@ static void test_seal(void **state)
     assert_int_equal(file_writer_open(NULL, path, &w), PM_OK);
     file_writer_seal(w, AT);
     file_writer_put(w, "head 0000000000000000 tail", 26);
-    for (int i = 26; i < SIZE; i++) file_writer_put(w, "abcdefg" + i % 7, 1);
+    for (int i = 26; i < SIZE; i++) file_writer_put(w, &"abcdefg"[i % 7], 1);
     assert_int_equal(file_writer_commit(&w), PM_OK);
     size_t size;
     char *bytes = test_read(path, &size);

@@ -18,14 +18,15 @@ typedef struct kernels {
     }
 
 enum {
-    TILE_ROWS = 32,    /* a group's rows in attention_tile.comp */
-    TILE_COLUMNS = 32, /* and its columns of the head, half of them without wide accesses */
-    GROUP = 64,        /* invocations there, and at least in attention_row.comp */
-    ROW_QUERIES = 8,   /* up to so many a sequence have a group each */
-    ROW_KEYS = 128,    /* or several, one for every so many keys, */
-    ROW_SPLITS = 16,   /* at most so many */
-    BLOCK_HEAD = 64,   /* attention_block.comp's invocations keep so many columns of a row in registers */
-    COOP_HEAD = 128    /* attention_coop.comp keeps so many columns of a row in registers */
+    TILE_ROWS = 32,     /* a group's rows in attention_tile.comp */
+    TILE_COLUMNS = 32,  /* and its columns of the head, half of them without wide accesses */
+    GROUP = 64,         /* invocations there, and at least in attention_row.comp */
+    ROW_QUERIES = 8,    /* up to so many a sequence have a group each */
+    ROW_KEYS = 128,     /* or several, one for every so many keys, */
+    ROW_SPLITS = 16,    /* at most so many */
+    ROW_FEW_FLIGHT = 2, /* loads in flight where registers are few */
+    BLOCK_HEAD = 64,    /* attention_block.comp's invocations keep so many columns of a row in registers */
+    COOP_HEAD = 128     /* attention_coop.comp keeps so many columns of a row in registers */
 };
 
 /* The one for software drivers. */
@@ -210,7 +211,8 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
     r.spec[2] = keys;
     r.spec[3] = splits;
     r.spec[4] = append;
-    r.d.spec_count = 5;
+    r.spec[5] = few_registers(caps) ? ROW_FEW_FLIGHT : ATTENTION_ROW_FLIGHT;
+    r.d.spec_count = 6;
     record_any(&r, push, (uint64_t)push->time_q * splits, keys);
     if (!split) return;
     gpu_arg parts_args[] = {arg_of(parts, GPU_READ), arg_of(y, GPU_WRITE), arg_of(lse, GPU_WRITE)};

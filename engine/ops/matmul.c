@@ -481,7 +481,7 @@ bool op_normalises(const pm_caps *caps, const op_call *call)
 {
     op_view a = call->in[MATMUL_A];
     const uint32_t shared = 4 * a.rows * a.cols + 20 * caps->max_workgroup_size; /* bytes, at most */
-    return !caps->serial && a.rows <= OP_NORM_ROWS && !call->attr.trans_a && a.cols % 4 == 0 &&
+    return !caps->serial && !few_registers(caps) && a.rows <= OP_NORM_ROWS && !call->attr.trans_a && a.cols % 4 == 0 &&
            (call->attr.trans_b || call->out[0].cols % 4 == 0) && shared <= caps->max_shared_memory;
 }
 
