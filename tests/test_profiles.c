@@ -1,4 +1,5 @@
 /* Devices that are not there: profiles of real parts, subgroups of every size, work groups and shared memory of several, storage buffers. */
+#define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -291,13 +292,14 @@ static void test_subgroup_sizes(void **state)
     (void)state;
     static const uint32_t groups[] = {128, 256, 1024}, shared[] = {16 << 10, 32 << 10, 64 << 10};
     uint32_t units = 0, lanes = 0;
+    bool addresses = false;
     for (uint32_t size = 4; size <= 128; size *= 2)
         for (int i = 0; i < 9; i++) {
             for (int serial = 0; serial < 2; serial++) {
                 pm_caps *caps;
                 pm_device *device = mask_open(serial ? NULL : "serial", &caps);
                 caps->serial = serial;
-                caps->bda = caps->subgroup = caps->storage16 = caps->f16 = caps->fused = true;
+                caps->subgroup = caps->storage16 = caps->f16 = caps->fused = true;
                 caps->subgroup_size = caps->subgroup_min = caps->subgroup_max = caps->coopmat_subgroup = size;
                 caps->coopmat = gpu_kernel_built(KERNEL_matmul_coop);
                 caps->coopmat_m = caps->coopmat_n = caps->coopmat_k = size < 16 ? 8 : 16;
@@ -306,13 +308,14 @@ static void test_subgroup_sizes(void **state)
                 assert_int_equal(record_gpt2(device), PM_OK);
                 const taken t = taken_by(device);
                 if (!serial) assert_int_equal(t.lanes, 0);
-                if (serial) assert_true(t.units == 0 && (t.lanes > 0) == (size == 4 || size == 8));
+                if (serial) assert_true(t.units == 0 && (t.lanes > 0) == (caps->bda && (size == 4 || size == 8)));
                 units += t.units;
                 lanes += t.lanes;
+                addresses |= caps->bda && serial;
                 pm_device_close(&device);
             }
         }
-    assert_true(lanes > 0);
+    assert_int_equal(lanes > 0, addresses);
     assert_true(units > 0 || !gpu_kernel_built(KERNEL_matmul_coop));
 }
 
@@ -362,6 +365,9 @@ static void test_refused(void **state)
 
 int main(void)
 {
+    /* The tests say what a device has. They give a driver modules that it need not know, and run nothing. */
+    unsetenv("PUMICE_DISABLE");
+    unsetenv("PUMICE_VALIDATE");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lowers), cmocka_unit_test(test_lists),           cmocka_unit_test(test_vendors),
         cmocka_unit_test(test_quirk),  cmocka_unit_test(test_storage_buffers), cmocka_unit_test(test_subgroup_sizes),
