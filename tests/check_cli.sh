@@ -80,6 +80,7 @@ awk 'BEGIN { for (i = 0; i < 90000; i++) print "a line of text" }' > "$long"
 refused 1 'MiB are free.*\-\-recompute \-\-batch [0-9]* \-\-accum [0-9]* would take' train --data "$long" $large --out "$dir/o"
 run 1 train --plan --data "$long" $large
 grep -q 'would take' "$dir/err" || fail "--plan gives no advice"
+run 0 $train --plan
 has '^workspace'
 refused 2 'heads' $train --out "$dir/o" --heads 3
 refused 1 'nosuch' $train --out "$dir/o" --device nosuch

@@ -64,7 +64,7 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
 }
 
 enum {
-    PLAIN_ARGS = 4,             /* of a kernel compiled with PLAIN: no more than a bias in the epilogue */
+    PLAIN_ARGS = 4,             /* of a kernel compiled with PLAIN: no further matrix in the epilogue */
     NORM_ARGS = 6,              /* and of one that normalises A */
     MATVEC_ROWS = OP_NORM_ROWS, /* matvec.comp's most */
     MATVEC_QUADS = 8,           /* columns of a work group, in fours */
