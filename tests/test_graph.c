@@ -225,7 +225,7 @@ static void test_recompute(void **state)
     const pm_gpt_config c = {
         .arch = PM_ARCH_GPT2, .vocab = 65, .ctx = 64, .embd = 32, .heads = 2, .layers = LAYERS, .inner = 128};
     uint64_t bytes[2];
-    uint32_t attentions[2];
+    uint32_t attentions[2], products[2];
     for (int again = 0; again < 2; again++) {
         const gpt_shape s = {.batch = 4, .time = 64, .dropout_attn = 0.1f, .dropout_resid = 0.1f, .recompute = again};
         graph g;
@@ -240,12 +240,14 @@ static void test_recompute(void **state)
         assert_int_equal(graph_plan_make(&g, plain.max_allocation, &plan), PM_OK);
         bytes[again] = plan.total_bytes;
         attentions[again] = count(&g, OP_ATTENTION);
+        products[again] = count(&g, OP_MATMUL);
         assert_int_equal(count(&g, OP_ATTENTION_BWD), LAYERS);
         graph_plan_fini(&plan);
         graph_fini(&g);
     }
     assert_int_equal(attentions[0], LAYERS);
-    assert_int_equal(attentions[1], 2 * LAYERS - 1); /* the last one's values are still there */
+    assert_int_equal(attentions[1], 2 * LAYERS - 1);               /* the last one's values are still there */
+    assert_int_equal(products[1] - products[0], 3 * (LAYERS - 1)); /* what the last of a block gives was kept */
     assert_true(bytes[1] < bytes[0] / 2);
 }
 

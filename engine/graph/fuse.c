@@ -96,22 +96,12 @@ static bool fuse_gelu_slope(fusion *f, node *n)
     return true;
 }
 
-/* Without operands: what a rule looks at. */
-static op_call shapes_of(const graph *g, const node *n)
-{
-    op_call call = {.op = n->op, .attr = n->attr};
-    for (int k = 0; k < OP_MAX_IN; k++)
-        call.in[k].rows = g->tensors[n->in[k]].rows, call.in[k].cols = g->tensors[n->in[k]].cols;
-    call.out[0].rows = g->tensors[n->out[0]].rows, call.out[0].cols = g->tensors[n->out[0]].cols;
-    return call;
-}
-
 static bool fuse_norm(fusion *f, node *n)
 {
     node *l = maker(f, n->in[MATMUL_A], OP_LAYERNORM);
     if (f->g->direction == PM_DIRECTION_BACKWARD)
         return false; /* a gradient looks at its values, or would with them kept */
-    op_call call = shapes_of(f->g, n);
+    op_call call = graph_call(f->g, n);
     if (!l || f->uses[l->out[0]] > 1 || f->uses[l->out[1]] > 0 || !open(n) || !op_normalises(f->g->caps, &call))
         return false;
     n->in[MATMUL_A] = l->in[0], n->in[MATMUL_GAIN] = l->in[1], n->in[MATMUL_SHIFT] = l->in[2];

@@ -9,6 +9,7 @@
 #include "graph/graph.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 
@@ -17,7 +18,8 @@ typedef struct backward {
     /* [tensor_count of the forward graph] */
     tensor_id *gradient; /* so far, or 0 */
     tensor_id *again;    /* the tensor that has its value again, or 0: itself */
-    bool *needed;        /* to be there again */
+    bool *needed;        /* to be there again: of the segment at hand */
+    uint32_t count;
     tensor_id scalars;
 } backward;
 
@@ -220,11 +222,7 @@ static void mark_read(backward *b, const node *n)
 static void run_again(backward *b, node n)
 {
     node copy = with_values(b, n);
-    op_call call = {.op = n.op, .attr = n.attr};
-    for (int k = 0; k < OP_MAX_IN; k++)
-        call.in[k].rows = b->g->tensors[n.in[k]].rows, call.in[k].cols = b->g->tensors[n.in[k]].cols;
-    for (int k = 0; k < OP_MAX_OUT; k++)
-        call.out[k].rows = b->g->tensors[n.out[k]].rows, call.out[k].cols = b->g->tensors[n.out[k]].cols;
+    const op_call call = graph_call(b->g, &n);
     const bool scratch = op_scratch_words(b->g->caps, &call) > 0; /* the last output, which graph_node appends */
     for (int k = 0; k < OP_MAX_OUT && n.out[k]; k++) {
         const bool last = k + 1 == OP_MAX_OUT || !n.out[k + 1];
@@ -238,6 +236,7 @@ static void run_again(backward *b, node n)
 static void segment_again(backward *b, uint32_t first, uint32_t end)
 {
     const graph *g = b->g;
+    memset(b->needed, 0, b->count * sizeof *b->needed); /* what the segment behind reads of this one was kept */
     for (uint32_t i = first; i < end; i++) mark_read(b, &g->nodes[i]);
     for (uint32_t i = end; i-- > first;) {
         bool wanted = false;
@@ -260,6 +259,7 @@ void graph_gradient(graph *g, tensor_id scalars)
     uint32_t last = 0; /* segment, whose values are still there */
     backward b = {.g = g,
                   .scalars = scalars,
+                  .count = g->tensor_count,
                   .gradient = calloc(g->tensor_count, sizeof(tensor_id)),
                   .again = calloc(g->tensor_count, sizeof(tensor_id)),
                   .needed = calloc(g->tensor_count, sizeof(bool))};

@@ -80,9 +80,7 @@ void graph_node(graph *g, node n)
 {
     if (g->status != PM_OK) return;
     if (g->half) halve(g, &n);
-    op_call call = {.op = n.op, .attr = n.attr};
-    for (int i = 0; i < OP_MAX_IN; i++) call.in[i] = shape_of(g, n.in[i]);
-    for (int i = 0; i < OP_MAX_OUT; i++) call.out[i] = shape_of(g, n.out[i]);
+    op_call call = graph_call(g, &n);
     const char *wrong = op_check(&call);
     if (wrong) {
         fail(g, PM_INTERNAL, op_name(n.op), wrong);
@@ -206,7 +204,7 @@ void graph_score_loss(graph *g, tensor_id values, tensor_id scores, tensor_id re
 }
 
 /* The operation that a node asks for, without operands. */
-static op_call call_of(const graph *g, const node *n)
+op_call graph_call(const graph *g, const node *n)
 {
     op_call call = {.op = n->op, .attr = n->attr};
     for (int i = 0; i < OP_MAX_IN; i++) call.in[i] = shape_of(g, n->in[i]);
@@ -218,7 +216,7 @@ double graph_flops(const graph *g)
 {
     double flops = 0;
     for (uint32_t i = 0; i < g->node_count; i++) {
-        op_call call = call_of(g, &g->nodes[i]);
+        op_call call = graph_call(g, &g->nodes[i]);
         flops += op_flops(&call);
     }
     return flops;
@@ -247,7 +245,7 @@ void graph_record(const graph *g, const graph_plan *plan, const graph_bindings *
     }
     for (uint32_t i = 0; i < g->node_count; i++) {
         const node *n = &g->nodes[i];
-        op_call call = call_of(g, n);
+        op_call call = graph_call(g, n);
         for (int k = 0; k < OP_MAX_IN; k++)
             if (n->in[k]) call.in[k].span = span_of(g, plan, to, n->in[k]);
         for (int k = 0; k < OP_MAX_OUT; k++)

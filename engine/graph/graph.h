@@ -130,6 +130,9 @@ typedef struct graph_bindings {
 } graph_bindings;
 void graph_record(const graph *g, const graph_plan *plan, const graph_bindings *to, gpu_program *program);
 
+/* The node as an operation's call, with shapes and no operands. */
+op_call graph_call(const graph *g, const node *n);
+
 /* FLOPs of one run. */
 double graph_flops(const graph *g);
 
