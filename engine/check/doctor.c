@@ -13,8 +13,9 @@
 #include "check/optest.h"
 #include "check/train_check.h"
 
-/* In the order in which they are done without: what costs least first. */
-static const char *const features[] = {"coopmat", "fused", "int64", "subgroup", "serial", "f16", "bda"};
+/* In the order in which they are tried. The last two are those without which some checks do not apply: products come apart, and all is fp32. */
+static const char *const features[] = {"coopmat", "f16", "int64", "subgroup", "serial", "bda", "fused", "storage16"};
+enum { FEATURES = sizeof features / sizeof *features };
 
 typedef struct doctor {
     const pm_device_params *params;
@@ -23,10 +24,10 @@ typedef struct doctor {
     pm_doctor_fn *tell;
     void *user;
     pm_doctor_report *report;
+    pm_doctor_finding unkept;   /* in place of one that the report has no room for */
     bool kernels[KERNEL_COUNT]; /* that ran */
-    char off[256];              /* "bda,int64", features that were switched off */
-    bool had;                   /* something was off before */
-    bool has;                   /* and is now */
+    bool kernel_off[KERNEL_COUNT], feature_off[FEATURES];
+    bool had, has; /* something was off before, and is now */
 } doctor;
 
 static void say(const doctor *d, const char *what)
@@ -34,46 +35,34 @@ static void say(const doctor *d, const char *what)
     if (d->tell) d->tell(d->user, what);
 }
 
-/* The device, without the features that were found wrong. An old verdict is forgotten: kernels and features are tried again. */
-static pm_status open_device(doctor *d, const char *without)
+/* The device, without what was found wrong, and without another feature (FEATURES: none). What an earlier examination kept is forgotten: it is
+ * tried again. */
+static pm_status open_device(doctor *d, int without)
 {
     char disable[512];
-    const char *own = d->params->disable ? d->params->disable : "";
-    snprintf(disable, sizeof disable, "%s%s%s%s%s", own, *own && (*d->off || *without) ? "," : "", d->off,
-             *d->off && *without ? "," : "", without);
+    int used = snprintf(disable, sizeof disable, "%s", d->params->disable ? d->params->disable : "");
+    for (int i = 0; i < FEATURES && used < (int)sizeof disable; i++)
+        if (d->feature_off[i] || i == without)
+            used += snprintf(disable + used, sizeof disable - (size_t)used, ",%s", features[i]);
     pm_device_params params = *d->params;
     params.disable = disable;
     pm_device_close(&d->device);
-    const pm_status status = gpu_device_open(&params, true, &d->device);
-    if (status == PM_OK) d->had |= gpu_faults_forget(d->device);
-    if (status == PM_OK && d->options->opened) d->options->opened(d->device);
-    return status;
-}
-
-/* The kernels that are off, put back after the device was opened again. */
-static pm_status reopen(doctor *d, const char *without)
-{
-    uint64_t off[sizeof d->report->caps.kernels_off / sizeof(uint64_t)];
-    memcpy(off, pm_device_caps(d->device)->kernels_off, sizeof off);
-    pm_status status = open_device(d, without);
+    pm_status status = gpu_device_open(&params, true, &d->device);
+    if (status != PM_OK) return status;
+    d->had |= gpu_faults_forget(d->device);
     for (int k = 0; k < KERNEL_COUNT && status == PM_OK; k++)
-        if (off[k / 64] >> k % 64 & 1) status = gpu_kernel_switch(d->device, (kernel_id)k, false);
+        if (d->kernel_off[k]) status = gpu_kernel_switch(d->device, (kernel_id)k, false);
+    if (d->options->opened) d->options->opened(d->device);
     return status;
 }
 
 static pm_doctor_finding *add_finding(doctor *d, const char *wrong)
 {
-    static pm_doctor_finding rest;
     const uint32_t n = d->report->finding_count++;
-    pm_doctor_finding *f = n < PM_DOCTOR_FINDINGS ? &d->report->findings[n] : &rest;
+    pm_doctor_finding *f = n < PM_DOCTOR_FINDINGS ? &d->report->findings[n] : &d->unkept;
     snprintf(f->wrong, sizeof f->wrong, "%s", wrong);
     f->off[0] = 0;
     return f;
-}
-
-static bool applies(const pm_caps *caps, const optest_row *row)
-{
-    return (!row->half && row->call.op != OP_CAST) || caps->storage16;
 }
 
 /* Whether one of the row's kernels is at fault: then it stays off. */
@@ -81,40 +70,42 @@ static pm_status try_kernels(doctor *d, const optest_row *row, const optest_resu
 {
     for (uint32_t k = 0; k < failed->kernel_count; k++) {
         optest_result again;
-        pm_status status = gpu_kernel_switch(d->device, failed->kernels[k], false);
+        const kernel_id kernel = gpu_kernel_row(failed->kernels[k]);
+        pm_status status = gpu_kernel_switch(d->device, kernel, false);
         if (status != PM_OK) return status;
         if (optest_run(d->device, row, &again)) {
-            snprintf(f->off, sizeof f->off, "kernel %s", gpu_kernel_name(gpu_kernel_row(failed->kernels[k])));
+            snprintf(f->off, sizeof f->off, "kernel %s", gpu_kernel_name(kernel));
+            d->kernel_off[kernel] = true;
             return PM_OK;
         }
-        status = gpu_kernel_switch(d->device, failed->kernels[k], true);
+        status = gpu_kernel_switch(d->device, kernel, true);
         if (status != PM_OK) return status;
     }
     return PM_OK;
 }
 
-/* Or whether it comes right without a feature, which then stays off; where fp16 is wrong for want of any other kernel, it is fp16. */
+/* Or whether it comes right, or is not wanted, without a feature, which then stays off. One that the device cannot do without is not the way. */
 static pm_status try_features(doctor *d, const optest_row *row, pm_doctor_finding *f)
 {
-    const char *found = NULL;
     pm_status status = PM_OK;
-    for (size_t i = 0; i < sizeof features / sizeof *features && !found && status == PM_OK; i++) {
+    for (int i = 0; i < FEATURES && !f->off[0] && status == PM_OK; i++) {
         optest_result again;
-        status = reopen(d, features[i]);
-        if (status == PM_OK && optest_run(d->device, row, &again)) found = features[i];
+        if (d->feature_off[i]) continue;
+        status = open_device(d, i);
+        if (status == PM_OK &&
+            (!optest_applies(pm_device_caps(d->device), row) || optest_run(d->device, row, &again))) {
+            snprintf(f->off, sizeof f->off, "feature %s", features[i]);
+            d->feature_off[i] = true;
+        }
+        if (status == PM_UNSUPPORTED) status = PM_OK;
     }
-    if (!found && row->half) found = "storage16";
-    if (found) {
-        snprintf(f->off, sizeof f->off, "feature %s", found);
-        snprintf(d->off + strlen(d->off), sizeof d->off - strlen(d->off), "%s%s", *d->off ? "," : "", found);
-    }
-    return status == PM_OK ? reopen(d, "") : status;
+    return status == PM_OK ? open_device(d, FEATURES) : status;
 }
 
 static pm_status check_row(doctor *d, const optest_row *row)
 {
     optest_result result;
-    if (!applies(pm_device_caps(d->device), row)) return PM_OK;
+    if (!optest_applies(pm_device_caps(d->device), row)) return PM_OK;
     const bool right = optest_run(d->device, row, &result);
     for (uint32_t k = 0; k < result.kernel_count; k++) {
         d->report->kernels += !d->kernels[result.kernels[k]];
@@ -188,13 +179,8 @@ static pm_status check_training(doctor *d)
 static pm_status keep(doctor *d)
 {
     pm_status status = PM_OK;
-    char names[sizeof d->off];
-    snprintf(names, sizeof names, "%s", d->off);
-    for (char *name = names, *end; *name && status == PM_OK; name = end) {
-        end = name + strcspn(name, ",");
-        if (*end) *end++ = 0;
-        status = gpu_feature_switch(d->device, name, false);
-    }
+    for (int i = 0; i < FEATURES && status == PM_OK; i++)
+        if (d->feature_off[i]) status = gpu_feature_switch(d->device, features[i], false);
     if (status != PM_OK || !(d->had || d->has) || !gpu_tuning_kept(d->device)) return status;
     status = gpu_tuning_save(d->device);
     d->report->saved = status == PM_OK;
@@ -209,7 +195,7 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
     const double start = clock_seconds();
     *out = (pm_doctor_report){.fit = true};
     *d = (doctor){.params = params, .options = options, .tell = tell, .user = user, .report = out};
-    pm_status status = open_device(d, "");
+    pm_status status = open_device(d, FEATURES);
     if (status == PM_OK && !options->one) status = check_memory(d);
     for (int op = 0; op < OP_COUNT && status == PM_OK; op++)
         if (!options->one || options->op == (op_id)op) status = check_operation(d, (op_id)op);

@@ -38,13 +38,17 @@ typedef enum optest_set {
 } optest_set;
 enum { OPTEST_SMALL_RANGE = 4 << 20 }; /* bytes */
 
-/* The rows of a set. */
+/* The rows of a set, fewer than OPTEST_MOST_ROWS. */
+enum { OPTEST_MOST_ROWS = 1024 };
 const optest_row *optest_rows(optest_set set, size_t *count);
 /* Attention: whether the head size is one of three. Each size costs a driver seconds of compilation. Others: true. */
 bool optest_some_head(const op_call *call);
 
 /* One line: operation, shapes, attributes. */
 void optest_describe(const optest_row *row, char *line, size_t size);
+
+/* Whether the device can have the row: fp16 needs storage, and products with more operands than a plain one are recorded only where it fuses. */
+bool optest_applies(const pm_caps *caps, const optest_row *row);
 
 /* What came of a row. */
 enum { OPTEST_KERNELS = 8 };

@@ -3,9 +3,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_ROWS = 1024 };
-
-static optest_row rows[SETS][MAX_ROWS];
+static optest_row rows[SETS][OPTEST_MOST_ROWS];
 static size_t row_count[SETS];
 static optest_set adding = USUAL;
 
@@ -18,7 +16,7 @@ static op_view v(uint32_t r, uint32_t c)
 
 static optest_row *add(op_id op)
 {
-    if (row_count[adding] == MAX_ROWS) row_count[adding]--; /* a table that is too short: test_ops counts */
+    if (row_count[adding] == OPTEST_MOST_ROWS) row_count[adding]--; /* too many: test_ops tells */
     optest_row *row = &rows[adding][row_count[adding]];
     row->call.op = op;
     row->seed = (uint32_t)row_count[adding]++;

@@ -53,11 +53,16 @@ pm_status gpu_feature_switch(pm_device *device, const char *name, bool on)
     return gpu_tune(device, key, !on);
 }
 
+bool gpu_is_fault(const gpu_choice *choice)
+{
+    return strncmp(choice->key, OFF, strlen(OFF)) == 0;
+}
+
 bool gpu_faults_forget(pm_device *device)
 {
     bool any = false;
     for (uint32_t i = 0; i < device->choice_count; i++) {
-        if (strncmp(device->choices[i].key, OFF, strlen(OFF)) != 0) continue;
+        if (!gpu_is_fault(&device->choices[i])) continue;
         any = any || device->choices[i].choice;
         device->choices[i].choice = 0;
     }

@@ -159,6 +159,8 @@ typedef struct gpu_choice {
 } gpu_choice;
 /* Reads the file, if it is there and good. Fails: PM_NO_HOST_MEMORY, for without the choices the bits would be others. */
 pm_status gpu_tuning_open(pm_device *device);
+/* Whether it is no choice, but what faults.c keeps there. */
+bool gpu_is_fault(const gpu_choice *choice);
 /* Switches off in device->caps what the file says is faulty. */
 pm_status gpu_faults_apply(pm_device *device);
 void gpu_tuning_close(pm_device *device);

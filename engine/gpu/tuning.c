@@ -133,7 +133,7 @@ void gpu_tuning_close(pm_device *device)
 void gpu_tuning_forget(pm_device *device)
 {
     for (uint32_t i = 0; i < device->choice_count; i++)
-        if (strncmp(device->choices[i].key, "off ", 4) != 0) device->choices[i].choice = 0;
+        if (!gpu_is_fault(&device->choices[i])) device->choices[i].choice = 0;
 }
 
 bool gpu_tuning_kept(const pm_device *device)
