@@ -1,5 +1,11 @@
 #include "helper_log.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,4 +47,15 @@ void test_log_reset(void)
 {
     last_error[0] = last_warning[0] = 0;
     memset(counts, 0, sizeof counts);
+}
+
+void test_expect_failure(pm_status got, pm_status want, const char *path, const char *words)
+{
+    if (got != want || !strstr(last_error, words)) print_error("status %d, line: %s\n", got, last_error);
+    assert_int_equal(got, want);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
+    assert_ptr_equal(strstr(last_error, path), last_error);
+    assert_non_null(strstr(last_error, words));
+    assert_null(strchr(last_error, '\n'));
+    test_log_reset();
 }

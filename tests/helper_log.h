@@ -19,4 +19,7 @@ unsigned test_log_count(pm_log_level level);
 
 void test_log_reset(void);
 
+/* Fails the test unless the call gave `want` and logged one line, which begins with the path and has the words in it. Resets. */
+void test_expect_failure(pm_status got, pm_status want, const char *path, const char *words);
+
 #endif

@@ -47,17 +47,6 @@ void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids)
     free(tokens);
 }
 
-void test_expect_failure(pm_status got, pm_status want, const char *name, const char *words)
-{
-    if (got != want || !strstr(test_last_error(), words)) print_error("status %d, line: %s\n", got, test_last_error());
-    assert_int_equal(got, want);
-    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
-    assert_ptr_equal(strstr(test_last_error(), name), test_last_error());
-    assert_non_null(strstr(test_last_error(), words));
-    assert_null(strchr(test_last_error(), '\n'));
-    test_log_reset();
-}
-
 void test_expect_same(const pm_tokenizer *a, const pm_tokenizer *b)
 {
     assert_string_equal(pm_tokenizer_kind(a), pm_tokenizer_kind(b));

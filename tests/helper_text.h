@@ -13,9 +13,6 @@ size_t test_round_trip(const pm_tokenizer *tok, const char *text, size_t size);
 /* The ids of a text, as decimal numbers with blanks between, must be these. */
 void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids);
 
-/* One error line, beginning with `name` and holding `words`; then the log is reset. */
-void test_expect_failure(pm_status got, pm_status want, const char *name, const char *words);
-
 /* Same kind, tokens and hash. */
 void test_expect_same(const pm_tokenizer *a, const pm_tokenizer *b);
 

@@ -62,17 +62,6 @@ static void test_clock(void **state)
     assert_true(clock_seconds() >= before);
 }
 
-/* Each failure: the status, one line, and the path in it. */
-static void expect_failure(pm_status got, pm_status want, const char *path, const char *words)
-{
-    assert_int_equal(got, want);
-    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
-    assert_ptr_equal(strstr(test_last_error(), path), test_last_error());
-    assert_non_null(strstr(test_last_error(), words));
-    assert_null(strchr(test_last_error(), '\n'));
-    test_log_reset();
-}
-
 static void test_folders(void **state)
 {
     (void)state;
@@ -89,9 +78,9 @@ static void test_folders(void **state)
     assert_true(file_exists(file));
     assert_false(file_is_dir(file));
     assert_false(file_exists(below));
-    expect_failure(file_make_dir(&log, file), PM_IO, file, "Not a directory");
-    expect_failure(file_make_dir(&log, below), PM_IO, below, "Not a directory");
-    expect_failure(file_make_dir(&log, ""), PM_IO, "", "empty");
+    test_expect_failure(file_make_dir(&log, file), PM_IO, file, "Not a directory");
+    test_expect_failure(file_make_dir(&log, below), PM_IO, below, "Not a directory");
+    test_expect_failure(file_make_dir(&log, ""), PM_IO, "", "empty");
     char *joined = file_join("x", "y");
     assert_string_equal(joined, "x/y");
     free(joined);

@@ -69,17 +69,6 @@ static void expect_tokens(const pm_corpus *corpus, const pm_tokenizer *tok, cons
     free(want);
 }
 
-static void expect_failure(pm_status got, pm_status want, const char *path, const char *words)
-{
-    if (got != want || !strstr(test_last_error(), words)) print_error("status %d, line: %s\n", got, test_last_error());
-    assert_int_equal(got, want);
-    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
-    assert_ptr_equal(strstr(test_last_error(), path), test_last_error());
-    assert_non_null(strstr(test_last_error(), words));
-    assert_null(strchr(test_last_error(), '\n'));
-    test_log_reset();
-}
-
 /* The only file of the cache folder. */
 static const char *cache_file(const char *dir)
 {
@@ -294,8 +283,8 @@ static void test_folder(void **state)
     pm_tokenizer *tok = NULL, *bytes = NULL;
     assert_int_equal(pm_tokenizer_chars(&log, "abc", "one two\nthree four five six\xE2\x82\xAC", 30, &tok), PM_OK);
     pm_corpus *corpus = NULL;
-    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
-                   "not UTF-8 at byte 4;");
+    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
+                        "not UTF-8 at byte 4;");
     assert_null(corpus);
     assert_int_equal(remove(test_path(folder, "b.txt")), 0); /* now the character is whole */
     corpus = open_corpus(folder, tok);
@@ -303,8 +292,8 @@ static void test_folder(void **state)
     pm_corpus_close(&corpus);
     test_write(test_path(folder, "c.txt"), "siX", 3);
     test_write(test_path(folder, "b.txt"), "\x82\xAC", 2);
-    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "c.txt: "),
-                   "U+0058 'X' at byte 2 is");
+    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "c.txt: "),
+                        "U+0058 'X' at byte 2 is");
     assert_int_equal(pm_tokenizer_bytes(NULL, &bytes), PM_OK);
     corpus = open_corpus(folder, bytes);
     assert_int_equal(pm_corpus_size(corpus), 30);
@@ -327,21 +316,21 @@ static void test_failures(void **state)
     pm_corpus *corpus = NULL;
     char *text = NULL;
     size_t size = 77;
-    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_IO, path, "No such file");
-    expect_failure(pm_corpus_text(&log, path, &text, &size), PM_IO, path, "No such file");
+    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_IO, path, "No such file");
+    test_expect_failure(pm_corpus_text(&log, path, &text, &size), PM_IO, path, "No such file");
     test_write(path, "", 0);
-    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "is empty;");
-    expect_failure(pm_corpus_text(&log, path, &text, &size), PM_FORMAT, path, "is empty;");
+    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "is empty;");
+    test_expect_failure(pm_corpus_text(&log, path, &text, &size), PM_FORMAT, path, "is empty;");
     test_write(path, "abab\nab", 7);
-    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+000A at byte 4");
+    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+000A at byte 4");
     test_write(path, "ab\xC3", 3);
-    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
     test_write(path, "ab\x80", 3);
-    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
     assert_int_equal(mkdir(folder, 0700), 0);
-    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "holds no .txt file;");
+    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "holds no .txt file;");
     test_write(test_path(folder, "a.txt"), "", 0);
-    expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "its .txt files are empty;");
+    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "its .txt files are empty;");
     /* a fault far behind the first chunk */
     enum { FAR = 100000 };
     char *long_text = malloc(FAR);
@@ -349,7 +338,7 @@ static void test_failures(void **state)
     memset(long_text, 'a', FAR);
     long_text[FAR - 3] = 'c';
     test_write(path, long_text, FAR);
-    expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+0063 'c' at byte 99997 is");
+    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+0063 'c' at byte 99997 is");
     free(long_text);
     assert_null(corpus);
     assert_null(text);
@@ -389,7 +378,7 @@ static void test_merges(void **state)
     pm_log log = test_log();
     pm_corpus *corpus = NULL;
     test_write(path, " \n\t ", 4);
-    expect_failure(pm_corpus_open(&log, path, gpt1, &corpus), PM_FORMAT, path, "nothing but white space");
+    test_expect_failure(pm_corpus_open(&log, path, gpt1, &corpus), PM_FORMAT, path, "nothing but white space");
     assert_null(corpus);
     pm_tokenizer_destroy(&tok);
     pm_tokenizer_destroy(&gpt1);

@@ -21,17 +21,6 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 
-/* Each failure: the status, one line, and the path in it. */
-static void expect_failure(pm_status got, pm_status want, const char *path, const char *words)
-{
-    assert_int_equal(got, want);
-    assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
-    assert_ptr_equal(strstr(test_last_error(), path), test_last_error());
-    assert_non_null(strstr(test_last_error(), words));
-    assert_null(strchr(test_last_error(), '\n'));
-    test_log_reset();
-}
-
 static void test_read_and_map(void **state)
 {
     (void)state;
@@ -82,14 +71,14 @@ static void test_read_failures(void **state)
     file_map map = {(const unsigned char *)"kept", 4, -1};
     const char *missing = test_path(dir, "missing"), *pipe = test_path(dir, "pipe");
     test_log_reset();
-    expect_failure(file_read(&log, missing, &data, &size), PM_IO, missing, "No such file");
-    expect_failure(file_map_open(&log, missing, &map), PM_IO, missing, "No such file");
-    expect_failure(file_read(&log, dir, &data, &size), PM_IO, dir, "is a folder");
-    expect_failure(file_map_open(&log, dir, &map), PM_IO, dir, "is a folder");
+    test_expect_failure(file_read(&log, missing, &data, &size), PM_IO, missing, "No such file");
+    test_expect_failure(file_map_open(&log, missing, &map), PM_IO, missing, "No such file");
+    test_expect_failure(file_read(&log, dir, &data, &size), PM_IO, dir, "is a folder");
+    test_expect_failure(file_map_open(&log, dir, &map), PM_IO, dir, "is a folder");
     assert_int_equal(mkfifo(pipe, 0600), 0);
     FILE *held = fopen(pipe, "r+"); /* keeps the other end open, so that nothing waits */
     assert_non_null(held);
-    expect_failure(file_map_open(&log, pipe, &map), PM_IO, pipe, "not a regular file");
+    test_expect_failure(file_map_open(&log, pipe, &map), PM_IO, pipe, "not a regular file");
     fclose(held);
     assert_ptr_equal(data, &log); /* out-parameters are written only on PM_OK */
     assert_int_equal(size, 77);
@@ -203,10 +192,10 @@ static void test_writer_refusals(void **state)
     file_writer *w = NULL;
     const char *nowhere = test_path(dir, "no/such/file"), *pipe = test_path(dir, "pipe");
     test_log_reset();
-    expect_failure(file_writer_open(&log, nowhere, &w), PM_IO, nowhere, "No such file");
-    expect_failure(file_writer_open(&log, dir, &w), PM_IO, dir, "is a folder");
+    test_expect_failure(file_writer_open(&log, nowhere, &w), PM_IO, nowhere, "No such file");
+    test_expect_failure(file_writer_open(&log, dir, &w), PM_IO, dir, "is a folder");
     assert_int_equal(mkfifo(pipe, 0600), 0);
-    expect_failure(file_writer_open(&log, pipe, &w), PM_IO, pipe, "not a regular file");
+    test_expect_failure(file_writer_open(&log, pipe, &w), PM_IO, pipe, "not a regular file");
     struct stat info;
     assert_int_equal(stat(pipe, &info), 0);
     assert_true(S_ISFIFO(info.st_mode));
@@ -240,7 +229,7 @@ static void test_writer_full_disk(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(sigaction(SIGXFSZ, &handler, NULL), 0);
     assert_int_equal(opened, PM_OK);
-    expect_failure(committed, PM_IO, path, "File too large");
+    test_expect_failure(committed, PM_IO, path, "File too large");
     expect_content(path, "old");
     assert_int_equal(test_dir_count(dir, ""), 1);
     test_dir_remove(dir);
@@ -258,7 +247,7 @@ static void test_writer_rename_fails(void **state)
     file_writer_put(w, "x", 1);
     assert_int_equal(mkdir(path, 0700), 0);
     test_log_reset();
-    expect_failure(file_writer_commit(&w), PM_IO, path, "cannot write");
+    test_expect_failure(file_writer_commit(&w), PM_IO, path, "cannot write");
     assert_int_equal(test_dir_count(dir, ""), 1);
     test_dir_remove(dir);
 }

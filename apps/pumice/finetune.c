@@ -99,21 +99,14 @@ static pm_tune_params params_of(const finetune_run *run)
                             .recompute = options->recompute};
 }
 
-static pm_status make_plan(void *user, const pm_caps *caps, const plan_settings *settings, plan *out)
+static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
+                           pm_train_plan *out)
 {
     const finetune_run *run = user;
-    const pm_log quiet = {0};
     pm_tune_params params = params_of(run);
-    pm_train_plan training;
     params.recompute = settings->recompute;
     params.accum = settings->accum;
-    pm_status status = pm_tune_plan_make(&quiet, caps, &run->config, run->train, &params, &training);
-    *out = (plan){.total = INFINITY};
-    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
-    if (status != PM_OK) return pm_tune_plan_make(&run->log, caps, &run->config, run->train, &params, &training);
-    *out = plan_of_training(&training);
-    out->parameters = (double)pm_gpt_config_parameters(&run->config);
-    return PM_OK;
+    return pm_tune_plan_make(log, caps, &run->config, run->train, &params, out);
 }
 
 /* Refuses, after an error line, a run that does not fit; with `print` it is told what it takes. */
@@ -121,7 +114,7 @@ static int check_memory(finetune_run *run, const pm_caps *caps, bool print)
 {
     const finetune_options *options = run->options;
     const plan_settings settings = {options->recompute, options->batch, options->accum, 0};
-    return plan_training(&options->common, caps, &settings, make_plan, run, print);
+    return plan_training(&options->common, &run->config, caps, &settings, make_plan, run, print);
 }
 
 static int make_tuner(finetune_run *run)

@@ -16,18 +16,6 @@ void plan_sum(plan *p)
     for (int i = 0; i < PLAN_PARTS; i++) p->total += p->parts[i].bytes;
 }
 
-plan plan_of_training(const pm_train_plan *t)
-{
-    plan p = {.parts = {{"weights", (double)t->weights},
-                        {"gradients", (double)t->gradients},
-                        {"optimizer", (double)t->optimizer},
-                        {"workspace", (double)t->workspace}},
-              .nodes = t->nodes,
-              .flops = t->step_flops};
-    plan_sum(&p);
-    return p;
-}
-
 bool plan_device(const app_common *common, pm_caps *caps)
 {
     const pm_log log = app_log(common);
@@ -126,14 +114,40 @@ static bool smaller(plan_settings *s)
     return true;
 }
 
+typedef struct training {
+    const app_common *common;
+    const pm_caps *caps;
+    plan_make *make;
+    void *user;
+} training;
+
+/* total is INFINITY where one tensor is too large: that is no failure, and no line. */
+static pm_status make_plan(const training *t, const plan_settings *settings, plan *out)
+{
+    const pm_log quiet = {0}, log = app_log(t->common);
+    pm_train_plan made;
+    *out = (plan){.total = INFINITY};
+    pm_status status = t->make(t->user, &quiet, t->caps, settings, &made);
+    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
+    if (status != PM_OK) return t->make(t->user, &log, t->caps, settings, &made);
+    *out = (plan){.parts = {{"weights", (double)made.weights},
+                            {"gradients", (double)made.gradients},
+                            {"optimizer", (double)made.optimizer},
+                            {"workspace", (double)made.workspace}},
+                  .nodes = made.nodes,
+                  .flops = made.step_flops};
+    plan_sum(out);
+    return PM_OK;
+}
+
 /* "--recompute --batch 2 --accum 6 would take 812 MiB", or that nothing helps. */
-static void advise(const pm_caps *caps, const plan_settings *from, plan_make *make, void *user, char advice[200])
+static void advise(const training *t, const plan_settings *from, char advice[200])
 {
     plan_settings s = *from;
     while (smaller(&s)) {
         plan p;
-        if (make(user, caps, &s, &p) != PM_OK) break;
-        if (!plan_fits(&p, caps)) continue;
+        if (make_plan(t, &s, &p) != PM_OK) break;
+        if (!plan_fits(&p, t->caps)) continue;
         char batch[32] = "", accum[32] = "", time[32] = "";
         if (s.batch != from->batch) snprintf(batch, sizeof batch, " --batch %u", (unsigned)s.batch);
         if (s.accum != from->accum) snprintf(accum, sizeof accum, " --accum %u", (unsigned)s.accum);
@@ -144,16 +158,18 @@ static void advise(const pm_caps *caps, const plan_settings *from, plan_make *ma
     snprintf(advice, 200, "no smaller batch would fit either: the model is too large for it");
 }
 
-int plan_training(const app_common *common, const pm_caps *caps, const plan_settings *settings, plan_make *make,
-                  void *user, bool print)
+int plan_training(const app_common *common, const pm_gpt_config *config, const pm_caps *caps,
+                  const plan_settings *settings, plan_make *make, void *user, bool print)
 {
+    const training t = {common, caps, make, user};
     plan p;
-    const pm_status status = make(user, caps, settings, &p);
+    const pm_status status = make_plan(&t, settings, &p);
     if (status != PM_OK) return app_exit_code(status);
+    p.parameters = (double)pm_gpt_config_parameters(config);
     if (print && isfinite(p.total)) plan_print(common, caps, &p);
     if (plan_fits(&p, caps)) return EXIT_DONE;
     char advice[200];
-    advise(caps, settings, make, user, advice);
+    advise(&t, settings, advice);
     plan_refuse(&p, caps, advice);
     return EXIT_FAILED;
 }

@@ -21,8 +21,6 @@ typedef struct plan {
 
 /* Sets *total to the sum of the parts. */
 void plan_sum(plan *p);
-/* Of a training run; 0 parameters are left to the caller. */
-plan plan_of_training(const pm_train_plan *training);
 
 /* The device that --device selects, as it is lowered, but not opened; false after an error line. */
 bool plan_device(const app_common *common, pm_caps *caps);
@@ -39,11 +37,12 @@ typedef struct plan_settings {
     uint32_t time; /* 0: cannot be changed */
 } plan_settings;
 
-/* The plan with other settings; total is INFINITY where they are impossible for want of memory. Other failures have been told. */
-typedef pm_status plan_make(void *user, const pm_caps *caps, const plan_settings *settings, plan *out);
+/* The library's plan with these settings. */
+typedef pm_status plan_make(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
+                            pm_train_plan *out);
 
 /* The exit code: EXIT_DONE where the run fits; else it has been refused with the nearest settings that would. `print`: the plan is printed first. */
-int plan_training(const app_common *common, const pm_caps *caps, const plan_settings *settings, plan_make *make,
-                  void *user, bool print);
+int plan_training(const app_common *common, const pm_gpt_config *config, const pm_caps *caps,
+                  const plan_settings *settings, plan_make *make, void *user, bool print);
 
 #endif

@@ -125,23 +125,16 @@ static int make_config(train_run *run)
     return app_exit_code(pm_gpt_config_check(&run->log, &run->config));
 }
 
-static pm_status make_plan(void *user, const pm_caps *caps, const plan_settings *settings, plan *out)
+static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
+                           pm_train_plan *out)
 {
     const train_run *run = user;
-    const pm_log quiet = {0};
     pm_train_params params = run->params;
-    pm_train_plan training;
     params.recompute = settings->recompute;
     params.batch = settings->batch;
     params.accum = settings->accum;
     params.time = settings->time;
-    pm_status status = pm_train_plan_make(&quiet, caps, &run->config, &params, &training);
-    *out = (plan){.total = INFINITY};
-    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
-    if (status != PM_OK) return pm_train_plan_make(&run->log, caps, &run->config, &params, &training);
-    *out = plan_of_training(&training);
-    out->parameters = (double)pm_gpt_config_parameters(&run->config);
-    return PM_OK;
+    return pm_train_plan_make(log, caps, &run->config, &params, out);
 }
 
 /* Refuses, after an error line, a run that does not fit; with `print` it is told what it takes. */
@@ -149,7 +142,7 @@ static int check_memory(train_run *run, const pm_caps *caps, bool print)
 {
     const pm_train_params *p = &run->params;
     const plan_settings settings = {p->recompute, p->batch, p->accum, p->time};
-    return plan_training(&run->options->common, caps, &settings, make_plan, run, print);
+    return plan_training(&run->options->common, &run->config, caps, &settings, make_plan, run, print);
 }
 
 static int make_trainer(train_run *run)

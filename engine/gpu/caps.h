@@ -7,8 +7,8 @@
 /* Lower two limits; 0 and larger values change nothing. */
 void gpu_caps_limit(pm_caps *caps, uint64_t max_buffer_range, uint64_t max_allocation);
 
-/* Without what the driver is known to get wrong: quirks.c. `vendor_id`: its own, where caps play another part. */
-void gpu_quirks_apply(pm_caps *caps, uint32_t vendor_id);
+/* Without what the driver is known to get wrong: quirks.c. `vendor_id`: its own, where caps play another part. Tells the log. */
+void gpu_quirks_apply(const pm_log *log, pm_caps *caps, uint32_t vendor_id);
 
 /* Recompute what follows from other fields. */
 void gpu_caps_derive(pm_caps *caps);

@@ -199,7 +199,7 @@ pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, co
         if (!disable_feature(&lowered, at, length) && !apply_profile(&lowered, at, length))
             return log_fail(log, PM_INVALID, "%s: no feature or profile is named '%.*s'; there are all%s", origin,
                             length > 60 ? 60 : (int)length, at, names_there);
-    gpu_quirks_apply(&lowered, caps->vendor_id);
+    gpu_quirks_apply(log, &lowered, caps->vendor_id);
     gpu_caps_derive(&lowered);
     *caps = lowered;
     return PM_OK;

@@ -3,7 +3,8 @@
 #include "gpu/gpu.h"
 
 #include <stddef.h>
-#include <string.h>
+
+#include "base/log.h"
 
 typedef struct quirk {
     uint32_t vendor_id; /* PCI id, or Khronos' */
@@ -22,11 +23,14 @@ static const quirk quirks[] = {
      "serial,bda it passes"},
 };
 
-void gpu_quirks_apply(pm_caps *caps, uint32_t vendor_id)
+void gpu_quirks_apply(const pm_log *log, pm_caps *caps, uint32_t vendor_id)
 {
     for (size_t i = 0; i < sizeof quirks / sizeof *quirks; i++) {
         const quirk *q = &quirks[i];
         const bool here = vendor_id == q->vendor_id && caps->type == q->type && !(q->gpu_kernels && caps->serial);
-        if (here) memset((char *)caps + q->off, 0, sizeof(bool));
+        bool *feature = (bool *)((char *)caps + q->off);
+        if (!here || !*feature) continue;
+        *feature = false;
+        log_line(log, PM_LOG_INFO, "gpu: a feature is done without. %s (%s)", q->fault, q->source);
     }
 }

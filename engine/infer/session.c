@@ -64,17 +64,26 @@ static pm_status record(pm_session *s, reader *r, gpt_mode mode)
     return gpu_program_finish(r->program);
 }
 
-static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
+/* Its graph, and where its tensors would lie. */
+static pm_status reader_plan(reader *r, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                             char (*labels)[16], gpt_mode mode, uint32_t time, uint64_t max_block)
 {
-    pm_device *device = s->model->device;
-    gpt_shape shape = {.mode = mode, .batch = 1, .time = time};
+    const gpt_shape shape = {.mode = mode, .batch = 1, .time = time};
     tensor_id scalars;
     r->time = time;
-    pm_status status = graph_init(&r->graph, gpu_log(device), pm_device_caps(device));
+    pm_status status = graph_init(&r->graph, log, caps);
     if (status != PM_OK) return status;
-    gpt_build(&r->graph, &s->model->config, &shape, s->model->labels, &scalars);
+    gpt_build(&r->graph, config, &shape, labels, &scalars);
     graph_fuse(&r->graph);
-    status = graph_plan_make(&r->graph, gpu_max_buffer(device), &r->plan);
+    return graph_plan_make(&r->graph, max_block, &r->plan);
+}
+
+static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
+{
+    pm_model *m = s->model;
+    pm_device *device = m->device;
+    pm_status status = reader_plan(r, gpu_log(device), pm_device_caps(device), &m->config, m->labels, mode, time,
+                                   gpu_max_buffer(device));
     if (status != PM_OK) return status;
     status = graph_workspace_create(device, &r->plan, &r->workspace);
     if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);
@@ -113,41 +122,26 @@ static pm_status allocate(pm_session *s)
     return status;
 }
 
-static pm_status plan_reader(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config, gpt_mode mode,
-                             uint32_t time, uint64_t *bytes)
-{
-    const gpt_shape shape = {.mode = mode, .batch = 1, .time = time};
-    graph g = {0};
-    graph_plan plan = {0};
-    tensor_id scalars;
-    pm_status status = graph_init(&g, log, caps);
-    if (status == PM_OK) {
-        gpt_build(&g, config, &shape, NULL, &scalars);
-        graph_fuse(&g);
-        status = graph_plan_make(&g, caps->max_allocation, &plan);
-    }
-    if (status == PM_OK) *bytes += plan.total_bytes;
-    graph_plan_fini(&plan);
-    graph_fini(&g);
-    return status;
-}
-
 pm_status pm_session_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                                pm_session_plan *out)
 {
     pm_status status = pm_gpt_config_check(log, config);
     if (status != PM_OK) return status;
     const pm_gpt_config c = gpt_config_filled(config);
-    const uint32_t chunk = session_chunk(caps, c.ctx),
-                   small = chunk < SESSION_CHUNK_LEAST ? chunk : SESSION_CHUNK_LEAST;
+    const uint32_t chunk = session_chunk(caps, c.ctx), times[] = {1, chunk, session_small(chunk)};
     gpt_layout layout = {0};
     pm_session_plan plan = {.cache = 8ull * c.layers * c.ctx * c.embd, .workspace = 4ull * c.vocab};
     status = gpt_layout_make(log, &c, caps->max_allocation, &layout);
     if (status == PM_OK) plan.weights = 4 * layout.total_words;
     gpt_layout_fini(&layout);
-    if (status == PM_OK) status = plan_reader(log, caps, &c, GPT_LOGITS, 1, &plan.workspace);
-    if (status == PM_OK) status = plan_reader(log, caps, &c, GPT_PREFILL, chunk, &plan.workspace);
-    if (status == PM_OK && small < chunk) status = plan_reader(log, caps, &c, GPT_PREFILL, small, &plan.workspace);
+    for (int i = 0; i < 3 && status == PM_OK; i++) {
+        reader r = {0};
+        if (i == 2 && times[2] == chunk) break;
+        status = reader_plan(&r, log, caps, &c, NULL, i ? GPT_PREFILL : GPT_LOGITS, times[i], caps->max_allocation);
+        plan.workspace += r.plan.total_bytes;
+        graph_plan_fini(&r.plan);
+        graph_fini(&r.graph);
+    }
     if (status == PM_OK) *out = plan;
     return status;
 }
@@ -158,7 +152,7 @@ pm_status pm_session_create(pm_model *model, pm_session **out)
     if (!s) return log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "session: no memory");
     s->model = model;
     s->chunk.time = session_chunk(pm_device_caps(model->device), model->config.ctx);
-    s->small.time = s->chunk.time < SESSION_CHUNK_LEAST ? s->chunk.time : SESSION_CHUNK_LEAST;
+    s->small.time = session_small(s->chunk.time);
     pm_status status = allocate(s);
     if (status == PM_OK) status = reader_init(s, &s->single, GPT_LOGITS, 1);
     if (status == PM_OK)
