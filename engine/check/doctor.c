@@ -124,12 +124,16 @@ static pm_status check_row(doctor *d, const optest_row *row)
     return status;
 }
 
-/* Of an operation's rows the first ones, which are of one size each, those for one way of a product, and then some: all would take a software
- * driver minutes. */
-static bool chosen(const optest_row *row, uint32_t number)
+/* Of an operation's rows the first ones, which are of one size each, those in fp16 or for one way of a product, and then some: all would take
+ * minutes. A software driver compiles products and attention for a second each: there fewer. */
+static bool chosen(const pm_caps *caps, const optest_row *row, uint32_t number)
 {
-    enum { FIRST = 12, EACH = 5 };
-    return optest_some_head(&row->call) && (row->half || row->way || number < FIRST || number % EACH == 0);
+    enum { FIRST = 12, EACH = 5, EACH_COSTLY = 8 };
+    const op_id op = row->call.op;
+    const bool costly = op == OP_MATMUL || op == OP_ATTENTION || op == OP_ATTENTION_BWD;
+    if (!optest_some_head(&row->call)) return false;
+    if (costly && caps->type == PM_DEVICE_CPU) return row->way || number % EACH_COSTLY == 0;
+    return row->half || row->way || number < FIRST || number % EACH == 0;
 }
 
 static pm_status check_operation(doctor *d, op_id op)
@@ -143,7 +147,8 @@ static pm_status check_operation(doctor *d, op_id op)
         uint32_t number = 0;
         const optest_row *rows = optest_rows(sets[s], &count);
         for (size_t i = 0; i < count && status == PM_OK; i++)
-            if (rows[i].call.op == op && chosen(&rows[i], number++)) status = check_row(d, &rows[i]);
+            if (rows[i].call.op == op && chosen(pm_device_caps(d->device), &rows[i], number++))
+                status = check_row(d, &rows[i]);
     }
     return status;
 }
