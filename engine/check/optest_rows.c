@@ -153,6 +153,14 @@ static void add_flat(op_id op, uint32_t n, uint32_t c)
     }
 }
 
+static void add_colsum(uint32_t n, uint32_t c, bool accumulate)
+{
+    optest_row *row = add(OP_COLSUM);
+    row->call.attr.accumulate = accumulate;
+    row->call.in[0] = v(n, c);
+    row->call.out[0] = v(1, c);
+}
+
 static void add_flat_rows(void)
 {
     static const op_id ops[5] = {OP_GELU, OP_GELU_BWD, OP_ADD, OP_DROPOUT, OP_CAST};
@@ -163,15 +171,8 @@ static void add_flat_rows(void)
         }
         add_flat(ops[o], 300, 1000);
     }
-    for (int i = 0; i < 12; i++) {
-        optest_row *row = add(OP_COLSUM);
-        row->call.attr.accumulate = i % 2;
-        row->call.in[0] = v(sizes[i % 6], sizes[(i + i / 6 * 2 + 1) % 6]);
-        row->call.out[0] = v(1, row->call.in[0].cols);
-    }
-    optest_row *row = add(OP_COLSUM);
-    row->call.in[0] = v(5000, 3); /* more rows than 64 parts of 32 */
-    row->call.out[0] = v(1, 3);
+    for (int i = 0; i < 12; i++) add_colsum(sizes[i % 6], sizes[(i + i / 6 * 2 + 1) % 6], i % 2);
+    add_colsum(5000, 3, false); /* more rows than 64 parts of 32 */
 }
 
 static void add_attention(uint32_t sequences, uint32_t time, uint32_t heads, uint32_t size, float dropout)
@@ -420,15 +421,45 @@ static void align_last(bool half)
     row->seed = 6 * row->seed + row->seed % 3;
 }
 
+/* The same in fp16; a product's result is that, too, or fp32: see halve(). */
+static void align_last_half(bool half_y)
+{
+    optest_row *row = &rows[adding][row_count[adding] - 1];
+    row->half = true;
+    row->seed = 6 * row->seed + (half_y ? 1 : 2);
+}
+
+/* Products of few rows, read in fours: with and without further matrices in the epilogue, and with A normalised. */
+static void add_few_rows(bool half)
+{
+    static const struct {
+        uint32_t m, n, k, trans;
+        const char *epilogue;
+        bool half_y;
+    } products[] = {{2, 124, 36, 0, "bpg", true}, {3, 60, 96, 2, "bd", false}, {1, 132, 64, 0, "bg", true},
+                    {4, 64, 128, 2, "a", false},  {2, 256, 64, 0, "nb", true}, {3, 31, 100, 2, "nbg", false}};
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        add_matmul(products[i].m, products[i].n, products[i].k, products[i].trans, products[i].epilogue);
+        if (half)
+            align_last_half(products[i].half_y);
+        else
+            align_last(false);
+    }
+}
+
 /* Large tiles, which usual shapes are too small for: with and without edges, of operands that can be read four elements at a time. */
 static void add_block_rows(bool half)
 {
     static const uint32_t shapes[][3] = {{132, 72, 20}, {128, 256, 36}, {12, 140, 8}};
     static const char *const ends[] = {"", "a", "b", "bpg", "bdr", "s"};
-    for (uint32_t i = 0; i < (half ? 2 : 6); i++) { /* few: each takes a software driver seconds of compilation */
+    static const char *const half_ends[] = {"bpg", "bd", "b"};
+    for (uint32_t i = 0; i < (half ? 3 : 6); i++) { /* few: each takes a software driver seconds of compilation */
         const uint32_t *s = shapes[i % 3];
-        add_matmul(s[0], s[1], s[2], i % 4, ends[half ? 4 - i : i]);
-        align_last(half);
+        add_matmul(s[0], s[1], s[2], i % 4, half ? half_ends[i] : ends[i]);
+        if (half)
+            align_last_half(i == 0);
+        else
+            align_last(false);
         rows[adding][row_count[adding] - 1].way = WAY_BLOCK;
     }
 }
@@ -478,11 +509,11 @@ static void add_aligned_half_rows(void)
     add_layernorm(24, 128, true);
     add_layernorm(10, 36, false);
     for (size_t o = 0; o < sizeof ops / sizeof *ops; o++) add_flat(ops[o], 5, 96);
-    optest_row *row = add(OP_COLSUM);
-    row->call.in[0] = v(33, 96);
-    row->call.out[0] = v(1, 96);
+    add_colsum(33, 96, false);
     add_label_loss(10, 36, false, OPTEST_SOME);
     add_loss(33, 16, 64, OPTEST_SOME, false, false);
+    add_attention(2, 40, 2, 20, 0.2f);
+    add_appended(300, 400, 2, 64);
     for (size_t n = before; n < row_count[HALVES]; n++) {
         rows[HALVES][n].half = true;
         rows[HALVES][n].seed = 6 * (uint32_t)n + (uint32_t)n % 3;
@@ -506,7 +537,17 @@ static void add_half_rows(void)
         row->seed = seed;
         row->half = true;
     }
+    /* What no row so far has: operands that cannot be read in fours, integers beside fp16, keys split among work groups. */
+    const size_t before = row_count[HALVES];
+    add_layernorm(7, 33, true);
+    add_embed_bwd(33, 31, 127, true);
+    add_gather(40, 7, 2, 33);
+    add_appended(300, 400, 2, 4);
+    add_matmul(33, 31, 127, 0, "bd");
+    for (size_t n = before; n < row_count[HALVES]; n++) rows[HALVES][n].half = true;
+    rows[HALVES][row_count[HALVES] - 1].seed *= 2; /* the product's result in fp32: see halve() */
     add_aligned_half_rows();
+    add_few_rows(true);
     add_block_rows(true);
     add_coop_rows();
 }
@@ -528,6 +569,9 @@ static void add_rows(void)
     add_loss_rows();
     add_task_rows();
     add_optimizer_rows();
+    add_few_rows(false);
+    add_colsum(33, 96, true);
+    align_last(false);
     add_block_rows(false);
     add_tiled_rows();
     add_big_rows();

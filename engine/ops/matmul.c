@@ -1,28 +1,9 @@
-/* Matrix products: which kernel and tile, and how a product too large for one operand is split. */
-#include "ops/record.h"
+/* Matrix products: operands and epilogue of one, and how a product too large for one operand is split. */
+#include "ops/product.h"
 
 #include <stdio.h>
-#include <string.h>
 
-/* One product as stored: spans start at the first element used, the leading dimensions say where rows begin. */
-typedef struct product {
-    const op_call *call;
-    uint32_t m, n, k, lda, ldb, ldc;
-    gpu_span a, b, bias, gain, shift;
-    gpu_span y, residual, gelu_pre, pre; /* (m, n), all with ldc */
-    bool half, half_y;                   /* fp16 in memory: a and b, and the rest but the bias */
-    bool accumulate;
-} product;
-
-/* Elements of a row of A and B as stored: where fp16 rows are padded, with what a kernel may read there, to eight. */
-static uint32_t width_a(const product *p)
-{
-    return p->call->attr.trans_a ? p->m : p->k;
-}
-static uint32_t width_b(const product *p)
-{
-    return p->call->attr.trans_b ? p->k : p->n;
-}
+/* Where fp16 rows are padded, with what a kernel may read there, to eight. */
 static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
 {
     uint32_t whole = (width + 7) / 8 * 8;
@@ -32,11 +13,11 @@ static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
 /* From the first element of an operand to its last. */
 static uint64_t count_a(const product *p)
 {
-    return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + padded(p, width_a(p), p->lda);
+    return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + padded(p, product_width_a(p), p->lda);
 }
 static uint64_t count_b(const product *p)
 {
-    return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb + padded(p, width_b(p), p->ldb);
+    return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb + padded(p, product_width_b(p), p->ldb);
 }
 static uint64_t count_y(const product *p)
 {
@@ -63,258 +44,6 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
     return (gpu_arg){span_part(span, half, 0, count), access};
 }
 
-enum {
-    PLAIN_ARGS = 4,             /* of a kernel compiled with PLAIN: no further matrix in the epilogue */
-    NORM_ARGS = 6,              /* and of one that normalises A */
-    MATVEC_ROWS = OP_NORM_ROWS, /* matvec.comp's most */
-    MATVEC_QUADS = 8,           /* columns of a work group, in fours */
-    MATVEC_SLICES = 32,         /* of K, on a GPU */
-    MATVEC_FLIGHT = 3,          /* with many registers: runs of four k that a slice has on their way at once, */
-    MATVEC_THREADS = 512,       /* invocations of a work group, */
-    MATVEC_LEAST_QUADS = 4,     /* and fewer columns where there would be fewer than so many work groups */
-    MATVEC_GROUPS = 64,
-    COOP_SIDE = 2,   /* subgroups of matmul_coop.comp's work group: 2 x 2 */
-    COOP_LARGE = 64, /* columns of a subgroup's share */
-    COOP_SMALL = 32,
-    COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
-    LARGE_BLOCKS = 64, /* so many of matmul_block.comp's tiles are worth more than four times as many small ones */
-};
-
-const char *op_way_name(op_way way)
-{
-    static const char *const names[OP_WAYS] = {
-        [WAY_USUAL] = "usual",           [WAY_MATVEC] = "matvec",      [WAY_COOP_LARGE] = "coop 128x128",
-        [WAY_COOP_SMALL] = "coop 64x64", [WAY_PAIRS] = "pairs",        [WAY_LANES] = "lanes",
-        [WAY_BLOCK] = "block 128x128",   [WAY_TILE_16] = "tile 64x64", [WAY_TILE_8] = "tile 32x64",
-        [WAY_TILE_4] = "tile 16x64"};
-    return way < OP_WAYS ? names[way] : "unknown";
-}
-
-/* The four-column kernel that can read these rows, or KERNEL_COUNT. */
-static kernel_id matvec_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
-{
-    const op_attr *attr = &p->call->attr;
-    if (p->m > MATVEC_ROWS || attr->trans_a || (!attr->trans_b && p->n % 4 != 0)) return KERNEL_COUNT;
-    plain = plain && gpu_kernel_good(caps, KERNEL_matvec_wide_plain);
-    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
-    if (p->gain.buffer) which = (kernel_widths){KERNEL_matvec_norm, KERNEL_matvec_norm_wide, KERNEL_matvec_norm};
-    return width_for(caps, which, d->args, d->arg_count, p->k | p->lda | p->ldb);
-}
-
-/* Of matmul_lanes.comp. */
-static kernel_id lanes_kernel(const pm_caps *caps, bool pairs)
-{
-    return pairs ? KERNEL_matmul_pairs8 : software_lanes(caps) == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4;
-}
-
-/* Two neighbours are loaded as one: along k, or along the rows or columns that are contiguous. */
-static bool in_pairs(const pm_caps *caps, const product *p)
-{
-    return software_lanes(caps) == 8 && gpu_kernel_good(caps, lanes_kernel(caps, true)) && p->lda % 2 == 0 &&
-           p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
-}
-
-/* matmul_block.comp's, or KERNEL_COUNT where its accesses of four do not suit the operands. */
-static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
-{
-    const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (MATMUL_BLOCK_TILE / 4 + 1) * 16; /* bytes */
-    if (caps->serial || caps->max_workgroup_size < MATMUL_BLOCK_THREADS || shared > caps->max_shared_memory)
-        return KERNEL_COUNT;
-    plain = plain && gpu_kernel_good(caps, KERNEL_matmul_block_plain);
-    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matmul_block_plain : KERNEL_matmul_block, KERNEL_COUNT};
-    return width_for(caps, which, d->args, d->arg_count, p->lda | p->ldb | width_a(p) | width_b(p));
-}
-
-/* Rows of a subgroup's share with so many columns: as many, or half where that would be more than 64 sums an invocation. */
-static uint32_t coop_rows(const pm_caps *caps, uint32_t cols)
-{
-    return cols == COOP_SMALL && caps->coopmat_subgroup < 16 ? cols / 2 : cols;
-}
-
-/* Shared memory of a slice of MATMUL_COOP_DEPTH of k (bytes): by lines of k, or across them. */
-static uint32_t coop_slice(uint32_t tile, bool by_k)
-{
-    return by_k ? 2 * MATMUL_COOP_DEPTH * (tile + 8) : 2 * tile * (MATMUL_COOP_DEPTH + 8);
-}
-
-/* Shared memory of matmul_coop.comp (bytes). */
-static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t cols)
-{
-    uint32_t sums = 4 * COOP_SIDE * COOP_SIDE * caps->coopmat_m * caps->coopmat_n;
-    return coop_slice(COOP_SIDE * coop_rows(caps, cols), p->call->attr.trans_a) +
-           coop_slice(COOP_SIDE * cols, !p->call->attr.trans_b) + sums;
-}
-
-static kernel_id coop_kernel(const product *p)
-{
-    return p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
-}
-
-/* Matrix units take fp16 factors whose rows can be read eight elements at a time. Each invocation loads some of each slice. */
-static bool coop_possible(const pm_caps *caps, const product *p, uint32_t cols)
-{
-    uint32_t group = COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup;
-    return caps->coopmat && gpu_kernel_good(caps, coop_kernel(p)) &&
-           group <= COOP_SIDE * coop_rows(caps, cols) * MATMUL_COOP_DEPTH / 8 && p->half &&
-           (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
-           coop_shared(caps, p, cols) <= caps->max_shared_memory && group <= caps->max_workgroup_size;
-}
-
-static bool possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain)
-{
-    switch (way) {
-    case WAY_MATVEC: return matvec_kernel(caps, d, p, plain) != KERNEL_COUNT;
-    case WAY_COOP_LARGE: return coop_possible(caps, p, COOP_LARGE);
-    case WAY_COOP_SMALL: return coop_possible(caps, p, COOP_SMALL);
-    case WAY_PAIRS: return in_pairs(caps, p);
-    case WAY_LANES: return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
-    case WAY_BLOCK: return block_kernel(caps, d, p, plain) != KERNEL_COUNT;
-    case WAY_TILE_16: return caps->max_workgroup_size >= 256;
-    case WAY_TILE_8:
-    case WAY_TILE_4: return true;
-    default: return false;
-    }
-}
-
-/* Without a measurement. */
-static op_way usual_way(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
-{
-    uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
-    if (possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
-    if (possible(caps, d, p, WAY_PAIRS, plain)) return WAY_PAIRS;
-    if (possible(caps, d, p, WAY_LANES, plain)) return WAY_LANES;
-    bool units = op_matrix_units(caps);
-    if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
-    if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
-    uint64_t blocks = ((p->m - 1) / MATMUL_BLOCK_TILE + 1ull) * ((p->n - 1) / MATMUL_BLOCK_TILE + 1ull);
-    if (many_registers(caps) && blocks >= LARGE_BLOCKS && possible(caps, d, p, WAY_BLOCK, plain)) return WAY_BLOCK;
-    return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
-}
-
-/* matvec.comp's constants of these names. */
-typedef struct matvec_shape {
-    uint32_t slices, quads, flight;
-} matvec_shape;
-
-/* A large GPU waits for memory unless all of a small matrix is on its way at once: few columns a work group, so that there are many of
- * those, and as many slices as leave each a flight, while an invocation still has the registers for it. */
-static matvec_shape matvec_shape_of(const pm_caps *caps, const product *p, bool pairs)
-{
-    const bool trans_b = p->call->attr.trans_b;
-    uint32_t most = caps->max_workgroup_size;
-    matvec_shape s = {MATVEC_SLICES, MATVEC_QUADS, 1};
-    if (pairs) s.slices = trans_b ? software_lanes(caps) : 1;
-    if (!pairs && many_registers(caps)) {
-        if (most > MATVEC_THREADS) most = MATVEC_THREADS;
-        s.flight = MATVEC_FLIGHT;
-        while (s.quads > MATVEC_LEAST_QUADS && p->n < 4 * s.quads * MATVEC_GROUPS) s.quads /= 2;
-        while (2 * s.slices * s.quads <= most && p->k > 4 * MATVEC_FLIGHT * s.slices) s.slices *= 2;
-    }
-    while (s.slices * s.quads > most) s.slices /= 2;
-    return s;
-}
-
-static void record_matvec(recording *r, const product *p, bool plain)
-{
-    const pm_caps *caps = gpu_program_caps(r->program);
-    r->d.kernel = matvec_kernel(caps, &r->d, p, plain);
-    if (p->gain.buffer)
-        r->d.arg_count = NORM_ARGS;
-    else if (r->d.kernel == KERNEL_matvec_wide_plain)
-        r->d.arg_count = PLAIN_ARGS;
-    const matvec_shape s = matvec_shape_of(caps, p, r->d.kernel == KERNEL_matvec_pairs);
-    const uint32_t spec[] = {p->m, s.slices, s.quads, s.flight, p->k / 4};
-    memcpy(&r->spec[4], spec, sizeof spec);
-    r->d.spec_count = p->gain.buffer ? 9 : 8;
-    record_groups(r, (p->n - 1) / (4 * s.quads) + 1, s.slices * s.quads);
-}
-
-/* x by y work groups, one a tile. */
-static void record_grid(recording *r, uint32_t x, uint32_t y)
-{
-    r->d.groups[0] = x;
-    r->d.groups[1] = y;
-    r->d.groups[2] = 1;
-    record_dispatch(r);
-}
-
-/* Whether matmul_coop.comp's tiles of rows x cols have no edges, y's rows begin at 16 bytes, as matrices are stored, and its operands can be
- * accessed four elements at a time. */
-static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t rows, uint32_t cols)
-{
-    return p->m % rows == 0 && p->n % cols == 0 && p->ldc % 8 == 0 && offsets_of(d->args, d->arg_count) % 16 == 0;
-}
-
-static void record_coop(recording *r, const product *p, uint32_t cols)
-{
-    const pm_caps *caps = gpu_program_caps(r->program);
-    uint32_t rows = coop_rows(caps, cols);
-    const uint32_t spec[] = {COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup,
-                             r->spec[1],
-                             r->spec[2],
-                             r->spec[3],
-                             caps->coopmat_m,
-                             caps->coopmat_n,
-                             caps->coopmat_k,
-                             rows / caps->coopmat_m,
-                             cols / caps->coopmat_n,
-                             COOP_SIDE,
-                             COOP_SIDE,
-                             coop_whole(&r->d, p, COOP_SIDE * rows, COOP_SIDE * cols),
-                             p->k % MATMUL_COOP_DEPTH == 0};
-    memcpy(r->spec, spec, sizeof spec);
-    r->d.spec_count = sizeof spec / sizeof *spec;
-    r->d.kernel = coop_kernel(p);
-    r->format = ALL_FLOAT; /* its kernels are for halves only */
-    record_grid(r, (p->n - 1) / (COOP_SIDE * cols) + 1, (p->m - 1) / (COOP_SIDE * rows) + 1);
-}
-
-/* On a software driver. */
-static void record_lanes(recording *r, const product *p, bool pairs)
-{
-    uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;
-    r->d.kernel = lanes_kernel(gpu_program_caps(r->program), pairs);
-    r->spec[0] = lanes;
-    r->d.spec_count = 4;
-    record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1);
-}
-
-static void record_block(recording *r, const product *p, bool plain)
-{
-    r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, plain);
-    if (r->d.kernel == KERNEL_matmul_block_plain) r->d.arg_count = PLAIN_ARGS;
-    r->spec[0] = MATMUL_BLOCK_THREADS;
-    r->d.spec_count = 4;
-    record_grid(r, (p->n - 1) / MATMUL_BLOCK_TILE + 1, (p->m - 1) / MATMUL_BLOCK_TILE + 1);
-}
-
-static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
-{
-    plain = plain && gpu_kernel_good(gpu_program_caps(r->program), KERNEL_matmul_tile_plain);
-    r->d.kernel = plain ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile;
-    if (plain) r->d.arg_count = PLAIN_ARGS;
-    r->spec[0] = 16 * ty;
-    r->spec[4] = 16;
-    r->spec[5] = ty;
-    r->d.spec_count = 6;
-    record_grid(r, (p->n - 1) / 64 + 1, (p->m - 1) / (4 * ty) + 1);
-}
-
-static void record_way(recording *r, const product *p, op_way way, bool plain)
-{
-    switch (way) {
-    case WAY_MATVEC: record_matvec(r, p, plain); break;
-    case WAY_COOP_LARGE: record_coop(r, p, COOP_LARGE); break;
-    case WAY_COOP_SMALL: record_coop(r, p, COOP_SMALL); break;
-    case WAY_PAIRS: record_lanes(r, p, true); break;
-    case WAY_LANES: record_lanes(r, p, false); break;
-    case WAY_BLOCK: record_block(r, p, plain); break;
-    case WAY_TILE_16: record_tiles(r, p, 16, plain); break;
-    case WAY_TILE_8: record_tiles(r, p, 8, plain); break;
-    default: record_tiles(r, p, 4, plain); break;
-    }
-}
-
 void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
                     char key[GPU_TUNING_KEY])
 {
@@ -336,7 +65,7 @@ static void record_product(gpu_program *program, const product *p)
     uint32_t flags = epilogue(p);
     bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_GELU | EPILOGUE_ACCUMULATE)) == 0;
     uint64_t ny = count_y(p);
-    gpu_arg args[] = {
+    gpu_arg args[PRODUCT_ARGS] = {
         part(p->a, p->half, count_a(p), true, GPU_READ),
         part(p->b, p->half, count_b(p), true, GPU_READ),
         part(p->y, p->half_y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
@@ -348,8 +77,8 @@ static void record_product(gpu_program *program, const product *p)
              GPU_READ),
     };
     if (p->gain.buffer) { /* then there are no further matrices */
-        args[PLAIN_ARGS] = part(p->gain, false, p->k, true, GPU_READ);
-        args[PLAIN_ARGS + 1] = part(p->shift, false, p->k, true, GPU_READ);
+        args[PRODUCT_PLAIN_ARGS] = part(p->gain, false, p->k, true, GPU_READ);
+        args[PRODUCT_PLAIN_ARGS + 1] = part(p->shift, false, p->k, true, GPU_READ);
     }
     struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream, attr->eps};
     recording r = RECORDING(program, KERNEL_matmul_tile, args, push);
@@ -362,8 +91,8 @@ static void record_product(gpu_program *program, const product *p)
                 element_bytes(p->half_y) * (double)p->m * p->n;
     op_way way = tuned_way(program, p);
     const pm_caps *caps = gpu_program_caps(program);
-    if (p->gain.buffer || !possible(caps, &r.d, p, way, plain)) way = usual_way(caps, &r.d, p, plain);
-    record_way(&r, p, way, plain);
+    if (p->gain.buffer || !product_possible(caps, &r.d, p, way, plain)) way = product_usual(caps, &r.d, p, plain);
+    product_record(&r, p, way, plain);
 }
 
 /* Parts of a product, by rows or columns of y or by terms of its sums; `first` is even. */
@@ -406,10 +135,9 @@ static uint32_t half_of(const product *p, uint32_t n)
  * rest is worth a product of its own where many are filled. A way that was measured was so for the whole. */
 static uint32_t edge_of(const gpu_program *program, const product *p, uint32_t side)
 {
-    enum { TILE = COOP_SIDE * COOP_LARGE, FILLED = 32 };
-    const pm_caps *caps = gpu_program_caps(program);
-    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_possible(caps, p, COOP_LARGE);
-    return taken && side >= FILLED * TILE && tuned_way(program, p) == WAY_USUAL ? side % TILE : 0;
+    enum { FILLED = 32 };
+    const uint32_t tile = product_unit_tile(gpu_program_caps(program), p);
+    return tile && side >= FILLED * tile && tuned_way(program, p) == WAY_USUAL ? side % tile : 0;
 }
 
 /* Cut along the dimension whose rows are too many for one operand, until everything fits, long sums in two, and edges off. Dropout masks count
@@ -447,7 +175,7 @@ static void record_split(gpu_program *program, const product *p)
     }
 }
 
-static product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)
+product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)
 {
     op_view a = call->in[MATMUL_A], b = call->in[MATMUL_B], y = call->out[0];
     return (product){.call = call,
@@ -475,31 +203,6 @@ void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint
 {
     product p = product_of(call, lda, ldb, ldc);
     record_split(program, &p);
-}
-
-bool op_normalises(const pm_caps *caps, const op_call *call)
-{
-    op_view a = call->in[MATMUL_A];
-    const uint32_t shared = 4 * a.rows * a.cols + 20 * caps->max_workgroup_size; /* bytes, at most */
-    return !caps->serial && !few_registers(caps) && a.rows <= OP_NORM_ROWS && !call->attr.trans_a && a.cols % 4 == 0 &&
-           (call->attr.trans_b || call->out[0].cols % 4 == 0) && shared <= caps->max_shared_memory;
-}
-
-static const gpu_dispatch nothing_bound;
-
-op_way op_product_usual(const pm_caps *caps, const op_call *call)
-{
-    product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
-    return usual_way(caps, &nothing_bound, &p, true);
-}
-
-uint32_t op_product_ways(const pm_caps *caps, const op_call *call)
-{
-    product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
-    uint32_t ways = 0;
-    for (int way = WAY_USUAL + 1; way < OP_WAYS; way++)
-        if (possible(caps, &nothing_bound, &p, (op_way)way, true)) ways |= 1u << way;
-    return ways;
 }
 
 void op_record_matmul(gpu_program *program, const op_call *call)

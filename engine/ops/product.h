@@ -1,0 +1,44 @@
+/* A matrix product between the two files that record it: matmul.c cuts a call into products that a device can bind, product_way.c says in
+ * which ways one can be computed and records it in one of them. */
+#ifndef OPS_PRODUCT_H
+#define OPS_PRODUCT_H
+
+#include "ops/record.h"
+
+/* One product as stored: spans start at the first element used, the leading dimensions say where rows begin. */
+typedef struct product {
+    const op_call *call;
+    uint32_t m, n, k, lda, ldb, ldc;
+    gpu_span a, b, bias, gain, shift;
+    gpu_span y, residual, gelu_pre, pre; /* (m, n), all with ldc */
+    bool half, half_y;                   /* fp16 in memory: a and b, and the rest but the bias */
+    bool accumulate;
+} product;
+
+/* The call as one product. */
+product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc);
+
+/* Elements of a row of A and B as stored. */
+static inline uint32_t product_width_a(const product *p)
+{
+    return p->call->attr.trans_a ? p->m : p->k;
+}
+static inline uint32_t product_width_b(const product *p)
+{
+    return p->call->attr.trans_b ? p->k : p->n;
+}
+
+/* A kernel's operands: A, B, y and the bias; then gain and shift where it normalises A, else residual, gelu_pre, pre and scalars, which a
+ * plain epilogue does without. */
+enum { PRODUCT_PLAIN_ARGS = 4, PRODUCT_NORM_ARGS = 6, PRODUCT_ARGS = 8 };
+
+/* Whether a kernel of that way suits device, operands (d->args) and shape; `plain`: its epilogue is. */
+bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain);
+/* The way without a measurement: a function of capabilities, shape and type. */
+op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain);
+/* Takes a recording with operands, push constants and the first four specialisation constants; adds kernel, tile and work groups. */
+void product_record(recording *r, const product *p, op_way way, bool plain);
+/* The side of the large tiles that matrix units would take for it; 0: others are. */
+uint32_t product_unit_tile(const pm_caps *caps, const product *p);
+
+#endif
