@@ -1,4 +1,4 @@
-/* Devices that are not there: profiles of real parts, subgroups of every size, work groups and shared memory of several, storage buffers. */
+/* Devices that are not there: profiles of real parts, subgroups of every size, work groups and shared memory of several. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,7 +100,6 @@ static void test_lowers(void **state)
         assert_true(caps.max_workgroup_size >= 128 && caps.max_workgroup_size <= 1024);
         assert_true(caps.max_push_constants >= 128 && caps.max_buffer_range >= 128 << 20);
         assert_true(caps.max_allocation >= 256 << 20 && caps.offset_alignment <= 256);
-        assert_int_equal(gpu_caps_check(NULL, &caps), PM_OK);
         caps = least;
         assert_int_equal(pm_caps_lower(NULL, &caps, "test", profiles[i]), PM_OK);
         check_lower(&caps, &least);
@@ -167,52 +166,6 @@ static void test_quirk(void **state)
         assert_int_equal(pm_caps_lower(NULL, &caps, "test", ways[i]), PM_OK);
         assert_false(caps.bda);
     }
-}
-
-/* ---- storage buffers --------------------------------------------------------------------------------------------- */
-
-static uint32_t bindings_of(kernel_id kernel)
-{
-    size_t count;
-    const uint32_t *words = gpu_kernel_words(kernel, false, &count);
-    spirv_facts facts;
-    uint32_t bindings = 0;
-    if (!gpu_kernel_built(kernel)) return 0;
-    assert_int_equal(spirv_read(words, count, &facts), PM_OK);
-    for (uint32_t mask = facts.binding_mask; mask; mask &= mask - 1) bindings++;
-    return bindings;
-}
-
-/* What the kernels bind is what is asked of a device; more only for the epilogues of products. */
-static void test_storage_buffers(void **state)
-{
-    (void)state;
-    uint32_t most = 0, epilogues = 0;
-    for (int k = 0; k < KERNEL_COUNT; k++) {
-        const char *name = gpu_kernel_name((kernel_id)k);
-        const uint32_t bindings = bindings_of((kernel_id)k);
-        const bool product = !strncmp(name, "matmul_", 7) || !strncmp(name, "matvec_", 7);
-        if (product && bindings > GPU_LEAST_BUFFERS) {
-            epilogues = bindings > epilogues ? bindings : epilogues;
-        } else {
-            most = bindings > most ? bindings : most;
-        }
-    }
-    assert_int_equal(most, GPU_LEAST_BUFFERS);
-    assert_int_equal(epilogues, GPU_MAX_ARGS);
-
-    test_lines kept;
-    pm_log log = test_lines_log(&kept);
-    pm_caps caps = large();
-    caps.max_storage_buffers = 4;
-    assert_int_equal(gpu_caps_check(&log, &caps), PM_OK); /* addresses */
-    assert_int_equal(pm_caps_lower(NULL, &caps, "test", "bda"), PM_OK);
-    assert_false(caps.fused);
-    assert_int_equal(gpu_caps_check(&log, &caps), PM_UNSUPPORTED);
-    assert_int_equal(kept.errors, 1);
-    assert_non_null(strstr(kept.last, "4 storage buffers a stage (maxPerStageDescriptorStorageBuffers)"));
-    caps.max_storage_buffers = 7;
-    assert_int_equal(gpu_caps_check(&log, &caps), PM_OK);
 }
 
 /* ---- programs of devices that are not there ---------------------------------------------------------------------- */
@@ -369,9 +322,9 @@ int main(void)
     unsetenv("PUMICE_DISABLE");
     unsetenv("PUMICE_VALIDATE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lowers), cmocka_unit_test(test_lists),           cmocka_unit_test(test_vendors),
-        cmocka_unit_test(test_quirk),  cmocka_unit_test(test_storage_buffers), cmocka_unit_test(test_subgroup_sizes),
-        cmocka_unit_test(test_parts),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lowers),  cmocka_unit_test(test_lists),          cmocka_unit_test(test_vendors),
+        cmocka_unit_test(test_quirk),   cmocka_unit_test(test_subgroup_sizes), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,11 +13,6 @@ void gpu_quirks_apply(const pm_log *log, pm_caps *caps, uint32_t vendor_id);
 /* Recompute what follows from other fields. */
 void gpu_caps_derive(pm_caps *caps);
 
-/* Storage buffers that the kernels need where there are no addresses: tests/test_profiles.c counts. A product with every epilogue binds GPU_MAX_ARGS. */
-enum { GPU_LEAST_BUFFERS = 7 };
-/* Whether Pumice can run on it at all. Fails: PM_UNSUPPORTED, naming the limit. */
-pm_status gpu_caps_check(const pm_log *log, const pm_caps *caps);
-
 /* "bda serial timestamps", the features in use, cut to the size of `text`. */
 void gpu_caps_features(const pm_caps *caps, char *text, size_t size);
 

@@ -101,7 +101,6 @@ static pm_status lower(pm_device *device, const pm_device_params *params, bool w
     if (status == PM_OK && !with_faults) status = gpu_faults_apply(device);
     device->subgroup_disabled = subgroup && !device->caps.subgroup;
     gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
-    if (status == PM_OK && !device->compile_only) status = gpu_caps_check(&device->log, &device->caps);
     return status;
 }
 

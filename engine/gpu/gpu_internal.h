@@ -108,8 +108,19 @@ typedef struct gpu_kernel {
     VkPipelineLayout layout;
 } gpu_kernel;
 
+/* One of Pumice's kernels with shared bindings. */
+typedef struct gpu_shared_kernel gpu_shared_kernel;
+struct gpu_shared_kernel {
+    gpu_shared_kernel *next;
+    kernel_id kernel;
+    uint64_t map; /* see gpu_places */
+    gpu_kernel made;
+};
+
 typedef struct gpu_pipeline {
     kernel_id kernel;
+    uint64_t map;
+    const gpu_kernel *loaded; /* module and layout */
     uint32_t spec_count, spec[GPU_MAX_SPEC];
     uint64_t hash;
     uint64_t seen_by; /* serial number of the last program that counted it */
@@ -118,9 +129,10 @@ typedef struct gpu_pipeline {
     VkPipeline handle;
 } gpu_pipeline;
 
-/* The module's facts and layout; checks that the device has what the module declares. */
-pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel **out);
-pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *spec, uint32_t spec_count,
+/* Which operands of one of Pumice's kernels there are (bit by number); 0: with addresses. */
+pm_status gpu_kernel_operands(pm_device *device, kernel_id kernel, uint32_t *mask);
+/* The pipeline of a kernel whose operands have these bindings. Checks that the device has what the module declares. */
+pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, uint64_t map, const uint32_t *spec, uint32_t spec_count,
                            gpu_pipeline **out);
 void gpu_pipelines_close(pm_device *device);
 
@@ -234,8 +246,6 @@ struct gpu_program {
     gpu_program_stats stats;
 };
 
-/* The kernel, of kernels.def or from outside, of a dispatch. */
-const gpu_kernel *gpu_command_kernel(const gpu_program *program, const gpu_command *command);
 const char *gpu_command_name(const gpu_command *command); /* of a dispatch: its kernel's or module's */
 
 /* Room for so many more commands, arguments and words; a failure sticks. Moves what it makes room for: no pointers across it. */
@@ -259,6 +269,23 @@ pm_status gpu_first_run(gpu_program *program);
 
 /* Everything before is done and visible to compute, transfers and, with `host`, to the host. */
 void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
+
+/* ---- binding.c --------------------------------------------------------------------------------------------------- */
+
+/* Where a dispatch's operands are bound: each at the binding of its own number, or some at one, from which they lie some words away. */
+typedef struct gpu_places {
+    uint64_t map;                                   /* four bits an operand: its binding */
+    uint32_t words[GPU_MAX_BINDINGS];               /* by operand: from its binding's start to it */
+    uint32_t mask;                                  /* bit by binding */
+    VkDescriptorBufferInfo infos[GPU_MAX_BINDINGS]; /* by binding */
+} gpu_places;
+#define GPU_OWN_BINDINGS UINT64_C(0xfedcba9876543210)
+
+/* Of a dispatch. Fails, with a line: PM_UNSUPPORTED, where the device cannot bind its operands. */
+pm_status gpu_places_of(const gpu_program *program, const gpu_command *command, gpu_places *out);
+/* A mask of operands as one of bindings, and a module whose variables have them. */
+uint32_t gpu_map_mask(uint64_t map, uint32_t mask);
+void gpu_map_module(uint64_t map, uint32_t *words, size_t count);
 
 /* ---- profile.c ---------------------------------------------------------------------------------------------------- */
 
@@ -339,6 +366,7 @@ struct pm_device {
     bool spilled;                            /* device memory ran out once and the host's was taken */
 
     gpu_kernel kernels[KERNEL_COUNT];
+    gpu_shared_kernel *shared_kernels;
     VkDescriptorSetLayout set_layouts[GPU_SET_LAYOUTS]; /* by mask of bindings */
     gpu_pipeline **pipelines;                           /* open addressing, by hash */
     uint32_t pipeline_count, pipeline_capacity;

@@ -32,12 +32,12 @@ enum { KIB = 1 << 10, MIB = 1 << 20, VULKAN_1_1 = 1 << 22 | 1 << 12 };
  * a row says otherwise. Subgroups: of 128 invocations on Adreno, 16 on Mali and VideoCore, 8 to 32 on Intel, 32 or 64 on AMD, 32 on Apple;
  * kernels without `serial` depend on their size on matrix units only, so that it is not part of a profile. */
 static const profile profiles[PROFILE_COUNT] = {
-    /* Vulkan 1.1's "Required Limits". There 4 storage buffers are enough; Pumice's kernels bind up to 8. */
+    /* Vulkan 1.1's "Required Limits". */
     [PROFILE_baseline] = {.without = "bda,serial,timestamps,memory_budget,unified,subgroup,int64,storage16,f16,coopmat",
                           .vulkan = VULKAN_1_1,
                           .max_buffer_range = 128 * MIB,
                           .max_allocation = 256 * MIB,
-                          .max_storage_buffers = 8,
+                          .max_storage_buffers = 4,
                           .max_workgroup_size = 128,
                           .max_shared_memory = 16 * KIB,
                           .offset_alignment = 256,
@@ -132,15 +132,6 @@ void gpu_caps_derive(pm_caps *caps)
     caps->fused = caps->fused && (caps->bda || caps->max_storage_buffers >= GPU_MAX_ARGS);
     caps->coopmat = caps->coopmat && caps->storage16 && caps->f16 && caps->subgroup;
     if (!caps->memory_budget) caps->device_memory_free = caps->device_memory;
-}
-
-pm_status gpu_caps_check(const pm_log *log, const pm_caps *caps)
-{
-    if (caps->bda || caps->max_storage_buffers >= GPU_LEAST_BUFFERS) return PM_OK;
-    return log_fail(log, PM_UNSUPPORTED,
-                    "gpu: %s binds %u storage buffers a stage (maxPerStageDescriptorStorageBuffers); without buffer "
-                    "addresses %d are needed",
-                    caps->name, caps->max_storage_buffers, GPU_LEAST_BUFFERS);
 }
 
 static bool is_word(const char *at, size_t length, const char *word)

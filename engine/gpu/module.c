@@ -132,6 +132,8 @@ pm_status pm_kernel_create(pm_device *device, const char *name, const uint32_t *
     kernel->device = device;
     snprintf(kernel->module.name, sizeof kernel->module.name, "%s", name);
     kernel->module.pipeline.profiled = PM_PROFILE_NO_KERNEL;
+    kernel->module.pipeline.map = GPU_OWN_BINDINGS;
+    kernel->module.pipeline.loaded = &kernel->module.kernel;
     gpu_kernel *made = &kernel->module.kernel;
     status = pm_kernel_describe(&device->log, name, words, count, spec, spec_count, &kernel->info);
     if (status == PM_OK) status = check(kernel);

@@ -184,25 +184,78 @@ fail:
     return status;
 }
 
-pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel **out)
+static pm_status read_facts(pm_device *device, kernel_id kernel, spirv_facts *facts)
 {
-    gpu_kernel *slot = &device->kernels[kernel];
-    *out = slot;
-    if (slot->loaded) return PM_OK;
     size_t count;
     const uint32_t *words = gpu_kernel_words(kernel, device->caps.bda, &count);
+    if (facts->version) return PM_OK; /* read before */
+    pm_status status = spirv_read(words, count, facts);
+    if (status == PM_OK) return PM_OK;
+    return log_fail(&device->log, status, "gpu: the module of kernel %s cannot be read: %s", gpu_kernel_name(kernel),
+                    pm_status_text(status));
+}
+
+pm_status gpu_kernel_operands(pm_device *device, kernel_id kernel, uint32_t *mask)
+{
+    spirv_facts *facts = &device->kernels[kernel].facts;
+    pm_status status = read_facts(device, kernel, facts);
+    *mask = facts->binding_mask;
+    return status;
+}
+
+/* The kernel's place: the device's own for it, or one in the list of those with shared bindings. */
+static pm_status place_of(pm_device *device, kernel_id kernel, uint64_t map, gpu_kernel **out)
+{
+    *out = &device->kernels[kernel];
+    if (map == GPU_OWN_BINDINGS) return PM_OK;
+    gpu_shared_kernel *shared = device->shared_kernels;
+    while (shared && (shared->kernel != kernel || shared->map != map)) shared = shared->next;
+    if (!shared) {
+        shared = calloc(1, sizeof *shared);
+        if (!shared)
+            return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for kernel %s", gpu_kernel_name(kernel));
+        *shared = (gpu_shared_kernel){device->shared_kernels, kernel, map, {.facts = (*out)->facts}};
+        shared->made.facts.binding_mask = gpu_map_mask(map, (*out)->facts.binding_mask);
+        device->shared_kernels = shared;
+    }
+    *out = &shared->made;
+    return PM_OK;
+}
+
+/* The module, in a copy where bindings are shared. */
+static pm_status make_mapped(pm_device *device, kernel_id kernel, uint64_t map, gpu_kernel *made)
+{
+    size_t count;
+    const uint32_t *words = gpu_kernel_words(kernel, device->caps.bda, &count);
+    if (map == GPU_OWN_BINDINGS) return gpu_kernel_make(device, words, count, made);
+    uint32_t *copy = malloc(count * sizeof *copy);
+    if (!copy)
+        return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for kernel %s", gpu_kernel_name(kernel));
+    memcpy(copy, words, count * sizeof *copy);
+    gpu_map_module(map, copy, count);
+    pm_status status = gpu_kernel_make(device, copy, count, made);
+    free(copy);
+    return status;
+}
+
+/* The module's facts and layout. */
+static pm_status load(pm_device *device, kernel_id kernel, uint64_t map, const gpu_kernel **out)
+{
+    gpu_kernel *slot;
     char name[64];
+    pm_status status = read_facts(device, kernel, &device->kernels[kernel].facts);
+    if (status == PM_OK) status = place_of(device, kernel, map, &slot);
+    if (status != PM_OK) return status;
+    *out = slot;
+    if (slot->loaded) return PM_OK;
     snprintf(name, sizeof name, "kernel %s", gpu_kernel_name(kernel));
-    pm_status status = spirv_read(words, count, &slot->facts);
-    if (status != PM_OK)
-        return log_fail(&device->log, status, "gpu: the module of %s cannot be read: %s", name, pm_status_text(status));
     const uint32_t mask = slot->facts.binding_mask;
     status = check_facts(device, name, &slot->facts);
     if (status == PM_OK && mask && !device->set_layouts[mask])
         status = gpu_set_layout_make(device, mask, &device->set_layouts[mask]);
     if (status != PM_OK) return status;
     slot->set_layout = device->set_layouts[mask];
-    status = gpu_kernel_make(device, words, count, slot);
+    status = make_mapped(device, kernel, map, slot);
     if (status != PM_OK) return status;
     gpu_debug_name(device, VK_OBJECT_TYPE_SHADER_MODULE, GPU_HANDLE(slot->module), "%s", modules[kernel].name);
     gpu_debug_name(device, VK_OBJECT_TYPE_PIPELINE_LAYOUT, GPU_HANDLE(slot->layout), "%s", modules[kernel].name);
@@ -211,20 +264,20 @@ pm_status gpu_kernel_load(pm_device *device, kernel_id kernel, const gpu_kernel 
 
 /* ---- pipelines --------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_key(kernel_id kernel, const uint32_t *spec, uint32_t spec_count)
+static uint64_t hash_key(kernel_id kernel, uint64_t map, const uint32_t *spec, uint32_t spec_count)
 {
-    uint32_t id = kernel;
-    return hash_bytes(hash_bytes(HASH_INIT, &id, sizeof id), spec, spec_count * sizeof *spec);
+    const uint64_t key[] = {kernel, map};
+    return hash_bytes(hash_bytes(HASH_INIT, key, sizeof key), spec, spec_count * sizeof *spec);
 }
 
 /* The slot of a key: its pipeline, or NULL where it may go. */
-static gpu_pipeline **find_slot(gpu_pipeline **table, uint32_t capacity, uint64_t hash, kernel_id kernel,
+static gpu_pipeline **find_slot(gpu_pipeline **table, uint32_t capacity, uint64_t hash, kernel_id kernel, uint64_t map,
                                 const uint32_t *spec, uint32_t spec_count)
 {
     for (uint32_t i = (uint32_t)hash & (capacity - 1);; i = (i + 1) & (capacity - 1)) {
         gpu_pipeline *p = table[i];
         if (!p) return &table[i];
-        if (p->hash == hash && p->kernel == kernel && p->spec_count == spec_count &&
+        if (p->hash == hash && p->kernel == kernel && p->map == map && p->spec_count == spec_count &&
             memcmp(p->spec, spec, spec_count * sizeof *spec) == 0)
             return &table[i];
     }
@@ -239,7 +292,7 @@ static pm_status grow_table(pm_device *device)
     if (!table) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for the table of pipelines");
     for (uint32_t i = 0; i < device->pipeline_capacity; i++) {
         gpu_pipeline *p = device->pipelines[i];
-        if (p) *find_slot(table, capacity, p->hash, p->kernel, p->spec, p->spec_count) = p;
+        if (p) *find_slot(table, capacity, p->hash, p->kernel, p->map, p->spec, p->spec_count) = p;
     }
     free(device->pipelines);
     device->pipelines = table;
@@ -286,15 +339,15 @@ static pm_status create(pm_device *device, const gpu_kernel *kernel, gpu_pipelin
     return gpu_pipeline_make(device, kernel, "main", &spec, flags, &pipeline->handle);
 }
 
-pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *spec, uint32_t spec_count,
+pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, uint64_t map, const uint32_t *spec, uint32_t spec_count,
                            gpu_pipeline **out)
 {
     const gpu_kernel *loaded;
-    pm_status status = gpu_kernel_load(device, kernel, &loaded);
+    pm_status status = load(device, kernel, map, &loaded);
     if (status == PM_OK) status = grow_table(device);
     if (status != PM_OK) return status;
-    uint64_t hash = hash_key(kernel, spec, spec_count);
-    gpu_pipeline **slot = find_slot(device->pipelines, device->pipeline_capacity, hash, kernel, spec, spec_count);
+    uint64_t hash = hash_key(kernel, map, spec, spec_count);
+    gpu_pipeline **slot = find_slot(device->pipelines, device->pipeline_capacity, hash, kernel, map, spec, spec_count);
     if (!*slot) {
         status = check_group(device, kernel, &loaded->facts, spec, spec_count);
         if (status != PM_OK) return status;
@@ -303,6 +356,8 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, const uint32_t *
             return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a pipeline of kernel %s",
                             gpu_kernel_name(kernel));
         made->kernel = kernel;
+        made->map = map;
+        made->loaded = loaded;
         made->hash = hash;
         made->spec_count = spec_count;
         if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
@@ -336,6 +391,12 @@ size_t pm_device_kernels(const pm_device *device, pm_kernel_used *out, size_t ca
     return count;
 }
 
+static void destroy(pm_device *device, gpu_kernel *kernel)
+{
+    device->vk.vkDestroyShaderModule(device->handle, kernel->module, NULL);
+    device->vk.vkDestroyPipelineLayout(device->handle, kernel->layout, NULL);
+}
+
 void gpu_pipelines_close(pm_device *device)
 {
     for (uint32_t i = 0; i < device->pipeline_capacity; i++) {
@@ -346,9 +407,12 @@ void gpu_pipelines_close(pm_device *device)
     free(device->pipelines);
     device->pipelines = NULL;
     device->pipeline_count = device->pipeline_capacity = 0;
-    for (int i = 0; i < KERNEL_COUNT; i++) {
-        device->vk.vkDestroyShaderModule(device->handle, device->kernels[i].module, NULL);
-        device->vk.vkDestroyPipelineLayout(device->handle, device->kernels[i].layout, NULL);
+    for (int i = 0; i < KERNEL_COUNT; i++) destroy(device, &device->kernels[i]);
+    while (device->shared_kernels) {
+        gpu_shared_kernel *next = device->shared_kernels->next;
+        destroy(device, &device->shared_kernels->made);
+        free(device->shared_kernels);
+        device->shared_kernels = next;
     }
     for (int i = 0; i < GPU_SET_LAYOUTS; i++)
         device->vk.vkDestroyDescriptorSetLayout(device->handle, device->set_layouts[i], NULL);

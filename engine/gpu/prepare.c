@@ -9,12 +9,25 @@
 
 enum { ADDRESS_WORDS = 2, DUMMY_BYTES = 256 };
 
-const gpu_kernel *gpu_command_kernel(const gpu_program *program, const gpu_command *command)
+const char *gpu_command_name(const gpu_command *command)
 {
-    return command->module ? &command->module->kernel : &program->device->kernels[command->kernel];
+    return command->module ? command->module->name : gpu_kernel_name(command->kernel);
 }
 
 /* ---- pipelines and push constants -------------------------------------------------------------------------------- */
+
+static pm_status make_pipeline(gpu_program *program, gpu_command *command)
+{
+    if (command->module) {
+        command->pipeline = &command->module->pipeline;
+        return PM_OK;
+    }
+    gpu_places places;
+    pm_status status = gpu_places_of(program, command, &places);
+    if (status != PM_OK) return status;
+    return gpu_pipeline_get(program->device, command->kernel, places.map, &program->words[command->first_spec],
+                            command->spec_count, &command->pipeline);
+}
 
 static pm_status make_pipelines(gpu_program *program)
 {
@@ -24,12 +37,7 @@ static pm_status make_pipelines(gpu_program *program)
     for (uint32_t i = 0; i < program->command_count; i++) {
         gpu_command *command = &program->commands[i];
         if (command->kind != GPU_DISPATCH) continue;
-        pm_status status = PM_OK;
-        if (command->module)
-            command->pipeline = &command->module->pipeline;
-        else
-            status = gpu_pipeline_get(device, command->kernel, &program->words[command->first_spec],
-                                      command->spec_count, &command->pipeline);
+        pm_status status = make_pipeline(program, command);
         if (status != PM_OK) return status;
         if (command->pipeline->seen_by != program->serial) program->stats.pipelines++;
         command->pipeline->seen_by = program->serial;
@@ -41,23 +49,11 @@ static pm_status make_pipelines(gpu_program *program)
     return PM_OK;
 }
 
-/* The bytes between an argument and the binding's start below it. */
-static uint64_t offset_in_binding(const pm_device *device, gpu_span span)
-{
-    return (span.buffer->offset + span.offset) % device->caps.offset_alignment;
-}
-
-static gpu_span arg_span(const gpu_program *program, const gpu_command *command, uint32_t index)
-{
-    gpu_span span = program->args[command->first_arg + index].span;
-    return span.buffer ? span : gpu_span_of(program->device->dummy);
-}
-
 /* The whole block: an address or an offset in words for each argument, then the kernel's struct. */
 static pm_status make_push(gpu_program *program, gpu_command *command)
 {
     pm_device *device = program->device;
-    const spirv_facts *facts = &gpu_command_kernel(program, command)->facts;
+    const spirv_facts *facts = &command->pipeline->loaded->facts;
     if (command->module) { /* the caller's block is the whole of it */
         if (facts->push_size == command->push_size) return PM_OK;
         return log_fail(&device->log, PM_INVALID, "gpu: %s takes %u bytes of push constants, not %u",
@@ -77,10 +73,14 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
                         command->arg_count, command->push_size);
     if (!gpu_program_reserve(program, 0, 0, head + param)) return program->status;
     uint32_t first = program->word_count;
+    gpu_places places;
+    pm_status status = gpu_places_of(program, command, &places);
+    if (status != PM_OK) return status;
     for (uint32_t i = 0; i < command->arg_count; i++) {
-        gpu_span span = arg_span(program, command, i);
-        uint64_t value = device->caps.bda ? span.buffer->block->address + span.buffer->offset + span.offset
-                                          : offset_in_binding(device, span) / 4;
+        gpu_span span = program->args[command->first_arg + i].span;
+        if (!span.buffer) span = gpu_span_of(device->dummy);
+        uint64_t value =
+            device->caps.bda ? span.buffer->block->address + span.buffer->offset + span.offset : places.words[i];
         uint32_t pair[ADDRESS_WORDS] = {(uint32_t)value, (uint32_t)(value >> 32)};
         gpu_program_put(program, pair, words);
     }
@@ -88,11 +88,6 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
     command->first_push = first;
     command->push_size = 4 * (head + param);
     return PM_OK;
-}
-
-const char *gpu_command_name(const gpu_command *command)
-{
-    return command->module ? command->module->name : gpu_kernel_name(command->kernel);
 }
 
 /* ---- descriptor sets --------------------------------------------------------------------------------------------- */
@@ -106,30 +101,16 @@ typedef struct gpu_set {
     VkDescriptorSet handle;
 } gpu_set;
 
-static pm_status describe_set(gpu_program *program, const gpu_command *command, gpu_set *set)
+static pm_status describe_set(const gpu_program *program, const gpu_command *command, gpu_set *set)
 {
-    pm_device *device = program->device;
+    gpu_places places;
+    pm_status status = gpu_places_of(program, command, &places);
     memset(set, 0, sizeof *set);
-    set->mask = gpu_command_kernel(program, command)->facts.binding_mask;
-    set->layout = gpu_command_kernel(program, command)->set_layout;
-    for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++) {
-        if (!(set->mask & (1u << i))) continue;
-        if (i >= command->arg_count)
-            return log_fail(&device->log, PM_INTERNAL,
-                            "gpu: kernel %s binds argument %u, which program '%s' did not give",
-                            gpu_command_name(command), i, program->name);
-        gpu_span span = arg_span(program, command, i);
-        uint64_t before = offset_in_binding(device, span);
-        if (span.size > device->caps.max_buffer_range - before)
-            return log_fail(&device->log, PM_UNSUPPORTED,
-                            "gpu: kernel %s, argument %u ('%s'): %llu bytes exceed %s's largest binding of %llu",
-                            gpu_command_name(command), i, span.buffer->name, (unsigned long long)(span.size + before),
-                            device->caps.name, (unsigned long long)device->caps.max_buffer_range);
-        set->infos[i] = (VkDescriptorBufferInfo){span.buffer->block->handle, span.buffer->offset + span.offset - before,
-                                                 span.size + before};
-    }
+    set->mask = places.mask;
+    set->layout = command->pipeline->loaded->set_layout;
+    memcpy(set->infos, places.infos, sizeof set->infos);
     set->hash = hash_bytes(hash_bytes(HASH_INIT, &set->mask, sizeof set->mask), set->infos, sizeof set->infos);
-    return PM_OK;
+    return status;
 }
 
 /* Fills `sets` with the distinct ones, and each command's index into them. */
@@ -139,7 +120,7 @@ static pm_status collect_sets(gpu_program *program, gpu_set *sets, uint32_t *ind
     for (uint32_t i = 0; i < program->command_count; i++) {
         const gpu_command *command = &program->commands[i];
         index[i] = UINT32_MAX;
-        if (command->kind != GPU_DISPATCH || !gpu_command_kernel(program, command)->facts.binding_mask) continue;
+        if (command->kind != GPU_DISPATCH || !command->pipeline->loaded->facts.binding_mask) continue;
         pm_status status = describe_set(program, command, &sets[count]);
         if (status != PM_OK) return status;
         uint32_t at = 0;

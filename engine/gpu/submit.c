@@ -23,12 +23,25 @@ typedef struct gpu_tracker {
     VkPipelineStageFlags stages;
 } gpu_tracker;
 
-/* Through a descriptor a shader could reach what its binding covers, from the aligned offset below the operand on. */
-static gpu_touch touch_of(const pm_device *device, const gpu_arg *arg)
+/* What a command touches; how many ranges. Through a descriptor a shader could reach what its binding covers: from the aligned offset below the
+ * operand on, and the others that share it. */
+static uint32_t touches_of(const gpu_program *program, const gpu_command *command, gpu_touch touches[GPU_MAX_BINDINGS])
 {
-    uint64_t offset = arg->span.buffer->offset + arg->span.offset, begin = offset;
-    if (!device->caps.bda) begin -= begin % device->caps.offset_alignment;
-    return (gpu_touch){arg->span.buffer->block, begin, offset + arg->span.size, arg->access};
+    const pm_device *device = program->device;
+    gpu_places places = {.map = GPU_OWN_BINDINGS};
+    uint32_t count = 0;
+    const bool shared = command->pipeline && command->pipeline->map != GPU_OWN_BINDINGS &&
+                        gpu_places_of(program, command, &places) == PM_OK;
+    for (uint32_t i = 0; i < command->arg_count; i++) {
+        const gpu_arg *arg = &program->args[command->first_arg + i];
+        const VkDescriptorBufferInfo *info = &places.infos[places.map >> 4 * i & 15];
+        if (!arg->span.buffer) continue;
+        uint64_t begin = arg->span.buffer->offset + arg->span.offset, end = begin + arg->span.size;
+        if (!device->caps.bda) begin -= begin % device->caps.offset_alignment;
+        if (shared) begin = info->offset, end = info->offset + info->range;
+        touches[count++] = (gpu_touch){arg->span.buffer->block, begin, end, arg->access};
+    }
+    return count;
 }
 
 /* Whether one of the two writes what the other touches. */
@@ -68,21 +81,15 @@ void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host)
 /* A barrier before the command if it must not overlap those since the last one. Returns how many were put. */
 static uint32_t order(gpu_program *program, VkCommandBuffer commands, gpu_tracker *tracker, const gpu_command *command)
 {
-    bool needed = tracker->count + command->arg_count > MAX_TOUCHED;
-    for (uint32_t i = 0; i < command->arg_count && !needed; i++) {
-        const gpu_arg *arg = &program->args[command->first_arg + i];
-        if (!arg->span.buffer) continue;
-        gpu_touch touch = touch_of(program->device, arg);
-        needed = conflicts(tracker, &touch);
-    }
+    gpu_touch touches[GPU_MAX_BINDINGS];
+    const uint32_t count = touches_of(program, command, touches);
+    bool needed = tracker->count + count > MAX_TOUCHED;
+    for (uint32_t i = 0; i < count && !needed; i++) needed = conflicts(tracker, &touches[i]);
     if (needed) {
         barrier(program->device, commands, tracker->stages, tracker->stages);
         tracker->count = 0;
     }
-    for (uint32_t i = 0; i < command->arg_count; i++) {
-        const gpu_arg *arg = &program->args[command->first_arg + i];
-        if (arg->span.buffer) tracker->touched[tracker->count++] = touch_of(program->device, arg);
-    }
+    for (uint32_t i = 0; i < count; i++) tracker->touched[tracker->count++] = touches[i];
     return needed;
 }
 
@@ -117,7 +124,7 @@ static void record_part(gpu_program *program, VkCommandBuffer commands, const gp
         vk->vkCmdCopyBuffer(commands, from->block->handle, to->block->handle, 1, &region);
         return;
     }
-    const gpu_kernel *kernel = gpu_command_kernel(program, command);
+    const gpu_kernel *kernel = command->pipeline->loaded;
     if (!command->module && command->kernel == device->broken) return;
     vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, command->pipeline->handle);
     if (command->set)

@@ -38,7 +38,7 @@ typedef enum pm_device_type {
 /* Profiles: names in PUMICE_DISABLE that lower a device to what a real part offers, limits included: its name in C, its name, what it is
  * like. engine/gpu/lower.c has the numbers. */
 #define PM_PROFILE_LIST(X)                                                                                             \
-    X(baseline, "baseline", "the least that Vulkan 1.1 promises, but for 8 storage buffers a stage, not 4")            \
+    X(baseline, "baseline", "the least that Vulkan 1.1 promises")                                                      \
     X(adreno, "adreno", "Adreno 630 under Qualcomm's driver: no addresses, no 16-bit storage, bindings of 128 MiB")    \
     X(mali, "mali", "Mali: few registers, no 16-bit arithmetic, no time stamps")                                       \
     X(videocore, "videocore",                                                                                          \
