@@ -149,9 +149,9 @@ rows() {
 }
 
 # ---- GPUs that are not there ------------------------------------------------------------------------------------------------------
-# Ten generations of AMD's, GCN 1 to 5, RDNA 1 to 3.5 and 4; then the others that docs/gpu-costs.md keeps.
-amd="tahiti hawaii fiji polaris10 vega10 navi10 navi21 navi31 gfx1150 gfx1201"
-others="skl tgl dg2 bmg a630 a740 x1-85 g52 g610 v42 v71"
+# Ten generations of AMD's, GCN 1 to 5, RDNA 1 to 3.5 and 4; then the others that docs/gpu-costs.md keeps, and more.
+amd="tahiti hawaii fiji polaris10 vega10 navi10 navi21 navi31 phoenix gfx1150 gfx1201"
+others="skl icl tgl dg2 lnl bmg a630 a660 a740 a750 x1-85 g52 g310 g610 v42 v71"
 
 null_gpus() {
     stamp="$(sum_of "$pumice") $(dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2> /dev/null || true)"
@@ -222,8 +222,9 @@ The profiles:
 
 $(for profile in $profiles; do "$pumice" devices --help | sed -n "s/^  \($profile\): /- \`\1\`: /p"; done)
 
-Not held: Vulkan 1.1 promises 4 storage buffers a stage, and Pumice's kernels bind up to 7, products with an epilogue 8. A device that binds
-fewer than 7 and has no buffer addresses is refused when it is opened, with a line that names the limit; \`baseline\` therefore has 8. SwiftShader
+Vulkan promises 4 storage buffers a stage, and Pumice's kernels have up to 8 operands. Where a device has no more, and no addresses, operands that
+lie near each other share a binding (\`engine/gpu/binding.c\`), with the same bits (\`tests/test_binding.c\`). That does for any model to write, and for
+training one whose weights, gradients and moments fit four ranges: GPT-2 124M under \`baseline\` does not, and is refused with a line. SwiftShader
 makes illegal instructions of 128-bit accesses through addresses, so that it runs GPUs' kernels, as all profiles have them, without addresses.
 
 END

@@ -1,61 +1,23 @@
 /* The op harness: the table of rows. */
-#include "check/optest.h"
+#include "check/optest_build.h"
 
 #include <stdlib.h>
 
-static optest_row rows[SETS][OPTEST_MOST_ROWS];
-static size_t row_count[SETS];
-static optest_set adding = USUAL;
-
 static const uint32_t sizes[6] = {1, 3, 31, 33, 127, 257};
-
-static op_view v(uint32_t r, uint32_t c)
-{
-    return (op_view){.rows = r, .cols = c};
-}
-
-static optest_row *add(op_id op)
-{
-    if (row_count[adding] == OPTEST_MOST_ROWS) row_count[adding]--; /* too many: test_ops tells */
-    optest_row *row = &rows[adding][row_count[adding]];
-    row->call.op = op;
-    row->seed = (uint32_t)row_count[adding]++;
-    return row;
-}
-
-static void add_embed(uint32_t sequences, uint32_t time, uint32_t c, uint32_t vocab, uint32_t positions, uint32_t pos)
-{
-    optest_row *row = add(OP_EMBED);
-    row->call.attr.time = time;
-    row->pos = pos;
-    row->call.in[0] = v(sequences * time, 1);
-    row->call.in[1] = v(vocab, c);
-    row->call.in[2] = v(positions, c);
-    row->call.out[0] = v(sequences * time, c);
-}
-
-static void add_embed_bwd(uint32_t n, uint32_t c, uint32_t vocab, bool accumulate)
-{
-    optest_row *row = add(OP_EMBED_BWD_TOKEN);
-    row->call.attr.accumulate = accumulate;
-    row->call.in[0] = v(n, c);
-    row->call.in[1] = v(n, 1);
-    row->call.out[0] = v(vocab, c);
-}
 
 static void add_embed_rows(void)
 {
     for (int i = 0; i < 6; i++) {
         uint32_t a = sizes[i], b = sizes[(i + 2) % 6], c = sizes[(i + 3) % 6];
-        add_embed(1 + i % 3, a, b, c, a + 5, i % 2 ? 5 : 0);
-        add_embed_bwd(a * (1 + i % 3), b, c, i % 2);
-        add_embed_bwd(c, a, b, i % 2 == 0);
+        row_embed(1 + i % 3, a, b, c, a + 5, i % 2 ? 5 : 0);
+        row_embed_bwd(a * (1 + i % 3), b, c, i % 2);
+        row_embed_bwd(c, a, b, i % 2 == 0);
     }
-    add_embed(1, 1, 48, 65, 64, 63);
-    add_embed_bwd(127, 33, 1, false); /* one token all along */
+    row_embed(1, 1, 48, 65, 64, 63);
+    row_embed_bwd(127, 33, 1, false); /* one token all along */
     for (int i = 0; i < 8; i++) {
         uint32_t time = sizes[i % 6], c = sizes[(i + 3) % 6];
-        optest_row *row = add(OP_EMBED_BWD_POSITION);
+        optest_row *row = row_add(OP_EMBED_BWD_POSITION);
         row->call.attr.time = time;
         row->call.attr.accumulate = i % 2;
         row->call.in[0] = v(time * (1 + i % 4), c);
@@ -63,53 +25,7 @@ static void add_embed_rows(void)
     }
 }
 
-static void add_layernorm(uint32_t n, uint32_t c, bool flag)
-{
-    optest_row *row = add(OP_LAYERNORM);
-    row->call.attr.eps = 1e-5f;
-    row->call.in[0] = row->call.out[0] = v(n, c);
-    row->call.in[1] = row->call.in[2] = v(1, c);
-    row = add(OP_LAYERNORM_BWD);
-    row->call.attr.eps = 1e-5f;
-    row->call.in[0] = row->call.in[1] = row->call.out[0] = v(n, c);
-    row->call.in[3] = v(1, c);
-    if (flag) row->call.in[4] = v(n, c);
-    row = add(OP_LAYERNORM_BWD_PARAMS);
-    row->call.attr.eps = 1e-5f;
-    row->call.attr.accumulate = flag;
-    row->call.in[0] = row->call.in[1] = v(n, c);
-    row->call.out[0] = row->call.out[1] = v(1, c);
-}
-
-static void add_matmul(uint32_t m, uint32_t n, uint32_t k, uint32_t trans, const char *epilogue)
-{
-    optest_row *row = add(OP_MATMUL);
-    op_call *c = &row->call;
-    c->attr.trans_a = trans & 1;
-    c->attr.trans_b = trans >> 1;
-    c->in[MATMUL_A] = c->attr.trans_a ? v(k, m) : v(m, k);
-    c->in[MATMUL_B] = c->attr.trans_b ? v(n, k) : v(k, n);
-    c->out[0] = v(m, n);
-    for (const char *e = epilogue; *e; e++) switch (*e) {
-        case 'b': c->in[MATMUL_BIAS] = v(1, n); break;
-        case 'p': c->out[1] = v(m, n); break;
-        case 'g': c->attr.gelu = true; break;
-        case 'd':
-            c->attr.dropout = 0.3f;
-            c->attr.stream = 9;
-            break;
-        case 'r': c->in[MATMUL_RESIDUAL] = v(m, n); break;
-        case 's': c->in[MATMUL_GELU_PRE] = v(m, n); break;
-        case 'a': c->attr.accumulate = true; break;
-        case 'n':
-            c->attr.eps = 1e-5f;
-            c->in[MATMUL_GAIN] = c->in[MATMUL_SHIFT] = v(1, k);
-            break;
-        default: break;
-        }
-}
-
-/* What the letters stand for: see add_matmul. The first two need no more operands than a plain product. */
+/* What the letters stand for: see row_matmul. The first two need no more operands than a plain product. */
 static const char *const epilogues[] = {"b",     "ba", "bp", "bg",     "bpg", "bd", "br", "bdr",
                                         "bpgdr", "s",  "sa", "bpgdra", "g",   "d",  "r"};
 
@@ -118,47 +34,28 @@ static void add_matmul_rows(void)
     static const int shifts[4][2] = {{0, 0}, {1, 3}, {2, 5}, {4, 1}};
     for (int i = 0; i < 24; i++)
         for (uint32_t trans = 0; trans < 4; trans++)
-            add_matmul(sizes[i % 6], sizes[(i + shifts[i / 6][0]) % 6], sizes[(i + shifts[i / 6][1]) % 6], trans,
+            row_matmul(sizes[i % 6], sizes[(i + shifts[i / 6][0]) % 6], sizes[(i + shifts[i / 6][1]) % 6], trans,
                        (i + trans) % 3 == 0 ? "a" : "");
     for (uint32_t trans = 0; trans < 4; trans++) {
-        add_matmul(1, 192, 768, trans, "");
-        add_matmul(16, 129, 65, trans, "b");
-        add_matmul(66, 80, 1, trans, "a");
-        add_matmul(130, 64, 512, trans, "");
-        add_matmul(3, 5, 400001, trans, ""); /* a sum longer than is made in one go */
+        row_matmul(1, 192, 768, trans, "");
+        row_matmul(16, 129, 65, trans, "b");
+        row_matmul(66, 80, 1, trans, "a");
+        row_matmul(130, 64, 512, trans, "");
+        row_matmul(3, 5, 400001, trans, ""); /* a sum longer than is made in one go */
     }
     /* matvec.comp: few rows, read in fours */
-    add_matmul(2, 124, 36, 0, "bpg");
-    add_matmul(4, 128, 260, 0, "a");
-    add_matmul(3, 260, 36, 2, "bdr");
-    add_matmul(4, 1031, 388, 2, "b");
-    add_matmul(1, 2304, 768, 0, "nb"); /* A normalised */
-    add_matmul(1, 124, 516, 0, "nbg");
-    add_matmul(3, 8, 4, 0, "na");
-    add_matmul(4, 131, 260, 2, "nb");
+    row_matmul(2, 124, 36, 0, "bpg");
+    row_matmul(4, 128, 260, 0, "a");
+    row_matmul(3, 260, 36, 2, "bdr");
+    row_matmul(4, 1031, 388, 2, "b");
+    row_matmul(1, 2304, 768, 0, "nb"); /* A normalised */
+    row_matmul(1, 124, 516, 0, "nbg");
+    row_matmul(3, 8, 4, 0, "na");
+    row_matmul(4, 131, 260, 2, "nb");
     for (size_t e = 0; e < sizeof epilogues / sizeof epilogues[0]; e++) {
-        add_matmul(33, 31, 127, e % 2 ? 2 : 0, epilogues[e]);
-        add_matmul(e % 2 ? 1 : 67, e % 2 ? 127 : 3, 31, (uint32_t)e % 4, epilogues[e]);
+        row_matmul(33, 31, 127, e % 2 ? 2 : 0, epilogues[e]);
+        row_matmul(e % 2 ? 1 : 67, e % 2 ? 127 : 3, 31, (uint32_t)e % 4, epilogues[e]);
     }
-}
-
-static void add_flat(op_id op, uint32_t n, uint32_t c)
-{
-    optest_row *row = add(op);
-    row->call.in[0] = row->call.out[0] = v(n, c);
-    if (op == OP_GELU_BWD || op == OP_ADD) row->call.in[1] = v(n, c);
-    if (op == OP_DROPOUT) {
-        row->call.attr.dropout = c % 2 ? 0.1f : 0.5f;
-        row->call.attr.stream = n;
-    }
-}
-
-static void add_colsum(uint32_t n, uint32_t c, bool accumulate)
-{
-    optest_row *row = add(OP_COLSUM);
-    row->call.attr.accumulate = accumulate;
-    row->call.in[0] = v(n, c);
-    row->call.out[0] = v(1, c);
 }
 
 static void add_flat_rows(void)
@@ -166,257 +63,129 @@ static void add_flat_rows(void)
     static const op_id ops[5] = {OP_GELU, OP_GELU_BWD, OP_ADD, OP_DROPOUT, OP_CAST};
     for (int o = 0; o < 5; o++) {
         for (int i = 0; i < 6; i++) {
-            add_flat(ops[o], sizes[i], sizes[(i + o) % 6]);
-            add_flat(ops[o], sizes[i], sizes[(i + 3) % 6]);
+            row_flat(ops[o], sizes[i], sizes[(i + o) % 6]);
+            row_flat(ops[o], sizes[i], sizes[(i + 3) % 6]);
         }
-        add_flat(ops[o], 300, 1000);
+        row_flat(ops[o], 300, 1000);
     }
-    for (int i = 0; i < 12; i++) add_colsum(sizes[i % 6], sizes[(i + i / 6 * 2 + 1) % 6], i % 2);
-    add_colsum(5000, 3, false); /* more rows than 64 parts of 32 */
-}
-
-static void add_attention(uint32_t sequences, uint32_t time, uint32_t heads, uint32_t size, float dropout)
-{
-    uint32_t n = sequences * time, c = heads * size;
-    op_attr attr = {
-        .heads = heads, .time = time, .off_k = c, .off_v = 2 * c, .dropout = dropout, .stream = time + size};
-    optest_row *row = add(OP_ATTENTION);
-    row->call.attr = attr;
-    row->call.in[0] = v(n, 3 * c);
-    row->call.out[0] = v(n, c);
-    row = add(OP_ATTENTION_BWD);
-    row->call.attr = attr;
-    row->call.in[0] = row->call.out[0] = v(n, 3 * c);
-    row->call.in[1] = row->call.in[3] = v(n, c);
-}
-
-/* Queries at pos, pos + 1, … of a cache of k | v with room for `room` positions a sequence. */
-static void add_cached(uint32_t sequences, uint32_t time, uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
-{
-    uint32_t c = heads * size;
-    optest_row *row = add(OP_ATTENTION);
-    row->call.attr = (op_attr){.heads = heads, .time = time, .off_v = c};
-    row->pos = pos;
-    row->call.in[0] = v(sequences * time, 3 * c);
-    row->call.in[1] = v(sequences * room, 2 * c);
-    row->call.out[0] = v(sequences * time, c);
-}
-
-/* The same for one query, whose key and value are written to their place first. */
-static void add_appended(uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
-{
-    uint32_t c = heads * size;
-    optest_row *row = add(OP_ATTENTION);
-    row->call.attr = (op_attr){.heads = heads, .time = 1, .off_v = c};
-    row->pos = pos;
-    row->call.in[0] = v(1, 3 * c);
-    row->call.out[0] = v(1, c);
-    row->call.out[ATTENTION_CACHE] = v(room, 2 * c);
-}
-
-static void add_kv_append(uint32_t n, uint32_t c, uint32_t pos, uint32_t room)
-{
-    optest_row *row = add(OP_KV_APPEND);
-    row->pos = pos;
-    row->call.in[0] = v(n, 3 * c);
-    row->call.out[0] = v(room, 2 * c);
+    for (int i = 0; i < 12; i++) row_colsum(sizes[i % 6], sizes[(i + i / 6 * 2 + 1) % 6], i % 2);
+    row_colsum(5000, 3, false); /* more rows than 64 parts of 32 */
 }
 
 static void add_attention_rows(void)
 {
     static const uint32_t head_sizes[9] = {4, 16, 20, 32, 48, 64, 80, 96, 128}, times[5] = {1, 3, 31, 33, 127};
-    for (uint32_t s = 0; s < 9; s++) add_appended(17 * s, 130 + s, 1 + s % 3, head_sizes[s]);
-    add_appended(1300, 1301, 2, 64); /* more keys than a work group takes at a time */
+    for (uint32_t s = 0; s < 9; s++) row_appended(17 * s, 130 + s, 1 + s % 3, head_sizes[s]);
+    row_appended(1300, 1301, 2, 64); /* more keys than a work group takes at a time */
     for (uint32_t s = 0; s < 9; s++)
         for (uint32_t t = 0; t < 5; t++)
-            add_attention(1 + (s + t) % 3, times[t], 1 + (s + 2 * t) % 3, head_sizes[s], 0);
+            row_attention(1 + (s + t) % 3, times[t], 1 + (s + 2 * t) % 3, head_sizes[s], 0);
     for (uint32_t s = 0; s < 9; s++)
-        add_attention(1 + s % 2, times[(s + 2) % 5], 1 + s % 3, head_sizes[s], s % 2 ? 0.1f : 0.4f);
-    add_attention(1, 257, 1, 4, 0);
-    add_attention(1, 257, 2, 64, 0.2f);
-    add_attention(31, 3, 3, 20, 0);
-    for (uint32_t s = 0; s < 9; s++) add_cached(1, 1, times[s % 5], 128 + s, 1 + s % 3, head_sizes[s]);
-    add_cached(1, 1, 0, 1, 2, 64);
-    add_cached(1, 1, 256, 257, 3, 20);
-    add_cached(1, 31, 33, 127, 3, 16);
-    add_cached(1, 33, 0, 257, 2, 64);
-    add_cached(2, 1, 33, 40, 1, 32);
-    add_cached(3, 5, 7, 31, 2, 48);
+        row_attention(1 + s % 2, times[(s + 2) % 5], 1 + s % 3, head_sizes[s], s % 2 ? 0.1f : 0.4f);
+    row_attention(1, 257, 1, 4, 0);
+    row_attention(1, 257, 2, 64, 0.2f);
+    row_attention(31, 3, 3, 20, 0);
+    for (uint32_t s = 0; s < 9; s++) row_cached(1, 1, times[s % 5], 128 + s, 1 + s % 3, head_sizes[s]);
+    row_cached(1, 1, 0, 1, 2, 64);
+    row_cached(1, 1, 256, 257, 3, 20);
+    row_cached(1, 31, 33, 127, 3, 16);
+    row_cached(1, 33, 0, 257, 2, 64);
+    row_cached(2, 1, 33, 40, 1, 32);
+    row_cached(3, 5, 7, 31, 2, 48);
     for (uint32_t i = 0; i < 6; i++)
-        add_kv_append(i % 2 ? 1 : sizes[i], sizes[(i + 1) % 6], i * 5, sizes[i] + 5 * i + i % 3);
-    add_kv_append(7, 96, 0, 7);
-}
-
-static void add_loss(uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool accumulate, bool weighted)
-{
-    optest_row *row = add(OP_LM_LOSS);
-    row->ignored = ignored;
-    row->call.in[0] = v(n, c);
-    row->call.in[1] = v(vocab, c);
-    row->call.in[2] = v(n, 1);
-    if (weighted) row->call.in[LM_WEIGHTS] = v(n, 1);
-    if (vocab == 1) return; /* its gradient is nothing but rounding */
-    row = add(OP_LM_LOSS_BWD);
-    row->ignored = ignored;
-    row->call.attr = (op_attr){.accumulate = accumulate, .scale = weighted ? 0.5f : 1.0f};
-    row->call.in[0] = row->call.out[0] = v(n, c);
-    row->call.in[1] = row->call.out[1] = v(vocab, c);
-    row->call.in[2] = v(n, 1);
-    if (weighted) row->call.in[LM_BWD_WEIGHTS] = v(n, 1);
+        row_kv_append(i % 2 ? 1 : sizes[i], sizes[(i + 1) % 6], i * 5, sizes[i] + 5 * i + i % 3);
+    row_kv_append(7, 96, 0, 7);
 }
 
 static void add_loss_rows(void)
 {
     for (uint32_t i = 0; i < 6; i++) {
-        add_loss(sizes[i], sizes[(i + 2) % 6], i % 2 ? 65 : 257, i % 2 ? OPTEST_NONE : OPTEST_SOME, i % 3 == 0,
+        row_loss(sizes[i], sizes[(i + 2) % 6], i % 2 ? 65 : 257, i % 2 ? OPTEST_NONE : OPTEST_SOME, i % 3 == 0,
                  i % 4 < 2);
-        add_loss(sizes[(i + 1) % 6], sizes[i], sizes[(i + 3) % 6], OPTEST_SOME, i % 2, i % 4 == 1);
+        row_loss(sizes[(i + 1) % 6], sizes[i], sizes[(i + 3) % 6], OPTEST_SOME, i % 2, i % 4 == 1);
     }
-    add_loss(3, 31, 65, OPTEST_ALL, false, true);
-    add_loss(33, 20, 65, OPTEST_ALL, true, false);
-    add_loss(5, 96, 50257, OPTEST_SOME, false, true);
-    add_loss(1024, 4, 20000, OPTEST_SOME, true, false); /* logits of more than a software driver's tile */
-}
-
-/* `examples` rows of y from `count` rows of x. */
-static void add_gather(uint32_t count, uint32_t examples, uint32_t group, uint32_t c)
-{
-    optest_row *row = add(OP_GATHER);
-    row->call.attr.group = group;
-    row->call.in[0] = v(count, c);
-    row->call.in[1] = v(examples * group, 1);
-    row->call.out[0] = v(examples, c);
-    for (int sum = 0; sum < 2; sum++) {
-        row = add(OP_GATHER_BWD);
-        row->call.attr.group = group;
-        row->call.in[0] = v(examples, c);
-        row->call.in[1] = v(examples * group, 1);
-        if (sum) row->call.in[2] = v(count, c);
-        row->call.out[0] = v(count, c);
-    }
-}
-
-/* Logits of so many classes, or in a column as questions with choices have them. */
-static void add_label_loss(uint32_t examples, uint32_t classes, bool column, uint32_t ignored)
-{
-    op_view logits = column ? v(examples * classes, 1) : v(examples, classes);
-    optest_row *row = add(OP_LABEL_LOSS);
-    row->ignored = ignored;
-    row->call.in[0] = logits;
-    row->call.in[1] = v(examples, 2);
-    if (classes == 1) return; /* no gradient but rounding */
-    row = add(OP_LABEL_LOSS_BWD);
-    row->ignored = ignored;
-    row->call.attr.scale = 0.75f;
-    row->call.in[0] = row->call.out[0] = logits;
-    row->call.in[1] = v(examples, 2);
-}
-
-static void add_score_loss(uint32_t examples, uint32_t ignored)
-{
-    optest_row *row = add(OP_SCORE_LOSS);
-    row->ignored = ignored;
-    row->call.in[0] = v(examples, 1);
-    row->call.in[1] = v(examples, 2);
-    row = add(OP_SCORE_LOSS_BWD);
-    row->ignored = ignored;
-    row->call.attr.scale = 1.5f;
-    row->call.in[0] = row->call.out[0] = v(examples, 1);
-    row->call.in[1] = v(examples, 2);
+    row_loss(3, 31, 65, OPTEST_ALL, false, true);
+    row_loss(33, 20, 65, OPTEST_ALL, true, false);
+    row_loss(5, 96, 50257, OPTEST_SOME, false, true);
+    row_loss(1024, 4, 20000, OPTEST_SOME, true, false); /* logits of more than a software driver's tile */
 }
 
 static void add_task_rows(void)
 {
     for (uint32_t i = 0; i < 6; i++) {
-        add_gather(sizes[i] * 2 + 5, sizes[i], 1 + i % 2, sizes[(i + 2) % 6]);
-        add_label_loss(sizes[i], i % 2 ? 3 : 257, i % 2, OPTEST_SOME);
-        add_label_loss(sizes[(i + 3) % 6], sizes[i], i % 2 == 0, i % 3 ? OPTEST_NONE : OPTEST_SOME);
-        add_score_loss(sizes[i], i % 2 ? OPTEST_NONE : OPTEST_SOME);
+        row_gather(sizes[i] * 2 + 5, sizes[i], 1 + i % 2, sizes[(i + 2) % 6]);
+        row_label_loss(sizes[i], i % 2 ? 3 : 257, i % 2, OPTEST_SOME);
+        row_label_loss(sizes[(i + 3) % 6], sizes[i], i % 2 == 0, i % 3 ? OPTEST_NONE : OPTEST_SOME);
+        row_score_loss(sizes[i], i % 2 ? OPTEST_NONE : OPTEST_SOME);
     }
-    add_gather(4096, 32, 4, 768);
-    add_label_loss(33, 2, false, OPTEST_ALL);
-    add_label_loss(16, 128, false, OPTEST_SOME);
-    add_label_loss(7, 1024, false, OPTEST_SOME);
-    add_label_loss(10, 36, false, OPTEST_SOME);
-    add_score_loss(33, OPTEST_ALL);
-    add_score_loss(3001, OPTEST_SOME);
-}
-
-static void add_sumsq(uint32_t n, uint32_t c, uint32_t part, uint32_t parts)
-{
-    optest_row *row = add(OP_SUMSQ);
-    row->call.attr.part = part;
-    row->call.in[0] = v(n, c);
-    row->call.out[0] = v(1, parts);
-}
-
-static void add_adamw(uint32_t n, uint32_t c, uint64_t decayed, float weight_decay)
-{
-    optest_row *row = add(OP_ADAMW);
-    row->call.attr =
-        (op_attr){.beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-2f, .weight_decay = weight_decay, .decayed = decayed};
-    row->call.in[0] = row->call.out[0] = row->call.out[1] = row->call.out[2] = v(n, c);
+    row_gather(4096, 32, 4, 768);
+    row_label_loss(33, 2, false, OPTEST_ALL);
+    row_label_loss(16, 128, false, OPTEST_SOME);
+    row_label_loss(7, 1024, false, OPTEST_SOME);
+    row_label_loss(10, 36, false, OPTEST_SOME);
+    row_score_loss(33, OPTEST_ALL);
+    row_score_loss(3001, OPTEST_SOME);
 }
 
 static void add_optimizer_rows(void)
 {
     for (uint32_t i = 0; i < 6; i++) {
         uint32_t c = sizes[i];
-        add_sumsq(1, c, 0, SUMSQ_PARTS);
-        add_sumsq(sizes[5 - i], c, SUMSQ_PARTS * (i % 3), SUMSQ_PARTS * 3);
-        add_adamw(1, c, 0, 0.1f);
-        add_adamw(1, c, c, 0.1f);
-        add_adamw(sizes[(i + 1) % 6], c, (uint64_t)c * sizes[(i + 1) % 6] / 2, 0.5f);
-        optest_row *row = add(OP_CLIP);
+        row_sumsq(1, c, 0, SUMSQ_PARTS);
+        row_sumsq(sizes[5 - i], c, SUMSQ_PARTS * (i % 3), SUMSQ_PARTS * 3);
+        row_adamw(1, c, 0, 0.1f);
+        row_adamw(1, c, c, 0.1f);
+        row_adamw(sizes[(i + 1) % 6], c, (uint64_t)c * sizes[(i + 1) % 6] / 2, 0.5f);
+        optest_row *row = row_add(OP_CLIP);
         row->call.attr.clip = i % 3 == 0 ? 0.0f : i % 3 == 1 ? 1.0f : 1000.0f;
         row->call.in[0] = v(1, sizes[i] + SUMSQ_PARTS);
-        row = add(OP_CLIP);
+        row = row_add(OP_CLIP);
         row->call.attr.clip = 2.0f;
         row->call.in[0] = v(1, sizes[i]);
     }
-    add_sumsq(700, 1000, 0, SUMSQ_PARTS);
-    add_adamw(700, 100, 35001, 0.1f);
+    row_sumsq(700, 1000, 0, SUMSQ_PARTS);
+    row_adamw(700, 100, 35001, 0.1f);
 }
 
 /* More than SMALL_RANGE bytes in one operand each. */
 static void add_tiled_rows(void)
 {
-    adding = TILED;
+    optest_all.adding = TILED;
     for (int i = 0; i < 2; i++) {
-        add_embed(1, 7, 96, 50257, 9, 2);
-        add_embed_bwd(7, 96, 50257, i);
-        add_loss(5, 96, 50257, i ? OPTEST_NONE : OPTEST_SOME, i, i);
-        add_sumsq(3, 1000001, SUMSQ_PARTS, 5 * SUMSQ_PARTS);
-        add_adamw(3, 1000001, 1500000, 0.1f);
-        add_flat(OP_GELU, 1100, 1101);
-        add_flat(OP_GELU_BWD, 1100, 1101);
-        add_flat(OP_ADD, 1100, 1101);
+        row_embed(1, 7, 96, 50257, 9, 2);
+        row_embed_bwd(7, 96, 50257, i);
+        row_loss(5, 96, 50257, i ? OPTEST_NONE : OPTEST_SOME, i, i);
+        row_sumsq(3, 1000001, SUMSQ_PARTS, 5 * SUMSQ_PARTS);
+        row_adamw(3, 1000001, 1500000, 0.1f);
+        row_flat(OP_GELU, 1100, 1101);
+        row_flat(OP_GELU_BWD, 1100, 1101);
+        row_flat(OP_ADD, 1100, 1101);
         for (uint32_t trans = 0; trans < 4; trans++) {
-            add_matmul(1100, 1001, 7, trans, i ? "a" : "");
-            add_matmul(300, 5, 4001, trans, i ? "a" : "");
-            add_matmul(5, 300, 4001, trans, i ? "a" : "");
-            add_matmul(3, 5, 400001, trans, i ? "a" : "");
-            add_matmul(400001, 2, 3, trans, i ? "a" : "");
-            add_matmul(2, 400001, 3, trans, i ? "a" : "");
+            row_matmul(1100, 1001, 7, trans, i ? "a" : "");
+            row_matmul(300, 5, 4001, trans, i ? "a" : "");
+            row_matmul(5, 300, 4001, trans, i ? "a" : "");
+            row_matmul(3, 5, 400001, trans, i ? "a" : "");
+            row_matmul(400001, 2, 3, trans, i ? "a" : "");
+            row_matmul(2, 400001, 3, trans, i ? "a" : "");
         }
-        add_matmul(1100, 1001, 3, 0, i ? "br" : "s");
-        add_matmul(2, 400001, 3, 2, i ? "bpg" : "br");
+        row_matmul(1100, 1001, 3, 0, i ? "br" : "s");
+        row_matmul(2, 400001, 3, 2, i ? "bpg" : "br");
     }
 }
 
 /* GPT-2's token table: 147 MiB, more than many devices bind. */
 static void add_big_rows(void)
 {
-    adding = BIG;
-    add_embed(2, 4, 768, 50257, 4, 0);
-    add_embed_bwd(8, 768, 50257, false);
-    add_loss(8, 768, 50257, OPTEST_NONE, true, false);
+    optest_all.adding = BIG;
+    row_embed(2, 4, 768, 50257, 4, 0);
+    row_embed_bwd(8, 768, 50257, false);
+    row_loss(8, 768, 50257, OPTEST_NONE, true, false);
 }
 
 /* The last row's operands at places that are aligned to 16 bytes, whatever else its number decides: see arrange() in optest.c. */
 static void align_last(bool half)
 {
-    optest_row *row = &rows[adding][row_count[adding] - 1];
+    optest_row *row = row_last();
     row->half = half;
     row->seed = 6 * row->seed + row->seed % 3;
 }
@@ -424,7 +193,7 @@ static void align_last(bool half)
 /* The same in fp16; a product's result is that, too, or fp32: see halve(). */
 static void align_last_half(bool half_y)
 {
-    optest_row *row = &rows[adding][row_count[adding] - 1];
+    optest_row *row = row_last();
     row->half = true;
     row->seed = 6 * row->seed + (half_y ? 1 : 2);
 }
@@ -439,7 +208,7 @@ static void add_few_rows(bool half)
     } products[] = {{2, 124, 36, 0, "bpg", true}, {3, 60, 96, 2, "bd", false}, {1, 132, 64, 0, "bg", true},
                     {4, 64, 128, 2, "a", false},  {2, 256, 64, 0, "nb", true}, {3, 31, 100, 2, "nbg", false}};
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
-        add_matmul(products[i].m, products[i].n, products[i].k, products[i].trans, products[i].epilogue);
+        row_matmul(products[i].m, products[i].n, products[i].k, products[i].trans, products[i].epilogue);
         if (half)
             align_last_half(products[i].half_y);
         else
@@ -455,12 +224,12 @@ static void add_block_rows(bool half)
     static const char *const half_ends[] = {"bpg", "bd", "b"};
     for (uint32_t i = 0; i < (half ? 3 : 6); i++) { /* few: each takes a software driver seconds of compilation */
         const uint32_t *s = shapes[i % 3];
-        add_matmul(s[0], s[1], s[2], i % 4, half ? half_ends[i] : ends[i]);
+        row_matmul(s[0], s[1], s[2], i % 4, half ? half_ends[i] : ends[i]);
         if (half)
             align_last_half(i == 0);
         else
             align_last(false);
-        rows[adding][row_count[adding] - 1].way = WAY_BLOCK;
+        row_last()->way = WAY_BLOCK;
     }
 }
 
@@ -472,32 +241,32 @@ static void add_coop_rows(void)
     for (uint32_t trans = 0; trans < 4; trans++)
         for (uint32_t e = trans % 2; e < 6; e += 2) {
             const uint32_t *s = shapes[(trans + e) % 4];
-            add_matmul(trans & 1 ? (s[0] + 7) / 8 * 8 : s[0], s[1], s[2], trans, ends[e]);
-            optest_row *row = &rows[adding][row_count[adding] - 1];
+            row_matmul(trans & 1 ? (s[0] + 7) / 8 * 8 : s[0], s[1], s[2], trans, ends[e]);
+            optest_row *row = row_last();
             row->half = true;
             row->seed = 6 * row->seed + e % 3 + (e % 2 ? 36 : 0); /* see arrange() in optest.c */
         }
     for (uint32_t e = 0; e < 6; e++) { /* tiles without edges, slices without and with */
-        add_matmul(64, 128, e % 2 ? 96 : 40, e % 4, ends[e]);
+        row_matmul(64, 128, e % 2 ? 96 : 40, e % 4, ends[e]);
         align_last(true);
     }
-    add_matmul(136, 136, 40, 0, "bg"); /* large tiles: one, since a software driver compiles it for half a minute */
+    row_matmul(136, 136, 40, 0, "bg"); /* large tiles: one, since a software driver compiles it for half a minute */
     align_last(true);
-    rows[adding][row_count[adding] - 1].way = WAY_COOP_LARGE;
-    add_matmul(8, 4136, 24, 2, "a"); /* a vocabulary's edge is a product of its own */
+    row_last()->way = WAY_COOP_LARGE;
+    row_matmul(8, 4136, 24, 2, "a"); /* a vocabulary's edge is a product of its own */
     align_last(true);
-    add_matmul(4136, 16, 24, 1, "");
+    row_matmul(4136, 16, 24, 1, "");
     align_last(true);
     static const uint32_t sizes_of_heads[] = {16, 64, 128};
     for (uint32_t i = 0; i < 6; i++) { /* forward and gradient of attention */
-        size_t before = row_count[adding];
-        add_attention(1 + i % 2, i % 3 ? 97 : 33 + i, 1 + i / 3, sizes_of_heads[i % 3], i % 2 ? 0.2f : 0);
-        for (size_t n = row_count[adding]; n > before; n--) {
-            rows[adding][n - 1].half = true;
-            rows[adding][n - 1].seed = 600 + 6 * (uint32_t)n;
+        size_t before = optest_all.count[optest_all.adding];
+        row_attention(1 + i % 2, i % 3 ? 97 : 33 + i, 1 + i / 3, sizes_of_heads[i % 3], i % 2 ? 0.2f : 0);
+        for (size_t n = optest_all.count[optest_all.adding]; n > before; n--) {
+            optest_all.rows[optest_all.adding][n - 1].half = true;
+            optest_all.rows[optest_all.adding][n - 1].seed = 600 + 6 * (uint32_t)n;
         }
     }
-    add_cached(2, 33, 31, 100, 2, 64);
+    row_cached(2, 33, 31, 100, 2, 64);
     align_last(true);
 }
 
@@ -505,47 +274,47 @@ static void add_coop_rows(void)
 static void add_aligned_half_rows(void)
 {
     static const op_id ops[] = {OP_GELU, OP_GELU_BWD, OP_ADD, OP_DROPOUT};
-    const size_t before = row_count[HALVES];
-    add_layernorm(24, 128, true);
-    add_layernorm(10, 36, false);
-    for (size_t o = 0; o < sizeof ops / sizeof *ops; o++) add_flat(ops[o], 5, 96);
-    add_colsum(33, 96, false);
-    add_label_loss(10, 36, false, OPTEST_SOME);
-    add_loss(33, 16, 64, OPTEST_SOME, false, false);
-    add_attention(2, 40, 2, 20, 0.2f);
-    add_appended(300, 400, 2, 64);
-    for (size_t n = before; n < row_count[HALVES]; n++) {
-        rows[HALVES][n].half = true;
-        rows[HALVES][n].seed = 6 * (uint32_t)n + (uint32_t)n % 3;
+    const size_t before = optest_all.count[HALVES];
+    row_layernorm(24, 128, true);
+    row_layernorm(10, 36, false);
+    for (size_t o = 0; o < sizeof ops / sizeof *ops; o++) row_flat(ops[o], 5, 96);
+    row_colsum(33, 96, false);
+    row_label_loss(10, 36, false, OPTEST_SOME);
+    row_loss(33, 16, 64, OPTEST_SOME, false, false);
+    row_attention(2, 40, 2, 20, 0.2f);
+    row_appended(300, 400, 2, 64);
+    for (size_t n = before; n < optest_all.count[HALVES]; n++) {
+        optest_all.rows[HALVES][n].half = true;
+        optest_all.rows[HALVES][n].seed = 6 * (uint32_t)n + (uint32_t)n % 3;
     }
 }
 
 /* A few of the usual rows once more, with fp16 activations. */
 static void add_half_rows(void)
 {
-    adding = HALVES;
-    for (size_t i = 0; i < row_count[USUAL]; i++) {
-        const optest_row *from = &rows[USUAL][i];
+    optest_all.adding = HALVES;
+    for (size_t i = 0; i < optest_all.count[USUAL]; i++) {
+        const optest_row *from = &optest_all.rows[USUAL][i];
         bool any = false;
         for (int slot = 0; slot < OP_MAX_IN; slot++)
             any |= op_is_act(from->call.op, false, slot) || (slot < OP_MAX_OUT && op_is_act(from->call.op, true, slot));
         bool slow = from->call.op == OP_MATMUL || !optest_some_head(&from->call);
         if (!any || from->call.op == OP_CAST || i % (slow ? 7 : 3) > 0) continue;
-        optest_row *row = add(from->call.op);
+        optest_row *row = row_add(from->call.op);
         uint32_t seed = row->seed;
         *row = *from;
         row->seed = seed;
         row->half = true;
     }
     /* What no row so far has: operands that cannot be read in fours, integers beside fp16, keys split among work groups. */
-    const size_t before = row_count[HALVES];
-    add_layernorm(7, 33, true);
-    add_embed_bwd(33, 31, 127, true);
-    add_gather(40, 7, 2, 33);
-    add_appended(300, 400, 2, 4);
-    add_matmul(33, 31, 127, 0, "bd");
-    for (size_t n = before; n < row_count[HALVES]; n++) rows[HALVES][n].half = true;
-    rows[HALVES][row_count[HALVES] - 1].seed *= 2; /* the product's result in fp32: see halve() */
+    const size_t before = optest_all.count[HALVES];
+    row_layernorm(7, 33, true);
+    row_embed_bwd(33, 31, 127, true);
+    row_gather(40, 7, 2, 33);
+    row_appended(300, 400, 2, 4);
+    row_matmul(33, 31, 127, 0, "bd");
+    for (size_t n = before; n < optest_all.count[HALVES]; n++) optest_all.rows[HALVES][n].half = true;
+    optest_all.rows[HALVES][optest_all.count[HALVES] - 1].seed *= 2; /* the product's result in fp32: see halve() */
     add_aligned_half_rows();
     add_few_rows(true);
     add_block_rows(true);
@@ -556,13 +325,13 @@ static void add_rows(void)
 {
     add_embed_rows();
     for (int i = 0; i < 6; i++) {
-        add_layernorm(sizes[i], sizes[i], i % 2);
-        add_layernorm(sizes[i], sizes[(i + 2) % 6], i % 2 == 0);
-        add_layernorm(sizes[i], sizes[(i + 5) % 6], i % 2);
+        row_layernorm(sizes[i], sizes[i], i % 2);
+        row_layernorm(sizes[i], sizes[(i + 2) % 6], i % 2 == 0);
+        row_layernorm(sizes[i], sizes[(i + 5) % 6], i % 2);
     }
-    add_layernorm(5, 768, true);
-    add_layernorm(24, 128, true); /* rows that fill work groups and fit registers */
-    add_layernorm(10, 36, false); /* in fours, not in registers */
+    row_layernorm(5, 768, true);
+    row_layernorm(24, 128, true); /* rows that fill work groups and fit registers */
+    row_layernorm(10, 36, false); /* in fours, not in registers */
     add_matmul_rows();
     add_flat_rows();
     add_attention_rows();
@@ -570,7 +339,7 @@ static void add_rows(void)
     add_task_rows();
     add_optimizer_rows();
     add_few_rows(false);
-    add_colsum(33, 96, true);
+    row_colsum(33, 96, true);
     align_last(false);
     add_block_rows(false);
     add_tiled_rows();
@@ -580,9 +349,9 @@ static void add_rows(void)
 
 const optest_row *optest_rows(optest_set set, size_t *count)
 {
-    if (row_count[USUAL] == 0) add_rows();
-    *count = row_count[set];
-    return rows[set];
+    if (optest_all.count[USUAL] == 0) add_rows();
+    *count = optest_all.count[set];
+    return optest_all.rows[set];
 }
 
 bool optest_some_head(const op_call *call)
