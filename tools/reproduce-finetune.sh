@@ -4,8 +4,9 @@
 #
 # DATA holds sst2/{train,dev}.jsonl, sick/{entailment,similarity}.{train,dev,test}.jsonl, mctest/mc500.{train,dev}.jsonl, and text to
 # pre-train on: wikitext2/*.txt, shakespeare/*.txt; the Bible is added where Debian's bible-kjv is installed. What is absent is left out.
-# TASKS="sst2 sick-entail sick-similar mctest sick-similar-own", STARTS="scratch pretrained", LAMBDAS="0 0.5" and SEEDS="1 2 3" say
-# which runs, by default all of them. JOBS=2 runs go at once, on a software driver with one thread each.
+# TASKS="sst2 sick-entail sick-similar mctest sick-similar-own sick-entail-after", STARTS="scratch pretrained", LAMBDAS="0 0.5" and
+# SEEDS="1 2 3" say which runs, by default all of them. sick-entail-after begins with the model that sick-similar left. JOBS=2 runs go at once, on
+# a software driver with one thread each. PASSES=30: how often sick-similar sees SICK's pairs, each time with new ones that a rule scores.
 # SIZE, BASE and LR: options of the model and of its pre-training, and the learning rate of fine-tuning, such as GPT-1's own:
 #   SIZE="--arch gpt1 --layers 12 --heads 12 --embd 768" BASE="--batch 32 --steps 1000 --lr 2.5e-4" LR=6.25e-5; PRECISION=f16 for all of it.
 # BUILD: a folder that has been built, such as one brought from another machine; by default build/, which is built.
@@ -21,7 +22,8 @@ out=${2:-out/finetune}
 seeds=${SEEDS:-1 2 3}
 starts=${STARTS:-scratch pretrained}
 lambdas=${LAMBDAS:-0 0.5}
-tasks=${TASKS:-sst2 sick-entail sick-similar mctest sick-similar-own}
+tasks=${TASKS:-sst2 sick-entail sick-similar mctest sick-similar-own sick-entail-after}
+passes=${PASSES:-30}
 jobs=${JOBS:-2}
 size=${SIZE:---arch gpt2 --layers 2 --heads 2 --embd 96}
 base=${BASE:---batch 8 --steps 1000 --lr 2e-3}
@@ -78,16 +80,22 @@ case $starts in
 esac
 
 # SICK's pairs are few for a model that starts from nothing: it learns them by heart before it finds that sharing words is what similarity is
-# about. So they come twice, with 12,000 whose score nobody has to give: sentences with themselves, and with others drawn at random.
-similar=$data/sick/similarity.train.jsonl
-if [ -e "$similar" ] && [ ! -e "$out/similar.jsonl" ]; then
-    cat "$similar" "$similar" > "$out/similar.tmp"
-    jq -c '.text_a, .text_b' "$similar" | sort -u | awk '
-        function any() { return s[1 + int(rand() * NR)] }
-        function pair(a, b, score) { print "{\"text_a\": " a ", \"text_b\": " b ", \"score\": " score "}" }
-        { s[NR] = $0 }
-        END { srand(1); for (i = 0; i < 6000; i++) { x = any(); pair(x, x, 5); x = any(); pair(x, any(), 1) } }' >> "$out/similar.tmp"
-    mv "$out/similar.tmp" "$out/similar.jsonl"
+# about. So they come again and again, each time with 6,000 others whose score nobody has to give: sentences with themselves, and with
+# others drawn at random.
+pairs=$data/sick/similarity.train.jsonl similar=$out/similar-$passes.jsonl
+if [ -e "$pairs" ] && [ ! -e "$similar" ]; then
+    jq -c '.text_a, .text_b' "$pairs" | sort -u > "$out/sentences"
+    pass=0
+    while [ $pass -lt "$passes" ]; do
+        pass=$((pass + 1))
+        cat "$pairs"
+        awk -v seed=$pass '
+            function any() { return s[1 + int(rand() * NR)] }
+            function pair(a, b, score) { print "{\"text_a\": " a ", \"text_b\": " b ", \"score\": " score "}" }
+            { s[NR] = $0 }
+            END { srand(seed); for (i = 0; i < 3000; i++) { x = any(); pair(x, x, 5); x = any(); pair(x, any(), 1) } }' "$out/sentences"
+    done > "$out/similar.tmp"
+    mv "$out/similar.tmp" "$similar"
 fi
 
 # ---- runs ----
@@ -96,11 +104,12 @@ sick=$data/sick
 one() {
     dir=$out/$1-$2-$3-$4
     [ ! -s "$dir/result" ] || return 0
-    dropout=0.1 head=0.1
+    dropout=0.1 head=0.1 rate=$lr warmup=0.1
     case $1 in
     sst2) kind=classify measure=accuracy epochs=5 dropout=0.5 head=0.5 train=$data/sst2/train.jsonl dev=$data/sst2/dev.jsonl test=$dev ;;
     sick-entail) kind=entail measure=accuracy epochs=5 dropout=0.2 train=$sick/entailment.train.jsonl ;;
-    sick-similar) kind=similar measure=pearson epochs=3 train=$out/similar.jsonl ;;
+    sick-entail-after) kind=entail measure=accuracy epochs=4 dropout=0.2 head=0.2 rate=$(awk "BEGIN { print $lr / 2 }") train=$sick/entailment.train.jsonl ;;
+    sick-similar) kind=similar measure=pearson epochs=1 warmup=0.05 train=$similar ;;
     sick-similar-own) kind=similar measure=pearson epochs=5 train=$sick/similarity.train.jsonl ;;
     mctest) kind=choice measure=accuracy epochs=1 train=$data/mctest/mc500.train.jsonl dev=$data/mctest/mc500.dev.jsonl test=$dev ;;
     *) say "no task '$1'"; return 1 ;;
@@ -110,10 +119,11 @@ one() {
     similar) dev=$sick/similarity.dev.jsonl test=$sick/similarity.test.jsonl ;;
     esac
     [ -e "$train" ] || { say "$train: not there; left out"; return 0; }
-    options="--batch 32 --lr $lr --warmup 0.1 --precision $precision --dropout $dropout --head-dropout $head --lambda $3 --seed $4"
-    case $2 in
-    scratch) options="$options --tokenizer $out/tokenizer $size --ctx 192" ;;
-    pretrained) options="$options --model $out/base" ;;
+    options="--batch 32 --lr $rate --warmup $warmup --precision $precision --dropout $dropout --head-dropout $head --lambda $3 --seed $4"
+    case $1.$2 in
+    sick-entail-after.*) options="$options --model $out/sick-similar-$2-$3-$4" ;;
+    *.scratch) options="$options --tokenizer $out/tokenizer $size --ctx 192" ;;
+    *.pretrained) options="$options --model $out/base" ;;
     esac
     # shellcheck disable=SC2086
     "$pumice" finetune --task $kind --train "$train" --dev "$dev" --out "$dir" --epochs $epochs $options --resume 2>> "$dir.log" ||
@@ -126,15 +136,6 @@ one() {
 
 # The runs in a list, `jobs` of them at a time: a worker takes the next when it has done one.
 list=$out/list
-for seed in $seeds; do
-    for lambda in $lambdas; do
-        for start in $starts; do
-            for task in $tasks; do
-                echo "$task $start $lambda $seed"
-            done
-        done
-    done
-done > "$list"
 worker() {
     number=0
     while read -r task start lambda seed; do
@@ -143,14 +144,36 @@ worker() {
         if mkdir "$out/taken/$number" 2> /dev/null; then one "$task" "$start" "$lambda" "$seed" || touch "$out/failed"; fi
     done < "$list"
 }
-rm -rf "$out/taken" "$out/failed"
-mkdir "$out/taken"
-i=0
-while [ $i -lt "$jobs" ]; do
-    worker &
-    i=$((i + 1))
+# all_of TASK …
+all_of() {
+    for seed in $seeds; do
+        for lambda in $lambdas; do
+            for start in $starts; do
+                for task in "$@"; do
+                    echo "$task $start $lambda $seed"
+                done
+            done
+        done
+    done > "$list"
+    rm -rf "$out/taken"
+    mkdir "$out/taken"
+    i=0
+    while [ $i -lt "$jobs" ]; do
+        worker &
+        i=$((i + 1))
+    done
+    wait
+}
+rm -f "$out/failed"
+# What begins with another's model comes behind all others.
+before="" after=""
+for task in $tasks; do
+    case $task in *-after) after="$after $task" ;; *) before="$before $task" ;; esac
 done
-wait
+# shellcheck disable=SC2086
+all_of $before
+# shellcheck disable=SC2086
+all_of $after
 
 # ---- the table ----
 cat "$out"/*/result > "$out/results.txt"
