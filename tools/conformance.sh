@@ -139,6 +139,7 @@ rows() {
     any_wanted "$1" || return 0
     driver "$1" || return 0
     on "$pumice" devices --json > "$kept/device.json" 2> "$kept/error" || { say "left out: $1: $(head -n 1 "$kept/error")"; return 0; }
+    [ -n "$(field driver)" ] || fail "$1: pumice devices --json names no driver: $kept/device.json"
     if [ "$1" = gpu ] && [ "$(field type)" = cpu ]; then
         say "left out: there is no GPU here"
         return 0

@@ -33,10 +33,9 @@ static void add_feature(cJSON *features, const char *name, bool there, bool used
     cJSON_AddBoolToObject(feature, "used", used);
 }
 
-cJSON *device_json(const pm_caps *own, const pm_caps *caps)
+void device_json(cJSON *json, const pm_caps *own, const pm_caps *caps)
 {
     char version[32];
-    cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "name", caps->name);
     cJSON_AddStringToObject(json, "type", device_type_name(caps->type));
     cJSON_AddStringToObject(json, "driver", caps->driver);
@@ -62,5 +61,4 @@ cJSON *device_json(const pm_caps *own, const pm_caps *caps)
 #define ADD(name, meaning) add_feature(features, #name, own->name, caps->name);
     PM_FEATURE_LIST(ADD)
 #undef ADD
-    return json;
 }

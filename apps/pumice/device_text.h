@@ -8,7 +8,8 @@
 const char *device_type_name(pm_device_type type);
 /* "1.3.250" */
 const char *device_version(uint32_t version, char text[32]);
-/* Name, driver, limits and features as they are lowered; `own`: what the device itself offers. The caller owns it. */
-struct cJSON *device_json(const pm_caps *own, const pm_caps *caps);
+struct cJSON;
+/* Adds name, driver, limits and features as they are lowered; `own`: what the device itself offers. */
+void device_json(struct cJSON *json, const pm_caps *own, const pm_caps *caps);
 
 #endif

@@ -85,10 +85,11 @@ static void print_json(const pm_caps *list, size_t count, int chosen, const char
     cJSON *devices = cJSON_AddArrayToObject(json, "devices");
     for (size_t i = 0; i < count; i++) {
         const pm_caps used = lower(&list[i]);
-        cJSON *device = device_json(&list[i], &used);
+        cJSON *device = cJSON_CreateObject();
+        cJSON_AddItemToArray(devices, device);
         cJSON_AddNumberToObject(device, "index", (double)i);
         cJSON_AddBoolToObject(device, "chosen", (int)i == chosen);
-        cJSON_AddItemToArray(devices, device);
+        device_json(device, &list[i], &used);
     }
     cJSON *choice = cJSON_AddObjectToObject(json, "choice");
     cJSON_AddStringToObject(choice, "asked", common.device);

@@ -61,7 +61,7 @@ static bool print_json(const pm_doctor_report *r)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "pumice", PM_VERSION);
-    cJSON_AddItemToObject(json, "device", device_json(&r->caps, &r->caps));
+    device_json(cJSON_AddObjectToObject(json, "device"), &r->caps, &r->caps);
     cJSON_AddNumberToObject(json, "copies", r->copies);
     cJSON_AddNumberToObject(json, "operations", r->operations);
     cJSON_AddNumberToObject(json, "checks", r->checks);
