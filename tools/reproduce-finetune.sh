@@ -104,12 +104,12 @@ sick=$data/sick
 one() {
     dir=$out/$1-$2-$3-$4
     [ ! -s "$dir/result" ] || return 0
-    dropout=0.1 head=0.1 rate=$lr warmup=0.1
+    dropout=0.1 head=0.1 rate=$lr warmup=0.1 every=0
     case $1 in
     sst2) kind=classify measure=accuracy epochs=5 dropout=0.5 head=0.5 train=$data/sst2/train.jsonl dev=$data/sst2/dev.jsonl test=$dev ;;
     sick-entail) kind=entail measure=accuracy epochs=5 dropout=0.2 train=$sick/entailment.train.jsonl ;;
     sick-entail-after) kind=entail measure=accuracy epochs=4 dropout=0.2 head=0.2 rate=$(awk "BEGIN { print $lr / 2 }") train=$sick/entailment.train.jsonl ;;
-    sick-similar) kind=similar measure=pearson epochs=1 warmup=0.05 train=$similar ;;
+    sick-similar) kind=similar measure=pearson epochs=1 warmup=0.05 every=1000 train=$similar ;;
     sick-similar-own) kind=similar measure=pearson epochs=5 train=$sick/similarity.train.jsonl ;;
     mctest) kind=choice measure=accuracy epochs=1 train=$data/mctest/mc500.train.jsonl dev=$data/mctest/mc500.dev.jsonl test=$dev ;;
     *) say "no task '$1'"; return 1 ;;
@@ -119,7 +119,7 @@ one() {
     similar) dev=$sick/similarity.dev.jsonl test=$sick/similarity.test.jsonl ;;
     esac
     [ -e "$train" ] || { say "$train: not there; left out"; return 0; }
-    options="--batch 32 --lr $rate --warmup $warmup --precision $precision --dropout $dropout --head-dropout $head --lambda $3 --seed $4"
+    options="--batch 32 --lr $rate --warmup $warmup --precision $precision --dropout $dropout --head-dropout $head --lambda $3 --seed $4 --eval-every $every"
     case $1.$2 in
     sick-entail-after.*) options="$options --model $out/sick-similar-$2-$3-$4" ;;
     *.scratch) options="$options --tokenizer $out/tokenizer $size --ctx 192" ;;
