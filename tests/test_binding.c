@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -11,11 +10,9 @@
 #include <pumice/pumice.h>
 
 #include "helper_device.h"
+#include "helper_model.h"
 
-enum { BATCH = 2, TIME = 16, STEPS = 3, TOKENS = 2 * BATCH * TIME }; /* two micro batches a step */
-
-static const pm_gpt_config CONFIG = {
-    .arch = PM_ARCH_GPT2, .vocab = 97, .ctx = TIME, .embd = 32, .heads = 2, .layers = 2};
+enum { BATCH = 2, TIME = 12, STEPS = 3, TOKENS = 2 * BATCH * TIME }; /* two micro batches a step */
 
 /* A device without addresses that binds so many; products without further matrices, as then, whatever the number. */
 static pm_device *open_with(uint32_t buffers, const char *disable, pm_log log)
@@ -25,7 +22,7 @@ static pm_device *open_with(uint32_t buffers, const char *disable, pm_log log)
     return device;
 }
 
-static pm_status train(pm_device *device, pm_precision precision, pm_model **model, float losses[STEPS])
+static pm_status train(pm_model *model, pm_precision precision, float losses[STEPS])
 {
     const pm_train_params params = {.batch = BATCH,
                                     .accum = 2,
@@ -38,31 +35,15 @@ static pm_status train(pm_device *device, pm_precision precision, pm_model **mod
                                     .precision = precision};
     int32_t tokens[TOKENS];
     pm_trainer *trainer = NULL;
-    pm_step step;
-    for (int32_t i = 0; i < TOKENS; i++) tokens[i] = i * i % 97;
-    pm_status status = pm_model_create(device, &CONFIG, 1, model);
-    if (status == PM_OK) status = pm_trainer_create(*model, &params, &trainer);
+    pm_step step = {0};
+    for (int32_t i = 0; i < TOKENS; i++) tokens[i] = i * i % 37;
+    pm_status status = pm_trainer_create(model, &params, &trainer);
     for (int i = 0; i < STEPS && status == PM_OK; i++) {
         status = pm_trainer_step_tokens(trainer, tokens, tokens, &step);
         losses[i] = step.loss;
     }
     pm_trainer_destroy(&trainer);
     return status;
-}
-
-static void same_parameters(const pm_model *a, const pm_model *b)
-{
-    for (size_t i = 0; i < pm_model_param_count(a); i++) {
-        const pm_param info = pm_model_param(a, i);
-        const size_t bytes = (size_t)info.rows * info.cols * sizeof(float);
-        float *x = malloc(bytes), *y = malloc(bytes);
-        assert_true(x && y);
-        assert_int_equal(pm_model_read(a, i, x), PM_OK);
-        assert_int_equal(pm_model_read(b, i, y), PM_OK);
-        assert_memory_equal(x, y, bytes);
-        free(x);
-        free(y);
-    }
 }
 
 /* A prompt, then token by token. */
@@ -93,12 +74,13 @@ static void compare(const char *disable, pm_precision precision)
             test_device_done(&devices[few]);
             skip();
         }
-        assert_int_equal(train(devices[few], precision, &models[few], losses[few]), PM_OK);
+        models[few] = test_model_make(devices[few], PM_ARCH_GPT2, false);
+        assert_int_equal(train(models[few], precision, losses[few]), PM_OK);
         write_some(models[few], written[few]);
     }
     assert_memory_equal(losses[0], losses[1], sizeof losses[0]);
     assert_memory_equal(written[0], written[1], sizeof written[0]);
-    same_parameters(models[0], models[1]);
+    test_model_same(models[0], models[1]);
     for (int few = 0; few < 2; few++) {
         pm_model_destroy(&models[few]);
         test_device_done(&devices[few]);
@@ -129,9 +111,9 @@ static void test_too_few(void **state)
     (void)state;
     test_lines kept;
     float losses[STEPS];
-    pm_model *model = NULL;
     pm_device *device = open_with(1, "bda,fused", test_lines_log(&kept));
-    assert_int_equal(train(device, PM_PRECISION_F32, &model, losses), PM_UNSUPPORTED);
+    pm_model *model = test_model_make(device, PM_ARCH_GPT2, false);
+    assert_int_equal(train(model, PM_PRECISION_F32, losses), PM_UNSUPPORTED);
     assert_int_equal(kept.errors, 1);
     assert_non_null(strstr(kept.last, "binds 1 storage buffers a stage"));
     pm_model_destroy(&model);

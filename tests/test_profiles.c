@@ -12,7 +12,6 @@
 #include <pumice/pumice.h>
 
 #include "gpu/caps.h"
-#include "gpu/spirv.h"
 #include "helper_device.h"
 #include "ops/record.h"
 

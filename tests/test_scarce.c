@@ -267,7 +267,7 @@ static pm_status begin(const pm_log *log, objects *o, outcome *out)
     TRY(pm_model_save(o->model, test_path(test_root, "begin")));
     TRY(pm_session_create(o->model, &o->session));
     TRY(pm_session_feed(o->session, &token, 1));
-    for (int i = 0; i < 10; i++) TRY(pm_trainer_step(o->trainer, o->corpus, 0, pm_corpus_size(o->corpus), &step));
+    for (int i = 0; i < 40; i++) TRY(pm_trainer_step(o->trainer, o->corpus, 0, pm_corpus_size(o->corpus), &step));
     return PM_OK;
 }
 
@@ -285,7 +285,8 @@ static void test_all_lost(void **state)
     pm_eval_result result;
     test_lines lines;
     count_calls(begin, &right);
-    test_fault("lose=%lu", right.report.queue / 2);
+    /* Behind the session, and in time where a busy machine made the counted run's submissions shorter, and so many more, than this one's. */
+    test_fault("lose=%lu", right.report.queue / 4);
     const pm_log log = test_lines_log(&lines);
     pm_status status = begin(&log, &o, &out);
     assert_int_equal(status, PM_DEVICE_LOST);

@@ -2,22 +2,12 @@
  * has neither more nor addresses, operands that lie near each other share a binding, and the kernel's module says so. */
 #include "gpu/gpu_internal.h"
 
-/* Of SPIR-V (specification, section 3): OpDecorate's words are opcode, variable, decoration, value. */
-enum { SPIRV_HEADER = 5, OP_DECORATE = 71, DECORATION_BINDING = 33 };
-
 /* A binding to be: the operands that lie in it. Bytes of the block. */
 typedef struct window {
     const gpu_block *block;
     uint64_t begin, end;
     uint32_t operands; /* bit by number */
 } window;
-
-static uint32_t count_bits(uint32_t mask)
-{
-    uint32_t count = 0;
-    for (; mask; mask &= mask - 1) count++;
-    return count;
-}
 
 static gpu_span arg_span(const gpu_program *program, const gpu_command *command, uint32_t index)
 {
@@ -95,7 +85,7 @@ pm_status gpu_places_of(const gpu_program *program, const gpu_command *command, 
     uint32_t mask, count = 0;
     *out = (gpu_places){.map = GPU_OWN_BINDINGS};
     pm_status status = operands_of(program, command, &mask);
-    const bool few = !command->module && count_bits(mask) > most;
+    const bool few = !command->module && gpu_bit_count(mask) > most;
     if (status == PM_OK) status = open_windows(program, command, mask, few, windows, &count);
     if (status != PM_OK) return status;
     while (few && count > most)
@@ -104,7 +94,7 @@ pm_status gpu_places_of(const gpu_program *program, const gpu_command *command, 
                             "gpu: kernel %s: %s binds %u storage buffers a stage, of %llu bytes at most, and the %u "
                             "operands in program '%s' lie further apart; a smaller model or batch keeps them together",
                             gpu_command_name(command), device->caps.name, most,
-                            (unsigned long long)device->caps.max_buffer_range, count_bits(mask), program->name);
+                            (unsigned long long)device->caps.max_buffer_range, gpu_bit_count(mask), program->name);
     for (uint32_t w = 0; w < count; w++) {
         const window *from = &windows[w];
         for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++) {
@@ -126,11 +116,4 @@ uint32_t gpu_map_mask(uint64_t map, uint32_t mask)
     for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++)
         if (mask >> i & 1) mapped |= 1u << (map >> 4 * i & 15);
     return mapped;
-}
-
-void gpu_map_module(uint64_t map, uint32_t *words, size_t count)
-{
-    for (size_t i = SPIRV_HEADER; i < count && words[i] >> 16 > 0; i += words[i] >> 16)
-        if ((words[i] & 0xffff) == OP_DECORATE && words[i] >> 16 == 4 && words[i + 2] == DECORATION_BINDING)
-            words[i + 3] = (uint32_t)(map >> 4 * (words[i + 3] & 15) & 15);
 }

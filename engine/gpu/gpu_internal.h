@@ -98,6 +98,13 @@ void gpu_memory_close(pm_device *device);
 /* NULL, or what is wrong with a span. */
 const char *gpu_span_fault(gpu_span span);
 
+static inline uint32_t gpu_bit_count(uint32_t mask)
+{
+    uint32_t count = 0;
+    for (; mask; mask &= mask - 1) count++;
+    return count;
+}
+
 /* ---- pipeline.c, cache.c ----------------------------------------------------------------------------------------- */
 
 typedef struct gpu_kernel {
@@ -283,9 +290,8 @@ typedef struct gpu_places {
 
 /* Of a dispatch. Fails, with a line: PM_UNSUPPORTED, where the device cannot bind its operands. */
 pm_status gpu_places_of(const gpu_program *program, const gpu_command *command, gpu_places *out);
-/* A mask of operands as one of bindings, and a module whose variables have them. */
+/* A mask of operands as one of bindings. */
 uint32_t gpu_map_mask(uint64_t map, uint32_t mask);
-void gpu_map_module(uint64_t map, uint32_t *words, size_t count);
 
 /* ---- profile.c ---------------------------------------------------------------------------------------------------- */
 

@@ -104,8 +104,7 @@ static pm_status check_facts(const pm_device *device, const char *name, const sp
 
 pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t binding_mask, uint32_t push_size)
 {
-    uint32_t bindings = 0;
-    for (uint32_t mask = binding_mask; mask; mask &= mask - 1) bindings++;
+    const uint32_t bindings = gpu_bit_count(binding_mask);
     if (bindings > device->caps.max_storage_buffers)
         return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s binds %u buffers; %s allows %u", name, bindings,
                         device->caps.name, device->caps.max_storage_buffers);
@@ -184,23 +183,16 @@ fail:
     return status;
 }
 
-static pm_status read_facts(pm_device *device, kernel_id kernel, spirv_facts *facts)
-{
-    size_t count;
-    const uint32_t *words = gpu_kernel_words(kernel, device->caps.bda, &count);
-    if (facts->version) return PM_OK; /* read before */
-    pm_status status = spirv_read(words, count, facts);
-    if (status == PM_OK) return PM_OK;
-    return log_fail(&device->log, status, "gpu: the module of kernel %s cannot be read: %s", gpu_kernel_name(kernel),
-                    pm_status_text(status));
-}
-
 pm_status gpu_kernel_operands(pm_device *device, kernel_id kernel, uint32_t *mask)
 {
     spirv_facts *facts = &device->kernels[kernel].facts;
-    pm_status status = read_facts(device, kernel, facts);
+    size_t count;
+    const uint32_t *words = gpu_kernel_words(kernel, device->caps.bda, &count);
+    pm_status status = facts->version ? PM_OK : spirv_read(words, count, facts); /* once */
     *mask = facts->binding_mask;
-    return status;
+    if (status == PM_OK) return PM_OK;
+    return log_fail(&device->log, status, "gpu: the module of kernel %s cannot be read: %s", gpu_kernel_name(kernel),
+                    pm_status_text(status));
 }
 
 /* The kernel's place: the device's own for it, or one in the list of those with shared bindings. */
@@ -232,7 +224,7 @@ static pm_status make_mapped(pm_device *device, kernel_id kernel, uint64_t map, 
     if (!copy)
         return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for kernel %s", gpu_kernel_name(kernel));
     memcpy(copy, words, count * sizeof *copy);
-    gpu_map_module(map, copy, count);
+    spirv_map_bindings(copy, count, map);
     pm_status status = gpu_kernel_make(device, copy, count, made);
     free(copy);
     return status;
@@ -243,13 +235,14 @@ static pm_status load(pm_device *device, kernel_id kernel, uint64_t map, const g
 {
     gpu_kernel *slot;
     char name[64];
-    pm_status status = read_facts(device, kernel, &device->kernels[kernel].facts);
+    uint32_t mask;
+    pm_status status = gpu_kernel_operands(device, kernel, &mask);
     if (status == PM_OK) status = place_of(device, kernel, map, &slot);
     if (status != PM_OK) return status;
     *out = slot;
     if (slot->loaded) return PM_OK;
     snprintf(name, sizeof name, "kernel %s", gpu_kernel_name(kernel));
-    const uint32_t mask = slot->facts.binding_mask;
+    mask = slot->facts.binding_mask;
     status = check_facts(device, name, &slot->facts);
     if (status == PM_OK && mask && !device->set_layouts[mask])
         status = gpu_set_layout_make(device, mask, &device->set_layouts[mask]);

@@ -105,12 +105,13 @@ static pm_status describe_set(const gpu_program *program, const gpu_command *com
 {
     gpu_places places;
     pm_status status = gpu_places_of(program, command, &places);
+    if (status != PM_OK) return status;
     memset(set, 0, sizeof *set);
     set->mask = places.mask;
     set->layout = command->pipeline->loaded->set_layout;
     memcpy(set->infos, places.infos, sizeof set->infos);
     set->hash = hash_bytes(hash_bytes(HASH_INIT, &set->mask, sizeof set->mask), set->infos, sizeof set->infos);
-    return status;
+    return PM_OK;
 }
 
 /* Fills `sets` with the distinct ones, and each command's index into them. */
@@ -154,8 +155,7 @@ static pm_status allocate_sets(gpu_program *program, gpu_set *sets, uint32_t cou
     pm_device *device = program->device;
     pm_status status = PM_OK;
     VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 0};
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t mask = sets[i].mask; mask; mask &= mask - 1) size.descriptorCount++;
+    for (uint32_t i = 0; i < count; i++) size.descriptorCount += gpu_bit_count(sets[i].mask);
     const VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                              .maxSets = count,
                                              .poolSizeCount = 1,

@@ -66,3 +66,11 @@ pm_status spirv_read(const uint32_t *words, size_t count, spirv_facts *out)
     if (status == PM_OK) *out = facts;
     return status;
 }
+
+void spirv_map_bindings(uint32_t *words, size_t count, uint64_t map)
+{
+    for (size_t at = 5; at < count && words[at] >> 16 > 0; at += words[at] >> 16) {
+        uint32_t *w = &words[at];
+        if ((w[0] & 0xffff) == OP_DECORATE && w[2] == DECORATION_BINDING) w[3] = map >> 4 * (w[3] & 15) & 15;
+    }
+}

@@ -29,6 +29,9 @@ typedef struct spirv_facts {
 /* Fails, without a line: PM_SHADER, where the words are no module that can be read; PM_NO_HOST_MEMORY. */
 pm_status spirv_read(const uint32_t *words, size_t count, spirv_facts *out);
 
+/* Renumbers the bindings of one of Pumice's modules: number i becomes the i-th four bits of map. */
+void spirv_map_bindings(uint32_t *words, size_t count, uint64_t map);
+
 /* NULL, or what a module's functions, types or extensions have that it does not declare, or that no module may have. */
 struct spirv_reader;
 const char *spirv_body_fault(const struct spirv_reader *reader, const pm_kernel_info *info);

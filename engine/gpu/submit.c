@@ -27,19 +27,17 @@ typedef struct gpu_tracker {
  * operand on, and the others that share it. */
 static uint32_t touches_of(const gpu_program *program, const gpu_command *command, gpu_touch touches[GPU_MAX_BINDINGS])
 {
-    const pm_device *device = program->device;
     gpu_places places = {.map = GPU_OWN_BINDINGS};
     uint32_t count = 0;
-    const bool shared = command->pipeline && command->pipeline->map != GPU_OWN_BINDINGS &&
-                        gpu_places_of(program, command, &places) == PM_OK;
+    /* What fails has failed in gpu_program_finish. */
+    if (command->kind == GPU_DISPATCH) (void)gpu_places_of(program, command, &places);
     for (uint32_t i = 0; i < command->arg_count; i++) {
         const gpu_arg *arg = &program->args[command->first_arg + i];
-        const VkDescriptorBufferInfo *info = &places.infos[places.map >> 4 * i & 15];
+        const VkDescriptorBufferInfo *bound = &places.infos[places.map >> 4 * i & 15];
         if (!arg->span.buffer) continue;
-        uint64_t begin = arg->span.buffer->offset + arg->span.offset, end = begin + arg->span.size;
-        if (!device->caps.bda) begin -= begin % device->caps.offset_alignment;
-        if (shared) begin = info->offset, end = info->offset + info->range;
-        touches[count++] = (gpu_touch){arg->span.buffer->block, begin, end, arg->access};
+        uint64_t begin = arg->span.buffer->offset + arg->span.offset, size = arg->span.size;
+        if (bound->range) begin = bound->offset, size = bound->range;
+        touches[count++] = (gpu_touch){arg->span.buffer->block, begin, begin + size, arg->access};
     }
     return count;
 }
