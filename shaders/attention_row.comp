@@ -55,8 +55,8 @@ void main()
 shared vec4 query[32 + ATTENTION_ROW_FLIGHT]; // times scale, then zeros
 shared float probability[KEYS], partial[KEYS];
 shared vec4 values[KEYS];
-DEFINE_GROUP_REDUCE(all_sum, add_, partial, KEYS)
-DEFINE_GROUP_REDUCE(all_max, max, partial, KEYS)
+DEFINE_GROUP_REDUCE(all_sum, float, add_, partial, KEYS)
+DEFINE_GROUP_REDUCE(all_max, float, max, partial, KEYS)
 
 void main()
 {

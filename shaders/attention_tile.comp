@@ -1,17 +1,17 @@
 #version 450
 // Causal attention and its gradient for any GPU, in the flash manner: no T x T matrix, each probability made again where it is needed. A work group of
-// 8 x 8 invocations has a tile of 32 own rows of one head and 8 C of its columns; it goes over the other rows, 8 N at a time:
+// 8 x 8 invocations has a tile of 32 own rows of one head and 32 of its columns; it goes over the other rows, 8 N at a time:
 //   S = own_one other_one^T, for some also U = own_two other_two^T     (32 x 8 N: 4 x N an invocation, in registers)
 //   W = weights of S and U                                             (32 x 8 N: to shared memory)
-//   sum += W other                                                     (32 x 8 C: 4 x C an invocation, in registers)
-// More columns would save making S again for each 8 C of them, and take more registers. N and C are 4, but N is 2 where U is there; without WIDE
-// both are 2, as GPUs of 32 or 64 registers an invocation want.
+//   sum += W other                                                     (32 x 32: 4 x 4 an invocation, in registers)
+// More columns would save making S again for each 32 of them, and take more registers. N is 4, but 2 where U is there. attention_few.comp is for
+// GPUs of 32 or 64 registers an invocation.
 // With queries' rows one = q, two = dy, with keys' one = k, two = v; p(t, s) = exp(scale q(t) . k(s) - lse(t)); m: its dropout factor:
 //   (none)  own queries: y(t) = sum_s p m v(s), lse by a running maximum (Milakov and Gimelshein, 2018; Dao et al., 2022)
 //   DQ      own queries: dq(t) = sum_s W k(s), W = scale p (dy(t) . v(s) m - delta(t)), delta(t) = dy(t) . y(t), which is stored for DK
 //   DK      own keys:    dk(s) = sum_t W q(t), W as above
 //   DV      own keys:    dv(s) = sum_t p m dy(t)
-// Shared memory: 8 KiB where N and C are 4, else 5 to 6 KiB. Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H).
+// For accesses of four. Shared memory: 8 KiB where N is 4, else 5 KiB. Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H).
 #define PUSH attention_push
 #if defined(DQ)
 #define BUFFERS(X)                                                                                                     \
@@ -37,43 +37,31 @@
 #define D P.head // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
 
-// An invocation's N other rows and C columns, and the types of its tiles, [own row][other row] and [own row][column].
-#if defined(WIDE) && !defined(DQ) && !defined(DK)
-#define N 4
-#define vecn vec4
-#define uvecn uvec4
-#define matn mat4
-#define NEXT uvec4(0, 1, 2, 3)
-#else
+// An invocation's N other rows, and the types of its scores, [own row][other row].
+#if defined(DQ) || defined(DK)
 #define N 2
 #define vecn vec2
 #define uvecn uvec2
 #define matn mat4x2
 #define NEXT uvec2(0, 1)
-#endif
-#ifdef WIDE
-#define C 4
-#define vecc vec4
-#define matc mat4
-#define ATC(name, i) AT4(name, i)
-#define PUTC(name, i, value) PUT4(name, i, value)
 #else
-#define C 2
-#define vecc vec2
-#define matc mat4x2
-#define ATC(name, i) AT2(name, i)
-#define PUTC(name, i, value) PUT2(name, i, value)
+#define N 4
+#define vecn vec4
+#define uvecn uvec4
+#define matn mat4
+#define NEXT uvec4(0, 1, 2, 3)
 #endif
 
-const uint ROWS = 32, OTHERS = 8 * N, COLUMNS = 8 * C, DEPTH = 16, THREADS = 64;
+const uint ROWS = 32, OTHERS = 8 * N, COLUMNS = 32, DEPTH = 16, THREADS = 64;
 const float LOWEST = -3.4e38;
 
-// OWN_SLICE: [d][own row / 4]; OTHER_SLICE: [d][other row / N]; VALUES: [other row][column / C]; weights: [other row][own row / 4], before them
+// OWN_SLICE: [d][own row / 4]; OTHER_SLICE: [d][other row / N]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before them
 // dropout's factors. Those that are used in turn are in one place where their types allow it, for more work groups at once.
 shared vec4 weights[OTHERS * 8];
 shared vec4 stage[DEPTH * 8 * (N == 4 ? 2 : 1)];
 #define OWN_SLICE(i) stage[i]
 #define PARTIAL(i) stage[i]
+#define VALUES(i) stage[i]
 #if N == 4
 #define OTHER_SLICE(i) stage[DEPTH * 8 + (i)]
 #else
@@ -81,13 +69,7 @@ shared vecn other_slice[DEPTH * 8];
 #define OTHER_SLICE(i) other_slice[i]
 #endif
 #ifdef DQ
-shared vec4 lse_rows[ROWS / 4], delta_rows[ROWS / 4]; // of own rows: not kept in registers, of which Mali has few
-#endif
-#ifdef WIDE
-#define VALUES(i) stage[i]
-#else
-shared vecc values[OTHERS * 8];
-#define VALUES(i) values[i]
+shared vec4 lse_rows[ROWS / 4], delta_rows[ROWS / 4]; // of own rows, which so take no registers
 #endif
 
 uint me, tx, ty, T, b, h, first, own_at; // own_at: the row of tokens where this sequence's own rows begin
@@ -104,6 +86,7 @@ uint off_q, off_k, off_v, off_y;
 #define V v
 #endif
 
+#define AT4_OF(name, i) AT4(name, i) // where the name is a macro
 #if defined(DQ)
 #define OTHER K
 #define OTHER_LD P.ld_k
@@ -187,12 +170,12 @@ void main()
     if (head_row >= P.sequences * heads) return;
     me = gl_LocalInvocationID.x, tx = me % 8, ty = me / 8;
     first = group / parts % blocks * ROWS;
-    uint col = group % parts * COLUMNS + C * tx; // the first of this invocation's columns
+    uint col = group % parts * COLUMNS + 4 * tx; // the first of this invocation's columns
     b = head_row / heads, h = head_row % heads;
     off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, off_y = h * D;
     own_at = b * T;
     uint own0 = first + 4 * ty;
-    matc sum = matc(0);
+    mat4 sum = mat4(0);
 
 #if defined(OWN_KEYS)
     uint other_at = b * P.time_q, other_last = P.time_q - 1, from = first, to = P.time_q;
@@ -288,7 +271,7 @@ void main()
         barrier();
         [[unroll]] for (uint i_ = 0; i_ < OTHERS * 8; i_ += THREADS) {
             uint r = (i_ + me) / 8;
-            VALUES(i_ + me) = col < D ? ATC(OTHER, (other_at + min(s0 + r, other_last)) * OTHER_LD + OTHER_OFF + col) : vecc(0);
+            VALUES(i_ + me) = col < D ? AT4_OF(OTHER, (other_at + min(s0 + r, other_last)) * OTHER_LD + OTHER_OFF + col) : vec4(0);
         }
         [[unroll]] for (uint n = 0; n < N; n++) weights[(N * tx + n) * 8 + ty] = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
         barrier();
@@ -319,5 +302,5 @@ void main()
 #endif
     if (col < D) [[unroll]]
         for (uint i = 0; i < 4; i++)
-            if (own0 + i < T) PUTC(result, (own_at + own0 + i) * RESULT_LD + RESULT_OFF + col, sum[i]);
+            if (own0 + i < T) PUT4(result, (own_at + own0 + i) * RESULT_LD + RESULT_OFF + col, sum[i]);
 }

@@ -29,7 +29,7 @@ shared vec4 parts[SLICES * QUADS]; // [slice][quad]
 layout(constant_id = 8) const uint WIDTH = 1; // K / 4
 shared vec4 normal[ROWS * WIDTH];
 shared float sums[SLICES * QUADS];
-DEFINE_GROUP_REDUCE(group_sum, add_, sums, SLICES * QUADS)
+DEFINE_GROUP_REDUCE(group_sum, float, add_, sums, SLICES * QUADS)
 
 // The variance is that of the centred row: a second pass, no cancellation.
 void normalise(uint row)

@@ -64,6 +64,9 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
  * ones were, so that WARPS matrices' rows are 2 OTHERS at most. */
 #define ATTENTION_COOP_WARPS 4
 #define ATTENTION_COOP_OTHERS 32
+/* Own rows, and other rows at a time, each an invocation's, of a work group of attention_few.comp. */
+#define ATTENTION_FEW_ROWS 4
+#define ATTENTION_FEW_OTHERS 64
 /* Runs of four columns of K, or V, that an invocation of attention_row.comp may have in flight at most. */
 #define ATTENTION_ROW_FLIGHT 8
 /* Floats that a split of its keys leaves there, of heads of so many columns. */

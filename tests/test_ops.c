@@ -29,6 +29,7 @@ static const config configs[] = {
     {"without fused", "fused", USUAL, 0, SMALL_ALLOCATION},
     {"without serial, bda", "serial,bda", USUAL, 0, 0},
     {"without any", "all", USUAL, 0, 0},
+    {"as Mali", "mali", USUAL, 0, 0},
     {"ranges of 4 MiB, without bda", "bda", TILED, OPTEST_SMALL_RANGE, 0},
     {"ranges of 4 MiB, without serial, bda", "serial,bda", TILED, OPTEST_SMALL_RANGE, 0},
     {"GPT-2 size", NULL, BIG, 0, 0},
@@ -36,6 +37,7 @@ static const config configs[] = {
     {"fp16", NULL, HALVES, 0, 0},
     {"fp16, without serial", "serial", HALVES, 0, 0},
     {"fp16, without serial, bda", "serial,bda", HALVES, 0, 0},
+    {"fp16, as Mali", "mali", HALVES, 0, 0},
 };
 enum { CONFIGS = sizeof configs / sizeof configs[0] };
 
@@ -68,7 +70,7 @@ static bool seen_before(const pm_caps *caps)
     size_t me = (size_t)(now - configs);
     signature[me] = 1u + caps->bda * 2u + caps->serial * 4u + caps->fused * 8u +
                     (caps->max_buffer_range <= OPTEST_SMALL_RANGE) * 16u +
-                    (caps->max_allocation <= SMALL_ALLOCATION) * 32u;
+                    (caps->max_allocation <= SMALL_ALLOCATION) * 32u + few_registers(caps) * 64u;
     for (size_t i = 0; i < me; i++)
         if (signature[i] == signature[me] && configs[i].set == now->set) return true;
     return false;

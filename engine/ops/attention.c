@@ -4,22 +4,23 @@
 #include <math.h>
 #include <string.h>
 
-/* A kernel's variants: common/attention_lanes.glsl for software drivers, attention_tile.comp or attention_row.comp for the others. */
+/* A kernel's variants: common/attention_lanes.glsl for software drivers; for the others attention_tile.comp, attention_few.comp. */
 typedef struct kernels {
-    kernel_id lanes4, lanes8;
-    kernel_widths any;
+    kernel_id lanes4, lanes8, tile;
+    kernel_widths few;
 } kernels;
-#define KERNELS(lanes, any)                                                                                            \
+#define WIDTHS(name)                                                                                                   \
     {                                                                                                                  \
-        KERNEL_##lanes##_lanes4, KERNEL_##lanes##_lanes8,                                                              \
-        {                                                                                                              \
-            KERNEL_##any, KERNEL_##any##_wide, KERNEL_##any                                                            \
-        }                                                                                                              \
+        KERNEL_##name, KERNEL_##name##_wide, KERNEL_##name                                                             \
+    }
+#define KERNELS(lanes, tile, few)                                                                                      \
+    {                                                                                                                  \
+        KERNEL_##lanes##_lanes4, KERNEL_##lanes##_lanes8, KERNEL_##tile, WIDTHS(few)                                   \
     }
 
 enum {
     TILE_ROWS = 32,     /* a group's rows in attention_tile.comp */
-    TILE_COLUMNS = 32,  /* and its columns of the head, half of them without wide accesses */
+    TILE_COLUMNS = 32,  /* and its columns of the head */
     GROUP = 64,         /* invocations there, and at least in attention_row.comp */
     ROW_QUERIES = 8,    /* up to so many a sequence have a group each */
     ROW_KEYS = 128,     /* or several, one for every so many keys, */
@@ -57,9 +58,9 @@ static uint32_t words_of(const struct attention_push *push)
 }
 
 /* Elsewhere: the kernel, with 128-bit accesses where rows and operands allow them. */
-static kernel_id choose(const recording *r, const kernels *which, const struct attention_push *push)
+static kernel_id choose(const recording *r, kernel_widths which, const struct attention_push *push)
 {
-    return width_for(gpu_program_caps(r->program), which->any, r->d.args, r->d.arg_count, words_of(push));
+    return width_for(gpu_program_caps(r->program), which, r->d.args, r->d.arg_count, words_of(push));
 }
 
 /* Shared memory of attention_block.comp (bytes). */
@@ -69,11 +70,11 @@ static uint32_t block_shared(uint32_t head)
     return 16 * (head * (rows / 4 + 1) + head * (keys / 4 + 1) + keys * (rows / 4 + 1) + ATTENTION_BLOCK_THREADS);
 }
 
-static bool block_suits(const recording *r, const kernels *which, const struct attention_push *push)
+static bool block_suits(const recording *r, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    return many_registers(caps) && gpu_kernel_good(caps, KERNEL_attention_block) &&
-           choose(r, which, push) == which->any.wide && push->head <= BLOCK_HEAD &&
+    const kernel_widths block = {.plain = KERNEL_COUNT, .wide = KERNEL_attention_block, .pairs = KERNEL_COUNT};
+    return many_registers(caps) && choose(r, block, push) == KERNEL_attention_block && push->head <= BLOCK_HEAD &&
            block_shared(push->head) <= caps->max_shared_memory && ATTENTION_BLOCK_THREADS <= caps->max_workgroup_size;
 }
 
@@ -118,17 +119,20 @@ static void record_any(recording *r, const struct attention_push *push, uint64_t
     record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, size);
 }
 
-/* Tiles of `rows` rows, or an invocation a row. The plain kernel's tile is the small one. */
+/* Tiles of `rows` rows, or an invocation a row. */
 static void record_rows_of(recording *r, kernels which, const struct attention_push *push, uint32_t rows)
 {
-    if (lanes_suit(gpu_program_caps(r->program), &which)) {
+    const pm_caps *caps = gpu_program_caps(r->program);
+    if (lanes_suit(caps, &which)) {
         record_lanes(r, &which, push, rows);
         return;
     }
-    r->d.kernel = few_registers(gpu_program_caps(r->program)) ? which.any.plain : choose(r, &which, push);
-    uint32_t columns = r->d.kernel == which.any.plain ? TILE_COLUMNS / 2 : TILE_COLUMNS;
-    uint64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, parts = (push->head + columns - 1) / columns;
-    record_any(r, push, tiles * parts, GROUP);
+    const kernel_widths tile = {.plain = which.few.plain, .wide = which.tile, .pairs = which.few.plain};
+    r->d.kernel = choose(r, few_registers(caps) ? which.few : tile, push);
+    const bool few = r->d.kernel != which.tile;
+    const uint32_t own = few ? ATTENTION_FEW_ROWS : TILE_ROWS, columns = few ? ATTENTION_FEW_OTHERS : TILE_COLUMNS;
+    const uint64_t tiles = (rows + own - 1) / own, parts = (push->head + columns - 1) / columns;
+    record_any(r, push, tiles * parts, few ? ATTENTION_FEW_OTHERS : GROUP);
 }
 
 static struct attention_push push_of(const op_call *call, op_view q, op_view k, op_view v, op_view y)
@@ -170,7 +174,7 @@ static recording begin(gpu_program *program, const op_call *call, const gpu_arg 
 #define BEGIN(program, call, args, push, share)                                                                        \
     begin(program, call, args, sizeof(args) / sizeof(args)[0], &(push), share)
 
-static const kernels forward = KERNELS(attention, attention_tile);
+static const kernels forward = KERNELS(attention, attention_tile, attention_few);
 
 /* Work groups that share a query's keys, in attention_row.comp. */
 static uint32_t splits_of(const pm_caps *caps, const op_call *call)
@@ -204,10 +208,10 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
                       arg_of(split ? (op_view){0} : lse, GPU_WRITE),
                       arg_of(split ? parts : (op_view){0}, GPU_WRITE)};
     recording r = BEGIN(program, call, args, *push, 1);
-    const kernels row = KERNELS(attention, attention_row), join = KERNELS(attention, attention_join);
+    const kernel_widths row = WIDTHS(attention_row), join = WIDTHS(attention_join);
     uint32_t keys = GROUP;
     while (keys < push->time_k && keys < ROW_KEYS && 2 * keys <= caps->max_workgroup_size) keys *= 2;
-    r.d.kernel = choose(&r, &row, push);
+    r.d.kernel = choose(&r, row, push);
     r.spec[2] = keys;
     r.spec[3] = splits;
     r.spec[4] = append;
@@ -217,7 +221,7 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
     if (!split) return;
     gpu_arg parts_args[] = {arg_of(parts, GPU_READ), arg_of(y, GPU_WRITE), arg_of(lse, GPU_WRITE)};
     recording j = BEGIN(program, call, parts_args, *push, 0);
-    j.d.kernel = choose(&j, &join, push);
+    j.d.kernel = choose(&j, join, push);
     j.spec[3] = splits;
     j.d.spec_count = 4;
     record_elements(&j, (uint64_t)q.rows * push->channels / 4, 1);
@@ -237,7 +241,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     recording r = BEGIN(program, call, args, push, 1);
     if (push.time_q > ROW_QUERIES && coop_suits(&r, KERNEL_attention_coop, &push)) {
         record_coop(&r, KERNEL_attention_coop, &push, push.time_q);
-    } else if (push.time_q > ROW_QUERIES && block_suits(&r, &forward, &push)) {
+    } else if (push.time_q > ROW_QUERIES && block_suits(&r, &push)) {
         r.d.kernel = KERNEL_attention_block;
         r.spec[2] = push.head;
         r.d.spec_count = 3;
@@ -262,11 +266,11 @@ static void record_backward(gpu_program *program, const op_call *call)
     if (coop_suits(&q, KERNEL_attention_coop_dq, &push))
         record_coop(&q, KERNEL_attention_coop_dq, &push, push.time_q);
     else
-        record_rows_of(&q, (kernels)KERNELS(attention_dq, attention_tile_dq), &push, push.time_q);
+        record_rows_of(&q, (kernels)KERNELS(attention_dq, attention_tile_dq, attention_few_dq), &push, push.time_q);
 
     gpu_arg args_k[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ),     arg_of(delta, GPU_READ),
                         arg_of(dy, GPU_READ),  arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_READ_WRITE)};
-    const kernels dkv = KERNELS(attention_dkv, attention_tile_dk);
+    const kernels dkv = KERNELS(attention_dkv, attention_tile_dk, attention_few_dk);
     recording kv = BEGIN(program, call, args_k, push, 0.6);
     if (coop_suits(&kv, KERNEL_attention_coop_dkv, &push)) {
         record_coop(&kv, KERNEL_attention_coop_dkv, &push, push.time_k);
@@ -282,7 +286,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     gpu_arg args_v[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ), arg_of(dy, GPU_READ), arg_of(scalars, GPU_READ),
                         arg_of(dqkv, GPU_READ_WRITE)};
     recording v = BEGIN(program, call, args_v, push, 0.24);
-    record_rows_of(&v, (kernels)KERNELS(attention_dkv, attention_tile_dv), &push, push.time_k);
+    record_rows_of(&v, (kernels)KERNELS(attention_dkv, attention_tile_dv, attention_few_dv), &push, push.time_k);
 }
 
 bool op_appends(const pm_caps *caps, uint32_t queries)

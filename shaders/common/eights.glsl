@@ -13,9 +13,9 @@
         barrier();                                                                                                     \
     }
 
-// name(x): all invocations' x of a work group of `size`, a power of two, combined, for each of them. `scratch`: as many shared floats.
-#define DEFINE_GROUP_REDUCE(name, combine, scratch, size)                                                              \
-    float name(float x)                                                                                                \
+// name(x): all invocations' x of a work group of `size`, a power of two, combined, for each of them. `scratch`: as many, shared.
+#define DEFINE_GROUP_REDUCE(name, type, combine, scratch, size)                                                        \
+    type name(type x)                                                                                                  \
     {                                                                                                                  \
         uint me = gl_LocalInvocationID.x, left = size;                                                                 \
         barrier();                                                                                                     \

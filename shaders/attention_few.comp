@@ -1,0 +1,198 @@
+#version 450
+// Causal attention and its gradient for GPUs of few registers, and for rows that cannot be read four elements at a time: attention_tile.comp's four
+// kernels, with the same names, but a work group has 4 own rows of one head, and reads 64 other rows from memory as they are needed:
+//   S = own_one other_one^T, for some also U = own_two other_two^T     (4 x 64: an invocation another row, its four sums in registers)
+//   W = weights of S and U                                             (4 x 64: to shared memory)
+//   sum += W other                                                     (4 x 64: an invocation a column; if the head has fewer, a share of the rows)
+// Heads of more than 64 columns take two groups, which both make S.
+// Shared memory: 6 KiB with U, else 4 KiB.
+#define PUSH attention_push
+// A row's columns from c on.
+#define OF_Q(row, c) (row) * P.ld_q + P.off_q + h * D + (c)
+#define OF_K(row, c) (row) * P.ld_k + P.off_k + h * D + (c)
+#define OF_V(row, c) (row) * P.ld_v + P.off_v + h * D + (c)
+#define OF_Y(row, c) (row) * P.ld_y + h * D + (c)
+#if defined(DQ)
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, act, q) X(1, readonly, act, y) X(2, readonly, float, lse) X(3, readonly, act, dy)                   \
+    X(4, readonly, uint, scalars) X(5, writeonly, act, result) X(6, writeonly, float, delta)
+#define OWN_ONE(row, c) AT4(q, OF_Q(row, c))
+#define OWN_TWO(row, c) AT4(dy, OF_Y(row, c))
+#define OTHER_ONE(row, c) AT4(q, OF_K(row, c))
+#define OTHER_TWO(row, c) AT4(q, OF_V(row, c))
+#define SUMMED(row, c) AT(q, OF_K(row, c))
+#define RESULT(row, c) OF_Q(row, c)
+#elif defined(DK)
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, act, dy)             \
+    X(4, readonly, uint, scalars) X(5, writeonly, act, result)
+#define OWN_ONE(row, c) AT4(q, OF_K(row, c))
+#define OWN_TWO(row, c) AT4(q, OF_V(row, c))
+#define OTHER_ONE(row, c) AT4(q, OF_Q(row, c))
+#define OTHER_TWO(row, c) AT4(dy, OF_Y(row, c))
+#define SUMMED(row, c) AT(q, OF_Q(row, c))
+#define RESULT(row, c) OF_K(row, c)
+#elif defined(DV)
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, act, dy) X(3, readonly, uint, scalars)            \
+    X(4, writeonly, act, result)
+#define OWN_ONE(row, c) AT4(q, OF_K(row, c))
+#define OTHER_ONE(row, c) AT4(q, OF_Q(row, c))
+#define SUMMED(row, c) AT(dy, OF_Y(row, c))
+#define RESULT(row, c) OF_V(row, c)
+#else
+#define BUFFERS(X)                                                                                                     \
+    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
+    X(4, writeonly, act, result) X(5, writeonly, float, lse)
+#define OWN_ONE(row, c) AT4(q, OF_Q(row, c))
+#define OTHER_ONE(row, c) AT4(k, OF_K(row, c))
+#define SUMMED(row, c) AT(v, OF_V(row, c))
+#define RESULT(row, c) OF_Y(row, c)
+#endif
+#extension GL_GOOGLE_include_directive : require
+#include "common/kernel.glsl"
+#include "common/eights.glsl"
+#include "common/philox.glsl"
+
+#define D P.head // head size, a multiple of 4 up to 128
+layout(constant_id = 1) const bool DROPOUT = false;
+
+const uint OWN = ATTENTION_FEW_ROWS, OTHERS = ATTENTION_FEW_OTHERS, MOST = 128;
+const float LOWEST = -3.4e38;
+
+shared vec4 own_one[MOST]; // [column / 4][own row]
+#if defined(DQ) || defined(DK)
+shared vec4 own_two[MOST];
+#endif
+shared vec4 weights[OTHERS]; // of the own rows; before them dropout's factors
+shared vec4 partial[OTHERS];
+#ifdef DQ
+shared vec4 own_lse, own_delta;
+#elif !defined(DK) && !defined(DV)
+shared vec4 top; // the running maximum
+#endif
+vec4 add_(vec4 a, vec4 b) { return a + b; }
+DEFINE_GROUP_REDUCE(row_sum, vec4, add_, partial, OTHERS)
+DEFINE_GROUP_REDUCE(row_max, vec4, max, partial, OTHERS)
+
+#if defined(DK) || defined(DV)
+#define OWN_KEYS
+#define OWN_TIME P.time_k
+#define OTHER_TIME P.time_q
+#else
+#define OWN_TIME P.time_q
+#define OTHER_TIME P.time_k
+#endif
+
+// s[i] += own row i times the other row.
+#define SCORES(s, own, other, row)                                                                                     \
+    for (uint c_ = 0; c_ < D; c_ += 4) {                                                                               \
+        vec4 x_ = other(row, c_);                                                                                      \
+        [[unroll]] for (uint i_ = 0; i_ < OWN; i_++) s[i_] += dot(own[c_ + i_], x_);                                   \
+    }
+
+void main()
+{
+    uint me = gl_LocalInvocationID.x, heads = P.channels / D, blocks = (OWN_TIME + OWN - 1) / OWN;
+    uint parts = (D + OTHERS - 1) / OTHERS, group = flat_group(), head_row = group / parts / blocks;
+    if (head_row >= P.sequences * heads) return;
+    uint b = head_row / heads, h = head_row % heads, first = group / parts % blocks * OWN;
+    uint own_at = b * OWN_TIME, own_last = OWN_TIME - 1, other_at = b * OTHER_TIME, other_last = OTHER_TIME - 1;
+    uint columns = min(D, OTHERS), shares = OTHERS / columns, share = me / columns; // the last may be none
+    uint col = group % parts * OTHERS + me % columns;
+
+    for (uint n = me; n < D; n += OTHERS) {
+        uint row = own_at + min(first + n % OWN, own_last), c = n / OWN * 4;
+        own_one[n] = OWN_ONE(row, c);
+#if defined(DQ) || defined(DK)
+        own_two[n] = OWN_TWO(row, c);
+#endif
+    }
+#if defined(DQ)
+    vec4 slope = vec4(0);
+    for (uint n = me; n < D; n += OTHERS) // own_two[n] is this invocation's
+        slope[n % OWN] += dot(own_two[n], AT4(y, (own_at + min(first + n % OWN, own_last)) * P.ld_y + h * D + n / OWN * 4));
+    slope = row_sum(slope);
+    if (me == 0) {
+        own_delta = slope;
+        [[unroll]] for (uint i = 0; i < OWN; i++) own_lse[i] = AT(lse, (own_at + min(first + i, own_last)) * heads + h);
+    }
+    uint pos = 0;
+#elif !defined(OWN_KEYS)
+    uint pos = SCALAR_U(scalars, SCALAR_POS);
+    if (me == 0) top = vec4(LOWEST);
+    vec4 total = vec4(0); // of this invocation's keys
+#endif
+#if defined(OWN_KEYS)
+    uint from = first, to = OTHER_TIME;
+#else
+    uint from = 0, to = min(pos + min(first + OWN, OWN_TIME), OTHER_TIME);
+#define SEES(i, key) ((key) <= pos + first + (i) && (key) <= other_last)
+#endif
+    vec4 sum = vec4(0);
+
+    for (uint s0 = from; s0 < to; s0 += OTHERS) {
+        uint other = s0 + me, other_row = other_at + min(other, other_last);
+        barrier();
+        // Four neighbours of a mask row, which are keys, come from one block of random words.
+#if defined(OWN_KEYS)
+        if (DROPOUT) weights[me] = dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + other, first / 4, P.stream), P.keep);
+#else
+        if (DROPOUT) {
+            vec4 m = dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + first + me % OWN, s0 / 4 + me / 4, P.stream), P.keep);
+            [[unroll]] for (uint n = 0; n < 4; n++) weights[me / 4 * 4 + n][me % OWN] = m[n];
+            barrier();
+        }
+#endif
+        vec4 s = vec4(0);
+        SCORES(s, own_one, OTHER_ONE, other_row)
+#if defined(DQ) || defined(DK)
+        vec4 u = vec4(0);
+        SCORES(u, own_two, OTHER_TWO, other_row)
+#endif
+#if defined(OWN_KEYS)
+        float other_lse = AT(lse, other_row * heads + h);
+        [[unroll]] for (uint i = 0; i < OWN; i++)
+            s[i] = other >= first + i && other <= other_last ? exp(min(P.scale * s[i] - other_lse, 80)) : 0.0;
+#elif defined(DQ)
+        [[unroll]] for (uint i = 0; i < OWN; i++) s[i] = SEES(i, other) ? exp(min(P.scale * s[i] - own_lse[i], 80)) : 0.0;
+#else
+        [[unroll]] for (uint i = 0; i < OWN; i++) s[i] = SEES(i, other) ? P.scale * s[i] : LOWEST;
+        vec4 before = top, now = max(before, row_max(s)), shrink = exp(before - now);
+        if (me == 0) top = now;
+        s = exp(s - now);
+        sum *= shrink;
+        total = total * shrink + s;
+#endif
+        vec4 m = DROPOUT ? weights[me] : vec4(1);
+#if defined(DQ)
+        s *= P.scale * (u * m - own_delta);
+#elif defined(DK)
+        s *= P.scale * (u * m - AT(delta, other_row * heads + h));
+#else
+        s *= m;
+#endif
+        weights[me] = s;
+        barrier();
+        uint count = share < shares ? min(OTHERS, to - s0) : 0;
+        for (uint n = share; n < count; n += shares) sum += weights[n] * SUMMED(other_at + s0 + n, col);
+    }
+
+    if (shares > 1) {
+        barrier();
+        partial[me] = sum;
+        barrier();
+        for (uint n = 1; n < shares; n++) sum += partial[(n * columns + me) % OTHERS];
+    }
+#if defined(DQ)
+    if (group % parts == 0 && me < OWN && first + me < OWN_TIME) PUT(delta, (own_at + first + me) * heads + h, own_delta[me]);
+#elif !defined(OWN_KEYS)
+    total = row_sum(total);
+    sum /= total;
+    if (group % parts == 0 && me < OWN && first + me < OWN_TIME)
+        PUT(lse, (own_at + first + me) * heads + h, top[me] + log(total[me]));
+#endif
+    if (share == 0 && col < D) [[unroll]]
+        for (uint i = 0; i < OWN; i++)
+            if (first + i < OWN_TIME) PUT(result, RESULT(own_at + first + i, col), sum[i]);
+}
