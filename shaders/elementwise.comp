@@ -23,12 +23,14 @@
 #ifdef ADD
 #define SET4(at) PUT4(y, at, AT4(a, at) + AT4(b, at));
 #define SET1(at) PUT(y, at, AT(a, at) + AT(b, at));
+#define TOUCHES(at) TOUCH(a, at) TOUCH(b, at)
 #else
 #define SET4(at) PUT4(y, at, AT4(a, at));
 #define SET1(at) PUT(y, at, AT(a, at));
+#define TOUCHES(at) TOUCH(a, at)
 #endif
 
-void main() { FLAT(P.cols, SET4, SET1) }
+void main() { FLAT(P.cols, SET4, SET1, TOUCHES, y) }
 #elif defined(DROPOUT)
 void main()
 {

@@ -17,9 +17,11 @@
 #ifdef BACKWARD
 #define SET4(at) PUT4(y, at, AT4(dy, at) * gelu_slope(AT4(x, at)));
 #define SET1(at) PUT(y, at, AT(dy, at) * gelu_slope(AT(x, at)));
+#define TOUCHES(at) TOUCH(dy, at) TOUCH(x, at)
 #else
 #define SET4(at) PUT4(y, at, gelu(AT4(x, at)));
 #define SET1(at) PUT(y, at, gelu(AT(x, at)));
+#define TOUCHES(at) TOUCH(x, at)
 #endif
 
-void main() { FLAT(P.cols, SET4, SET1) }
+void main() { FLAT(P.cols, SET4, SET1, TOUCHES, y) }

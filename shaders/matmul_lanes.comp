@@ -13,6 +13,8 @@
 #define ROWS MATMUL_LANES_ROWS
 #define VECTORS MATMUL_LANES_VECTORS // even
 
+layout(constant_id = 4) const bool WHOLE = false; // all tiles are, and pairs of columns of y begin at even places: for PAIRS
+
 vec2 a_k[ROWS]; // this lane's two k of each row
 float acc[ROWS * VECTORS];
 uint row_at[ROWS], col_at[VECTORS]; // where a row of op(A) and a column of op(B) begin
@@ -40,7 +42,9 @@ void load_a(uint k)
 }
 
 // Reads where B's rows k and k + 1 begin in the tile: they are as far apart as B is wide, and no processor foresees that they are next.
+#ifndef PAIRS
 float touched = 0;
+#endif
 void touch_b(uint k)
 {
     uint at = min(k, P.k - 2) * P.ldb;
@@ -49,6 +53,15 @@ void touch_b(uint k)
         touched = max(touched, max(AT(b, at + col), AT(b, at + P.ldb + col)));
     }
 }
+
+#ifdef PAIRS
+// Touches the tile's part of a matrix like y, which the epilogue reads: LANES / 4 lines a row, four rows at a time.
+#define TOUCH_TILE(name)                                                                                               \
+    [[unroll]] for (uint i_ = 0; i_ < ROWS; i_ += 4) {                                                                 \
+        uint row_ = min(gl_WorkGroupID.x * ROWS + i_ + lane / (LANES / 4), P.m - 1);                                   \
+        TOUCH(name, row_ * P.ldc + min(gl_WorkGroupID.y * VECTORS * LANES + lane % (LANES / 4) * LINE, P.n - 1))       \
+    }
+#endif
 
 // Steps k0 + 2 kk and k0 + 2 kk + 1: lane kk has their A, in each row.
 #define STEPS(kk)                                                                                                      \
@@ -96,6 +109,11 @@ void main()
     }
     [[unroll]] for (uint n = 0; n < ROWS * VECTORS; n++) acc[n] = 0;
 
+#ifdef PAIRS
+    if (has(EPILOGUE_RESIDUAL)) TOUCH_TILE(residual)
+    if (has(EPILOGUE_GELU_SLOPE)) TOUCH_TILE(gelu_pre)
+    if (has(EPILOGUE_ACCUMULATE)) TOUCH_TILE(y)
+#endif
     uint k0 = 0, b_row = 0;
     for (; k0 + 2 * LANES <= P.k; k0 += 2 * LANES) {
         if (!TRANS_B) touch_b(k0 + 2 * LANES + 2 * lane);
@@ -114,6 +132,15 @@ void main()
         }
     }
     if (P.m == 0) acc[0] += touched; // never, but the compiler cannot know
+#ifdef PAIRS
+    if (WHOLE) {
+        [[unroll]] for (uint i = 0; i < ROWS; i++) {
+            [[unroll]] for (uint v = 0; v < VECTORS; v += 2)
+                finish2(row0 + i, col0 + v / 2 * 2 * LANES, vec2(acc[i * VECTORS + v], acc[i * VECTORS + v + 1]));
+        }
+        return;
+    }
+#endif
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         [[unroll]] for (uint v = 0; v < VECTORS; v++)
             finish(row0 + i, col0 + v / 2 * 2 * LANES + v % 2, acc[i * VECTORS + v]);

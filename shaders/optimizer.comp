@@ -42,6 +42,7 @@
 #define DECAYED_vec4(at) vec4(lessThan(uvec4(at, at + 1, at + 2, at + 3), uvec4(P.decayed)))
 #define SET4(at) UPDATE(vec4, at, AT4, PUT4)
 #define SET1(at) UPDATE(float, at, AT, PUT)
+#define TOUCHES(at) TOUCH(grads, at) TOUCH(weights, at) TOUCH(m, at) TOUCH(v, at)
 #endif
 
 void main()
@@ -50,7 +51,7 @@ void main()
     float lr = SCALAR_F(scalars, SCALAR_LR), factor = AT(norm, 1);
     if (factor == 0.0) return;
     float fix1 = SCALAR_F(scalars, SCALAR_BETA1_FIX), fix2 = SCALAR_F(scalars, SCALAR_BETA2_FIX);
-    FLAT(P.count, SET4, SET1)
+    FLAT(P.count, SET4, SET1, TOUCHES, weights)
 #elif defined(CLIP)
     float sum = 0;
     for (uint i = 0; i < P.count; i += 64) {

@@ -1,14 +1,14 @@
 /* GELU, its gradient, sums, casts, dropout, and the key/value cache's new rows. */
 #include "ops/record.h"
 
-/* Kernels whose operands are all of one flat shape, in pieces that each operand may span. */
+/* Kernels whose operands are all of one flat shape, in pieces. */
 static void record_pieces(gpu_program *program, kernel_widths kernels, const op_call *call)
 {
     op_view y = call->out[0];
     bool binary = view_present(call->in[1]);
-    uint64_t count = view_count(y), most = max_operand(gpu_program_caps(program));
-    for (uint64_t first = 0; first < count; first += most) {
-        uint64_t n = count - first < most ? count - first : most;
+    const uint64_t count = view_count(y);
+    for (uint64_t first = 0, n; first < count; first += n) {
+        n = flat_piece(gpu_program_caps(program), count - first);
         gpu_arg three[] = {arg_part(call->in[0], first, n, GPU_READ),
                            arg_part(binary ? call->in[1] : y, first, n, binary ? GPU_READ : GPU_WRITE),
                            arg_part(y, first, n, GPU_WRITE)};

@@ -39,9 +39,9 @@ static void record_clip(gpu_program *program, const op_call *call)
 
 static void record_adamw(gpu_program *program, const op_call *call)
 {
-    uint64_t count = view_count(call->out[0]), most = max_operand(gpu_program_caps(program));
-    for (uint64_t first = 0; first < count; first += most) {
-        uint64_t n = count - first < most ? count - first : most;
+    const uint64_t count = view_count(call->out[0]);
+    for (uint64_t first = 0, n; first < count; first += n) {
+        n = flat_piece(gpu_program_caps(program), count - first);
         uint64_t decayed = call->attr.decayed > first ? call->attr.decayed - first : 0;
         gpu_arg args[] = {arg_part(call->in[0], first, n, GPU_READ),
                           arg_of(call->in[1], GPU_READ),

@@ -214,7 +214,9 @@ static void record_lanes(recording *r, const product *p, bool pairs)
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;
     r->d.kernel = lanes_kernel(gpu_program_caps(r->program), pairs);
     r->spec[0] = lanes;
-    r->d.spec_count = 4;
+    r->spec[4] = pairs && p->m % MATMUL_LANES_ROWS == 0 && p->n % cols == 0 && p->ldc % 2 == 0 &&
+                 offsets_of(r->d.args, r->d.arg_count) % 8 == 0;
+    r->d.spec_count = 5;
     record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1);
 }
 

@@ -132,15 +132,32 @@ uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols)
     return r->d.kernel == kernels.plain ? 1 : 4;
 }
 
+/* Runs that an invocation takes on a software driver: so many cache lines are on their way together (common/flat.glsl). */
+enum { FLAT_PER_SERIAL = 8 };
+
+static uint32_t flat_per(const pm_caps *caps)
+{
+    return caps->serial ? FLAT_PER_SERIAL : 1;
+}
+
+uint64_t flat_piece(const pm_caps *caps, uint64_t left)
+{
+    uint64_t most = max_operand(caps), n = left < most ? left : most;
+    if (!caps->serial) return n;
+    /* Groups that are spread over y too are rounded up: see gpu_groups(). */
+    uint64_t group = 4ull * flat_per(caps) * group_size(caps), groups = n / group;
+    if (groups > caps->max_group_count[0]) groups = caps->max_group_count[0];
+    return groups > 0 ? groups * group : n;
+}
+
 void record_flat(recording *r, kernel_widths kernels, uint64_t count)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    uint32_t per = caps->serial ? 4 : 1;
+    uint32_t per = flat_per(caps);
+    uint64_t group = 4ull * per * group_size(caps);
     r->d.kernel = width_for(caps, kernels, r->d.args, r->d.arg_count, 4);
     r->spec[1] = per;
     r->spec[2] = count % 4 != 0;
-    /* Groups that are spread over y too are rounded up: see gpu_groups(). */
-    uint64_t group = 4ull * per * group_size(caps);
     r->spec[3] = count % group == 0 && count / group <= caps->max_group_count[0];
     r->d.spec_count = 4;
     record_elements(r, (count + 3) / 4, per);

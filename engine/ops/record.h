@@ -107,6 +107,9 @@ typedef struct recording {
 
 /* One invocation each for `count` elements, `per` of them one after another. */
 void record_elements(recording *r, uint64_t count, uint32_t per);
+/* How many elements of flat operands one dispatch takes where `left` are left: no more than an operand may span; on a software driver
+ * whole work groups first (WHOLE in common/flat.glsl), the rest by itself. */
+uint64_t flat_piece(const pm_caps *caps, uint64_t left);
 /* common/flat.glsl over `count` elements: the variant that suits the operands; spec[1] to spec[3] are PER, TAIL and WHOLE. */
 void record_flat(recording *r, kernel_widths kernels, uint64_t count);
 /* Takes the variant for rows of `cols`; returns the elements an invocation takes at a time, common/vector.glsl's N. */

@@ -6,16 +6,25 @@ layout(constant_id = 1) const uint PER = 1;
 layout(constant_id = 2) const bool TAIL = false; // the count is no multiple of 4; a constant, for a software driver runs what it might skip
 layout(constant_id = 3) const bool WHOLE = false; // each invocation has PER runs: a software driver is slow at loads within loops and branches
 
-// SET4(at) computes four elements from at on, SET1(at) one.
-#define FLAT(count, SET4, SET1)                                                                                        \
+// What a subgroup's invocations, running side by side, touch to have four runs' lines, whatever its size; the first of those runs begins at `at`.
+#define LINES(at)                                                                                                      \
+    (at) - 4 * gl_SubgroupInvocationID + gl_SubgroupInvocationID * 4 / gl_SubgroupSize * 4 * gl_WorkGroupSize.x +      \
+        gl_SubgroupInvocationID % (gl_SubgroupSize / 4) * LINE
+
+// SET4(at) computes four elements of `result` from at on, SET1(at) one; TOUCHES(at) touches what SET4 reads.
+#define FLAT(count, SET4, SET1, TOUCHES, result)                                                                       \
     uint at = 4 * (flat_group() * gl_WorkGroupSize.x * PER + gl_LocalInvocationID.x);                                  \
     if (WHOLE) {                                                                                                       \
+        [[unroll]] for (uint n = 0; n < PER; n += 4) {                                                                 \
+            TOUCHES(LINES(at + 4 * n * gl_WorkGroupSize.x))                                                            \
+        }                                                                                                              \
         [[unroll]] for (uint n = 0; n < PER; n++) {                                                                    \
             SET4(at + 4 * n * gl_WorkGroupSize.x)                                                                      \
         }                                                                                                              \
+        KEEP(result)                                                                                                   \
         return;                                                                                                        \
     }                                                                                                                  \
-    for (uint n = 0; n < PER && at < count; n++, at += 4 * gl_WorkGroupSize.x) {                                       \
+    for (uint n = 0; n < PER && at < count; n++, at += 4 * gl_WorkGroupSize.x) {                                      \
         if (!TAIL || at + 4 <= count) {                                                                                \
             SET4(at)                                                                                                   \
         } else {                                                                                                       \

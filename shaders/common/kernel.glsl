@@ -153,6 +153,21 @@ vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2
 #define PUT2(name, i, value) put2_##name(i, value)
 #define PUT4(name, i, value) put4_##name(i, value)
 
+// A processor does not foresee what gathers read, and waits for each. A software driver's kernels therefore first read a word of each cache line
+// that their subgroup will need, eight lines with one gather, so that these come together: TOUCH(name, i). KEEP(name), at the end, names what the
+// kernel writes; it writes nothing, and has the compiler believe that these words are needed.
+#ifdef PAIRS
+#extension GL_KHR_shader_subgroup_basic : require
+#define LINE 16u // elements of a line, or half one
+float touched = 0;
+#define TOUCH(name, i) touched = max(touched, AT(name, i));
+#define KEEP(name)                                                                                                     \
+    if (gl_NumWorkGroups.x == 0) PUT(name, 0, touched);
+#else
+#define TOUCH(name, i)
+#define KEEP(name)
+#endif
+
 BUFFERS(DECLARE_BUFFER)
 layout(push_constant, std430) uniform push_block
 {

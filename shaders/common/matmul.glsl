@@ -30,10 +30,10 @@ bool has(uint bit) { return (EPILOGUE & bit) != 0; }
 uint index_a(uint m, uint k) { return TRANS_A ? k * P.lda + m : m * P.lda + k; }
 uint index_b(uint k, uint n) { return TRANS_B ? n * P.ldb + k : k * P.ldb + n; }
 
-void finish(uint row, uint col, float v)
+// Of an element of y.
+void finish_inside(uint row, uint col, float v)
 {
     uint at = row * P.ldc + col;
-    if (row >= P.m || col >= P.n) return;
     if (has(EPILOGUE_BIAS)) v += AT(bias, col);
 #ifndef PLAIN
     if (has(EPILOGUE_PRE)) PUT(pre, at, v);
@@ -47,6 +47,36 @@ void finish(uint row, uint col, float v)
     if (has(EPILOGUE_ACCUMULATE)) v += AT(y, at);
     PUT(y, at, v);
 }
+void finish(uint row, uint col, float v)
+{
+    if (row < P.m && col < P.n) finish_inside(row, col, v);
+}
+
+#ifdef PAIRS
+// Two columns of a row at once, all within y, from an even one on.
+void finish2(uint row, uint col, vec2 v)
+{
+    uint at = row * P.ldc + col;
+    if (has(EPILOGUE_BIAS)) v += AT2(bias, col);
+#ifndef PLAIN
+    if (has(EPILOGUE_PRE)) PUT2(pre, at, v);
+#endif
+    if (has(EPILOGUE_GELU)) v = vec2(gelu(v.x), gelu(v.y));
+#ifndef PLAIN
+    if (has(EPILOGUE_DROPOUT)) {
+        vec4 m = dropout_factors(DROPOUT_WORDS(scalars, row, col / 4, P.stream), P.keep);
+        v *= col % 4 == 0 ? m.xy : m.zw;
+    }
+    if (has(EPILOGUE_RESIDUAL)) v += AT2(residual, at);
+    if (has(EPILOGUE_GELU_SLOPE)) {
+        vec2 x = AT2(gelu_pre, at);
+        v *= vec2(gelu_slope(x.x), gelu_slope(x.y));
+    }
+#endif
+    if (has(EPILOGUE_ACCUMULATE)) v += AT2(y, at);
+    PUT2(y, at, v);
+}
+#endif
 
 #ifdef WIDE
 // Four columns of a row at once, all within y, at a multiple of 4.
