@@ -1,6 +1,6 @@
 #version 450
-// SUMSQ: part(at + j) = sum of squares of every PARTS-th run of N LANES elements of x from run j on; PARTS parts in all; what does not fill
-//        N elements counts in the first.
+// SUMSQ: part(at + j) = sum of squares of every PARTS-th run of N LANES elements of x from run j on, as a GPU's invocations read together; for
+//        software drivers, of a PARTS-th of x in one piece. PARTS parts in all; what does not fill N elements counts in the first.
 // CLIP:  norm = unscale sqrt(sum of parts), factor = unscale min(1, clip / (norm + 1e-6)) (unscale where clip is 0); a norm that is no finite
 //        number: factor 0. One invocation.
 // ADAMW: Loshchilov and Hutter, 2019, in PyTorch's order: g = grad * factor; p -= lr wd p for the first `decayed` elements;
@@ -67,10 +67,30 @@ void main()
     uint j = row_index();
     if (j >= P.parts) return;
     VEC sums = VEC(0);
-    uint stride = N * P.parts * LANES, whole = P.count - P.count % N;
-    for (uint i = N * (j * LANES + lane()); i < whole;) {
+    uint whole = P.count - P.count % N;
+#ifdef PAIRS
+    const uint FLIGHT = 16; // runs on their way together
+    uint stride = N * LANES, share = ((whole + stride - 1) / stride + P.parts - 1) / P.parts * stride;
+    uint from = min(j * share, whole), end = min(from + share, whole);
+#else
+    const uint FLIGHT = 4;
+    uint stride = N * LANES * P.parts, from = N * LANES * j, end = whole;
+#endif
+    uint i = from + N * lane();
+    while (i < end) {
         VEC block = VEC(0);
-        for (uint n = 0; n < 64 && i < whole; n++, i += stride) block += GET(x, i) * GET(x, i);
+        for (uint n = 0; n < 64 && i < end; n += FLIGHT) {
+            uint of_all = i - N * lane(); // where these invocations' run begins
+            if (of_all + (FLIGHT - 1) * stride + N * LANES <= end) {
+                VEC v[FLIGHT];
+                [[unroll]] for (uint e = 0; e < FLIGHT; e += 4) TOUCH(x, of_all + (e + lane() * 4 / LANES) * stride + lane() % (LANES / 4) * LINE)
+                [[unroll]] for (uint e = 0; e < FLIGHT; e++) v[e] = GET(x, i + e * stride);
+                [[unroll]] for (uint e = 0; e < FLIGHT; e++) block += v[e] * v[e];
+                i += FLIGHT * stride;
+            } else {
+                for (uint e = 0; e < FLIGHT && i < end; e++, i += stride) block += GET(x, i) * GET(x, i);
+            }
+        }
         sums += block;
     }
     float sum = in_sum(sums);
@@ -78,5 +98,6 @@ void main()
         for (uint i = whole; i < P.count; i++) sum += AT(x, i) * AT(x, i);
     sum = row_sum(sum);
     if (lane() == 0) PUT(part, P.at + j, sum);
+    KEEP(part)
 #endif
 }
