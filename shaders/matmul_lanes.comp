@@ -42,7 +42,7 @@ void load_a(uint k)
 }
 
 // Reads where B's rows k and k + 1 begin in the tile: they are as far apart as B is wide, and no processor foresees that they are next.
-#ifndef PAIRS
+#ifndef PAIRS // else common/kernel.glsl has it
 float touched = 0;
 #endif
 void touch_b(uint k)

@@ -25,7 +25,8 @@ enum {
     ROW_QUERIES = 8,    /* up to so many a sequence have a group each */
     ROW_KEYS = 128,     /* or several, one for every so many keys, */
     ROW_SPLITS = 16,    /* at most so many */
-    ROW_FEW_FLIGHT = 2, /* loads in flight where registers are few */
+    ROW_FLIGHT = 4,     /* loads in flight of an invocation: ATTENTION_ROW_FLIGHT where registers are many, */
+    ROW_FEW_FLIGHT = 2, /* where they are few */
     BLOCK_HEAD = 64,    /* attention_block.comp's invocations keep so many columns of a row in registers */
     COOP_HEAD = 128     /* attention_coop.comp keeps so many columns of a row in registers */
 };
@@ -215,7 +216,7 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
     r.spec[2] = keys;
     r.spec[3] = splits;
     r.spec[4] = append;
-    r.spec[5] = few_registers(caps) ? ROW_FEW_FLIGHT : ATTENTION_ROW_FLIGHT;
+    r.spec[5] = many_registers(caps) ? ATTENTION_ROW_FLIGHT : few_registers(caps) ? ROW_FEW_FLIGHT : ROW_FLIGHT;
     r.d.spec_count = 6;
     record_any(&r, push, (uint64_t)push->time_q * splits, keys);
     if (!split) return;

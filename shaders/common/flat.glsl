@@ -24,7 +24,7 @@ layout(constant_id = 3) const bool WHOLE = false; // each invocation has PER run
         KEEP(result)                                                                                                   \
         return;                                                                                                        \
     }                                                                                                                  \
-    for (uint n = 0; n < PER && at < count; n++, at += 4 * gl_WorkGroupSize.x) {                                      \
+    for (uint n = 0; n < PER && at < count; n++, at += 4 * gl_WorkGroupSize.x) {                                       \
         if (!TAIL || at + 4 <= count) {                                                                                \
             SET4(at)                                                                                                   \
         } else {                                                                                                       \

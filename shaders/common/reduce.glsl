@@ -23,7 +23,7 @@ uint row_index() { return LANES == 1 ? flat_invocation() : flat_group(); }
 shared float reduce_scratch[LANES];
 
 #define DEFINE_REDUCE(name, combine)                                                                                   \
-    DEFINE_GROUP_REDUCE(group_##name, float, combine, reduce_scratch, LANES)                                                  \
+    DEFINE_GROUP_REDUCE(group_##name, float, combine, reduce_scratch, LANES)                                           \
     float name(float v) { return LANES == 1 ? v : group_##name(v); }
 #endif
 DEFINE_REDUCE(row_sum, add_)
