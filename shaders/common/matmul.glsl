@@ -30,10 +30,10 @@ bool has(uint bit) { return (EPILOGUE & bit) != 0; }
 uint index_a(uint m, uint k) { return TRANS_A ? k * P.lda + m : m * P.lda + k; }
 uint index_b(uint k, uint n) { return TRANS_B ? n * P.ldb + k : k * P.ldb + n; }
 
-// Of an element of y.
-void finish_inside(uint row, uint col, float v)
+void finish(uint row, uint col, float v)
 {
     uint at = row * P.ldc + col;
+    if (row >= P.m || col >= P.n) return;
     if (has(EPILOGUE_BIAS)) v += AT(bias, col);
 #ifndef PLAIN
     if (has(EPILOGUE_PRE)) PUT(pre, at, v);
@@ -46,10 +46,6 @@ void finish_inside(uint row, uint col, float v)
 #endif
     if (has(EPILOGUE_ACCUMULATE)) v += AT(y, at);
     PUT(y, at, v);
-}
-void finish(uint row, uint col, float v)
-{
-    if (row < P.m && col < P.n) finish_inside(row, col, v);
 }
 
 #ifdef PAIRS
