@@ -87,6 +87,24 @@ void main()
 #else
     const bool there = false;
 #endif
+#ifdef PAIRS
+    // AHEAD runs' lines, each run's with one gather: of its four columns or four k a quarter of the subgroup each.
+    const uint AHEAD = 16;
+    uint lane = gl_SubgroupInvocationID, line = lane % (gl_SubgroupSize / 4) * LINE, row = lane / (gl_SubgroupSize / 4);
+    for (uint k = first; k < P.k;) {
+        [[unroll]] for (uint f = 0; f < AHEAD; f++) {
+            if (TRANS_B)
+                TOUCH(b, min(col + row, P.n - 1) * P.ldb + min(K_OF(k, f) - first + line, P.k - 1))
+            else
+                TOUCH(b, min(K_OF(k, f) + row, P.k - 1) * P.ldb + min(col - 4 * lane + line, P.n - 1))
+        }
+        [[dont_unroll]] for (uint f = 0; f < AHEAD && k < P.k; f++, k = K_OF(k, 1)) {
+            vec4 run[4];
+            RUN(run, 0, k)
+            add_run(k, run[0], run[1], run[2], run[3]);
+        }
+    }
+#else
     for (uint k = first; k < P.k; k = K_OF(k, FLIGHT)) {
         if (FLIGHT == 1) { // an array of one run's size: VideoCore's compiler puts a larger one into memory
             vec4 run[4];
@@ -98,6 +116,7 @@ void main()
         [[unroll]] for (uint f = 0; f < FLIGHT; f++)
             if (K_OF(k, f) < P.k) add_run(K_OF(k, f), runs[4 * f], runs[4 * f + 1], runs[4 * f + 2], runs[4 * f + 3]);
     }
+#endif
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
 #ifdef PAIRS
         vec4 sum = COMBINE_LANES(add4_, acc[i], SLICES);
@@ -119,4 +138,5 @@ void main()
         barrier();
 #endif
     }
+    KEEP(y)
 }
