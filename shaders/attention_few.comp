@@ -99,7 +99,7 @@ void main()
     uint b = head_row / heads, h = head_row % heads, first = group / parts % blocks * OWN;
     uint own_at = b * OWN_TIME, own_last = OWN_TIME - 1, other_at = b * OTHER_TIME, other_last = OTHER_TIME - 1;
     uint columns = min(D, OTHERS), shares = OTHERS / columns, share = me / columns; // the last may be none
-    uint col = group % parts * OTHERS + me % columns;
+    uint col = group % parts * OTHERS + me % columns, col_in = min(col, D - 1);
 
     for (uint n = me; n < D; n += OTHERS) {
         uint row = own_at + min(first + n % OWN, own_last), c = n / OWN * 4;
@@ -175,7 +175,7 @@ void main()
         weights[me] = s;
         barrier();
         uint count = share < shares ? min(OTHERS, to - s0) : 0;
-        for (uint n = share; n < count; n += shares) sum += weights[n] * SUMMED(other_at + s0 + n, col);
+        for (uint n = share; n < count; n += shares) sum += weights[n] * SUMMED(other_at + s0 + n, col_in);
     }
 
     if (shares > 1) {
