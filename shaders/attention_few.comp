@@ -1,21 +1,22 @@
 #version 450
-// Causal attention and its gradient for GPUs of few registers, and for rows that cannot be read four elements at a time: attention_tile.comp's four
-// kernels, with the same names, but a work group has 4 own rows of one head, and reads 64 other rows from memory as they are needed:
+// Causal attention and its gradient for GPUs of few registers, and for rows that cannot be read four elements at a time; which kernels there are:
+// common/attention.glsl. A work group has 4 own rows of one head, and reads other rows, 64 at a time, from memory as they are needed:
 //   S = own_one other_one^T, for some also U = own_two other_two^T     (4 x 64: an invocation another row, its four sums in registers)
 //   W = weights of S and U                                             (4 x 64: to shared memory)
 //   sum += W other                                                     (4 x 64: an invocation a column; if the head has fewer, a share of the rows)
 // Heads of more than 64 columns take two groups, which both make S.
 // Shared memory: 6 KiB with U, else 4 KiB.
-#define PUSH attention_push
+#extension GL_GOOGLE_include_directive : require
+#include "common/attention.glsl"
+#include "common/eights.glsl"
+
 // A row's columns from c on.
 #define OF_Q(row, c) (row) * P.ld_q + P.off_q + h * D + (c)
 #define OF_K(row, c) (row) * P.ld_k + P.off_k + h * D + (c)
 #define OF_V(row, c) (row) * P.ld_v + P.off_v + h * D + (c)
 #define OF_Y(row, c) (row) * P.ld_y + h * D + (c)
+// Where own and other rows come from, what is summed, and where the sums go.
 #if defined(DQ)
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, y) X(2, readonly, float, lse) X(3, readonly, act, dy)                   \
-    X(4, readonly, uint, scalars) X(5, writeonly, act, result) X(6, writeonly, float, delta)
 #define OWN_ONE(row, c) AT4(q, OF_Q(row, c))
 #define OWN_TWO(row, c) AT4(dy, OF_Y(row, c))
 #define OTHER_ONE(row, c) AT4(q, OF_K(row, c))
@@ -23,9 +24,6 @@
 #define SUMMED(row, c) AT(q, OF_K(row, c))
 #define RESULT(row, c) OF_Q(row, c)
 #elif defined(DK)
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, act, dy)             \
-    X(4, readonly, uint, scalars) X(5, writeonly, act, result)
 #define OWN_ONE(row, c) AT4(q, OF_K(row, c))
 #define OWN_TWO(row, c) AT4(q, OF_V(row, c))
 #define OTHER_ONE(row, c) AT4(q, OF_Q(row, c))
@@ -33,32 +31,25 @@
 #define SUMMED(row, c) AT(q, OF_Q(row, c))
 #define RESULT(row, c) OF_K(row, c)
 #elif defined(DV)
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, act, dy) X(3, readonly, uint, scalars)            \
-    X(4, writeonly, act, result)
 #define OWN_ONE(row, c) AT4(q, OF_K(row, c))
 #define OTHER_ONE(row, c) AT4(q, OF_Q(row, c))
 #define SUMMED(row, c) AT(dy, OF_Y(row, c))
 #define RESULT(row, c) OF_V(row, c)
 #else
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
-    X(4, writeonly, act, result) X(5, writeonly, float, lse)
 #define OWN_ONE(row, c) AT4(q, OF_Q(row, c))
 #define OTHER_ONE(row, c) AT4(k, OF_K(row, c))
 #define SUMMED(row, c) AT(v, OF_V(row, c))
 #define RESULT(row, c) OF_Y(row, c)
 #endif
-#extension GL_GOOGLE_include_directive : require
-#include "common/kernel.glsl"
-#include "common/eights.glsl"
-#include "common/philox.glsl"
-
-#define D P.head // head size, a multiple of 4 up to 128
-layout(constant_id = 1) const bool DROPOUT = false;
+#ifdef OWN_KEYS
+#define OWN_TIME P.time_k
+#define OTHER_TIME P.time_q
+#else
+#define OWN_TIME P.time_q
+#define OTHER_TIME P.time_k
+#endif
 
 const uint OWN = ATTENTION_FEW_ROWS, OTHERS = ATTENTION_FEW_OTHERS, MOST = 128;
-const float LOWEST = -3.4e38;
 
 shared vec4 own_one[MOST]; // [column / 4][own row]
 #if defined(DQ) || defined(DK)
@@ -74,15 +65,6 @@ shared vec4 top; // the running maximum
 vec4 add_(vec4 a, vec4 b) { return a + b; }
 DEFINE_GROUP_REDUCE(row_sum, vec4, add_, partial, OTHERS)
 DEFINE_GROUP_REDUCE(row_max, vec4, max, partial, OTHERS)
-
-#if defined(DK) || defined(DV)
-#define OWN_KEYS
-#define OWN_TIME P.time_k
-#define OTHER_TIME P.time_q
-#else
-#define OWN_TIME P.time_q
-#define OTHER_TIME P.time_k
-#endif
 
 // s[i] += own row i times the other row.
 #define SCORES(s, own, other, row)                                                                                     \

@@ -6,36 +6,10 @@
 //   sum += W other                                                     (32 x 32: 4 x 4 an invocation, in registers)
 // More columns would save making S again for each 32 of them, and take more registers. N is 4, but 2 where U is there. attention_few.comp is for
 // GPUs of 32 or 64 registers an invocation.
-// With queries' rows one = q, two = dy, with keys' one = k, two = v; p(t, s) = exp(scale q(t) . k(s) - lse(t)); m: its dropout factor:
-//   (none)  own queries: y(t) = sum_s p m v(s), lse by a running maximum (Milakov and Gimelshein, 2018; Dao et al., 2022)
-//   DQ      own queries: dq(t) = sum_s W k(s), W = scale p (dy(t) . v(s) m - delta(t)), delta(t) = dy(t) . y(t), which is stored for DK
-//   DK      own keys:    dk(s) = sum_t W q(t), W as above
-//   DV      own keys:    dv(s) = sum_t p m dy(t)
-// For accesses of four. Shared memory: 8 KiB where N is 4, else 5 KiB. Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H).
-#define PUSH attention_push
-#if defined(DQ)
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, y) X(2, readonly, float, lse) X(3, readonly, act, dy)             \
-    X(4, readonly, uint, scalars) X(5, writeonly, act, result) X(6, writeonly, float, delta)
-#elif defined(DK)
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, float, delta) X(3, readonly, act, dy)         \
-    X(4, readonly, uint, scalars) X(5, writeonly, act, result)
-#elif defined(DV)
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, float, lse) X(2, readonly, act, dy) X(3, readonly, uint, scalars)        \
-    X(4, writeonly, act, result)
-#else
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)           \
-    X(4, writeonly, act, result) X(5, writeonly, float, lse)
-#endif
+// With queries' rows one = q, two = dy, with keys' one = k, two = v. Which kernels there are: common/attention.glsl.
+// For accesses of four. Shared memory: 8 KiB where N is 4, else 5 KiB.
 #extension GL_GOOGLE_include_directive : require
-#include "common/kernel.glsl"
-#include "common/philox.glsl"
-
-#define D P.head // head size, a multiple of 4
-layout(constant_id = 1) const bool DROPOUT = false;
+#include "common/attention.glsl"
 
 // An invocation's N other rows, and the types of its scores, [own row][other row].
 #if defined(DQ) || defined(DK)
@@ -53,7 +27,6 @@ layout(constant_id = 1) const bool DROPOUT = false;
 #endif
 
 const uint ROWS = 32, OTHERS = 8 * N, COLUMNS = 32, DEPTH = 16, THREADS = 64;
-const float LOWEST = -3.4e38;
 
 // OWN_SLICE: [d][own row / 4]; OTHER_SLICE: [d][other row / N]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before them
 // dropout's factors. Those that are used in turn are in one place where their types allow it, for more work groups at once.
@@ -75,9 +48,6 @@ shared vec4 lse_rows[ROWS / 4], delta_rows[ROWS / 4]; // of own rows, which so t
 uint me, tx, ty, T, b, h, first, own_at; // own_at: the row of tokens where this sequence's own rows begin
 uint off_q, off_k, off_v, off_y;
 
-#if defined(DK) || defined(DV)
-#define OWN_KEYS
-#endif
 #if defined(DQ) || defined(OWN_KEYS) // one tensor has all three
 #define K q
 #define V q
