@@ -1,46 +1,26 @@
 #version 450
 // Causal attention and its gradient for any GPU, in the flash manner: no T x T matrix, each probability made again where it is needed. A work group of
-// 8 x 8 invocations has a tile of 32 own rows of one head and 32 of its columns; it goes over the other rows, 8 N at a time:
-//   S = own_one other_one^T, for some also U = own_two other_two^T     (32 x 8 N: 4 x N an invocation, in registers)
-//   W = weights of S and U                                             (32 x 8 N: to shared memory)
-//   sum += W other                                                     (32 x 32: 4 x 4 an invocation, in registers)
-// More columns would save making S again for each 32 of them, and take more registers. N is 4, but 2 where U is there. attention_few.comp is for
-// GPUs of 32 or 64 registers an invocation.
-// With queries' rows one = q, two = dy, with keys' one = k, two = v. Which kernels there are: common/attention.glsl.
-// For accesses of four. Shared memory: 8 KiB where N is 4, else 5 KiB.
+// 8 x 8 invocations has 32 own rows of one head and 32 HALVES of its columns; it goes over the other rows, 32 at a time:
+//   S = own_one other_one^T, for some also U = own_two other_two^T     (32 x 32: 4 x 4 an invocation, in registers)
+//   W = weights of S and U                                             (32 x 32: to shared memory)
+//   sum += W other, 32 columns after 32                                (32 x 32 HALVES: 4 x 4 HALVES an invocation, in registers)
+// Two halves save making S and U twice for a head of 64. With queries' rows one = q, two = dy, with keys' one = k, two = v. Which kernels there are:
+// common/attention.glsl. attention_few.comp is for GPUs of 32 or 64 registers an invocation. For accesses of four. Shared memory: 8 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
 
-// An invocation's N other rows, and the types of its scores, [own row][other row].
-#if defined(DQ) || defined(DK)
-#define N 2
-#define vecn vec2
-#define uvecn uvec2
-#define matn mat4x2
-#define NEXT uvec2(0, 1)
-#else
-#define N 4
-#define vecn vec4
-#define uvecn uvec4
-#define matn mat4
-#define NEXT uvec4(0, 1, 2, 3)
-#endif
+layout(constant_id = 2) const uint HALVES = 1; // 32 columns each, one after the other
 
-const uint ROWS = 32, OTHERS = 8 * N, COLUMNS = 32, DEPTH = 16, THREADS = 64;
+const uint ROWS = 32, OTHERS = 32, COLUMNS = 32 * HALVES, DEPTH = 16, THREADS = 64;
 
-// OWN_SLICE: [d][own row / 4]; OTHER_SLICE: [d][other row / N]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before them
-// dropout's factors. Those that are used in turn are in one place where their types allow it, for more work groups at once.
+// OWN_SLICE, OTHER_SLICE: [d][row / 4]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before them dropout's factors. Those
+// that are used in turn are in one place, for more work groups at once.
 shared vec4 weights[OTHERS * 8];
-shared vec4 stage[DEPTH * 8 * (N == 4 ? 2 : 1)];
+shared vec4 stage[OTHERS * 8];
 #define OWN_SLICE(i) stage[i]
+#define OTHER_SLICE(i) stage[DEPTH * 8 + (i)]
 #define PARTIAL(i) stage[i]
 #define VALUES(i) stage[i]
-#if N == 4
-#define OTHER_SLICE(i) stage[DEPTH * 8 + (i)]
-#else
-shared vecn other_slice[DEPTH * 8];
-#define OTHER_SLICE(i) other_slice[i]
-#endif
 #ifdef DQ
 shared vec4 lse_rows[ROWS / 4], delta_rows[ROWS / 4]; // of own rows, which so take no registers
 #endif
@@ -75,21 +55,20 @@ uint off_q, off_k, off_v, off_y;
 #define OTHER_OFF off_v
 #endif
 
-// `count_` rows of a head from first_ on, columns [d0, d0 + DEPTH), to a slice in vectors of n_ rows. Rows beyond the last repeat it, columns
-// beyond D are 0.
-#define LOAD(slice_, n_, count_, name, at_, first_, last_, ld_, off_, d0)                                              \
-    [[unroll]] for (uint i_ = 0; i_ < count_ * DEPTH / 4; i_ += THREADS) {                                             \
-        uint r_ = (i_ + me) % count_, d_ = 4 * ((i_ + me) / count_);                                                   \
+// 32 rows of a head from first_ on, columns [d0, d0 + DEPTH), to a slice. Rows beyond the last repeat it, columns beyond D are 0.
+#define LOAD(slice_, name, at_, first_, last_, ld_, off_, d0)                                                          \
+    [[unroll]] for (uint i_ = 0; i_ < 32 * DEPTH / 4; i_ += THREADS) {                                                 \
+        uint r_ = (i_ + me) % 32, d_ = 4 * ((i_ + me) / 32);                                                           \
         vec4 x_ = d0 + d_ < D ? AT4(name, (at_ + min(first_ + r_, last_)) * ld_ + off_ + d0 + d_) : vec4(0);           \
-        [[unroll]] for (uint c_ = 0; c_ < 4; c_++) slice_((d_ + c_) * 8 + r_ / n_)[r_ % n_] = x_[c_];                  \
+        [[unroll]] for (uint c_ = 0; c_ < 4; c_++) slice_((d_ + c_) * 8 + r_ / 4)[r_ % 4] = x_[c_];                    \
     }
 
 // s[i][n] += own row i times other row n.
 #define SCORES(s, own_name, own_ld, own_off, other_name, other_ld, other_off)                                          \
     for (uint d0 = 0; d0 < D; d0 += DEPTH) {                                                                           \
         barrier();                                                                                                     \
-        LOAD(OWN_SLICE, 4, ROWS, own_name, own_at, first, T - 1, own_ld, own_off, d0)                                  \
-        LOAD(OTHER_SLICE, N, OTHERS, other_name, other_at, s0, other_last, other_ld, other_off, d0)                    \
+        LOAD(OWN_SLICE, own_name, own_at, first, T - 1, own_ld, own_off, d0)                                           \
+        LOAD(OTHER_SLICE, other_name, other_at, s0, other_last, other_ld, other_off, d0)                               \
         barrier();                                                                                                     \
         [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_++)                                                            \
             s += outerProduct(OTHER_SLICE(d_ * 8 + tx), OWN_SLICE(d_ * 8 + ty));                                       \
@@ -145,7 +124,8 @@ void main()
     off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, off_y = h * D;
     own_at = b * T;
     uint own0 = first + 4 * ty;
-    mat4 sum = mat4(0);
+    mat4 sum[HALVES];
+    [[unroll]] for (uint c = 0; c < HALVES; c++) sum[c] = mat4(0);
 
 #if defined(OWN_KEYS)
     uint other_at = b * P.time_q, other_last = P.time_q - 1, from = first, to = P.time_q;
@@ -177,18 +157,18 @@ void main()
 
     for (uint s0 = from; s0 < to; s0 += OTHERS) {
         if (DROPOUT) draw_factors(head_row, s0);
-        uvecn other = s0 + N * tx + NEXT;
-        matn s = matn(0);
+        uvec4 other = s0 + 4 * tx + uvec4(0, 1, 2, 3);
+        mat4 s = mat4(0);
 #if defined(OWN_KEYS)
         SCORES(s, K, P.ld_q, off_k, q, P.ld_q, off_q)
 #if defined(DK)
-        matn u = matn(0);
+        mat4 u = mat4(0);
         SCORES(u, V, P.ld_q, off_v, dy, P.ld_y, off_y)
 #endif
-        [[unroll]] for (uint n = 0; n < N; n++) {
+        [[unroll]] for (uint n = 0; n < 4; n++) {
             uint t = min(other[n], other_last), at = (other_at + t) * heads + h;
             float other_lse = AT(lse, at);
-            vec4 m = DROPOUT ? weights[(N * tx + n) * 8 + ty] : vec4(1);
+            vec4 m = DROPOUT ? weights[(4 * tx + n) * 8 + ty] : vec4(1);
 #if defined(DK)
             float other_delta = AT(delta, at);
 #endif
@@ -204,10 +184,10 @@ void main()
 #else
         SCORES(s, q, P.ld_q, off_q, K, P.ld_k, off_k)
 #if defined(DQ)
-        matn u = matn(0);
+        mat4 u = mat4(0);
         SCORES(u, dy, P.ld_y, off_y, V, P.ld_v, off_v)
-        [[unroll]] for (uint n = 0; n < N; n++) {
-            vec4 m = DROPOUT ? weights[(N * tx + n) * 8 + ty] : vec4(1);
+        [[unroll]] for (uint n = 0; n < 4; n++) {
+            vec4 m = DROPOUT ? weights[(4 * tx + n) * 8 + ty] : vec4(1);
             [[unroll]] for (uint i = 0; i < 4; i++) {
                 float p = SEES(i, other[n]) ? exp(min(P.scale * s[i][n] - lse_rows[ty][i], 80)) : 0.0;
                 s[i][n] = P.scale * p * (u[i][n] * m[i] - delta_rows[ty][i]);
@@ -217,7 +197,7 @@ void main()
         vec4 tile_top;
         [[unroll]] for (uint i = 0; i < 4; i++) {
             tile_top[i] = LOWEST;
-            [[unroll]] for (uint n = 0; n < N; n++) {
+            [[unroll]] for (uint n = 0; n < 4; n++) {
                 s[i][n] = SEES(i, other[n]) ? P.scale * s[i][n] : LOWEST;
                 tile_top[i] = max(tile_top[i], s[i][n]);
             }
@@ -228,24 +208,27 @@ void main()
         total *= shrink;
         [[unroll]] for (uint i = 0; i < 4; i++) {
             s[i] = exp(s[i] - top[i]);
-            sum[i] *= shrink[i];
-            total[i] += dot(s[i], vecn(1));
+            [[unroll]] for (uint c = 0; c < HALVES; c++) sum[c][i] *= shrink[i];
+            total[i] += dot(s[i], vec4(1));
         }
         if (DROPOUT) [[unroll]]
-            for (uint n = 0; n < N; n++) {
-                vec4 m = weights[(N * tx + n) * 8 + ty];
+            for (uint n = 0; n < 4; n++) {
+                vec4 m = weights[(4 * tx + n) * 8 + ty];
                 [[unroll]] for (uint i = 0; i < 4; i++) s[i][n] *= m[i];
             }
 #endif
 #endif
-        barrier();
-        [[unroll]] for (uint i_ = 0; i_ < OTHERS * 8; i_ += THREADS) {
-            uint r = (i_ + me) / 8;
-            VALUES(i_ + me) = col < D ? AT4_OF(OTHER, (other_at + min(s0 + r, other_last)) * OTHER_LD + OTHER_OFF + col) : vec4(0);
+        [[unroll]] for (uint c = 0; c < HALVES; c++) {
+            barrier();
+            [[unroll]] for (uint i_ = 0; i_ < OTHERS * 8; i_ += THREADS) {
+                uint r = (i_ + me) / 8, d = col + 32 * c;
+                VALUES(i_ + me) = d < D ? AT4_OF(OTHER, (other_at + min(s0 + r, other_last)) * OTHER_LD + OTHER_OFF + d) : vec4(0);
+            }
+            if (c == 0) [[unroll]]
+                for (uint n = 0; n < 4; n++) weights[(4 * tx + n) * 8 + ty] = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
+            barrier();
+            [[dont_unroll]] for (uint r = 0; r < OTHERS; r++) sum[c] += outerProduct(VALUES(r * 8 + tx), weights[r * 8 + ty]);
         }
-        [[unroll]] for (uint n = 0; n < N; n++) weights[(N * tx + n) * 8 + ty] = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
-        barrier();
-        [[dont_unroll]] for (uint r = 0; r < OTHERS; r++) sum += outerProduct(VALUES(r * 8 + tx), weights[r * 8 + ty]);
     }
 
     bool first_part = group % parts == 0 && tx == 0; // of those who have the same rows
@@ -266,11 +249,12 @@ void main()
 #define RESULT_OFF off_y
     total = row_sum(total);
     [[unroll]] for (uint i = 0; i < 4; i++) {
-        sum[i] /= total[i];
+        [[unroll]] for (uint c = 0; c < HALVES; c++) sum[c][i] /= total[i];
         if (first_part && own0 + i < T) PUT(lse, (own_at + own0 + i) * heads + h, top[i] + log(total[i]));
     }
 #endif
-    if (col < D) [[unroll]]
-        for (uint i = 0; i < 4; i++)
-            if (own0 + i < T) PUT4(result, (own_at + own0 + i) * RESULT_LD + RESULT_OFF + col, sum[i]);
+    [[unroll]] for (uint c = 0; c < HALVES; c++)
+        if (col + 32 * c < D) [[unroll]]
+            for (uint i = 0; i < 4; i++)
+                if (own0 + i < T) PUT4(result, (own_at + own0 + i) * RESULT_LD + RESULT_OFF + col + 32 * c, sum[c][i]);
 }

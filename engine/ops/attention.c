@@ -20,7 +20,8 @@ typedef struct kernels {
 
 enum {
     TILE_ROWS = 32,     /* a group's rows in attention_tile.comp */
-    TILE_COLUMNS = 32,  /* and its columns of the head */
+    TILE_COLUMNS = 32,  /* and its columns of the head, */
+    TILE_HALVES = 2,    /* at most so many times */
     GROUP = 64,         /* invocations there, and at least in attention_row.comp */
     ROW_QUERIES = 8,    /* up to so many a sequence have a group each */
     ROW_KEYS = 128,     /* or several, one for every so many keys, */
@@ -131,8 +132,13 @@ static void record_rows_of(recording *r, kernels which, const struct attention_p
     const kernel_widths tile = {.plain = which.few.plain, .wide = which.tile, .pairs = which.few.plain};
     r->d.kernel = choose(r, few_registers(caps) ? which.few : tile, push);
     const bool few = r->d.kernel != which.tile;
-    const uint32_t own = few ? ATTENTION_FEW_ROWS : TILE_ROWS, columns = few ? ATTENTION_FEW_OTHERS : TILE_COLUMNS;
+    const uint32_t own = few ? ATTENTION_FEW_ROWS : TILE_ROWS, halves = push->head > TILE_COLUMNS ? TILE_HALVES : 1;
+    const uint32_t columns = few ? ATTENTION_FEW_OTHERS : TILE_COLUMNS * halves;
     const uint64_t tiles = (rows + own - 1) / own, parts = (push->head + columns - 1) / columns;
+    if (!few) {
+        r->spec[2] = halves;
+        r->d.spec_count = 3;
+    }
     record_any(r, push, tiles * parts, few ? ATTENTION_FEW_OTHERS : GROUP);
 }
 
