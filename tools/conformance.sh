@@ -35,6 +35,8 @@ for program in "$pumice" "$test_ops" "$build/tests/test_profiles"; do
 done
 kept=$build/conformance
 mkdir -p "$kept"
+scratch=$(mktemp -d) # of this run alone: another may measure another driver meanwhile
+trap 'rm -rf "$scratch"' EXIT
 PUMICE_CACHE_DIR=$kept/cache
 export PUMICE_CACHE_DIR
 unset PUMICE_DISABLE VK_DRIVER_FILES VK_ICD_FILENAMES PUMICE_TEST_DEVICE || true
@@ -90,10 +92,10 @@ on() {
     fi
 }
 
-# field KEY: of the device that is taken, in $kept/device.json
+# field KEY: of the device that is taken, in $scratch/device.json
 field() {
     awk -v key="\"$1\":" '/"index":/ { taken = 0; value = "" } index($0, key) && value == "" { value = $0 } /"chosen":.*true/ { taken = 1 }
-        taken && value != "" { print value; exit }' "$kept/device.json" | sed 's/^[^:]*:[[:space:]]*//; s/,$//; s/"//g'
+        taken && value != "" { print value; exit }' "$scratch/device.json" | sed 's/^[^:]*:[[:space:]]*//; s/,$//; s/"//g'
 }
 
 # ---- rows -------------------------------------------------------------------------------------------------------------------------
@@ -138,8 +140,8 @@ row() {
 rows() {
     any_wanted "$1" || return 0
     driver "$1" || return 0
-    on "$pumice" devices --json > "$kept/device.json" 2> "$kept/error" || { say "left out: $1: $(head -n 1 "$kept/error")"; return 0; }
-    [ -n "$(field driver)" ] || fail "$1: pumice devices --json names no driver: $kept/device.json"
+    on "$pumice" devices --json > "$scratch/device.json" 2> "$scratch/error" || { say "left out: $1: $(head -n 1 "$scratch/error")"; return 0; }
+    [ -n "$(field driver)" ] || fail "$1: pumice devices --json names no driver"
     if [ "$1" = gpu ] && [ "$(field type)" = cpu ]; then
         say "left out: there is no GPU here"
         return 0
@@ -161,8 +163,8 @@ null_gpus() {
     if sh "$here/tools/gpu-lab.sh" setup; then list="$amd $others"; else say "only AMD's: tools/gpu-lab.sh could not be set up"; fi
     say "kernels for GPUs that are not there: $list"
     # A kernel that cannot be built is part of the table.
-    "$pumice" kernel --builtin all --target "$(echo "$list" | tr ' ' ,)" --markdown > "$kept/null.md" 2> "$kept/error" || true
-    [ -s "$kept/null.md" ] || fail "null: $(head -n 1 "$kept/error")"
+    "$pumice" kernel --builtin all --target "$(echo "$list" | tr ' ' ,)" --markdown > "$kept/null.md" 2> "$scratch/error" || true
+    [ -s "$kept/null.md" ] || fail "null: $(head -n 1 "$scratch/error")"
     echo "$stamp" > "$kept/null.stamp"
 }
 
@@ -184,7 +186,7 @@ spirv() {
     say "modules, and subgroups of every size"
     {
         sh "$here/tests/check_spirv.sh" "$build/shaders/spv" "$val" | sed 's/^/- /'
-        if "$build/tests/test_profiles" > "$kept/error" 2>&1; then result=passed; else result=FAILED; fi
+        if "$build/tests/test_profiles" > "$scratch/error" 2>&1; then result=passed; else result=FAILED; fi
         echo "- Programs of a GPT-2 recorded for subgroups of 4, 8, 16, 32, 64 and 128, work groups of 128 to 1024, 16 to 64 KiB of shared memory: $result"
     } > "$kept/spirv.md"
     echo "$ops_sum" > "$kept/spirv.stamp"
