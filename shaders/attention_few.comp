@@ -59,7 +59,7 @@ shared vec4 weights[OTHERS]; // of the own rows; before them dropout's factors
 shared vec4 partial[OTHERS];
 #ifdef DQ
 shared vec4 own_lse, own_delta;
-#elif !defined(DK) && !defined(DV)
+#elif !defined(OWN_KEYS)
 shared vec4 top; // the running maximum
 #endif
 vec4 add_(vec4 a, vec4 b) { return a + b; }

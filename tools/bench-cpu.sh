@@ -2,7 +2,8 @@
 # Pumice on a software driver against the CPU's own libraries, each pair in the same minute: products against OpenBLAS, rows, attention and
 # training steps against PyTorch. sh tools/bench-cpu.sh [PUMICE] [WORD ...]
 #
-# PUMICE: a program, or the folder it was built in; by default build/pumice, which is built. WORDs: only the lines whose titles contain one of them, such as matmul.
+# PUMICE: a program, or the folder it was built in; by default build/pumice, which is built.
+# WORDs: only the lines whose titles contain one of them, such as matmul.
 # Environment: THREADS (2), for all three; VK_DRIVER_FILES as ever, to choose the driver.
 # Prints a line for each: what Pumice reached, the yardstick, the fraction, the target and whether it is met. Nothing else should run on the
 # machine meanwhile. Some minutes; a line whose yardstick is missing has "-" for it.

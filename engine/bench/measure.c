@@ -166,8 +166,8 @@ static pm_status warm_up(rotation *r, bool quick)
     return status;
 }
 
-/* Short runs that go out together on a software driver. Its threads, asleep between two of them, can be woken on one processor and stay there, at half
- * the speed that they have in a training step, where more work follows. */
+/* Short runs that go out together on a software driver. Its threads, asleep between two of them, can be woken on one processor and stay there,
+ * at half the speed that they have in a training step, where more work follows. */
 enum { TOGETHER = 4 };
 #define SHORT_MS 2.5
 
@@ -175,10 +175,12 @@ static uint32_t runs_together(const rotation *r)
 {
     gpu_program_stats stats;
     gpu_program_get_stats(r->copies[0].program, &stats);
-    const bool few = pm_device_caps(r->device)->type == PM_DEVICE_CPU && stats.run_ms > 0 && stats.run_ms < SHORT_MS;
-    return few && r->count >= TOGETHER ? TOGETHER : 1;
+    const bool software = pm_device_caps(r->device)->type == PM_DEVICE_CPU;
+    const bool brief = stats.run_ms > 0 && stats.run_ms < SHORT_MS; /* 0: no time stamps */
+    return software && brief && r->count >= TOGETHER ? TOGETHER : 1;
 }
 
+/* The next `together` runs, each by its own time stamps where they are several. */
 static pm_status run_some(const rotation *r, uint32_t together, timing *t)
 {
     pm_status status = PM_OK;

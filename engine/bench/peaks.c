@@ -83,9 +83,11 @@ static pm_status measure_copy(pm_device *device, double *bytes_per_s)
     status = gpu_program_finish(program);
     if (status == PM_OK) status = timing_best(device, program, &driver_ms);
     if (status != PM_OK) goto fail;
-    *bytes_per_s = 2e3 * (double)bytes / (kernel_ms < driver_ms ? kernel_ms : driver_ms);
-    log_line(gpu_log(device), PM_LOG_INFO, "peaks: %.0f MiB copied in %.3f ms by a kernel, %.3f ms by the driver",
-             (double)bytes / 1048576, kernel_ms, driver_ms);
+    const bool by_kernel = kernel_ms < driver_ms;
+    const double ms = by_kernel ? kernel_ms : driver_ms;
+    *bytes_per_s = 2e3 * (double)bytes / ms;
+    log_line(gpu_log(device), PM_LOG_INFO, "peaks: %.0f MiB copied in %.3f ms at best, by %s", (double)bytes / 1048576,
+             ms, by_kernel ? "a kernel" : "the driver");
 fail:
     gpu_program_destroy(&program);
     gpu_buffer_destroy(&from);

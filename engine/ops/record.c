@@ -140,25 +140,29 @@ static uint32_t flat_per(const pm_caps *caps)
     return caps->serial ? FLAT_PER_SERIAL : 1;
 }
 
+/* Elements of a work group. */
+static uint64_t flat_group(const pm_caps *caps)
+{
+    return 4ull * flat_per(caps) * group_size(caps);
+}
+
 uint64_t flat_piece(const pm_caps *caps, uint64_t left)
 {
-    uint64_t most = max_operand(caps), n = left < most ? left : most;
-    if (!caps->serial) return n;
+    uint64_t most = max_operand(caps), n = left < most ? left : most, groups = n / flat_group(caps);
+    if (!caps->serial || groups == 0) return n;
     /* Groups that are spread over y too are rounded up: see gpu_groups(). */
-    uint64_t group = 4ull * flat_per(caps) * group_size(caps), groups = n / group;
     if (groups > caps->max_group_count[0]) groups = caps->max_group_count[0];
-    return groups > 0 ? groups * group : n;
+    return groups * flat_group(caps);
 }
 
 void record_flat(recording *r, kernel_widths kernels, uint64_t count)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     uint32_t per = flat_per(caps);
-    uint64_t group = 4ull * per * group_size(caps);
     r->d.kernel = width_for(caps, kernels, r->d.args, r->d.arg_count, 4);
     r->spec[1] = per;
     r->spec[2] = count % 4 != 0;
-    r->spec[3] = count % group == 0 && count / group <= caps->max_group_count[0];
+    r->spec[3] = count % flat_group(caps) == 0 && count / flat_group(caps) <= caps->max_group_count[0];
     r->d.spec_count = 4;
     record_elements(r, (count + 3) / 4, per);
 }

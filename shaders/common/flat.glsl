@@ -2,7 +2,7 @@
 #ifndef COMMON_FLAT_GLSL
 #define COMMON_FLAT_GLSL
 
-layout(constant_id = 1) const uint PER = 1;
+layout(constant_id = 1) const uint PER = 1; // with WHOLE and PAIRS a multiple of 4
 layout(constant_id = 2) const bool TAIL = false; // the count is no multiple of 4; a constant, for a software driver runs what it might skip
 layout(constant_id = 3) const bool WHOLE = false; // each invocation has PER runs: a software driver is slow at loads within loops and branches
 

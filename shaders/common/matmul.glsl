@@ -30,69 +30,54 @@ bool has(uint bit) { return (EPILOGUE & bit) != 0; }
 uint index_a(uint m, uint k) { return TRANS_A ? k * P.lda + m : m * P.lda + k; }
 uint index_b(uint k, uint n) { return TRANS_B ? n * P.ldb + k : k * P.ldb + n; }
 
+// One by one, as vectors' own take more registers.
+#define DEFINE_EACH(f)                                                                                                 \
+    vec2 f##_each(vec2 v) { return vec2(f(v.x), f(v.y)); }                                                             \
+    vec4 f##_each(vec4 v) { return vec4(f(v.x), f(v.y), f(v.z), f(v.w)); }
+DEFINE_EACH(gelu)
+DEFINE_EACH(gelu_slope)
+
+// The epilogue of a row's columns from `col` on, of which v, a T, has the sums; AT_T and PUT_T are as wide.
+#ifdef PLAIN
+#define STORE_PRE(PUT_T)
+#define WITH_MATRICES(AT_T, SLOPE, factors)
+#else
+#define STORE_PRE(PUT_T)                                                                                               \
+    if (has(EPILOGUE_PRE)) PUT_T(pre, at, v);
+#define WITH_MATRICES(AT_T, SLOPE, factors)                                                                            \
+    if (has(EPILOGUE_DROPOUT)) v *= factors;                                                                           \
+    if (has(EPILOGUE_RESIDUAL)) v += AT_T(residual, at);                                                               \
+    if (has(EPILOGUE_GELU_SLOPE)) v *= SLOPE(AT_T(gelu_pre, at));
+#endif
+#define EPILOGUE_OF(AT_T, PUT_T, GELU, SLOPE, factors)                                                                 \
+    if (has(EPILOGUE_BIAS)) v += AT_T(bias, col);                                                                      \
+    STORE_PRE(PUT_T)                                                                                                   \
+    if (has(EPILOGUE_GELU)) v = GELU(v);                                                                               \
+    WITH_MATRICES(AT_T, SLOPE, factors)                                                                                \
+    if (has(EPILOGUE_ACCUMULATE)) v += AT_T(y, at);                                                                    \
+    PUT_T(y, at, v);
+#define RANDOM_WORDS DROPOUT_WORDS(scalars, row, col / 4, P.stream)
+
 void finish(uint row, uint col, float v)
 {
     uint at = row * P.ldc + col;
     if (row >= P.m || col >= P.n) return;
-    if (has(EPILOGUE_BIAS)) v += AT(bias, col);
-#ifndef PLAIN
-    if (has(EPILOGUE_PRE)) PUT(pre, at, v);
-#endif
-    if (has(EPILOGUE_GELU)) v = gelu(v);
-#ifndef PLAIN
-    if (has(EPILOGUE_DROPOUT)) v *= dropout_factor(DROPOUT_WORDS(scalars, row, col / 4, P.stream)[col % 4], P.keep);
-    if (has(EPILOGUE_RESIDUAL)) v += AT(residual, at);
-    if (has(EPILOGUE_GELU_SLOPE)) v *= gelu_slope(AT(gelu_pre, at));
-#endif
-    if (has(EPILOGUE_ACCUMULATE)) v += AT(y, at);
-    PUT(y, at, v);
+    EPILOGUE_OF(AT, PUT, gelu, gelu_slope, dropout_factor(RANDOM_WORDS[col % 4], P.keep))
 }
 
+// Two and four columns, all within y, the first at a multiple of as many.
 #ifdef PAIRS
-// Two columns of a row at once, all within y, from an even one on.
+vec2 factors_of_two(vec4 m, uint col) { return col % 4 == 0 ? m.xy : m.zw; }
 void finish2(uint row, uint col, vec2 v)
 {
     uint at = row * P.ldc + col;
-    if (has(EPILOGUE_BIAS)) v += AT2(bias, col);
-#ifndef PLAIN
-    if (has(EPILOGUE_PRE)) PUT2(pre, at, v);
-#endif
-    if (has(EPILOGUE_GELU)) v = vec2(gelu(v.x), gelu(v.y));
-#ifndef PLAIN
-    if (has(EPILOGUE_DROPOUT)) {
-        vec4 m = dropout_factors(DROPOUT_WORDS(scalars, row, col / 4, P.stream), P.keep);
-        v *= col % 4 == 0 ? m.xy : m.zw;
-    }
-    if (has(EPILOGUE_RESIDUAL)) v += AT2(residual, at);
-    if (has(EPILOGUE_GELU_SLOPE)) {
-        vec2 x = AT2(gelu_pre, at);
-        v *= vec2(gelu_slope(x.x), gelu_slope(x.y));
-    }
-#endif
-    if (has(EPILOGUE_ACCUMULATE)) v += AT2(y, at);
-    PUT2(y, at, v);
+    EPILOGUE_OF(AT2, PUT2, gelu_each, gelu_slope_each, factors_of_two(dropout_factors(RANDOM_WORDS, P.keep), col))
 }
 #endif
-
 #ifdef WIDE
-// Four columns of a row at once, all within y, at a multiple of 4.
 void finish4(uint row, uint col, vec4 v)
 {
     uint at = row * P.ldc + col;
-    if (has(EPILOGUE_BIAS)) v += AT4(bias, col);
-#ifndef PLAIN
-    if (has(EPILOGUE_PRE)) PUT4(pre, at, v);
-#endif
-    if (has(EPILOGUE_GELU)) v = vec4(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
-#ifndef PLAIN
-    if (has(EPILOGUE_DROPOUT)) v *= dropout_factors(DROPOUT_WORDS(scalars, row, col / 4, P.stream), P.keep);
-    if (has(EPILOGUE_RESIDUAL)) v += AT4(residual, at);
-    if (has(EPILOGUE_GELU_SLOPE)) {
-        vec4 x = AT4(gelu_pre, at);
-        v *= vec4(gelu_slope(x.x), gelu_slope(x.y), gelu_slope(x.z), gelu_slope(x.w));
-    }
-#endif
-    if (has(EPILOGUE_ACCUMULATE)) v += AT4(y, at);
-    PUT4(y, at, v);
+    EPILOGUE_OF(AT4, PUT4, gelu_each, gelu_slope_each, dropout_factors(RANDOM_WORDS, P.keep))
 }
 #endif
