@@ -4,7 +4,8 @@
 //   S = own_one other_one^T, for some also U = own_two other_two^T     (32 x 32: 4 x 4 an invocation, in registers)
 //   W = weights of S and U                                             (32 x 32: to shared memory)
 //   sum += W other, 32 columns after 32                                (32 x 32 HALVES: 4 x 4 HALVES an invocation, in registers)
-// Two halves save making S and U twice for a head of 64. With queries' rows one = q, two = dy, with keys' one = k, two = v. Which kernels there are:
+// U, times dropout's factors, waits in W's place while S is made, which takes 16 registers fewer; loops take two steps at a time, so that the
+// second's loads from shared memory are on their way. Two halves save making S and U twice for a head of 64. With queries' rows one = q, two = dy, with keys' one = k, two = v. Which kernels there are:
 // common/attention.glsl. attention_few.comp is for GPUs of 32 or 64 registers an invocation. For accesses of four. Shared memory: 8 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
@@ -70,8 +71,10 @@ uint off_q, off_k, off_v, off_y;
         LOAD(OWN_SLICE, own_name, own_at, first, T - 1, own_ld, own_off, d0)                                           \
         LOAD(OTHER_SLICE, other_name, other_at, s0, other_last, other_ld, other_off, d0)                               \
         barrier();                                                                                                     \
-        [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_++)                                                            \
+        [[dont_unroll]] for (uint d_ = 0; d_ < DEPTH; d_ += 2) {                                                       \
             s += outerProduct(OTHER_SLICE(d_ * 8 + tx), OWN_SLICE(d_ * 8 + ty));                                       \
+            s += outerProduct(OTHER_SLICE((d_ + 1) * 8 + tx), OWN_SLICE((d_ + 1) * 8 + ty));                           \
+        }                                                                                                              \
     }
 
 #define ROW_REDUCE(name, combine)                                                                                      \
@@ -159,23 +162,33 @@ void main()
         if (DROPOUT) draw_factors(head_row, s0);
         uvec4 other = s0 + 4 * tx + uvec4(0, 1, 2, 3);
         mat4 s = mat4(0);
+#if defined(DQ) || defined(DK)
+#ifdef DK
+        SCORES(s, V, P.ld_q, off_v, dy, P.ld_y, off_y)
+#else
+        SCORES(s, dy, P.ld_y, off_y, V, P.ld_v, off_v)
+#endif
+        [[unroll]] for (uint n = 0; n < 4; n++) { // U m, where W will be
+            vec4 u = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
+            weights[(4 * tx + n) * 8 + ty] = DROPOUT ? u * weights[(4 * tx + n) * 8 + ty] : u;
+        }
+        s = mat4(0);
+#endif
 #if defined(OWN_KEYS)
         SCORES(s, K, P.ld_q, off_k, q, P.ld_q, off_q)
-#if defined(DK)
-        mat4 u = mat4(0);
-        SCORES(u, V, P.ld_q, off_v, dy, P.ld_y, off_y)
-#endif
         [[unroll]] for (uint n = 0; n < 4; n++) {
             uint t = min(other[n], other_last), at = (other_at + t) * heads + h;
             float other_lse = AT(lse, at);
-            vec4 m = DROPOUT ? weights[(4 * tx + n) * 8 + ty] : vec4(1);
 #if defined(DK)
+            vec4 u = weights[(4 * tx + n) * 8 + ty];
             float other_delta = AT(delta, at);
+#else
+            vec4 m = DROPOUT ? weights[(4 * tx + n) * 8 + ty] : vec4(1);
 #endif
             [[unroll]] for (uint i = 0; i < 4; i++) {
                 float p = other[n] >= own0 + i && other[n] == t ? exp(min(P.scale * s[i][n] - other_lse, 80)) : 0.0;
 #if defined(DK)
-                s[i][n] = P.scale * p * (u[i][n] * m[i] - other_delta);
+                s[i][n] = P.scale * p * (u[i] - other_delta);
 #else
                 s[i][n] = p * m[i];
 #endif
@@ -184,13 +197,11 @@ void main()
 #else
         SCORES(s, q, P.ld_q, off_q, K, P.ld_k, off_k)
 #if defined(DQ)
-        mat4 u = mat4(0);
-        SCORES(u, dy, P.ld_y, off_y, V, P.ld_v, off_v)
         [[unroll]] for (uint n = 0; n < 4; n++) {
-            vec4 m = DROPOUT ? weights[(4 * tx + n) * 8 + ty] : vec4(1);
+            vec4 u = weights[(4 * tx + n) * 8 + ty];
             [[unroll]] for (uint i = 0; i < 4; i++) {
                 float p = SEES(i, other[n]) ? exp(min(P.scale * s[i][n] - lse_rows[ty][i], 80)) : 0.0;
-                s[i][n] = P.scale * p * (u[i][n] * m[i] - delta_rows[ty][i]);
+                s[i][n] = P.scale * p * (u[i] - delta_rows[ty][i]);
             }
         }
 #else
@@ -227,7 +238,10 @@ void main()
             if (c == 0) [[unroll]]
                 for (uint n = 0; n < 4; n++) weights[(4 * tx + n) * 8 + ty] = vec4(s[0][n], s[1][n], s[2][n], s[3][n]);
             barrier();
-            [[dont_unroll]] for (uint r = 0; r < OTHERS; r++) sum[c] += outerProduct(VALUES(r * 8 + tx), weights[r * 8 + ty]);
+            [[dont_unroll]] for (uint r = 0; r < OTHERS; r += 2) {
+                sum[c] += outerProduct(VALUES(r * 8 + tx), weights[r * 8 + ty]);
+                sum[c] += outerProduct(VALUES((r + 1) * 8 + tx), weights[(r + 1) * 8 + ty]);
+            }
         }
     }
 
