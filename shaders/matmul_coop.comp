@@ -24,8 +24,7 @@ layout(constant_id = 9) const uint DOWN = 2;
 layout(constant_id = 10) const uint ACROSS = 2;
 layout(constant_id = 11) const bool WHOLE = false;   // tiles fill M and N; y's rows begin at 16 bytes, its operands allow accesses of four
 layout(constant_id = 12) const bool WHOLE_K = false; // slices fill K
-
-const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
+layout(constant_id = 13) const uint DEPTH = 32; // a multiple of TK
 const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
 
 // Lines of a slice, in chunks; a line is one chunk longer than it must be, so that neighbours do not meet in the same banks.
@@ -35,6 +34,9 @@ const uint LD_A = CHUNKS_A + 1, LD_B = CHUNKS_B + 1;
 // What an invocation loads.
 const uint EACH_A = (LINES_A * CHUNKS_A + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
 const uint EACH_B = (LINES_B * CHUNKS_B + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
+
+const uint SUBGROUP = gl_WorkGroupSize.x / (DOWN * ACROSS);
+const uint EACH_SUMS = (TM * TN / 4 + SUBGROUP - 1) / SUBGROUP; // fours of a matrix of sums
 
 shared uvec4 slice_a[LINES_A * LD_A], slice_b[LINES_B * LD_B];
 shared vec4 sums[DOWN * ACROSS * TM * TN / 4];
@@ -131,24 +133,24 @@ void main()
 
     // The epilogue, a matrix at a time: how its elements lie among the invocations is the driver's business.
     uint mine = gl_SubgroupID * TM * TN / 4;
-    [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        [[unroll]] for (uint c = 0; c < COLS; c++) {
-            uint row = row0 + own_m + r * TM, col = col0 + own_n + c * TN;
-            if (WHOLE && EPILOGUE == 0) {
-                coopMatStore(coopmat<STORED_Y, gl_ScopeSubgroup, TM, TN, gl_MatrixUseAccumulator>(acc[r * COLS + c]), Y_FROM(row * P.ldc + col),
-                             P.ldc, gl_CooperativeMatrixLayoutRowMajor);
-                continue;
-            }
+    [[unroll]] for (uint at = 0; at < ROWS * COLS; at++) {
+        uint row = row0 + own_m + at / COLS * TM, col = col0 + own_n + at % COLS * TN;
+        if (WHOLE && EPILOGUE == 0) {
+            coopMatStore(coopmat<STORED_Y, gl_ScopeSubgroup, TM, TN, gl_MatrixUseAccumulator>(acc[at]), Y_FROM(row * P.ldc + col), P.ldc,
+                         gl_CooperativeMatrixLayoutRowMajor);
+        } else {
             subgroupBarrier();
-            coopMatStore(acc[r * COLS + c], sums, mine, TN / 4, gl_CooperativeMatrixLayoutRowMajor);
+            coopMatStore(acc[at], sums, mine, TN / 4, gl_CooperativeMatrixLayoutRowMajor);
             subgroupMemoryBarrierShared();
             subgroupBarrier();
-            for (uint i = gl_SubgroupInvocationID; i < TM * TN / 4; i += gl_SubgroupSize) {
-                uint m = row + i / (TN / 4), n = col + i % (TN / 4) * 4;
-                if (WHOLE)
-                    finish4(m, n, sums[mine + i]);
-                else
-                    [[unroll]] for (uint j = 0; j < 4; j++) finish(m, n + j, sums[mine + i][j]);
+            [[unroll]] for (uint e = 0; e < EACH_SUMS; e++) {
+                uint i = e * SUBGROUP + gl_SubgroupInvocationID, m = row + i / (TN / 4), n = col + i % (TN / 4) * 4;
+                if (i < TM * TN / 4) {
+                    if (WHOLE)
+                        finish4(m, n, sums[mine + i]);
+                    else
+                        finish_four(m, n, sums[mine + i], false);
+                }
             }
         }
     }

@@ -16,14 +16,6 @@ shared vec4 slice_b[DEPTH * TX]; // [k][col / 4]
 float load_a(uint m, uint k) { return m < P.m && k < P.k ? AT(a, index_a(m, k)) : 0.0; }
 float load_b(uint k, uint n) { return n < P.n && k < P.k ? AT(b, index_b(k, n)) : 0.0; }
 
-void finish4(uint row, uint col, vec4 v)
-{
-    finish(row, col, v.x);
-    finish(row, col + 1, v.y);
-    finish(row, col + 2, v.z);
-    finish(row, col + 3, v.w);
-}
-
 void main()
 {
     uint me = gl_LocalInvocationID.x, tx = me % TX, ty = me / TX, threads = TX * TY;
@@ -51,8 +43,7 @@ void main()
         barrier();
     }
     uint row = row0 + 4 * ty, col = col0 + 4 * tx;
-    finish4(row, col, r0);
-    finish4(row + 1, col, r1);
-    finish4(row + 2, col, r2);
-    finish4(row + 3, col, r3);
+    // Rolled: one row's dropout at a time takes fewer registers.
+    [[dont_unroll]] for (uint i = 0; i < 4; i++)
+        finish_four(row + i, col, i == 0 ? r0 : i == 1 ? r1 : i == 2 ? r2 : r3, false);
 }

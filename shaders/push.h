@@ -51,10 +51,11 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 /* A tile of matmul_lanes.comp: rows, and vectors of columns. */
 #define MATMUL_LANES_ROWS 16
 #define MATMUL_LANES_VECTORS 4
-/* k of a slice of matmul_coop.comp, and of matmul_block.comp; the latter's rows and columns of a tile, and invocations. */
+/* k of a slice of matmul_coop.comp, at most; of matmul_block.comp; rows and columns of the latter's two tiles, and invocations. */
 #define MATMUL_COOP_DEPTH 32
 #define MATMUL_BLOCK_DEPTH 8
 #define MATMUL_BLOCK_TILE 128
+#define MATMUL_BLOCK_SMALL_TILE 64
 #define MATMUL_BLOCK_THREADS 128
 /* Own rows, keys at a time and invocations of a work group of attention_block.comp. */
 #define ATTENTION_BLOCK_ROWS 64

@@ -220,22 +220,24 @@ static bool tell_errors(const cJSON *results)
 
 static void print_document_head(void)
 {
-    printf("# What the default kernels cost on GPUs\n\n"
-           "Written by `sh tools/gpu-lab.sh table`: the compilers of Mesa's drivers, no GPU. The kernels are those "
-           "that pre-training and decoding a GPT-2 of 768\n"
-           "channels take on each, with the values of their specialization constants.\n\n"
-           "- registers: AMD, VGPRs a lane; Intel, live registers of 32 bytes (a SIMD16 kernel of 4-byte values takes "
-           "two each); Adreno, registers of four words.\n"
-           "- spills: AMD, registers; Intel and Mali, spilling stores; Adreno, stores and loads of private memory; "
-           "VideoCore, bytes. scratch: bytes, where told.\n"
-           "- cycles: the compilers' own static estimates (AMD: latency), good for comparing two versions of a kernel "
-           "on the same GPU.\n"
-           "- occupancy: AMD, waves that fit on a SIMD as the driver counts them (at most 40 on navi10, 32 on later "
-           "ones,\n"
-           "  10 on vega10, 8 on polaris10); Adreno, waves a core (16 at most); VideoCore, threads (4 at most); Mali, "
-           "2 threads\n"
-           "  for all of them, 1 for half; Intel, the SIMD width.\n"
-           "- A kernel whose compiler takes more than 30 s of processor time counts as not built.\n");
+    printf(
+        "# What the default kernels cost on GPUs\n\n"
+        "Written by `sh tools/gpu-lab.sh table`: the compilers of Mesa's drivers, no GPU. The kernels are those "
+        "that pre-training and decoding a GPT-2 of 768\n"
+        "channels take on each, with the values of their specialization constants.\n\n"
+        "- registers: AMD, VGPRs a lane; Intel, live registers of 32 bytes (a SIMD16 kernel of 4-byte values takes "
+        "two each); Adreno, registers of four words.\n"
+        "- spills: AMD, registers; Intel and Mali, spilling stores; Adreno, stores and loads of private memory; "
+        "VideoCore, bytes. scratch: bytes, where told.\n"
+        "- cycles: the compilers' own static estimates (AMD: latency), good for comparing two versions of a kernel "
+        "on the same GPU if their loops\n"
+        "  are alike: AMD's counts 8 rounds of each, 4 of one within another, 2 further in.\n"
+        "- occupancy: AMD, waves that fit on a SIMD as the driver counts them, from navi10 on by 32 lanes, though "
+        "these kernels' waves have 64 (at most 40\n"
+        "  on navi10, 32 on later ones, 10 on vega10, 8 on polaris10); Adreno, waves a core (16 at most); VideoCore, "
+        "threads (4 at most);\n"
+        "  Mali, 2 threads for all of them, 1 for half; Intel, the SIMD width.\n"
+        "- A kernel whose compiler takes more than 30 s of processor time counts as not built.\n");
 }
 
 bool kernel_print_targets(const kernel_options *options, const cJSON *results)

@@ -216,8 +216,8 @@ static void add_few_rows(bool half)
     }
 }
 
-/* Large tiles, which usual shapes are too small for: with and without edges, of operands that can be read four elements at a time. */
-static void add_block_rows(bool half)
+/* matmul_block.comp's tiles, which usual shapes are too small for: with and without edges, of operands that can be read four elements at a time. */
+static void add_block_rows(bool half, op_way way)
 {
     static const uint32_t shapes[][3] = {{132, 72, 20}, {128, 256, 36}, {12, 140, 8}};
     static const char *const ends[] = {"", "a", "b", "bpg", "bdr", "s"};
@@ -226,10 +226,11 @@ static void add_block_rows(bool half)
         const uint32_t *s = shapes[i % 3];
         row_matmul(s[0], s[1], s[2], i % 4, half ? half_ends[i] : ends[i]);
         if (half)
-            align_last_half(i == 0);
+            align_last_half(i == 0 ||
+                            (i == 2 && way == WAY_BLOCK_SMALL)); /* fp32 out of small plain blocks: 4136 x 16 below */
         else
             align_last(false);
-        row_last()->way = WAY_BLOCK;
+        row_last()->way = way;
     }
 }
 
@@ -289,6 +290,17 @@ static void add_aligned_half_rows(void)
     }
 }
 
+/* Matrix units' small tiles where something else is usual: as Intel's GPUs have them. */
+static void add_small_coop_rows(void)
+{
+    static const char *const ends[] = {"", "a", "bpg", "bdr"};
+    for (uint32_t e = 0; e < 4; e++) {
+        row_matmul(e % 2 ? 72 : 64, 128, e % 2 ? 40 : 48, e, ends[e]);
+        align_last(true);
+        row_last()->way = WAY_COOP_SMALL;
+    }
+}
+
 /* A few of the usual rows once more, with fp16 activations. */
 static void add_half_rows(void)
 {
@@ -317,11 +329,14 @@ static void add_half_rows(void)
     optest_all.rows[HALVES][optest_all.count[HALVES] - 1].seed *= 2; /* the product's result in fp32: see halve() */
     add_aligned_half_rows();
     add_few_rows(true);
-    add_block_rows(true);
+    add_block_rows(true, WAY_BLOCK);
     add_coop_rows();
+    add_block_rows(true, WAY_BLOCK_SMALL);
+    add_small_coop_rows();
 }
 
-/* Whole tiles of matmul_lanes.comp, in pairs, with each epilogue. Behind all others, whose numbers decide where their operands lie. */
+/* Whole tiles of matmul_lanes.comp, in pairs, with each epilogue, and small blocks. Behind all others, whose numbers decide where their operands
+ * lie. */
 static void add_whole_tiles(void)
 {
     optest_all.adding = USUAL;
@@ -329,6 +344,7 @@ static void add_whole_tiles(void)
         row_matmul(32, 96, 38, (uint32_t)e % 4, epilogues[e]);
         align_last(false);
     }
+    add_block_rows(false, WAY_BLOCK_SMALL);
 }
 
 static void add_rows(void)
@@ -351,7 +367,7 @@ static void add_rows(void)
     add_few_rows(false);
     row_colsum(33, 96, true);
     align_last(false);
-    add_block_rows(false);
+    add_block_rows(false, WAY_BLOCK);
     add_tiled_rows();
     add_big_rows();
     add_half_rows();

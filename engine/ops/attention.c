@@ -88,14 +88,16 @@ static uint32_t coop_shared(const pm_caps *caps, const struct attention_push *pu
            8 * others;
 }
 
-/* Whether matrix units can have it: fp16 tensors whose heads can be read eight elements at a time. */
+/* Whether matrix units can have it: fp16 tensors whose heads can be read eight elements at a time. Not on Intel's GPUs, where its rows would be
+ * spilled (dg2, bmg: Mesa 25.0.7). */
 static bool coop_suits(const recording *r, kernel_id kernel, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    return op_matrix_units(caps) && gpu_kernel_good(caps, kernel) && r->format == ACT_HALF && words_of(push) % 8 == 0 &&
-           offsets_of(r->d.args, r->d.arg_count) % 16 == 0 && push->head % caps->coopmat_n == 0 &&
-           push->head % caps->coopmat_k == 0 && push->head % 8 == 0 && push->head <= COOP_HEAD &&
-           ATTENTION_COOP_OTHERS % caps->coopmat_n == 0 && ATTENTION_COOP_OTHERS % caps->coopmat_k == 0 &&
+    return op_matrix_units(caps) && caps->vendor_id != VENDOR_INTEL && gpu_kernel_good(caps, kernel) &&
+           r->format == ACT_HALF && words_of(push) % 8 == 0 && offsets_of(r->d.args, r->d.arg_count) % 16 == 0 &&
+           push->head % caps->coopmat_n == 0 && push->head % caps->coopmat_k == 0 && push->head % 8 == 0 &&
+           push->head <= COOP_HEAD && ATTENTION_COOP_OTHERS % caps->coopmat_n == 0 &&
+           ATTENTION_COOP_OTHERS % caps->coopmat_k == 0 &&
            ATTENTION_COOP_WARPS * caps->coopmat_m <= 2 * ATTENTION_COOP_OTHERS &&
            caps->coopmat_subgroup % caps->coopmat_m == 0 && coop_shared(caps, push) <= caps->max_shared_memory &&
            ATTENTION_COOP_WARPS * caps->coopmat_subgroup <= caps->max_workgroup_size;

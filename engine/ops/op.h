@@ -187,7 +187,8 @@ typedef enum op_way {
     WAY_COOP_SMALL,
     WAY_PAIRS, /* software drivers: two elements a load, or one */
     WAY_LANES,
-    WAY_BLOCK,   /* shared memory: tiles of 128 x 128, 8 x 16 an invocation */
+    WAY_BLOCK, /* shared memory, in fours: tiles of 128 x 128 and 64 x 64, 8 x 16 and 4 x 8 an invocation */
+    WAY_BLOCK_SMALL,
     WAY_TILE_16, /* and of 64 x 64, 32 x 64, 16 x 64, 4 x 4 an invocation */
     WAY_TILE_8,
     WAY_TILE_4,

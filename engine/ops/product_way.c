@@ -11,20 +11,30 @@ enum {
     MATVEC_THREADS = 512,       /* invocations of a work group, */
     MATVEC_LEAST_QUADS = 4,     /* and fewer columns where there would be fewer than so many work groups */
     MATVEC_GROUPS = 64,
-    COOP_SIDE = 2,   /* subgroups of matmul_coop.comp's work group: 2 x 2 */
-    COOP_LARGE = 64, /* columns of a subgroup's share */
-    COOP_SMALL = 32,
+    COOP_LARGE = 128, /* rows and columns of matmul_coop.comp's tiles, */
+    COOP_SMALL = 64,
+    COOP_LARGE_SUMS = 128, /* and at most so many sums an invocation there; */
+    COOP_SMALL_SUMS = 64,
+    COOP_INTEL_SUMS = 32,
+    COOP_INTEL_DEPTH = 16,
     COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
-    LARGE_BLOCKS = 64, /* so many of matmul_block.comp's tiles are worth more than four times as many small ones */
+    LARGE_BLOCKS = 64, /* so many of matmul_block.comp's tiles are worth more than four times as many small ones, */
+    SMALL_BLOCKS = 32, /* and so many of those more than as many groups of twice the invocations */
 };
 
 const char *op_way_name(op_way way)
 {
-    static const char *const names[OP_WAYS] = {
-        [WAY_USUAL] = "usual",           [WAY_MATVEC] = "matvec",      [WAY_COOP_LARGE] = "coop 128x128",
-        [WAY_COOP_SMALL] = "coop 64x64", [WAY_PAIRS] = "pairs",        [WAY_LANES] = "lanes",
-        [WAY_BLOCK] = "block 128x128",   [WAY_TILE_16] = "tile 64x64", [WAY_TILE_8] = "tile 32x64",
-        [WAY_TILE_4] = "tile 16x64"};
+    static const char *const names[OP_WAYS] = {[WAY_USUAL] = "usual",
+                                               [WAY_MATVEC] = "matvec",
+                                               [WAY_COOP_LARGE] = "coop 128x128",
+                                               [WAY_COOP_SMALL] = "coop 64x64",
+                                               [WAY_PAIRS] = "pairs",
+                                               [WAY_LANES] = "lanes",
+                                               [WAY_BLOCK] = "block 128x128",
+                                               [WAY_BLOCK_SMALL] = "block 64x64",
+                                               [WAY_TILE_16] = "tile 64x64",
+                                               [WAY_TILE_8] = "tile 32x64",
+                                               [WAY_TILE_4] = "tile 16x64"};
     return way < OP_WAYS ? names[way] : "unknown";
 }
 
@@ -52,35 +62,73 @@ static bool in_pairs(const pm_caps *caps, const product *p)
            p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
 }
 
-/* matmul_block.comp's, or KERNEL_COUNT where its accesses of four do not suit the operands. */
-static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
+/* matmul_block.comp's two tiles: of so many rows and columns. */
+typedef struct block_tile {
+    uint32_t side;
+    kernel_id kernel, plain;
+} block_tile;
+
+static block_tile block_of(op_way way)
 {
-    const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (MATMUL_BLOCK_TILE / 4 + 1) * 16; /* bytes */
+    const block_tile large = {MATMUL_BLOCK_TILE, KERNEL_matmul_block, KERNEL_matmul_block_plain};
+    const block_tile small = {MATMUL_BLOCK_SMALL_TILE, KERNEL_matmul_block64, KERNEL_matmul_block64_plain};
+    return way == WAY_BLOCK ? large : small;
+}
+
+static uint64_t tiles_of(const product *p, uint32_t side)
+{
+    return ((p->m - 1) / side + 1ull) * ((p->n - 1) / side + 1ull);
+}
+
+/* The tile's kernel, or KERNEL_COUNT where its accesses of four do not suit the operands. */
+static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, block_tile tile, bool plain)
+{
+    const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (tile.side / 4 + 1) * 16; /* bytes */
     if (caps->serial || caps->max_workgroup_size < MATMUL_BLOCK_THREADS || shared > caps->max_shared_memory)
         return KERNEL_COUNT;
-    plain = plain && gpu_kernel_good(caps, KERNEL_matmul_block_plain);
-    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matmul_block_plain : KERNEL_matmul_block, KERNEL_COUNT};
+    kernel_widths which = {KERNEL_COUNT, plain && gpu_kernel_good(caps, tile.plain) ? tile.plain : tile.kernel,
+                           KERNEL_COUNT};
     return width_for(caps, which, d->args, d->arg_count, p->lda | p->ldb | product_width_a(p) | product_width_b(p));
 }
 
-/* Rows of a subgroup's share with so many columns: as many, or half where that would be more than 64 sums an invocation. */
-static uint32_t coop_rows(const pm_caps *caps, uint32_t cols)
+/* matmul_coop.comp's tile, side x side, a subgroup's share of it, and k of a slice. */
+typedef struct coop_tile {
+    uint32_t side, rows, cols, depth;
+} coop_tile;
+
+/* The share: a quarter of the tile, or less where that would be more sums than an invocation has room for. On Intel's GPUs more sums, or deeper slices
+ * on their way beside them, would be spilled (dg2, bmg: Mesa 25.0.7); of a large tile's there would be more invocations than there is to load. */
+static coop_tile coop_of(const pm_caps *caps, op_way way)
 {
-    return cols == COOP_SMALL && caps->coopmat_subgroup < 16 ? cols / 2 : cols;
+    const bool large = way == WAY_COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
+    const uint32_t side = large ? COOP_LARGE : COOP_SMALL;
+    const uint32_t most = intel ? COOP_INTEL_SUMS : large ? COOP_LARGE_SUMS : COOP_SMALL_SUMS;
+    coop_tile tile = {side, side / 2, side / 2, intel ? COOP_INTEL_DEPTH : MATMUL_COOP_DEPTH};
+    while (tile.rows * tile.cols > most * caps->coopmat_subgroup) {
+        if (tile.rows < tile.cols)
+            tile.cols /= 2;
+        else
+            tile.rows /= 2;
+    }
+    return tile;
 }
 
-/* Shared memory of a slice of MATMUL_COOP_DEPTH of k (bytes): by lines of k, or across them. */
-static uint32_t coop_slice(uint32_t tile, bool by_k)
+static uint32_t coop_subgroups(coop_tile tile)
 {
-    return by_k ? 2 * MATMUL_COOP_DEPTH * (tile + 8) : 2 * tile * (MATMUL_COOP_DEPTH + 8);
+    return tile.side / tile.rows * (tile.side / tile.cols);
+}
+
+/* Shared memory of a slice (bytes): by lines of k, or across them. */
+static uint32_t coop_slice(coop_tile tile, bool by_k)
+{
+    return by_k ? 2 * tile.depth * (tile.side + 8) : 2 * tile.side * (tile.depth + 8);
 }
 
 /* Shared memory of matmul_coop.comp (bytes). */
-static uint32_t coop_shared(const pm_caps *caps, const product *p, uint32_t cols)
+static uint32_t coop_shared(const pm_caps *caps, const product *p, coop_tile tile)
 {
-    uint32_t sums = 4 * COOP_SIDE * COOP_SIDE * caps->coopmat_m * caps->coopmat_n;
-    return coop_slice(COOP_SIDE * coop_rows(caps, cols), p->call->attr.trans_a) +
-           coop_slice(COOP_SIDE * cols, !p->call->attr.trans_b) + sums;
+    return coop_slice(tile, p->call->attr.trans_a) + coop_slice(tile, !p->call->attr.trans_b) +
+           4 * coop_subgroups(tile) * caps->coopmat_m * caps->coopmat_n;
 }
 
 static kernel_id coop_kernel(const product *p)
@@ -89,24 +137,26 @@ static kernel_id coop_kernel(const product *p)
 }
 
 /* Matrix units take fp16 factors whose rows can be read eight elements at a time. Each invocation loads some of each slice. */
-static bool coop_possible(const pm_caps *caps, const product *p, uint32_t cols)
+static bool coop_possible(const pm_caps *caps, const product *p, op_way way)
 {
-    uint32_t group = COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup;
-    return caps->coopmat && gpu_kernel_good(caps, coop_kernel(p)) &&
-           group <= COOP_SIDE * coop_rows(caps, cols) * MATMUL_COOP_DEPTH / 8 && p->half &&
-           (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
-           coop_shared(caps, p, cols) <= caps->max_shared_memory && group <= caps->max_workgroup_size;
+    if (!caps->coopmat || !gpu_kernel_good(caps, coop_kernel(p)) || !p->half) return false;
+    const coop_tile tile = coop_of(caps, way);
+    const uint32_t group = coop_subgroups(tile) * caps->coopmat_subgroup;
+    return tile.rows % caps->coopmat_m == 0 && tile.cols % caps->coopmat_n == 0 && tile.depth % caps->coopmat_k == 0 &&
+           group <= tile.side * tile.depth / 8 && (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
+           coop_shared(caps, p, tile) <= caps->max_shared_memory && group <= caps->max_workgroup_size;
 }
 
 bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain)
 {
     switch (way) {
     case WAY_MATVEC: return matvec_kernel(caps, d, p, plain) != KERNEL_COUNT;
-    case WAY_COOP_LARGE: return coop_possible(caps, p, COOP_LARGE);
-    case WAY_COOP_SMALL: return coop_possible(caps, p, COOP_SMALL);
+    case WAY_COOP_LARGE:
+    case WAY_COOP_SMALL: return coop_possible(caps, p, way);
     case WAY_PAIRS: return in_pairs(caps, p);
     case WAY_LANES: return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
-    case WAY_BLOCK: return block_kernel(caps, d, p, plain) != KERNEL_COUNT;
+    case WAY_BLOCK:
+    case WAY_BLOCK_SMALL: return block_kernel(caps, d, p, block_of(way), plain) != KERNEL_COUNT;
     case WAY_TILE_16: return caps->max_workgroup_size >= 256;
     case WAY_TILE_8:
     case WAY_TILE_4: return true;
@@ -117,16 +167,19 @@ bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product 
 /* Without a measurement. */
 op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
 {
-    uint64_t tile = COOP_SIDE * COOP_LARGE, tiles = ((p->m - 1) / tile + 1) * ((p->n - 1) / tile + 1);
     if (product_possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
     if (product_possible(caps, d, p, WAY_PAIRS, plain)) return WAY_PAIRS;
     if (product_possible(caps, d, p, WAY_LANES, plain)) return WAY_LANES;
     bool units = op_matrix_units(caps);
-    if (units && tiles >= COOP_GROUPS && coop_possible(caps, p, COOP_LARGE)) return WAY_COOP_LARGE;
-    if (units && coop_possible(caps, p, COOP_SMALL)) return WAY_COOP_SMALL;
-    uint64_t blocks = ((p->m - 1) / MATMUL_BLOCK_TILE + 1ull) * ((p->n - 1) / MATMUL_BLOCK_TILE + 1ull);
-    if (many_registers(caps) && blocks >= LARGE_BLOCKS && product_possible(caps, d, p, WAY_BLOCK, plain))
+    if (units && tiles_of(p, COOP_LARGE) >= COOP_GROUPS && coop_possible(caps, p, WAY_COOP_LARGE))
+        return WAY_COOP_LARGE;
+    if (units && coop_possible(caps, p, WAY_COOP_SMALL)) return WAY_COOP_SMALL;
+    if (many_registers(caps) && tiles_of(p, MATMUL_BLOCK_TILE) >= LARGE_BLOCKS &&
+        product_possible(caps, d, p, WAY_BLOCK, plain))
         return WAY_BLOCK;
+    if (enough_registers(caps) && p->m > 16 && tiles_of(p, MATMUL_BLOCK_SMALL_TILE) >= SMALL_BLOCKS &&
+        product_possible(caps, d, p, WAY_BLOCK_SMALL, plain))
+        return WAY_BLOCK_SMALL;
     return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 
@@ -177,35 +230,35 @@ static void record_grid(recording *r, uint32_t x, uint32_t y)
     record_dispatch(r);
 }
 
-/* Whether matmul_coop.comp's tiles of rows x cols have no edges, y's rows begin at 16 bytes, as matrices are stored, and its operands can be
- * accessed four elements at a time. */
-static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t rows, uint32_t cols)
+/* Whether matmul_coop.comp's tiles have no edges, y's rows begin at 16 bytes, as matrices are stored, and its operands can be accessed four
+ * elements at a time. */
+static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t side)
 {
-    return p->m % rows == 0 && p->n % cols == 0 && p->ldc % 8 == 0 && offsets_of(d->args, d->arg_count) % 16 == 0;
+    return p->m % side == 0 && p->n % side == 0 && p->ldc % 8 == 0 && offsets_of(d->args, d->arg_count) % 16 == 0;
 }
 
-static void record_coop(recording *r, const product *p, uint32_t cols)
+static void record_coop(recording *r, const product *p, coop_tile tile)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    uint32_t rows = coop_rows(caps, cols);
-    const uint32_t spec[] = {COOP_SIDE * COOP_SIDE * caps->coopmat_subgroup,
+    const uint32_t spec[] = {coop_subgroups(tile) * caps->coopmat_subgroup,
                              r->spec[1],
                              r->spec[2],
                              r->spec[3],
                              caps->coopmat_m,
                              caps->coopmat_n,
                              caps->coopmat_k,
-                             rows / caps->coopmat_m,
-                             cols / caps->coopmat_n,
-                             COOP_SIDE,
-                             COOP_SIDE,
-                             coop_whole(&r->d, p, COOP_SIDE * rows, COOP_SIDE * cols),
-                             p->k % MATMUL_COOP_DEPTH == 0};
+                             tile.rows / caps->coopmat_m,
+                             tile.cols / caps->coopmat_n,
+                             tile.side / tile.rows,
+                             tile.side / tile.cols,
+                             coop_whole(&r->d, p, tile.side),
+                             p->k % tile.depth == 0,
+                             tile.depth};
     memcpy(r->spec, spec, sizeof spec);
     r->d.spec_count = sizeof spec / sizeof *spec;
     r->d.kernel = coop_kernel(p);
     r->format = ALL_FLOAT; /* its kernels are for halves only */
-    record_grid(r, (p->n - 1) / (COOP_SIDE * cols) + 1, (p->m - 1) / (COOP_SIDE * rows) + 1);
+    record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1);
 }
 
 /* On a software driver. */
@@ -220,13 +273,13 @@ static void record_lanes(recording *r, const product *p, bool pairs)
     record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1);
 }
 
-static void record_block(recording *r, const product *p, bool plain)
+static void record_block(recording *r, const product *p, block_tile tile, bool plain)
 {
-    r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, plain);
-    if (r->d.kernel == KERNEL_matmul_block_plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
+    r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, tile, plain);
+    if (r->d.kernel == tile.plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
     r->spec[0] = MATMUL_BLOCK_THREADS;
     r->d.spec_count = 4;
-    record_grid(r, (p->n - 1) / MATMUL_BLOCK_TILE + 1, (p->m - 1) / MATMUL_BLOCK_TILE + 1);
+    record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1);
 }
 
 static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
@@ -245,11 +298,12 @@ void product_record(recording *r, const product *p, op_way way, bool plain)
 {
     switch (way) {
     case WAY_MATVEC: record_matvec(r, p, plain); break;
-    case WAY_COOP_LARGE: record_coop(r, p, COOP_LARGE); break;
-    case WAY_COOP_SMALL: record_coop(r, p, COOP_SMALL); break;
+    case WAY_COOP_LARGE:
+    case WAY_COOP_SMALL: record_coop(r, p, coop_of(gpu_program_caps(r->program), way)); break;
     case WAY_PAIRS: record_lanes(r, p, true); break;
     case WAY_LANES: record_lanes(r, p, false); break;
-    case WAY_BLOCK: record_block(r, p, plain); break;
+    case WAY_BLOCK:
+    case WAY_BLOCK_SMALL: record_block(r, p, block_of(way), plain); break;
     case WAY_TILE_16: record_tiles(r, p, 16, plain); break;
     case WAY_TILE_8: record_tiles(r, p, 8, plain); break;
     default: record_tiles(r, p, 4, plain); break;
@@ -258,8 +312,8 @@ void product_record(recording *r, const product *p, op_way way, bool plain)
 
 uint32_t product_unit_tile(const pm_caps *caps, const product *p)
 {
-    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_possible(caps, p, COOP_LARGE);
-    return taken ? COOP_SIDE * COOP_LARGE : 0;
+    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_possible(caps, p, WAY_COOP_LARGE);
+    return taken ? COOP_LARGE : 0;
 }
 
 bool op_normalises(const pm_caps *caps, const op_call *call)

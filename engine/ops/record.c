@@ -65,10 +65,15 @@ bool many_registers(const pm_caps *caps)
     return caps->vendor_id == VENDOR_NVIDIA || software_as_gpu(caps);
 }
 
+bool enough_registers(const pm_caps *caps)
+{
+    return caps->vendor_id == VENDOR_AMD || caps->vendor_id == VENDOR_INTEL || many_registers(caps);
+}
+
 bool op_matrix_units(const pm_caps *caps)
 {
-    /* Intel's compiler spills hundreds of registers (dg2, bmg: Mesa 25.0.7): there only a measurement may choose them. */
-    return caps->coopmat && !caps->serial && caps->vendor_id != VENDOR_INTEL;
+    /* Of Intel's, those of Xe2, by their width; what came before, a measurement may choose. */
+    return caps->coopmat && !caps->serial && (caps->vendor_id != VENDOR_INTEL || caps->coopmat_subgroup >= 16);
 }
 
 uint64_t offsets_of(const gpu_arg *args, uint32_t arg_count)

@@ -56,14 +56,24 @@ DEFINE_EACH(gelu_slope)
     WITH_MATRICES(AT_T, SLOPE, factors)                                                                                \
     if (has(EPILOGUE_ACCUMULATE)) v += AT_T(y, at);                                                                    \
     PUT_T(y, at, v);
+// Dropout's factor of a column, and of four from a multiple of four on: one draw.
+#ifdef PLAIN
+#define DROPOUT_FACTOR 1
+#define DROPOUT_FACTORS vec4(1)
+#else
 #define RANDOM_WORDS DROPOUT_WORDS(scalars, row, col / 4, P.stream)
+#define DROPOUT_FACTOR (has(EPILOGUE_DROPOUT) ? dropout_factor(RANDOM_WORDS[col % 4], P.keep) : 1)
+#define DROPOUT_FACTORS (has(EPILOGUE_DROPOUT) ? dropout_factors(RANDOM_WORDS, P.keep) : vec4(1))
+#endif
 
-void finish(uint row, uint col, float v)
+void finish_one(uint row, uint col, float v, float factor)
 {
     uint at = row * P.ldc + col;
-    if (row >= P.m || col >= P.n) return;
-    EPILOGUE_OF(AT, PUT, gelu, gelu_slope, dropout_factor(RANDOM_WORDS[col % 4], P.keep))
+    if (row < P.m && col < P.n) {
+        EPILOGUE_OF(AT, PUT, gelu, gelu_slope, factor)
+    }
 }
+void finish(uint row, uint col, float v) { finish_one(row, col, v, DROPOUT_FACTOR); }
 
 // Two and four columns, all within y, the first at a multiple of as many.
 #ifdef PAIRS
@@ -71,13 +81,27 @@ vec2 factors_of_two(vec4 m, uint col) { return col % 4 == 0 ? m.xy : m.zw; }
 void finish2(uint row, uint col, vec2 v)
 {
     uint at = row * P.ldc + col;
-    EPILOGUE_OF(AT2, PUT2, gelu_each, gelu_slope_each, factors_of_two(dropout_factors(RANDOM_WORDS, P.keep), col))
+    EPILOGUE_OF(AT2, PUT2, gelu_each, gelu_slope_each, factors_of_two(DROPOUT_FACTORS, col))
 }
 #endif
 #ifdef WIDE
-void finish4(uint row, uint col, vec4 v)
+void finish_wide(uint row, uint col, vec4 v, vec4 factors)
 {
     uint at = row * P.ldc + col;
-    EPILOGUE_OF(AT4, PUT4, gelu_each, gelu_slope_each, dropout_factors(RANDOM_WORDS, P.keep))
+    EPILOGUE_OF(AT4, PUT4, gelu_each, gelu_slope_each, factors)
 }
+void finish4(uint row, uint col, vec4 v) { finish_wide(row, col, v, DROPOUT_FACTORS); }
 #endif
+
+// Four columns from a multiple of four on, of which some may be beyond y's edge. `wide`: whether the operands allow accesses of four.
+void finish_four(uint row, uint col, vec4 v, bool wide)
+{
+    vec4 factors = DROPOUT_FACTORS;
+#ifdef WIDE
+    if (wide && row < P.m && col + 4 <= P.n) {
+        finish_wide(row, col, v, factors);
+        return;
+    }
+#endif
+    [[unroll]] for (uint j = 0; j < 4; j++) finish_one(row, col + j, v[j], factors[j]);
+}
