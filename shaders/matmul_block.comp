@@ -9,6 +9,7 @@
 // Work group (x, y): columns from x * 32 COL_FOURS on, rows from y * 64 ROW_FOURS on.
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
+#include "common/fours.glsl"
 
 const uint DEPTH = MATMUL_BLOCK_DEPTH, THREADS = MATMUL_BLOCK_THREADS, TX = 8, TY = 16;
 const uint ROWS = TY * ROW_FOURS, COLS = TX * COL_FOURS; // of a tile, in fours
@@ -21,28 +22,17 @@ const uint LD_A = ROWS + 1, LD_B = COLS + 1;             // a slice's line, in v
 
 shared vec4 slices_a[2 * DEPTH * LD_A], slices_b[2 * DEPTH * LD_B]; // [which][k][row or column / 4]
 
-// Fours of a slice, `side` of them beside each other, that this invocation moves. By k: lines in memory are k, columns are `from` on of `count`;
-// else the other way round. What is loaded is looked at when it is stored, a slice later: addresses beyond an edge are moved inside, and zeros take
-// their place then.
-#define FOURS(by_k, k0, from, count, side)                                                                             \
-    uint n = e * THREADS + me, fours = by_k ? side : DEPTH / 4;                                                        \
-    uint line = (by_k ? k0 : from) + n / fours, lines = by_k ? P.k : count;                                            \
-    uint col = (by_k ? from : k0) + 4 * (n % fours), width = by_k ? count : P.k;
-#define EACH(side) (DEPTH * side / THREADS)
+// What is loaded is looked at when it is stored, a slice later: addresses beyond an edge are moved inside, and zeros take their place then.
 #define FETCH(next, name, ld, by_k, k0, from, count, side)                                                             \
-    [[unroll]] for (uint e = 0; e < EACH(side); e++) {                                                                 \
-        FOURS(by_k, k0, from, count, side)                                                                             \
+    [[unroll]] for (uint e = 0; e < FOURS_EACH(side); e++) {                                                           \
+        FOUR_AT(e, by_k, k0, from, count, side)                                                                           \
         next[e] = AT4(name, min(line, lines - 1) * ld + min(col, width - 4));                                          \
     }
 #define STORE(next, slices, by_k, k0, from, count, side)                                                               \
-    [[unroll]] for (uint e = 0; e < EACH(side); e++) {                                                                 \
-        FOURS(by_k, k0, from, count, side)                                                                             \
-        vec4 x = line < lines && col < width ? next[e] : vec4(0);                                                      \
-        if (by_k)                                                                                                      \
-            slices[(which * DEPTH + n / fours) * (side + 1) + n % fours] = x;                                          \
-        else                                                                                                           \
-            [[unroll]] for (uint j = 0; j < 4; j++)                                                                    \
-                slices[(which * DEPTH + n % fours * 4 + j) * (side + 1) + n / fours / 4][n / fours % 4] = x[j];        \
+    [[unroll]] for (uint e = 0; e < FOURS_EACH(side); e++) {                                                           \
+        FOUR_AT(e, by_k, k0, from, count, side)                                                                           \
+        vec4 x = within ? next[e] : vec4(0);                                                                           \
+        PUT_FOUR(slices, which * DEPTH, side + 1, by_k, x)                                                             \
     }
 
 void main()
@@ -55,7 +45,7 @@ void main()
     [[unroll]] for (uint i = 0; i < SUMS; i++) sums[i] = vec4(0);
 
     uint which = 0;
-    vec4 next_a[EACH(ROWS)], next_b[EACH(COLS)];
+    vec4 next_a[FOURS_EACH(ROWS)], next_b[FOURS_EACH(COLS)];
 #define FETCH_BOTH(k0)                                                                                                 \
     FETCH(next_a, a, P.lda, TRANS_A, k0, row0, P.m, ROWS)                                                              \
     FETCH(next_b, b, P.ldb, !TRANS_B, k0, col0, P.n, COLS)

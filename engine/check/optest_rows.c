@@ -333,6 +333,9 @@ static void add_half_rows(void)
     add_coop_rows();
     add_block_rows(true, WAY_BLOCK_SMALL);
     add_small_coop_rows();
+    row_matmul(20, 24, 16, 1, "bd"); /* a result in fp32 */
+    align_last_half(false);
+    row_last()->way = WAY_TILE_8;
 }
 
 /* Whole tiles of matmul_lanes.comp, in pairs, with each epilogue, and small blocks. Behind all others, whose numbers decide where their operands

@@ -27,6 +27,11 @@ static inline uint32_t product_width_b(const product *p)
 {
     return p->call->attr.trans_b ? p->k : p->n;
 }
+/* What must be a multiple of four where A and B are read in fours, or'ed. */
+static inline uint32_t product_words(const product *p)
+{
+    return p->lda | p->ldb | product_width_a(p) | product_width_b(p);
+}
 
 /* A kernel's operands: A, B, y and the bias; then gain and shift where it normalises A, else residual, gelu_pre, pre and scalars, which a
  * plain epilogue does without. */

@@ -88,7 +88,7 @@ static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const 
         return KERNEL_COUNT;
     kernel_widths which = {KERNEL_COUNT, plain && gpu_kernel_good(caps, tile.plain) ? tile.plain : tile.kernel,
                            KERNEL_COUNT};
-    return width_for(caps, which, d->args, d->arg_count, p->lda | p->ldb | product_width_a(p) | product_width_b(p));
+    return width_for(caps, which, d->args, d->arg_count, product_words(p));
 }
 
 /* matmul_coop.comp's tile, side x side, a subgroup's share of it, and k of a slice. */
@@ -284,8 +284,12 @@ static void record_block(recording *r, const product *p, block_tile tile, bool p
 
 static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
 {
-    plain = plain && gpu_kernel_good(gpu_program_caps(r->program), KERNEL_matmul_tile_plain);
-    r->d.kernel = plain ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile;
+    static const kernel_widths all = {KERNEL_matmul_tile, KERNEL_matmul_tile_wide, KERNEL_matmul_tile};
+    static const kernel_widths few = {KERNEL_matmul_tile_plain, KERNEL_matmul_tile_wide_plain,
+                                      KERNEL_matmul_tile_plain};
+    const pm_caps *caps = gpu_program_caps(r->program);
+    plain = plain && gpu_kernel_good(caps, few.plain);
+    r->d.kernel = width_for(caps, plain ? few : all, r->d.args, r->d.arg_count, product_words(p));
     if (plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
     r->spec[0] = 16 * ty;
     r->spec[4] = 16;
