@@ -4,9 +4,10 @@
 //   S = own_one other_one^T, for some also U = own_two other_two^T     (32 x 32: 4 x 4 an invocation, in registers)
 //   W = weights of S and U                                             (32 x 32: to shared memory)
 //   sum += W other, 32 columns after 32                                (32 x 32 HALVES: 4 x 4 HALVES an invocation, in registers)
-// U, times dropout's factors, waits in W's place while S is made, which takes 16 registers fewer; loops take two steps at a time, so that the
-// second's loads from shared memory are on their way. Two halves save making S and U twice for a head of 64. With queries' rows one = q, two = dy, with keys' one = k, two = v. Which kernels there are:
-// common/attention.glsl. attention_few.comp is for GPUs of 32 or 64 registers an invocation. For accesses of four. Shared memory: 8 KiB.
+// U, times dropout's factors, waits in W's place while S is made, a matrix fewer in registers; loops take two steps at a time, so that the
+// second's loads from shared memory are on their way. Two halves save making S and U twice for a head of 64. With queries' rows one = q, two = dy, with
+// keys' one = k, two = v. Which kernels there are: common/attention.glsl. attention_few.comp is for GPUs of 32 or 64 registers an invocation. For
+// accesses of four. Shared memory: 8 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
 
@@ -14,7 +15,7 @@ layout(constant_id = 2) const uint HALVES = 1; // 32 columns each, one after the
 
 const uint ROWS = 32, OTHERS = 32, COLUMNS = 32 * HALVES, DEPTH = 16, THREADS = 64;
 
-// OWN_SLICE, OTHER_SLICE: [d][row / 4]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before them dropout's factors. Those
+// OWN_SLICE, OTHER_SLICE: [d][row / 4]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before them dropout's factors and U. Those
 // that are used in turn are in one place, for more work groups at once.
 shared vec4 weights[OTHERS * 8];
 shared vec4 stage[OTHERS * 8];

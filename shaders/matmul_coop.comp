@@ -24,7 +24,7 @@ layout(constant_id = 9) const uint DOWN = 2;
 layout(constant_id = 10) const uint ACROSS = 2;
 layout(constant_id = 11) const bool WHOLE = false;   // tiles fill M and N; y's rows begin at 16 bytes, its operands allow accesses of four
 layout(constant_id = 12) const bool WHOLE_K = false; // slices fill K
-layout(constant_id = 13) const uint DEPTH = 32; // a multiple of TK
+layout(constant_id = 13) const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
 const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
 
 // Lines of a slice, in chunks; a line is one chunk longer than it must be, so that neighbours do not meet in the same banks.
@@ -131,7 +131,8 @@ void main()
         }
     }
 
-    // The epilogue, a matrix at a time: how its elements lie among the invocations is the driver's business.
+    // The epilogue, a matrix at a time: how its elements lie among the invocations is the driver's business. Unrolled, the inner loop, too: Mesa's compilers
+    // unroll no loop that has another one or `continue` inside, and matrices chosen by a variable lie in scratch memory.
     uint mine = gl_SubgroupID * TM * TN / 4;
     [[unroll]] for (uint at = 0; at < ROWS * COLS; at++) {
         uint row = row0 + own_m + at / COLS * TM, col = col0 + own_n + at % COLS * TN;

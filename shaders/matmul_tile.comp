@@ -18,7 +18,7 @@ shared vec4 slice_b[DEPTH * TX]; // [k][col / 4]
 #ifdef WIDE
 #define LOAD(slice, name, ld, by_k, k0, from, count, side)                                                             \
     [[unroll]] for (uint e = 0; e < FOURS_EACH(side); e++) {                                                           \
-        FOUR_AT(e, by_k, k0, from, count, side)                                                                           \
+        FOUR_AT(e, by_k, k0, from, count, side)                                                                        \
         vec4 x = within ? AT4(name, line * ld + col) : vec4(0);                                                        \
         PUT_FOUR(slice, 0, side, by_k, x)                                                                              \
     }
@@ -52,8 +52,8 @@ void main()
         barrier();
     }
     uint row = row0 + 4 * ty, col = col0 + 4 * tx;
-    bool fours = P.ldc % 4 == 0; // where operands allow them
+    bool wide = P.ldc % 4 == 0; // where operands allow it
     // Rolled: one row's dropout at a time takes fewer registers.
     [[dont_unroll]] for (uint i = 0; i < 4; i++)
-        finish_four(row + i, col, i == 0 ? r0 : i == 1 ? r1 : i == 2 ? r2 : r3, fours);
+        finish_four(row + i, col, i == 0 ? r0 : i == 1 ? r1 : i == 2 ? r2 : r3, wide);
 }

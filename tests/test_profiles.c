@@ -146,8 +146,26 @@ static void test_vendors(void **state)
         pm_caps caps = software;
         assert_int_equal(pm_caps_lower(NULL, &caps, "test", profiles[i]), PM_OK);
         const bool few = !strcmp(profiles[i], "mali") || !strcmp(profiles[i], "videocore");
+        const bool other = few || !strcmp(profiles[i], "adreno") || !strcmp(profiles[i], "apple");
         assert_int_equal(few_registers(&caps), few);
+        assert_int_equal(moderate_registers(&caps), !other);
         assert_int_equal(many_registers(&caps), !strcmp(profiles[i], "baseline"));
+    }
+}
+
+/* Of Intel's matrix units only Xe2's, in subgroups of 16, are taken without a measurement. */
+static void test_matrix_units(void **state)
+{
+    (void)state;
+    pm_caps caps = large();
+    caps.coopmat = true;
+    caps.serial = false;
+    for (uint32_t size = 8; size <= 32; size *= 2) {
+        caps.coopmat_subgroup = size;
+        caps.vendor_id = VENDOR_INTEL;
+        assert_int_equal(op_matrix_units(&caps), size >= 16);
+        caps.vendor_id = VENDOR_AMD;
+        assert_true(op_matrix_units(&caps));
     }
 }
 
@@ -254,6 +272,7 @@ static void test_subgroup_sizes(void **state)
                 caps->subgroup = caps->storage16 = caps->f16 = caps->fused = true;
                 caps->subgroup_size = caps->subgroup_min = caps->subgroup_max = caps->coopmat_subgroup = size;
                 caps->coopmat = gpu_kernel_built(KERNEL_matmul_coop);
+                if (i % 2) caps->vendor_id = VENDOR_INTEL;
                 caps->coopmat_m = caps->coopmat_n = caps->coopmat_k = size < 16 ? 8 : 16;
                 caps->max_workgroup_size = groups[i % 3];
                 caps->max_shared_memory = shared[i / 3];
@@ -321,9 +340,9 @@ int main(void)
     unsetenv("PUMICE_DISABLE");
     unsetenv("PUMICE_VALIDATE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lowers),  cmocka_unit_test(test_lists),          cmocka_unit_test(test_vendors),
-        cmocka_unit_test(test_quirk),   cmocka_unit_test(test_subgroup_sizes), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lowers),       cmocka_unit_test(test_lists),   cmocka_unit_test(test_vendors),
+        cmocka_unit_test(test_matrix_units), cmocka_unit_test(test_quirk),   cmocka_unit_test(test_subgroup_sizes),
+        cmocka_unit_test(test_parts),        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,8 +226,7 @@ static void add_block_rows(bool half, op_way way)
         const uint32_t *s = shapes[i % 3];
         row_matmul(s[0], s[1], s[2], i % 4, half ? half_ends[i] : ends[i]);
         if (half)
-            align_last_half(i == 0 ||
-                            (i == 2 && way == WAY_BLOCK_SMALL)); /* fp32 out of small plain blocks: 4136 x 16 below */
+            align_last_half(i == 0);
         else
             align_last(false);
         row_last()->way = way;
@@ -290,7 +289,7 @@ static void add_aligned_half_rows(void)
     }
 }
 
-/* Matrix units' small tiles where something else is usual: as Intel's GPUs have them. */
+/* Matrix units' small tiles where something else is usual: on Intel's GPUs. */
 static void add_small_coop_rows(void)
 {
     static const char *const ends[] = {"", "a", "bpg", "bdr"};
@@ -333,13 +332,15 @@ static void add_half_rows(void)
     add_coop_rows();
     add_block_rows(true, WAY_BLOCK_SMALL);
     add_small_coop_rows();
-    row_matmul(20, 24, 16, 1, "bd"); /* a result in fp32 */
+    row_matmul(64, 72, 16, 0, "b"); /* what no row so far has: a result in fp16, and one in fp32 */
+    align_last_half(true);
+    row_last()->way = WAY_BLOCK_SMALL;
+    row_matmul(20, 24, 16, 1, "bd");
     align_last_half(false);
     row_last()->way = WAY_TILE_8;
 }
 
-/* Whole tiles of matmul_lanes.comp, in pairs, with each epilogue, and small blocks. Behind all others, whose numbers decide where their operands
- * lie. */
+/* Whole tiles of matmul_lanes.comp, in pairs, with each epilogue. */
 static void add_whole_tiles(void)
 {
     optest_all.adding = USUAL;
@@ -347,7 +348,6 @@ static void add_whole_tiles(void)
         row_matmul(32, 96, 38, (uint32_t)e % 4, epilogues[e]);
         align_last(false);
     }
-    add_block_rows(false, WAY_BLOCK_SMALL);
 }
 
 static void add_rows(void)
@@ -374,7 +374,8 @@ static void add_rows(void)
     add_tiled_rows();
     add_big_rows();
     add_half_rows();
-    add_whole_tiles();
+    add_whole_tiles(); /* and blocks behind all others, whose numbers decide where their operands lie */
+    add_block_rows(false, WAY_BLOCK_SMALL);
 }
 
 const optest_row *optest_rows(optest_set set, size_t *count)

@@ -8,7 +8,7 @@
 
 typedef VkResult(VKAPI_PTR *get_properties)(VkPhysicalDevice, uint32_t *, coopmat_properties *);
 
-/* matmul_coop.comp's slices are MATMUL_COOP_DEPTH of k deep and read in eights. */
+/* matmul_coop.comp's slices are at most MATMUL_COOP_DEPTH of k deep and read in eights. */
 static bool suits(const coopmat_properties *p)
 {
     return p->AType == COOPMAT_FLOAT16 && p->BType == COOPMAT_FLOAT16 && p->CType == COOPMAT_FLOAT32 &&

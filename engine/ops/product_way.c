@@ -13,13 +13,14 @@ enum {
     MATVEC_GROUPS = 64,
     COOP_LARGE = 128, /* rows and columns of matmul_coop.comp's tiles, */
     COOP_SMALL = 64,
-    COOP_LARGE_SUMS = 128, /* and at most so many sums an invocation there; */
+    COOP_LARGE_SUMS = 128, /* and an invocation's sums, at most; */
     COOP_SMALL_SUMS = 64,
-    COOP_INTEL_SUMS = 32,
-    COOP_INTEL_DEPTH = 16,
-    COOP_GROUPS = 128, /* so many large tiles keep a large GPU busy */
-    LARGE_BLOCKS = 64, /* so many of matmul_block.comp's tiles are worth more than four times as many small ones, */
-    SMALL_BLOCKS = 32, /* and so many of those more than as many groups of twice the invocations */
+    COOP_INTEL_SUMS = 32,  /* on Intel's GPUs: more sums, or deeper slices on their way beside them, would be spilled */
+    COOP_INTEL_DEPTH = 16, /* (dg2, bmg: Mesa 25.0.7) */
+    COOP_GROUPS = 128,     /* so many large tiles keep a large GPU busy */
+    LARGE_BLOCKS = 64,     /* so many of matmul_block.comp's tiles are worth more than four times as many small ones, */
+    SMALL_BLOCKS = 32,     /* and so many of those more than as many of matmul_tile.comp's, of twice the invocations */
+    FEW_ROWS = 16,         /* one tile's, of the smallest */
 };
 
 const char *op_way_name(op_way way)
@@ -96,8 +97,7 @@ typedef struct coop_tile {
     uint32_t side, rows, cols, depth;
 } coop_tile;
 
-/* The share: a quarter of the tile, or less where that would be more sums than an invocation has room for. On Intel's GPUs more sums, or deeper slices
- * on their way beside them, would be spilled (dg2, bmg: Mesa 25.0.7); of a large tile's there would be more invocations than there is to load. */
+/* The share: a quarter of the tile, or less where that would be more sums than an invocation has room for. */
 static coop_tile coop_of(const pm_caps *caps, op_way way)
 {
     const bool large = way == WAY_COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
@@ -140,6 +140,8 @@ static kernel_id coop_kernel(const product *p)
 static bool coop_possible(const pm_caps *caps, const product *p, op_way way)
 {
     if (!caps->coopmat || !gpu_kernel_good(caps, coop_kernel(p)) || !p->half) return false;
+    if (way == WAY_COOP_LARGE && caps->vendor_id == VENDOR_INTEL)
+        return false; /* more invocations than there is to load */
     const coop_tile tile = coop_of(caps, way);
     const uint32_t group = coop_subgroups(tile) * caps->coopmat_subgroup;
     return tile.rows % caps->coopmat_m == 0 && tile.cols % caps->coopmat_n == 0 && tile.depth % caps->coopmat_k == 0 &&
@@ -177,10 +179,10 @@ op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *
     if (many_registers(caps) && tiles_of(p, MATMUL_BLOCK_TILE) >= LARGE_BLOCKS &&
         product_possible(caps, d, p, WAY_BLOCK, plain))
         return WAY_BLOCK;
-    if (enough_registers(caps) && p->m > 16 && tiles_of(p, MATMUL_BLOCK_SMALL_TILE) >= SMALL_BLOCKS &&
+    if (moderate_registers(caps) && p->m > FEW_ROWS && tiles_of(p, MATMUL_BLOCK_SMALL_TILE) >= SMALL_BLOCKS &&
         product_possible(caps, d, p, WAY_BLOCK_SMALL, plain))
         return WAY_BLOCK_SMALL;
-    return p->m <= 16 ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
+    return p->m <= FEW_ROWS ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 
 /* matvec.comp's constants of these names. */
@@ -284,12 +286,12 @@ static void record_block(recording *r, const product *p, block_tile tile, bool p
 
 static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
 {
-    static const kernel_widths all = {KERNEL_matmul_tile, KERNEL_matmul_tile_wide, KERNEL_matmul_tile};
+    static const kernel_widths full = {KERNEL_matmul_tile, KERNEL_matmul_tile_wide, KERNEL_matmul_tile};
     static const kernel_widths few = {KERNEL_matmul_tile_plain, KERNEL_matmul_tile_wide_plain,
                                       KERNEL_matmul_tile_plain};
     const pm_caps *caps = gpu_program_caps(r->program);
-    plain = plain && gpu_kernel_good(caps, few.plain);
-    r->d.kernel = width_for(caps, plain ? few : all, r->d.args, r->d.arg_count, product_words(p));
+    plain = plain && gpu_kernel_good(caps, KERNEL_matmul_tile_plain);
+    r->d.kernel = width_for(caps, plain ? few : full, r->d.args, r->d.arg_count, product_words(p));
     if (plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
     r->spec[0] = 16 * ty;
     r->spec[4] = 16;

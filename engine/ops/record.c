@@ -65,9 +65,9 @@ bool many_registers(const pm_caps *caps)
     return caps->vendor_id == VENDOR_NVIDIA || software_as_gpu(caps);
 }
 
-bool enough_registers(const pm_caps *caps)
+bool moderate_registers(const pm_caps *caps)
 {
-    return caps->vendor_id == VENDOR_AMD || caps->vendor_id == VENDOR_INTEL || many_registers(caps);
+    return caps->vendor_id == VENDOR_AMD || caps->vendor_id == VENDOR_INTEL || software_as_gpu(caps);
 }
 
 bool op_matrix_units(const pm_caps *caps)

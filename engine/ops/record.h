@@ -54,8 +54,9 @@ uint32_t software_lanes(const pm_caps *caps);
 /* Whether the GPU has at most 64 registers an invocation, so that kernels with small tiles suit it: Mali and VideoCore, as docs/gpu-costs.md
  * shows. Vulkan tells the vendor, not the registers. */
 bool few_registers(const pm_caps *caps);
-/* Whether 64 registers an invocation leave room for half of what fits (docs/gpu-costs.md): AMD, Intel, and those of many. */
-bool enough_registers(const pm_caps *caps);
+/* Whether 4 x 8 sums an invocation of a product suit it: AMD's and Intel's GPUs, where they take 60 to 96 registers (docs/gpu-costs.md), and a
+ * software driver as a GPU. NVIDIA's would, too, but that was not measured. */
+bool moderate_registers(const pm_caps *caps);
 /* Whether kernels with large tiles, and products of few rows by large work groups, suit it: NVIDIA's GPUs, as measured on an H200
  * (docs/bench.md), and a software driver that is asked for a GPU's kernels, which has no registers to run out of and so proves them right. */
 bool many_registers(const pm_caps *caps);

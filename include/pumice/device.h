@@ -44,7 +44,7 @@ typedef enum pm_device_type {
     X(videocore, "videocore",                                                                                          \
       "VideoCore 7.1, Raspberry Pi 5: few registers, 16 KiB of shared memory, no 64-bit integers")                     \
     X(intel_xe, "intel-xe", "Tiger Lake's Iris Xe: no matrix units")                                                   \
-    X(arc, "arc", "Arc A770: matrix units, of which a product takes small tiles")                                      \
+    X(arc, "arc", "Arc A770: matrix units, which only `pumice tune` chooses")                                          \
     X(rdna3, "rdna3", "Radeon RX 7900")                                                                                \
     X(apple, "apple", "M1 under MoltenVK without Metal 3: no addresses, no matrix units")
 
