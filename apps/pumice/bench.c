@@ -181,12 +181,21 @@ static const pm_bench_op *find_op(const char *name)
     return op;
 }
 
-/* All operations, or those that are named, in that order. */
+/* Whether the operation can have fp16 activations. */
+static bool has_halves(const pm_bench_op *op)
+{
+    const pm_log silent = {0};
+    const pm_bench_params params = {.op = op->name, .dtype = "f16"};
+    return pm_bench_check(&silent, &params) == PM_OK;
+}
+
+/* All operations that the type is one for, or those that are named, in that order. */
 static pm_status each_op(const char *const *names, size_t count, bool check, const pm_peaks *peaks)
 {
     pm_status status = PM_OK;
     for (size_t i = 0; status == PM_OK && (count ? i < count : pm_bench_op_at(i) != NULL); i++) {
         const pm_bench_op *op = count ? find_op(names[i]) : pm_bench_op_at(i);
+        if (!count && strcmp(dtype, "f16") == 0 && !has_halves(op)) continue;
         if (!op) {
             const pm_log log = app_log(&common);
             const pm_bench_params params = {.op = names[i]};
