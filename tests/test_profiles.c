@@ -169,6 +169,22 @@ static void test_matrix_units(void **state)
     }
 }
 
+/* What Mesa 22.3's llvmpipe would cut short: two loops over a tile of the vocabulary. */
+static void test_rounds(void **state)
+{
+    (void)state;
+    for (int serial = 0; serial < 2; serial++) {
+        pm_caps caps = large();
+        caps.serial = serial;
+        for (uint32_t rows = 1; rows <= 1024; rows *= 4) {
+            const uint32_t tile = op_lm_tile(&caps, rows, 768, 50257);
+            assert_true(tile > 0 && (!serial || 2 * tile <= SERIAL_ROUNDS));
+        }
+        assert_int_equal(op_lm_tile(&caps, 8, 768, 50257) == 50257, !serial);
+        assert_int_equal(op_lm_tile(&caps, 8, 128, 32000), 32000);
+    }
+}
+
 /* SwiftShader cannot run GPUs' kernels with addresses, whichever way it comes to them. */
 static void test_quirk(void **state)
 {
@@ -340,9 +356,9 @@ int main(void)
     unsetenv("PUMICE_DISABLE");
     unsetenv("PUMICE_VALIDATE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lowers),       cmocka_unit_test(test_lists),   cmocka_unit_test(test_vendors),
-        cmocka_unit_test(test_matrix_units), cmocka_unit_test(test_quirk),   cmocka_unit_test(test_subgroup_sizes),
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lowers),         cmocka_unit_test(test_lists),  cmocka_unit_test(test_vendors),
+        cmocka_unit_test(test_matrix_units),   cmocka_unit_test(test_rounds), cmocka_unit_test(test_quirk),
+        cmocka_unit_test(test_subgroup_sizes), cmocka_unit_test(test_parts),  cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,8 @@ uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint3
              operand = max_operand(caps);
     uint64_t tile = (logits < operand ? logits : operand) / rows;
     if (tile > operand / channels) tile = operand / channels;
+    if (caps->serial && tile > SERIAL_ROUNDS / 2)
+        tile = SERIAL_ROUNDS / 2; /* loss.comp's maximum and sum, one by one */
     if (tile < TILE_COLUMNS) tile = TILE_COLUMNS;
     if (tile >= padded(vocab)) return vocab;
     return (uint32_t)((tile < vocab ? tile : vocab) / TILE_COLUMNS * TILE_COLUMNS);

@@ -51,6 +51,10 @@ uint64_t max_operand(const pm_caps *caps);
  * such a driver checks the bounds of each lane's load, and its code is neither small nor fast. */
 uint32_t software_lanes(const pm_caps *caps);
 
+/* Rounds of all loops of a kernel together, for an invocation, where `serial` is: the llvmpipe of Mesa 22.3 ends them then (gallivm's
+ * LP_MAX_TGSI_LOOP_ITERATIONS), and results are wrong. Mesa 25's does not. */
+enum { SERIAL_ROUNDS = 65535 };
+
 /* Whether the GPU has at most 64 registers an invocation, so that kernels with small tiles suit it: Mali and VideoCore, as docs/gpu-costs.md
  * shows. Vulkan tells the vendor, not the registers. */
 bool few_registers(const pm_caps *caps);
