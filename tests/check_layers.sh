@@ -15,11 +15,12 @@ allowed() {
     ref) echo ref ops base . ;;
     graph) echo graph ops gpu base . ;;
     text) echo text base ;;
-    model) echo model text graph ops gpu base . ;;
-    train) echo train model text graph ops gpu base . ;;
-    infer) echo infer model text graph ops gpu base . ;;
-    check) echo check train model text graph ref ops gpu base . ;;
-    bench) echo bench infer train model text graph ops gpu base . ;;
+    data) echo data text base ;;
+    model) echo model data text graph ops gpu base . ;;
+    train) echo train model data text graph ops gpu base . ;;
+    infer) echo infer model data text graph ops gpu base . ;;
+    check) echo check train model data text graph ref ops gpu base . ;;
+    bench) echo bench infer train model data text graph ops gpu base . ;;
     esac
 }
 

@@ -88,13 +88,13 @@ same "$dir/a/model.safetensors" "$dir/c/model.safetensors"
 tune="finetune --task classify --train $dir/classify --dev $dir/classify --layers 1 --heads 2 --embd 16 --ctx 16 --batch 8 --lr 3e-3 --epochs 3"
 lose '' $tune --out "$dir/t"
 numbers "$dir/t/metrics.jsonl" > "$dir/metrics"
-tune_lost() {
+autotune_lost() {
     rm -rf "$dir/u"
     recovers "$1" $tune --out "$dir/u"
     same "$dir/t/model.safetensors" "$dir/u/model.safetensors"
     numbers "$dir/u/metrics.jsonl" | cmp -s - "$dir/metrics" || fail "call $1: metrics.jsonl is another"
 }
-spread tune_lost
+spread autotune_lost
 
 # ---- commands that only read a model ----
 # Each begins anew; a text goes on behind what is written.

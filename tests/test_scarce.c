@@ -35,7 +35,7 @@ typedef struct objects {
     pm_taskset *set;
     pm_model *model, *loaded;
     pm_trainer *trainer;
-    pm_tuner *tuner;
+    pm_finetuner *finetuner;
     pm_session *session;
     char *note;
 } objects;
@@ -91,10 +91,10 @@ static pm_status train(const pm_log *log, objects *o, outcome *out)
 static pm_status finetune(const pm_log *log, objects *o, outcome *out)
 {
     static const char text[] = "red blue red green blue blue green red red";
-    const pm_tune_params params = {.batch = BATCH, .epochs = 1, .lr = 1e-2f, .lambda = 0.5f};
+    const pm_finetune_params params = {.batch = BATCH, .epochs = 1, .lr = 1e-2f, .lambda = 0.5f};
     const char *dir = test_path(test_root, "tune"), *examples = test_path(test_root, "examples.jsonl");
     pm_gpt_config small = config;
-    pm_tune_step step;
+    pm_finetune_step step;
     float answers[2 * 4];
     pm_status status;
     TRY(pm_tokenizer_train(log, "text", text, sizeof text - 1, VOCAB + 4, &o->tokenizer));
@@ -106,11 +106,11 @@ static pm_status finetune(const pm_log *log, objects *o, outcome *out)
     TRY(open_device(log, &o->device));
     TRY(pm_model_create(o->device, &small, 1, &o->model));
     TRY(pm_model_for_task(o->model, &o->task, 1, &o->loaded));
-    TRY(pm_tuner_create(o->loaded, o->set, &params, &o->tuner));
-    for (int i = 0; i < STEPS; i++) TRY(pm_tuner_step(o->tuner, &step));
-    TRY(pm_tuner_save(o->tuner, dir, NULL));
-    TRY(pm_tuner_load(o->tuner, dir, &o->note));
-    TRY(pm_tuner_predict(o->tuner, o->set, answers));
+    TRY(pm_finetuner_create(o->loaded, o->set, &params, &o->finetuner));
+    for (int i = 0; i < STEPS; i++) TRY(pm_finetuner_step(o->finetuner, &step));
+    TRY(pm_finetuner_save(o->finetuner, dir, NULL));
+    TRY(pm_finetuner_load(o->finetuner, dir, &o->note));
+    TRY(pm_finetuner_predict(o->finetuner, o->set, answers));
     TRY(pm_model_save(o->loaded, dir));
     pm_model_destroy(&o->model);
     TRY(pm_model_load(o->device, dir, &o->model));
@@ -123,7 +123,7 @@ static void destroy(objects *o)
 {
     pm_session_destroy(&o->session);
     pm_trainer_destroy(&o->trainer);
-    pm_tuner_destroy(&o->tuner);
+    pm_finetuner_destroy(&o->finetuner);
     pm_model_destroy(&o->loaded);
     pm_model_destroy(&o->model);
     pm_device_close(&o->device);
@@ -167,8 +167,8 @@ static void tune(void)
     const pm_log log = test_device_log();
     pm_device *device = NULL;
     assert_int_equal(open_device(&log, &device), PM_OK);
-    assert_int_equal(gpu_tune(device, "test", 1), PM_OK);
-    assert_int_equal(gpu_tuning_save(device), PM_OK);
+    assert_int_equal(gpu_choice_set(device, "test", 1), PM_OK);
+    assert_int_equal(gpu_choices_save(device), PM_OK);
     pm_device_close(&device);
 }
 

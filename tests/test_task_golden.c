@@ -67,9 +67,9 @@ static void golden_close(golden *g)
 }
 
 /* One step an epoch: all examples in one batch. */
-static pm_tuner *new_tuner(const golden *g, uint32_t accum, float lambda, pm_precision precision)
+static pm_finetuner *new_finetuner(const golden *g, uint32_t accum, float lambda, pm_precision precision)
 {
-    pm_tune_params params = {0};
+    pm_finetune_params params = {0};
     params.batch = (uint32_t)pm_taskset_size(g->set);
     params.accum = accum;
     params.epochs = g->steps;
@@ -82,10 +82,10 @@ static pm_tuner *new_tuner(const golden *g, uint32_t accum, float lambda, pm_pre
     params.weight_decay = (float)golden_setting(&g->values, "weight_decay");
     params.clip = (float)golden_setting(&g->values, "clip");
     params.precision = precision;
-    pm_tuner *tuner = NULL;
-    assert_int_equal(pm_tuner_create(g->model, g->set, &params, &tuner), PM_OK);
-    assert_int_equal(pm_tuner_steps(tuner), g->steps);
-    return tuner;
+    pm_finetuner *finetuner = NULL;
+    assert_int_equal(pm_finetuner_create(g->model, g->set, &params, &finetuner), PM_OK);
+    assert_int_equal(pm_finetuner_steps(finetuner), g->steps);
+    return finetuner;
 }
 
 static void assert_loss(const char *what, double got, double want, double tolerance)
@@ -99,7 +99,7 @@ static const float *losses_of(const golden *g)
     return golden_tensor(&g->values, "losses", ST_F32, 3ull * g->steps)->data;
 }
 
-static void check_gradients(const golden *g, const pm_tuner *tuner, double tolerance)
+static void check_gradients(const golden *g, const pm_finetuner *finetuner, double tolerance)
 {
     for (size_t p = 0; p < pm_model_param_count(g->model); p++) {
         pm_param param = pm_model_param(g->model, p);
@@ -107,7 +107,7 @@ static void check_gradients(const golden *g, const pm_tuner *tuner, double toler
         char name[128];
         snprintf(name, sizeof name, "grad.%s", param.name);
         float *got = golden_floats(n);
-        assert_int_equal(pm_tuner_read_gradient(tuner, p, got), PM_OK);
+        assert_int_equal(pm_finetuner_read_gradient(finetuner, p, got), PM_OK);
         golden_near(name, got, golden_tensor(&g->values, name, ST_F32, n)->data, n, tolerance);
         free(got);
     }
@@ -123,17 +123,17 @@ static void test_task(void **state)
     golden_near("outputs", outputs, golden_tensor(&g.values, "outputs", ST_F32, n)->data, n, OUTPUTS_TOLERANCE);
 
     const float *want = losses_of(&g);
-    pm_tuner *tuner = new_tuner(&g, 1, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F32);
+    pm_finetuner *finetuner = new_finetuner(&g, 1, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F32);
     for (uint32_t i = 0; i < g.steps; i++) {
-        pm_tune_step step;
+        pm_finetune_step step;
         double tolerance = i ? STEPS_TOLERANCE : LOSS_TOLERANCE;
-        assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
+        assert_int_equal(pm_finetuner_step(finetuner, &step), PM_OK);
         assert_loss("loss", (double)step.loss, (double)want[3 * i], tolerance);
         assert_loss("task loss", (double)step.task_loss, (double)want[3 * i + 1], tolerance);
         assert_loss("language-model loss", (double)step.lm_loss, (double)want[3 * i + 2], tolerance);
-        if (i == 0) check_gradients(&g, tuner, GRADIENT_TOLERANCE);
+        if (i == 0) check_gradients(&g, finetuner, GRADIENT_TOLERANCE);
     }
-    pm_tuner_destroy(&tuner);
+    pm_finetuner_destroy(&finetuner);
     free(outputs);
     golden_close(&g);
 }
@@ -143,13 +143,13 @@ static void test_accumulation(void **state)
 {
     golden g = golden_open(*state);
     const float *want = losses_of(&g);
-    pm_tuner *tuner = new_tuner(&g, 3, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F32);
-    pm_tune_step step;
-    assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
+    pm_finetuner *finetuner = new_finetuner(&g, 3, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F32);
+    pm_finetune_step step;
+    assert_int_equal(pm_finetuner_step(finetuner, &step), PM_OK);
     assert_loss("task loss", (double)step.task_loss, (double)want[1], LOSS_TOLERANCE);
     assert_loss("language-model loss", (double)step.lm_loss, (double)want[2], LOSS_TOLERANCE);
-    check_gradients(&g, tuner, GRADIENT_TOLERANCE);
-    pm_tuner_destroy(&tuner);
+    check_gradients(&g, finetuner, GRADIENT_TOLERANCE);
+    pm_finetuner_destroy(&finetuner);
     golden_close(&g);
 }
 
@@ -158,13 +158,13 @@ static void test_no_language_model(void **state)
 {
     golden g = golden_open(*state);
     const float *want = losses_of(&g);
-    pm_tuner *tuner = new_tuner(&g, 1, 0, PM_PRECISION_F32);
-    pm_tune_step step;
-    assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
+    pm_finetuner *finetuner = new_finetuner(&g, 1, 0, PM_PRECISION_F32);
+    pm_finetune_step step;
+    assert_int_equal(pm_finetuner_step(finetuner, &step), PM_OK);
     assert_loss("task loss", (double)step.task_loss, (double)want[1], LOSS_TOLERANCE);
     assert_loss("loss", (double)step.loss, (double)want[1], LOSS_TOLERANCE);
     assert_true(isnan(step.lm_loss));
-    pm_tuner_destroy(&tuner);
+    pm_finetuner_destroy(&finetuner);
     golden_close(&g);
 }
 
@@ -177,14 +177,14 @@ static void test_half(void **state)
         skip();
     }
     const float *want = losses_of(&g);
-    pm_tuner *tuner = new_tuner(&g, 1, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F16);
-    pm_tune_step step;
-    do assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
+    pm_finetuner *finetuner = new_finetuner(&g, 1, (float)golden_setting(&g.values, "lambda"), PM_PRECISION_F16);
+    pm_finetune_step step;
+    do assert_int_equal(pm_finetuner_step(finetuner, &step), PM_OK);
     while (step.skipped);
     assert_loss("task loss", (double)step.task_loss, (double)want[1], HALF_TOLERANCE);
     assert_loss("language-model loss", (double)step.lm_loss, (double)want[2], HALF_TOLERANCE);
-    check_gradients(&g, tuner, 10 * HALF_TOLERANCE);
-    pm_tuner_destroy(&tuner);
+    check_gradients(&g, finetuner, 10 * HALF_TOLERANCE);
+    pm_finetuner_destroy(&finetuner);
     golden_close(&g);
 }
 

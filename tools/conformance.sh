@@ -1,5 +1,5 @@
 #!/bin/sh
-# What Pumice passes where: every operation's tests on each driver at hand, at full features and lowered to each profile; its kernels on GPUs that
+# What Pumice passes where: every operation's tests on each driver at hand, at full features and lowered to each preset; its kernels on GPUs that
 # are not there; its SPIR-V. Written to docs/conformance.md.
 #     sh tools/conformance.sh [-b BUILD] [-q] [WORD …]     without a WORD all; some hours on 2 cores, much of it once
 # WORD: a driver, or a row of it, as stock or stock:mali
@@ -10,7 +10,7 @@
 #     null           GPUs that are not there (tools/gpu-lab.sh)
 #     spirv          the modules, and subgroups of every size
 #     document       nothing of all that: only write the document
-# -q: at full features two configurations of test_ops, as with profiles, instead of all. What was measured is kept in BUILD/conformance, and goes
+# -q: at full features two configurations of test_ops, as with presets, instead of all. What was measured is kept in BUILD/conformance, and goes
 # into the document, until the programs or the driver change: an interrupted run goes on where it was.
 set -eu
 
@@ -24,13 +24,13 @@ while [ $# -gt 0 ]; do
     -b) shift; build=${1:?-b needs a folder} ;;
     -q) quick=true ;;
     installed | stock | newer | swiftshader | gpu | null | spirv | document | installed:* | stock:* | newer:* | swiftshader:* | gpu:*) words="$words $1" ;;
-    *) say "unknown word '$1': give installed, stock, newer, swiftshader, gpu (each also with :PROFILE), null, spirv or document"; exit 2 ;;
+    *) say "unknown word '$1': give installed, stock, newer, swiftshader, gpu (each also with :PRESET), null, spirv or document"; exit 2 ;;
     esac
     shift
 done
 build=$(cd "$build" && pwd) || fail "no folder $build: build Pumice first, or give -b BUILD"
 pumice=$build/pumice test_ops=$build/tests/test_ops
-for program in "$pumice" "$test_ops" "$build/tests/test_profiles"; do
+for program in "$pumice" "$test_ops" "$build/tests/test_presets"; do
     [ -x "$program" ] || fail "$program is not there: build Pumice with its tests first, or give -b BUILD"
 done
 kept=$build/conformance
@@ -40,14 +40,14 @@ trap 'rm -rf "$scratch"' EXIT
 PUMICE_CACHE_DIR=$kept/cache
 export PUMICE_CACHE_DIR
 unset PUMICE_DISABLE VK_DRIVER_FILES VK_ICD_FILENAMES PUMICE_TEST_DEVICE || true
-profiles=$("$pumice" devices --help | sed -n 's/^  \([a-z][a-z0-9-]*\): .*/\1/p')
-[ -n "$profiles" ] || fail "pumice devices --help lists no profiles"
+presets=$("$pumice" devices --help | sed -n 's/^  \([a-z][a-z0-9-]*\): .*/\1/p')
+[ -n "$presets" ] || fail "pumice devices --help lists no presets"
 
 # sum_of FILE: what tells one build of a program from another.
 sum_of() { cksum < "$1" | cut -d ' ' -f 1; }
 ops_sum=$(sum_of "$test_ops")
 
-# wanted DRIVER PROFILE: whether the row, or all, was asked for.
+# wanted DRIVER PRESET: whether the row, or all, was asked for.
 wanted() {
     [ -n "$words" ] || return 0
     case " $words " in *" $1 "* | *" $1:$2 "*) return 0 ;; esac
@@ -108,7 +108,7 @@ halves() {
         here && /"used":/ { found = /true/; exit } END { exit !found }'
 }
 
-# row DRIVER PROFILE: measures it, unless that was done with these programs and this driver. Profiles, and -q, take two configurations.
+# row DRIVER PRESET: measures it, unless that was done with these programs and this driver. Presets, and -q, take two configurations.
 row() {
     file=$kept/$1.$2.row log=$kept/$1.$2.log title="$1, $2" disable=$2 stamp="$ops_sum $(field driver)" which=two limit=2700
     [ "$2" != full ] || disable=""
@@ -146,8 +146,8 @@ rows() {
         say "left out: there is no GPU here"
         return 0
     fi
-    for profile in full $profiles; do
-        ! wanted "$1" "$profile" || row "$1" "$profile"
+    for preset in full $presets; do
+        ! wanted "$1" "$preset" || row "$1" "$preset"
     done
 }
 
@@ -186,7 +186,7 @@ spirv() {
     say "modules, and subgroups of every size"
     {
         sh "$here/tests/check_spirv.sh" "$build/shaders/spv" "$val" | sed 's/^/- /'
-        if "$build/tests/test_profiles" > "$scratch/error" 2>&1; then result=passed; else result=FAILED; fi
+        if "$build/tests/test_presets" > "$scratch/error" 2>&1; then result=passed; else result=FAILED; fi
         echo "- Programs of a GPT-2 recorded for subgroups of 4, 8, 16, 32, 64 and 128, work groups of 128 to 1024, 16 to 64 KiB of shared memory: $result"
     } > "$kept/spirv.md"
     echo "$ops_sum" > "$kept/spirv.stamp"
@@ -197,11 +197,11 @@ ops_table() {
     echo "| driver | device as | subgroup | configurations | passed | failed | time (s) | |"
     echo "| --- | --- | --: | --: | --: | --: | --: | --- |"
     for one in installed stock newer swiftshader gpu; do
-        for profile in full $profiles; do
-            [ -e "$kept/$one.$profile.row" ] || continue
-            IFS='|' read -r stamp _ subgroup configurations passed failed seconds note < "$kept/$one.$profile.row"
+        for preset in full $presets; do
+            [ -e "$kept/$one.$preset.row" ] || continue
+            IFS='|' read -r stamp _ subgroup configurations passed failed seconds note < "$kept/$one.$preset.row"
             [ "${stamp%% *}" = "$ops_sum" ] || continue
-            echo "| $one: ${stamp#* } | $profile | $subgroup | $configurations | $passed | $failed | $seconds | $note |"
+            echo "| $one: ${stamp#* } | $preset | $subgroup | $configurations | $passed | $failed | $seconds | $note |"
         done
     done
 }
@@ -215,20 +215,20 @@ Written by \`sh tools/conformance.sh\`, which says how; rows that are not here w
 ## Operations
 
 Each test is one operation, forward or backward, in one configuration of \`tests/test_ops.c\`, with all its rows of shapes and attributes, against
-its twin in double. \`full\` is the device as it is. The other names are profiles (\`PUMICE_DISABLE\`): the device lowered to what a real part offers,
-and the kernels chosen that suit its vendor. They run the configurations "all features", which are then those of the profile, and, with 16-bit
+its twin in double. \`full\` is the device as it is. The other names are presets (\`PUMICE_DISABLE\`): the device lowered to what a real part offers,
+and the kernels chosen that suit its vendor. They run the configurations "all features", which are then those of the preset, and, with 16-bit
 storage, "fp16"; rows of \`full\` with two configurations do, too. Times include compilation by the driver, where its cache did not have the kernels.
 
 $(ops_table)
 
-The profiles:
+The presets:
 
-$(for profile in $profiles; do "$pumice" devices --help | sed -n "s/^  \($profile\): /- \`\1\`: /p"; done)
+$(for preset in $presets; do "$pumice" devices --help | sed -n "s/^  \($preset\): /- \`\1\`: /p"; done)
 
 Vulkan promises 4 storage buffers a stage, and Pumice's kernels have up to 8 operands. Where a device has no more, and no addresses, operands that
 lie near each other share a binding (\`engine/gpu/binding.c\`), with the same bits (\`tests/test_binding.c\`). That does for any model to write, and for
 training one whose weights, gradients and moments fit four ranges: GPT-2 124M under \`baseline\` does not, and is refused with a line. SwiftShader
-makes illegal instructions of 128-bit accesses through addresses, so that it runs GPUs' kernels, as all profiles have them, without addresses.
+makes illegal instructions of 128-bit accesses through addresses, so that it runs GPUs' kernels, as all presets have them, without addresses.
 
 END
     if [ -e "$kept/null.md" ]; then

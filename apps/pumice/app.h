@@ -109,9 +109,10 @@ int bench_main(int argc, char **argv);
 int tokenize_main(int argc, char **argv);
 int tokenizer_main(int argc, char **argv);
 int kernel_main(int argc, char **argv);
-int tune_main(int argc, char **argv);
+int autotune_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 extern arg_command devices_command, train_command, finetune_command, eval_command, predict_command, generate_command,
-    convert_command, tokenize_command, tokenizer_command, bench_command, kernel_command, tune_command, doctor_command;
+    convert_command, tokenize_command, tokenizer_command, bench_command, kernel_command, autotune_command,
+    doctor_command;
 
 #endif

@@ -19,11 +19,11 @@ arg_command devices_command = {
     "devices",
     "[options]",
     "Lists the Vulkan devices, their limits and features, and which one is taken",
-    "PUMICE_DISABLE=f16,bda,... (or all) makes every subcommand do without optional features; a profile's name there "
+    "PUMICE_DISABLE=f16,bda,... (or all) makes every subcommand do without optional features; a preset's name there "
     "makes the device\n"
-    "offer no more than a part like it. Profiles:"
+    "offer no more than a part like it. Presets:"
 #define PROFILE_LINE(id, name, like) "\n  " name ": " like
-    PM_PROFILE_LIST(PROFILE_LINE),
+    PM_PRESET_LIST(PROFILE_LINE),
 #undef PROFILE_LINE
     table,
     sizeof table / sizeof *table,

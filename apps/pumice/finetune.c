@@ -1,4 +1,4 @@
-/* `pumice finetune`: from the options to a tuner that is ready to step. */
+/* `pumice finetune`: from the options to a finetuner that is ready to step. */
 #include "finetune.h"
 
 #include <math.h>
@@ -80,33 +80,33 @@ static pm_status prepare(finetune_run *run)
     return status;
 }
 
-static pm_tune_params params_of(const finetune_run *run)
+static pm_finetune_params params_of(const finetune_run *run)
 {
     const finetune_options *options = run->options;
-    return (pm_tune_params){.batch = options->batch,
-                            .accum = options->accum,
-                            .epochs = options->epochs,
-                            .lr = options->lr,
-                            .warmup = options->warmup,
-                            .lambda = options->lambda,
-                            .beta2 = options->beta2,
-                            .weight_decay = options->weight_decay,
-                            .clip = options->clip,
-                            .dropout = options->dropout,
-                            .dropout_head = options->dropout_head,
-                            .seed = options->seed,
-                            .precision = run->precision,
-                            .recompute = options->recompute};
+    return (pm_finetune_params){.batch = options->batch,
+                                .accum = options->accum,
+                                .epochs = options->epochs,
+                                .lr = options->lr,
+                                .warmup = options->warmup,
+                                .lambda = options->lambda,
+                                .beta2 = options->beta2,
+                                .weight_decay = options->weight_decay,
+                                .clip = options->clip,
+                                .dropout = options->dropout,
+                                .dropout_head = options->dropout_head,
+                                .seed = options->seed,
+                                .precision = run->precision,
+                                .recompute = options->recompute};
 }
 
 static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
                            pm_train_plan *out)
 {
     const finetune_run *run = user;
-    pm_tune_params params = params_of(run);
+    pm_finetune_params params = params_of(run);
     params.recompute = settings->recompute;
     params.accum = settings->accum;
-    return pm_tune_plan_make(log, caps, &run->config, run->train, &params, out);
+    return pm_finetune_plan_make(log, caps, &run->config, run->train, &params, out);
 }
 
 /* Refuses, after an error line, a run that does not fit; with `print` it is told what it takes. */
@@ -117,10 +117,10 @@ static int check_memory(finetune_run *run, const pm_caps *caps, bool print)
     return plan_training(&options->common, &run->config, caps, &settings, make_plan, run, print);
 }
 
-static int make_tuner(finetune_run *run)
+static int make_finetuner(finetune_run *run)
 {
     const finetune_options *options = run->options;
-    const pm_tune_params params = params_of(run);
+    const pm_finetune_params params = params_of(run);
     pm_model *base = NULL;
     pm_status status = app_device_open(&options->common, &run->losses, &run->device);
     if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
@@ -130,8 +130,9 @@ static int make_tuner(finetune_run *run)
     status = open_base(run, &base);
     if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
     pm_model_destroy(&base);
-    if (status == PM_OK) status = pm_tuner_create(run->model, run->train, &params, &run->tuner);
-    if (status == PM_OK) run->precision = pm_tuner_precision(run->tuner); /* after a loss it is not measured again */
+    if (status == PM_OK) status = pm_finetuner_create(run->model, run->train, &params, &run->finetuner);
+    if (status == PM_OK)
+        run->precision = pm_finetuner_precision(run->finetuner); /* after a loss it is not measured again */
     return app_exit_code(status);
 }
 
@@ -139,7 +140,7 @@ static void announce(const finetune_run *run)
 {
     const pm_gpt_config *c = pm_model_config(run->model);
     app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            pm_device_caps(run->device)->name, pm_precision_name(pm_tuner_precision(run->tuner)),
+            pm_device_caps(run->device)->name, pm_precision_name(pm_finetuner_precision(run->finetuner)),
             c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd,
             (unsigned)c->ctx, (unsigned)c->vocab, 1e-6 * (double)pm_gpt_config_parameters(c));
     char answers[64] = "choices";
@@ -148,8 +149,8 @@ static void announce(const finetune_run *run)
     else if (run->task.labels)
         snprintf(answers, sizeof answers, "%u labels", (unsigned)run->task.outputs);
     app_say("%s, %s: %zu examples to train on, %zu for dev; %u steps in %u epochs", run->options->task, answers,
-            pm_taskset_size(run->train), run->dev ? pm_taskset_size(run->dev) : 0, (unsigned)pm_tuner_steps(run->tuner),
-            (unsigned)run->options->epochs);
+            pm_taskset_size(run->train), run->dev ? pm_taskset_size(run->dev) : 0,
+            (unsigned)pm_finetuner_steps(run->finetuner), (unsigned)run->options->epochs);
 }
 
 /* From the checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
@@ -159,7 +160,7 @@ static int start_or_resume(finetune_run *run, bool resume)
     pm_status status;
     if (resume) {
         char *note = NULL;
-        status = pm_tuner_load(run->tuner, out, &note);
+        status = pm_finetuner_load(run->finetuner, out, &note);
         if (status == PM_OK) finetune_take_note(run, note);
         free(note);
     } else {
@@ -167,15 +168,15 @@ static int start_or_resume(finetune_run *run, bool resume)
         if (status == PM_OK) status = pm_model_save(run->model, out); /* last: a folder with a model has all of it */
     }
     if (status != PM_OK) return app_exit_code(status);
-    const uint32_t done = run->saved = pm_tuner_steps_done(run->tuner);
-    if (resume) app_say("going on from step %u of %u", (unsigned)done, (unsigned)pm_tuner_steps(run->tuner));
+    const uint32_t done = run->saved = pm_finetuner_steps_done(run->finetuner);
+    if (resume) app_say("going on from step %u of %u", (unsigned)done, (unsigned)pm_finetuner_steps(run->finetuner));
     return metrics_open(&run->curves, out, done) ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* From a device that is opened to the end of the run, or of the device. */
 static int attempt(finetune_run *run, bool resume)
 {
-    int code = make_tuner(run);
+    int code = make_finetuner(run);
     if (code == EXIT_DONE && run->losses.count == 0) announce(run);
     if (code == EXIT_DONE) code = start_or_resume(run, resume);
     return code == EXIT_DONE ? finetune_loop(run) : code;
@@ -185,7 +186,7 @@ static int attempt(finetune_run *run, bool resume)
 static void close_device(finetune_run *run)
 {
     metrics_close(&run->curves);
-    pm_tuner_destroy(&run->tuner);
+    pm_finetuner_destroy(&run->finetuner);
     pm_model_destroy(&run->model);
     pm_device_close(&run->device);
     run->elapsed_before = 0;

@@ -33,7 +33,7 @@ typedef struct finetune_run {
     pm_device *device;
     app_profile profile;
     pm_model *model;
-    pm_tuner *tuner;
+    pm_finetuner *finetuner;
     metrics curves;
     double elapsed_before; /* seconds of training before a resume */
     double best;           /* the main measure on dev; NaN before the first evaluation */

@@ -10,7 +10,7 @@
 #include "report.h"
 #include "run.h"
 
-/* ---- the checkpoint's note: what the run knows beyond the tuner ---- */
+/* ---- the checkpoint's note: what the run knows beyond the finetuner ---- */
 
 static char *make_note(const finetune_run *run, double elapsed)
 {
@@ -53,8 +53,8 @@ static pm_status save_checkpoint(finetune_run *run, loop *l)
     if (!metrics_sync(&run->curves)) return PM_IO;
     char *note = make_note(run, run->elapsed_before + app_seconds() - l->started);
     if (!note) return PM_NO_HOST_MEMORY;
-    const pm_status status = pm_tuner_save(run->tuner, run->options->out, note);
-    if (status == PM_OK) run->saved = pm_tuner_steps_done(run->tuner);
+    const pm_status status = pm_finetuner_save(run->finetuner, run->options->out, note);
+    if (status == PM_OK) run->saved = pm_finetuner_steps_done(run->finetuner);
     free(note);
     return status;
 }
@@ -77,7 +77,7 @@ static pm_status save(finetune_run *run, loop *l, bool best)
  * model. Without --dev, or where its measure was never a number, each model is the best until the next. */
 static pm_status save_rest(finetune_run *run)
 {
-    const bool best = !run->dev || isnan(run->best) || run->best_step == pm_tuner_steps_done(run->tuner);
+    const bool best = !run->dev || isnan(run->best) || run->best_step == pm_finetuner_steps_done(run->finetuner);
     const pm_status status = best ? pm_model_save(run->model, run->options->out) : PM_OK;
     return status == PM_OK ? draw(run) : status;
 }
@@ -86,8 +86,9 @@ static pm_status save_rest(finetune_run *run)
 
 static bool due(const finetune_run *run, uint32_t step)
 {
-    const uint32_t every = run->options->eval_every ? run->options->eval_every : pm_tuner_epoch_steps(run->tuner);
-    return step % every == 0 || step == pm_tuner_steps(run->tuner);
+    const uint32_t every =
+        run->options->eval_every ? run->options->eval_every : pm_finetuner_epoch_steps(run->finetuner);
+    return step % every == 0 || step == pm_finetuner_steps(run->finetuner);
 }
 
 /* On dev: the measures, and whether they are the best so far. Without dev every model is the best until the next. */
@@ -96,7 +97,7 @@ static pm_status evaluate(finetune_run *run, uint32_t step, loop *l, bool *best)
     const char *name;
     *best = true;
     if (!run->dev) return PM_OK;
-    pm_status status = pm_tuner_predict(run->tuner, run->dev, run->outputs);
+    pm_status status = pm_finetuner_predict(run->finetuner, run->dev, run->outputs);
     if (status != PM_OK) return status;
     pm_taskset_measure(run->dev, run->outputs, &l->dev, NULL);
     const double value = report_main(&run->task, &l->dev, &name);
@@ -108,7 +109,7 @@ static pm_status evaluate(finetune_run *run, uint32_t step, loop *l, bool *best)
     return PM_OK;
 }
 
-static bool record(finetune_run *run, const pm_tune_step *step, double rate, const loop *l, bool evaluated)
+static bool record(finetune_run *run, const pm_finetune_step *step, double rate, const loop *l, bool evaluated)
 {
     metrics_line line = {.step = step->step,
                          .loss = (double)step->loss,
@@ -119,7 +120,7 @@ static bool record(finetune_run *run, const pm_tune_step *step, double rate, con
     int n = 0;
     line.more[n++] = (metrics_field){"task_loss", (double)step->task_loss};
     line.more[n++] = (metrics_field){"lm_loss", (double)step->lm_loss};
-    if (pm_tuner_precision(run->tuner) == PM_PRECISION_F16)
+    if (pm_finetuner_precision(run->finetuner) == PM_PRECISION_F16)
         line.more[n++] = (metrics_field){"loss_scale", (double)step->loss_scale};
     if (step->skipped) line.more[n++] = (metrics_field){"skipped", 1};
     report_measure all[REPORT_MEASURES];
@@ -133,10 +134,10 @@ static bool record(finetune_run *run, const pm_tune_step *step, double rate, con
 
 static int step_once(finetune_run *run, loop *l, progress *shown)
 {
-    pm_tune_step step = {0};
+    pm_finetune_step step = {0};
     profile_step(&run->profile);
     const double begin = app_seconds();
-    pm_status status = pm_tuner_step(run->tuner, &step);
+    pm_status status = pm_finetuner_step(run->finetuner, &step);
     if (status != PM_OK) return app_exit_code(status);
     const double seconds = app_seconds() - begin, rate = seconds > 0 ? step.tokens / seconds : 0;
     l->steps += seconds;
@@ -147,7 +148,7 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
                               .loss = step.loss,
                               .loss_scale = step.loss_scale,
                               .skipped = step.skipped,
-                              .precision = pm_tuner_precision(run->tuner)};
+                              .precision = pm_finetuner_precision(run->finetuner)};
     if (!run_step_check(&outcome)) return EXIT_FAILED;
     const bool now = due(run, step.step);
     bool best = false;
@@ -168,7 +169,7 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     status = save(run, l, now ? best : !run->dev);
     if (status == PM_OK) return EXIT_DONE;
     /* To go on without the best model would be to lose it; a resume comes by it again. */
-    const bool again = step.step < pm_tuner_steps(run->tuner) && !(now && best && run->dev);
+    const bool again = step.step < pm_finetuner_steps(run->finetuner) && !(now && best && run->dev);
     return run_save_failed(status, again, step.step, run->saved);
 }
 
@@ -176,7 +177,7 @@ static void say_summary(const finetune_run *run, const loop *l, uint32_t first)
 {
     char time[32];
     const char *name;
-    const uint32_t done = pm_tuner_steps_done(run->tuner), all = pm_tuner_steps(run->tuner);
+    const uint32_t done = pm_finetuner_steps_done(run->finetuner), all = pm_finetuner_steps(run->finetuner);
     if (done > first)
         app_say("%u steps in %s, %.0f tokens/s", (unsigned)(done - first),
                 app_duration(app_seconds() - l->started, time), l->steps > 0 ? l->tokens / l->steps : 0);
@@ -192,7 +193,7 @@ static void say_summary(const finetune_run *run, const loop *l, uint32_t first)
 
 int finetune_loop(finetune_run *run)
 {
-    const uint32_t first = pm_tuner_steps_done(run->tuner), all = pm_tuner_steps(run->tuner);
+    const uint32_t first = pm_finetuner_steps_done(run->finetuner), all = pm_finetuner_steps(run->finetuner);
     loop l = {.started = app_seconds()};
     progress shown;
     int code = EXIT_DONE;
@@ -201,11 +202,11 @@ int finetune_loop(finetune_run *run)
     else if (run->options->save_every)
         code = app_exit_code(save_checkpoint(run, &l)); /* whether there is room for it is found out now */
     progress_start(&shown, first, all);
-    while (pm_tuner_steps_done(run->tuner) < all && !app_interrupted() && code == EXIT_DONE)
+    while (pm_finetuner_steps_done(run->finetuner) < all && !app_interrupted() && code == EXIT_DONE)
         code = step_once(run, &l, &shown);
     progress_clear();
     if (code != EXIT_DONE) return code;
-    const uint32_t done = pm_tuner_steps_done(run->tuner);
+    const uint32_t done = pm_finetuner_steps_done(run->finetuner);
     if (done > run->saved) /* interrupted between evaluations: the weights are not known to be the best */
         code = app_exit_code(save(run, &l, !run->dev));
     if (code != EXIT_DONE) return code;

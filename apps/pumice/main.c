@@ -14,7 +14,7 @@ static const struct {
     {&devices_command, devices_main},   {&train_command, train_main},         {&finetune_command, finetune_main},
     {&eval_command, eval_main},         {&predict_command, predict_main},     {&generate_command, generate_main},
     {&tokenize_command, tokenize_main}, {&tokenizer_command, tokenizer_main}, {&convert_command, convert_main},
-    {&bench_command, bench_main},       {&tune_command, tune_main},           {&doctor_command, doctor_main},
+    {&bench_command, bench_main},       {&autotune_command, autotune_main},   {&doctor_command, doctor_main},
     {&kernel_command, kernel_main},
 };
 

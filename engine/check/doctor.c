@@ -186,8 +186,8 @@ static pm_status keep(doctor *d)
     pm_status status = PM_OK;
     for (int i = 0; i < FEATURES && status == PM_OK; i++)
         if (d->feature_off[i]) status = gpu_feature_switch(d->device, features[i], false);
-    if (status != PM_OK || !(d->had || d->has) || !gpu_tuning_kept(d->device)) return status;
-    status = gpu_tuning_save(d->device);
+    if (status != PM_OK || !(d->had || d->has) || !gpu_choices_kept(d->device)) return status;
+    status = gpu_choices_save(d->device);
     d->report->saved = status == PM_OK;
     return status;
 }

@@ -254,14 +254,14 @@ static pm_status record_in_way(bench *b)
 {
     const op_call *c = &b->call;
     const op_attr *a = &c->attr;
-    char key[GPU_TUNING_KEY];
+    char key[GPU_CHOICE_KEY];
     op_product_key(c->in[MATMUL_A].half, c->out[0].half, a->trans_a, a->trans_b, c->out[0].rows, c->out[0].cols,
                    a->trans_a ? c->in[MATMUL_A].rows : c->in[MATMUL_A].cols, key);
-    const uint32_t before = gpu_tuned(b->program, key);
-    const pm_status status = gpu_tune(b->device, key, b->row->way);
+    const uint32_t before = gpu_chosen(b->program, key);
+    const pm_status status = gpu_choice_set(b->device, key, b->row->way);
     if (status != PM_OK) return status;
     op_record(b->program, c);
-    return gpu_tune(b->device, key, before);
+    return gpu_choice_set(b->device, key, before);
 }
 
 static bool prepare_device(bench *b)

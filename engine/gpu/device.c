@@ -228,8 +228,8 @@ pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_d
 
     pm_status status = gpu_instance_open(&device->log, validate, params->profile, &device->instance);
     if (status == PM_OK) status = choose(device, params);
-    if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->tuning_path);
-    if (status == PM_OK) status = gpu_tuning_open(device);
+    if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->choices_path);
+    if (status == PM_OK) status = gpu_choices_open(device);
     if (status == PM_OK) status = lower(device, params, with_faults);
     if (status == PM_OK) status = create_device(device, params->profile);
     if (status == PM_OK) gpu_debug_open(device);
@@ -276,7 +276,7 @@ void pm_device_close(pm_device **handle)
     }
     gpu_instance_close(&device->instance);
     prof_destroy(&device->profile);
-    gpu_tuning_close(device);
+    gpu_choices_close(device);
     free(device->cache_path);
     free(device);
     *handle = NULL;

@@ -1,5 +1,5 @@
 /* What gave wrong numbers on this device with this driver, and is therefore not used: kernels, and features. `pumice doctor` finds it out. Kept among
- * the tuned choices (tuning.c), as "1 off kernel NAME" and "1 off feature NAME". */
+ * the tuned choices (choices.c), as "1 off kernel NAME" and "1 off feature NAME". */
 #include "gpu/gpu_internal.h"
 
 #include <stdio.h>
@@ -38,19 +38,19 @@ static void set(pm_caps *caps, kernel_id kernel, bool on)
 
 pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on)
 {
-    char key[GPU_TUNING_KEY];
+    char key[GPU_CHOICE_KEY];
     const kernel_id row = gpu_kernel_row(kernel);
     snprintf(key, sizeof key, OFF_KERNEL "%s", gpu_kernel_name(row));
-    const pm_status status = gpu_tune(device, key, !on);
+    const pm_status status = gpu_choice_set(device, key, !on);
     if (status == PM_OK) set(&device->caps, row, on);
     return status;
 }
 
 pm_status gpu_feature_switch(pm_device *device, const char *name, bool on)
 {
-    char key[GPU_TUNING_KEY];
+    char key[GPU_CHOICE_KEY];
     snprintf(key, sizeof key, OFF_FEATURE "%s", name);
-    return gpu_tune(device, key, !on);
+    return gpu_choice_set(device, key, !on);
 }
 
 bool gpu_is_fault(const gpu_choice *choice)

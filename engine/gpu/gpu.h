@@ -146,14 +146,14 @@ uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_
 
 /* ---- tuning: which of several ways to take, as measured on this device --------------------------------------------- */
 
-enum { GPU_TUNING_KEY = 64 }; /* bytes of a key, with its 0 */
+enum { GPU_CHOICE_KEY = 64 }; /* bytes of a key, with its 0 */
 /* What is stored for the key; 0: nothing. */
-uint32_t gpu_tuned(const gpu_program *program, const char *key);
+uint32_t gpu_chosen(const gpu_program *program, const char *key);
 /* Store a choice, or with 0 take it back, for programs recorded from now on; then keep all of them for later runs. */
-pm_status gpu_tune(pm_device *device, const char *key, uint32_t choice);
-pm_status gpu_tuning_save(pm_device *device);
-bool gpu_tuning_kept(const pm_device *device); /* whether there is a place for them */
-void gpu_tuning_forget(pm_device *device);     /* all of them, but faults stay */
+pm_status gpu_choice_set(pm_device *device, const char *key, uint32_t choice);
+pm_status gpu_choices_save(pm_device *device);
+bool gpu_choices_kept(const pm_device *device); /* whether there is a place for them */
+void gpu_choices_forget(pm_device *device);     /* all of them, but faults stay */
 
 /* ---- faults: what gives wrong numbers on this device ----------------------------------------------------------------- */
 
@@ -164,7 +164,7 @@ static inline bool gpu_kernel_good(const pm_caps *caps, kernel_id kernel)
 }
 /* The first kernel of its row. */
 kernel_id gpu_kernel_row(kernel_id kernel);
-/* Switch a row's kernels off, or on again, for programs recorded from now on; a feature, for when the device is opened again. gpu_tuning_save keeps
+/* Switch a row's kernels off, or on again, for programs recorded from now on; a feature, for when the device is opened again. gpu_choices_save keeps
  * both for later. */
 pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on);
 pm_status gpu_feature_switch(pm_device *device, const char *name, bool on);

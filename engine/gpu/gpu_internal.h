@@ -170,19 +170,19 @@ pm_status gpu_pipeline_statistics(pm_device *device, VkPipeline pipeline, pm_ker
 /* Makes the VkPipelineCache, from the file where there is a good one. */
 pm_status gpu_cache_open(pm_device *device);
 void gpu_cache_close(pm_device *device);
-/* ---- tuning.c ---- */
+/* ---- choices.c ---- */
 
 typedef struct gpu_choice {
-    char key[GPU_TUNING_KEY];
+    char key[GPU_CHOICE_KEY];
     uint32_t choice;
 } gpu_choice;
 /* Reads the file, if it is there and good. Fails: PM_NO_HOST_MEMORY, for without the choices the bits would be others. */
-pm_status gpu_tuning_open(pm_device *device);
+pm_status gpu_choices_open(pm_device *device);
 /* Whether it is no choice, but what faults.c keeps there. */
 bool gpu_is_fault(const gpu_choice *choice);
 /* Switches off in device->caps what the file says is faulty. */
 pm_status gpu_faults_apply(pm_device *device);
-void gpu_tuning_close(pm_device *device);
+void gpu_choices_close(pm_device *device);
 
 /* ---- program.c, prepare.c, cut.c, submit.c, timing.c ------------------------------------------------------------- */
 
@@ -381,8 +381,8 @@ struct pm_device {
     uint64_t cache_hash; /* of what was loaded */
     gpu_choice *choices; /* what was tuned */
     uint32_t choice_count;
-    char *tuning_path; /* NULL: none on disk */
-    kernel_id broken;  /* by gpu_kernel_break */
+    char *choices_path; /* NULL: none on disk */
+    kernel_id broken;   /* by gpu_kernel_break */
 
     gpu_program *programs;
     uint64_t program_serial;

@@ -1,4 +1,4 @@
-/* What a device offers, lowered: features to do without, profiles of real parts, limits. No Vulkan. */
+/* What a device offers, lowered: features to do without, presets of real parts, limits. No Vulkan. */
 #include "gpu/caps.h"
 #include "gpu/gpu.h"
 
@@ -7,101 +7,101 @@
 
 #include "base/log.h"
 
-/* ---- profiles ---------------------------------------------------------------------------------------------------- */
+/* ---- presets ---------------------------------------------------------------------------------------------------- */
 
 /* What a part lacks and its limits; 0: no lower than the device's. */
-typedef struct profile {
+typedef struct preset {
     const char *without;                              /* features */
     uint32_t vendor_id;                               /* by which kernels are chosen; 0: the device's own */
     uint32_t vulkan;                                  /* as pm_caps.api_version */
     uint64_t max_buffer_range, max_allocation;        /* bytes */
     uint32_t max_storage_buffers, max_workgroup_size; /* a stage; invocations */
     uint32_t max_shared_memory, offset_alignment, max_push_constants; /* bytes */
-} profile;
+} preset;
 
-typedef enum profile_id {
-#define PROFILE_ENUM(id, name, like) PROFILE_##id,
-    PM_PROFILE_LIST(PROFILE_ENUM)
-#undef PROFILE_ENUM
-        PROFILE_COUNT
-} profile_id;
+typedef enum preset_id {
+#define PRESET_ENUM(id, name, like) PRESET_##id,
+    PM_PRESET_LIST(PRESET_ENUM)
+#undef PRESET_ENUM
+        PRESET_COUNT
+} preset_id;
 
 enum { KIB = 1 << 10, MIB = 1 << 20, VULKAN_1_1 = 1 << 22 | 1 << 12 };
 
 /* None has `serial`, which is for software drivers. Numbers are what Mesa 25.0.7's drivers report for the part (tools/gpu-lab.sh), unless
  * a row says otherwise. Subgroups: of 128 invocations on Adreno, 16 on Mali and VideoCore, 8 to 32 on Intel, 32 or 64 on AMD, 32 on Apple;
- * kernels without `serial` depend on their size on matrix units only, so that it is not part of a profile. */
-static const profile profiles[PROFILE_COUNT] = {
+ * kernels without `serial` depend on their size on matrix units only, so that it is not part of a preset. */
+static const preset presets[PRESET_COUNT] = {
     /* Vulkan 1.1's "Required Limits". */
-    [PROFILE_baseline] = {.without = "bda,serial,timestamps,memory_budget,unified,subgroup,int64,storage16,f16,coopmat",
-                          .vulkan = VULKAN_1_1,
-                          .max_buffer_range = 128 * MIB,
-                          .max_allocation = 256 * MIB,
-                          .max_storage_buffers = 4,
-                          .max_workgroup_size = 128,
-                          .max_shared_memory = 16 * KIB,
-                          .offset_alignment = 256,
-                          .max_push_constants = 128},
+    [PRESET_baseline] = {.without = "bda,serial,timestamps,memory_budget,unified,subgroup,int64,storage16,f16,coopmat",
+                         .vulkan = VULKAN_1_1,
+                         .max_buffer_range = 128 * MIB,
+                         .max_allocation = 256 * MIB,
+                         .max_storage_buffers = 4,
+                         .max_workgroup_size = 128,
+                         .max_shared_memory = 16 * KIB,
+                         .offset_alignment = 256,
+                         .max_push_constants = 128},
     /* No addresses, 24 storage buffers, offsets by 64 bytes: Qualcomm's own driver (vulkan.gpuinfo.org); Mesa's gives more of each. */
-    [PROFILE_adreno] = {.without = "bda,serial,memory_budget,storage16,coopmat",
-                        .vendor_id = VENDOR_QUALCOMM,
-                        .max_buffer_range = 128 * MIB,
-                        .max_allocation = UINT32_MAX,
-                        .max_storage_buffers = 24,
-                        .max_workgroup_size = 1024,
-                        .max_shared_memory = 32 * KIB,
-                        .offset_alignment = 64,
-                        .max_push_constants = 128},
-    /* A G610's, but a G52's 256 invocations, and coarser offsets than Mesa's 4 bytes, as ARM's own driver has. */
-    [PROFILE_mali] = {.without = "serial,timestamps,memory_budget,f16,coopmat",
-                      .vendor_id = VENDOR_ARM,
-                      .vulkan = VULKAN_1_1,
-                      .max_buffer_range = UINT32_MAX,
-                      .max_allocation = UINT32_MAX,
-                      .max_storage_buffers = 64,
-                      .max_workgroup_size = 256,
-                      .max_shared_memory = 32 * KIB,
-                      .offset_alignment = 64,
-                      .max_push_constants = 128},
-    [PROFILE_videocore] = {.without = "serial,subgroup,int64,f16,coopmat",
-                           .vendor_id = VENDOR_BROADCOM,
-                           .max_buffer_range = 1024 * MIB,
-                           .max_allocation = 1024 * MIB,
-                           .max_storage_buffers = 8,
-                           .max_workgroup_size = 256,
-                           .max_shared_memory = 16 * KIB,
-                           .offset_alignment = 32,
-                           .max_push_constants = 128},
-    [PROFILE_intel_xe] = {.without = "serial,coopmat",
-                          .vendor_id = VENDOR_INTEL,
-                          .max_buffer_range = (uint64_t)2048 * MIB,
-                          .max_allocation = (uint64_t)2048 * MIB,
-                          .max_workgroup_size = 1024,
-                          .max_shared_memory = 64 * KIB,
-                          .max_push_constants = 256},
-    [PROFILE_arc] = {.without = "serial",
-                     .vendor_id = VENDOR_INTEL,
-                     .max_buffer_range = UINT32_MAX,
-                     .max_allocation = (uint64_t)4096 * MIB,
-                     .max_workgroup_size = 1024,
-                     .max_shared_memory = 64 * KIB,
-                     .max_push_constants = 256},
-    [PROFILE_rdna3] = {.without = "serial",
-                       .vendor_id = VENDOR_AMD,
-                       .max_buffer_range = UINT32_MAX,
-                       .max_allocation = UINT32_MAX - 3,
-                       .max_workgroup_size = 1024,
-                       .max_shared_memory = 64 * KIB,
-                       .max_push_constants = 256},
-    /* Metal binds 31 buffers to a stage and gives a group 32 KiB; MoltenVK's MVKDevice.mm: buffers up to 1 GiB on older systems. */
-    [PROFILE_apple] = {.without = "bda,serial,coopmat",
-                       .vendor_id = VENDOR_APPLE,
-                       .max_buffer_range = 1024 * MIB,
-                       .max_allocation = 1024 * MIB,
-                       .max_storage_buffers = 31,
+    [PRESET_adreno] = {.without = "bda,serial,memory_budget,storage16,coopmat",
+                       .vendor_id = VENDOR_QUALCOMM,
+                       .max_buffer_range = 128 * MIB,
+                       .max_allocation = UINT32_MAX,
+                       .max_storage_buffers = 24,
                        .max_workgroup_size = 1024,
                        .max_shared_memory = 32 * KIB,
-                       .offset_alignment = 16},
+                       .offset_alignment = 64,
+                       .max_push_constants = 128},
+    /* A G610's, but a G52's 256 invocations, and coarser offsets than Mesa's 4 bytes, as ARM's own driver has. */
+    [PRESET_mali] = {.without = "serial,timestamps,memory_budget,f16,coopmat",
+                     .vendor_id = VENDOR_ARM,
+                     .vulkan = VULKAN_1_1,
+                     .max_buffer_range = UINT32_MAX,
+                     .max_allocation = UINT32_MAX,
+                     .max_storage_buffers = 64,
+                     .max_workgroup_size = 256,
+                     .max_shared_memory = 32 * KIB,
+                     .offset_alignment = 64,
+                     .max_push_constants = 128},
+    [PRESET_videocore] = {.without = "serial,subgroup,int64,f16,coopmat",
+                          .vendor_id = VENDOR_BROADCOM,
+                          .max_buffer_range = 1024 * MIB,
+                          .max_allocation = 1024 * MIB,
+                          .max_storage_buffers = 8,
+                          .max_workgroup_size = 256,
+                          .max_shared_memory = 16 * KIB,
+                          .offset_alignment = 32,
+                          .max_push_constants = 128},
+    [PRESET_intel_xe] = {.without = "serial,coopmat",
+                         .vendor_id = VENDOR_INTEL,
+                         .max_buffer_range = (uint64_t)2048 * MIB,
+                         .max_allocation = (uint64_t)2048 * MIB,
+                         .max_workgroup_size = 1024,
+                         .max_shared_memory = 64 * KIB,
+                         .max_push_constants = 256},
+    [PRESET_arc] = {.without = "serial",
+                    .vendor_id = VENDOR_INTEL,
+                    .max_buffer_range = UINT32_MAX,
+                    .max_allocation = (uint64_t)4096 * MIB,
+                    .max_workgroup_size = 1024,
+                    .max_shared_memory = 64 * KIB,
+                    .max_push_constants = 256},
+    [PRESET_rdna3] = {.without = "serial",
+                      .vendor_id = VENDOR_AMD,
+                      .max_buffer_range = UINT32_MAX,
+                      .max_allocation = UINT32_MAX - 3,
+                      .max_workgroup_size = 1024,
+                      .max_shared_memory = 64 * KIB,
+                      .max_push_constants = 256},
+    /* Metal binds 31 buffers to a stage and gives a group 32 KiB; MoltenVK's MVKDevice.mm: buffers up to 1 GiB on older systems. */
+    [PRESET_apple] = {.without = "bda,serial,coopmat",
+                      .vendor_id = VENDOR_APPLE,
+                      .max_buffer_range = 1024 * MIB,
+                      .max_allocation = 1024 * MIB,
+                      .max_storage_buffers = 31,
+                      .max_workgroup_size = 1024,
+                      .max_shared_memory = 32 * KIB,
+                      .offset_alignment = 16},
 };
 
 static uint64_t lower64(uint64_t value, uint64_t limit)
@@ -114,7 +114,7 @@ static uint32_t lower32(uint32_t value, uint32_t limit)
     return (uint32_t)lower64(value, limit);
 }
 
-static void lower_limits(pm_caps *caps, const profile *p)
+static void lower_limits(pm_caps *caps, const preset *p)
 {
     if (p->vendor_id) caps->vendor_id = p->vendor_id;
     caps->api_version = lower32(caps->api_version, p->vulkan);
@@ -168,34 +168,34 @@ static size_t next_word(const char **at, size_t last)
     return strcspn(*at, ", ");
 }
 
-static bool apply_profile(pm_caps *caps, const char *at, size_t length)
+static bool apply_preset(pm_caps *caps, const char *at, size_t length)
 {
-    static const char *const names[PROFILE_COUNT] = {
-#define PROFILE_NAME(id, name, like) name,
-        PM_PROFILE_LIST(PROFILE_NAME)
-#undef PROFILE_NAME
+    static const char *const names[PRESET_COUNT] = {
+#define PRESET_NAME(id, name, like) name,
+        PM_PRESET_LIST(PRESET_NAME)
+#undef PRESET_NAME
     };
-    for (int i = 0; i < PROFILE_COUNT; i++) {
+    for (int i = 0; i < PRESET_COUNT; i++) {
         if (!is_word(at, length, names[i])) continue;
-        const char *feature = profiles[i].without;
+        const char *feature = presets[i].without;
         for (size_t n = next_word(&feature, 0); n > 0; n = next_word(&feature, n)) disable_feature(caps, feature, n);
-        lower_limits(caps, &profiles[i]);
+        lower_limits(caps, &presets[i]);
         return true;
     }
     return false;
 }
 
 #define FEATURE_NAME(feature, meaning) ", " #feature
-#define PROFILE_NAME(id, name, like) " " name
-static const char names_there[] = PM_FEATURE_LIST(FEATURE_NAME) "; profiles:" PM_PROFILE_LIST(PROFILE_NAME);
+#define PRESET_NAME(id, name, like) " " name
+static const char names_there[] = PM_FEATURE_LIST(FEATURE_NAME) "; presets:" PM_PRESET_LIST(PRESET_NAME);
 
 pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, const char *names)
 {
     pm_caps lowered = *caps;
     const char *at = names ? names : "";
     for (size_t length = next_word(&at, 0); length > 0; length = next_word(&at, length))
-        if (!disable_feature(&lowered, at, length) && !apply_profile(&lowered, at, length))
-            return log_fail(log, PM_INVALID, "%s: no feature or profile is named '%.*s'; there are all%s", origin,
+        if (!disable_feature(&lowered, at, length) && !apply_preset(&lowered, at, length))
+            return log_fail(log, PM_INVALID, "%s: no feature or preset is named '%.*s'; there are all%s", origin,
                             length > 60 ? 60 : (int)length, at, names_there);
     gpu_quirks_apply(log, &lowered, caps->vendor_id);
     gpu_caps_derive(&lowered);

@@ -60,7 +60,7 @@ static pm_status check_group(const pm_device *device, const char *name, const pm
     vkGetPhysicalDeviceProperties(device->physical, &properties);
     const VkPhysicalDeviceLimits *limits = &properties.limits;
     const pm_caps *caps = &device->caps;
-    /* A profile lowers both; else more invocations may be allowed than along x. */
+    /* A preset lowers both; else more invocations may be allowed than along x. */
     const uint32_t most = caps->max_workgroup_size < limits->maxComputeWorkGroupSize[0]
                               ? caps->max_workgroup_size
                               : limits->maxComputeWorkGroupInvocations;

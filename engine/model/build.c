@@ -77,7 +77,7 @@ static tensor_id block(builder *b, tensor_id x)
 static void language_loss(builder *b, tensor_id x, tensor_id head, float scale)
 {
     uint32_t N = b->shape->batch * b->shape->time;
-    bool weighted = b->shape->mode == GPT_TUNE;
+    bool weighted = b->shape->mode == GPT_FINETUNE;
     tensor_id targets = graph_tensor(b->g, TENSOR_INPUT, N, 1, INPUT_TARGETS);
     tensor_id weights = weighted ? graph_tensor(b->g, TENSOR_INPUT, N, 1, INPUT_WEIGHTS) : 0;
     graph_lm_loss(b->g, x, head, targets, weights, graph_tensor(b->g, TENSOR_INPUT, 1, 4, INPUT_RESULT), scale);
@@ -139,7 +139,7 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
         graph_node(g, (node){.op = OP_MATMUL, .attr.trans_b = true, .in = {x, head}, .out = {logits}});
         break;
     }
-    case GPT_TUNE:
+    case GPT_FINETUNE:
         if (s->lambda > 0) language_loss(&b, x, head, s->lambda);
         task_loss(&b, x);
         break;

@@ -11,7 +11,7 @@
 #include "model/gpt.h"
 #include "model/task_head.h"
 #include "text/json_file.h"
-#include "text/task.h"
+#include "data/task.h"
 
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
 {

@@ -144,11 +144,11 @@ enum {
 };
 
 typedef enum gpt_mode {
-    GPT_LOSS,    /* tokens, targets -> result */
-    GPT_PREFILL, /* tokens -> caches */
-    GPT_LOGITS,  /* tokens -> caches, logits (N,V) */
-    GPT_TUNE,    /* tokens, extract, answers, with lambda > 0 also targets and weights -> results of both losses */
-    GPT_ANSWER,  /* tokens, extract -> outputs (R,K) */
+    GPT_LOSS,     /* tokens, targets -> result */
+    GPT_PREFILL,  /* tokens -> caches */
+    GPT_LOGITS,   /* tokens -> caches, logits (N,V) */
+    GPT_FINETUNE, /* tokens, extract, answers, with lambda > 0 also targets and weights -> results of both losses */
+    GPT_ANSWER,   /* tokens, extract -> outputs (R,K) */
 } gpt_mode;
 
 typedef struct gpt_shape {
@@ -157,7 +157,7 @@ typedef struct gpt_shape {
     bool half;                                       /* fp16 activations */
     bool recompute;                                  /* a block's values are made again for its gradient */
     float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
-    /* GPT_TUNE and GPT_ANSWER */
+    /* GPT_FINETUNE and GPT_ANSWER */
     uint32_t group;     /* sequences whose hidden values are added */
     uint32_t examples;  /* X: questions share R among them, else X = R */
     bool scores;        /* SCORE_LOSS, not LABEL_LOSS */

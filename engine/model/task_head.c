@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "model/gpt.h"
 #include "model/task_head.h"
-#include "text/task.h"
+#include "data/task.h"
 
 /* ---- config.json ----
  * "pumice_task" holds what Pumice needs. For one sequence an example the head is Hugging Face's ForSequenceClassification: score.weight on

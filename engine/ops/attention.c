@@ -44,7 +44,7 @@ static bool lanes_suit(const pm_caps *caps, const kernels *which)
 }
 
 /* On a software driver: an invocation for each of `rows` rows of a sequence and head. */
-static void record_lanes(recording *r, const kernels *which, const struct attention_push *push, uint32_t rows)
+static void record_lanes(launch *r, const kernels *which, const struct attention_push *push, uint32_t rows)
 {
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), heads = push->channels / push->head;
     r->spec[2] = push->head; /* a constant there, for loops over it are unrolled */
@@ -60,7 +60,7 @@ static uint32_t words_of(const struct attention_push *push)
 }
 
 /* Elsewhere: the kernel, with 128-bit accesses where rows and operands allow them. */
-static kernel_id choose(const recording *r, kernel_widths which, const struct attention_push *push)
+static kernel_id choose(const launch *r, kernel_widths which, const struct attention_push *push)
 {
     return width_for(gpu_program_caps(r->program), which, r->d.args, r->d.arg_count, words_of(push));
 }
@@ -72,7 +72,7 @@ static uint32_t block_shared(uint32_t head)
     return 16 * (head * (rows / 4 + 1) + head * (keys / 4 + 1) + keys * (rows / 4 + 1) + ATTENTION_BLOCK_THREADS);
 }
 
-static bool block_suits(const recording *r, const struct attention_push *push)
+static bool block_suits(const launch *r, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     const kernel_widths block = {.plain = KERNEL_COUNT, .wide = KERNEL_attention_block, .pairs = KERNEL_COUNT};
@@ -90,7 +90,7 @@ static uint32_t coop_shared(const pm_caps *caps, const struct attention_push *pu
 
 /* Whether matrix units can have it: fp16 tensors whose heads can be read eight elements at a time. Not on Intel's GPUs, where its rows would be
  * spilled (dg2, bmg: Mesa 25.0.7). */
-static bool coop_suits(const recording *r, kernel_id kernel, const struct attention_push *push)
+static bool coop_suits(const launch *r, kernel_id kernel, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     return op_matrix_units(caps) && caps->vendor_id != VENDOR_INTEL && gpu_kernel_good(caps, kernel) &&
@@ -104,7 +104,7 @@ static bool coop_suits(const recording *r, kernel_id kernel, const struct attent
 }
 
 /* Of `rows` rows of a sequence and head. */
-static void record_coop(recording *r, kernel_id kernel, const struct attention_push *push, uint32_t rows)
+static void record_coop(launch *r, kernel_id kernel, const struct attention_push *push, uint32_t rows)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     const uint32_t spec[] = {push->head, caps->coopmat_m, caps->coopmat_n, caps->coopmat_k, caps->coopmat_subgroup};
@@ -118,13 +118,13 @@ static void record_coop(recording *r, kernel_id kernel, const struct attention_p
 }
 
 /* `groups` work groups of `size` a sequence and head. */
-static void record_any(recording *r, const struct attention_push *push, uint64_t groups, uint32_t size)
+static void record_any(launch *r, const struct attention_push *push, uint64_t groups, uint32_t size)
 {
     record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, size);
 }
 
 /* Tiles of `rows` rows, or an invocation a row. */
-static void record_rows_of(recording *r, kernels which, const struct attention_push *push, uint32_t rows)
+static void record_rows_of(launch *r, kernels which, const struct attention_push *push, uint32_t rows)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     if (lanes_suit(caps, &which)) {
@@ -165,20 +165,20 @@ static struct attention_push push_of(const op_call *call, op_view q, op_view k, 
                                    .stream = a->stream};
 }
 
-/* A recording of one of the kernels, which takes `share` of the operation's work. */
-static recording begin(gpu_program *program, const op_call *call, const gpu_arg *args, uint32_t arg_count,
-                       const struct attention_push *push, double share)
+/* A launch of one of the kernels, which takes `share` of the operation's work. */
+static launch begin(gpu_program *program, const op_call *call, const gpu_arg *args, uint32_t arg_count,
+                    const struct attention_push *push, double share)
 {
-    return (recording){.program = program,
-                       .format = call->in[0].half ? ACT_HALF : ALL_FLOAT,
-                       .d = {.args = args,
-                             .arg_count = arg_count,
-                             .push = push,
-                             .push_size = sizeof *push,
-                             .spec_count = 2,
-                             .flops = share * op_flops(call),
-                             .bytes = share * op_bytes(call)},
-                       .spec = {0, call->attr.dropout > 0}};
+    return (launch){.program = program,
+                    .format = call->in[0].half ? ACT_HALF : ALL_FLOAT,
+                    .d = {.args = args,
+                          .arg_count = arg_count,
+                          .push = push,
+                          .push_size = sizeof *push,
+                          .spec_count = 2,
+                          .flops = share * op_flops(call),
+                          .bytes = share * op_bytes(call)},
+                    .spec = {0, call->attr.dropout > 0}};
 }
 #define BEGIN(program, call, args, push, share)                                                                        \
     begin(program, call, args, sizeof(args) / sizeof(args)[0], &(push), share)
@@ -216,7 +216,7 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
                       arg_of(split ? (op_view){0} : y, GPU_WRITE),
                       arg_of(split ? (op_view){0} : lse, GPU_WRITE),
                       arg_of(split ? parts : (op_view){0}, GPU_WRITE)};
-    recording r = BEGIN(program, call, args, *push, 1);
+    launch r = BEGIN(program, call, args, *push, 1);
     const kernel_widths row = WIDTHS(attention_row), join = WIDTHS(attention_join);
     uint32_t keys = GROUP;
     while (keys < push->time_k && keys < ROW_KEYS && 2 * keys <= caps->max_workgroup_size) keys *= 2;
@@ -229,7 +229,7 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
     record_any(&r, push, (uint64_t)push->time_q * splits, keys);
     if (!split) return;
     gpu_arg parts_args[] = {arg_of(parts, GPU_READ), arg_of(y, GPU_WRITE), arg_of(lse, GPU_WRITE)};
-    recording j = BEGIN(program, call, parts_args, *push, 0);
+    launch j = BEGIN(program, call, parts_args, *push, 0);
     j.d.kernel = choose(&j, join, push);
     j.spec[3] = splits;
     j.d.spec_count = 4;
@@ -247,7 +247,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(q, GPU_READ),           arg_of(k, GPU_READ),  arg_of(v, GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct attention_push push = push_of(call, q, k, v, y);
-    recording r = BEGIN(program, call, args, push, 1);
+    launch r = BEGIN(program, call, args, push, 1);
     if (push.time_q > ROW_QUERIES && coop_suits(&r, KERNEL_attention_coop, &push)) {
         record_coop(&r, KERNEL_attention_coop, &push, push.time_q);
     } else if (push.time_q > ROW_QUERIES && block_suits(&r, &push)) {
@@ -271,7 +271,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     gpu_arg args_q[] = {arg_of(qkv, GPU_READ),   arg_of(y, GPU_READ),       arg_of(lse, GPU_READ),
                         arg_of(dy, GPU_READ),    arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_WRITE),
                         arg_of(delta, GPU_WRITE)};
-    recording q = BEGIN(program, call, args_q, push, 0.4);
+    launch q = BEGIN(program, call, args_q, push, 0.4);
     if (coop_suits(&q, KERNEL_attention_coop_dq, &push))
         record_coop(&q, KERNEL_attention_coop_dq, &push, push.time_q);
     else
@@ -280,7 +280,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     gpu_arg args_k[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ),     arg_of(delta, GPU_READ),
                         arg_of(dy, GPU_READ),  arg_of(scalars, GPU_READ), arg_of(dqkv, GPU_READ_WRITE)};
     const kernels dkv = KERNELS(attention_dkv, attention_tile_dk, attention_few_dk);
-    recording kv = BEGIN(program, call, args_k, push, 0.6);
+    launch kv = BEGIN(program, call, args_k, push, 0.6);
     if (coop_suits(&kv, KERNEL_attention_coop_dkv, &push)) {
         record_coop(&kv, KERNEL_attention_coop_dkv, &push, push.time_k);
         return;
@@ -289,12 +289,12 @@ static void record_backward(gpu_program *program, const op_call *call)
         record_lanes(&kv, &dkv, &push, push.time_k);
         return;
     }
-    recording k = BEGIN(program, call, args_k, push, 0.36);
+    launch k = BEGIN(program, call, args_k, push, 0.36);
     record_rows_of(&k, dkv, &push, push.time_k);
 
     gpu_arg args_v[] = {arg_of(qkv, GPU_READ), arg_of(lse, GPU_READ), arg_of(dy, GPU_READ), arg_of(scalars, GPU_READ),
                         arg_of(dqkv, GPU_READ_WRITE)};
-    recording v = BEGIN(program, call, args_v, push, 0.24);
+    launch v = BEGIN(program, call, args_v, push, 0.24);
     record_rows_of(&v, (kernels)KERNELS(attention_dkv, attention_tile_dv, attention_few_dv), &push, push.time_k);
 }
 

@@ -13,7 +13,7 @@ static void record_pieces(gpu_program *program, kernel_widths kernels, const op_
                            arg_part(binary ? call->in[1] : y, first, n, binary ? GPU_READ : GPU_WRITE),
                            arg_part(y, first, n, GPU_WRITE)};
         struct rows_push push = {.rows = 1, .cols = (uint32_t)n};
-        recording r = RECORDING(program, kernels.plain, three, push);
+        launch r = LAUNCH(program, kernels.plain, three, push);
         r.format = y.half && call->op != OP_CAST ? ACT_HALF : ALL_FLOAT; /* CAST's kernels are for halves only */
         if (!binary) r.d.arg_count = 2;
         r.d.flops = (call->op == OP_GELU || call->op == OP_GELU_BWD ? 20.0 : 1.0) * (double)n;
@@ -28,7 +28,7 @@ static void record_dropout(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(y, GPU_WRITE)};
     struct rows_push push = {
         .rows = y.rows, .cols = y.cols, .stream = call->attr.stream, .value = 1.0f - call->attr.dropout};
-    recording r = RECORDING(program, KERNEL_dropout, args, push);
+    launch r = LAUNCH(program, KERNEL_dropout, args, push);
     r.format = y.half ? ACT_HALF : ALL_FLOAT;
     r.d.flops = 20.0 * (double)view_count(y); /* a quarter of a Philox block each */
     r.d.bytes = 2.0 * element_bytes(y.half) * (double)view_count(y);
@@ -40,7 +40,7 @@ static void record_kv_append(gpu_program *program, const op_call *call)
     op_view qkv = call->in[0], cache = call->out[0];
     gpu_arg args[] = {arg_of(qkv, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(cache, GPU_READ_WRITE)};
     struct rows_push push = {.rows = qkv.rows, .cols = cache.cols, .parts = cache.cols / 2};
-    recording r = RECORDING(program, KERNEL_kv_append, args, push);
+    launch r = LAUNCH(program, KERNEL_kv_append, args, push);
     r.format = cache.half ? ACT_HALF : ALL_FLOAT;
     r.d.bytes = 8.0 * qkv.rows * cache.cols;
     record_elements(&r, (uint64_t)qkv.rows * cache.cols, 1);

@@ -19,7 +19,7 @@ static void record_forward(gpu_program *program, const op_call *call)
                           arg_of(call->in[2], GPU_READ), arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE)};
         struct embed_push push = {
             .rows = y.rows, .cols = y.cols, .time = call->attr.time, .first = first, .count = count};
-        recording r = RECORDING(program, KERNEL_embed, args, push);
+        launch r = LAUNCH(program, KERNEL_embed, args, push);
         r.format = y.half ? ACT_HALF : ALL_FLOAT;
         r.d.flops = (double)view_count(y);
         r.d.bytes = 12.0 * (double)view_count(y);
@@ -32,7 +32,7 @@ static void record_token_gradient(gpu_program *program, const op_call *call)
     op_view dy = call->in[0], tokens = call->in[1], dtable = call->out[0], chain = call->out[1];
     gpu_arg chain_args[] = {arg_of(tokens, GPU_READ), arg_of(chain, GPU_WRITE)};
     struct embed_push chain_push = {.rows = dy.rows};
-    recording c = RECORDING(program, KERNEL_embed_chain, chain_args, chain_push);
+    launch c = LAUNCH(program, KERNEL_embed_chain, chain_args, chain_push);
     c.d.flops = (double)dy.rows * dy.rows;
     c.d.bytes = 12.0 * dy.rows;
     record_elements(&c, dy.rows, 1);
@@ -45,7 +45,7 @@ static void record_token_gradient(gpu_program *program, const op_call *call)
             arg_of(tokens, GPU_READ), arg_of(chain, GPU_READ), arg_of(dy, GPU_READ),
             arg_part(dtable, (uint64_t)first * dtable.cols, (uint64_t)count * dtable.cols, GPU_READ_WRITE)};
         struct embed_push push = {.rows = dy.rows, .cols = dy.cols, .first = first, .count = count};
-        recording r = RECORDING(program, KERNEL_embed_token, args, push);
+        launch r = LAUNCH(program, KERNEL_embed_token, args, push);
         r.format = dy.half ? ACT_HALF : ALL_FLOAT;
         r.d.flops = (double)view_count(dy);
         r.d.bytes = 12.0 * (double)view_count(dy);
@@ -59,7 +59,7 @@ static void record_position_gradient(gpu_program *program, const op_call *call)
     bool accumulate = call->attr.accumulate;
     gpu_arg args[] = {arg_of(dy, GPU_READ), arg_of(dtable, accumulate ? GPU_READ_WRITE : GPU_WRITE)};
     struct embed_push push = {.rows = dy.rows, .cols = dy.cols, .time = call->attr.time, .table_rows = dtable.rows};
-    recording r = RECORDING(program, KERNEL_embed_position, args, push);
+    launch r = LAUNCH(program, KERNEL_embed_position, args, push);
     r.format = dy.half ? ACT_HALF : ALL_FLOAT;
     r.spec[1] = accumulate;
     r.d.spec_count = 2;

@@ -74,7 +74,7 @@ static void record_forward(gpu_program *program, const op_call *call)
         gpu_arg args[] = {logits_arg(h, &t, GPU_READ), arg_of(targets, GPU_READ),
                           arg_of(state, first ? GPU_READ_WRITE : GPU_WRITE)};
         struct loss_push push = {.rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .is_first = first == 0};
-        recording r = RECORDING(program, KERNEL_loss_tile, args, push);
+        launch r = LAUNCH(program, KERNEL_loss_tile, args, push);
         r.format = h.half ? ACT_HALF : ALL_FLOAT;
         r.d.flops = 10.0 * (double)view_count(t.logits);
         r.d.bytes = 2.0 * element_bytes(h.half) * (double)view_count(t.logits);
@@ -85,7 +85,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(state, GPU_READ), arg_of(targets, GPU_READ), arg_of(result, GPU_WRITE),
                       arg_of(weights, GPU_READ)};
     struct loss_push push = {.rows = h.rows};
-    recording r = RECORDING(program, KERNEL_loss_sum, args, push);
+    launch r = LAUNCH(program, KERNEL_loss_sum, args, push);
     uint32_t lanes = lanes_of(caps, h.rows, 64); /* loss.comp sums in blocks of 64 */
     r.spec[1] = lanes;
     r.spec[2] = view_present(weights);
@@ -108,7 +108,7 @@ static void record_backward(gpu_program *program, const op_call *call)
                           arg_of(call->in[6], GPU_READ),     arg_of(weights, GPU_READ)};
         struct loss_push push = {
             .rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .scale = call->attr.scale};
-        recording r = RECORDING(program, KERNEL_loss_bwd, args, push);
+        launch r = LAUNCH(program, KERNEL_loss_bwd, args, push);
         r.format = h.half ? ACT_HALF : ALL_FLOAT;
         r.spec[1] = 1;
         r.spec[2] = view_present(weights);

@@ -45,18 +45,18 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
 }
 
 void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
-                    char key[GPU_TUNING_KEY])
+                    char key[GPU_CHOICE_KEY])
 {
-    snprintf(key, GPU_TUNING_KEY, "matmul %s%s %c%c %ux%ux%u", half ? "f16" : "f32", half && !half_y ? ">f32" : "",
+    snprintf(key, GPU_CHOICE_KEY, "matmul %s%s %c%c %ux%ux%u", half ? "f16" : "f32", half && !half_y ? ">f32" : "",
              trans_a ? 't' : 'n', trans_b ? 't' : 'n', m, n, k);
 }
 
 /* The way that was measured for it, if any. */
-static op_way tuned_way(const gpu_program *program, const product *p)
+static op_way chosen_way(const gpu_program *program, const product *p)
 {
-    char key[GPU_TUNING_KEY];
+    char key[GPU_CHOICE_KEY];
     op_product_key(p->half, p->half_y, p->call->attr.trans_a, p->call->attr.trans_b, p->m, p->n, p->k, key);
-    return (op_way)gpu_tuned(program, key);
+    return (op_way)gpu_chosen(program, key);
 }
 
 static void record_product(gpu_program *program, const product *p)
@@ -81,7 +81,7 @@ static void record_product(gpu_program *program, const product *p)
         args[PRODUCT_PLAIN_ARGS + 1] = part(p->shift, false, p->k, true, GPU_READ);
     }
     struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream, attr->eps};
-    recording r = RECORDING(program, KERNEL_matmul_tile, args, push);
+    launch r = LAUNCH(program, KERNEL_matmul_tile, args, push);
     r.format = !p->half ? ALL_FLOAT : p->half_y ? ACT_HALF : ACT_HALF_Y_FLOAT;
     r.spec[1] = attr->trans_a;
     r.spec[2] = attr->trans_b;
@@ -89,7 +89,7 @@ static void record_product(gpu_program *program, const product *p)
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
                 element_bytes(p->half_y) * (double)p->m * p->n;
-    op_way way = tuned_way(program, p);
+    op_way way = chosen_way(program, p);
     const pm_caps *caps = gpu_program_caps(program);
     if (p->gain.buffer || !product_possible(caps, &r.d, p, way, plain)) way = product_usual(caps, &r.d, p, plain);
     product_record(&r, p, way, plain);
@@ -137,7 +137,7 @@ static uint32_t edge_of(const gpu_program *program, const product *p, uint32_t s
 {
     enum { FILLED = 32 };
     const uint32_t tile = product_unit_tile(gpu_program_caps(program), p);
-    return tile && side >= FILLED * tile && tuned_way(program, p) == WAY_USUAL ? side % tile : 0;
+    return tile && side >= FILLED * tile && chosen_way(program, p) == WAY_USUAL ? side % tile : 0;
 }
 
 /* Cut along the dimension whose rows are too many for one operand, until everything fits, long sums in two, and edges off. Dropout masks count

@@ -8,7 +8,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
                       arg_of(call->out[0], GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct rows_push push = {.rows = x.rows, .cols = x.cols, .value = call->attr.eps};
-    recording r = RECORDING(program, KERNEL_layernorm, args, push);
+    launch r = LAUNCH(program, KERNEL_layernorm, args, push);
     r.format = x.half ? ACT_HALF : ALL_FLOAT;
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
@@ -21,7 +21,7 @@ static void record_backward(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(dy, GPU_READ),          arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(add, GPU_READ),         arg_of(call->out[0], GPU_WRITE)};
     struct rows_push push = {.rows = dy.rows, .cols = dy.cols};
-    recording r = RECORDING(program, KERNEL_layernorm_bwd, args, push);
+    launch r = LAUNCH(program, KERNEL_layernorm_bwd, args, push);
     r.format = dy.half ? ACT_HALF : ALL_FLOAT;
     r.spec[2] = view_present(add);
     r.d.spec_count = 3;
@@ -36,7 +36,7 @@ static void record_finish(gpu_program *program, op_view part, uint32_t parts, ui
 {
     gpu_arg args[] = {arg_of(part, GPU_READ), arg_of(y, accumulate ? GPU_READ_WRITE : GPU_WRITE)};
     struct rows_push push = {.rows = part_cols, .cols = y.cols, .parts = parts, .stream = from};
-    recording r = RECORDING(program, KERNEL_colsum_finish, args, push);
+    launch r = LAUNCH(program, KERNEL_colsum_finish, args, push);
     r.spec[1] = accumulate;
     r.d.spec_count = 2;
     r.d.flops = (double)parts * y.cols;
@@ -52,7 +52,7 @@ static void record_colsum(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(norm ? call->in[1] : part, norm ? GPU_READ : GPU_WRITE),
                       arg_of(call->in[2], GPU_READ), arg_of(part, GPU_WRITE)};
     struct rows_push push = {.rows = x.rows, .cols = x.cols, .parts = parts};
-    recording r = RECORDING(program, norm ? KERNEL_colsum_norm : KERNEL_colsum, args, push);
+    launch r = LAUNCH(program, norm ? KERNEL_colsum_norm : KERNEL_colsum, args, push);
     r.format = x.half ? ACT_HALF : ALL_FLOAT;
     if (!norm) r.d.arg_count = 2;
     r.d.flops = (norm ? 5.0 : 1.0) * (double)view_count(x);

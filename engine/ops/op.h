@@ -178,7 +178,7 @@ void op_record(gpu_program *program, const op_call *call);
  * only a weight gradient over very many tokens is, is made of pieces. (Not where y is fp16: adding pieces to it would lose more.) */
 enum { OP_LONGEST_SUM = 16384 };
 
-/* The ways to compute a product: kernels and tiles. Each suits some devices and shapes; where none was measured (gpu_tuned() of the product's
+/* The ways to compute a product: kernels and tiles. Each suits some devices and shapes; where none was measured (gpu_chosen() of the product's
  * key), or the one that was does not suit the operands, a function of capabilities and shape chooses. */
 typedef enum op_way {
     WAY_USUAL,      /* that function's */
@@ -200,7 +200,7 @@ uint32_t op_product_ways(const pm_caps *caps, const op_call *call);
 /* The one that it takes without a measurement. */
 op_way op_product_usual(const pm_caps *caps, const op_call *call);
 void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
-                    char key[GPU_TUNING_KEY]);
+                    char key[GPU_CHOICE_KEY]);
 
 /* Words of scratch that the call's first output without a shape needs on this device; 0 for none. Depends on shapes and attributes only. */
 uint64_t op_scratch_words(const pm_caps *caps, const op_call *call);

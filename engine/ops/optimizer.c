@@ -18,7 +18,7 @@ static void record_sumsq(gpu_program *program, const op_call *call)
             n / SUMSQ_PARTS / 4 * 4; /* of a part, in fours: the kernel takes what is left over by itself */
         gpu_arg args[] = {arg_part(call->in[0], first, n, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
         struct reduce_push push = {.count = (uint32_t)n, .parts = SUMSQ_PARTS, .at = at};
-        recording r = RECORDING(program, KERNEL_sumsq, args, push);
+        launch r = LAUNCH(program, KERNEL_sumsq, args, push);
         r.d.flops = 2.0 * (double)n;
         r.d.bytes = 4.0 * (double)n;
         record_rows(&r, KERNEL_WIDTHS(sumsq), SUMSQ_PARTS, share < 4096 ? (uint32_t)share : 4096, false);
@@ -29,7 +29,7 @@ static void record_clip(gpu_program *program, const op_call *call)
 {
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct reduce_push push = {.count = (uint32_t)view_count(call->in[0]), .clip = call->attr.clip};
-    recording r = RECORDING(program, KERNEL_clip, args, push);
+    launch r = LAUNCH(program, KERNEL_clip, args, push);
     r.spec[1] = 1;
     r.d.spec_count = 2;
     r.d.flops = (double)view_count(call->in[0]);
@@ -55,7 +55,7 @@ static void record_adamw(gpu_program *program, const op_call *call)
                                   .beta2 = call->attr.beta2,
                                   .eps = call->attr.eps,
                                   .weight_decay = call->attr.weight_decay};
-        recording r = RECORDING(program, KERNEL_adamw, args, push);
+        launch r = LAUNCH(program, KERNEL_adamw, args, push);
         r.d.flops = 16.0 * (double)n;
         r.d.bytes = 28.0 * (double)n;
         record_flat(&r, KERNEL_WIDTHS(adamw), n);

@@ -41,8 +41,8 @@ enum { PRODUCT_PLAIN_ARGS = 4, PRODUCT_NORM_ARGS = 6, PRODUCT_ARGS = 8 };
 bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain);
 /* The way without a measurement: a function of capabilities, shape and type. */
 op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain);
-/* Takes a recording with operands, push constants and the first four specialisation constants; adds kernel, tile and work groups. */
-void product_record(recording *r, const product *p, op_way way, bool plain);
+/* Takes a launch with operands, push constants and the first four specialisation constants; adds kernel, tile and work groups. */
+void product_record(launch *r, const product *p, op_way way, bool plain);
 /* The side of the large tiles that matrix units would take for it; 0: others are. */
 uint32_t product_unit_tile(const pm_caps *caps, const product *p);
 

@@ -208,7 +208,7 @@ static matvec_shape matvec_shape_of(const pm_caps *caps, const product *p, bool 
     return s;
 }
 
-static void record_matvec(recording *r, const product *p, bool plain)
+static void record_matvec(launch *r, const product *p, bool plain)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     r->d.kernel = matvec_kernel(caps, &r->d, p, plain);
@@ -224,7 +224,7 @@ static void record_matvec(recording *r, const product *p, bool plain)
 }
 
 /* x by y work groups, one a tile. */
-static void record_grid(recording *r, uint32_t x, uint32_t y)
+static void record_grid(launch *r, uint32_t x, uint32_t y)
 {
     r->d.groups[0] = x;
     r->d.groups[1] = y;
@@ -239,7 +239,7 @@ static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t side)
     return p->m % side == 0 && p->n % side == 0 && p->ldc % 8 == 0 && offsets_of(d->args, d->arg_count) % 16 == 0;
 }
 
-static void record_coop(recording *r, const product *p, coop_tile tile)
+static void record_coop(launch *r, const product *p, coop_tile tile)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     const uint32_t spec[] = {coop_subgroups(tile) * caps->coopmat_subgroup,
@@ -264,7 +264,7 @@ static void record_coop(recording *r, const product *p, coop_tile tile)
 }
 
 /* On a software driver. */
-static void record_lanes(recording *r, const product *p, bool pairs)
+static void record_lanes(launch *r, const product *p, bool pairs)
 {
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;
     r->d.kernel = lanes_kernel(gpu_program_caps(r->program), pairs);
@@ -275,7 +275,7 @@ static void record_lanes(recording *r, const product *p, bool pairs)
     record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1);
 }
 
-static void record_block(recording *r, const product *p, block_tile tile, bool plain)
+static void record_block(launch *r, const product *p, block_tile tile, bool plain)
 {
     r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, tile, plain);
     if (r->d.kernel == tile.plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
@@ -284,7 +284,7 @@ static void record_block(recording *r, const product *p, block_tile tile, bool p
     record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1);
 }
 
-static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain)
+static void record_tiles(launch *r, const product *p, uint32_t ty, bool plain)
 {
     static const kernel_widths full = {KERNEL_matmul_tile, KERNEL_matmul_tile_wide, KERNEL_matmul_tile};
     static const kernel_widths few = {KERNEL_matmul_tile_plain, KERNEL_matmul_tile_wide_plain,
@@ -300,7 +300,7 @@ static void record_tiles(recording *r, const product *p, uint32_t ty, bool plain
     record_grid(r, (p->n - 1) / 64 + 1, (p->m - 1) / (4 * ty) + 1);
 }
 
-void product_record(recording *r, const product *p, op_way way, bool plain)
+void product_record(launch *r, const product *p, op_way way, bool plain)
 {
     switch (way) {
     case WAY_MATVEC: record_matvec(r, p, plain); break;

@@ -53,7 +53,7 @@ bool few_registers(const pm_caps *caps)
     return caps->vendor_id == VENDOR_ARM || caps->vendor_id == VENDOR_BROADCOM;
 }
 
-/* Not one that has a GPU's profile: then the kernels are those of that GPU. */
+/* Not one that has a GPU's preset: then the kernels are those of that GPU. */
 static bool software_as_gpu(const pm_caps *caps)
 {
     return caps->type == PM_DEVICE_CPU && !caps->serial &&
@@ -109,14 +109,14 @@ uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
     return lanes_of(caps, cols, few_registers(caps) ? 4 : 4 * KEPT_MOST);
 }
 
-void record_dispatch(recording *r)
+void record_dispatch(launch *r)
 {
     r->d.spec = r->spec;
     r->d.kernel += r->format;
     gpu_record(r->program, &r->d);
 }
 
-void record_groups(recording *r, uint64_t groups, uint32_t size)
+void record_groups(launch *r, uint64_t groups, uint32_t size)
 {
     if (groups == 0) return;
     r->spec[0] = size;
@@ -124,14 +124,14 @@ void record_groups(recording *r, uint64_t groups, uint32_t size)
     record_dispatch(r);
 }
 
-void record_elements(recording *r, uint64_t count, uint32_t per)
+void record_elements(launch *r, uint64_t count, uint32_t per)
 {
     uint32_t size = group_size(gpu_program_caps(r->program));
     uint64_t each = (uint64_t)size * per;
     record_groups(r, (count + each - 1) / each, size);
 }
 
-uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols)
+uint32_t record_width(launch *r, kernel_widths kernels, uint32_t cols)
 {
     r->d.kernel = width_for(gpu_program_caps(r->program), kernels, r->d.args, r->d.arg_count, cols);
     return r->d.kernel == kernels.plain ? 1 : 4;
@@ -160,7 +160,7 @@ uint64_t flat_piece(const pm_caps *caps, uint64_t left)
     return groups * flat_group(caps);
 }
 
-void record_flat(recording *r, kernel_widths kernels, uint64_t count)
+void record_flat(launch *r, kernel_widths kernels, uint64_t count)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     uint32_t per = flat_per(caps);
@@ -172,7 +172,7 @@ void record_flat(recording *r, kernel_widths kernels, uint64_t count)
     record_elements(r, (count + 3) / 4, per);
 }
 
-void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep)
+void record_rows(launch *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     uint32_t n = record_width(r, kernels, cols);

@@ -93,15 +93,15 @@ kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *a
 typedef enum kernel_format { ALL_FLOAT, ACT_HALF, ACT_HALF_Y_FLOAT } kernel_format;
 
 /* A dispatch in the making: fill what differs, then one of the record_ functions. */
-typedef struct recording {
+typedef struct launch {
     gpu_program *program;
     kernel_format format; /* d.kernel is the fp32 one until it is recorded */
     gpu_dispatch d;
     uint32_t spec[GPU_MAX_SPEC];
-} recording;
+} launch;
 
 /* spec[0], the work group's size, is set by the record_ functions. */
-#define RECORDING(program_, kernel_, args_, push_)                                                                     \
+#define LAUNCH(program_, kernel_, args_, push_)                                                                        \
     {                                                                                                                  \
         .program = (program_),                                                                                         \
         .d = {.kernel = (kernel_),                                                                                     \
@@ -113,20 +113,20 @@ typedef struct recording {
     }
 
 /* One invocation each for `count` elements, `per` of them one after another. */
-void record_elements(recording *r, uint64_t count, uint32_t per);
+void record_elements(launch *r, uint64_t count, uint32_t per);
 /* How many elements of flat operands one dispatch takes where `left` are left: no more than an operand may span; on a software driver
  * whole work groups first (WHOLE in common/flat.glsl), the rest by itself. */
 uint64_t flat_piece(const pm_caps *caps, uint64_t left);
 /* common/flat.glsl over `count` elements: the variant that suits the operands; spec[1] to spec[3] are PER, TAIL and WHOLE. */
-void record_flat(recording *r, kernel_widths kernels, uint64_t count);
+void record_flat(launch *r, kernel_widths kernels, uint64_t count);
 /* Takes the variant for rows of `cols`; returns the elements an invocation takes at a time, common/vector.glsl's N. */
-uint32_t record_width(recording *r, kernel_widths kernels, uint32_t cols);
+uint32_t record_width(launch *r, kernel_widths kernels, uint32_t cols);
 /* common/reduce.glsl over `rows` rows of `cols`: the variant that suits the operands, as many invocations a row as suit it; spec[1] is LANES.
  * `keep`: common/row.glsl's KEPT too, spec[3]. */
-void record_rows(recording *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep);
+void record_rows(launch *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep);
 /* `groups` work groups of `size` invocations. */
-void record_groups(recording *r, uint64_t groups, uint32_t size);
+void record_groups(launch *r, uint64_t groups, uint32_t size);
 /* As it stands. */
-void record_dispatch(recording *r);
+void record_dispatch(launch *r);
 
 #endif

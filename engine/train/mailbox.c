@@ -9,8 +9,8 @@ static bool comes_back(int input)
 static void count_words(mailbox *b, const pm_gpt_config *config, const gpt_shape *s)
 {
     uint32_t rows = s->batch * s->time;
-    bool task = s->mode == GPT_TUNE || s->mode == GPT_ANSWER;
-    bool language = s->mode == GPT_LOSS || (s->mode == GPT_TUNE && s->lambda > 0);
+    bool task = s->mode == GPT_FINETUNE || s->mode == GPT_ANSWER;
+    bool language = s->mode == GPT_LOSS || (s->mode == GPT_FINETUNE && s->lambda > 0);
     b->words[INPUT_SCALARS] = sizeof(struct step_scalars) / 4;
     b->words[INPUT_TOKENS] = rows;
     if (language) {
@@ -19,7 +19,7 @@ static void count_words(mailbox *b, const pm_gpt_config *config, const gpt_shape
         if (task) b->words[INPUT_WEIGHTS] = rows;
     }
     if (task) b->words[INPUT_EXTRACT] = s->batch;
-    if (s->mode == GPT_TUNE) {
+    if (s->mode == GPT_FINETUNE) {
         b->words[INPUT_ANSWERS] = 2 * s->examples;
         b->words[INPUT_TASK_RESULT] = 4;
     }

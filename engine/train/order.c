@@ -25,7 +25,7 @@ pm_status order_init(order *o, const pm_log *log, const pm_taskset *set, uint32_
     o->scratch = malloc((stretch_of(o) + 1) * sizeof *o->scratch);
     if (o->examples && o->batches && o->scratch) return PM_OK;
     order_fini(o);
-    return log_fail(log, PM_NO_HOST_MEMORY, "tuner: no memory for the order of %u examples", o->count);
+    return log_fail(log, PM_NO_HOST_MEMORY, "finetuner: no memory for the order of %u examples", o->count);
 }
 
 void order_fini(order *o)

@@ -2,7 +2,7 @@
 #ifndef TRAIN_ORDER_H
 #define TRAIN_ORDER_H
 
-#include "text/task.h"
+#include "data/task.h"
 
 /* One epoch: batch b is examples[b * batch … ], up to `batch` of them; step i takes batch batches[i]. */
 typedef struct order {

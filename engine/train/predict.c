@@ -1,7 +1,7 @@
 /* Prediction: rows sorted by length, several of like length in one pass. */
 #include "train/predict.h"
 
-#include <pumice/tune.h>
+#include <pumice/finetune.h>
 #include <stdlib.h>
 #include <string.h>
 

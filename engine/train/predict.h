@@ -2,7 +2,7 @@
 #ifndef TRAIN_PREDICT_H
 #define TRAIN_PREDICT_H
 
-#include "text/task.h"
+#include "data/task.h"
 #include "train/pass.h"
 
 /* One hidden vector: of a sequence, or of both of a similarity's. */

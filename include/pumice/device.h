@@ -35,9 +35,9 @@ typedef enum pm_device_type {
     X(f16, "16-bit float arithmetic: what matrix units need beside")                                                   \
     X(coopmat, "KHR cooperative matrix: products of fp16 matrices on matrix units")
 
-/* Profiles: names in PUMICE_DISABLE that lower a device to what a real part offers, limits included: its name in C, its name, what it is
+/* Presets: names in PUMICE_DISABLE that lower a device to what a real part offers, limits included: its name in C, its name, what it is
  * like. engine/gpu/lower.c has the numbers. */
-#define PM_PROFILE_LIST(X)                                                                                             \
+#define PM_PRESET_LIST(X)                                                                                              \
     X(baseline, "baseline", "the least that Vulkan 1.1 promises")                                                      \
     X(adreno, "adreno", "Adreno 630 under Qualcomm's driver: no addresses, no 16-bit storage, bindings of 128 MiB")    \
     X(mali, "mali", "Mali: few registers, no 16-bit arithmetic, no time stamps")                                       \
@@ -52,7 +52,7 @@ typedef enum pm_device_type {
 typedef struct pm_caps {
     char name[256];
     char driver[256];   /* driver name and version text */
-    uint32_t vendor_id; /* PCI id; a profile's, where one lowered it */
+    uint32_t vendor_id; /* PCI id; a preset's, where one lowered it */
     uint32_t device_id; /* PCI id */
     uint32_t driver_version;
     uint32_t api_version; /* as Vulkan packs it: major << 22 | minor << 12 | patch */
@@ -91,7 +91,7 @@ PM_API PM_NODISCARD pm_status pm_adapters_list(const pm_log *log, pm_caps *out, 
  * case-insensitive. */
 PM_API int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select, char why[160]);
 
-/* Lower what `names` lists: features to do without, "bda,fused" or "all", and profiles, "videocore"; NULL and "": nothing. Never gives more than
+/* Lower what `names` lists: features to do without, "bda,fused" or "all", and presets, "videocore"; NULL and "": nothing. Never gives more than
  * there was. Features that follow from others follow. `origin` says in the error line where the list comes from. Fails: PM_INVALID, naming what
  * is unknown; caps keep their value. */
 PM_API PM_NODISCARD pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, const char *names);
@@ -107,7 +107,7 @@ typedef struct pm_device_params {
     pm_log log;
     const char *select; /* see pm_adapter_choose */
     const char *
-        disable; /* features to do without, "bda,fused" or "all", and profiles; added to the environment's PUMICE_DISABLE */
+        disable; /* features to do without, "bda,fused" or "all", and presets; added to the environment's PUMICE_DISABLE */
     const char
         *cache_dir; /* for pipelines; NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
     bool validate;  /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
@@ -118,7 +118,7 @@ typedef struct pm_device_params {
     bool compile_only; /* build kernels and programs, run none: for a driver without its GPU; Vulkan 1.0 will do */
 } pm_device_params;
 
-/* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or profile), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
+/* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_device_open(const pm_device_params *params, pm_device **out);
 
 /* Saves the pipeline cache and frees the device. *device may be NULL; it becomes NULL. */

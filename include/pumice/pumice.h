@@ -13,8 +13,8 @@
 #include <pumice/task.h>
 #include <pumice/text.h>
 #include <pumice/train.h>
-#include <pumice/tune.h>
-#include <pumice/tuning.h>
+#include <pumice/finetune.h>
+#include <pumice/autotune.h>
 
 #define PM_VERSION "0.1.0"
 

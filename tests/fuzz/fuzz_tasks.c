@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "helper_fuzz.h"
-#include "text/task.h"
+#include "data/task.h"
 
 enum { CTX = 16 };
 

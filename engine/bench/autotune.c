@@ -1,5 +1,5 @@
 /* Each product of a model, each way to compute it, measured; the faster ones are kept. */
-#include <pumice/tuning.h>
+#include <pumice/autotune.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ enum { MOST_PRODUCTS = 256 };
 typedef struct product {
     bool half, half_y, trans_a, trans_b;
     uint32_t m, n, k;
-    char key[GPU_TUNING_KEY];
+    char key[GPU_CHOICE_KEY];
 } product;
 
 typedef struct products {
@@ -82,14 +82,14 @@ static pm_status measure(pm_device *device, const product *p, op_way way, bool q
     op_call *call = &c.calls[0];
     c.operands[0].half = c.operands[1].half = call->in[MATMUL_A].half = call->in[MATMUL_B].half = p->half;
     c.operands[2].half = call->out[0].half = p->half_y;
-    pm_status status = gpu_tune(device, p->key, way);
+    pm_status status = gpu_choice_set(device, p->key, way);
     *row = (pm_bench_row){0};
     if (status == PM_OK) status = measure_case(device, &c, quick, row);
     return status;
 }
 
 /* Every way that this product can take, against the usual one. */
-static pm_status tune_one(pm_device *device, const product *p, bool quick, pm_tuning_row *out)
+static pm_status autotune_one(pm_device *device, const product *p, bool quick, pm_autotune_row *out)
 {
     op_call call = {.op = OP_MATMUL, .attr = {.trans_a = p->trans_a, .trans_b = p->trans_b}};
     call.in[MATMUL_A] = (op_view){.rows = p->trans_a ? p->k : p->m, .cols = p->trans_a ? p->m : p->k, .half = p->half};
@@ -100,7 +100,7 @@ static pm_status tune_one(pm_device *device, const product *p, bool quick, pm_tu
     pm_bench_row first, fastest;
     pm_status status = measure(device, p, WAY_USUAL, quick, &first);
     fastest = first;
-    *out = (pm_tuning_row){.ways = 1};
+    *out = (pm_autotune_row){.ways = 1};
     for (int way = WAY_USUAL + 1; way < OP_WAYS && status == PM_OK; way++) {
         pm_bench_row row;
         if (!(ways >> way & 1) || way == (int)usual) continue;
@@ -112,7 +112,7 @@ static pm_status tune_one(pm_device *device, const product *p, bool quick, pm_tu
         }
     }
     out->stored = status == PM_OK && best != usual && fastest.ms_high < first.ms_low;
-    pm_status kept = gpu_tune(device, p->key, out->stored ? best : WAY_USUAL);
+    pm_status kept = gpu_choice_set(device, p->key, out->stored ? best : WAY_USUAL);
     snprintf(out->product, sizeof out->product, "%s", p->key);
     snprintf(out->usual, sizeof out->usual, "%s", op_way_name(usual));
     snprintf(out->best, sizeof out->best, "%s", op_way_name(best));
@@ -121,24 +121,24 @@ static pm_status tune_one(pm_device *device, const product *p, bool quick, pm_tu
     return status == PM_OK ? kept : status;
 }
 
-pm_status pm_device_tune(pm_device *device, const pm_gpt_config *config, const pm_tuning_params *params,
-                         pm_tuning_fn *row, void *user)
+pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config, const pm_autotune_params *params,
+                             pm_autotune_fn *row, void *user)
 {
     const pm_log *log = gpu_log(device);
     const pm_caps *caps = pm_device_caps(device);
     pm_status status = pm_gpt_config_check(log, config);
     if (status != PM_OK) return status;
-    status = gpu_tuning_save(device); /* whether there is a place for it, before anything is measured */
+    status = gpu_choices_save(device); /* whether there is a place for it, before anything is measured */
     if (status != PM_OK) return status;
     pm_gpt_config filled = gpt_config_filled(config);
     products *found = calloc(1, sizeof *found);
-    if (!found) return log_fail(log, PM_NO_HOST_MEMORY, "tune: no memory");
+    if (!found) return log_fail(log, PM_NO_HOST_MEMORY, "autotune: no memory");
     gpt_shape step = {.mode = GPT_LOSS,
                       .batch = params->batch ? params->batch : 12,
                       .time = params->time ? params->time : filled.ctx};
     if (step.time > filled.ctx)
-        status =
-            log_fail(log, PM_INVALID, "tune: %u tokens do not fit the model's context of %u", step.time, filled.ctx);
+        status = log_fail(log, PM_INVALID, "autotune: %u tokens do not fit the model's context of %u", step.time,
+                          filled.ctx);
     uint32_t chunk = session_chunk(caps, filled.ctx);
     const gpt_shape shapes[] = {
         step, {.mode = GPT_PREFILL, .batch = 1, .time = chunk}, {.mode = GPT_LOGITS, .batch = 1, .time = 1}};
@@ -146,16 +146,16 @@ pm_status pm_device_tune(pm_device *device, const pm_gpt_config *config, const p
     step.half = true;
     if (status == PM_OK && caps->coopmat && !caps->serial) status = collect(found, log, caps, &filled, step);
     for (uint32_t i = 0; i < found->count && status == PM_OK; i++) {
-        pm_tuning_row one;
-        status = tune_one(device, &found->all[i], params->quick, &one);
+        pm_autotune_row one;
+        status = autotune_one(device, &found->all[i], params->quick, &one);
         if (status == PM_OK && row) row(user, &one);
     }
     free(found);
-    return status == PM_OK ? gpu_tuning_save(device) : status;
+    return status == PM_OK ? gpu_choices_save(device) : status;
 }
 
-pm_status pm_device_forget_tuning(pm_device *device)
+pm_status pm_device_forget_choices(pm_device *device)
 {
-    gpu_tuning_forget(device);
-    return gpu_tuning_save(device);
+    gpu_choices_forget(device);
+    return gpu_choices_save(device);
 }

@@ -1,7 +1,7 @@
 /* The text behind a path: a file, mapped where it can be, or the *.txt files of a folder joined in byte-wise name
  * order. */
-#ifndef TEXT_CORPUS_TEXT_H
-#define TEXT_CORPUS_TEXT_H
+#ifndef DATA_CORPUS_TEXT_H
+#define DATA_CORPUS_TEXT_H
 
 #include "base/file.h"
 

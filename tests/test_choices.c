@@ -1,4 +1,4 @@
-/* Tuned choices: taken where they fit, kept in a file, ignored where the file is another's or damaged, measured by pm_device_tune. */
+/* Tuned choices: taken where they fit, kept in a file, ignored where the file is another's or damaged, measured by pm_device_autotune. */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <setjmp.h>
@@ -48,23 +48,23 @@ static void test_taken(void **state)
     (void)state;
     pm_device *device = open_with("");
     gpu_program *program = NULL;
-    char key[GPU_TUNING_KEY];
+    char key[GPU_CHOICE_KEY];
     op_product_key(false, false, false, false, 64, 48, 32, key);
     assert_string_equal(key, "matmul f32 nn 64x48x32");
     kernel_id usual = recorded(device, &program);
-    assert_int_equal(gpu_tune(device, key, WAY_TILE_4), PM_OK);
+    assert_int_equal(gpu_choice_set(device, key, WAY_TILE_4), PM_OK);
     const bool serial = pm_device_caps(device)->serial;
     assert_int_equal(recorded(device, &program), serial ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile_wide_plain);
-    assert_int_equal(gpu_tune(device, key, WAY_BLOCK), PM_OK); /* needs barriers */
+    assert_int_equal(gpu_choice_set(device, key, WAY_BLOCK), PM_OK); /* needs barriers */
     const bool block = !serial && pm_device_caps(device)->max_shared_memory >= 17 << 10;
     assert_int_equal(recorded(device, &program), block ? KERNEL_matmul_block_plain : usual);
-    assert_int_equal(gpu_tune(device, key, WAY_MATVEC), PM_OK); /* does not fit 64 rows */
+    assert_int_equal(gpu_choice_set(device, key, WAY_MATVEC), PM_OK); /* does not fit 64 rows */
     assert_int_equal(recorded(device, &program), usual);
-    assert_int_equal(gpu_tune(device, key, OP_WAYS + 7), PM_OK); /* is none */
+    assert_int_equal(gpu_choice_set(device, key, OP_WAYS + 7), PM_OK); /* is none */
     assert_int_equal(recorded(device, &program), usual);
-    assert_int_equal(gpu_tune(device, key, 0), PM_OK);
+    assert_int_equal(gpu_choice_set(device, key, 0), PM_OK);
     assert_int_equal(recorded(device, &program), usual);
-    assert_int_equal(gpu_tuning_save(device), PM_INVALID); /* nowhere to keep it */
+    assert_int_equal(gpu_choices_save(device), PM_INVALID); /* nowhere to keep it */
     test_device_done(&device);
 }
 
@@ -72,7 +72,7 @@ static uint32_t choice_of(pm_device *device, const char *key)
 {
     gpu_program *program = NULL;
     assert_int_equal(gpu_program_create(device, "none", &program), PM_OK);
-    uint32_t choice = gpu_tuned(program, key);
+    uint32_t choice = gpu_chosen(program, key);
     gpu_program_destroy(&program);
     return choice;
 }
@@ -107,11 +107,11 @@ static void test_kept(void **state)
     (void)state;
     const char *cache = test_path(test_root, "cache");
     pm_device *device = open_with(cache);
-    assert_int_equal(gpu_tune(device, "one", 3), PM_OK);
-    assert_int_equal(gpu_tune(device, "two and more", 8), PM_OK);
-    assert_int_equal(gpu_tune(device, "taken back", 5), PM_OK);
-    assert_int_equal(gpu_tune(device, "taken back", 0), PM_OK);
-    assert_int_equal(gpu_tuning_save(device), PM_OK);
+    assert_int_equal(gpu_choice_set(device, "one", 3), PM_OK);
+    assert_int_equal(gpu_choice_set(device, "two and more", 8), PM_OK);
+    assert_int_equal(gpu_choice_set(device, "taken back", 5), PM_OK);
+    assert_int_equal(gpu_choice_set(device, "taken back", 0), PM_OK);
+    assert_int_equal(gpu_choices_save(device), PM_OK);
     pm_device_close(&device);
     assert_true(known(cache, NULL));
 
@@ -144,7 +144,7 @@ static void test_kept(void **state)
     free(bad);
 
     device = open_with(cache);
-    assert_int_equal(pm_device_forget_tuning(device), PM_OK);
+    assert_int_equal(pm_device_forget_choices(device), PM_OK);
     pm_device_close(&device);
     assert_false(known(cache, NULL));
 }
@@ -153,7 +153,7 @@ typedef struct seen {
     uint32_t rows, stored;
 } seen;
 
-static void count_row(void *user, const pm_tuning_row *row)
+static void count_row(void *user, const pm_autotune_row *row)
 {
     seen *s = user;
     s->rows++;
@@ -167,20 +167,20 @@ static void test_measured(void **state)
 {
     (void)state;
     const pm_gpt_config config = {.vocab = 40, .ctx = 8, .embd = 16, .heads = 2, .layers = 1};
-    pm_tuning_params params = {.batch = 2, .quick = true};
+    pm_autotune_params params = {.batch = 2, .quick = true};
     seen s = {0};
     pm_device *device = open_with("");
-    assert_int_equal(pm_device_tune(device, &config, &params, count_row, &s), PM_INVALID);
+    assert_int_equal(pm_device_autotune(device, &config, &params, count_row, &s), PM_INVALID);
     assert_non_null(strstr(test_last_error(), "cache folder"));
     pm_device_close(&device);
 
     const char *cache = test_path(test_root, "measured");
     device = open_with(cache);
     params.time = 9;
-    assert_int_equal(pm_device_tune(device, &config, &params, count_row, &s), PM_INVALID);
+    assert_int_equal(pm_device_autotune(device, &config, &params, count_row, &s), PM_INVALID);
     assert_int_equal(s.rows, 0);
     params.time = 0;
-    assert_int_equal(pm_device_tune(device, &config, &params, count_row, &s), PM_OK);
+    assert_int_equal(pm_device_autotune(device, &config, &params, count_row, &s), PM_OK);
     assert_true(s.rows >=
                 16); /* four products a layer, forward and two ways backward, the loss's, those of generating */
     char path[512];

@@ -80,7 +80,7 @@ static pm_model *new_model(void)
 /* Steps until `until`, from the folder's checkpoint if there is one there; saves to `to`. */
 static void train(const char *from, const char *to, uint32_t until)
 {
-    pm_tune_params params = PM_TUNE_PARAMS;
+    pm_finetune_params params = PM_FINETUNE_PARAMS;
     params.batch = 8;
     params.accum = 2;
     params.epochs = 4;
@@ -88,21 +88,21 @@ static void train(const char *from, const char *to, uint32_t until)
     params.dropout = 0.1f;
     params.seed = 77;
     pm_model *model = new_model();
-    pm_tuner *tuner = NULL;
-    pm_tune_step step;
-    assert_int_equal(pm_tuner_create(model, set, &params, &tuner), PM_OK);
-    assert_int_equal(pm_tuner_epoch_steps(tuner), 6);
-    assert_int_equal(pm_tuner_steps(tuner), 24);
-    if (from) assert_int_equal(pm_tuner_load(tuner, from, NULL), PM_OK);
-    while (pm_tuner_steps_done(tuner) < until) {
-        assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
+    pm_finetuner *finetuner = NULL;
+    pm_finetune_step step;
+    assert_int_equal(pm_finetuner_create(model, set, &params, &finetuner), PM_OK);
+    assert_int_equal(pm_finetuner_epoch_steps(finetuner), 6);
+    assert_int_equal(pm_finetuner_steps(finetuner), 24);
+    if (from) assert_int_equal(pm_finetuner_load(finetuner, from, NULL), PM_OK);
+    while (pm_finetuner_steps_done(finetuner) < until) {
+        assert_int_equal(pm_finetuner_step(finetuner, &step), PM_OK);
         assert_true(isfinite(step.loss) && step.examples <= 8 && step.tokens > 0);
         assert_true(fabs((double)step.loss - (double)step.task_loss - 0.5 * (double)step.lm_loss) < 1e-5);
     }
-    if (until == 24) assert_int_equal(pm_tuner_step(tuner, &step), PM_INVALID); /* the run is over */
-    assert_int_equal(pm_tuner_save(tuner, to, "note"), PM_OK);
+    if (until == 24) assert_int_equal(pm_finetuner_step(finetuner, &step), PM_INVALID); /* the run is over */
+    assert_int_equal(pm_finetuner_save(finetuner, to, "note"), PM_OK);
     assert_int_equal(pm_model_save(model, to), PM_OK);
-    pm_tuner_destroy(&tuner);
+    pm_finetuner_destroy(&finetuner);
     pm_model_destroy(&model);
 }
 
@@ -227,24 +227,24 @@ static void test_refusals(void **state)
     (void)state;
     const char *path = test_path(root, "train.jsonl");
     pm_model *model = new_model();
-    pm_tuner *tuner = NULL;
+    pm_finetuner *finetuner = NULL;
     pm_taskset *plain = NULL;
-    pm_tune_params params = PM_TUNE_PARAMS;
+    pm_finetune_params params = PM_FINETUNE_PARAMS;
     params.lambda = 1.5f;
-    assert_int_equal(pm_tuner_create(model, set, &params, &tuner), PM_INVALID);
+    assert_int_equal(pm_finetuner_create(model, set, &params, &finetuner), PM_INVALID);
     params.lambda = NAN;
-    assert_int_equal(pm_tuner_create(model, set, &params, &tuner), PM_INVALID);
-    params = (pm_tune_params)PM_TUNE_PARAMS;
+    assert_int_equal(pm_finetuner_create(model, set, &params, &finetuner), PM_INVALID);
+    params = (pm_finetune_params)PM_FINETUNE_PARAMS;
     params.batch = 4;
     params.accum = 5;
-    assert_int_equal(pm_tuner_create(model, set, &params, &tuner), PM_INVALID);
+    assert_int_equal(pm_finetuner_create(model, set, &params, &finetuner), PM_INVALID);
     params.accum = 0;
     assert_int_equal(pm_taskset_open(NULL, path, &task, bytes, CTX, false, &plain), PM_OK);
-    assert_int_equal(pm_tuner_create(model, plain, &params, &tuner), PM_INVALID);
+    assert_int_equal(pm_finetuner_create(model, plain, &params, &finetuner), PM_INVALID);
     pm_taskset_close(&plain);
     assert_int_equal(pm_taskset_open(NULL, path, &task, bytes, CTX - 1, true, &plain), PM_OK);
     pm_taskset_close(&plain);
-    assert_null(tuner);
+    assert_null(finetuner);
     pm_model_destroy(&model);
 }
 
@@ -253,24 +253,25 @@ static void test_learns(void **state)
 {
     (void)state;
     pm_model *model = new_model();
-    pm_tune_params params = PM_TUNE_PARAMS;
+    pm_finetune_params params = PM_FINETUNE_PARAMS;
     params.batch = 9;
     params.epochs = 50;
     params.lr = 5e-3f;
     params.dropout = params.dropout_head = 0;
-    pm_tuner *tuner = NULL;
-    pm_tune_step step;
+    pm_finetuner *finetuner = NULL;
+    pm_finetune_step step;
     pm_task_metrics before, after;
     float outputs[2 * EXAMPLES];
-    assert_int_equal(pm_tuner_create(model, set, &params, &tuner), PM_OK);
-    assert_int_equal(pm_tuner_predict(tuner, set, outputs), PM_OK);
+    assert_int_equal(pm_finetuner_create(model, set, &params, &finetuner), PM_OK);
+    assert_int_equal(pm_finetuner_predict(finetuner, set, outputs), PM_OK);
     pm_taskset_measure(set, outputs, &before, NULL);
-    while (pm_tuner_steps_done(tuner) < pm_tuner_steps(tuner)) assert_int_equal(pm_tuner_step(tuner, &step), PM_OK);
-    assert_int_equal(pm_tuner_predict(tuner, set, outputs), PM_OK);
+    while (pm_finetuner_steps_done(finetuner) < pm_finetuner_steps(finetuner))
+        assert_int_equal(pm_finetuner_step(finetuner, &step), PM_OK);
+    assert_int_equal(pm_finetuner_predict(finetuner, set, outputs), PM_OK);
     pm_taskset_measure(set, outputs, &after, NULL);
     if (!(after.accuracy > 0.95 && after.loss < 0.3 && before.loss > 0.5))
         fail_msg("accuracy %g, loss %g from %g", after.accuracy, after.loss, before.loss);
-    pm_tuner_destroy(&tuner);
+    pm_finetuner_destroy(&finetuner);
     pm_model_destroy(&model);
 }
 

@@ -1,4 +1,4 @@
-/* Devices that are not there: profiles of real parts, subgroups of every size, work groups and shared memory of several. */
+/* Devices that are not there: presets of real parts, subgroups of every size, work groups and shared memory of several. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,14 +15,14 @@
 #include "helper_device.h"
 #include "ops/record.h"
 
-static const char *const profiles[] = {
+static const char *const presets[] = {
 #define NAME(id, name, like) name,
-    PM_PROFILE_LIST(NAME)
+    PM_PRESET_LIST(NAME)
 #undef NAME
 };
-enum { PROFILES = sizeof profiles / sizeof *profiles };
+enum { PRESETS = sizeof presets / sizeof *presets };
 
-/* ---- profiles ---------------------------------------------------------------------------------------------------- */
+/* ---- presets ---------------------------------------------------------------------------------------------------- */
 
 /* All features, limits of the largest and of the smallest device. */
 static pm_caps large(void)
@@ -88,10 +88,10 @@ static void check_lower(const pm_caps *now, const pm_caps *before)
 static void test_lowers(void **state)
 {
     (void)state;
-    for (int i = 0; i < PROFILES; i++) {
+    for (int i = 0; i < PRESETS; i++) {
         const pm_caps most = large(), least = small();
         pm_caps caps = most;
-        assert_int_equal(pm_caps_lower(NULL, &caps, "test", profiles[i]), PM_OK);
+        assert_int_equal(pm_caps_lower(NULL, &caps, "test", presets[i]), PM_OK);
         check_lower(&caps, &most);
         assert_false(caps.serial);
         /* the least that any part of that kind has */
@@ -100,7 +100,7 @@ static void test_lowers(void **state)
         assert_true(caps.max_push_constants >= 128 && caps.max_buffer_range >= 128 << 20);
         assert_true(caps.max_allocation >= 256 << 20 && caps.offset_alignment <= 256);
         caps = least;
-        assert_int_equal(pm_caps_lower(NULL, &caps, "test", profiles[i]), PM_OK);
+        assert_int_equal(pm_caps_lower(NULL, &caps, "test", presets[i]), PM_OK);
         check_lower(&caps, &least);
         assert_int_equal(caps.max_storage_buffers, 4);
     }
@@ -129,7 +129,7 @@ static void test_lists(void **state)
     assert_memory_equal(&caps, &before, sizeof caps);
     assert_int_equal(kept.errors, 1);
     assert_non_null(strstr(kept.last, "'intel'"));
-    for (int i = 0; i < PROFILES; i++) assert_non_null(strstr(kept.last, profiles[i]));
+    for (int i = 0; i < PRESETS; i++) assert_non_null(strstr(kept.last, presets[i]));
 }
 
 /* A software driver takes the kernels of the part that it stands for. */
@@ -142,14 +142,14 @@ static void test_vendors(void **state)
     assert_false(many_registers(&software));
     assert_int_equal(pm_caps_lower(NULL, &software, "test", "serial"), PM_OK);
     assert_true(many_registers(&software) && !few_registers(&software));
-    for (int i = 0; i < PROFILES; i++) {
+    for (int i = 0; i < PRESETS; i++) {
         pm_caps caps = software;
-        assert_int_equal(pm_caps_lower(NULL, &caps, "test", profiles[i]), PM_OK);
-        const bool few = !strcmp(profiles[i], "mali") || !strcmp(profiles[i], "videocore");
-        const bool other = few || !strcmp(profiles[i], "adreno") || !strcmp(profiles[i], "apple");
+        assert_int_equal(pm_caps_lower(NULL, &caps, "test", presets[i]), PM_OK);
+        const bool few = !strcmp(presets[i], "mali") || !strcmp(presets[i], "videocore");
+        const bool other = few || !strcmp(presets[i], "adreno") || !strcmp(presets[i], "apple");
         assert_int_equal(few_registers(&caps), few);
         assert_int_equal(moderate_registers(&caps), !other);
-        assert_int_equal(many_registers(&caps), !strcmp(profiles[i], "baseline"));
+        assert_int_equal(many_registers(&caps), !strcmp(presets[i], "baseline"));
     }
 }
 
@@ -306,20 +306,20 @@ static void test_subgroup_sizes(void **state)
     assert_true(units > 0 || !gpu_kernel_built(KERNEL_matmul_coop));
 }
 
-/* As each part of each profile: whatever the profile leaves, there is a kernel for all of a GPT. */
+/* As each part of each preset: whatever the preset leaves, there is a kernel for all of a GPT. */
 static void test_parts(void **state)
 {
     (void)state;
-    for (int i = 0; i < PROFILES; i++) {
+    for (int i = 0; i < PRESETS; i++) {
         pm_caps *caps;
-        pm_device *device = mask_open(profiles[i], &caps);
+        pm_device *device = mask_open(presets[i], &caps);
         assert_int_equal(record_gpt2(device), PM_OK);
         assert_int_equal(taken_by(device).lanes, 0);
         pm_device_close(&device);
     }
 }
 
-/* A kernel with more shared memory, or a larger group, than a profile leaves is refused, not given to the driver. */
+/* A kernel with more shared memory, or a larger group, than a preset leaves is refused, not given to the driver. */
 static void test_refused(void **state)
 {
     (void)state;

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "text/corpus_text.h"
+#include "data/corpus_text.h"
 #include "text/tokenizer.h"
 
 #define CACHE_MAGIC "PUMTOKEN"

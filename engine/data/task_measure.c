@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "text/task.h"
+#include "data/task.h"
 
 /* The largest of n values; the first of equals. */
 static uint32_t argmax(const float *x, uint32_t n)

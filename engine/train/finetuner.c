@@ -1,5 +1,5 @@
 /* Fine-tuning. As in pre-training a step is one program, here one for each padded length; they share workspace, gradients and moments. */
-#include <pumice/tune.h>
+#include <pumice/finetune.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,12 +13,12 @@
 #include "train/predict.h"
 #include "train/schedule.h"
 
-struct pm_tuner {
+struct pm_finetuner {
     pm_model *model;
     const pm_taskset *set;
-    pm_tune_params params; /* defaults filled in */
-    uint32_t done, steps;  /* of the whole run */
-    uint32_t micro;        /* examples a micro batch */
+    pm_finetune_params params; /* defaults filled in */
+    uint32_t done, steps;      /* of the whole run */
+    uint32_t micro;            /* examples a micro batch */
     adamw optimizer;
     order order;
     uint32_t epoch; /* the order's; UINT32_MAX: none yet */
@@ -29,9 +29,9 @@ struct pm_tuner {
     predictor predictor; /* of the last set asked for */
 };
 
-static pm_status fill_params(const pm_log *log, const pm_tune_params *params, pm_tune_params *out)
+static pm_status fill_params(const pm_log *log, const pm_finetune_params *params, pm_finetune_params *out)
 {
-    pm_tune_params p = *params;
+    pm_finetune_params p = *params;
     if (p.batch == 0) p.batch = 32;
     if (p.accum == 0) p.accum = 1;
     if (p.epochs == 0) p.epochs = 3;
@@ -56,17 +56,17 @@ static pm_status fill_params(const pm_log *log, const pm_tune_params *params, pm
 }
 
 /* Sequences that each example has room for. */
-static uint32_t slots(const pm_tuner *t)
+static uint32_t slots(const pm_finetuner *t)
 {
     return t->set->most_sequences;
 }
 
-static gpt_shape shape_of(const pm_tuner *t, uint32_t time)
+static gpt_shape shape_of(const pm_finetuner *t, uint32_t time)
 {
     const pm_gpt_config *c = &t->model->config;
-    const pm_tune_params *p = &t->params;
+    const pm_finetune_params *p = &t->params;
     bool own = p->dropout < 0; /* the model's */
-    return (gpt_shape){.mode = GPT_TUNE,
+    return (gpt_shape){.mode = GPT_FINETUNE,
                        .half = p->precision == PM_PRECISION_F16,
                        .recompute = p->recompute,
                        .batch = t->micro * slots(t),
@@ -81,19 +81,19 @@ static gpt_shape shape_of(const pm_tuner *t, uint32_t time)
                        .dropout_resid = own ? c->dropout_resid : p->dropout};
 }
 
-static pass *pass_for(const pm_tuner *t, uint32_t length)
+static pass *pass_for(const pm_finetuner *t, uint32_t length)
 {
     return &t->passes[(length - 1) / order_unit(t->model->config.ctx)];
 }
 
 /* A plan for each padded length that an example has; their programs are recorded when first needed. */
-static pm_status plan_passes(pm_tuner *t, const pm_log *log, const pm_caps *caps, uint64_t max_block)
+static pm_status plan_passes(pm_finetuner *t, const pm_log *log, const pm_caps *caps, uint64_t max_block)
 {
     pm_model *m = t->model;
     pm_status status = PM_OK;
     t->pass_count = (m->config.ctx - 1) / order_unit(m->config.ctx) + 1;
     t->passes = calloc(t->pass_count, sizeof *t->passes);
-    if (!t->passes) return log_fail(log, PM_NO_HOST_MEMORY, "tuner: no memory");
+    if (!t->passes) return log_fail(log, PM_NO_HOST_MEMORY, "finetuner: no memory");
     for (uint32_t i = 0; i < t->set->example_count && status == PM_OK; i++) {
         uint32_t length = order_length(t->set, i);
         pass *at = pass_for(t, length);
@@ -105,17 +105,17 @@ static pm_status plan_passes(pm_tuner *t, const pm_log *log, const pm_caps *caps
     return status;
 }
 
-pm_status pm_tune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config, const pm_taskset *set,
-                            const pm_tune_params *params, pm_train_plan *out)
+pm_status pm_finetune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                const pm_taskset *set, const pm_finetune_params *params, pm_train_plan *out)
 {
     pm_status status = pm_gpt_config_check(log, config);
     if (status != PM_OK) return status;
     pm_model model = {.config = gpt_config_for_task(config, &set->task)};
-    pm_tuner t = {.model = &model, .set = set};
+    pm_finetuner t = {.model = &model, .set = set};
     gpt_layout layout = {0};
     status = fill_params(log, params, &t.params);
     if (status == PM_OK && set->longest > model.config.ctx)
-        status = log_fail(log, PM_INVALID, "tuner: a sequence of %u tokens does not fit the model's context of %u",
+        status = log_fail(log, PM_INVALID, "finetuner: a sequence of %u tokens does not fit the model's context of %u",
                           set->longest, model.config.ctx);
     if (status == PM_OK) t.micro = (t.params.batch + t.params.accum - 1) / t.params.accum;
     if (status == PM_OK) status = gpt_layout_make(log, &model.config, caps->max_allocation, &layout);
@@ -141,29 +141,30 @@ static pm_status check(const pm_model *model, const pm_taskset *set)
 {
     const pm_log *log = gpu_log(model->device);
     const pm_task *a = model->task, *b = &set->task;
-    if (!a) return log_fail(log, PM_INVALID, "tuner: the model has no task's head: see pm_model_for_task");
-    if (!set->labelled) return log_fail(log, PM_INVALID, "tuner: the examples were opened without their answers");
+    if (!a) return log_fail(log, PM_INVALID, "finetuner: the model has no task's head: see pm_model_for_task");
+    if (!set->labelled) return log_fail(log, PM_INVALID, "finetuner: the examples were opened without their answers");
     if (a->kind != b->kind || a->outputs != b->outputs || a->vocab != b->vocab || a->scores != b->scores)
-        return log_fail(log, PM_INVALID, "tuner: the examples are of another task than the model's");
+        return log_fail(log, PM_INVALID, "finetuner: the examples are of another task than the model's");
     if (set->longest > model->config.ctx)
-        return log_fail(log, PM_INVALID, "tuner: a sequence of %u tokens does not fit the model's context of %u",
+        return log_fail(log, PM_INVALID, "finetuner: a sequence of %u tokens does not fit the model's context of %u",
                         set->longest, model->config.ctx);
-    if (set->example_count > UINT32_MAX / 2) return log_fail(log, PM_INVALID, "tuner: too many examples");
+    if (set->example_count > UINT32_MAX / 2) return log_fail(log, PM_INVALID, "finetuner: too many examples");
     return PM_OK;
 }
 
-pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_params *params, pm_tuner **out)
+pm_status pm_finetuner_create(pm_model *model, const pm_taskset *set, const pm_finetune_params *params,
+                              pm_finetuner **out)
 {
     const pm_log *log = gpu_log(model->device);
-    pm_tune_params p;
+    pm_finetune_params p;
     pm_status status = fill_params(log, params, &p);
     if (status == PM_OK) status = check(model, set);
     bool half = false;
     if (status == PM_OK) status = precision_choose(model->device, p.precision, &half);
     if (status != PM_OK) return status;
     p.precision = half ? PM_PRECISION_F16 : PM_PRECISION_F32;
-    pm_tuner *t = calloc(1, sizeof *t);
-    if (!t) return log_fail(log, PM_NO_HOST_MEMORY, "tuner: no memory");
+    pm_finetuner *t = calloc(1, sizeof *t);
+    if (!t) return log_fail(log, PM_NO_HOST_MEMORY, "finetuner: no memory");
     t->model = model;
     t->set = set;
     t->params = p;
@@ -185,13 +186,13 @@ pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_
     if (status == PM_OK)
         *out = t;
     else
-        pm_tuner_destroy(&t);
+        pm_finetuner_destroy(&t);
     return status;
 }
 
-void pm_tuner_destroy(pm_tuner **tuner)
+void pm_finetuner_destroy(pm_finetuner **finetuner)
 {
-    pm_tuner *t = *tuner;
+    pm_finetuner *t = *finetuner;
     if (!t) return;
     predictor_fini(&t->predictor);
     for (uint32_t i = 0; t->passes && i < t->pass_count; i++) pass_fini(&t->passes[i]);
@@ -201,7 +202,7 @@ void pm_tuner_destroy(pm_tuner **tuner)
     adamw_fini(&t->optimizer);
     order_fini(&t->order);
     free(t);
-    *tuner = NULL;
+    *finetuner = NULL;
 }
 
 /* ---- steps ---- */
@@ -231,7 +232,7 @@ static void fill_nothing(const mailbox *box, uint32_t micro, uint32_t row, uint3
     memset(mailbox_floats(box, micro, INPUT_WEIGHTS) + (size_t)row * time, 0, 4ull * time);
 }
 
-static void fill_answer(const pm_tuner *t, const mailbox *box, uint32_t micro, uint32_t slot, const task_example *e)
+static void fill_answer(const pm_finetuner *t, const mailbox *box, uint32_t micro, uint32_t slot, const task_example *e)
 {
     if (t->set->task.scores) {
         float *to = mailbox_floats(box, micro, INPUT_ANSWERS) + 2 * slot;
@@ -245,7 +246,8 @@ static void fill_answer(const pm_tuner *t, const mailbox *box, uint32_t micro, u
 }
 
 /* `count` examples, fewer than the micro batch has room for perhaps. Returns their tokens. */
-static uint32_t fill_micro(const pm_tuner *t, const pass *p, uint32_t micro, const uint32_t *examples, uint32_t count)
+static uint32_t fill_micro(const pm_finetuner *t, const pass *p, uint32_t micro, const uint32_t *examples,
+                           uint32_t count)
 {
     const mailbox *box = &p->box;
     uint32_t tokens = 0, time = p->shape.time;
@@ -268,7 +270,7 @@ static uint32_t fill_micro(const pm_tuner *t, const pass *p, uint32_t micro, con
 }
 
 /* The examples of step t->done. */
-static const uint32_t *examples_of_step(pm_tuner *t, uint32_t *count)
+static const uint32_t *examples_of_step(pm_finetuner *t, uint32_t *count)
 {
     order *o = &t->order;
     uint32_t epoch = t->done / o->batch_count;
@@ -279,7 +281,7 @@ static const uint32_t *examples_of_step(pm_tuner *t, uint32_t *count)
     return o->examples + first;
 }
 
-static void collect(const pm_tuner *t, const pass *p, uint32_t examples, pm_tune_step *out)
+static void collect(const pm_finetuner *t, const pass *p, uint32_t examples, pm_finetune_step *out)
 {
     double task = 0, language = 0;
     for (uint32_t m = 0; m < t->params.accum; m++) {
@@ -295,12 +297,12 @@ static void collect(const pm_tuner *t, const pass *p, uint32_t examples, pm_tune
     out->loss_scale = t->optimizer.scale.scale;
 }
 
-pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
+pm_status pm_finetuner_step(pm_finetuner *t, pm_finetune_step *out)
 {
-    const pm_tune_params *params = &t->params;
+    const pm_finetune_params *params = &t->params;
     pm_device *device = t->model->device;
     if (t->done >= t->steps)
-        return log_fail(gpu_log(device), PM_INVALID, "tuner: all %u steps are done", (unsigned)t->steps);
+        return log_fail(gpu_log(device), PM_INVALID, "finetuner: all %u steps are done", (unsigned)t->steps);
     uint32_t count, longest = 1;
     pm_profile *profile = gpu_profile(device);
     double begin = pm_profile_now();
@@ -314,7 +316,8 @@ pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
         pm_status status = pass_record(p, t->model, "fine-tuning step", t->workspace, &t->optimizer, params->accum);
         if (status != PM_OK) return status;
     }
-    pm_tune_step step = {.step = t->done + 1, .lr = schedule_linear(params->lr, params->warmup, t->done + 1, t->steps)};
+    pm_finetune_step step = {.step = t->done + 1,
+                             .lr = schedule_linear(params->lr, params->warmup, t->done + 1, t->steps)};
     for (uint32_t m = 0; m < params->accum; m++) {
         uint32_t first = m * t->micro < count ? m * t->micro : count;
         uint32_t n = count - first < t->micro ? count - first : t->micro;
@@ -334,24 +337,24 @@ pm_status pm_tuner_step(pm_tuner *t, pm_tune_step *out)
     return PM_OK;
 }
 
-uint32_t pm_tuner_steps(const pm_tuner *tuner)
+uint32_t pm_finetuner_steps(const pm_finetuner *finetuner)
 {
-    return tuner->steps;
+    return finetuner->steps;
 }
-uint32_t pm_tuner_steps_done(const pm_tuner *tuner)
+uint32_t pm_finetuner_steps_done(const pm_finetuner *finetuner)
 {
-    return tuner->done;
+    return finetuner->done;
 }
-pm_precision pm_tuner_precision(const pm_tuner *tuner)
+pm_precision pm_finetuner_precision(const pm_finetuner *finetuner)
 {
-    return tuner->params.precision;
+    return finetuner->params.precision;
 }
-uint32_t pm_tuner_epoch_steps(const pm_tuner *tuner)
+uint32_t pm_finetuner_epoch_steps(const pm_finetuner *finetuner)
 {
-    return tuner->order.batch_count;
+    return finetuner->order.batch_count;
 }
 
-pm_status pm_tuner_predict(pm_tuner *t, const pm_taskset *set, float *outputs)
+pm_status pm_finetuner_predict(pm_finetuner *t, const pm_taskset *set, float *outputs)
 {
     if (t->predictor.set != set) {
         predictor_fini(&t->predictor);
@@ -364,7 +367,7 @@ pm_status pm_tuner_predict(pm_tuner *t, const pm_taskset *set, float *outputs)
     return status;
 }
 
-pm_status pm_tuner_read_gradient(const pm_tuner *t, size_t param, float *out)
+pm_status pm_finetuner_read_gradient(const pm_finetuner *t, size_t param, float *out)
 {
     return adamw_read_gradient(&t->optimizer, param, out);
 }
@@ -383,9 +386,9 @@ static uint64_t hash_of(const pm_taskset *set)
     return hash;
 }
 
-static facts facts_of(const pm_tuner *t)
+static facts facts_of(const pm_finetuner *t)
 {
-    const pm_tune_params *p = &t->params;
+    const pm_finetune_params *p = &t->params;
     facts f = {0};
     facts_of_model(&f, &t->model->config);
     fact_text(&f, "task", pm_task_name(t->set->task.kind), NULL);
@@ -402,7 +405,7 @@ static facts facts_of(const pm_tuner *t)
     return f;
 }
 
-pm_status pm_tuner_save(pm_tuner *t, const char *dir, const char *note)
+pm_status pm_finetuner_save(pm_finetuner *t, const char *dir, const char *note)
 {
     facts f = facts_of(t);
     double begin = pm_profile_now();
@@ -411,7 +414,7 @@ pm_status pm_tuner_save(pm_tuner *t, const char *dir, const char *note)
     return status;
 }
 
-pm_status pm_tuner_load(pm_tuner *t, const char *dir, char **note)
+pm_status pm_finetuner_load(pm_finetuner *t, const char *dir, char **note)
 {
     facts f = facts_of(t);
     return checkpoint_load(&t->optimizer, &f, dir, &t->done, note);

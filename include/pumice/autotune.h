@@ -1,8 +1,8 @@
 /* Measuring which kernels and tiles make a model's matrix products fastest on a device. The choices are kept beside the pipeline cache, by device,
  * driver and build, and every later run on that device takes them without being asked. A choice may change the order of a sum, and so its last bits:
  * a run that is to equal another bit for bit must run with the same choices. */
-#ifndef PUMICE_TUNING_H
-#define PUMICE_TUNING_H
+#ifndef PUMICE_AUTOTUNE_H
+#define PUMICE_AUTOTUNE_H
 
 #include <pumice/model.h>
 
@@ -10,29 +10,29 @@
 extern "C" {
 #endif
 
-typedef struct pm_tuning_params {
+typedef struct pm_autotune_params {
     uint32_t batch, time; /* of a training step; 0: 12, and the model's context */
     bool quick;           /* three runs each are enough */
-} pm_tuning_params;
+} pm_autotune_params;
 
 /* One product: y (M,N) = op(A) (M,K) op(B) (K,N). */
-typedef struct pm_tuning_row {
+typedef struct pm_autotune_row {
     char product[64];         /* "matmul f32 nt 768x65x128": type, A and B as stored (n) or transposed (t), M x N x K */
     char usual[24], best[24]; /* what is taken without a measurement; the fastest */
     double usual_ms, best_ms; /* medians */
     uint32_t ways;            /* that could be tried */
     bool stored;              /* best is another than usual, and faster by more than the runs differ */
-} pm_tuning_row;
+} pm_autotune_row;
 
-typedef void pm_tuning_fn(void *user, const pm_tuning_row *row);
+typedef void pm_autotune_fn(void *user, const pm_autotune_row *row);
 
 /* Measures each different product of training, reading and decoding with this model (in fp16 too where the device has matrix units), tells `row` of
  * each, and keeps what is faster. Blocks: a second or two a product. Fails: PM_INVALID (a bad configuration; no cache folder), PM_NO_*_MEMORY. */
-PM_API PM_NODISCARD pm_status pm_device_tune(pm_device *device, const pm_gpt_config *config,
-                                             const pm_tuning_params *params, pm_tuning_fn *row, void *user);
+PM_API PM_NODISCARD pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config,
+                                                 const pm_autotune_params *params, pm_autotune_fn *row, void *user);
 
 /* Forgets every choice for this device, in memory and on disk. */
-PM_API PM_NODISCARD pm_status pm_device_forget_tuning(pm_device *device);
+PM_API PM_NODISCARD pm_status pm_device_forget_choices(pm_device *device);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "text/corpus_text.h"
+#include "data/corpus_text.h"
 
 #include <dirent.h>
 #include <errno.h>

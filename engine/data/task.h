@@ -1,6 +1,6 @@
 /* Tasks and their examples, from the inside. */
-#ifndef TEXT_TASK_H
-#define TEXT_TASK_H
+#ifndef DATA_TASK_H
+#define DATA_TASK_H
 
 #include <pumice/task.h>
 

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-enum { TUNING_FORMAT = 1, HEAD_MAX = 160 };
+enum { CHOICES_FORMAT = 1, HEAD_MAX = 160 };
 
 /* The first line. A build counts as another where a kernel has another name or size. */
 static void head_of(const pm_device *device, const char *body, size_t size, char head[HEAD_MAX])
@@ -25,7 +25,7 @@ static void head_of(const pm_device *device, const char *body, size_t size, char
     }
     uint64_t driver = hash_bytes(HASH_INIT, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
     snprintf(head, HEAD_MAX, "pumice-tuning %d device %04x:%04x driver %08x-%016llx build %016llx hash %016llx\n",
-             TUNING_FORMAT, device->caps.vendor_id, device->caps.device_id, device->caps.driver_version,
+             CHOICES_FORMAT, device->caps.vendor_id, device->caps.device_id, device->caps.driver_version,
              (unsigned long long)driver, (unsigned long long)build,
              (unsigned long long)hash_bytes(HASH_INIT, body, size));
 }
@@ -37,13 +37,13 @@ static gpu_choice *find(const pm_device *device, const char *key)
     return NULL;
 }
 
-uint32_t gpu_tuned(const gpu_program *program, const char *key)
+uint32_t gpu_chosen(const gpu_program *program, const char *key)
 {
     const gpu_choice *found = find(program->device, key);
     return found ? found->choice : 0;
 }
 
-pm_status gpu_tune(pm_device *device, const char *key, uint32_t choice)
+pm_status gpu_choice_set(pm_device *device, const char *key, uint32_t choice)
 {
     gpu_choice *there = find(device, key);
     if (there) {
@@ -68,9 +68,9 @@ static pm_status read_body(pm_device *device, char *body)
         if (!end) return PM_FORMAT;
         *end = 0;
         unsigned long choice = strtoul(line, &key, 10);
-        if (key == line || *key != ' ' || strlen(key + 1) >= GPU_TUNING_KEY || choice == 0 || choice > UINT16_MAX)
+        if (key == line || *key != ' ' || strlen(key + 1) >= GPU_CHOICE_KEY || choice == 0 || choice > UINT16_MAX)
             return PM_FORMAT;
-        pm_status status = gpu_tune(device, key + 1, (uint32_t)choice);
+        pm_status status = gpu_choice_set(device, key + 1, (uint32_t)choice);
         if (status != PM_OK) return status;
     }
     return PM_OK;
@@ -98,22 +98,22 @@ static pm_status take_choices(pm_device *device, char *file, size_t size, const 
     return read_body(device, body);
 }
 
-pm_status gpu_tuning_open(pm_device *device)
+pm_status gpu_choices_open(pm_device *device)
 {
     char *file = NULL;
     size_t size = 0;
     const char *fault = "cannot be read";
-    if (!device->tuning_path || !file_exists(device->tuning_path)) return PM_OK;
-    pm_status status = file_read(NULL, device->tuning_path, &file, &size);
-    if (status == PM_NO_HOST_MEMORY) return log_fail(&device->log, status, "gpu: %s: no memory", device->tuning_path);
+    if (!device->choices_path || !file_exists(device->choices_path)) return PM_OK;
+    pm_status status = file_read(NULL, device->choices_path, &file, &size);
+    if (status == PM_NO_HOST_MEMORY) return log_fail(&device->log, status, "gpu: %s: no memory", device->choices_path);
     if (status == PM_OK) status = take_choices(device, file, size, &fault);
     if (status == PM_OK) {
-        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", device->tuning_path,
+        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", device->choices_path,
                  (unsigned)device->choice_count);
-    } else if (status != PM_NO_HOST_MEMORY) { /* gpu_tune has told of that */
+    } else if (status != PM_NO_HOST_MEMORY) { /* gpu_choice has told of that */
         log_line(&device->log, PM_LOG_WARN,
                  "gpu: %s: what was tuned %s; the usual kernels are taken until pumice tune runs again",
-                 device->tuning_path, fault);
+                 device->choices_path, fault);
         device->choice_count = 0;
         status = PM_OK;
     }
@@ -121,34 +121,34 @@ pm_status gpu_tuning_open(pm_device *device)
     return status;
 }
 
-void gpu_tuning_close(pm_device *device)
+void gpu_choices_close(pm_device *device)
 {
     free(device->choices);
-    free(device->tuning_path);
+    free(device->choices_path);
     device->choices = NULL;
-    device->tuning_path = NULL;
+    device->choices_path = NULL;
     device->choice_count = 0;
 }
 
-void gpu_tuning_forget(pm_device *device)
+void gpu_choices_forget(pm_device *device)
 {
     for (uint32_t i = 0; i < device->choice_count; i++)
         if (!gpu_is_fault(&device->choices[i])) device->choices[i].choice = 0;
 }
 
-bool gpu_tuning_kept(const pm_device *device)
+bool gpu_choices_kept(const pm_device *device)
 {
-    return device->tuning_path != NULL;
+    return device->choices_path != NULL;
 }
 
-pm_status gpu_tuning_save(pm_device *device)
+pm_status gpu_choices_save(pm_device *device)
 {
-    if (!device->tuning_path)
+    if (!device->choices_path)
         return log_fail(&device->log, PM_INVALID,
-                        "tune: there is no cache folder to keep the choices in (PUMICE_CACHE_DIR)");
-    size_t room = HEAD_MAX + (size_t)device->choice_count * (GPU_TUNING_KEY + 8), size = 0;
+                        "autotune: there is no cache folder to keep the choices in (PUMICE_CACHE_DIR)");
+    size_t room = HEAD_MAX + (size_t)device->choice_count * (GPU_CHOICE_KEY + 8), size = 0;
     char *text = malloc(room), *body, head[HEAD_MAX];
-    if (!text) return log_fail(&device->log, PM_NO_HOST_MEMORY, "tune: no memory for the file");
+    if (!text) return log_fail(&device->log, PM_NO_HOST_MEMORY, "autotune: no memory for the file");
     body = text + HEAD_MAX;
     for (uint32_t i = 0; i < device->choice_count; i++)
         if (device->choices[i].choice)
@@ -157,8 +157,8 @@ pm_status gpu_tuning_save(pm_device *device)
     head_of(device, body, size, head);
     char *start = body - strlen(head);
     memcpy(start, head, strlen(head));
-    pm_status status = file_make_dir_of(&device->log, device->tuning_path);
-    if (status == PM_OK) status = file_write(&device->log, device->tuning_path, start, strlen(head) + size);
+    pm_status status = file_make_dir_of(&device->log, device->choices_path);
+    if (status == PM_OK) status = file_write(&device->log, device->choices_path, start, strlen(head) + size);
     free(text);
     return status;
 }

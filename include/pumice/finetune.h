@@ -2,8 +2,8 @@
  * Loss: L = L_task + lambda * L_lm (Radford et al., 2018, equation 5). L_task is the mean over a step's examples; L_lm the mean over its
  * sequences of each one's mean negative log-likelihood a token, special tokens included. Same model, data, parameters and device: the
  * same bits, also across a resume. */
-#ifndef PUMICE_TUNE_H
-#define PUMICE_TUNE_H
+#ifndef PUMICE_FINETUNE_H
+#define PUMICE_FINETUNE_H
 
 #include <pumice/train.h>
 
@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-typedef struct pm_tune_params {
+typedef struct pm_finetune_params {
     uint32_t batch;          /* examples a step; 0: 32 */
     uint32_t accum;          /* micro batches a step, which the examples are divided among; 0: 1 */
     uint32_t epochs;         /* 0: 3 */
@@ -26,15 +26,15 @@ typedef struct pm_tune_params {
     uint64_t seed;           /* of order and dropout */
     pm_precision precision;  /* 0: f32 */
     bool recompute;          /* as in pm_train_params */
-} pm_tune_params;
+} pm_finetune_params;
 
 /* What the paper and its code use, and lambda 0.5. */
-#define PM_TUNE_PARAMS                                                                                                 \
+#define PM_FINETUNE_PARAMS                                                                                             \
     {                                                                                                                  \
         .warmup = 0.002f, .lambda = 0.5f, .weight_decay = 0.01f, .clip = 1, .dropout = -1, .dropout_head = 0.1f        \
     }
 
-typedef struct pm_tune_step {
+typedef struct pm_finetune_step {
     uint32_t step;   /* 1 is the first */
     float loss;      /* task_loss + lambda * lm_loss */
     float task_loss; /* mean cross-entropy in nats, or mean squared error of standardised scores */
@@ -44,41 +44,41 @@ typedef struct pm_tune_step {
     uint32_t examples, tokens; /* of the step; tokens without padding */
     bool skipped;              /* the gradients were no finite numbers: weights and moments are what they were */
     float loss_scale;          /* of this step; 1 in f32 */
-} pm_tune_step;
+} pm_finetune_step;
 
 /* What fine-tuning a language model of this configuration on a set will take, known before anything is allocated on the device. Fails: as
- * pm_tuner_create. */
-PM_API PM_NODISCARD pm_status pm_tune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                                                const pm_taskset *set, const pm_tune_params *params,
-                                                pm_train_plan *out);
+ * pm_finetuner_create. */
+PM_API PM_NODISCARD pm_status pm_finetune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                                    const pm_taskset *set, const pm_finetune_params *params,
+                                                    pm_train_plan *out);
 
 /* Trains a model (with a task: pm_model_for_task) in place on a labelled set. Lives: no longer than either. Threads: as the device. */
-typedef struct pm_tuner pm_tuner;
+typedef struct pm_finetuner pm_finetuner;
 
 /* Fails: PM_INVALID (a parameter out of range, a set that is not labelled or of another task), PM_NO_*_MEMORY. */
-PM_API PM_NODISCARD pm_status pm_tuner_create(pm_model *model, const pm_taskset *set, const pm_tune_params *params,
-                                              pm_tuner **out);
-PM_API void pm_tuner_destroy(pm_tuner **tuner);
+PM_API PM_NODISCARD pm_status pm_finetuner_create(pm_model *model, const pm_taskset *set,
+                                                  const pm_finetune_params *params, pm_finetuner **out);
+PM_API void pm_finetuner_destroy(pm_finetuner **finetuner);
 
-PM_API uint32_t pm_tuner_steps(const pm_tuner *tuner); /* of the whole run */
+PM_API uint32_t pm_finetuner_steps(const pm_finetuner *finetuner); /* of the whole run */
 /* PM_PRECISION_F32 or PM_PRECISION_F16. */
-PM_API pm_precision pm_tuner_precision(const pm_tuner *tuner);
-PM_API uint32_t pm_tuner_steps_done(const pm_tuner *tuner); /* so far */
-PM_API uint32_t pm_tuner_epoch_steps(const pm_tuner *tuner);
+PM_API pm_precision pm_finetuner_precision(const pm_finetuner *finetuner);
+PM_API uint32_t pm_finetuner_steps_done(const pm_finetuner *finetuner); /* so far */
+PM_API uint32_t pm_finetuner_epoch_steps(const pm_finetuner *finetuner);
 
 /* The next optimiser step. Each epoch takes every example once, in an order of its own, those of like length together. Blocks until done.
  * Fails: PM_INVALID (the run is over), PM_DEVICE_LOST. */
-PM_API PM_NODISCARD pm_status pm_tuner_step(pm_tuner *tuner, pm_tune_step *out);
+PM_API PM_NODISCARD pm_status pm_finetuner_step(pm_finetuner *finetuner, pm_finetune_step *out);
 
 /* The head's outputs for all examples of a set: pm_taskset_all_outputs numbers. What it needs is kept for the next call with this set. */
-PM_API PM_NODISCARD pm_status pm_tuner_predict(pm_tuner *tuner, const pm_taskset *set, float *outputs);
+PM_API PM_NODISCARD pm_status pm_finetuner_predict(pm_finetuner *finetuner, const pm_taskset *set, float *outputs);
 
 /* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */
-PM_API PM_NODISCARD pm_status pm_tuner_read_gradient(const pm_tuner *tuner, size_t param, float *out);
+PM_API PM_NODISCARD pm_status pm_finetuner_read_gradient(const pm_finetuner *finetuner, size_t param, float *out);
 
 /* As pm_trainer_save and pm_trainer_load. */
-PM_API PM_NODISCARD pm_status pm_tuner_save(pm_tuner *tuner, const char *dir, const char *note);
-PM_API PM_NODISCARD pm_status pm_tuner_load(pm_tuner *tuner, const char *dir, char **note);
+PM_API PM_NODISCARD pm_status pm_finetuner_save(pm_finetuner *finetuner, const char *dir, const char *note);
+PM_API PM_NODISCARD pm_status pm_finetuner_load(pm_finetuner *finetuner, const char *dir, char **note);
 
 /* The same for a model alone. */
 PM_API PM_NODISCARD pm_status pm_model_predict(pm_model *model, const pm_taskset *set, float *outputs);

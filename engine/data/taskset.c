@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "text/task.h"
+#include "data/task.h"
 
 /* One text's tokens. */
 typedef struct part {

@@ -1,5 +1,5 @@
 /* What a training file asks: its labels, or how its scores are spread. */
-#include "text/task.h"
+#include "data/task.h"
 
 #include <errno.h>
 #include <math.h>

@@ -26,7 +26,7 @@ static arg_option table[] = {
     APP_OPTION_JSON(common, "print one JSON object a product"),
 };
 
-arg_command tune_command = {
+arg_command autotune_command = {
     "tune",
     "[--model DIR] [options]",
     "Measures which kernels are fastest on this device for a model's products; later runs take them",
@@ -40,7 +40,7 @@ typedef struct counts {
     double usual, best; /* ms */
 } counts;
 
-static void print_row(void *user, const pm_tuning_row *row)
+static void print_row(void *user, const pm_autotune_row *row)
 {
     counts *c = user;
     c->products++;
@@ -66,9 +66,9 @@ static void print_row(void *user, const pm_tuning_row *row)
     app_print_json(json);
 }
 
-int tune_main(int argc, char **argv)
+int autotune_main(int argc, char **argv)
 {
-    switch (args_parse(&tune_command, argc - 2, argv + 2)) {
+    switch (args_parse(&autotune_command, argc - 2, argv + 2)) {
     case ARGS_HELP: return EXIT_DONE;
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
@@ -81,12 +81,13 @@ int tune_main(int argc, char **argv)
         return EXIT_USAGE;
     }
     const pm_device_params device_params = {.log = log, .select = common.device};
-    const pm_tuning_params params = {.batch = batch, .time = ctx, .quick = quick};
+    const pm_autotune_params params = {.batch = batch, .time = ctx, .quick = quick};
     pm_device *device = NULL;
     counts c = {0};
     if (status == PM_OK) status = pm_device_open(&device_params, &device);
     if (status == PM_OK)
-        status = forget ? pm_device_forget_tuning(device) : pm_device_tune(device, &config, &params, print_row, &c);
+        status =
+            forget ? pm_device_forget_choices(device) : pm_device_autotune(device, &config, &params, print_row, &c);
     if (status == PM_OK && forget) app_say("forgotten: %s takes its usual kernels", pm_device_caps(device)->name);
     if (status == PM_OK && !forget)
         app_say("%s: %u of %u products have a faster way, which is kept; one of each takes %.4g ms instead of %.4g",
