@@ -1,8 +1,8 @@
 /* Where a dispatch's operands are bound. Vulkan promises four storage buffers a stage, and kernels have up to eight operands: where a device
- * has neither more nor addresses, operands that lie near each other share a binding, and the kernel's module says so. */
+ * has neither more nor addresses, operands that lie near each other share a binding. The kernel's module is patched accordingly. */
 #include "gpu/gpu_internal.h"
 
-/* A binding to be: the operands that lie in it. Bytes of the block. */
+/* A planned binding: a range of the block, in bytes, and the operands in it. */
 typedef struct window {
     const gpu_block *block;
     uint64_t begin, end;
@@ -20,7 +20,7 @@ static window joined(const window *a, const window *b)
                     a->operands | b->operands};
 }
 
-/* Join the two that make the smallest range; false: none may be joined. */
+/* Joins the two planned bindings whose common range is smallest. False: no two may be joined. */
 static bool join_nearest(window *windows, uint32_t *count, uint64_t most)
 {
     uint32_t at = 0, with = 0;
@@ -39,7 +39,7 @@ static bool join_nearest(window *windows, uint32_t *count, uint64_t most)
     return true;
 }
 
-/* A window for each operand that there is; absent ones get the dummy buffer, or where bindings are few any other's. */
+/* A range for each operand present. An absent one gets the dummy buffer or, where bindings are few, any other range. */
 static pm_status open_windows(const gpu_program *program, const gpu_command *command, uint32_t mask, bool few,
                               window *windows, uint32_t *count)
 {

@@ -1,5 +1,5 @@
 /* The pipeline cache on disk. Drivers check what they are given only in part, so the file has a header of ours before the driver's bytes.
- * Its name is of this device and driver: a file that does not match the header in every field is damaged. It is told of, not used, and
+ * Its name tells device and driver, so that a file whose header differs in any field is damaged. A damaged file is logged, ignored, and
  * replaced at the next save. */
 #include "gpu/gpu_internal.h"
 
@@ -46,7 +46,7 @@ static const char *good_content(const pm_device *device, const char *file, size_
     return memcmp(file, &wanted, sizeof wanted) == 0 ? data : NULL;
 }
 
-/* The whole file, where there is one that is good; *data points into it. */
+/* The whole file if it is valid, else NULL. *data points into it. */
 static char *read_cache(const pm_device *device, const char **data, size_t *size)
 {
     char *file = NULL;
@@ -74,7 +74,7 @@ pm_status gpu_cache_open(pm_device *device)
                                       .initialDataSize = data ? size : 0,
                                       .pInitialData = data};
     VkResult result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->cache);
-    if (result != VK_SUCCESS && data) { /* a driver that refuses its own bytes */
+    if (result != VK_SUCCESS && data) { /* the driver refuses its own data */
         info.initialDataSize = 0;
         info.pInitialData = NULL;
         device->cache_hash = 0;
@@ -104,7 +104,7 @@ static void save(pm_device *device)
             if (status == PM_OK) status = file_write(NULL, device->cache_path, file, sizeof header + size);
             if (status == PM_OK)
                 log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %zu bytes of pipelines saved", device->cache_path, size);
-            else /* the next start compiles again; nothing else is lost */
+            else /* only time is lost: the next start compiles again */
                 log_line(&device->log, PM_LOG_WARN, "gpu: %s: the pipeline cache could not be written",
                          device->cache_path);
         }

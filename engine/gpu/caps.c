@@ -55,7 +55,7 @@ static pm_device_type type_of(VkPhysicalDeviceType type)
     }
 }
 
-/* Vulkan chains structs through pNext; each is put at the front. */
+/* Vulkan chains structs through pNext; each new one goes to the front. */
 static void chain(VkBaseOutStructure *head, void *link)
 {
     VkBaseOutStructure *item = link;
@@ -149,12 +149,12 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
     caps->f16 = f16.shaderFloat16;
     caps->storage16 = storage16.storageBuffer16BitAccess;
     features->subgroup_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
-    /* Its modules are of the Vulkan memory model, count on full subgroups of one size, and let their invocations exchange values. */
+    /* Matrix kernels need the Vulkan memory model, full subgroups of one size, and shuffles between invocations. */
     const VkSubgroupFeatureFlags exchange = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     caps->coopmat = coopmat.cooperativeMatrix && model.vulkanMemoryModel &&
                     (features->subgroup_ops & exchange) == exchange &&
                     (features->subgroup_control || caps->subgroup_min == caps->subgroup_max);
-    /* AMD's driver ends the process when asked for the budget of a device that is not there. */
+    /* RADV's null device crashes when asked for its budget. */
     caps->memory_budget = !compile_only && has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }
 
@@ -171,7 +171,7 @@ static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
         if ((m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
             (heap == UINT32_MAX || m->memoryHeaps[i].size > m->memoryHeaps[heap].size))
             heap = i;
-    if (heap == UINT32_MAX) return; /* Vulkan promises one */
+    if (heap == UINT32_MAX) return; /* cannot happen: Vulkan guarantees one */
     caps->device_memory = m->memoryHeaps[heap].size;
     uint64_t limit = budget.heapBudget[heap], used = budget.heapUsage[heap];
     caps->device_memory_free = caps->memory_budget ? (limit > used ? limit - used : 0) : caps->device_memory;
@@ -184,7 +184,7 @@ static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
             caps->unified = true;
 }
 
-/* A family that computes, best one without graphics: it runs beside the desktop's work. */
+/* A queue family with compute, preferably without graphics: such a queue runs beside the desktop's work. */
 static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_caps *caps, gpu_features *features)
 {
     uint32_t count = 0;
@@ -232,7 +232,7 @@ pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice
     extension_list extensions;
     pm_status status = read_extensions(log, physical, &extensions);
     if (status != PM_OK) return status;
-    /* Before 1.1 by an extension, which Mesa's drivers have; such a device is only good for compiling. */
+    /* Vulkan 1.0 has this by an extension only. Such a device is used for compiling alone. */
     if (properties.apiVersion >= VK_API_VERSION_1_1 || compile_only) {
         bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
         read_properties(physical, &extensions, v12, &caps, &found);

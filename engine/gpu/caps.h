@@ -1,4 +1,4 @@
-/* Capabilities as plain numbers: lowering them, without Vulkan, so that tests can do it to faked ones. */
+/* Lowers capabilities. It needs no Vulkan, so that tests can lower invented devices. */
 #ifndef GPU_CAPS_H
 #define GPU_CAPS_H
 
@@ -7,10 +7,10 @@
 /* Lower two limits; 0 and larger values change nothing. */
 void gpu_caps_limit(pm_caps *caps, uint64_t max_buffer_range, uint64_t max_allocation);
 
-/* Without what the driver is known to get wrong: quirks.c. `vendor_id`: its own, where caps play another part. Tells the log. */
+/* Switches off what the driver is known to compute wrongly (quirks.c), and logs it. `vendor_id` is the real device's, not a preset's. */
 void gpu_quirks_apply(const pm_log *log, pm_caps *caps, uint32_t vendor_id);
 
-/* Recompute what follows from other fields. */
+/* Recomputes the fields that follow from others. */
 void gpu_caps_derive(pm_caps *caps);
 
 /* "bda serial timestamps", the features in use, cut to the size of `text`. */

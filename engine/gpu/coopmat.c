@@ -36,7 +36,7 @@ pm_status gpu_coopmat_read(const pm_log *log, VkInstance instance, VkPhysicalDev
             caps->coopmat_k = p->KSize;
         }
     free(all);
-    /* Intel's units work in subgroups of 8 or 16, the narrowest that there are; wider ones do not have the registers. */
+    /* Intel's units work in the narrowest subgroups, 8 or 16. Wider subgroups have too few registers. */
     caps->coopmat_subgroup = caps->vendor_id == VENDOR_INTEL ? caps->subgroup_min : caps->subgroup_size;
     return PM_OK;
 }

@@ -26,8 +26,7 @@ typedef struct coopmat_properties { /* VkCooperativeMatrixPropertiesKHR */
     uint32_t scope;
 } coopmat_properties;
 
-/* caps->coopmat_m, _n, _k: of the sizes with fp16 factors and fp32 sums that matmul_coop.comp can take the largest; 0 where there is
- * none. */
+/* Sets caps->coopmat_m, _n, _k: the largest size with fp16 factors and fp32 sums that matmul_coop.comp can use; 0 where there is none. */
 pm_status gpu_coopmat_read(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, pm_caps *caps);
 
 #endif

@@ -1,13 +1,13 @@
-/* The arithmetic of cutting. */
+/* Cuts a list of commands into submissions of bounded time. */
 #include "gpu/cut.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { MAX_PARTS = 4096 }; /* of one dispatch */
-#define LEAST_MS 1e-4      /* of a submission: clocks are coarse, and nothing takes no time */
+#define LEAST_MS 1e-4      /* of a submission: coarse clocks may measure 0 */
 
-/* Rates to start from, deliberately low: a first run cut too fine costs little, a watchdog costs the device. */
+/* First rates, deliberately low: a first run in too many submissions costs little, a watchdog costs the device. */
 typedef struct gpu_rates {
     double flops, bytes; /* a millisecond */
     double ms;           /* whatever the command does */
@@ -30,15 +30,15 @@ double gpu_cut_guess(pm_device_type type, double flops, double bytes)
     return isfinite(ms) && ms > rates.ms ? ms : rates.ms;
 }
 
-/* A driver of a GPU has a watchdog of some seconds, and its slowest devices and kernels may be far below the rates above: 64 times makes
- * them 31 GFLOP/s of a discrete GPU and 3 of a phone's. A software driver has none. */
+/* How far below the rates above a device or kernel may be. GPU drivers have a watchdog of some seconds. A factor of 64 leaves
+ * 31 GFLOP/s for a discrete GPU and 3 for a phone's. A software driver has no watchdog. */
 double gpu_cut_caution(pm_device_type type)
 {
     return type == PM_DEVICE_CPU ? 1 : 64;
 }
 
-/* The axis along which a dispatch may be split: y or z where they have groups, for kernels number a flat grid by x
- * and y and read x's whole length (flat_group() in shaders/common/kernel.glsl); x only where it is the only one. */
+/* The axis along which a dispatch may be split. Kernels compute a flat index from x, y and the length of x (flat_group() in
+ * shaders/common/kernel.glsl): so y or z where they have groups, and x where it is the only axis. */
 static int split_axis(const uint32_t groups[3])
 {
     if (groups[1] == 1 && groups[2] == 1) return 0;
@@ -110,7 +110,7 @@ pm_status gpu_cut_make(const gpu_work *work, uint32_t count, double limit_ms, gp
     return PM_OK;
 }
 
-/* How many rows of a command, of which `done` are, fit into the time that is left; 0: none. */
+/* How many more rows of a command fit into the time left, where `done` rows are cut already; 0: none. */
 static uint64_t rows_that_fit(const gpu_work *work, uint32_t done, double left_ms, bool must)
 {
     uint64_t length = work->groups[split_axis(work->groups)], rest = length - done;

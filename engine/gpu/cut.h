@@ -4,11 +4,11 @@
 
 #include "gpu/gpu.h"
 
-/* What cutting knows of a command. */
+/* A command, as cutting sees it. */
 typedef struct gpu_work {
-    double ms;          /* expected time: from rates first, from measurements later */
-    uint32_t groups[3]; /* of a dispatch; {1, 1, 1} where nothing can be split off */
-    bool whole;         /* not to be split all the same */
+    double ms;          /* expected time: from assumed rates first, from measurements later */
+    uint32_t groups[3]; /* of a dispatch; {1, 1, 1} where it cannot be split */
+    bool whole;         /* must not be split */
 } gpu_work;
 
 /* A command, or some of a dispatch's work groups. */
@@ -31,19 +31,19 @@ typedef struct gpu_cut {
     uint32_t submission_count;
 } gpu_cut;
 
-/* A first guess of a command's time from its operations and bytes and the kind of device. */
+/* Estimates a command's time (ms) from its operations, its bytes and the kind of device. */
 double gpu_cut_guess(pm_device_type type, double flops, double bytes);
 
-/* How many times as long a command may take as guessed, before anything like it was measured. */
+/* How many times its estimate a command may take before it was measured. */
 double gpu_cut_caution(pm_device_type type);
 /* The part's share of its command's work. */
 double gpu_cut_share(const gpu_work *work, const gpu_part *part);
 
-/* Cut so that no submission is expected to exceed `limit_ms`, as far as the commands can be split. Fails:
- * PM_NO_HOST_MEMORY, without a line. */
+/* Cuts so that no submission is expected to exceed `limit_ms`, as far as commands can be split. Fails, without a line:
+ * PM_NO_HOST_MEMORY. */
 pm_status gpu_cut_make(const gpu_work *work, uint32_t count, double limit_ms, gpu_cut *out);
-/* One submission, of what comes from a place on: as much as is expected to fit into limit_ms, at least one row of work groups, at most
- * `most` parts. Moves the place behind it. */
+/* Cuts one submission from a place on: as much as is expected to fit into limit_ms, at least one row of work groups, at most
+ * `most` parts. Moves the place to its end. */
 typedef struct gpu_place {
     uint32_t command, done; /* rows of its work groups */
 } gpu_place;
@@ -51,7 +51,7 @@ pm_status gpu_cut_next(const gpu_work *work, uint32_t count, double limit_ms, ui
                        gpu_cut *out);
 void gpu_cut_free(gpu_cut *cut);
 
-/* Correct the commands' times by what the cut's submissions took. */
+/* Corrects the commands' expected times by the measured times of the cut's submissions. */
 void gpu_cut_learn(gpu_work *work, const gpu_cut *cut, const double *measured_ms);
 
 #endif

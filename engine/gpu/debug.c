@@ -27,7 +27,7 @@ void gpu_debug_name(pm_device *device, VkObjectType type, uint64_t handle, const
                                                 .objectType = type,
                                                 .objectHandle = handle,
                                                 .pObjectName = text};
-    (void)device->debug.name(device->handle, &info); /* a name less is no failure */
+    (void)device->debug.name(device->handle, &info); /* a missing name is no failure */
 }
 
 void gpu_debug_begin(pm_device *device, VkCommandBuffer commands, const char *text)

@@ -192,13 +192,13 @@ static pm_status create_commands(pm_device *device)
     VK_TRY(device, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &device->pool));
     transfer.commandPool = device->pool;
     VK_TRY(device, device->vk.vkAllocateCommandBuffers(device->handle, &transfer, &device->transfer));
-    /* AMD's device that is not there makes none. */
+    /* RADV's null device cannot make one. */
     if (!device->compile_only) VK_TRY(device, device->vk.vkCreateFence(device->handle, &fence, NULL, &device->fence));
 fail:
     return status;
 }
 
-/* <cache folder>/<what>-<vendor>-<device>-<hash of the driver>.<ending>; no folder is no failure. */
+/* <cache folder>/<what>-<vendor>-<device>-<hash of the driver>.<ending>. A missing cache folder is no failure. */
 static pm_status name_file(pm_device *device, const char *cache_dir, const char *what, const char *ending, char **path)
 {
     char name[96];

@@ -13,7 +13,7 @@ typedef enum kernel_id {
     KERNEL_COUNT
 } kernel_id;
 
-/* PCI ids of vendors that kernels or tiles are chosen by: pm_caps.vendor_id. */
+/* PCI ids of vendors (pm_caps.vendor_id). Kernels and tiles are chosen by them. */
 enum {
     VENDOR_AMD = 0x1002,
     VENDOR_APPLE = 0x106b,
@@ -27,19 +27,19 @@ enum {
 };
 
 const char *gpu_kernel_name(kernel_id kernel);
-/* Whether the compiler that built the library knew what the kernel needs. */
+/* Whether the kernel is in this build: an older glslc lacks the extensions of some. */
 bool gpu_kernel_built(kernel_id kernel);
 
-/* pm_device_open; or with what is known to be faulty, too. */
+/* As pm_device_open. `with_faults`: kernels and features that the doctor switched off stay on. */
 pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out);
 
 const pm_log *gpu_log(const pm_device *device);
-/* For spans of the host; NULL where nothing is profiled. */
+/* The profile that host code adds its spans to; NULL where nothing is profiled. */
 pm_profile *gpu_profile(const pm_device *device);
 
 /* ---- memory -------------------------------------------------------------------------------------------------------- */
 
-/* Buffers that die together live together: each lifetime has its own blocks of device memory. */
+/* How long a buffer lives. Each lifetime has its own blocks of device memory, so that blocks become free as a whole. */
 typedef enum gpu_lifetime {
     GPU_WEIGHTS,   /* parameters, gradients, optimiser state: as long as a model */
     GPU_WORKSPACE, /* activations and scratch: as long as a program */
@@ -61,25 +61,26 @@ uint64_t gpu_max_buffer(const pm_device *device);
 /* Content is undefined. Fails: PM_NO_DEVICE_MEMORY, PM_NO_HOST_MEMORY. */
 pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name,
                             gpu_buffer **out);
-/* The caller sees to it that no submitted program still uses it. */
+/* The caller makes sure that no submitted program still uses it. */
 void gpu_buffer_destroy(gpu_buffer **buffer);
 
 gpu_span gpu_span_of(gpu_buffer *buffer); /* all of it */
 /* The host's view of a span; NULL unless it is host-visible (GPU_SHARED always is). */
 void *gpu_map(gpu_span span);
 
-/* Copy in or out, or fill with a 32-bit word. Block until done; direct where the host maps the memory, staged elsewhere. */
+/* Copy in or out, or fill with a 32-bit word. They block until done. Memory that the host maps is reached directly, other memory
+ * through a staging buffer. */
 pm_status gpu_write(gpu_span to, const void *data);
 pm_status gpu_read(gpu_span from, void *data);
 pm_status gpu_fill(gpu_span to, uint32_t word);
 
-/* Bytes of device memory now allocated, and the most there ever were. */
+/* Bytes of device memory allocated now, and at the peak. */
 void gpu_memory_stats(const pm_device *device, uint64_t *now, uint64_t *peak);
 
 /* ---- programs ------------------------------------------------------------------------------------------------------ */
 
 enum { GPU_MAX_ARGS = 8, GPU_MAX_SPEC = 16, GPU_MAX_PUSH = 64 };
-enum { GPU_MAX_BINDINGS = 16 }; /* arguments of a module from outside */
+enum { GPU_MAX_BINDINGS = 16 }; /* arguments of a user's module */
 
 typedef struct gpu_module gpu_module;
 
@@ -92,32 +93,32 @@ typedef struct gpu_arg {
 
 typedef struct gpu_dispatch {
     kernel_id kernel;
-    gpu_module
-        *module; /* not NULL: this one instead; no specialization here, args by binding, push is the whole block */
+    gpu_module *
+        module; /* not NULL: replaces `kernel`. Its specialization is fixed, args go by binding, push is the whole block */
     const uint32_t *spec; /* specialization constants 0, 1, 2 … in order */
     uint32_t spec_count;
     const gpu_arg *args; /* as the shader's BUFFER(0..) */
     uint32_t arg_count;
     const void *push; /* the kernel's struct of shaders/push.h, at most GPU_MAX_PUSH bytes */
     uint32_t push_size;
-    uint32_t groups[3];  /* work groups; may exceed nothing: see gpu_groups() */
+    uint32_t groups[3];  /* work groups, each within its limit: see gpu_groups() */
     double flops, bytes; /* for cutting submissions and for profiles */
 } gpu_dispatch;
 
-/* A list of commands, recorded once and run many times. Barriers are derived from the arguments' ranges and accesses; the list is
- * cut into submissions that each take at most the device's submit_ms. A program that could take longer for all that is known has a first
- * run of its own: it begins with short submissions, and each is measured before the next is cut. Later ones are cut by what was measured,
- * and again where that changes. Time stamps measure, or the host's clock where there are none. */
+/* A list of commands, recorded once and run many times. Barriers are derived from the arguments' ranges and accesses.
+ * The list is cut into submissions of at most the device's submit_ms each. Where estimates leave room for a longer one, the first run
+ * measures: it begins with short submissions and times each before it cuts the next. Later runs are cut by these times, and cut again
+ * where times change. Time stamps give the times, or the host's clock on devices without them. */
 typedef struct gpu_program gpu_program;
 
 pm_status gpu_program_create(pm_device *device, const char *name, gpu_program **out);
 void gpu_program_destroy(gpu_program **program); /* waits for its submissions */
 
 const pm_caps *gpu_program_caps(const gpu_program *program);
-/* What is recorded next belongs to this part of the model (a layer, say) and direction, and, until the next label, to no operation. Texts
- * outlive the program. */
+/* Labels the commands that follow with a part of the model, such as a layer, and a direction. It ends the label of the operation.
+ * The program keeps the pointers: the texts must outlive it. */
 void gpu_program_label(gpu_program *program, const char *layer, pm_direction direction);
-/* What is recorded next belongs to this operation, of this shape (0: fewer dimensions; NULL: none). */
+/* Labels the commands that follow with an operation and its shape. A 0 in the shape means fewer dimensions; NULL means none. */
 void gpu_program_op(gpu_program *program, const char *op, const uint32_t shape[3]);
 
 /* Recording returns nothing: the first failure sticks and comes out of gpu_program_finish. Arguments are copied. */
@@ -129,7 +130,7 @@ void gpu_record_fail(gpu_program *program, pm_status status);
 /* Ends recording: creates pipelines and command buffers. */
 pm_status gpu_program_finish(gpu_program *program);
 
-/* Queue one run, after all that was queued before on this device; or wait for everything queued. */
+/* gpu_submit queues one run behind all earlier work on this device. gpu_wait blocks until all queued work is done. */
 pm_status gpu_submit(gpu_program *program);
 pm_status gpu_wait(pm_device *device);
 
@@ -149,7 +150,7 @@ uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_
 enum { GPU_CHOICE_KEY = 64 }; /* bytes of a key, with its 0 */
 /* What is stored for the key; 0: nothing. */
 uint32_t gpu_chosen(const gpu_program *program, const char *key);
-/* Store a choice, or with 0 take it back, for programs recorded from now on; then keep all of them for later runs. */
+/* Store a choice for programs recorded from now on; 0 removes it. gpu_choices_save keeps all choices for later processes. */
 pm_status gpu_choice_set(pm_device *device, const char *key, uint32_t choice);
 pm_status gpu_choices_save(pm_device *device);
 bool gpu_choices_kept(const pm_device *device); /* whether there is a place for them */
@@ -157,7 +158,7 @@ void gpu_choices_forget(pm_device *device);     /* all of them, but faults stay 
 
 /* ---- faults: what gives wrong numbers on this device ----------------------------------------------------------------- */
 
-/* Whether the kernel may be chosen: asked for the fp32 one of a row of kernels.def, for all of its formats. */
+/* Whether the kernel may be chosen. Ask for the fp32 kernel of a row of kernels.def: the answer holds for all of its formats. */
 static inline bool gpu_kernel_good(const pm_caps *caps, kernel_id kernel)
 {
     return (caps->kernels_off[kernel / 64] >> kernel % 64 & 1) == 0;
@@ -169,10 +170,10 @@ kernel_id gpu_kernel_row(kernel_id kernel);
 pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on);
 pm_status gpu_feature_switch(pm_device *device, const char *name, bool on);
 bool gpu_faults_forget(pm_device *device); /* all of them; whether there were any */
-/* For tests: from now on this kernel (KERNEL_COUNT: none) does nothing, as one that a driver gets wrong. */
+/* For tests: this kernel does nothing from now on, like one that a driver computes wrongly. KERNEL_COUNT: none. */
 void gpu_kernel_break(pm_device *device, kernel_id kernel);
 
-/* Spread `count` work groups over x and y so that no dimension exceeds its limit; shaders undo it with flat_group(). */
+/* Spread `count` work groups over x and y so that no dimension exceeds its limit. Shaders read the flat index by flat_group(). */
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3]);
 
 #endif

@@ -34,7 +34,7 @@ typedef struct gpu_instance {
     VkDebugUtilsMessengerEXT messenger;
 } gpu_instance;
 
-/* *instance must not move while it lives, nor *log. `label`: with VK_EXT_debug_utils where there is one; so does `validate`. */
+/* Neither *instance nor *log may move while the instance lives. `label` and `validate` enable VK_EXT_debug_utils where there is one. */
 pm_status gpu_instance_open(const pm_log *log, bool validate, bool label, gpu_instance *instance);
 void gpu_instance_close(gpu_instance *instance);
 /* All adapters in malloc'd memory; *out is NULL where there are none. */
@@ -45,17 +45,17 @@ pm_status gpu_vk_status(VkResult result);
 
 /* ---- caps.c, adapter.c ------------------------------------------------------------------------------------------- */
 
-/* What opening and checking need beyond pm_caps. `core_*` says that a device extension is not needed. */
+/* What opening and checking need beyond pm_caps. */
 typedef struct gpu_features {
-    bool bda_core, f16_core; /* part of the device's Vulkan 1.2 */
+    bool bda_core, f16_core; /* in the device's Vulkan 1.2, so that no extension is needed */
     bool portability_subset;
     const char *calibrated; /* the extension that relates device and host clocks; NULL: none */
     bool executable_info;   /* VK_KHR_pipeline_executable_properties */
     bool int16;
-    bool subgroup_control;               /* VK_EXT_subgroup_size_control: subgroups of a wanted size, and full ones */
+    bool subgroup_control;               /* VK_EXT_subgroup_size_control: a required size, and full subgroups */
     VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
     uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
-    uint32_t queue_family;               /* UINT32_MAX: none computes */
+    uint32_t queue_family;               /* UINT32_MAX: no family computes */
     uint64_t timestamp_mask;
 } gpu_features;
 
@@ -69,7 +69,7 @@ typedef struct gpu_range {
     uint64_t offset, size;
 } gpu_range;
 
-/* One allocation with one VkBuffer over it, from which buffers of one lifetime are cut. */
+/* One allocation with one VkBuffer over it. Buffers of one lifetime are cut from it. */
 typedef struct gpu_block gpu_block;
 struct gpu_block {
     gpu_block *next;
@@ -81,7 +81,7 @@ struct gpu_block {
     unsigned char *mapped;   /* NULL: the host does not see it */
     uint64_t size;
     bool cached;     /* the host reads it fast */
-    uint32_t live;   /* buffers in it; the last one takes the block along */
+    uint32_t live;   /* buffers in it; the block is freed with the last one */
     gpu_range *free; /* sorted by offset, never adjacent */
     uint32_t free_count, free_capacity;
 };
@@ -136,24 +136,24 @@ typedef struct gpu_pipeline {
     VkPipeline handle;
 } gpu_pipeline;
 
-/* Which operands of one of Pumice's kernels there are (bit by number); 0: with addresses. */
+/* The operands that one of Pumice's kernels declares, a bit each by number; 0 for a kernel with buffer addresses. */
 pm_status gpu_kernel_operands(pm_device *device, kernel_id kernel, uint32_t *mask);
-/* The pipeline of a kernel whose operands have these bindings. Checks that the device has what the module declares. */
+/* The pipeline of a kernel whose operands have these bindings. Checks the module's capabilities against the device's. */
 pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, uint64_t map, const uint32_t *spec, uint32_t spec_count,
                            gpu_pipeline **out);
 void gpu_pipelines_close(pm_device *device);
 
-/* The parts of these that a module from outside needs too (module.c). The checks log one line; `name` begins it. */
+/* Parts that module.c shares, for modules of users. The checks log one line, which begins with `name`. */
 pm_status gpu_module_check(const pm_device *device, const char *name, const uint32_t *capabilities, uint32_t count);
 pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t binding_mask, uint32_t push_size);
 pm_status gpu_shared_check(const pm_device *device, const char *name, uint64_t shared_size);
 pm_status gpu_set_layout_make(pm_device *device, uint32_t mask, VkDescriptorSetLayout *out);
-/* Layout and module of a kernel whose facts (bindings, push_size) and set_layout are there. */
+/* Makes layout and module of a kernel. Its facts (bindings, push_size) and its set_layout must be set. */
 pm_status gpu_kernel_make(pm_device *device, const uint32_t *words, size_t count, gpu_kernel *kernel);
 pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const char *entry,
                             const VkSpecializationInfo *spec, VkPipelineCreateFlags flags, VkPipeline *out);
 
-/* A module from outside and its one pipeline. */
+/* A user's module and its one pipeline. */
 struct gpu_module {
     char name[96];
     gpu_kernel kernel;
@@ -162,12 +162,12 @@ struct gpu_module {
 
 /* ---- statistics.c ------------------------------------------------------------------------------------------------ */
 
-/* What the driver tells about a pipeline made with this flag, at most `capacity` entries; *count is 0 where it tells nothing. */
+/* The driver's statistics of a pipeline that was made with this flag, at most `capacity` entries. *count is 0 where there are none. */
 enum { GPU_CAPTURE_STATISTICS = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR };
 pm_status gpu_pipeline_statistics(pm_device *device, VkPipeline pipeline, pm_kernel_statistic *out, size_t capacity,
                                   size_t *count);
 
-/* Makes the VkPipelineCache, from the file where there is a good one. */
+/* Makes the VkPipelineCache, filled from the file where that is valid. */
 pm_status gpu_cache_open(pm_device *device);
 void gpu_cache_close(pm_device *device);
 /* ---- choices.c ---- */
@@ -198,13 +198,14 @@ typedef struct gpu_label {
 typedef struct gpu_command {
     gpu_command_kind kind;
     kernel_id kernel;
-    gpu_module *module; /* not NULL: in place of the kernel */
+    gpu_module *module; /* not NULL: replaces the kernel */
     gpu_label label;
     double flops, bytes;
     uint32_t first_arg, arg_count; /* in the program's args; fill: to; copy: to, from */
     uint32_t first_spec, spec_count;
-    uint32_t first_push, push_size; /* in words, bytes: the kernel's struct, later the whole block */
-    uint32_t word;                  /* of a fill */
+    uint32_t first_push,
+        push_size; /* index in words, size in bytes: the kernel's struct, after gpu_program_finish the whole block */
+    uint32_t word; /* of a fill */
     gpu_pipeline *pipeline;
     VkDescriptorSet set;
 } gpu_command;
@@ -212,12 +213,12 @@ typedef struct gpu_command {
 /* Command buffers made from a cut. */
 typedef struct gpu_recording {
     gpu_cut cut;
-    double limit_ms;          /* that it was cut by */
+    double limit_ms;          /* the submit_ms of its cut */
     VkCommandBuffer *buffers; /* one a submission */
     VkSubmitInfo *infos;
     VkQueryPool queries; /* time stamps; none where the device has none */
-    uint32_t *stamps;    /* [submissions + 1] where each one's begin: one at its start, then */
-    bool profiled;       /* one behind each part, instead of one behind the last */
+    uint32_t *stamps;    /* [submissions + 1] the first stamp of each. A submission has one at its start, then */
+    bool profiled;       /* one behind each part; otherwise one behind the last part */
     uint64_t *ticks;     /* their values */
     double *ms;          /* what each submission took */
     uint32_t barriers;
@@ -231,7 +232,7 @@ struct gpu_program {
     uint64_t serial;
     pm_status status; /* the first failure of recording */
     bool finished;
-    bool first_run; /* is to come, by gpu_first_run */
+    bool first_run; /* the next run is the first: gpu_first_run */
 
     gpu_command *commands;
     gpu_work *work; /* of each command */
@@ -247,68 +248,69 @@ struct gpu_program {
     VkDescriptorPool descriptors;
     gpu_recording recording;
     uint32_t runs_pending; /* since the last wait */
-    double submitted;      /* when the last run was about to be, by clock_seconds() */
+    double submitted;      /* when the last run was queued, by clock_seconds() */
     uint32_t runs_measured;
-    uint32_t splits, merges; /* cuts made anew after measuring */
+    uint32_t splits, merges; /* new cuts after measuring */
     gpu_program_stats stats;
 };
 
 const char *gpu_command_name(const gpu_command *command); /* of a dispatch: its kernel's or module's */
 
-/* Room for so many more commands, arguments and words; a failure sticks. Moves what it makes room for: no pointers across it. */
+/* Makes room for so many more commands, arguments and words; a failure sticks. It may move the arrays: pointers into them are invalid
+ * afterwards. */
 bool gpu_program_reserve(gpu_program *program, uint32_t commands, uint32_t args, uint32_t words);
-/* Append words, for which there is room; the index of the first. */
+/* Appends words, for which there must be room. Returns the index of the first. */
 uint32_t gpu_program_put(gpu_program *program, const void *words, uint32_t count);
 
 /* Record the program's commands into command buffers, in place of the earlier ones. */
 pm_status gpu_recording_make(gpu_program *program, double limit_ms);
-/* Record a cut's parts, which the recording owns from then on, and which are gone on failure. */
+/* Records a cut's parts. The recording owns the cut from then on; a failure frees it. */
 pm_status gpu_recording_of(gpu_program *program, const gpu_cut *cut, bool profiled, gpu_recording *out);
 void gpu_recording_free(pm_device *device, gpu_recording *recording);
 /* Queue one command buffer and wait. */
 pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
-/* After a wait: read the program's time stamps, cut anew where it pays. `alone`: the wait was for this program only. */
+/* After a wait: reads the program's time stamps and cuts again where that helps. `alone`: the wait was for this program only. */
 pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone);
-/* Whether the program could take longer than one submission may, for all that is known; then its first run is another one: each submission
- * is waited for and measured before the next is cut, beginning with short ones. Blocks until done, and makes the recording for later runs. */
+/* gpu_first_run_needed: whether estimates leave room for a program longer than one submission may take. gpu_first_run then runs it with
+ * short submissions first, and waits for and times each before it cuts the next. It blocks until done, and records for later runs. */
 bool gpu_first_run_needed(const gpu_program *program);
 pm_status gpu_first_run(gpu_program *program);
 
-/* Everything before is done and visible to compute, transfers and, with `host`, to the host. */
+/* All earlier commands are done, and their writes visible to compute, transfers and, with `host`, to the host. */
 void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
 
 /* ---- binding.c --------------------------------------------------------------------------------------------------- */
 
-/* Where a dispatch's operands are bound: each at the binding of its own number, or some at one, from which they lie some words away. */
+/* Where a dispatch's operands are bound. Each has the binding of its own number, or several share one, each with an offset in words. */
 typedef struct gpu_places {
     uint64_t map;                                   /* four bits an operand: its binding */
-    uint32_t words[GPU_MAX_BINDINGS];               /* by operand: from its binding's start to it */
+    uint32_t words[GPU_MAX_BINDINGS];               /* by operand: its offset from the start of its binding */
     uint32_t mask;                                  /* bit by binding */
     VkDescriptorBufferInfo infos[GPU_MAX_BINDINGS]; /* by binding */
 } gpu_places;
 #define GPU_OWN_BINDINGS UINT64_C(0xfedcba9876543210)
 
-/* Of a dispatch. Fails, with a line: PM_UNSUPPORTED, where the device cannot bind its operands. */
+/* The places of a dispatch's operands. Fails, with a line: PM_UNSUPPORTED where the device cannot bind them. */
 pm_status gpu_places_of(const gpu_program *program, const gpu_command *command, gpu_places *out);
-/* A mask of operands as one of bindings. */
+/* Turns a mask of operands into a mask of bindings. */
 uint32_t gpu_map_mask(uint64_t map, uint32_t mask);
 
 /* ---- profile.c ---------------------------------------------------------------------------------------------------- */
 
 /* How device ticks become the host's seconds. */
 typedef struct gpu_clock {
-    PFN_vkGetCalibratedTimestampsEXT read; /* NULL: the two clocks cannot be read together */
-    uint64_t ticks;                        /* the device's, when */
-    double seconds;                        /* the host's were these; 0: not read yet */
+    PFN_vkGetCalibratedTimestampsEXT read; /* NULL: the device cannot read both clocks at once */
+    uint64_t ticks;                        /* the device's clock at the moment */
+    double seconds;                        /* of the host's clock here; 0: not read yet */
 } gpu_clock;
 
 /* Makes device->profile and readies the clock. */
 pm_status gpu_profile_open(pm_device *device, uint32_t events);
-/* Rows for a program's commands, whose pipelines are there. */
+/* Adds rows for a program's commands. Their pipelines must be made. */
 pm_status gpu_profile_program(gpu_program *program);
-/* The last of `runs` runs, recorded so and with its ticks read, becomes events. A run's second and later recordings: 0. */
+/* Turns the last of `runs` runs into events. Its ticks must be read. `runs` is 0 for the second and later recordings of one run. */
 void gpu_profile_run(gpu_program *program, const gpu_recording *recording, uint32_t runs);
-/* What the driver tells of a new pipeline. */
+/* Adds the driver's statistics of a new pipeline. */
 pm_status gpu_profile_pipeline(pm_device *device, gpu_pipeline *pipeline);
 /* Whether programs are to be recorded with a stamp behind each part. */
 bool gpu_profile_armed(const pm_device *device);
@@ -327,7 +329,7 @@ void gpu_debug_name(pm_device *device, VkObjectType type, uint64_t handle, const
 /* Groups of commands; each begin needs an end in the same command buffer. */
 void gpu_debug_begin(pm_device *device, VkCommandBuffer commands, const char *text);
 void gpu_debug_end(pm_device *device, VkCommandBuffer commands);
-/* "h.3 backward" and "matmul 256x768x3072", or what stands for them. */
+/* "h.3 backward" and "matmul 256x768x3072", or the names of a program without labels. */
 const char *gpu_debug_part(const gpu_label *label, char text[80]);
 const char *gpu_debug_command(const gpu_command *command, char text[80]);
 
@@ -346,7 +348,7 @@ struct pm_device {
     pm_caps caps;
     gpu_features features;
     bool compile_only;
-    bool subgroup_disabled; /* by name: not a matter of what the device has */
+    bool subgroup_disabled; /* asked for by name; the device may have them */
     double submit_ms;
     pm_profile *profile; /* NULL: none */
     gpu_clock clock;
@@ -369,7 +371,7 @@ struct pm_device {
     gpu_buffer *staging, *dummy; /* made when first needed */
     uint64_t bytes_now, bytes_peak;
     uint64_t heap_used[VK_MAX_MEMORY_HEAPS]; /* bytes */
-    bool spilled;                            /* device memory ran out once and the host's was taken */
+    bool spilled;                            /* device memory ran out once, and host memory was used instead */
 
     gpu_kernel kernels[KERNEL_COUNT];
     gpu_shared_kernel *shared_kernels;
@@ -379,7 +381,7 @@ struct pm_device {
     VkPipelineCache cache;
     char *cache_path;    /* NULL: none on disk */
     uint64_t cache_hash; /* of what was loaded */
-    gpu_choice *choices; /* what was tuned */
+    gpu_choice *choices; /* from autotuning, and faults */
     uint32_t choice_count;
     char *choices_path; /* NULL: none on disk */
     kernel_id broken;   /* by gpu_kernel_break */
@@ -388,7 +390,7 @@ struct pm_device {
     uint64_t program_serial;
 };
 
-/* Log a failed Vulkan call and translate; a lost device is remembered. */
+/* Logs a failed Vulkan call and returns its status. A lost device stays lost. */
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line);
 /* PM_OK, or PM_DEVICE_LOST with a line. */
 pm_status gpu_check_lost(const pm_device *device);

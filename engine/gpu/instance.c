@@ -77,8 +77,8 @@ pm_status gpu_vk_status(VkResult result)
     }
 }
 
-/* Finds the loader once in a process. Instance-level functions are the loader's own and serve every instance, so
- * the first instance's are kept; functions of instance extensions are asked for each instance. */
+/* Finds the loader once in a process. Instance-level functions belong to the loader and serve every instance, so the first
+ * instance's are kept. Functions of instance extensions are loaded for each instance. */
 static atomic_flag volk_lock = ATOMIC_FLAG_INIT;
 static bool volk_found, volk_loaded;
 
@@ -163,7 +163,7 @@ static pm_status check_validation(const pm_log *log)
     return PM_OK;
 }
 
-/* What is chained to the instance for validation. */
+/* The structs chained to the instance for validation. */
 typedef struct gpu_validation {
     VkDebugUtilsMessengerCreateInfoEXT messenger;
     VkValidationFeaturesEXT features;
@@ -196,8 +196,8 @@ static void add_validation(gpu_instance *instance, gpu_validation *validation, V
     info->ppEnabledLayerNames = layers;
     extensions[info->enabledExtensionCount++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
     if (!has_extension(VALIDATION_LAYER, VK_EXT_LAYER_SETTINGS_EXTENSION_NAME)) return;
-    /* Layers from 2024 on look at what shaders access only when told to; older ones always do. The extension itself
-     * is left off, for loaders older than it refuse its name; the layer reads the struct all the same. */
+    /* Layers from 2024 on check shader accesses only on request; older ones always do. The extension's name is not
+     * enabled, because older loaders refuse it. The layer reads the struct without it. */
     validation->setting = (VkLayerSettingEXT){.pLayerName = VALIDATION_LAYER,
                                               .pSettingName = "syncval_shader_accesses_heuristic",
                                               .type = VK_LAYER_SETTING_TYPE_BOOL32_EXT,
@@ -253,7 +253,8 @@ pm_status gpu_instance_open(const pm_log *log, bool validate, bool label, gpu_in
     if (status != PM_OK) return status;
     instance->api_version = loader < VK_API_VERSION_1_3 ? loader : VK_API_VERSION_1_3;
     VkResult result = create_instance(instance, validate, label);
-    if (result == VK_SUCCESS || result == VK_ERROR_INCOMPATIBLE_DRIVER) return PM_OK; /* the latter: no driver at all */
+    if (result == VK_SUCCESS || result == VK_ERROR_INCOMPATIBLE_DRIVER)
+        return PM_OK; /* the second: no driver is installed */
     gpu_instance_close(instance);
     return log_fail(log, gpu_vk_status(result), "gpu: creating a Vulkan instance gave %s", gpu_vk_result_name(result));
 }
@@ -280,9 +281,9 @@ pm_status gpu_instance_adapters(const gpu_instance *instance, VkPhysicalDevice *
         list = calloc(count, sizeof(VkPhysicalDevice));
         if (!list) return log_fail(instance->log, PM_NO_HOST_MEMORY, "gpu: no memory for the list of adapters");
         result = vkEnumeratePhysicalDevices(instance->handle, &count, list);
-        if (result == VK_INCOMPLETE) result = VK_SUCCESS; /* one appeared just now */
+        if (result == VK_INCOMPLETE) result = VK_SUCCESS; /* an adapter appeared between the two calls */
     }
-    if (result == VK_ERROR_INITIALIZATION_FAILED) { /* every driver failed to start: nothing to list */
+    if (result == VK_ERROR_INITIALIZATION_FAILED) { /* every driver failed to start: an empty list */
         count = 0;
         result = VK_SUCCESS;
     }

@@ -9,7 +9,7 @@
 
 /* ---- presets ---------------------------------------------------------------------------------------------------- */
 
-/* What a part lacks and its limits; 0: no lower than the device's. */
+/* The features that a part lacks, and its limits. A limit of 0 leaves the device's own. */
 typedef struct preset {
     const char *without;                              /* features */
     uint32_t vendor_id;                               /* by which kernels are chosen; 0: the device's own */
@@ -29,8 +29,8 @@ typedef enum preset_id {
 enum { KIB = 1 << 10, MIB = 1 << 20, VULKAN_1_1 = 1 << 22 | 1 << 12 };
 
 /* None has `serial`, which is for software drivers. Numbers are what Mesa 25.0.7's drivers report for the part (tools/gpu-lab.sh), unless
- * a row says otherwise. Subgroups: of 128 invocations on Adreno, 16 on Mali and VideoCore, 8 to 32 on Intel, 32 or 64 on AMD, 32 on Apple;
- * kernels without `serial` depend on their size on matrix units only, so that it is not part of a preset. */
+ * a row says otherwise. Their subgroups have 128 invocations on Adreno, 16 on Mali and VideoCore, 8 to 32 on Intel, 32 or 64 on AMD,
+ * 32 on Apple. A preset does not set the size: kernels without `serial` depend on it on matrix units only. */
 static const preset presets[PRESET_COUNT] = {
     /* Vulkan 1.1's "Required Limits". */
     [PRESET_baseline] = {.without = "bda,serial,timestamps,memory_budget,unified,subgroup,int64,storage16,f16,coopmat",
@@ -52,7 +52,7 @@ static const preset presets[PRESET_COUNT] = {
                        .max_shared_memory = 32 * KIB,
                        .offset_alignment = 64,
                        .max_push_constants = 128},
-    /* A G610's, but a G52's 256 invocations, and coarser offsets than Mesa's 4 bytes, as ARM's own driver has. */
+    /* A G610's numbers, but 256 invocations as on a G52, and ARM's own offset alignment, which is coarser than Mesa's 4 bytes. */
     [PRESET_mali] = {.without = "serial,timestamps,memory_budget,f16,coopmat",
                      .vendor_id = VENDOR_ARM,
                      .vulkan = VULKAN_1_1,
@@ -160,7 +160,7 @@ static bool disable_feature(pm_caps *caps, const char *at, size_t length)
     return known;
 }
 
-/* The words of a list, one after the other: where one begins, and its length; 0 at the end. */
+/* The next word of a list: sets where it begins and returns its length; 0 at the end. */
 static size_t next_word(const char **at, size_t last)
 {
     *at += last;

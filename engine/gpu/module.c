@@ -60,7 +60,7 @@ static pm_status check_group(const pm_device *device, const char *name, const pm
     vkGetPhysicalDeviceProperties(device->physical, &properties);
     const VkPhysicalDeviceLimits *limits = &properties.limits;
     const pm_caps *caps = &device->caps;
-    /* A preset lowers both; else more invocations may be allowed than along x. */
+    /* A preset lowers both limits. Otherwise a group may hold more invocations than its x axis allows. */
     const uint32_t most = caps->max_workgroup_size < limits->maxComputeWorkGroupSize[0]
                               ? caps->max_workgroup_size
                               : limits->maxComputeWorkGroupInvocations;
@@ -112,7 +112,7 @@ static pm_status build(pm_kernel *kernel, const pm_kernel_value *spec, size_t sp
     VkSpecializationInfo info = {.pMapEntries = entries, .pData = data};
     for (size_t i = 0; i < spec_count && info.mapEntryCount < PM_KERNEL_SPECS; i++) {
         const size_t size = pm_scalar_size(find_spec(&kernel->info, spec[i].id)->scalar);
-        for (size_t byte = 0; byte < size; byte++) /* little-endian, as every host of a Vulkan device */
+        for (size_t byte = 0; byte < size; byte++) /* little-endian, as on every host with Vulkan */
             data[info.dataSize + byte] = (unsigned char)(spec[i].value >> (8 * byte) & 0xff);
         entries[info.mapEntryCount++] = (VkSpecializationMapEntry){spec[i].id, (uint32_t)info.dataSize, size};
         info.dataSize += size;
@@ -212,7 +212,7 @@ pm_status pm_kernel_buffer(pm_kernel *kernel, uint32_t binding, uint64_t size)
     return PM_OK;
 }
 
-/* The first bytes of a binding's buffer; false, after a line, where it has not that many. */
+/* The first bytes of a binding's buffer. False, after a line, where it is shorter. */
 static bool find_span(const pm_kernel *kernel, uint32_t binding, size_t size, gpu_span *span)
 {
     gpu_buffer *buffer = binding < PM_KERNEL_BINDINGS ? kernel->buffers[binding] : NULL;
@@ -282,7 +282,7 @@ static pm_status check_dispatch(const pm_kernel *kernel, const uint32_t groups[3
 pm_status pm_kernel_prepare(pm_kernel *kernel, const uint32_t groups[3], const void *push, size_t push_size)
 {
     gpu_arg args[GPU_MAX_BINDINGS] = {{{0}, GPU_READ}};
-    uint32_t words[64] = {0}; /* 256 bytes: more than devices offer */
+    uint32_t words[64] = {0}; /* 256 bytes: the most that devices offer */
     pm_status status = check_dispatch(kernel, groups, push_size);
     if (status == PM_OK) status = collect_args(kernel, args);
     if (status == PM_OK && push_size > sizeof words)

@@ -1,5 +1,5 @@
-/* Kernels and pipelines: the table of modules, what a module needs of a device, (kernel, specialization values) ->
- * VkPipeline. */
+/* Kernels and pipelines: the table of modules, the checks of a module against the device, and the look-up of a VkPipeline by
+ * kernel and specialization values. */
 #include "gpu/gpu_internal.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 typedef struct kernel_module {
     const char *name;
-    const uint32_t *words[2]; /* without, with buffer addresses */
+    const uint32_t *words[2]; /* [0] without, [1] with buffer addresses */
     size_t count[2];
 } kernel_module;
 
@@ -53,7 +53,7 @@ const uint32_t *pm_builtin_words(size_t index, bool bda, size_t *count)
 
 /* ---- requirements ------------------------------------------------------------------------------------------------ */
 
-/* Whether the device has what a capability asks for. Drivers are not asked: some accept a module that they cannot run. */
+/* Whether the device supports a capability. The driver is not relied on: some accept modules that they cannot run. */
 static bool capability_there(const pm_device *device, uint32_t capability, VkSubgroupFeatureFlags ops)
 {
     const pm_caps *caps = &device->caps;
@@ -76,7 +76,7 @@ static bool capability_there(const pm_device *device, uint32_t capability, VkSub
     case 5345: /* VulkanMemoryModel */
     case SPIRV_COOPERATIVE_MATRIX: return caps->coopmat;
     case 5347: return caps->bda;
-    default: return false; /* not enabled when the device was made */
+    default: return false; /* not enabled at device creation */
     }
 }
 
@@ -121,7 +121,7 @@ pm_status gpu_shared_check(const pm_device *device, const char *name, uint64_t s
                     (unsigned long long)shared_size, device->caps.name, device->caps.max_shared_memory);
 }
 
-/* A work group of one of Pumice's own kernels. */
+/* Checks the work group of one of Pumice's own kernels. */
 static pm_status check_group(const pm_device *device, kernel_id kernel, const spirv_facts *facts, const uint32_t *spec,
                              uint32_t spec_count)
 {
@@ -195,7 +195,7 @@ pm_status gpu_kernel_operands(pm_device *device, kernel_id kernel, uint32_t *mas
                     pm_status_text(status));
 }
 
-/* The kernel's place: the device's own for it, or one in the list of those with shared bindings. */
+/* The kernel's entry: the one in the device's table, or one in the list of kernels with shared bindings. */
 static pm_status place_of(pm_device *device, kernel_id kernel, uint64_t map, gpu_kernel **out)
 {
     *out = &device->kernels[kernel];
@@ -214,7 +214,7 @@ static pm_status place_of(pm_device *device, kernel_id kernel, uint64_t map, gpu
     return PM_OK;
 }
 
-/* The module, in a copy where bindings are shared. */
+/* Makes the module; a copy with new bindings where operands share some. */
 static pm_status make_mapped(pm_device *device, kernel_id kernel, uint64_t map, gpu_kernel *made)
 {
     size_t count;
@@ -263,7 +263,7 @@ static uint64_t hash_key(kernel_id kernel, uint64_t map, const uint32_t *spec, u
     return hash_bytes(hash_bytes(HASH_INIT, key, sizeof key), spec, spec_count * sizeof *spec);
 }
 
-/* The slot of a key: its pipeline, or NULL where it may go. */
+/* The slot of a key: it holds the key's pipeline, or NULL where that is to be put. */
 static gpu_pipeline **find_slot(gpu_pipeline **table, uint32_t capacity, uint64_t hash, kernel_id kernel, uint64_t map,
                                 const uint32_t *spec, uint32_t spec_count)
 {
@@ -299,7 +299,7 @@ pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const c
                             const VkSpecializationInfo *spec, VkPipelineCreateFlags flags, VkPipeline *out)
 {
     pm_status status = PM_OK;
-    /* Matrix units: subgroups of the size that recorders count on, all of them full. */
+    /* Matrix kernels: full subgroups of the size that recorders assume. */
     const bool matrices = kernel->facts.matrices && device->caps.coopmat && device->features.subgroup_control;
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
@@ -354,7 +354,8 @@ pm_status gpu_pipeline_get(pm_device *device, kernel_id kernel, uint64_t map, co
         made->hash = hash;
         made->spec_count = spec_count;
         if (spec_count) memcpy(made->spec, spec, spec_count * sizeof *spec);
-        if (!device->compile_only) status = create(device, loaded, made); /* else only pm_device_kernels is asked */
+        if (!device->compile_only)
+            status = create(device, loaded, made); /* a compile-only device just answers pm_device_kernels */
         if (status == PM_OK && device->profile && made->handle) status = gpu_profile_pipeline(device, made);
         if (status != PM_OK) {
             device->vk.vkDestroyPipeline(device->handle, made->handle, NULL);

@@ -92,7 +92,7 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
 
 /* ---- descriptor sets --------------------------------------------------------------------------------------------- */
 
-/* A descriptor set to be made; the commands that bind the same ranges share it. */
+/* A planned descriptor set. Commands that bind the same ranges share it. */
 typedef struct gpu_set {
     uint32_t mask;
     VkDescriptorSetLayout layout;
@@ -114,7 +114,7 @@ static pm_status describe_set(const gpu_program *program, const gpu_command *com
     return PM_OK;
 }
 
-/* Fills `sets` with the distinct ones, and each command's index into them. */
+/* Fills `sets` with the distinct sets, and `index` of each command with its set's. */
 static pm_status collect_sets(gpu_program *program, gpu_set *sets, uint32_t *index, uint32_t *set_count)
 {
     uint32_t count = 0;
@@ -190,7 +190,7 @@ static pm_status make_sets(gpu_program *program)
     return status;
 }
 
-/* As guessed, until the first run tells. */
+/* The number of submissions by estimate; the first run corrects it. */
 static pm_status count_submissions(gpu_program *program)
 {
     pm_device *device = program->device;

@@ -1,4 +1,4 @@
-/* Profiles of programs: rows for their commands, time stamps to events on the host's clock, what the driver tells of pipelines. */
+/* Profiles programs: a row for each command, events on the host's clock from time stamps, and drivers' statistics of pipelines. */
 #include "gpu/gpu_internal.h"
 
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-/* Clocks drift apart by up to some tens of parts in a million: microseconds in this time. */
+/* Clocks drift by some tens of parts per million, which is microseconds in this interval. */
 #define CALIBRATE_SECONDS 0.1
 
 bool gpu_profile_armed(const pm_device *device)
@@ -16,7 +16,7 @@ bool gpu_profile_armed(const pm_device *device)
 
 /* ---- one clock --------------------------------------------------------------------------------------------------- */
 
-/* Takes calibrated time stamps where the device relates its clock to clock_seconds()'s, CLOCK_MONOTONIC. */
+/* Uses calibrated time stamps where the device can relate its clock to CLOCK_MONOTONIC, which is clock_seconds()'s. */
 static void open_clock(pm_device *device)
 {
     const char *extension = device->features.calibrated;
@@ -39,7 +39,7 @@ static void open_clock(pm_device *device)
     if (ticks && monotonic) device->clock.read = read;
 }
 
-/* Reads both clocks, the best of a few times; false where that fails. */
+/* Reads both clocks a few times and keeps the closest pair. False where that fails. */
 static bool calibrate(pm_device *device)
 {
     gpu_clock *clock = &device->clock;
@@ -60,7 +60,7 @@ static bool calibrate(pm_device *device)
     return least != UINT64_MAX;
 }
 
-/* Seconds from tick `from` to tick `to`, which may be the earlier one. */
+/* Seconds from tick `from` to tick `to`; negative where `to` is earlier. */
 static double seconds_between(const pm_device *device, uint64_t from, uint64_t to)
 {
     uint64_t mask = device->features.timestamp_mask, ahead = (to - from) & mask, back = (from - to) & mask;
@@ -68,8 +68,8 @@ static double seconds_between(const pm_device *device, uint64_t from, uint64_t t
     return ticks * (double)device->caps.timestamp_period_ns * 1e-9;
 }
 
-/* The host's time of the program's first tick. Without calibration the run is put in the middle between its submission and the end of
- * waiting for it: wrong by at most half of what the host spent on top of the device. */
+/* The host's time of the program's first tick. Without calibration the run is centred between its submission and the end of the
+ * wait. The error is at most half of the host's time on top of the device's. */
 static double first_tick_seconds(gpu_program *program, const gpu_recording *recording)
 {
     pm_device *device = program->device;
@@ -149,7 +149,7 @@ void gpu_profile_run(gpu_program *program, const gpu_recording *recording, uint3
 
 pm_status gpu_profile_pipeline(pm_device *device, gpu_pipeline *pipeline)
 {
-    enum { MOST = 256 }; /* drivers have ten to thirty, once for each subgroup size */
+    enum { MOST = 256 }; /* drivers give ten to thirty for each subgroup size */
     char constants[12 * GPU_MAX_SPEC] = "";
     for (uint32_t i = 0, used = 0; i < pipeline->spec_count; i++)
         used += (uint32_t)snprintf(constants + used, sizeof constants - used, "%s%u", i ? "," : "", pipeline->spec[i]);

@@ -77,7 +77,7 @@ uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_
 
 void gpu_groups(const pm_caps *caps, uint64_t count, uint32_t groups[3])
 {
-    /* A grid that does not fit into x gets rows enough that a long dispatch can be split along y. */
+    /* A grid too long for x gets many rows, so that a long dispatch can be split along y. */
     enum { ROWS = 64 };
     if (count == 0) count = 1;
     uint64_t y = (count - 1) / caps->max_group_count[0] + 1;
@@ -109,7 +109,7 @@ static void refuse(gpu_program *program, const char *what, const char *fault)
                     log_fail(&program->device->log, PM_INTERNAL, "gpu: %s %s", describe(program, what, text), fault));
 }
 
-/* Room for `more` elements behind `count`. */
+/* Makes room for `more` elements behind `count`. */
 static bool grow(void **data, uint32_t count, uint32_t *capacity, uint32_t more, size_t size)
 {
     if (more > UINT32_MAX - count) return false;
@@ -159,7 +159,7 @@ static gpu_command *put_command(gpu_program *program, gpu_command_kind kind, con
     return command;
 }
 
-/* The last command's work. */
+/* Sets the last command's work. */
 static void put_work(gpu_program *program, const uint32_t groups[3], double flops, double bytes)
 {
     gpu_work *work = &program->work[program->command_count - 1];
@@ -211,7 +211,7 @@ void gpu_record(gpu_program *program, const gpu_dispatch *d)
     command->spec_count = d->spec_count;
     command->first_push = gpu_program_put(program, d->push, d->push_size / 4);
     command->push_size = d->push_size;
-    /* A module from outside may count its work groups (gl_NumWorkGroups): it is never split. */
+    /* A user's module may read gl_NumWorkGroups: it is never split. */
     put_work(program, d->groups, d->flops, d->bytes);
     program->work[program->command_count - 1].whole = d->module != NULL;
     program->stats.dispatches++;

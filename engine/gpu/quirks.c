@@ -1,4 +1,4 @@
-/* What drivers cannot do, though they say so: a row a fault, with its source. Faults that are not known yet `pumice doctor` finds (faults.c). */
+/* Features that drivers report but compute wrongly, a row each, with its source. `pumice doctor` finds unknown ones (faults.c). */
 #include "gpu/caps.h"
 #include "gpu/gpu.h"
 
@@ -9,8 +9,8 @@
 typedef struct quirk {
     uint32_t vendor_id; /* PCI id, or Khronos' */
     pm_device_type type;
-    bool gpu_kernels; /* only where a GPU's kernels run on it: without `serial` */
-    size_t off;       /* the feature that is done without: its field in pm_caps */
+    bool gpu_kernels; /* only where GPU kernels run on a software driver: without `serial` */
+    size_t off;       /* the feature to switch off: offset of its field in pm_caps */
     const char *fault, *source;
 } quirk;
 

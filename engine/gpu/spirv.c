@@ -3,7 +3,7 @@
 
 #include "gpu/spirv_reader.h"
 
-/* The block is addresses or offsets, one an argument, then the kernel's struct. */
+/* The block has an address or an offset for each argument, then the kernel's struct. */
 static void read_push(const spirv_reader *r, uint32_t type, spirv_facts *facts)
 {
     const uint32_t at = spirv_defined(r, type, OP_TYPE_STRUCT, 3);

@@ -1,4 +1,4 @@
-/* What a SPIR-V module says about itself. No Vulkan. */
+/* The facts that a SPIR-V module declares. No Vulkan. */
 #ifndef GPU_SPIRV_H
 #define GPU_SPIRV_H
 
@@ -26,17 +26,17 @@ typedef struct spirv_facts {
     uint32_t capability_count;
 } spirv_facts;
 
-/* Fails, without a line: PM_SHADER, where the words are no module that can be read; PM_NO_HOST_MEMORY. */
+/* Fails, without a line: PM_SHADER where the words are no valid module; PM_NO_HOST_MEMORY. */
 pm_status spirv_read(const uint32_t *words, size_t count, spirv_facts *out);
 
 /* Renumbers the bindings of one of Pumice's modules: number i becomes the i-th four bits of map. */
 void spirv_map_bindings(uint32_t *words, size_t count, uint64_t map);
 
-/* NULL, or what a module's functions, types or extensions have that it does not declare, or that no module may have. */
+/* NULL, or the first type, instruction or extension that the module does not declare or that Pumice does not allow. */
 struct spirv_reader;
 const char *spirv_body_fault(const struct spirv_reader *reader, const pm_kernel_info *info);
 
-/* The module of a kernel as it was compiled with or without buffer addresses. */
+/* The words of a kernel, compiled with or without buffer addresses. */
 const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count);
 
 #endif

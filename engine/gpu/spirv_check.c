@@ -1,5 +1,5 @@
-/* Whether a module uses only what it declares: types, instructions, extensions. The declarations themselves are compared with the device
- * elsewhere (pipeline.c); together they keep from a driver what its features do not cover. */
+/* Checks that a module uses only types, instructions and extensions that it declares. pipeline.c compares the declarations with the
+ * device. Together they keep a driver from modules that its features do not cover. */
 #include "gpu/spirv.h"
 #include "gpu/spirv_reader.h"
 
@@ -107,7 +107,7 @@ static const char *number_fault(const pm_kernel_info *info, uint32_t op, uint32_
     }
 }
 
-/* Narrow numbers in memory need a capability of their own. */
+/* 8-bit and 16-bit numbers in memory need a capability of their own. */
 static const char *memory_fault(const pm_kernel_info *info)
 {
     for (uint32_t i = 0; i < info->binding_count; i++) {

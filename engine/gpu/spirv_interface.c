@@ -1,4 +1,4 @@
-/* A module's interface for people and for buffers: entry point, work group, bindings, push constants, specialization constants. */
+/* A module's interface, to describe it and to make its buffers: entry point, work group, bindings, push and specialization constants. */
 #include "gpu/spirv.h"
 
 #include <stdio.h>
@@ -82,7 +82,7 @@ static pm_kernel_type type_of(const spirv_reader *r, uint32_t type)
     return out;
 }
 
-/* The number of a struct's members; 0 where the type is none. */
+/* The number of a struct's members; 0 for any other type. */
 static uint32_t members_of(const spirv_reader *r, uint32_t type)
 {
     const uint32_t at = spirv_defined(r, type, OP_TYPE_STRUCT, 3);
@@ -120,7 +120,7 @@ static bool all_members(const spirv_reader *r, uint32_t block, int32_t decoratio
     return count > 0;
 }
 
-/* Several variables may share a binding, as views of one buffer: it is what they are together, under the first one's name and type. */
+/* Several variables may share a binding, as views of one buffer. The binding has the accesses of all, and name and type of the first. */
 static const char *add_binding(const pm_kernel_binding *found, pm_kernel_info *info)
 {
     for (uint32_t i = 0; i < info->binding_count; i++) {
@@ -262,7 +262,7 @@ static const char *set_local_size(const spirv_reader *r, const uint32_t *ids, pm
     return NULL;
 }
 
-/* A constant decorated as the work group's size stands above the execution mode (section 3.21, WorkgroupSize). */
+/* A constant decorated as WorkgroupSize overrides the execution mode (section 3.21). */
 static const char *read_local_size(const spirv_reader *r, uint32_t entry, pm_kernel_info *info)
 {
     for (uint32_t i = 0; i < r->bound; i++) {
@@ -292,7 +292,7 @@ static const char *read_entry(const spirv_reader *r, const uint32_t *w, uint32_t
     if (w[1] != MODEL_COMPUTE) return "it is no compute shader";
     if (!spirv_defined(r, w[2], OP_FUNCTION, 5)) return "its entry point is no function";
     spirv_text(r, at + 3, info->entry, sizeof info->entry);
-    /* The driver is asked for the name as it stands here: one that had to be changed would not be found. */
+    /* The driver looks the entry point up by this name, so that a name cut or cleaned here would not be found. */
     if (!info->entry[0] || strchr(info->entry, '?') || strlen(info->entry) + 1 == sizeof info->entry)
         return "its entry point's name is empty, too long or not plain";
     *entry = w[2];

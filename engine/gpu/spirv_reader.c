@@ -1,5 +1,5 @@
-/* Indexing a module's words: SPIR-V specification, section 2.3. What a type or a constant is made of counts only where it is defined before, as
- * the specification asks, so that sizes and values come out of one pass and nothing can loop. */
+/* Indexing a module's words: SPIR-V specification, section 2.3. The parts of a type or a constant must be defined before it, as the
+ * specification requires. So one pass finds all sizes and values, and no cycle can occur. */
 #include "gpu/spirv_reader.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 enum { SPIRV_MAGIC = 0x07230203, MAX_ID = 1 << 20, HEADER = 5 };
 enum {
     OP_TYPE_FIRST = 19,
-    OP_TYPE_LAST = 38, /* 39, a forward pointer, defines nothing */
+    OP_TYPE_LAST = 38, /* 39, OpTypeForwardPointer, defines no id */
     OP_CONSTANT_FIRST = 41,
     OP_CONSTANT_LAST = 52
 };
@@ -35,7 +35,7 @@ static int compare_members(const void *a, const void *b)
     if (x->type != y->type) return x->type < y->type ? -1 : 1;
     if (x->member != y->member) return x->member < y->member ? -1 : 1;
     if (x->what != y->what) return x->what < y->what ? -1 : 1;
-    return x->value < y->value ? -1 : x->value > y->value; /* twice the same: a fixed order all the same */
+    return x->value < y->value ? -1 : x->value > y->value; /* equal ones: by value, for a fixed order */
 }
 
 bool spirv_member_of(const spirv_reader *r, uint32_t type, uint32_t member, int32_t what, uint32_t *value)
@@ -86,7 +86,7 @@ static void decorate(spirv_id *id, uint32_t decoration, uint32_t value)
     }
 }
 
-/* The id that an instruction of a type, a constant, a variable or a function defines; 0: none of these. */
+/* The id that a type, constant, variable or function instruction defines; 0 for other instructions. */
 static uint32_t defines(const uint32_t *w, uint32_t op, uint32_t length)
 {
     if (op >= OP_TYPE_FIRST && op <= OP_TYPE_LAST && length >= 2) return w[1];
@@ -129,7 +129,7 @@ static const char *index_ids(spirv_reader *r)
 
 /* ---- second pass: values and sizes ------------------------------------------------------------------------------- */
 
-/* Of an integer type or a float; 32 where it is something else. */
+/* Bits of an integer or float type; 32 for any other. */
 static uint32_t width_of(const spirv_reader *r, uint32_t type)
 {
     uint32_t at = spirv_defined(r, type, OP_TYPE_INT, 3);
@@ -137,7 +137,7 @@ static uint32_t width_of(const spirv_reader *r, uint32_t type)
     return at ? r->words[at + 2] : 32;
 }
 
-/* The operations on specialization constants that sizes are made of; section 3.52.14 lists all that are allowed. */
+/* The operations on specialization constants that occur in sizes. Section 3.52.14 lists all that are allowed. */
 static bool compute(uint32_t op, uint64_t a, uint64_t b, uint64_t *out)
 {
     switch (op) {
@@ -181,7 +181,7 @@ bool spirv_literal(const spirv_reader *r, const spirv_id *id, uint64_t *value)
     }
 }
 
-/* A constant that stands before `id`. */
+/* The value of a constant that is defined before `id`. */
 static bool known_before(const spirv_id *constant, const spirv_id *id)
 {
     return constant->known && constant->at < id->at;
@@ -223,7 +223,7 @@ static uint64_t size_before(const spirv_reader *r, uint32_t type, uint32_t at)
     return id->at < at ? id->size : 0;
 }
 
-/* The furthest end of a struct's members: their offsets, or one behind the other where they have none (shared memory). */
+/* The largest end of a struct's members. Members without offsets (shared memory) follow each other. */
 static uint64_t struct_size(const spirv_reader *r, const uint32_t *w, uint32_t length, uint32_t at)
 {
     uint64_t size = 0, next = 0;

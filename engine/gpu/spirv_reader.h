@@ -1,5 +1,5 @@
-/* The words of a SPIR-V module, indexed: where ids are defined, their decorations and names, sizes of types, values of constants. The
- * words may come from anywhere: whatever they say, reading stays within them and ends. No Vulkan. */
+/* An index of a SPIR-V module's words: definitions of ids, decorations, names, sizes of types, values of constants. The words are not
+ * trusted: reading never leaves them and always ends. No Vulkan. */
 #ifndef GPU_SPIRV_READER_H
 #define GPU_SPIRV_READER_H
 
@@ -69,9 +69,9 @@ enum { /* decorations, section 3.20 */
 enum { BUILTIN_WORKGROUP_SIZE = 25 };
 enum { SPIRV_NAME_OF_MEMBER = -1 }; /* in spirv_member.what: the value is where the name's words begin */
 #define SPIRV_NONE UINT32_MAX
-#define SPIRV_HUGE ((uint64_t)1 << 40) /* sizes end here; no product of two overflows with 24-bit counts */
+#define SPIRV_HUGE ((uint64_t)1 << 40) /* the largest size: its product with a 24-bit count does not overflow */
 
-/* What is known of an id. Numbers of decorations are SPIRV_NONE where there is none. */
+/* The facts of an id. A decoration that is absent is SPIRV_NONE. */
 typedef struct spirv_id {
     uint32_t at;   /* word index of the defining instruction; 0: none */
     uint32_t name; /* word index of its text; 0: none */
@@ -79,7 +79,7 @@ typedef struct spirv_id {
     bool buffer_block, non_writable, non_readable;
     bool known;     /* of a constant: value is valid */
     uint64_t value; /* of a scalar constant, specialization applied; bits */
-    uint64_t size;  /* of a type, bytes; 0: has none, such as a runtime array */
+    uint64_t size;  /* of a type, bytes; 0 for a type without one, such as a runtime array */
 } spirv_id;
 
 /* A decoration or the name of a struct's member. */
@@ -99,7 +99,7 @@ struct spirv_reader {
     size_t member_count;
 };
 
-/* What spirv_open gives, this very text, where the fault is not the words'. */
+/* spirv_open returns this very pointer where memory ran out, which is no fault of the words. */
 extern const char spirv_no_memory[];
 /* NULL, or what is wrong with the words. Needs spirv_close in either case. Constants take the given specialization values. */
 const char *spirv_open(const uint32_t *words, size_t count, const pm_kernel_value *spec, size_t spec_count,
@@ -114,11 +114,11 @@ static inline uint32_t spirv_length(const spirv_reader *r, uint32_t at)
 {
     return r->words[at] >> 16;
 }
-/* The defining instruction of an id where it is `op` with at least `length` words, else 0. */
+/* The word index of an id's definition if it is `op` with at least `length` words, else 0. */
 uint32_t spirv_defined(const spirv_reader *r, uint32_t id, uint32_t op, uint32_t length);
-/* The value that a scalar constant has in the module itself; false where it has none. */
+/* A scalar constant's value in the module, without specialization. False where it has none. */
 bool spirv_literal(const spirv_reader *r, const spirv_id *id, uint64_t *value);
-/* What is known of an id; never NULL. */
+/* The facts of an id; never NULL. */
 const spirv_id *spirv_of(const spirv_reader *r, uint32_t id);
 /* A member's decoration; false where it has none. */
 bool spirv_member_of(const spirv_reader *r, uint32_t type, uint32_t member, int32_t what, uint32_t *value);

@@ -1,4 +1,4 @@
-/* What drivers tell about compiled pipelines: VK_KHR_pipeline_executable_properties. */
+/* Drivers' statistics of compiled pipelines, by VK_KHR_pipeline_executable_properties. */
 #include "gpu/gpu_internal.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@ static double value_of(const VkPipelineExecutableStatisticKHR *statistic)
     }
 }
 
-/* Appends one executable's to out[*count …]; beyond the capacity it only counts. */
+/* Appends one executable's statistics to out[*count …]. Beyond the capacity it only counts. */
 static pm_status read_executable(pm_device *device, VkPipeline pipeline,
                                  const VkPipelineExecutablePropertiesKHR *executable, uint32_t index,
                                  pm_kernel_statistic *out, size_t capacity, size_t *count)

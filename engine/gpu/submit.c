@@ -7,7 +7,7 @@
 
 /* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
-enum { MAX_TOUCHED = 512 }; /* ranges remembered before a barrier is put without looking further */
+enum { MAX_TOUCHED = 512 }; /* ranges remembered; with more, a barrier is recorded without a look */
 
 typedef struct gpu_touch {
     const gpu_block *block;
@@ -15,21 +15,20 @@ typedef struct gpu_touch {
     gpu_access access;
 } gpu_touch;
 
-/* What was touched since the last barrier. Each barrier orders all stages that the program uses, so that it clears
- * the whole list. */
+/* The ranges accessed since the last barrier. Each barrier orders all stages that the program uses, so that it empties the list. */
 typedef struct gpu_tracker {
     gpu_touch touched[MAX_TOUCHED];
     uint32_t count;
     VkPipelineStageFlags stages;
 } gpu_tracker;
 
-/* What a command touches; how many ranges. Through a descriptor a shader could reach what its binding covers: from the aligned offset below the
- * operand on, and the others that share it. */
+/* Fills in the ranges that a command accesses and returns their number. A shader can reach all that a descriptor covers: from the
+ * aligned offset below the operand on, and the operands that share the binding. */
 static uint32_t touches_of(const gpu_program *program, const gpu_command *command, gpu_touch touches[GPU_MAX_BINDINGS])
 {
     gpu_places places = {.map = GPU_OWN_BINDINGS};
     uint32_t count = 0;
-    /* What fails has failed in gpu_program_finish. */
+    /* It cannot fail here: gpu_program_finish made the same call. */
     if (command->kind == GPU_DISPATCH) (void)gpu_places_of(program, command, &places);
     for (uint32_t i = 0; i < command->arg_count; i++) {
         const gpu_arg *arg = &program->args[command->first_arg + i];
@@ -42,7 +41,7 @@ static uint32_t touches_of(const gpu_program *program, const gpu_command *comman
     return count;
 }
 
-/* Whether one of the two writes what the other touches. */
+/* Whether one of the two writes a range that the other accesses. */
 static bool conflicts(const gpu_tracker *tracker, const gpu_touch *touch)
 {
     for (uint32_t i = 0; i < tracker->count; i++) {
@@ -76,7 +75,7 @@ void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host)
     barrier(device, commands, work, host ? work | VK_PIPELINE_STAGE_HOST_BIT : work);
 }
 
-/* A barrier before the command if it must not overlap those since the last one. Returns how many were put. */
+/* Records a barrier before the command where it must not overlap those since the last barrier. Returns the number of barriers. */
 static uint32_t order(gpu_program *program, VkCommandBuffer commands, gpu_tracker *tracker, const gpu_command *command)
 {
     gpu_touch touches[GPU_MAX_BINDINGS];
@@ -138,7 +137,7 @@ static void record_part(gpu_program *program, VkCommandBuffer commands, const gp
         vk->vkCmdDispatch(commands, n[0], n[1], n[2]);
 }
 
-/* The number of a stamp. Written at the bottom of the pipe: once all commands before it are done. */
+/* Writes a time stamp at the bottom of the pipe: when all commands before it are done. */
 static void stamp(pm_device *device, VkCommandBuffer commands, const gpu_recording *recording, uint32_t query)
 {
     if (recording->queries)
@@ -150,7 +149,7 @@ static bool same_part(const gpu_label *a, const gpu_label *b)
     return a->layer == b->layer && a->direction == b->direction;
 }
 
-/* One submission's parts, each with its barrier, its labels and, where the recording is profiled, a stamp behind it. */
+/* Records one submission's parts with barriers, labels and, in a profiled recording, a stamp behind each. */
 static void record_parts(gpu_program *program, gpu_recording *recording, uint32_t index, gpu_tracker *tracker)
 {
     pm_device *device = program->device;
@@ -161,7 +160,8 @@ static void record_parts(gpu_program *program, gpu_recording *recording, uint32_
     for (uint32_t i = 0; i < submission->count; i++) {
         const gpu_part *part = &recording->cut.parts[submission->first + i];
         const gpu_command *command = &program->commands[part->command];
-        bool continues = i > 0 && part[-1].command == part->command; /* of one dispatch: no order among its parts */
+        bool continues =
+            i > 0 && part[-1].command == part->command; /* parts of one dispatch need no barrier between them */
         if (i == 0 || !same_part(&command->label, &program->commands[part[-1].command].label)) {
             if (i > 0) gpu_debug_end(device, commands);
             gpu_debug_begin(device, commands, gpu_debug_part(&command->label, text));
@@ -175,8 +175,7 @@ static void record_parts(gpu_program *program, gpu_recording *recording, uint32_
     gpu_debug_end(device, commands);
 }
 
-/* Each command buffer starts with a full barrier: whatever ran before on the queue, this program or another, is
- * done. */
+/* Each command buffer starts with a full barrier: all earlier work on the queue, of this program or another, is done. */
 static pm_status record_submission(gpu_program *program, gpu_recording *recording, uint32_t index, gpu_tracker *tracker)
 {
     pm_device *device = program->device;
@@ -191,7 +190,7 @@ static pm_status record_submission(gpu_program *program, gpu_recording *recordin
     gpu_debug_begin(device, commands, program->name);
     if (recording->queries) vk->vkCmdResetQueryPool(commands, recording->queries, first, end - first);
     gpu_full_barrier(device, commands, false);
-    stamp(device, commands, recording, first); /* earlier submissions that still run do not count */
+    stamp(device, commands, recording, first); /* so that earlier submissions do not count */
     record_parts(program, recording, index, tracker);
     if (!recording->profiled) stamp(device, commands, recording, end - 1);
     if (index + 1 == recording->cut.submission_count) gpu_full_barrier(device, commands, true);
@@ -224,7 +223,7 @@ static pm_status allocate(gpu_program *program, gpu_recording *recording)
                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                               .commandBufferCount = count};
     VkResult result = device->vk.vkAllocateCommandBuffers(device->handle, &info, recording->buffers);
-    if (result != VK_SUCCESS) recording->buffers[0] = VK_NULL_HANDLE; /* none is left to free */
+    if (result != VK_SUCCESS) recording->buffers[0] = VK_NULL_HANDLE; /* so that none is freed */
     VK_TRY(device, result);
     for (uint32_t i = 0; i < count; i++)
         recording->infos[i] = (VkSubmitInfo){
@@ -309,7 +308,7 @@ pm_status gpu_submit(gpu_program *program)
     if (program->first_run) return gpu_first_run(program);
     program->submitted = clock_seconds();
     program->runs_pending++;
-    /* One call each: drivers merge what comes in one call (Mesa: vk_queue_submits_merge), and a watchdog then looks at the sum. */
+    /* One call each. Drivers merge the submissions of one call (Mesa: vk_queue_submits_merge), and a watchdog then times their sum. */
     for (uint32_t i = 0; i < recording->cut.submission_count; i++) {
         VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 1, &recording->infos[i], VK_NULL_HANDLE));
         device->pending = true;
@@ -331,7 +330,7 @@ fail:
     return status;
 }
 
-/* A fence signals when all that was queued before it on its queue is done: one serves the device. */
+/* A fence signals when all earlier work on its queue is done, so that one fence serves the device. */
 static pm_status wait_fence(pm_device *device, bool *fenced)
 {
     pm_status status = PM_OK;
@@ -353,8 +352,7 @@ pm_status gpu_wait(pm_device *device)
     uint32_t programs = 0;
     bool fenced;
     status = wait_fence(device, &fenced);
-    if (status != PM_OK &&
-        !device->lost) /* out of memory: what is queued must end all the same, before its owner goes */
+    if (status != PM_OK && !device->lost) /* out of memory: queued work must end before its owner is freed */
         device->lost = device->vk.vkQueueWaitIdle(device->queue) != VK_SUCCESS ||
                        (fenced && device->vk.vkResetFences(device->handle, 1, &device->fence) != VK_SUCCESS);
     device->pending = false;

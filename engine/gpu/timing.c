@@ -1,19 +1,19 @@
-/* How long submissions take: a program's first run, cut as it goes, and cutting anew after later ones. */
+/* Times submissions: a program's first run, which is cut while it runs, and new cuts after later runs. */
 #include "gpu/gpu_internal.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 
-/* Times that a program is cut anew: enough to settle, few enough that a busy machine cannot keep it at it. */
+/* New cuts for one program: enough to settle, few enough that a busy machine does not cause them for ever. */
 enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
-/* A longer one is near enough to a watchdog (from half a second on) to be cut however often the program was: times submit_ms. */
+/* A multiple of submit_ms. A longer submission is close to a watchdog (half a second and more): it is cut however many cuts there were. */
 #define PERIL 5.0
-#define TARGET 0.8 /* of submit_ms: room for the spread between runs */
+#define TARGET 0.8 /* of submit_ms: leaves room for variation between runs */
 
 /* ---- time stamps ---- */
 
-/* Of all submissions. */
+/* Reads the time stamps of all submissions. */
 static pm_status read_ticks(pm_device *device, gpu_recording *recording)
 {
     const uint32_t count = recording->stamps[recording->cut.submission_count];
@@ -34,7 +34,7 @@ static double ticks_ms(const pm_device *device, uint64_t from, uint64_t to)
 
 enum { FIRST_RUN_PARTS = 256 }; /* in one submission: each has a time stamp */
 
-/* Measured milliseconds of a guessed one, for all commands that run what this one runs; 0 before the first. */
+/* Measured milliseconds per estimated one, shared by all commands with this command's pipeline; 0 before the first measurement. */
 static double *pace_of(const gpu_program *program, const gpu_command *command)
 {
     return command->pipeline ? &command->pipeline->pace : &program->device->pace[command->kind];
@@ -58,7 +58,7 @@ bool gpu_first_run_needed(const gpu_program *program)
     return ms > TARGET * program->device->submit_ms;
 }
 
-/* What a part took. Slower than thought: at once; faster: step by step, for a short part may not be like a long one. */
+/* Learns from a part's time: at once where it was slower than expected, step by step where faster, since short parts may mislead. */
 static void learn(gpu_program *program, const gpu_part *part, double ms)
 {
     enum { FASTER = 8 };
@@ -69,7 +69,7 @@ static void learn(gpu_program *program, const gpu_part *part, double ms)
     *pace = now > before / FASTER ? now : before / FASTER;
 }
 
-/* One submission of it, whose parts' times are added to `took`, a number a command. `first`: of the run. */
+/* Runs one submission and adds its parts' times to `took`, one entry a command. `first`: it is the first of the run. */
 static pm_status run_parts(gpu_program *program, gpu_cut *cut, bool first, double *took)
 {
     pm_device *device = program->device;
@@ -116,7 +116,7 @@ pm_status gpu_first_run(gpu_program *program)
         double ms = 0;
         for (uint32_t i = place.command; i < count && ms <= limit; i++) {
             program->work[i].ms = expected(program, &program->commands[i]);
-            if (i > place.command) ms += program->work[i].ms; /* the first may be done in part */
+            if (i > place.command) ms += program->work[i].ms; /* the first command may be partly done */
         }
         if (gpu_cut_next(program->work, count, limit, FIRST_RUN_PARTS, &place, &cut) != PM_OK)
             status = no_memory(program);
@@ -137,8 +137,8 @@ pm_status gpu_first_run(gpu_program *program)
 
 /* ---- later runs ---- */
 
-/* Sets ms of the last run's submissions, by time stamps, or, where the device has none and this run was all that the wait was for, by the
- * host's clock, shared out as was expected. *longest is negative where neither is to be had. */
+/* Sets the times of the last run's submissions from time stamps. A device without them has the host's clock, if the wait was for this run
+ * alone: its time is divided as expected. *longest is negative where neither can be had. */
 static pm_status measure(gpu_program *program, bool alone, double *longest)
 {
     pm_device *device = program->device;
@@ -182,12 +182,13 @@ pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone)
     pm_status status = measure(program, alone, &longest);
     if (status != PM_OK || longest < 0) return status;
     if (program->recording.profiled) gpu_profile_run(program, &program->recording, runs);
-    /* A software driver compiles in the first run: its time says nothing about later ones. */
+    /* A software driver compiles in the first run, so that its time does not count. */
     bool cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 0;
     bool after_cold = device->caps.type == PM_DEVICE_CPU && program->runs_measured == 1;
     program->runs_measured++;
     if (longest > program->stats.longest_ms || after_cold) program->stats.longest_ms = longest;
-    uint32_t perils = program->splits > MAX_SPLITS ? program->splits - MAX_SPLITS : 0; /* each may be undone */
+    uint32_t perils =
+        program->splits > MAX_SPLITS ? program->splits - MAX_SPLITS : 0; /* each may be undone by a merge */
     bool split =
         !cold && longest > device->submit_ms && (program->splits < MAX_SPLITS || longest > PERIL * device->submit_ms);
     bool merge = !cold && longest < device->submit_ms / 4 && program->recording.cut.submission_count > 1 &&
@@ -198,7 +199,7 @@ pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone)
         gpu_cut_learn(program->work, &program->recording.cut, program->recording.ms);
         return recut(program, TARGET * device->submit_ms, longest);
     }
-    if (program->recording.profiled != gpu_profile_armed(device)) /* the profile was stopped, or started anew */
+    if (program->recording.profiled != gpu_profile_armed(device)) /* the profile was stopped or restarted */
         return recut(program, program->recording.limit_ms, longest);
     return PM_OK;
 }

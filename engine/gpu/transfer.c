@@ -1,10 +1,10 @@
-/* Reaching buffers from the host: directly where it maps them, through a staging buffer elsewhere. All of it blocks. */
+/* Host access to buffers: direct where they are mapped, else through a staging buffer. All functions block. */
 #include "gpu/gpu_internal.h"
 
 #include <string.h>
 
-/* Reading memory that the host does not cache takes about a microsecond for a few words: larger reads are staged. A fill is cut, or one of
- * a large buffer would take seconds on a slow device. */
+/* The host reads uncached memory at about a microsecond for a few words, so that larger reads are staged. Fills are cut into pieces: a
+ * large buffer would take seconds on a slow device. */
 enum { STAGING_BYTES = 8 << 20, UNCACHED_READ = 4096, FILL_BYTES = 64 << 20 };
 
 gpu_span gpu_span_of(gpu_buffer *buffer)
@@ -83,7 +83,7 @@ pm_status gpu_write(gpu_span to, const void *data)
     pm_device *device = to.buffer->device;
     unsigned char *mapped = gpu_map(to);
     if (mapped) {
-        status = gpu_wait(device); /* what was queued before may still read it */
+        status = gpu_wait(device); /* earlier queued work may still read it */
         if (status == PM_OK) memcpy(mapped, data, to.size);
         return status;
     }

@@ -1,5 +1,5 @@
-/* volk's own code, compiled once: it finds the Vulkan loader at run time, so nothing links to libvulkan. */
+/* volk's code, compiled once. It loads the Vulkan loader at run time, so that nothing links to libvulkan. */
 #define VOLK_IMPLEMENTATION
 #include <volk.h>
 
-typedef int gpu_volk_compiled; /* ISO C wants a declaration of our own in each file */
+typedef int gpu_volk_compiled; /* ISO C requires a declaration in each file */
