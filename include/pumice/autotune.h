@@ -1,6 +1,6 @@
-/* Measuring which kernels and tiles make a model's matrix products fastest on a device. The choices are kept beside the pipeline cache, by device,
- * driver and build, and every later run on that device takes them without being asked. A choice may change the order of a sum, and so its last bits:
- * a run that is to equal another bit for bit must run with the same choices. */
+/* Autotuning: measures which kernel variants are fastest for a model's matrix products on a device. The choices are kept beside the pipeline
+ * cache, by device, driver and build, and all later runs on that device use them. A choice may change the order of a sum, and so its last
+ * bits: runs that must equal each other bit for bit need the same choices. */
 #ifndef PUMICE_AUTOTUNE_H
 #define PUMICE_AUTOTUNE_H
 
@@ -18,16 +18,17 @@ typedef struct pm_autotune_params {
 /* One product: y (M,N) = op(A) (M,K) op(B) (K,N). */
 typedef struct pm_autotune_row {
     char product[64];         /* "matmul f32 nt 768x65x128": type, A and B as stored (n) or transposed (t), M x N x K */
-    char usual[24], best[24]; /* what is taken without a measurement; the fastest */
+    char usual[24], best[24]; /* the default; the fastest */
     double usual_ms, best_ms; /* medians */
-    uint32_t ways;            /* that could be tried */
-    bool stored;              /* best is another than usual, and faster by more than the runs differ */
+    uint32_t ways;            /* variants measured */
+    bool stored;              /* best is not usual, and faster by more than the runs vary */
 } pm_autotune_row;
 
 typedef void pm_autotune_fn(void *user, const pm_autotune_row *row);
 
-/* Measures each different product of training, reading and decoding with this model (in fp16 too where the device has matrix units), tells `row` of
- * each, and keeps what is faster. Blocks: a second or two a product. Fails: PM_INVALID (a bad configuration; no cache folder), PM_NO_*_MEMORY. */
+/* Measures each distinct product of training, prefill and decoding with this model, also in fp16 where the device has matrix units.
+ * It calls `row` for each, and keeps the faster variants. Blocks: a second or two a product. Fails: PM_INVALID (a bad configuration; no
+ * cache folder), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config,
                                                  const pm_autotune_params *params, pm_autotune_fn *row, void *user);
 

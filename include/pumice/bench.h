@@ -12,25 +12,25 @@
 extern "C" {
 #endif
 
-/* The best that kernels reached on a device, against which other kernels' rates are read. Rates a second. */
+/* The best measured rates of a device, to compare other kernels' rates with. */
 typedef struct pm_peaks {
     double copy_bytes_per_s;   /* large buffers, bytes read and bytes written counted */
     double fma_flops_per_s;    /* fp32 in registers; a multiplication and an addition are two operations */
     double matrix_flops_per_s; /* fp16 products summed in fp32 by matrix units; 0 where no kernel uses such units */
 } pm_peaks;
 
-/* The peak of arithmetic that counts for kernels of these names, joined by + : matrix units' where one has "coop" in it, else fp32's. */
+/* The arithmetic peak for kernels of these names, joined by +: that of matrix units where a name has "coop" in it, else of fp32. */
 PM_API double pm_peaks_flops(const pm_peaks *peaks, const char *kernels);
 
 /* Measures them, in about a second; the device's other work should be done. Blocks.
  * Fails: PM_NO_DEVICE_MEMORY, PM_DEVICE_LOST, PM_UNSUPPORTED. */
 PM_API PM_NODISCARD pm_status pm_peaks_measure(pm_device *device, pm_peaks *out);
 
-/* What can be timed. */
+/* Operations and steps that can be timed. */
 enum { PM_BENCH_SHAPES = 6 };
 typedef struct pm_bench_op {
     const char *name;                        /* "matmul" */
-    const char *form;                        /* what the numbers of a shape mean, "MxNxK" */
+    const char *form;                        /* the meaning of a shape's numbers, "MxNxK" */
     const char *text;                        /* one line */
     const char *shapes[PM_BENCH_SHAPES + 1]; /* usual ones, an odd one last; NULL ends them */
 } pm_bench_op;
@@ -43,7 +43,7 @@ typedef struct pm_bench_params {
     bool quick;        /* three runs are enough */
 } pm_bench_params;
 
-/* Whether there is such an operation, shape and type. Needs no device. Fails: PM_INVALID, PM_UNSUPPORTED, with what would be right. */
+/* Checks operation, shape and type, without a device. Fails: PM_INVALID, PM_UNSUPPORTED, with what would be right. */
 PM_API PM_NODISCARD pm_status pm_bench_check(const pm_log *log, const pm_bench_params *params);
 
 typedef struct pm_bench_row {
@@ -54,13 +54,13 @@ typedef struct pm_bench_row {
                                   the device has them from before */
     bool device_time;    /* ms by the device's time stamps; else by the host, from submission to the end */
     double flops;        /* of one run, counted as is usual: attention over all T x T pairs */
-    double needed_flops; /* what causality leaves of them: this is to be compared with a peak */
+    double needed_flops; /* without the pairs that causality masks: compare this with a peak */
     double bytes;        /* that must move if each operand is touched once */
     double tokens;       /* of a whole step; else 0 */
-    uint32_t runs, copies; /* runs timed; sets of operands that took turns, so that caches do not serve them */
+    uint32_t runs, copies; /* runs timed; sets of operands used in turn, so that no cache serves them */
 } pm_bench_row;
 
-/* Times one operation at one shape, or a whole step. Takes operands, or a model, of its own on the device. Blocks.
+/* Times one operation at one shape, or a whole step. It allocates its own operands, or a model, on the device. Blocks.
  * Fails: as pm_bench_check; PM_NO_*_MEMORY, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_bench_row *out);
 

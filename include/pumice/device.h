@@ -21,7 +21,7 @@ typedef enum pm_device_type {
     PM_DEVICE_CPU, /* a software driver, such as llvmpipe or SwiftShader */
 } pm_device_type;
 
-/* Optional features: field of pm_caps, name in PUMICE_DISABLE, what Pumice does with it. Each has a fallback. */
+/* Optional features: the name is both a field of pm_caps and a word in PUMICE_DISABLE; then its use. Each has a fallback. */
 #define PM_FEATURE_LIST(X)                                                                                             \
     X(bda, "buffer device addresses: operands by pointer, no binding limit")                                           \
     X(serial, "kernels without barriers, one lane a row: what suits a software driver")                                \
@@ -35,8 +35,8 @@ typedef enum pm_device_type {
     X(f16, "16-bit float arithmetic: what matrix units need beside")                                                   \
     X(coopmat, "KHR cooperative matrix: products of fp16 matrices on matrix units")
 
-/* Presets: names in PUMICE_DISABLE that lower a device to what a real part offers, limits included: its name in C, its name, what it is
- * like. engine/gpu/lower.c has the numbers. */
+/* Presets lower a device to the features and limits of a real part: identifier in C, name in PUMICE_DISABLE, the part.
+ * engine/gpu/lower.c has the numbers. */
 #define PM_PRESET_LIST(X)                                                                                              \
     X(baseline, "baseline", "the least that Vulkan 1.1 promises")                                                      \
     X(adreno, "adreno", "Adreno 630 under Qualcomm's driver: no addresses, no 16-bit storage, bindings of 128 MiB")    \
@@ -48,7 +48,7 @@ typedef enum pm_device_type {
     X(rdna3, "rdna3", "Radeon RX 7900")                                                                                \
     X(apple, "apple", "M1 under MoltenVK without Metal 3: no addresses, no matrix units")
 
-/* What an adapter offers, as plain numbers. The limits are the device's own unless lowered when it was opened. */
+/* An adapter's features and limits as plain numbers. They are the device's own, or lower where it was opened so. */
 typedef struct pm_caps {
     char name[256];
     char driver[256];   /* driver name and version text */
@@ -78,44 +78,41 @@ typedef struct pm_caps {
 #define PM_FEATURE_FIELD(name, meaning) bool name;
     PM_FEATURE_LIST(PM_FEATURE_FIELD)
 #undef PM_FEATURE_FIELD
-    uint64_t
-        kernels_off[4]; /* of an open device, bits by kernel: not used, for they gave wrong numbers (pumice/doctor.h) */
+    uint64_t kernels_off[4]; /* of an open device, bits by kernel: those that gave wrong numbers (pumice/doctor.h) */
 } pm_caps;
 
 /* Lists every adapter the loader finds, in its order: writes at most `capacity` entries, and the number found to *count.
  * Fails: PM_NO_DEVICE (no Vulkan loader), PM_NO_HOST_MEMORY. Zero adapters is PM_OK. */
 PM_API PM_NODISCARD pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, size_t *count);
 
-/* The index that `select` means among `count` adapters, or -1 with *why telling what went wrong. *why is also set on success: why
- * this one. "auto" (or NULL): discrete, then integrated, then virtual, then a CPU driver; a decimal index; or part of a name,
- * case-insensitive. */
+/* Returns the index of the adapter that `select` names, or -1. `select` is a decimal index, a part of a name in any case, or "auto".
+ * "auto" and NULL take a discrete GPU, then an integrated one, then a virtual one, then a CPU driver. *why says why this one was taken,
+ * or why none was. */
 PM_API int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select, char why[160]);
 
-/* Lower what `names` lists: features to do without, "bda,fused" or "all", and presets, "videocore"; NULL and "": nothing. Never gives more than
- * there was. Features that follow from others follow. `origin` says in the error line where the list comes from. Fails: PM_INVALID, naming what
- * is unknown; caps keep their value. */
+/* Lowers caps by a list of names with commas: features to switch off ("bda,fused", or "all") and presets ("videocore"). NULL and "" change
+ * nothing. It never raises a limit. A feature that needs one switched off goes with it. The error line names `origin` as the list's source.
+ * Fails: PM_INVALID for an unknown name; caps stay as they were. */
 PM_API PM_NODISCARD pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, const char *names);
 
-/* A device that was opened. Threads: one at a time. Lives: longer than everything made from it.
- * A driver may lose it: then the call that finds out, and every later one that needs the device, gives PM_DEVICE_LOST. What was on it
- * cannot be read any more: destroy all that was made from it, close it, open it again, make everything anew and go on from what the host
- * or a file has (pm_trainer_load, into a trainer of the old one's pm_trainer_precision); the bits are those of a run without the loss.
+/* An open device. Threads: one at a time. Lives: longer than everything made from it.
+ * A driver may lose the device. The call that notices, and every later one that needs the device, returns PM_DEVICE_LOST, and its memory
+ * cannot be read. To recover, destroy everything made from the device, close it, open it again and load the last checkpoint:
+ * pm_trainer_load, into a trainer with the old one's pm_trainer_precision. The run then has the bits of one without the loss.
  * Destroying and closing always work. */
 typedef struct pm_device pm_device;
 
 typedef struct pm_device_params {
     pm_log log;
-    const char *select; /* see pm_adapter_choose */
-    const char *
-        disable; /* features to do without, "bda,fused" or "all", and presets; added to the environment's PUMICE_DISABLE */
-    const char
-        *cache_dir; /* for pipelines; NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
-    bool validate;  /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
+    const char *select;    /* see pm_adapter_choose */
+    const char *disable;   /* as `names` of pm_caps_lower; added to the environment's PUMICE_DISABLE */
+    const char *cache_dir; /* of pipelines. NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
+    bool validate;         /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
     uint64_t max_buffer_range, max_allocation; /* bytes; 0: the device's own. Larger values are ignored. */
-    uint32_t submit_ms;                        /* longest wanted submission, by measured time; 0: 100 */
-    bool profile;            /* see pumice/profile.h. Kernels, buffers and commands get names for debuggers, too. */
-    uint32_t profile_events; /* room on the time line; 0: 131072, 4 MiB */
-    bool compile_only; /* build kernels and programs, run none: for a driver without its GPU; Vulkan 1.0 will do */
+    uint32_t submit_ms;                        /* bound of a submission's measured time; 0: 100 */
+    bool profile;            /* see pumice/profile.h; also names kernels, buffers, commands for debuggers */
+    uint32_t profile_events; /* capacity of the time line; 0: 131072, 4 MiB */
+    bool compile_only; /* build kernels and programs, run none: for drivers without their GPU. Vulkan 1.0 suffices */
 } pm_device_params;
 
 /* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
@@ -124,13 +121,13 @@ PM_API PM_NODISCARD pm_status pm_device_open(const pm_device_params *params, pm_
 /* Saves the pipeline cache and frees the device. *device may be NULL; it becomes NULL. */
 PM_API void pm_device_close(pm_device **device);
 
-/* What the device offers, after lowering. Lives as long as the device. */
+/* The device's caps after lowering. They live as long as the device. */
 PM_API const pm_caps *pm_device_caps(const pm_device *device);
 
-/* Seconds spent so far waiting for the device's work to end: the rest of a run's time is the host's. */
+/* Seconds that the host has waited for the device so far. */
 PM_API double pm_device_wait_seconds(const pm_device *device);
 
-/* How many validation messages (warnings and errors) came up so far; 0 without validation. */
+/* The number of validation warnings and errors so far; 0 without validation. */
 PM_API uint32_t pm_device_validation_messages(const pm_device *device);
 
 #ifdef __cplusplus

@@ -13,10 +13,10 @@ extern "C" {
 
 typedef struct pm_finetune_params {
     uint32_t batch;          /* examples a step; 0: 32 */
-    uint32_t accum;          /* micro batches a step, which the examples are divided among; 0: 1 */
+    uint32_t accum;          /* micro batches that share a step's examples; 0: 1 */
     uint32_t epochs;         /* 0: 3 */
     float lr;                /* highest learning rate; 0: 6.25e-5 */
-    float warmup;            /* share of the steps in which it rises; then it falls to 0 in a line */
+    float warmup;            /* share of the steps with a linear rise; a linear fall to 0 follows */
     float lambda;            /* 0 to 1; 0 computes no language-model loss */
     float beta1, beta2, eps; /* AdamW; 0: 0.9, 0.999, 1e-8 */
     float weight_decay;      /* of matrices and tables */
@@ -28,7 +28,7 @@ typedef struct pm_finetune_params {
     bool recompute;          /* as in pm_train_params */
 } pm_finetune_params;
 
-/* What the paper and its code use, and lambda 0.5. */
+/* The values of the paper and its code, and lambda 0.5. */
 #define PM_FINETUNE_PARAMS                                                                                             \
     {                                                                                                                  \
         .warmup = 0.002f, .lambda = 0.5f, .weight_decay = 0.01f, .clip = 1, .dropout = -1, .dropout_head = 0.1f        \
@@ -42,11 +42,11 @@ typedef struct pm_finetune_step {
     float grad_norm; /* before clipping */
     float lr;
     uint32_t examples, tokens; /* of the step; tokens without padding */
-    bool skipped;              /* the gradients were no finite numbers: weights and moments are what they were */
+    bool skipped;              /* a gradient was not finite: weights and moments did not change */
     float loss_scale;          /* of this step; 1 in f32 */
 } pm_finetune_step;
 
-/* What fine-tuning a language model of this configuration on a set will take, known before anything is allocated on the device. Fails: as
+/* The memory and work of fine-tuning a language model of this configuration on a set. Allocates nothing on the device. Fails: as
  * pm_finetuner_create. */
 PM_API PM_NODISCARD pm_status pm_finetune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                                                     const pm_taskset *set, const pm_finetune_params *params,

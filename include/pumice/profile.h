@@ -1,12 +1,12 @@
-/* Where the time goes: each command that ran on the device, and what the host did meanwhile, on one clock.
+/* Time profiles: the device's commands and the host's spans on one clock.
  *
- * A device opened with pm_device_params.profile has a profile. It collects between pm_profile_start and pm_profile_stop, in memory bounded
- * when the device is opened: totals for each kind of command, and events on a time line until that is full. Results of the work that is
- * profiled are the same bits as without.
+ * A device opened with pm_device_params.profile has a profile. It collects between pm_profile_start and pm_profile_stop: totals for each kind
+ * of command, and events on a time line until that is full. Its memory is bounded when the device is opened. Profiled work computes the
+ * same bits.
  *
- * A command's device time is what it adds: from the end of all that was recorded before it to the end of all up to it. So times never
- * count twice, add up to the time the device was busy, and hold the barrier before a command; a command that runs in the shadow of an
- * earlier one has a time near 0. docs/profile.md says more. */
+ * A command's device time begins where all earlier commands have ended, and ends where it and they have ended. So times never count twice,
+ * they add up to the time the device was busy, and they include the barrier before a command. A command that runs wholly beside an earlier
+ * one has a time near 0. */
 #ifndef PUMICE_PROFILE_H
 #define PUMICE_PROFILE_H
 
@@ -23,18 +23,18 @@ typedef struct pm_profile pm_profile;
 /* The device's profile; NULL where it was opened without. */
 PM_API pm_profile *pm_device_profile(pm_device *device);
 
-/* Collect from now on, until stopped. Starting again after a stop adds to what is there; programs that ran in between miss their first
- * run. Until the first start, and from a stop on, only the time stamps themselves cost; those go too at a program's next run after a stop. */
+/* Collect from now on, until stopped. A second start adds to the first one's rows. A program that ran in between is not measured in its
+ * next run. While stopped, the profile costs time stamps only, and a program drops those at its next run after a stop. */
 PM_API void pm_profile_start(pm_profile *profile);
 PM_API void pm_profile_stop(pm_profile *profile);
 
 /* Seconds on the clock that spans are measured by. */
 PM_API double pm_profile_now(void);
-/* Something the host did, from `since` until now. `name` is copied. Nothing where the profile is NULL or stopped, or was started later than
+/* Adds a span of the host, from `since` until now. `name` is copied. Does nothing where the profile is NULL, stopped, or started after
  * `since`. */
 PM_API void pm_profile_span(pm_profile *profile, const char *name, double since);
 
-/* ---- what was collected ------------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------------------------------- */
 
 #define PM_DIRECTION_LIST(X)                                                                                           \
     X(NONE, "")                                                                                                        \
@@ -53,7 +53,7 @@ PM_API const char *pm_direction_name(pm_direction direction);
 
 typedef enum pm_profile_track {
     PM_PROFILE_HOST,        /* spans, by op */
-    PM_PROFILE_SUBMISSIONS, /* parts of a program that went to the device together, by program */
+    PM_PROFILE_SUBMISSIONS, /* parts of a program submitted together, by program */
     PM_PROFILE_COMMANDS,    /* dispatches, fills, copies */
 } pm_profile_track;
 
@@ -66,7 +66,7 @@ typedef struct pm_profile_row {
     const char *op;      /* "matmul" */
     const char *layer;   /* "h.3" */
     pm_direction direction;
-    uint32_t shape[3];  /* of the op, as docs/profile.md says; 0: fewer dimensions */
+    uint32_t shape[3];  /* of the op; 0: fewer dimensions */
     const char *kernel; /* "matmul_tile", or "fill", "copy" */
     size_t variant;     /* for pm_profile_kernel_at, or PM_PROFILE_NO_KERNEL */
     uint64_t count;     /* a dispatch that was cut counts each piece */
@@ -74,7 +74,7 @@ typedef struct pm_profile_row {
     double flops, bytes; /* of all of them: bytes if each operand is touched once */
 } pm_profile_row;
 
-/* Rows are in order of appearance; some may have count 0. A row lives until something more is collected or recorded. */
+/* Rows are in order of appearance; some may have count 0. A row's pointer is valid until more is collected or recorded. */
 PM_API size_t pm_profile_row_count(const pm_profile *profile);
 PM_API const pm_profile_row *pm_profile_row_at(const pm_profile *profile, size_t index);
 
@@ -88,36 +88,36 @@ typedef struct pm_profile_event {
 PM_API size_t pm_profile_event_count(const pm_profile *profile);
 PM_API pm_profile_event pm_profile_event_at(const pm_profile *profile, size_t index);
 
-/* How device times came onto the host's clock. */
+/* How device times were put onto the host's clock. */
 typedef enum pm_profile_clock {
     PM_PROFILE_CLOCK_NONE,       /* no device times: the device has no time stamps, or nothing ran */
-    PM_PROFILE_CLOCK_ESTIMATED,  /* each run lies in the middle between its submission and the end of waiting for it */
+    PM_PROFILE_CLOCK_ESTIMATED,  /* each run is centred between its submission and the end of the wait */
     PM_PROFILE_CLOCK_CALIBRATED, /* VK_EXT_calibrated_timestamps */
 } pm_profile_clock;
 
 typedef struct pm_profile_info {
     pm_profile_clock clock;
     double seconds;        /* on the host's clock, from start to stop (or now) */
-    double device_seconds; /* of these the device was busy: the sum of all commands */
+    double device_seconds; /* of these, the device was busy: the sum of all commands */
     uint64_t runs;         /* of programs */
-    uint64_t missed_runs;  /* queued while another run of the same program was, and not measured */
-    uint64_t dropped;      /* events that the time line had no room for; the rows have them */
+    uint64_t missed_runs;  /* not measured: another run of the same program was still queued */
+    uint64_t dropped;      /* events beyond the time line's capacity; the rows count them */
 } pm_profile_info;
 PM_API void pm_profile_get_info(const pm_profile *profile, pm_profile_info *out);
 
-/* What the driver tells of a compiled kernel (VK_KHR_pipeline_executable_properties). */
+/* A driver's statistic of a compiled kernel (VK_KHR_pipeline_executable_properties). */
 typedef struct pm_profile_statistic {
     const char *executable; /* a kernel may be compiled more than once, for several subgroup sizes say */
     const char *name, *description;
     double value;
 } pm_profile_statistic;
 
-/* A kernel with its specialization constants. Numbers are -1 where the driver does not tell. */
+/* A kernel with its specialization constants. Numbers are -1 where the driver has none. */
 typedef struct pm_profile_kernel {
     const char *name;
     const char *constants; /* "128,1,0" */
     double registers; /* an invocation, vector registers where a device has two kinds; the largest of its executables */
-    double spills;    /* what does not fit into registers, in the driver's unit */
+    double spills;    /* registers spilled to memory, in the driver's unit */
     double shared_bytes; /* a work group */
     size_t statistic_count;
     const pm_profile_statistic *statistics;
@@ -128,13 +128,13 @@ PM_API pm_profile_kernel pm_profile_kernel_at(const pm_profile *profile, size_t 
 
 /* ---- against the device's limits, and into files ----------------------------------------------------------------- */
 
-/* The share, 0 to 1, of what the peaks of arithmetic (matrix units' for kernels with "coop" in their names, else fp32's) and of copying allow at
- * a row's FLOPs per byte. NaN where it has no time or the peaks are 0, not known. Above 1 is possible: operands in a cache move faster than
- * a copy of much memory. */
+/* A row's rate as a share (0 to 1) of the roofline at its FLOPs per byte. The roof is the copy peak and the arithmetic peak: that of matrix
+ * units for kernels with "coop" in their names, else of fp32. NaN where the row has no time or the peaks are 0. More than 1 is
+ * possible: operands in a cache move faster than a large copy. */
 PM_API double pm_profile_roof_share(const pm_profile_row *row, const pm_peaks *peaks);
 
-/* trace.json (Chrome's trace event format, for Perfetto), kernels.csv (a line a row) and kernels.json (what the driver tells) in `dir`,
- * which is made; each is written at once or not at all. Fails: PM_IO, PM_NO_HOST_MEMORY. */
+/* Writes trace.json (Chrome's trace event format, for Perfetto), kernels.csv (a line a row) and kernels.json (the drivers' statistics) into
+ * `dir`, which it makes. Each file is written whole or not at all. Fails: PM_IO, PM_NO_HOST_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_profile_write(const pm_profile *profile, const char *dir, const pm_peaks *peaks);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* What every Pumice function answers, and where it tells why.
+/* Statuses that functions return, and the log callback that gets the reason.
  *
  * Each function that can fail for a reason outside its caller's control returns a pm_status; results come back through
  * out-parameters, written only on PM_OK. Exactly one PM_LOG_ERROR line goes to the log callback for a failure: it names the file,

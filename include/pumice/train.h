@@ -33,8 +33,7 @@ typedef struct pm_train_params {
     float dropout;           /* on embeddings, attention and residual branches; negative: the model's own */
     uint64_t seed;           /* of batches and dropout */
     pm_precision precision;  /* 0: f32 */
-    bool
-        recompute; /* keep what comes into blocks only, and compute them again for their gradients: less workspace, the same bits */
+    bool recompute; /* keep only the inputs of blocks and recompute the rest in the backward pass: the same bits */
 } pm_train_params;
 
 /* One step's outcome. */
@@ -44,11 +43,11 @@ typedef struct pm_step {
     float grad_norm; /* before clipping */
     float lr;
     uint32_t tokens;
-    bool skipped;     /* the gradients were no finite numbers: weights and moments are what they were */
+    bool skipped;     /* a gradient was not finite: weights and moments did not change */
     float loss_scale; /* of this step; 1 in f32 */
 } pm_step;
 
-/* What a trainer will take and do, known before it allocates. Bytes. */
+/* A trainer's memory (bytes) and work, known before it allocates. */
 typedef struct pm_train_plan {
     uint64_t weights, gradients, optimizer, workspace;
     uint32_t nodes, dispatches; /* of the training graph; dispatches only once recorded, else 0 */
