@@ -1,4 +1,4 @@
-/* Each product of a model, each way to compute it, measured; the faster ones are kept. */
+/* Measures each kernel variant of each product of a model, and keeps the faster ones. */
 #include <pumice/autotune.h>
 
 #include <math.h>
@@ -24,7 +24,7 @@ typedef struct products {
     uint32_t count;
 } products;
 
-/* Long sums are cut when they are recorded, and have no way of their own. */
+/* Long sums are cut when they are recorded, and are not tuned as a whole. */
 static void add(products *to, product p)
 {
     if (to->count == MOST_PRODUCTS || (p.k > OP_LONGEST_SUM && !p.half_y)) return;
@@ -88,7 +88,7 @@ static pm_status measure(pm_device *device, const product *p, op_way way, bool q
     return status;
 }
 
-/* Every way that this product can take, against the usual one. */
+/* Measures every variant that can compute this product against the default one. */
 static pm_status autotune_one(pm_device *device, const product *p, bool quick, pm_autotune_row *out)
 {
     op_call call = {.op = OP_MATMUL, .attr = {.trans_a = p->trans_a, .trans_b = p->trans_b}};

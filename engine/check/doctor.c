@@ -1,5 +1,5 @@
-/* The examination. A check that fails is repeated with each of its kernels switched off in turn, so that the one at fault is found by what its
- * replacement gives; then with features switched off, for which the device is opened again. */
+/* The self-test. A failed check is repeated with each of its kernels switched off in turn: the fault is the kernel whose replacement is right.
+ * Then it is repeated with features switched off, for which the device is opened again. */
 #include <pumice/doctor.h>
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "check/optest.h"
 #include "check/train_check.h"
 
-/* In the order in which they are tried. The last two are those without which some checks do not apply: products come apart, and all is fp32. */
+/* Features, in the order in which they are tried. Without the last two some checks do not apply: `fused` and fp16 rows. */
 static const char *const features[] = {"coopmat", "f16", "int64", "subgroup", "serial", "bda", "fused", "storage16"};
 enum { FEATURES = sizeof features / sizeof *features };
 
@@ -24,10 +24,10 @@ typedef struct doctor {
     pm_doctor_fn *tell;
     void *user;
     pm_doctor_report *report;
-    pm_doctor_finding unkept;   /* in place of one that the report has no room for */
-    bool kernels[KERNEL_COUNT]; /* that ran */
+    pm_doctor_finding unkept;   /* used when the report is full */
+    bool kernels[KERNEL_COUNT]; /* the kernels that ran */
     bool kernel_off[KERNEL_COUNT], feature_off[FEATURES];
-    bool had, has; /* something was off before, and is now */
+    bool had, has; /* something was off before; something is off now */
 } doctor;
 
 static void say(const doctor *d, const char *what)
@@ -35,8 +35,8 @@ static void say(const doctor *d, const char *what)
     if (d->tell) d->tell(d->user, what);
 }
 
-/* The device, without what was found wrong, and without another feature (FEATURES: none). What an earlier examination kept is forgotten: it is
- * tried again. */
+/* Opens the device without what was found wrong and without one more feature (FEATURES: none). Results of an earlier examination are ignored:
+ * everything is tried again. */
 static pm_status open_device(doctor *d, int without)
 {
     char disable[512];
@@ -65,7 +65,7 @@ static pm_doctor_finding *add_finding(doctor *d, const char *wrong)
     return f;
 }
 
-/* Whether one of the row's kernels is at fault: then it stays off. */
+/* Whether one of the row's kernels is at fault. That kernel stays off. */
 static pm_status try_kernels(doctor *d, const optest_row *row, const optest_result *failed, pm_doctor_finding *f)
 {
     for (uint32_t k = 0; k < failed->kernel_count; k++) {
@@ -84,7 +84,7 @@ static pm_status try_kernels(doctor *d, const optest_row *row, const optest_resu
     return PM_OK;
 }
 
-/* Or whether it comes right, or is not wanted, without a feature, which then stays off. One that the device cannot do without is not the way. */
+/* Whether switching a feature off makes the row right or unnecessary. That feature stays off. A feature that the device needs is not tried. */
 static pm_status try_features(doctor *d, const optest_row *row, pm_doctor_finding *f)
 {
     pm_status status = PM_OK;
@@ -114,7 +114,7 @@ static pm_status check_row(doctor *d, const optest_row *row)
     d->report->checks += !result.no_memory;
     d->report->skipped += result.no_memory;
     if (right || result.no_memory) return PM_OK;
-    pm_status status = gpu_wait(d->device); /* a lost device computes nothing */
+    pm_status status = gpu_wait(d->device); /* a lost device gives no results */
     if (status != PM_OK) return status;
     pm_doctor_finding *f = add_finding(d, result.wrong);
     status = try_kernels(d, row, &result, f);
@@ -124,8 +124,8 @@ static pm_status check_row(doctor *d, const optest_row *row)
     return status;
 }
 
-/* Of an operation's rows the first ones, which are of one size each, those in fp16 or for one way of a product, and then some: all would take
- * minutes. A software driver compiles products and attention for a second each: there fewer. */
+/* Whether a row is examined: an operation's first rows, all fp16 rows, all rows for one variant of a product, and some of the rest. All rows
+ * would take minutes. On a software driver, which compiles each product and attention kernel for a second, fewer. */
 static bool chosen(const pm_caps *caps, const optest_row *row, uint32_t number)
 {
     enum { FIRST = 12, EACH = 5, EACH_COSTLY = 8 };
@@ -180,7 +180,7 @@ static pm_status check_training(doctor *d)
     return status;
 }
 
-/* Kernels that are off stand in the device already; features go beside them. */
+/* Kernels that are off are stored in the device already; features are added here. */
 static pm_status keep(doctor *d)
 {
     pm_status status = PM_OK;

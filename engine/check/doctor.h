@@ -1,4 +1,4 @@
-/* The examination as a test runs it: of a device that is made faulty, or of one operation only. */
+/* The self-test as tests run it: on a device made faulty, or for one operation only. */
 #ifndef CHECK_DOCTOR_H
 #define CHECK_DOCTOR_H
 
@@ -7,8 +7,8 @@
 #include "ops/op.h"
 
 typedef struct doctor_options {
-    void (*opened)(pm_device *device); /* called each time it was; may be NULL */
-    bool one;                          /* only this operation is looked at */
+    void (*opened)(pm_device *device); /* called after each opening; may be NULL */
+    bool one;                          /* examine only this operation */
     op_id op;
 } doctor_options;
 

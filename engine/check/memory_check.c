@@ -25,7 +25,7 @@ static gpu_span part(gpu_buffer *buffer, uint32_t first, uint32_t words)
     return (gpu_span){all.buffer, all.offset + 4ull * first, 4ull * words};
 }
 
-/* `from` holds a pattern; `to` is filled, and the pattern but for its edges copied into it. */
+/* Puts a pattern into `from`, fills `to`, and copies the pattern without its edges into `to`. */
 static pm_status run(pm_device *device, pair *p)
 {
     gpu_program *program = NULL;

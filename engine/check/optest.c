@@ -37,7 +37,7 @@ static bool complain(const bench *b, const char *format, ...)
     return false;
 }
 
-/* ---- what the harness knows of each operation ---------------------------------------------------------------------- */
+/* ---- facts of each operation --------------------------------------------------------------------------------------- */
 
 static bool is_backward(op_id op)
 {
@@ -127,7 +127,7 @@ static void complete_shapes(bench *b)
     }
 }
 
-/* fp16 for what may be; a product's y is fp32 in half of the rows that can have it so. */
+/* Makes the activations fp16. A product's y stays fp32 in half of the rows that allow it. */
 static void halve(bench *b)
 {
     op_call *c = &b->call;
@@ -208,7 +208,7 @@ static bool collect(bench *b)
     return true;
 }
 
-/* Where each operand lies. */
+/* Decides the buffer and offset of each operand. */
 static bool arrange(bench *b)
 {
     uint32_t mode = b->row->seed % 3, odd = b->row->seed / 3 % 2;
@@ -249,7 +249,7 @@ static bool arrange(bench *b)
 
 /* ---- the run -------------------------------------------------------------------------------------------------------- */
 
-/* A product that is to be computed in a certain way is recorded as if that had been tuned; then what was tuned stands there again. */
+/* Records a product with the row's variant, as if autotuning had chosen it, and restores the choice afterwards. */
 static pm_status record_in_way(bench *b)
 {
     const op_call *c = &b->call;
@@ -324,7 +324,7 @@ static float got_float(const bench *b, const operand *o, uint64_t i)
     return value;
 }
 
-/* Every step-th element from `first` on. Nothing but zeros must be matched by zeros. */
+/* Compares every step-th element from `first` on. If all expected values are 0, all results must be 0. */
 static bool compare(const bench *b, const operand *o, uint64_t first, uint64_t step, const char *what)
 {
     bool logits = b->row->half && (b->call.op == OP_LM_LOSS || b->call.op == OP_LM_LOSS_BWD);
@@ -341,7 +341,7 @@ static bool compare(const bench *b, const operand *o, uint64_t first, uint64_t s
     return nmse <= bound || complain(b, "%s: NMSE %.3g, at most %.0e is right", what, nmse, bound);
 }
 
-/* The parts' total, and that nothing beside them changed. The twin puts the total into the first part. */
+/* Compares the total of the parts, and checks that nothing else changed. The twin's total is its first part. */
 static bool compare_sumsq(const bench *b, const operand *o)
 {
     uint64_t first = b->call.attr.part, words = (uint64_t)b->call.in[0].rows * b->call.in[0].cols;
@@ -363,7 +363,7 @@ static bool compare_output(const bench *b, const operand *o, int slot)
     op_id op = b->call.op;
     uint32_t cols = o->views[0]->cols;
     if (op == OP_SUMSQ) return compare_sumsq(b, o);
-    /* columns of different meaning are compared one by one */
+    /* columns with different meanings are compared separately */
     bool apart = (op == OP_LAYERNORM && slot == 1) || op == OP_LM_LOSS || op == OP_LABEL_LOSS || op == OP_SCORE_LOSS ||
                  op == OP_CLIP;
     bool ok = true;
@@ -371,7 +371,7 @@ static bool compare_output(const bench *b, const operand *o, int slot)
     return ok;
 }
 
-/* Every word outside the outputs and the scratch must be what was uploaded. Overwrites `got` there. */
+/* Every word outside the outputs and the scratch must be as it was uploaded. Overwrites `got` there. */
 static bool check_untouched(bench *b)
 {
     for (int i = 0; i < b->operand_count; i++) {

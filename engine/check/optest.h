@@ -12,11 +12,11 @@
 /* Bounds on sum((a - b)^2) / sum(b^2). */
 #define OPTEST_FORWARD 1e-10
 #define OPTEST_BACKWARD 1e-8
-#define OPTEST_HALF 2.4e-7 /* where the result was rounded to fp16, by 2^-11 of it at most */
+#define OPTEST_HALF 2.4e-7 /* where the result was rounded to fp16, with a relative error of 2^-11 at most */
 #define OPTEST_HALF_LOGITS                                                                                             \
     3.9e-6 /* where logits of up to 8 were: by 2^-9, and by so much of itself an exponential differs */
 
-enum { OPTEST_SOME, OPTEST_NONE, OPTEST_ALL }; /* which targets are ignored */
+enum { OPTEST_SOME, OPTEST_NONE, OPTEST_ALL }; /* the targets that are ignored */
 
 typedef struct optest_row {
     op_call
@@ -47,16 +47,16 @@ bool optest_some_head(const op_call *call);
 /* One line: operation, shapes, attributes. */
 void optest_describe(const optest_row *row, char *line, size_t size);
 
-/* Whether the device can have the row: fp16 needs storage, and products with more operands than a plain one are recorded only where it fuses. */
+/* Whether the row applies to the device: fp16 needs 16-bit storage, and a product with more than the plain operands needs `fused`. */
 bool optest_applies(const pm_caps *caps, const optest_row *row);
 
-/* What came of a row. */
+/* The result of a row. */
 enum { OPTEST_KERNELS = 8 };
 typedef struct optest_result {
-    char wrong[800]; /* the row and what does not hold, in one line; "" where all does */
+    char wrong[800]; /* the row and its fault in one line; "" where it passed */
     kernel_id kernels[OPTEST_KERNELS];
     uint32_t kernel_count; /* that it ran */
-    bool no_memory;        /* what does not hold is that there was none */
+    bool no_memory;        /* the fault is lack of memory */
 } optest_result;
 
 /* Whether the row holds on the device. */

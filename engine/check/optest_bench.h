@@ -1,4 +1,4 @@
-/* The op harness from inside: a row in the making, which optest.c arranges, runs and compares, and optest_values.c fills. */
+/* The op harness from inside: a row with its operands. optest_values.c fills them; optest.c places them, runs the row and compares. */
 #ifndef CHECK_OPTEST_BENCH_H
 #define CHECK_OPTEST_BENCH_H
 

@@ -1,6 +1,6 @@
-/* Fusion: a matmul takes over what follows it where nobody else looks at the values between; a LayerNorm's or a gathering's gradient takes
- * over the sum it goes into; where tokens come singly, a product the LayerNorm before it, and attention the writing of its cache. The merged node
- * stands where the follower stood, so that all its operands exist by then. */
+/* Fusion of nodes into one kernel. A product absorbs the operations behind it if nothing else reads the values between. The gradient of
+ * LAYERNORM or GATHER absorbs the sum that it is added to. With few tokens a product absorbs the LayerNorm before it, and attention absorbs
+ * KV_APPEND. The merged node takes the place of the later one, where all operands exist. */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ typedef struct fusion {
 
 #define NONE UINT32_MAX
 
-/* The node that makes t if it has the given operation, else NULL. */
+/* The node that writes t, if its operation is the given one; else NULL. */
 static node *maker(const fusion *f, tensor_id t, op_id op)
 {
     uint32_t i = f->producer[t];
@@ -24,7 +24,7 @@ static node *maker(const fusion *f, tensor_id t, op_id op)
                                                                                                 : NULL;
 }
 
-/* Whether a matmul's epilogue is still open for a stage that comes before residual and slope. */
+/* Whether a product's epilogue can still take a stage before the residual sum and GELU's slope. */
 static bool open(const node *m)
 {
     return !m->in[MATMUL_RESIDUAL] && !m->in[MATMUL_GELU_PRE] && !m->attr.accumulate;
@@ -99,8 +99,7 @@ static bool fuse_gelu_slope(fusion *f, node *n)
 static bool fuse_norm(fusion *f, node *n)
 {
     node *l = maker(f, n->in[MATMUL_A], OP_LAYERNORM);
-    if (f->g->direction == PM_DIRECTION_BACKWARD)
-        return false; /* a gradient looks at its values, or would with them kept */
+    if (f->g->direction == PM_DIRECTION_BACKWARD) return false; /* the gradient reads the normalised values */
     op_call call = graph_call(f->g, n);
     if (!l || f->uses[l->out[0]] > 1 || f->uses[l->out[1]] > 0 || !open(n) || !op_normalises(f->g->caps, &call))
         return false;

@@ -1,11 +1,11 @@
-/* Reverse-mode differentiation: one rule an operation, applied from the last node to the first.
+/* Reverse-mode differentiation: one rule for each operation, applied from the last node to the first.
  *
- * An internal tensor's gradient is a new tensor: what its users contribute, summed by ADD nodes (which graph_fuse merges into the
- * contributors' kernels). A parameter's gradient is written by the operation that makes it; from the second on they accumulate.
+ * An internal tensor's gradient is a new tensor: the sum of its users' contributions, by ADD nodes. graph_fuse merges these into the
+ * contributors' kernels. A parameter's gradient is written by the first operation that contributes to it; later ones accumulate.
  *
- * With g->recompute, a segment's nodes, but for the last one's, are run again before its gradient (Chen et al., 2016: Training Deep Nets with
- * Sublinear Memory Cost), those of them whose values the rules read: between the passes only what comes into segments is kept. The same kernels
- * on the same operands give the same bits. */
+ * With g->recompute, only the inputs of segments are kept between the passes. Before a segment's gradient, those of its nodes are run again
+ * whose values the rules read; the last segment's values are still there (Chen et al., 2016: Training Deep Nets with Sublinear Memory Cost). The
+ * same kernels on the same operands give the same bits. */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -17,8 +17,8 @@ typedef struct backward {
     graph *g;
     /* [tensor_count of the forward graph] */
     tensor_id *gradient; /* so far, or 0 */
-    tensor_id *again;    /* the tensor that has its value again, or 0: itself */
-    bool *needed;        /* to be there again: of the segment at hand */
+    tensor_id *again;    /* its recomputed tensor; 0: the tensor itself */
+    bool *needed;        /* to be recomputed, in the present segment */
     uint32_t count;
     tensor_id scalars;
 } backward;
@@ -32,7 +32,7 @@ static bool is_internal(const backward *b, tensor_id t)
     return b->g->tensors[t].kind == TENSOR_INTERNAL;
 }
 
-/* The parameter that a copy is of, else t itself. */
+/* The parameter that t is an fp16 copy of, else t itself. */
 static tensor_id original(const backward *b, tensor_id t)
 {
     tensor_id of = b->g->tensors[t].copy_of;
@@ -45,14 +45,14 @@ static tensor_id like(backward *b, tensor_id t)
     return graph_tensor(b->g, TENSOR_INTERNAL, shape.rows, shape.cols, 0);
 }
 
-/* dx is a part of x's gradient. */
+/* Adds dx to x's gradient. */
 static void contribute(backward *b, tensor_id x, tensor_id dx)
 {
     if (!is_internal(b, x)) return;
     b->gradient[x] = b->gradient[x] ? graph_add(b->g, b->gradient[x], dx) : dx;
 }
 
-/* The gradient tensor of a parameter; *again tells whether something was written to it before. */
+/* The gradient tensor of a parameter. *again: an earlier node writes it, so that this one must accumulate. */
 static tensor_id parameter_gradient(backward *b, tensor_id parameter, bool *again)
 {
     *again = b->gradient[parameter] != 0;
@@ -63,7 +63,7 @@ static tensor_id parameter_gradient(backward *b, tensor_id parameter, bool *agai
     return b->gradient[parameter];
 }
 
-/* A product that is a gradient of t: added to a parameter's, or contributed. */
+/* A product that contributes to t's gradient, a parameter's or an internal tensor's. */
 static void product(backward *b, tensor_id t, tensor_id left, tensor_id right, bool trans_a, bool trans_b)
 {
     t = original(b, t);
@@ -79,7 +79,7 @@ static void product(backward *b, tensor_id t, tensor_id left, tensor_id right, b
     }
 }
 
-/* In the rules n is the forward node, and v has its tensors where their values are now. */
+/* In the rules, n is the forward node, and v is n with recomputed tensors in place of those that were not kept. */
 
 static void matmul_rule(backward *b, const node *n, const node *v, tensor_id dy)
 {
@@ -162,13 +162,13 @@ static void rule(backward *b, node n)
 {
     const node v = with_values(b, n);
     tensor_id dy = b->gradient[n.out[0]], dx;
-    switch (n.op) { /* losses are where it begins */
+    switch (n.op) { /* the gradient begins at losses */
     case OP_LM_LOSS: lm_loss_rule(b, &n); return;
     case OP_LABEL_LOSS: task_loss_rule(b, &n, OP_LABEL_LOSS_BWD); return;
     case OP_SCORE_LOSS: task_loss_rule(b, &n, OP_SCORE_LOSS_BWD); return;
     default: break;
     }
-    if (!dy) return; /* nothing depends on it */
+    if (!dy) return; /* no loss depends on it */
     switch (n.op) {
     case OP_MATMUL: matmul_rule(b, &n, &v, dy); break;
     case OP_LAYERNORM: layernorm_rule(b, &n, &v, dy); break;
@@ -187,7 +187,7 @@ static void rule(backward *b, node n)
         graph_node(b->g, (node){.op = OP_GELU_BWD, .in = {dy, v.in[0]}, .out = {dx}});
         contribute(b, n.in[0], dx);
         break;
-    case OP_DROPOUT: /* the same mask again */
+    case OP_DROPOUT: /* the same mask */
         dx = like(b, n.in[0]);
         graph_node(b->g, (node){.op = OP_DROPOUT, .attr = n.attr, .in = {dy, n.in[1]}, .out = {dx}});
         contribute(b, n.in[0], dx);
@@ -204,9 +204,9 @@ static void rule(backward *b, node n)
     }
 }
 
-/* ---- again ---- */
+/* ---- recomputing ---- */
 
-/* What the node's rule reads of it. */
+/* Marks the tensors that the node's rule reads. */
 static void mark_read(backward *b, const node *n)
 {
     switch (n->op) {
@@ -218,7 +218,7 @@ static void mark_read(backward *b, const node *n)
     }
 }
 
-/* The node once more, into tensors of its own. */
+/* Adds the node once more, with output tensors of its own. */
 static void run_again(backward *b, node n)
 {
     node copy = with_values(b, n);
@@ -232,11 +232,11 @@ static void run_again(backward *b, node n)
     graph_node(b->g, copy);
 }
 
-/* Forward nodes [first, end). A copy of a weight in fp16 stays. */
+/* Recomputes forward nodes [first, end). fp16 copies of weights are kept, not recomputed. */
 static void segment_again(backward *b, uint32_t first, uint32_t end)
 {
     const graph *g = b->g;
-    memset(b->needed, 0, b->count * sizeof *b->needed); /* what the segment behind reads of this one was kept */
+    memset(b->needed, 0, b->count * sizeof *b->needed); /* the next segment's inputs were kept */
     for (uint32_t i = first; i < end; i++) mark_read(b, &g->nodes[i]);
     for (uint32_t i = end; i-- > first;) {
         bool wanted = false;
@@ -256,7 +256,7 @@ void graph_gradient(graph *g, tensor_id scalars)
 {
     if (g->status != PM_OK) return;
     const uint32_t forward = g->node_count;
-    uint32_t last = 0; /* segment, whose values are still there */
+    uint32_t last = 0; /* the last segment: its values are still there */
     backward b = {.g = g,
                   .scalars = scalars,
                   .count = g->tensor_count,

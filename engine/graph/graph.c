@@ -203,7 +203,7 @@ void graph_score_loss(graph *g, tensor_id values, tensor_id scores, tensor_id re
     graph_node(g, (node){.op = OP_SCORE_LOSS, .attr.scale = scale, .in = {values, scores}, .out = {result}});
 }
 
-/* The operation that a node asks for, without operands. */
+/* The node's operation and attributes as a call without operands. */
 op_call graph_call(const graph *g, const node *n)
 {
     op_call call = {.op = n->op, .attr = n->attr};

@@ -1,7 +1,7 @@
-/* A graph of operations on tensors: built forwards, extended by its own gradient, fused, planned into memory, recorded.
+/* A graph of operations on tensors. It is built forward, extended by its gradient, fused, planned into memory and recorded.
  *
- * Nodes stand in an order in which they can run. Each tensor is written by one node (gradients of parameters, which several nodes may add
- * to, excepted). Building needs no device and returns no errors: the first failure sticks and comes out of graph_status(). */
+ * Nodes are stored in an order in which they can run. One node writes each tensor; only a parameter's gradient may have several writers, which
+ * accumulate. Building needs no device and returns no errors: the first failure sticks, and graph_status() returns it. */
 #ifndef GRAPH_GRAPH_H
 #define GRAPH_GRAPH_H
 
@@ -20,7 +20,7 @@ typedef struct tensor {
     tensor_kind kind;
     uint32_t rows, cols, index;
     bool half;         /* fp16 in memory */
-    tensor_id copy_of; /* the parameter that this is a copy of in fp16; 0: none */
+    tensor_id copy_of; /* the parameter of which this is an fp16 copy; 0: none */
 } tensor;
 
 /* Whole words. */
@@ -35,20 +35,20 @@ typedef struct node {
     tensor_id in[OP_MAX_IN], out[OP_MAX_OUT];
     const char *label; /* the part of the model it belongs to */
     pm_direction direction;
-    uint32_t segment; /* of nodes that are computed again together; 0: never */
+    uint32_t segment; /* nodes of a segment are recomputed together; 0: never */
 } node;
 
 typedef struct graph {
     const pm_log *log;
-    const pm_caps *caps; /* what scratch sizes and fusion depend on */
+    const pm_caps *caps; /* for scratch sizes and fusion */
     tensor *tensors;     /* [0] is no tensor */
     node *nodes;
     uint32_t tensor_count, tensor_capacity, node_count, node_capacity;
     const char *label; /* for nodes added from now on; lives as long as the graph */
     pm_direction direction;
     uint32_t segment; /* for nodes added from now on */
-    bool recompute;   /* in graph_gradient: values inside segments are not kept but made again */
-    bool half; /* for nodes added from now on: activations are fp16, and products read such copies of their weights */
+    bool recompute;   /* in graph_gradient: values inside segments are recomputed, not kept */
+    bool half;        /* for nodes added from now on: activations are fp16, and products read fp16 copies of weights */
     pm_status status;
 } graph;
 
@@ -62,18 +62,18 @@ static inline pm_status graph_status(const graph *g)
 /* ---- tensors and nodes ---- */
 
 tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols, uint32_t index);
-/* Adds a node; outputs must exist. Shapes are checked; scratch is appended as the operation asks. With `half` its internal activations become
- * fp16, and a parameter in an activation's place is replaced by its copy, made once by a CAST before its first use. */
+/* Adds a node, whose output tensors must exist. It checks shapes and appends the scratch that the operation needs. With `half` its internal
+ * activations become fp16, and a weight is replaced by its fp16 copy, which a CAST makes before the first use. */
 void graph_node(graph *g, node n);
 
-/* Each makes its output, (rows, cols) as engine/ops/op.h says, and returns it. */
+/* Each builder makes its output tensor, with the shape that engine/ops/op.h states, and returns it. */
 tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id positions, tensor_id scalars,
                       uint32_t time);
 tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps);
 tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b);
 tensor_id graph_gelu(graph *g, tensor_id x);
 tensor_id graph_add(graph *g, tensor_id a, tensor_id b);
-/* x itself where p is 0. Each call gets a stream of its own. */
+/* Returns x itself where p is 0. Each call gets a stream of its own. */
 tensor_id graph_dropout(graph *g, tensor_id x, tensor_id scalars, float p);
 /* qkv (N,3C) -> (N,C), keys and values from `cache` (P,2C) where there is one. */
 tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, uint32_t heads, uint32_t time,
@@ -82,7 +82,7 @@ void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars
 /* Rows of x picked by index (R*group,1), `group` of them summed: (R,C). */
 tensor_id graph_gather(graph *g, tensor_id x, tensor_id index, uint32_t group);
 
-/* Losses; `scale` is what each counts in the gradient. result (1,4) is an input tensor that the caller made. */
+/* Losses. `scale` is a loss's weight in the gradient. result (1,4) is an input tensor of the caller's. */
 void graph_lm_loss(graph *g, tensor_id h, tensor_id table, tensor_id targets, tensor_id weights, tensor_id result,
                    float scale);
 void graph_label_loss(graph *g, tensor_id logits, tensor_id labels, tensor_id result, float scale);
@@ -90,11 +90,11 @@ void graph_score_loss(graph *g, tensor_id values, tensor_id scores, tensor_id re
 
 /* ---- passes, in this order ---- */
 
-/* Append the gradient of the sum of the graph's losses, each times its scale and grad_scale, with respect to every parameter. */
+/* Appends the gradient with respect to every parameter of the sum of all losses, each times its scale and grad_scale. */
 void graph_gradient(graph *g, tensor_id scalars);
 
-/* Merge bias, GELU, dropout, residual and gradient sums, of few rows LayerNorm and the cache's writing too, into the kernels that can take them, as
- * caps.fused allows. */
+/* Merges bias, GELU, dropout, residual and gradient sums into the kernels that can do them, as far as caps.fused allows. With few rows it
+ * merges LayerNorm and the writing of the cache too. */
 void graph_fuse(graph *g);
 
 /* Where each internal tensor lies. */
@@ -114,23 +114,23 @@ enum { GRAPH_ALIGNMENT = 256 };
 pm_status graph_plan_make(const graph *g, uint64_t max_block, graph_plan *out);
 void graph_plan_fini(graph_plan *plan);
 
-/* Make `room`, empty or covering others already, cover this plan too: blocks as large as any plan's. Programs that never run at the same
- * time can then share one workspace. Fails: PM_NO_HOST_MEMORY. */
+/* Enlarges the blocks of `room`, which may be empty, until they hold this plan too. Programs that never run at the same time can then share
+ * one workspace. Fails: PM_NO_HOST_MEMORY. */
 pm_status graph_plan_cover(const pm_log *log, graph_plan *room, const graph_plan *plan);
 
 /* One buffer for each block of the plan. */
 pm_status graph_workspace_create(pm_device *device, const graph_plan *plan, gpu_buffer ***blocks);
 void graph_workspace_destroy(const graph_plan *plan, gpu_buffer ***blocks);
 
-/* What a recording is bound to. */
+/* The buffers that a recorded program uses. */
 typedef struct graph_bindings {
     const gpu_span *inputs, *parameters, *gradients; /* by index */
     gpu_buffer *const *workspace;                    /* by block */
-    bool accumulate;                                 /* add to the gradients that are there */
+    bool accumulate;                                 /* add to the gradients instead of overwriting them */
 } graph_bindings;
 void graph_record(const graph *g, const graph_plan *plan, const graph_bindings *to, gpu_program *program);
 
-/* The node as an operation's call, with shapes and no operands. */
+/* The node as a call of its operation, with shapes but no operands. */
 op_call graph_call(const graph *g, const node *n);
 
 /* FLOPs of one run. */

@@ -1,5 +1,5 @@
-/* The memory plan: lifetimes from the nodes' order, then places, largest tensors first, each at the lowest offset where nothing that lives
- * at the same time lies (greedy by size: Pisarchyk and Lee, 2020). */
+/* The memory plan. Lifetimes follow from the nodes' order. Then tensors get places, the largest first, each at the lowest offset that no tensor
+ * with an overlapping lifetime has (greedy by size: Pisarchyk and Lee, 2020). */
 #include "graph/graph.h"
 
 #include <inttypes.h>
@@ -52,7 +52,7 @@ static uint32_t collect(const graph *g, lifetime *all, uint32_t *slot)
     return count;
 }
 
-/* The lowest place for `l` among `placed`, which lives at the same time and is sorted by place. */
+/* Finds the lowest place for `l`. `placed` has the tensors with overlapping lifetimes, sorted by place. */
 static void place(lifetime *l, lifetime *const *placed, uint32_t count, uint64_t max_block)
 {
     uint32_t block = 0;
@@ -60,7 +60,7 @@ static void place(lifetime *l, lifetime *const *placed, uint32_t count, uint64_t
     for (uint32_t i = 0; i < count; i++) {
         const lifetime *p = placed[i];
         if (p->block < block) continue;
-        if (p->block > block) break; /* the rest of this block is free, and it fits: see below */
+        if (p->block > block) break; /* the rest of this block is free, and `l` fits: see below */
         if (p->offset >= offset + l->bytes) break;
         uint64_t end = p->offset + p->bytes;
         if (end > offset) offset = end;

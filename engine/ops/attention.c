@@ -19,20 +19,20 @@ typedef struct kernels {
     }
 
 enum {
-    TILE_ROWS = 32,     /* a group's rows in attention_tile.comp */
-    TILE_COLUMNS = 32,  /* and its columns of the head, */
-    TILE_HALVES = 2,    /* at most so many times */
-    GROUP = 64,         /* invocations there, and at least in attention_row.comp */
-    ROW_QUERIES = 8,    /* up to so many a sequence have a group each */
-    ROW_KEYS = 128,     /* or several, one for every so many keys, */
-    ROW_SPLITS = 16,    /* at most so many */
-    ROW_FLIGHT = 4,     /* loads in flight of an invocation: ATTENTION_ROW_FLIGHT where registers are many, */
-    ROW_FEW_FLIGHT = 2, /* where they are few */
-    BLOCK_HEAD = 64,    /* attention_block.comp's invocations keep so many columns of a row in registers */
-    COOP_HEAD = 128     /* attention_coop.comp keeps so many columns of a row in registers */
+    TILE_ROWS = 32,     /* attention_tile.comp: rows of a work group */
+    TILE_COLUMNS = 32,  /* attention_tile.comp: columns of the head at a time, */
+    TILE_HALVES = 2,    /* and the most times */
+    GROUP = 64,         /* attention_tile.comp: invocations of a work group; attention_row.comp: the fewest */
+    ROW_QUERIES = 8,    /* attention_row.comp: the most queries of a sequence, a work group or several each */
+    ROW_KEYS = 128,     /* attention_row.comp: keys for which a query gets one more work group, */
+    ROW_SPLITS = 16,    /* and the most work groups of a query */
+    ROW_FLIGHT = 4,     /* attention_row.comp: loads of an invocation in flight; many registers: ATTENTION_ROW_FLIGHT */
+    ROW_FEW_FLIGHT = 2, /* attention_row.comp: the same with few registers */
+    BLOCK_HEAD = 64,    /* attention_block.comp: the most columns of a row that an invocation keeps in registers */
+    COOP_HEAD = 128     /* attention_coop.comp: the same */
 };
 
-/* The one for software drivers. */
+/* The kernel for software drivers. */
 static kernel_id lanes_kernel(const pm_caps *caps, const kernels *which)
 {
     return software_lanes(caps) == 8 ? which->lanes8 : which->lanes4;
@@ -43,23 +43,23 @@ static bool lanes_suit(const pm_caps *caps, const kernels *which)
     return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, which));
 }
 
-/* On a software driver: an invocation for each of `rows` rows of a sequence and head. */
+/* Records for a software driver: one invocation for each of `rows` rows of a sequence and head. */
 static void record_lanes(launch *r, const kernels *which, const struct attention_push *push, uint32_t rows)
 {
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), heads = push->channels / push->head;
-    r->spec[2] = push->head; /* a constant there, for loops over it are unrolled */
+    r->spec[2] = push->head; /* a constant, so that the compiler unrolls loops over it */
     r->d.spec_count = 3;
     r->d.kernel = lanes_kernel(gpu_program_caps(r->program), which);
     record_groups(r, (uint64_t)push->sequences * heads * ((rows + lanes - 1) / lanes), lanes);
 }
 
-/* Distances between rows and places of heads, or'ed (elements). */
+/* The distances between rows and the first columns of heads, or'ed (elements). */
 static uint32_t words_of(const struct attention_push *push)
 {
     return push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
 }
 
-/* Elsewhere: the kernel, with 128-bit accesses where rows and operands allow them. */
+/* On other devices: the kernel, with 128-bit accesses where rows and operands allow them. */
 static kernel_id choose(const launch *r, kernel_widths which, const struct attention_push *push)
 {
     return width_for(gpu_program_caps(r->program), which, r->d.args, r->d.arg_count, words_of(push));
@@ -88,8 +88,8 @@ static uint32_t coop_shared(const pm_caps *caps, const struct attention_push *pu
            8 * others;
 }
 
-/* Whether matrix units can have it: fp16 tensors whose heads can be read eight elements at a time. Not on Intel's GPUs, where its rows would be
- * spilled (dg2, bmg: Mesa 25.0.7). */
+/* Whether matrix units can compute it: fp16 tensors whose heads can be read eight elements at a time. Not on Intel's GPUs, where its rows
+ * would spill (dg2, bmg: Mesa 25.0.7). */
 static bool coop_suits(const launch *r, kernel_id kernel, const struct attention_push *push)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
@@ -103,7 +103,7 @@ static bool coop_suits(const launch *r, kernel_id kernel, const struct attention
            ATTENTION_COOP_WARPS * caps->coopmat_subgroup <= caps->max_workgroup_size;
 }
 
-/* Of `rows` rows of a sequence and head. */
+/* Records attention_coop.comp for `rows` rows of a sequence and head. */
 static void record_coop(launch *r, kernel_id kernel, const struct attention_push *push, uint32_t rows)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
@@ -117,13 +117,13 @@ static void record_coop(launch *r, kernel_id kernel, const struct attention_push
                   ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
 }
 
-/* `groups` work groups of `size` a sequence and head. */
+/* Records `groups` work groups of `size` invocations for each sequence and head. */
 static void record_any(launch *r, const struct attention_push *push, uint64_t groups, uint32_t size)
 {
     record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, size);
 }
 
-/* Tiles of `rows` rows, or an invocation a row. */
+/* Records tiles of `rows` rows, or one invocation a row. */
 static void record_rows_of(launch *r, kernels which, const struct attention_push *push, uint32_t rows)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
@@ -200,7 +200,7 @@ uint64_t attention_scratch(const pm_caps *caps, const op_call *call)
     return splits > 1 ? (uint64_t)call->in[0].rows * heads * splits * ATTENTION_PART(head) : 0;
 }
 
-/* Few queries: all keys of one in a work group, or a part of them, and then those are joined. */
+/* Records few queries: one work group for all keys of a query, or several that each take some keys, and a pass that joins them. */
 static void record_row(gpu_program *program, const op_call *call, const struct attention_push *push, bool append)
 {
     const pm_caps *caps = gpu_program_caps(program);

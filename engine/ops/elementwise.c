@@ -1,7 +1,7 @@
 /* GELU, its gradient, sums, casts, dropout, and the key/value cache's new rows. */
 #include "ops/record.h"
 
-/* Kernels whose operands are all of one flat shape, in pieces. */
+/* Records kernels whose operands all have one flat shape, in pieces. */
 static void record_pieces(gpu_program *program, kernel_widths kernels, const op_call *call)
 {
     op_view y = call->out[0];

@@ -1,7 +1,7 @@
 /* Token and position embedding. Where a table is larger than one operand may be, it is handled range by range. */
 #include "ops/record.h"
 
-/* Token ids whose rows one operand may span. */
+/* The number of table rows that one operand may span. */
 static uint32_t table_rows(const pm_caps *caps, op_view table)
 {
     uint64_t rows = max_operand(caps) / table.cols;

@@ -1,17 +1,17 @@
 /* The language model's loss: logits in tiles of the vocabulary, so that neither they nor the table need fit one operand. */
 #include "ops/record.h"
 
-/* Logits that a tile may hold (bytes): a compromise between scratch memory and the number of passes. Of a GPU's whole memory, not of what is
- * free: the tiles are part of what makes the bits. */
+/* The most bytes of logits in a tile: a compromise between scratch memory and the number of passes. It depends on the GPU's whole memory, not
+ * on the free part, because the tiles influence the last bits. */
 static uint64_t tile_bytes(const pm_caps *caps)
 {
     const uint64_t least = 64 << 20, share = caps->serial ? 0 : caps->device_memory / 40;
     return share > least ? share : least;
 }
 
-enum { TILE_COLUMNS = 128 }; /* a tile has a multiple of so many columns, as large tiles of products have */
+enum { TILE_COLUMNS = 128 }; /* a tile's columns are a multiple of this, the side of products' large tiles */
 
-/* Elements between rows of the logits: whole 128-bit words, of fp16 too, also where the vocabulary is odd. */
+/* Elements between rows of the logits: a multiple of 128 bits, in fp16 too, whatever the vocabulary. */
 static uint32_t padded(uint32_t cols)
 {
     return (cols + 7) / 8 * 8;
@@ -24,7 +24,7 @@ uint32_t op_lm_tile(const pm_caps *caps, uint32_t rows, uint32_t channels, uint3
     uint64_t tile = (logits < operand ? logits : operand) / rows;
     if (tile > operand / channels) tile = operand / channels;
     if (caps->serial && tile > SERIAL_ROUNDS / 2)
-        tile = SERIAL_ROUNDS / 2; /* loss.comp's maximum and sum, one by one */
+        tile = SERIAL_ROUNDS / 2; /* loss.comp has two loops over a row, maximum and sum */
     if (tile < TILE_COLUMNS) tile = TILE_COLUMNS;
     if (tile >= padded(vocab)) return vocab;
     return (uint32_t)((tile < vocab ? tile : vocab) / TILE_COLUMNS * TILE_COLUMNS);

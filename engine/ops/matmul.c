@@ -1,4 +1,4 @@
-/* Matrix products: operands and epilogue of one, and how a product too large for one operand is split. */
+/* Matrix products: their operands and epilogue, and the split of one that is too large for an operand. */
 #include "ops/product.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@ static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
     return p->half && whole <= ld ? whole : width;
 }
 
-/* From the first element of an operand to its last. */
+/* The span from an operand's first element to its last. */
 static uint64_t count_a(const product *p)
 {
     return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + padded(p, product_width_a(p), p->lda);
@@ -51,7 +51,7 @@ void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t
              trans_a ? 't' : 'n', trans_b ? 't' : 'n', m, n, k);
 }
 
-/* The way that was measured for it, if any. */
+/* The variant that autotuning chose for it, if any. */
 static op_way chosen_way(const gpu_program *program, const product *p)
 {
     char key[GPU_CHOICE_KEY];
@@ -76,7 +76,7 @@ static void record_product(gpu_program *program, const product *p)
         part(p->call->in[MATMUL_SCALARS].span, false, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT,
              GPU_READ),
     };
-    if (p->gain.buffer) { /* then there are no further matrices */
+    if (p->gain.buffer) { /* such a product has no other matrix in its epilogue */
         args[PRODUCT_PLAIN_ARGS] = part(p->gain, false, p->k, true, GPU_READ);
         args[PRODUCT_PLAIN_ARGS + 1] = part(p->shift, false, p->k, true, GPU_READ);
     }
@@ -131,8 +131,9 @@ static uint32_t half_of(const product *p, uint32_t n)
     return p->half ? (n + 1) / 4 * 2 : n / 2;
 }
 
-/* What of a side of y, such as a vocabulary, large tiles on matrix units do not fill: tiles with an edge write element by element, so that the
- * rest is worth a product of its own where many are filled. A way that was measured was so for the whole. */
+/* The rest of a side of y, such as the vocabulary, behind the last full large tile of matrix units. Tiles with an edge write element by
+ * element, so that the rest is computed as a product of its own, if there are many full tiles. A variant from autotuning was measured for the
+ * whole product, and applies to it. */
 static uint32_t edge_of(const gpu_program *program, const product *p, uint32_t side)
 {
     enum { FILLED = 32 };
@@ -140,8 +141,8 @@ static uint32_t edge_of(const gpu_program *program, const product *p, uint32_t s
     return tile && side >= FILLED * tile && chosen_way(program, p) == WAY_USUAL ? side % tile : 0;
 }
 
-/* Cut along the dimension whose rows are too many for one operand, until everything fits, long sums in two, and edges off. Dropout masks count
- * rows and columns of the whole, and an epilogue acts on whole sums, so those products are not cut: they fail with the operand's name. */
+/* Cuts a product until each operand fits, sums are short enough, and edges are apart. Dropout masks count rows and columns of the whole, and an
+ * epilogue needs whole sums. Products with either are not cut: they fail with a line that names the operand. */
 static void record_split(gpu_program *program, const product *p)
 {
     uint64_t most = max_operand(gpu_program_caps(program));

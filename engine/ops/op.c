@@ -45,8 +45,8 @@ bool op_is_act(op_id op, bool out, int slot)
     return ((out ? acts[op].out : acts[op].in) >> slot & 1) != 0;
 }
 
-/* What a profile calls the operation: products that sum over rows, gradients of weights, are told apart. Shape: M x N x K of a product,
- * rows and columns of the first operand of another. */
+/* The operation's name in a profile, which tells gradients of weights, products that sum over rows, from other products. The shape is
+ * M x N x K of a product, and rows and columns of the first operand of any other operation. */
 static void label(gpu_program *program, const op_call *call)
 {
     bool product = call->op == OP_MATMUL;
@@ -126,7 +126,7 @@ static bool is_scalars(op_view v)
     return view_count(v) * 4 >= sizeof(struct step_scalars);
 }
 
-/* Activations are all halves or none is; nothing else is. */
+/* Either all activations are fp16 or none is. Other operands never are. */
 static const char *check_halves(const op_call *c)
 {
     int halves = 0, floats = 0;
@@ -303,7 +303,7 @@ const char *op_check(const op_call *c)
     return "no such operation";
 }
 
-/* Pairs of query and key that causality leaves, of one head and sequence. */
+/* The pairs of query and key that causality allows, in one head and sequence. */
 static double causal_pairs(const op_call *c)
 {
     double t = c->attr.time;

@@ -2,8 +2,8 @@
  *
  * A call names an operation, its attributes and its operands. op_record() puts it into a program for the GPU; ref_run()
  * (engine/ref) computes the same thing on the CPU, in double. Every tensor is a matrix of rows x cols, row-major, dense: floats, or int32
- * for tokens and targets. Activations, their gradients and a product's weights may be halves, fp16 in memory, all those of a call alike;
- * arithmetic is fp32. All else is fp32: parameters' gradients, statistics, losses, what is named scratch but for LM_LOSS's logits.
+ * for tokens and targets. Activations, their gradients and a product's weights may be fp16 in memory: all of a call's, or none. Everything
+ * else is fp32: arithmetic, parameters' gradients, statistics, losses, and scratch except for LM_LOSS's logits.
  *
  * Letters: B sequences, T positions a sequence, N = B*T rows, C channels, H heads, D = C/H head size, V vocabulary, P position table rows.
  */
@@ -12,9 +12,9 @@
 
 #include "gpu/gpu.h"
 
-/* The operations. Inputs in [brackets] may be absent. "acc" means attr.accumulate is obeyed: the output is added to, not overwritten.
- * `scalars` is one struct step_scalars (shaders/push.h). Scratch, where there is any, is the first output that
- * is not of the caller's: see op_scratch_words().
+/* The operations. Inputs in [brackets] may be absent. "acc": with attr.accumulate the operation adds to the output instead of
+ * overwriting it. `scalars` is one struct step_scalars (shaders/push.h). Scratch, if an operation has it, is the first output behind the
+ * caller's own: see op_scratch_words().
  *
  * EMBED:
  *   y(N,C) = token_table[token] + position_table[pos + i % T]. in: tokens(N,1) token_table(V,C)
@@ -34,9 +34,9 @@
  *   y(M,N) = epilogue(op(A)(M,K) * op(B)(K,N)); op transposes by attr.trans_a, trans_b. The epilogue, each stage
  *   optional: + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, *
  *   gelu'(gelu_pre). in: A B [bias] [residual] [gelu_pre] [scalars, for dropout] [gain(1,K) shift(1,K)]; out: y, acc (added
- *   after the epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream eps. With gain and shift, LAYERNORM(A) stands for A: up to
- *   OP_NORM_ROWS rows, not transposed, K, and N unless B is transposed, multiples of 4, and no other matrix in the epilogue. A and B halves: y is a half, or fp32 where the epilogue
- *   takes and gives no other matrix.
+ *   after the epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream eps. With gain and shift, A is replaced by LAYERNORM(A): then
+ *   A has up to OP_NORM_ROWS rows and is not transposed, K is a multiple of 4, and N too unless B is transposed, and the epilogue has no other
+ *   matrix. With A and B in fp16, y is fp16, or fp32 where the epilogue has no other matrix.
  * COLSUM:
  *   in: x(N,C); out: y(1,C) = sum over rows, acc; scratch
  * GELU:
@@ -64,11 +64,11 @@
  *   y(R,C) = sum over j < group of x[index[r * group + j]]; an index < 0 adds nothing. in: x(N,C)
  *   index(R*group,1); out: y; attr: group
  * GATHER_BWD:
- *   dx = add, or 0, plus dy[r] in row index[r * group + j]; no index but a negative one is there twice. in: dy(R,C)
+ *   dx = add, or 0, plus dy[r] in row index[r * group + j]. No two indices are equal unless negative. in: dy(R,C)
  *   index [add(N,C)]; out: dx(N,C); attr: group
  * LM_LOSS:
- *   Softmax cross-entropy of logits h * table^T, in tiles of the vocabulary; targets < 0 are ignored. A target counts as its
- *   weight says, or 1. in: h(N,C) table(V,C) targets(N,1) [weights(N,1)]; out: rows(N,4) = lse, target logit, running max,
+ *   Softmax cross-entropy of logits h * table^T, in tiles of the vocabulary; targets < 0 are ignored. A target has its
+ *   weight, or 1. in: h(N,C) table(V,C) targets(N,1) [weights(N,1)]; out: rows(N,4) = lse, target logit, running max,
  *   running sum; result(1,4) = sum of weighted losses / sum of weights, sum of weighted losses, sum of weights, 0; logits scratch
  * LM_LOSS_BWD:
  *   Gradient of scale * grad_scale * result[0]. in: h table targets rows result logits(scratch of LM_LOSS, overwritten)
@@ -174,35 +174,35 @@ const char *op_check(const op_call *call);
 /* Record the call. Failures stick in the program. */
 void op_record(gpu_program *program, const op_call *call);
 
-/* The longest sum that a product makes in one go: a running sum in fp32 loses a digit to each hundredfold of its terms, so a longer one, which
- * only a weight gradient over very many tokens is, is made of pieces. (Not where y is fp16: adding pieces to it would lose more.) */
+/* The most terms in one running sum of a product. In fp32 a sum loses a decimal digit for each hundredfold of its terms. A longer sum, as in
+ * a weight gradient over very many tokens, is computed in pieces; not where y is fp16, which would lose more by adding pieces. */
 enum { OP_LONGEST_SUM = 16384 };
 
-/* The ways to compute a product: kernels and tiles. Each suits some devices and shapes; where none was measured (gpu_chosen() of the product's
- * key), or the one that was does not suit the operands, a function of capabilities and shape chooses. */
+/* The kernel variants of a product. Each suits some devices and shapes. Autotuning may have chosen one (gpu_chosen() of the product's key).
+ * Without such a choice, or where the operands rule it out, a function of capabilities and shape chooses. */
 typedef enum op_way {
-    WAY_USUAL,      /* that function's */
+    WAY_USUAL,      /* the one that the function chooses */
     WAY_MATVEC,     /* up to four rows */
     WAY_COOP_LARGE, /* matrix units, tiles of 128 x 128 and 64 x 64 */
     WAY_COOP_SMALL,
-    WAY_PAIRS, /* software drivers: two elements a load, or one */
+    WAY_PAIRS, /* software drivers, two elements a load */
     WAY_LANES,
-    WAY_BLOCK, /* shared memory, in fours: tiles of 128 x 128 and 64 x 64, 8 x 16 and 4 x 8 an invocation */
+    WAY_BLOCK, /* shared memory, loads of four: tiles of 128 x 128, 8 x 16 an invocation; _SMALL: 64 x 64, 4 x 8 */
     WAY_BLOCK_SMALL,
-    WAY_TILE_16, /* and of 64 x 64, 32 x 64, 16 x 64, 4 x 4 an invocation */
+    WAY_TILE_16, /* shared memory: tiles of 64 x 64, 32 x 64, 16 x 64, 4 x 4 an invocation */
     WAY_TILE_8,
     WAY_TILE_4,
     OP_WAYS
 } op_way;
 const char *op_way_name(op_way way);
-/* Bits by way: those that a plain product on aligned operands can take. */
+/* The variants that can compute a plain product on aligned operands: a bit each. */
 uint32_t op_product_ways(const pm_caps *caps, const op_call *call);
-/* The one that it takes without a measurement. */
+/* The variant that it uses without autotuning. */
 op_way op_product_usual(const pm_caps *caps, const op_call *call);
 void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
                     char key[GPU_CHOICE_KEY]);
 
-/* Words of scratch that the call's first output without a shape needs on this device; 0 for none. Depends on shapes and attributes only. */
+/* Words of scratch that the call needs on this device, as its first output without a shape; 0: none. Depends on shapes and attributes only. */
 uint64_t op_scratch_words(const pm_caps *caps, const op_call *call);
 
 /* Floating-point operations, and bytes that must move if each operand is touched once. */
@@ -212,13 +212,13 @@ double op_bytes(const op_call *call);
 /* Partial sums that SUMSQ writes for so many elements: SUMSQ_PARTS for each piece that one operand may span. */
 uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements);
 
-/* Rows that a product may normalise by itself, and whether that is worth it: on a GPU, with few rows, K of them in shared memory. */
+/* Whether a product applies the LayerNorm of its input itself: on a GPU, for up to OP_NORM_ROWS rows whose K values fit shared memory. */
 enum { OP_NORM_ROWS = 4 };
 bool op_normalises(const pm_caps *caps, const op_call *call);
-/* Whether attention may take over KV_APPEND: on a GPU, one query of one sequence. */
+/* Whether attention also does KV_APPEND: on a GPU, for one query of one sequence. */
 bool op_appends(const pm_caps *caps, uint32_t queries);
 
-/* Whether products of fp16 factors, and attention, take matrix units without a measurement. */
+/* Whether fp16 products and attention use matrix units without autotuning. */
 bool op_matrix_units(const pm_caps *caps);
 
 /* Vocabulary entries in one tile of LM_LOSS for rows x channels hidden values. */

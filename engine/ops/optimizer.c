@@ -14,8 +14,7 @@ static void record_sumsq(gpu_program *program, const op_call *call)
     uint32_t at = call->attr.part;
     for (uint64_t first = 0; first < count; first += most, at += SUMSQ_PARTS) {
         uint64_t n = count - first < most ? count - first : most;
-        uint64_t share =
-            n / SUMSQ_PARTS / 4 * 4; /* of a part, in fours: the kernel takes what is left over by itself */
+        uint64_t share = n / SUMSQ_PARTS / 4 * 4; /* of a part, a multiple of four; the kernel handles the rest */
         gpu_arg args[] = {arg_part(call->in[0], first, n, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
         struct reduce_push push = {.count = (uint32_t)n, .parts = SUMSQ_PARTS, .at = at};
         launch r = LAUNCH(program, KERNEL_sumsq, args, push);

@@ -1,5 +1,5 @@
-/* A matrix product between the two files that record it: matmul.c cuts a call into products that a device can bind, product_way.c says in
- * which ways one can be computed and records it in one of them. */
+/* A matrix product, as two files share it: matmul.c cuts a call into products that a device can bind, product_way.c has the kernel variants
+ * of one product and records it with one of them. */
 #ifndef OPS_PRODUCT_H
 #define OPS_PRODUCT_H
 
@@ -27,23 +27,23 @@ static inline uint32_t product_width_b(const product *p)
 {
     return p->call->attr.trans_b ? p->k : p->n;
 }
-/* What must be a multiple of four where A and B are read in fours, or'ed. */
+/* The sizes that must be multiples of four for loads of four from A and B, or'ed. */
 static inline uint32_t product_words(const product *p)
 {
     return p->lda | p->ldb | product_width_a(p) | product_width_b(p);
 }
 
-/* A kernel's operands: A, B, y and the bias; then gain and shift where it normalises A, else residual, gelu_pre, pre and scalars, which a
- * plain epilogue does without. */
+/* A kernel's operands: A, B, y, bias. A kernel that normalises A has gain and shift behind them, a full epilogue residual, gelu_pre, pre
+ * and scalars, a plain epilogue nothing. */
 enum { PRODUCT_PLAIN_ARGS = 4, PRODUCT_NORM_ARGS = 6, PRODUCT_ARGS = 8 };
 
-/* Whether a kernel of that way suits device, operands (d->args) and shape; `plain`: its epilogue is. */
+/* Whether that variant suits device, operands (d->args) and shape. `plain`: with the plain epilogue. */
 bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain);
-/* The way without a measurement: a function of capabilities, shape and type. */
+/* The variant without autotuning: a function of capabilities, shape and type. */
 op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain);
 /* Takes a launch with operands, push constants and the first four specialisation constants; adds kernel, tile and work groups. */
 void product_record(launch *r, const product *p, op_way way, bool plain);
-/* The side of the large tiles that matrix units would take for it; 0: others are. */
+/* The side of the large tiles that matrix units would use for it; 0 where they would use small ones or are not used. */
 uint32_t product_unit_tile(const pm_caps *caps, const product *p);
 
 #endif

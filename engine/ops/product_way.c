@@ -1,26 +1,26 @@
-/* The ways to compute a matrix product: which kernels can, which one is usual, and how each is dispatched. */
+/* The kernel variants of a matrix product: which of them can compute it, which is the default, and how each is dispatched. */
 #include "ops/product.h"
 
 #include <string.h>
 
 enum {
-    MATVEC_ROWS = OP_NORM_ROWS, /* matvec.comp's most */
-    MATVEC_QUADS = 8,           /* columns of a work group, in fours */
-    MATVEC_SLICES = 32,         /* of K, on a GPU */
-    MATVEC_FLIGHT = 3,          /* with many registers: runs of four k that a slice has on their way at once, */
+    MATVEC_ROWS = OP_NORM_ROWS, /* matvec.comp: the most rows */
+    MATVEC_QUADS = 8,           /* matvec.comp: columns of a work group, in fours */
+    MATVEC_SLICES = 32,         /* matvec.comp: slices of K, on a GPU */
+    MATVEC_FLIGHT = 3,          /* matvec.comp with many registers: loads of four k that a slice has in flight, */
     MATVEC_THREADS = 512,       /* invocations of a work group, */
-    MATVEC_LEAST_QUADS = 4,     /* and fewer columns where there would be fewer than so many work groups */
-    MATVEC_GROUPS = 64,
-    COOP_LARGE = 128, /* rows and columns of matmul_coop.comp's tiles, */
-    COOP_SMALL = 64,
-    COOP_LARGE_SUMS = 128, /* and an invocation's sums, at most; */
-    COOP_SMALL_SUMS = 64,
-    COOP_INTEL_SUMS = 32,  /* on Intel's GPUs: more sums, or deeper slices on their way beside them, would be spilled */
-    COOP_INTEL_DEPTH = 16, /* (dg2, bmg: Mesa 25.0.7) */
-    COOP_GROUPS = 128,     /* so many large tiles keep a large GPU busy */
-    LARGE_BLOCKS = 64,     /* so many of matmul_block.comp's tiles are worth more than four times as many small ones, */
-    SMALL_BLOCKS = 32,     /* and so many of those more than as many of matmul_tile.comp's, of twice the invocations */
-    FEW_ROWS = 16,         /* one tile's, of the smallest */
+    MATVEC_LEAST_QUADS = 4,     /* and the fewest columns, in fours, to reach */
+    MATVEC_GROUPS = 64,         /* so many work groups */
+    COOP_LARGE = 128,           /* matmul_coop.comp: side of the large tiles, */
+    COOP_SMALL = 64,            /* and of the small ones */
+    COOP_LARGE_SUMS = 128,      /* matmul_coop.comp: the most sums of an invocation, large tiles, */
+    COOP_SMALL_SUMS = 64,       /* and small ones */
+    COOP_INTEL_SUMS = 32,       /* the same on Intel's GPUs: more sums or deeper slices would spill */
+    COOP_INTEL_DEPTH = 16,      /* k of a slice there (dg2, bmg: Mesa 25.0.7) */
+    COOP_GROUPS = 128,          /* matmul_coop.comp: large tiles that keep a large GPU busy */
+    LARGE_BLOCKS = 64, /* matmul_block.comp: from so many large tiles on, they beat four times as many small ones */
+    SMALL_BLOCKS = 32, /* from so many small tiles on, they beat matmul_tile.comp's with twice the invocations */
+    FEW_ROWS = 16,     /* rows of matmul_tile.comp's smallest tile */
 };
 
 const char *op_way_name(op_way way)
@@ -39,7 +39,7 @@ const char *op_way_name(op_way way)
     return way < OP_WAYS ? names[way] : "unknown";
 }
 
-/* The four-column kernel that can read these rows, or KERNEL_COUNT. */
+/* The variant of matvec.comp that can read these rows, or KERNEL_COUNT. */
 static kernel_id matvec_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
 {
     const op_attr *attr = &p->call->attr;
@@ -63,7 +63,7 @@ static bool in_pairs(const pm_caps *caps, const product *p)
            p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
 }
 
-/* matmul_block.comp's two tiles: of so many rows and columns. */
+/* matmul_block.comp's two tiles, by rows and columns. */
 typedef struct block_tile {
     uint32_t side;
     kernel_id kernel, plain;
@@ -81,7 +81,7 @@ static uint64_t tiles_of(const product *p, uint32_t side)
     return ((p->m - 1) / side + 1ull) * ((p->n - 1) / side + 1ull);
 }
 
-/* The tile's kernel, or KERNEL_COUNT where its accesses of four do not suit the operands. */
+/* The tile's kernel, or KERNEL_COUNT where the operands rule out loads of four. */
 static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, block_tile tile, bool plain)
 {
     const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (tile.side / 4 + 1) * 16; /* bytes */
@@ -97,7 +97,7 @@ typedef struct coop_tile {
     uint32_t side, rows, cols, depth;
 } coop_tile;
 
-/* The share: a quarter of the tile, or less where that would be more sums than an invocation has room for. */
+/* A subgroup's share: a quarter of the tile, or less where an invocation has no registers for so many sums. */
 static coop_tile coop_of(const pm_caps *caps, op_way way)
 {
     const bool large = way == WAY_COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
@@ -136,12 +136,11 @@ static kernel_id coop_kernel(const product *p)
     return p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
 }
 
-/* Matrix units take fp16 factors whose rows can be read eight elements at a time. Each invocation loads some of each slice. */
+/* Matrix units need fp16 factors whose rows can be read eight elements at a time. Each invocation loads a part of each slice. */
 static bool coop_possible(const pm_caps *caps, const product *p, op_way way)
 {
     if (!caps->coopmat || !gpu_kernel_good(caps, coop_kernel(p)) || !p->half) return false;
-    if (way == WAY_COOP_LARGE && caps->vendor_id == VENDOR_INTEL)
-        return false; /* more invocations than there is to load */
+    if (way == WAY_COOP_LARGE && caps->vendor_id == VENDOR_INTEL) return false; /* more invocations than loads */
     const coop_tile tile = coop_of(caps, way);
     const uint32_t group = coop_subgroups(tile) * caps->coopmat_subgroup;
     return tile.rows % caps->coopmat_m == 0 && tile.cols % caps->coopmat_n == 0 && tile.depth % caps->coopmat_k == 0 &&
@@ -166,7 +165,7 @@ bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product 
     }
 }
 
-/* Without a measurement. */
+/* Without autotuning. */
 op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
 {
     if (product_possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
@@ -185,13 +184,13 @@ op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *
     return p->m <= FEW_ROWS ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
 }
 
-/* matvec.comp's constants of these names. */
+/* matvec.comp's specialization constants of the same names. */
 typedef struct matvec_shape {
     uint32_t slices, quads, flight;
 } matvec_shape;
 
-/* A large GPU waits for memory unless all of a small matrix is on its way at once: few columns a work group, so that there are many of
- * those, and as many slices as leave each a flight, while an invocation still has the registers for it. */
+/* A large GPU is limited by latency unless all loads of a small matrix are in flight at once. So work groups get few columns, which makes many
+ * of them, and as many slices as still leave each slice MATVEC_FLIGHT loads and each invocation enough registers. */
 static matvec_shape matvec_shape_of(const pm_caps *caps, const product *p, bool pairs)
 {
     const bool trans_b = p->call->attr.trans_b;
@@ -223,7 +222,7 @@ static void record_matvec(launch *r, const product *p, bool plain)
     record_groups(r, (p->n - 1) / (4 * s.quads) + 1, s.slices * s.quads);
 }
 
-/* x by y work groups, one a tile. */
+/* Records x by y work groups, one for each tile. */
 static void record_grid(launch *r, uint32_t x, uint32_t y)
 {
     r->d.groups[0] = x;
@@ -232,8 +231,8 @@ static void record_grid(launch *r, uint32_t x, uint32_t y)
     record_dispatch(r);
 }
 
-/* Whether matmul_coop.comp's tiles have no edges, y's rows begin at 16 bytes, as matrices are stored, and its operands can be accessed four
- * elements at a time. */
+/* Whether matmul_coop.comp's tiles have no edges, rows of y begin at multiples of 16 bytes as matrix stores need, and its operands can be
+ * accessed four elements at a time. */
 static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t side)
 {
     return p->m % side == 0 && p->n % side == 0 && p->ldc % 8 == 0 && offsets_of(d->args, d->arg_count) % 16 == 0;
@@ -263,7 +262,7 @@ static void record_coop(launch *r, const product *p, coop_tile tile)
     record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1);
 }
 
-/* On a software driver. */
+/* Records matmul_lanes.comp, for a software driver. */
 static void record_lanes(launch *r, const product *p, bool pairs)
 {
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;

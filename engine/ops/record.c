@@ -53,7 +53,7 @@ bool few_registers(const pm_caps *caps)
     return caps->vendor_id == VENDOR_ARM || caps->vendor_id == VENDOR_BROADCOM;
 }
 
-/* Not one that has a GPU's preset: then the kernels are those of that GPU. */
+/* A preset of a GPU takes that GPU's kernels instead. */
 static bool software_as_gpu(const pm_caps *caps)
 {
     return caps->type == PM_DEVICE_CPU && !caps->serial &&
@@ -72,7 +72,7 @@ bool moderate_registers(const pm_caps *caps)
 
 bool op_matrix_units(const pm_caps *caps)
 {
-    /* Of Intel's, those of Xe2, by their width; what came before, a measurement may choose. */
+    /* Of Intel's GPUs, Xe2 and later use them by default, told by their subgroup width. Earlier ones need autotuning. */
     return caps->coopmat && !caps->serial && (caps->vendor_id != VENDOR_INTEL || caps->coopmat_subgroup >= 16);
 }
 
@@ -101,7 +101,7 @@ uint32_t lanes_of(const pm_caps *caps, uint32_t count, uint32_t each)
     return lanes;
 }
 
-/* Runs of four that an invocation keeps of a row in registers: few, so that a GPU has room for many rows; a software driver has its stack. */
+/* Fours of a row that an invocation keeps in registers: few on a GPU, for occupancy; a software driver has its stack. */
 enum { KEPT_MOST = 4, KEPT_MOST_SERIAL = 32 };
 
 uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
@@ -137,7 +137,7 @@ uint32_t record_width(launch *r, kernel_widths kernels, uint32_t cols)
     return r->d.kernel == kernels.plain ? 1 : 4;
 }
 
-/* Runs that an invocation takes on a software driver: so many cache lines are on their way together (common/flat.glsl). */
+/* Fours that an invocation handles on a software driver: so many cache lines are in flight together (common/flat.glsl). */
 enum { FLAT_PER_SERIAL = 8 };
 
 static uint32_t flat_per(const pm_caps *caps)
@@ -145,7 +145,7 @@ static uint32_t flat_per(const pm_caps *caps)
     return caps->serial ? FLAT_PER_SERIAL : 1;
 }
 
-/* Elements of a work group. */
+/* The elements that a work group handles. */
 static uint64_t flat_group(const pm_caps *caps)
 {
     return 4ull * flat_per(caps) * group_size(caps);
@@ -178,7 +178,7 @@ void record_rows(launch *r, kernel_widths kernels, uint32_t rows, uint32_t cols,
     uint32_t n = record_width(r, kernels, cols);
     bool pairs = r->d.kernel == kernels.pairs;
     uint32_t lanes = pairs ? software_lanes(caps) : row_lanes(caps, cols), size = lanes;
-    /* Rows that a work group takes: as many as divide them, so that none is cut short. */
+    /* Rows of a work group: a divisor of all rows, so that no work group is partial. */
     if (pairs) /* so there are lanes: NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
         while (2 * size <= group_size(caps) && rows % (2 * size / lanes) == 0) size *= 2;
     r->spec[1] = lanes;

@@ -1,4 +1,4 @@
-/* What fine-tuning adds: the hidden values at chosen positions, and the losses of labels and scores. */
+/* Operations for fine-tuning: gathering hidden values at chosen positions, and the losses of labels and scores. */
 #include "ops/record.h"
 
 static void record_gather(gpu_program *program, const op_call *call)

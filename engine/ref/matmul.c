@@ -3,7 +3,7 @@
 
 #include "ref/ref_internal.h"
 
-/* What is done to one element of the product before it is stored. */
+/* The epilogue of one element, before it is stored. */
 static double epilogue(const op_call *call, uint32_t i, uint32_t j, double v)
 {
     size_t at = (size_t)i * call->out[0].cols + j;

@@ -13,7 +13,7 @@ void ref_colsum(const op_call *call)
         for (size_t c = 0; c < c_count; c++) y[c] += x[n * c_count + c];
 }
 
-/* Only the total of the parts means something: it goes to the first one. */
+/* Only the total of the parts has a meaning: the first part gets it. */
 void ref_sumsq(const op_call *call)
 {
     const double *x = call->in[0].data;

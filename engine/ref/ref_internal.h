@@ -39,7 +39,7 @@ static inline size_t ref_count(const op_view *view)
     return (size_t)view->rows * view->cols;
 }
 
-/* Zero an output that is not added to. */
+/* Sets an output to zeros unless the call accumulates. */
 void ref_begin(const op_call *call, const op_view *out);
 
 double ref_gelu_value(double x);

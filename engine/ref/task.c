@@ -34,7 +34,7 @@ void ref_gather_bwd(const op_call *call)
     }
 }
 
-/* The classes of example r that count, and the log of the sum of exp of their logits. */
+/* The number of classes of example r, and the log of the sum of exp of their logits. */
 static double log_sum_exp(const double *logits, size_t classes)
 {
     double max = -INFINITY, sum = 0;
