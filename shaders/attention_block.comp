@@ -1,11 +1,11 @@
 #version 450
-// Causal attention for GPUs with room: as attention_tile.comp, but a work group of 16 x 8 invocations has 64 own rows and all D columns of a head, so
-// that scores are computed once, and keeps its queries in shared memory. It goes over the keys 32 at a time:
+// Causal attention for GPUs with many registers and much shared memory. Unlike attention_tile.comp, a work group of 16 x 8 invocations has 64 own
+// rows and all D columns of a head, so that it computes scores once, and keeps its queries in shared memory. It loops over the keys, 32 at a time:
 //   S = q k^T        (64 x 32: 4 x 4 an invocation, in registers)
 //   P = exp(S - top) (64 x 32: to shared memory)
 //   y += P v         (64 x D: 4 x 8 an invocation, in registers)
-// The values of a block are on their way while its scores are computed, the next keys while the values are summed.
-// For accesses of four. Shared memory: 10.5 KiB and, a column of the head, 416 bytes: 36.5 KiB where D is 64.
+// It prefetches a block's values while it computes the scores, and the next keys while it sums the values.
+// Operands must allow accesses of four. Shared memory: 10.5 KiB, and 416 bytes for each column of the head: 36.5 KiB with D = 64.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
     X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
@@ -23,7 +23,7 @@ const uint LD_Q = ROWS / 4 + 1, LD_K = KEYS / 4 + 1;                    // in ve
 const float LOWEST = -3.4e38;
 
 shared vec4 queries[D * LD_Q];       // [column][row / 4]
-shared vec4 block[D * LD_K];         // keys: [column][key / 4]; values, which are fewer: [key][column / 4]
+shared vec4 block[D * LD_K];         // keys: [column][key / 4]; values, which take less: [key][column / 4]
 shared vec4 weights[KEYS * LD_Q];    // [key][row / 4]; before them dropout's factors
 shared vec4 partial[THREADS];
 
@@ -56,7 +56,7 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++) queries[(d + i) * LD_Q + row / 4][row % 4] = x[i];
     }
     vec4 next[EACH];
-// Neighbours have neighbouring keys, as `block` has them, or neighbouring columns, as values lie in memory.
+// Neighbouring invocations load neighbouring keys, as `block` stores them, or neighbouring columns, as memory stores values.
 #define FETCH_KEYS(s0)                                                                                                 \
     [[unroll]] for (uint e = 0; e < EACH; e++) {                                                                       \
         uint n = e * THREADS + me;                                                                                     \

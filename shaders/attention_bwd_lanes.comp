@@ -1,9 +1,9 @@
 #version 450
-// Gradient of causal attention, in two kernels, each probability made again from lse; pos = 0. With
+// Gradient of causal attention, in two kernels. Both recompute each probability from lse; pos = 0. With
 //   p(t, s) = exp(scale q(t) . k(s) - lse(t)), m = its dropout factor, dp = dy(t) . v(s) m, delta(t) = dy(t) . y(t):
 //   dq(t) = scale sum_s p (dp - delta) k(s)     dk(s) = scale sum_t p (dp - delta) q(t)     dv(s) = sum_t p m dy(t)
-// QUERIES: one invocation a query, reading keys and values: dq, and delta (N, H) for the other kernel.
-// Else:    one invocation a key, reading queries and dy: dk and dv.
+// QUERIES: one invocation a query. It reads keys and values, and writes dq, and delta (N, H) for the other kernel.
+// Else:    one invocation a key. It reads queries and dy, and writes dk and dv.
 // qkv, dqkv: (N, ld_q), heads at off_q, off_k, off_v; y, dy: (N, C); lse: (N, H). Groups as in attention_lanes.comp.
 #define PUSH attention_push
 #ifdef QUERIES

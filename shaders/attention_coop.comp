@@ -1,14 +1,15 @@
 #version 450
-// Causal attention and its gradient on matrix units (KHR cooperative matrix), as attention_tile.comp has them: fp16 factors, so that probabilities and
-// their gradients are rounded to fp16 before they multiply, and fp32 sums. A work group has WARPS subgroups, each with TM own rows of one head; all go over the other rows, OTHERS at a time:
-//   S = own_one other_one^T, and with a gradient U = own_two other_two^T   (TM x OTHERS a subgroup: to shared memory, as a matrix's place is unknown)
-//   W = weights of S and U                                                 (an invocation has a part of one row: to shared memory, as halves)
+// Causal attention and its gradient on matrix units (KHR cooperative matrix), with the formulas of attention_tile.comp. Factors are fp16, so that
+// probabilities and their gradients are rounded to fp16 before products; sums are fp32. A work group has WARPS subgroups with TM own rows of
+// one head each. All subgroups loop over the other rows, OTHERS at a time:
+//   S = own_one other_one^T, and with a gradient U = own_two other_two^T   (TM x OTHERS a subgroup: to shared memory, since the layout of a matrix is unknown)
+//   W = weights of S and U                                                 (an invocation has a part of one row: to shared memory, in fp16)
 //   sum += W other                                                         (TM x D, in registers)
 //   (none)  own queries: one = q, k, two = v; y += P v
 //   DQ      own queries: one = q, k, two = dy, v; dq += dS k; delta is stored for DKV
 //   DKV     own keys:    one = k, q, two = v, dy; dk += dS^T q, dv += P^T dy
-// D is a multiple of TN, TK and 8; rows and operands allow accesses of eight. Shared memory: 128 D + 1024 bytes and, an own row, 224 bytes; with a
-// gradient 448, and 256 more.
+// D is a multiple of TN, TK and 8. Rows and operands must allow accesses of eight. Shared memory: 128 D + 1024 bytes, and 224 bytes for each own
+// row; with a gradient 128 D + 1280 bytes, and 448 for each own row.
 #define PUSH attention_push
 #if defined(DQ)
 #define BUFFERS(X)                                                                                                     \
@@ -85,7 +86,7 @@ uint me, b, h, first, T, own_at, other_at, other_last;
 // Chunk n of rows from `row` on of a tensor, rows beyond the last repeated.
 #define CHUNK(name, n, at, row, last, ld, off) EIGHT(name, (at + min(row + (n) / CHUNKS, last)) * ld + off + 8 * ((n) % CHUNKS))
 
-// This subgroup's own rows as matrices, by way of `stage`.
+// Loads this subgroup's own rows as matrices, through `stage`.
 #define OWN_ROWS(matrices, name, ld, off)                                                                              \
     barrier();                                                                                                         \
     for (uint n_ = me; n_ < OWN * CHUNKS; n_ += THREADS)                                                               \
@@ -118,7 +119,7 @@ uint me, b, h, first, T, own_at, other_at, other_last;
         }                                                                                                              \
     }
 
-// Between what a subgroup's invocations write to shared memory and what others of them read.
+// Orders writes to shared memory before reads by other invocations of the subgroup.
 void settle()
 {
     subgroupMemoryBarrierShared();
@@ -284,7 +285,7 @@ void main()
             if (DROPOUT) p *= factors(head_row, row, s0 + 4 * n);
             weights[at_w + n] = f16vec4(p);
         }
-        // A row's factor for all its columns: a matrix whose columns are one and the same.
+        // A row's factor for all of its columns: a matrix with equal columns.
         settle();
         if (lane == 0) scores[gl_SubgroupID * TM * LD_S + own_row / 4][own_row % 4] = shrink;
         settle();
@@ -295,7 +296,7 @@ void main()
 #endif
     }
 
-    // To memory by way of `scores`, OTHERS columns at a time.
+    // To memory through `scores`, OTHERS columns at a time.
 #define WRITE(sums, ld, off, factor)                                                                                   \
     [[unroll]] for (uint c = 0; c < D; c += OTHERS) {                                                                  \
         settle();                                                                                                      \

@@ -1,10 +1,10 @@
 #version 450
-// Causal attention and its gradient for GPUs of few registers, and for rows that cannot be read four elements at a time; which kernels there are:
-// common/attention.glsl. A work group has 4 own rows of one head, and reads other rows, 64 at a time, from memory as they are needed:
-//   S = own_one other_one^T, for some also U = own_two other_two^T     (4 x 64: an invocation another row, its four sums in registers)
+// Causal attention and its gradient for GPUs with few registers, and for rows that cannot be read four elements at a time. common/attention.glsl
+// lists the kernels. A work group has 4 own rows of one head. It loops over the other rows, 64 at a time, and reads them from memory:
+//   S = own_one other_one^T, for some also U = own_two other_two^T     (4 x 64: one other row an invocation, four sums in registers)
 //   W = weights of S and U                                             (4 x 64: to shared memory)
-//   sum += W other                                                     (4 x 64: an invocation a column; if the head has fewer, a share of the rows)
-// Heads of more than 64 columns take two groups, which both make S.
+//   sum += W other                                                     (4 x 64: one column an invocation; in smaller heads a share of its rows)
+// Heads of more than 64 columns take two work groups, which both compute S.
 // Shared memory: 6 KiB with U, else 4 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
@@ -15,7 +15,7 @@
 #define OF_K(row, c) (row) * P.ld_k + P.off_k + h * D + (c)
 #define OF_V(row, c) (row) * P.ld_v + P.off_v + h * D + (c)
 #define OF_Y(row, c) (row) * P.ld_y + h * D + (c)
-// Where own and other rows come from, what is summed, and where the sums go.
+// The tensors of own and other rows, the summed tensor, and the result.
 #if defined(DQ)
 #define OWN_ONE(row, c) AT4(q, OF_Q(row, c))
 #define OWN_TWO(row, c) AT4(dy, OF_Y(row, c))
@@ -80,7 +80,7 @@ void main()
     if (head_row >= P.sequences * heads) return;
     uint b = head_row / heads, h = head_row % heads, first = group / parts % blocks * OWN;
     uint own_at = b * OWN_TIME, own_last = OWN_TIME - 1, other_at = b * OTHER_TIME, other_last = OTHER_TIME - 1;
-    uint columns = min(D, OTHERS), shares = OTHERS / columns, share = me / columns; // the last may be none
+    uint columns = min(D, OTHERS), shares = OTHERS / columns, share = me / columns; // the last share may be empty
     uint col = group % parts * OTHERS + me % columns, col_in = min(col, D - 1);
 
     for (uint n = me; n < D; n += OTHERS) {
@@ -116,7 +116,7 @@ void main()
     for (uint s0 = from; s0 < to; s0 += OTHERS) {
         uint other = s0 + me, other_row = other_at + min(other, other_last);
         barrier();
-        // Four neighbours of a mask row, which are keys, come from one block of random words.
+        // Four neighbouring keys of a mask row share one block of random words.
 #if defined(OWN_KEYS)
         if (DROPOUT) weights[me] = dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + other, first / 4, P.stream), P.keep);
 #else

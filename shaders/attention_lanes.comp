@@ -2,7 +2,7 @@
 // Causal softmax attention, one pass over the keys, no T x T matrix (Milakov and Gimelshein, 2018; Dao et al., 2022):
 //   y(t) = sum over s <= pos + t of dropout(softmax_s(scale q(t) . k(s))) v(s),   lse(t) = log sum_s exp(scale q(t) . k(s))
 // q: rows of ld_q from column off_q on, head by head; k and v likewise, time_k rows a sequence; y: (N, C); lse: (N, H).
-// One invocation a query; a work group is consecutive queries of one head of one sequence, heads fastest but one.
+// One invocation a query. A work group has consecutive queries of one head of one sequence; then heads vary, then sequences.
 // Running maximum `top` and sum are rescaled once for each block of keys.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \

@@ -1,10 +1,10 @@
 #version 450
-// Causal attention of few queries over many keys, as decoding has: y and lse as in attention_tile.comp. A work group of KEYS invocations has one query
-// of one head, and of its keys every SPLITS-th KEYS. It goes over them KEYS at a time: one score an invocation, then the values' columns, four an
-// invocation, the keys shared out among those that have the same columns. Loads go out FLIGHT at once. Shared memory: 24 bytes a key and 640.
-// SPLITS > 1: a split leaves ATTENTION_PART(D) floats in `parts` ([row][head][split]): D sums of exp(score - top) v, top, the sum of exp(score - top).
-// JOIN makes y and lse of them, an invocation four columns.
-// APPEND: one query a sequence, in rows of q, k, v (3C) as `q`; k and v go to their place in the cache, which `k` and `v` are, first.
+// Causal attention of few queries over many keys, for decoding; y and lse as in attention_tile.comp. A work group of KEYS invocations has one query
+// of one head and every SPLITS-th block of KEYS keys. In each block an invocation computes one score, and then sums four columns of the values;
+// invocations with the same columns share the keys. FLIGHT loads are in flight at once. Shared memory: 24 bytes a key, and 640 bytes.
+// SPLITS > 1: a split writes ATTENTION_PART(D) floats to `parts` ([row][head][split]): D sums of exp(score - top) v, top, the sum of exp(score - top).
+// JOIN computes y and lse from these, four columns an invocation.
+// APPEND: one query a sequence. `q` has rows of q, k and v (3C), and `k` and `v` are the cache: the new k and v are written to it first.
 #define PUSH attention_push
 #ifdef JOIN
 #define BUFFERS(X) X(0, readonly, float, parts) X(1, writeonly, act, result) X(2, writeonly, float, lse)
@@ -109,7 +109,7 @@ void main()
     barrier();
     if (share < 8)
         for (uint i = share + 8; i < shares; i += 8) y += values[i * columns + column];
-    values[me] = y; // nobody else reads these before the barrier
+    values[me] = y; // no other invocation reads these before the barrier
     barrier();
     if (me < columns) {
         for (uint i = 1; i < min(shares, 8); i++) y += values[i * columns + me];

@@ -1,13 +1,13 @@
 #version 450
-// Causal attention and its gradient for any GPU, in the flash manner: no T x T matrix, each probability made again where it is needed. A work group of
-// 8 x 8 invocations has 32 own rows of one head and 32 HALVES of its columns; it goes over the other rows, 32 at a time:
+// Causal attention and its gradient for any GPU, as in FlashAttention: no T x T matrix is stored, and the gradient recomputes probabilities. A work
+// group of 8 x 8 invocations has 32 own rows of one head and 32 HALVES of its columns. It loops over the other rows, 32 at a time:
 //   S = own_one other_one^T, for some also U = own_two other_two^T     (32 x 32: 4 x 4 an invocation, in registers)
 //   W = weights of S and U                                             (32 x 32: to shared memory)
 //   sum += W other, 32 columns after 32                                (32 x 32 HALVES: 4 x 4 HALVES an invocation, in registers)
-// U, times dropout's factors, waits in W's place while S is made, a matrix fewer in registers; loops take two steps at a time, so that the
-// second's loads from shared memory are on their way. Two halves save making S and U twice for a head of 64. With queries' rows one = q, two = dy, with
-// keys' one = k, two = v. Which kernels there are: common/attention.glsl. attention_few.comp is for GPUs of 32 or 64 registers an invocation. For
-// accesses of four. Shared memory: 8 KiB.
+// U, times the dropout factors, is kept in W's place while S is computed, which saves the registers of a matrix. Loops take two steps at a time, to
+// prefetch the second one's loads from shared memory. With two halves, S and U are computed once for a head of 64. Own rows that are queries have
+// one = q, two = dy; own rows that are keys have one = k, two = v. common/attention.glsl lists the kernels. attention_few.comp is for GPUs with 32 or 64
+// registers an invocation. Operands must allow accesses of four. Shared memory: 8 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
 
@@ -15,8 +15,8 @@ layout(constant_id = 2) const uint HALVES = 1; // 32 columns each, one after the
 
 const uint ROWS = 32, OTHERS = 32, COLUMNS = 32 * HALVES, DEPTH = 16, THREADS = 64;
 
-// OWN_SLICE, OTHER_SLICE: [d][row / 4]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before them dropout's factors and U. Those
-// that are used in turn are in one place, for more work groups at once.
+// OWN_SLICE, OTHER_SLICE: [d][row / 4]; VALUES: [other row][column / 4]; weights: [other row][own row / 4], before that the dropout factors and U.
+// Arrays that are used at different times share memory, for occupancy.
 shared vec4 weights[OTHERS * 8];
 shared vec4 stage[OTHERS * 8];
 #define OWN_SLICE(i) stage[i]
@@ -24,7 +24,7 @@ shared vec4 stage[OTHERS * 8];
 #define PARTIAL(i) stage[i]
 #define VALUES(i) stage[i]
 #ifdef DQ
-shared vec4 lse_rows[ROWS / 4], delta_rows[ROWS / 4]; // of own rows, which so take no registers
+shared vec4 lse_rows[ROWS / 4], delta_rows[ROWS / 4]; // of own rows; in shared memory to save registers
 #endif
 
 uint me, tx, ty, T, b, h, first, own_at; // own_at: the row of tokens where this sequence's own rows begin
@@ -38,7 +38,7 @@ uint off_q, off_k, off_v, off_y;
 #define V v
 #endif
 
-#define AT4_OF(name, i) AT4(name, i) // where the name is a macro
+#define AT4_OF(name, i) AT4(name, i) // expands a name that is a macro
 #if defined(DQ)
 #define OTHER K
 #define OTHER_LD P.ld_k
@@ -92,7 +92,7 @@ vec4 add_(vec4 x, vec4 y) { return x + y; }
 ROW_REDUCE(row_sum, add_)
 ROW_REDUCE(row_max, max)
 
-// The tile's dropout factors, to weights. Four neighbours of a mask row, which are keys, come from one block of random words.
+// Writes the tile's dropout factors to `weights`. Four neighbouring keys of a mask row share one block of random words.
 void draw_factors(uint head_row, uint s0)
 {
     barrier();
@@ -154,7 +154,7 @@ void main()
         }
     }
     own_delta = row_sum(own_delta);
-    if (tx == 0) lse_rows[ty] = own_lse, delta_rows[ty] = own_delta; // for others after the barriers of SCORES
+    if (tx == 0) lse_rows[ty] = own_lse, delta_rows[ty] = own_delta; // for other invocations, after the barriers of SCORES
 #elif !defined(OWN_KEYS)
     vec4 top = vec4(LOWEST), total = vec4(0); // total: of this invocation's keys
 #endif
@@ -246,7 +246,7 @@ void main()
         }
     }
 
-    bool first_part = group % parts == 0 && tx == 0; // of those who have the same rows
+    bool first_part = group % parts == 0 && tx == 0; // among work groups and invocations with the same rows
 #if defined(DQ)
 #define RESULT_LD P.ld_q
 #define RESULT_OFF off_q

@@ -34,7 +34,7 @@ void main()
 #ifdef NORM
     VEC sum_dy = VEC(0);
 #endif
-    // Several rows at a time are on their way.
+    // The loads of several rows are in flight at a time.
     const uint ROWS = 4;
     uint row = first;
     for (; row + ROWS <= last; row += ROWS) {

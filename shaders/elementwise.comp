@@ -2,7 +2,7 @@
 // ADD:     y = a + b.                 a, b, y: (rows * cols)
 // CAST:    y = a, a fp32 and y, with F16, fp16.   a, y: (rows * cols)
 // DROPOUT: y = a * mask / keep.       a, y: (rows, cols); mask of (row, col): common/philox.glsl
-// APPEND:  y[pos + row][col] = a[row][channels + col]: keys and values of new positions join the cache.
+// APPEND:  y[pos + row][col] = a[row][channels + col]: writes keys and values of new positions to the cache.
 //          a: (rows, 3 C) = q | k | v; y: (P, 2 C) = k | v; here cols = 2 C and channels = P.parts.
 // One invocation a group of 4 consecutive columns (DROPOUT), an element (APPEND), or as common/flat.glsl says (ADD, CAST).
 #define PUSH rows_push

@@ -45,7 +45,7 @@ void main()
 #else
     uint i = at / P.cols, c = at % P.cols;
     if (i >= P.rows) return;
-    uint row = uint(AT(tokens, i)) - P.first; // wraps below first: then not below count either
+    uint row = uint(AT(tokens, i)) - P.first; // a token below first wraps to a large number, and is not below count
     if (row >= P.count) return;
 #ifdef FORWARD
     PUT(y, at, AT(table, row * P.cols + c) + AT(positions, (SCALAR_U(scalars, SCALAR_POS) + i % P.time) * P.cols + c));

@@ -1,6 +1,6 @@
 #version 450
 // GATHER:  y(r, c) = sum over j < group of x(index(r group + j), c); an index below 0 adds nothing.
-// SCATTER: x(index(i), c) += y(i / group, c), in place; no index but a negative one is there twice, so that no two invocations meet.
+// SCATTER: x(index(i), c) += y(i / group, c), in place. No two indices are equal unless negative, so that no two invocations write one element.
 // x: (N, C); index: (R * group); y: (R, C). One invocation an element: of y, or, with SCATTER, of the R * group rows named.
 #define PUSH task_push
 #ifdef SCATTER

@@ -1,11 +1,12 @@
 #version 450
-// Softmax cross-entropy over a vocabulary that comes in tiles.
+// Softmax cross-entropy over a vocabulary in tiles.
 // TILE:     state(i) = lse, target logit, running max, running sum of exp, continued with this tile's logits. state: (N, 4).
-//           lse = max + log(sum), written with each tile, so that it is right after the last one.
+//           lse = max + log(sum) is written with each tile, and is final after the last one.
 // SUM:      result = weighted mean loss, sum of weighted losses, sum of weights, 0. One work group.
 // BACKWARD: logits become dlogits = (exp(logit - lse) - [col is the target]) weight scale grad_scale / sum of weights; 0 where a target is
 //           ignored.
-// logits: (N, ld), ld a multiple of 4, of which columns [0, count) hold vocabulary [first, first + count); targets: (N), negative: ignored; weights: (N) with WEIGHTED, else 1 each.
+// logits: (N, ld), ld a multiple of 4, of which columns [0, count) hold vocabulary [first, first + count); targets: (N), negative: ignored;
+// weights: (N) with WEIGHTED, else 1 each.
 // TILE and SUM: LANES invocations share a row (common/reduce.glsl). BACKWARD: one invocation N elements (common/vector.glsl).
 #define PUSH loss_push
 #if defined(TILE)
@@ -31,7 +32,7 @@ void main()
     if (row >= P.rows) return;
     float top = P.is_first != 0 ? -3.4e38 : AT(state, 4 * row + 2), sum = P.is_first != 0 ? 0.0 : AT(state, 4 * row + 3);
     VEC tops = VEC(-3.4e38), sums = VEC(0);
-    uint whole = P.count - P.count % N; // the last few one by one: what lies between count and ld is no number
+    uint whole = P.count - P.count % N; // the last few one by one: elements between count and ld are undefined
     for (uint c = N * lane(); c < whole; c += N * LANES) tops = max(tops, GET(logits, row * P.ld + c));
     float rest_top = in_max(tops), rest_sum = 0;
     for (uint c = whole + lane(); c < P.count; c += LANES) rest_top = max(rest_top, AT(logits, row * P.ld + c));
@@ -50,7 +51,7 @@ void main()
         PUT(state, 4 * row + 3, tile_sum);
     }
 #elif defined(SUM)
-    // Rows in blocks of 64, so that a long sum does not lose what is small.
+    // Rows are summed in blocks of 64, so that a long sum keeps small terms.
     float sum = 0, counted = 0;
     for (uint block = 64 * lane(); block < P.rows; block += 64 * LANES) {
         float part = 0, n = 0;

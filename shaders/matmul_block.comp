@@ -1,11 +1,11 @@
 #version 450
-// Matrix product in blocks of TILE x TILE: 128 invocations, 8 across and 16 down, with 4 ROW_FOURS x 4 COL_FOURS of it in registers each, from
-// DEPTH-deep slices of A and B in shared memory. Slices are double: the next ones travel from memory through registers while these are in use, so
-// that one barrier a slice is enough. matmul_tile.comp's 2 loads of four from shared memory serve 16 sums; here
+// Matrix product in blocks of TILE x TILE. 128 invocations, 8 across and 16 down, have 4 ROW_FOURS x 4 COL_FOURS sums in registers each. They
+// read slices of A and B, DEPTH deep, from shared memory. Slices are double-buffered: while one is in use, the next is prefetched into
+// registers, so that one barrier a slice is enough. In matmul_tile.comp 2 loads of four from shared memory serve 16 sums; here
 //   TILE  sums     loads  shared memory
-//   128   8 x 16     6     16.5 KiB       for GPUs of many registers
+//   128   8 x 16     6     16.5 KiB       for GPUs with many registers
 //    64   4 x 8      3      8.5 KiB       rolled: 60 to 84 registers on AMD, none spilled on Intel
-// Rows and columns out of range are zero in shared memory. For operands that allow accesses of four.
+// Rows and columns out of bounds are zero in shared memory. Operands must allow accesses of four.
 // Work group (x, y): columns from x * TILE on, rows from y * TILE on.
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
@@ -26,7 +26,7 @@ const uint LD = SIDE + 1; // a slice's line, in vec4; the odd length spreads lin
 
 shared vec4 slices_a[2 * DEPTH * LD], slices_b[2 * DEPTH * LD]; // [which][k][row or column / 4]
 
-// What is loaded is looked at when it is stored, a slice later: addresses beyond an edge are moved inside, and zeros take their place then.
+// Loaded values are used a slice later, when they are stored. Addresses out of bounds are clamped at the load; the store writes zeros for them.
 #define FETCH(next, name, ld, by_k, k0, from, count)                                                                   \
     [[unroll]] for (uint e = 0; e < EACH; e++) {                                                                       \
         FOUR_AT(e, by_k, k0, from, count, SIDE)                                                                        \
@@ -73,7 +73,7 @@ void main()
     }
     bool wide = P.ldc % 4 == 0; // the operands allow it
 #ifdef ROLLED
-    // Rolled: one row's dropout at a time takes fewer registers.
+    // Not unrolled: dropout for one row at a time takes fewer registers.
     [[dont_unroll]] for (uint i = 0; i < 4; i++)
         [[unroll]] for (uint c = 0; c < COL_FOURS; c++) {
             vec4 v = i == 0 ? SUM(0, c) : i == 1 ? SUM(1, c) : i == 2 ? SUM(2, c) : SUM(3, c);

@@ -1,11 +1,11 @@
 #version 450
 // Matrix product on matrix units (KHR cooperative matrix): fp16 factors, fp32 sums. A subgroup holds ROWS x COLS matrices of TM x TN sums; a work
-// group is DOWN x ACROSS subgroups. Slices of A and B, DEPTH of k, go through shared memory: the next ones are loaded while the matrix units work
-// on these. A slice keeps the direction that is contiguous in memory, in chunks of eight halves, and matrices are loaded from it by rows or by
-// columns. Shared memory: DEPTH * (rows + columns of the tile) halves and 16 bytes a line, and TM * TN floats a subgroup.
-// Distances between rows are multiples of 8 and operands aligned to 16 bytes; where the contiguous dimension is no multiple of 8, rows are padded.
-// What is loaded is not looked at before it goes to shared memory, a slice later: anything else would wait for memory. So addresses beyond an
-// edge are moved inside, and zeros take their place at the store.
+// group has DOWN x ACROSS subgroups. Slices of A and B, DEPTH of k, go through shared memory: the next ones are prefetched while the matrix units
+// use the present ones. A slice keeps the order of memory, in chunks of eight halves, and matrices are loaded from it by rows or by columns.
+// Shared memory: DEPTH * (rows + columns of the tile) halves, 16 bytes a line, and TM * TN floats a subgroup.
+// Distances between rows are multiples of 8, and operands are aligned to 16 bytes. Rows are padded where their length is no multiple of 8.
+// Loaded values are used a slice later, when they are stored to shared memory; an earlier use would wait for memory. So addresses out of bounds
+// are clamped at the load, and the store writes zeros for them.
 // Work group (x, y): columns from x * TILE_N on, rows from y * TILE_M on. All subgroups are full.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
@@ -22,16 +22,16 @@ layout(constant_id = 7) const uint ROWS = 2;
 layout(constant_id = 8) const uint COLS = 2;
 layout(constant_id = 9) const uint DOWN = 2;
 layout(constant_id = 10) const uint ACROSS = 2;
-layout(constant_id = 11) const bool WHOLE = false;   // tiles fill M and N; y's rows begin at 16 bytes, its operands allow accesses of four
-layout(constant_id = 12) const bool WHOLE_K = false; // slices fill K
+layout(constant_id = 11) const bool WHOLE = false;   // no tile has an edge; y's rows begin at multiples of 16 bytes; operands allow accesses of four
+layout(constant_id = 12) const bool WHOLE_K = false; // K is a multiple of DEPTH
 layout(constant_id = 13) const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
 const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
 
-// Lines of a slice, in chunks; a line is one chunk longer than it must be, so that neighbours do not meet in the same banks.
+// Lines of a slice, in chunks. A line has one chunk of padding, so that neighbouring lines use different banks.
 const uint LINES_A = TRANS_A ? DEPTH : TILE_M, CHUNKS_A = (TRANS_A ? TILE_M : DEPTH) / 8;
 const uint LINES_B = TRANS_B ? TILE_N : DEPTH, CHUNKS_B = (TRANS_B ? DEPTH : TILE_N) / 8;
 const uint LD_A = CHUNKS_A + 1, LD_B = CHUNKS_B + 1;
-// What an invocation loads.
+// The numbers of chunks that an invocation loads.
 const uint EACH_A = (LINES_A * CHUNKS_A + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
 const uint EACH_B = (LINES_B * CHUNKS_B + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
 
@@ -62,9 +62,9 @@ uvec4 first_halves(uvec4 w, uint n)
     return w;
 }
 
-// Chunks of a slice that this invocation moves. By k: lines of the slice are k, columns are `from` on of `count`; else the other way round. Where a
-// line has four chunks, and so is 80 bytes with its padding, eight neighbours store to two lines that are four apart: those begin 64 bytes apart
-// modulo the banks' 128, and do not meet.
+// The chunks of a slice that this invocation moves. By k: lines of the slice are k, and columns start at `from` of `count`; else the two are
+// exchanged. A line of four chunks has 80 bytes with its padding. Then eight neighbours store to two lines that are four apart: these begin 64
+// bytes apart modulo 128, the width of all banks, so that no bank is used twice.
 uint line_of(uint n, uint chunks)
 {
     uint line = n / chunks;
@@ -107,7 +107,7 @@ void main()
         STORE(next_a, EACH_A, CHUNKS_A, slice_a, LD_A, LINES_A, TRANS_A, k0, row0, P.m)
         STORE(next_b, EACH_B, CHUNKS_B, slice_b, LD_B, LINES_B, !TRANS_B, k0, col0, P.n)
         barrier();
-        uint after = k0 + DEPTH < P.k ? k0 + DEPTH : k0; // behind the last slice it once more, for nobody
+        uint after = k0 + DEPTH < P.k ? k0 + DEPTH : k0; // behind the last slice, the last one again: it is not used
         FETCH_BOTH(after)
         [[unroll]] for (uint k = 0; k < DEPTH; k += TK) {
             coopmat<float16_t, gl_ScopeSubgroup, TM, TK, gl_MatrixUseA> x[ROWS];
@@ -131,8 +131,8 @@ void main()
         }
     }
 
-    // The epilogue, a matrix at a time: how its elements lie among the invocations is the driver's business. Unrolled, the inner loop, too: Mesa's compilers
-    // unroll no loop that has another one or `continue` inside, and matrices chosen by a variable lie in scratch memory.
+    // The epilogue, a matrix at a time, through shared memory, because the layout of a matrix is unknown. Both loops are unrolled: matrices that a
+    // variable selects would be in scratch memory. Mesa's compilers unroll no loop that contains another loop or `continue`.
     uint mine = gl_SubgroupID * TM * TN / 4;
     [[unroll]] for (uint at = 0; at < ROWS * COLS; at++) {
         uint row = row0 + own_m + at / COLS * TM, col = col0 + own_n + at % COLS * TN;

@@ -1,11 +1,11 @@
 #version 450
 // Matrix product for a software driver: no barriers, no shared memory. One subgroup of LANES invocations computes ROWS x (VECTORS * LANES)
-// elements. Such a driver gathers each load lane by lane, so loads are few: a lane holds two values of k of each row of A, loaded once and
-// broadcast from registers; each load of B brings two values (AT2) and serves ROWS products.
+// elements. Such a driver gathers each load lane by lane, so that loads must be few. A lane loads two values of k of each row of A once, and
+// broadcasts them from registers. Each load of B brings two values (AT2) and serves ROWS products.
 //   loads for 2 LANES steps of k: ROWS + VECTORS * LANES; products: ROWS * VECTORS * 2 LANES.
 // Vector v of lane l is column 2 LANES (v / 2) + 2 l + v % 2 of the tile, so that a pair of vectors is contiguous.
-// Work group (x, y): rows from x * ROWS on, columns from y * VECTORS * LANES on, so that neighbours in time share columns of B, which
-// are dearer to fetch than rows of A. Out of range rows and columns repeat others in range.
+// Work group (x, y): rows from x * ROWS on, columns from y * VECTORS * LANES on, so that successive work groups share columns of
+// B, which cost more to load than rows of A. Rows and columns out of bounds repeat others within.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "common/matmul.glsl"
@@ -13,13 +13,13 @@
 #define ROWS MATMUL_LANES_ROWS
 #define VECTORS MATMUL_LANES_VECTORS // even
 
-layout(constant_id = 4) const bool WHOLE = false; // all tiles are, and pairs of columns of y begin at even places: for PAIRS
+layout(constant_id = 4) const bool WHOLE = false; // no tile has an edge, and pairs of columns of y begin at even offsets: for PAIRS
 
 vec2 a_k[ROWS]; // this lane's two k of each row
 float acc[ROWS * VECTORS];
 uint row_at[ROWS], col_at[VECTORS]; // where a row of op(A) and a column of op(B) begin
 
-// Two elements at i and j; with PAIRS they are neighbours, and one load.
+// The elements at i and j. With PAIRS they are neighbours, and one load brings both.
 #ifdef PAIRS
 #define BOTH(name, i, j) AT2(name, i)
 #else
@@ -41,7 +41,7 @@ void load_a(uint k)
     }
 }
 
-// Reads where B's rows k and k + 1 begin in the tile: they are as far apart as B is wide, and no processor foresees that they are next.
+// Prefetches the start of B's rows k and k + 1 in the tile. Their distance is B's width, which a processor's prefetcher does not predict.
 #ifndef PAIRS // else common/kernel.glsl has it
 float touched = 0;
 #endif
@@ -55,7 +55,7 @@ void touch_b(uint k)
 }
 
 #ifdef PAIRS
-// Touches the tile's part of a matrix like y, which the epilogue reads: LANES / 4 lines a row, four rows at a time.
+// Prefetches the tile's part of a matrix that the epilogue reads: LANES / 4 cache lines a row, four rows at a time.
 #define TOUCH_TILE(name)                                                                                               \
     [[unroll]] for (uint i_ = 0; i_ < ROWS; i_ += 4) {                                                                 \
         uint row_ = min(gl_WorkGroupID.x * ROWS + i_ + lane / (LANES / 4), P.m - 1);                                   \
@@ -63,7 +63,7 @@ void touch_b(uint k)
     }
 #endif
 
-// Steps k0 + 2 kk and k0 + 2 kk + 1: lane kk has their A, in each row.
+// Steps k0 + 2 kk and k0 + 2 kk + 1: lane kk has A's values, of each row.
 #define STEPS(kk)                                                                                                      \
     {                                                                                                                  \
         vec2 b_k[VECTORS];                                                                                             \
@@ -92,7 +92,7 @@ void touch_b(uint k)
 void main()
 {
     uint lane = gl_LocalInvocationID.x, row0 = gl_WorkGroupID.x * ROWS, col0 = gl_WorkGroupID.y * VECTORS * LANES + 2 * lane;
-    // Pairs begin at even places, and with PAIRS what is contiguous has room for a pair at its end.
+    // Pairs begin at even offsets. With PAIRS, rows have room for a whole pair at their end.
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         uint row = min(row0 + i, P.m - 1);
 #ifdef PAIRS

@@ -1,8 +1,8 @@
 #version 450
 // Matrix product for any GPU: a work group of TX x TY invocations computes a tile of 4 TY rows by 4 TX columns, 4 x 4 in registers each
-// (named vectors: arrays would land in memory on small GPUs), from DEPTH-deep slices of A and B in shared memory.
-// WIDE: operands allow accesses of four, one of A and 16 / TY of B an invocation and slice.
-// Shared memory: DEPTH * (4 TX + 4 TY) floats; rows and columns out of range are zero there.
+// (named vectors, because small GPUs put arrays into memory), from slices of A and B, DEPTH deep, in shared memory.
+// WIDE: for operands that allow accesses of four; an invocation loads one four of A and 16 / TY of B for each slice.
+// Shared memory: DEPTH * (4 TX + 4 TY) floats; rows and columns out of bounds are zero there.
 // Work group (x, y): columns from x * 4 TX on, rows from y * 4 TY on.
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
@@ -53,7 +53,7 @@ void main()
     }
     uint row = row0 + 4 * ty, col = col0 + 4 * tx;
     bool wide = P.ldc % 4 == 0; // where operands allow it
-    // Rolled: one row's dropout at a time takes fewer registers.
+    // Not unrolled: dropout for one row at a time takes fewer registers.
     [[dont_unroll]] for (uint i = 0; i < 4; i++)
         finish_four(row + i, col, i == 0 ? r0 : i == 1 ? r1 : i == 2 ? r2 : r3, wide);
 }

@@ -1,12 +1,13 @@
 #version 450
-// Product of a few rows with a matrix, as decoding has it: y (ROWS,N) = epilogue(A (ROWS,K) op(B) (K,N)). Memory is all that counts: each element
-// of B is read once, and serves ROWS products. K and all distances between rows are multiples of 4, and N too without TRANS_B.
-// A quad is four columns of y; a work group has QUADS. SLICES invocations share one: slice s takes the runs of four k that begin at
-// 4 (s + i SLICES), and has FLIGHT of them on their way at once.
-//   TRANS_B: slices are neighbours, for so is what they read; else quads are.
-// The slices' sums are added eight at a time, in a fixed order; PAIRS (a software driver): SLICES is 1, or with TRANS_B the subgroup's size, no barrier.
-// NORM: for A there stands LayerNorm(A) = (A - mean) rstd gain + shift (layernorm.comp), which each work group makes for itself, in shared
-// memory, while its first runs of B are on their way.
+// Product of a few rows with a matrix, for decoding: y (ROWS,N) = epilogue(A (ROWS,K) op(B) (K,N)). It is bound by memory: each element of B
+// is read once, and serves ROWS products. K and all distances between rows are multiples of 4, and N too without TRANS_B.
+// A quad is four columns of y; a work group has QUADS quads, with SLICES invocations each. Slice s takes the runs of four k that begin at
+// 4 (s + i SLICES), and has FLIGHT of them in flight at once.
+//   Neighbouring invocations are slices with TRANS_B, and quads without, so that they read neighbouring memory.
+// The slices' sums are added eight at a time, in a fixed order. PAIRS, for a software driver: SLICES is 1, or with TRANS_B the subgroup's size, and
+// there is no barrier.
+// NORM: A is replaced by LayerNorm(A) = (A - mean) rstd gain + shift (layernorm.comp). Each work group computes it in shared memory while its
+// first runs of B are in flight.
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
 
@@ -52,7 +53,7 @@ void normalise(uint row)
 #define FACTOR(i, k) AT4(a, (i) * P.lda + (k))
 #endif
 
-// Four k of the quad, as they lie in B.
+// Four k of the quad, in B's order.
 void add_run(uint k, vec4 b0, vec4 b1, vec4 b2, vec4 b3)
 {
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
@@ -70,11 +71,11 @@ void main()
     uint slice = TRANS_B ? id % SLICES : id / QUADS, quad = TRANS_B ? id / SLICES : id % QUADS;
     uint col = 4 * (flat_group() * QUADS + quad);
     [[unroll]] for (uint i = 0; i < ROWS; i++) acc[i] = vec4(0);
-    uint at[4]; // where in B the quad begins: of its four columns, or of four k
+    uint at[4]; // offsets in B where the quad begins: of its four columns, or of four k
     [[unroll]] for (uint j = 0; j < 4; j++) at[j] = TRANS_B ? min(col + j, P.n - 1) * P.ldb : min(col, P.n - 4) + j * P.ldb;
 
 #define RUN(to, n, k) [[unroll]] for (uint j = 0; j < 4; j++) to[(n) + j] = AT4(b, at[j] + (TRANS_B ? (k) : (k) * P.ldb));
-// Run f from a k on; what lies behind the last is read once more, for nothing.
+// Run f from a k on. Behind the last run, the last is read again and not used.
 #define K_OF(from, f) ((from) + 4 * SLICES * (f))
 #define FETCH(from) [[unroll]] for (uint f = 0; f < FLIGHT; f++) { RUN(runs, 4 * f, min(K_OF(from, f), P.k - 4)) }
     vec4 runs[4 * FLIGHT]; // [run][column, or k, of the quad]
@@ -88,7 +89,7 @@ void main()
     const bool there = false;
 #endif
 #ifdef PAIRS
-    // AHEAD runs' lines, each run's with one gather: of its four columns or four k a quarter of the subgroup each.
+    // Prefetches the cache lines of AHEAD runs, each with one gather: a quarter of the subgroup for each of its four columns or four k.
     const uint AHEAD = 16;
     uint lane = gl_SubgroupInvocationID, line = lane % (gl_SubgroupSize / 4) * LINE, row = lane / (gl_SubgroupSize / 4);
     for (uint k = first; k < P.k;) {
@@ -106,7 +107,7 @@ void main()
     }
 #else
     for (uint k = first; k < P.k; k = K_OF(k, FLIGHT)) {
-        if (FLIGHT == 1) { // an array of one run's size: VideoCore's compiler puts a larger one into memory
+        if (FLIGHT == 1) { // an array for one run: VideoCore's compiler puts a larger one into memory
             vec4 run[4];
             RUN(run, 0, k)
             add_run(k, run[0], run[1], run[2], run[3]);

@@ -1,12 +1,12 @@
 #version 450
-// Meters of what a device can do at best: engine/bench/peaks.c.
+// Measures a device's peak rates: engine/bench/peaks.c.
 // COPY: y = x, 16 bytes a load and a store; one invocation moves PER of them, local_size_x apart. x, y: P.count 4-vectors, at offset 0 of
 //       their buffers, which are aligned.
-// else: result[invocation] = sum of 12 values, each x_i += a * x_j of another, P.count times METER_STEPS times, from registers alone. A step's
-//       values hardly wait for one another, which hides an instruction's latency; each needs another's last one, so that no compiler
-//       takes one chain after the other; and the sum is in the accumulator's place, as in a matrix product. With a near 0 they stay finite.
-//       SPLIT has product and sum instead of fma(), for a software driver: llvmpipe makes them of an fma() too, and SwiftShader goes lane by lane.
-//       Written out, for compilers that unroll nothing.
+// else: result[invocation] = the sum of 12 chains x_i += a * x_j, P.count times METER_STEPS steps, in registers only. The values of a step are
+//       almost independent, which hides an instruction's latency. Each reads the previous value of another chain, so that no compiler can run
+//       the chains one after another. The sum is the accumulator, as in a matrix product. With a near 0 all values stay finite.
+//       SPLIT uses a product and a sum instead of fma(), for software drivers: llvmpipe expands fma() so, and SwiftShader calls it for each lane.
+//       The steps are written out for compilers that do not unroll.
 #define PUSH meter_push
 #ifdef COPY
 #define BUFFERS(X) X(0, readonly, vec4, x) X(1, writeonly, vec4, y)

@@ -1,6 +1,6 @@
 #version 450
-// Meter of what matrix units can do at best, as meter.comp: result[invocation] = its share of the sums of METER_MATRICES products, each
-// TM x TK times TK x TN added up P.count times METER_STEPS times, from registers alone.
+// Measures the peak rate of matrix units, as meter.comp does for FMAs. result[invocation] = its share of the sums of METER_MATRICES products, each
+// TM x TK times TK x TN, accumulated P.count times METER_STEPS times, in registers only.
 #define PUSH meter_push
 #define BUFFERS(X) X(0, writeonly, float, result)
 #extension GL_GOOGLE_include_directive : require

@@ -1,8 +1,8 @@
 #version 450
-// SUMSQ: part(at + j) = sum of squares of every PARTS-th run of N LANES elements of x from run j on, as a GPU's invocations read together; for
-//        software drivers, of a PARTS-th of x in one piece. PARTS parts in all; what does not fill N elements counts in the first.
-// CLIP:  norm = unscale sqrt(sum of parts), factor = unscale min(1, clip / (norm + 1e-6)) (unscale where clip is 0); a norm that is no finite
-//        number: factor 0. One invocation.
+// SUMSQ: part(at + j) = sum of squares, of PARTS parts. On a GPU part j has every PARTS-th run of N LANES elements from run j on, so that
+//        invocations read neighbouring memory. On software drivers it is one contiguous piece. The last elements, fewer than N, are in part 0.
+// CLIP:  norm = unscale sqrt(sum of parts), factor = unscale min(1, clip / (norm + 1e-6)), or unscale where clip is 0. The factor is 0 where
+//        the norm is not finite. One invocation.
 // ADAMW: Loshchilov and Hutter, 2019, in PyTorch's order: g = grad * factor; p -= lr wd p for the first `decayed` elements;
 //        m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g g; p -= lr (m beta1_fix) / (sqrt(v beta2_fix) + eps). Factor 0: nothing changes.
 #if defined(ADAMW)
@@ -60,7 +60,7 @@ void main()
         sum += block;
     }
     float unscale = SCALAR_F(scalars, SCALAR_UNSCALE), norm_ = sqrt(sum) * unscale;
-    bool finite = (floatBitsToUint(norm_) & 0x7f800000u) != 0x7f800000u; // a driver may take isnan() for false
+    bool finite = (floatBitsToUint(norm_) & 0x7f800000u) != 0x7f800000u; // a driver may compile isnan() to false
     PUT(norm, 0, norm_);
     PUT(norm, 1, !finite ? 0.0 : unscale * (P.clip > 0.0 ? min(1.0, P.clip / (norm_ + 1e-6)) : 1.0));
 #else
@@ -69,7 +69,7 @@ void main()
     VEC sums = VEC(0);
     uint whole = P.count - P.count % N;
 #ifdef PAIRS
-    const uint FLIGHT = 16; // runs on their way together
+    const uint FLIGHT = 16; // runs in flight together
     uint stride = N * LANES, share = ((whole + stride - 1) / stride + P.parts - 1) / P.parts * stride;
     uint from = min(j * share, whole), end = min(from + share, whole);
 #else

@@ -1,5 +1,5 @@
-/* What C and GLSL share: push-constant structs (at most 64 bytes each) and the scalars buffer. Included by both; every member is
- * one 32-bit word, so the layouts agree by construction. */
+/* Push-constant structs (at most 64 bytes each) and the scalars buffer, shared by C and GLSL. Every member is one 32-bit word, so that the
+ * layouts agree. */
 #ifndef PM_PUSH_H
 #define PM_PUSH_H
 
@@ -16,7 +16,7 @@
 #define F32 float
 #endif
 
-/* Written by the host before each run of a program; the only thing that changes between runs besides the batch. */
+/* The host writes these before each run of a program. Only they and the batch change between runs. */
 PM_STRUCT(step_scalars)
 {
     U32 seed_lo, seed_hi; /* key of the dropout generator */
@@ -24,8 +24,8 @@ PM_STRUCT(step_scalars)
     U32 pos;              /* tokens already in the key/value cache */
     F32 lr;
     F32 beta1_fix, beta2_fix; /* 1 / (1 - beta^t) */
-    F32 grad_scale;           /* each micro batch's weight in the gradient, 1 / accum, times the loss scale */
-    F32 unscale;              /* 1 / loss scale: what makes a gradient of what the buffers hold */
+    F32 grad_scale;           /* weight of a micro batch in the gradient, 1 / accum, times the loss scale */
+    F32 unscale;              /* 1 / loss scale, the factor from stored gradients to real ones */
 };
 
 /* A row of dropout: mask = f(seed; col / 4, row, stream, micro_step). */
@@ -51,26 +51,26 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 /* A tile of matmul_lanes.comp: rows, and vectors of columns. */
 #define MATMUL_LANES_ROWS 16
 #define MATMUL_LANES_VECTORS 4
-/* k of a slice of matmul_coop.comp, at most; of matmul_block.comp; rows and columns of the latter's two tiles, and invocations. */
+/* The most k of a slice of matmul_coop.comp. Of matmul_block.comp: k of a slice, sides of the two tiles, invocations. */
 #define MATMUL_COOP_DEPTH 32
 #define MATMUL_BLOCK_DEPTH 8
 #define MATMUL_BLOCK_TILE 128
 #define MATMUL_BLOCK_SMALL_TILE 64
 #define MATMUL_BLOCK_THREADS 128
-/* Own rows, keys at a time and invocations of a work group of attention_block.comp. */
+/* A work group of attention_block.comp: own rows, keys at a time, invocations. */
 #define ATTENTION_BLOCK_ROWS 64
 #define ATTENTION_BLOCK_KEYS 32
 #define ATTENTION_BLOCK_THREADS 128
-/* Subgroups of a work group of attention_coop.comp, each with a matrix's rows of its own, and other rows at a time: those are staged where own
- * ones were, so that WARPS matrices' rows are 2 OTHERS at most. */
+/* A work group of attention_coop.comp: subgroups, each with the own rows of one matrix, and other rows at a time. Other rows are staged in the
+ * place of own rows, so that the rows of WARPS matrices are at most 2 OTHERS. */
 #define ATTENTION_COOP_WARPS 4
 #define ATTENTION_COOP_OTHERS 32
-/* Own rows, and other rows at a time, each an invocation's, of a work group of attention_few.comp. */
+/* A work group of attention_few.comp: own rows, and other rows at a time, one an invocation. */
 #define ATTENTION_FEW_ROWS 4
 #define ATTENTION_FEW_OTHERS 64
-/* Runs of four columns of K, or V, that an invocation of attention_row.comp may have in flight at most. */
+/* The most loads of four columns of K or V that an invocation of attention_row.comp has in flight. */
 #define ATTENTION_ROW_FLIGHT 8
-/* Floats that a split of its keys leaves there, of heads of so many columns. */
+/* Floats that a split of the keys writes, for heads of so many columns. */
 #define ATTENTION_PART(head) ((head) + 4)
 
 PM_STRUCT(rows_push) /* kernels over rows x cols */
@@ -135,10 +135,10 @@ PM_STRUCT(meter_push) /* meter.comp, meter_coop.comp */
     F32 a;
 };
 
-/* A round of meter.comp: values, and steps of each. */
+/* A round of meter.comp: chains, and steps of each. */
 #define METER_CHAINS 12
 #define METER_STEPS 16
-/* And of meter_coop.comp: sums a subgroup keeps going. */
+/* A round of meter_coop.comp: matrices of sums of a subgroup. */
 #define METER_MATRICES 8
 
 #ifdef PM_GLSL

@@ -1,5 +1,5 @@
 #version 450
-// The losses of fine-tuning, over R examples: few numbers, so that one work group does the forward pass.
+// The losses of fine-tuning, over R examples. The numbers are few: one work group does the forward pass.
 // LABELS:   softmax cross-entropy of logits (R, K) against right(r) = class, number of classes; a class below 0 is ignored.
 //           result = mean loss, sum, examples counted, how many have their first largest logit at the right class.
 //           BACKWARD: dlogits = (softmax - [k is the class]) scale grad_scale / counted; 0 beyond the classes and where ignored.
@@ -25,7 +25,7 @@
 #include "common/row.glsl"
 
 #if defined(LABELS) && !defined(BACKWARD)
-// Of row r's first `classes` logits: the largest, its place, and the sum of exp(logit - largest).
+// The largest of row r's first `classes` logits, its index, and the sum of exp(logit - largest).
 void softmax(uint r, uint classes, out float top, out uint best, out float sum)
 {
     top = -3.4e38;

@@ -1,4 +1,4 @@
-// The operands of attention_tile.comp and attention_few.comp, each of which is four kernels:
+// The operands of attention_tile.comp and attention_few.comp. Each of the two files is four kernels:
 //   (none)  own queries: y(t) = sum_s p m v(s), lse by a running maximum (Milakov and Gimelshein, 2018; Dao et al., 2022)
 //   DQ      own queries: dq(t) = sum_s W k(s), W = scale p (dy(t) . v(s) m - delta(t)), delta(t) = dy(t) . y(t), which is stored for DK
 //   DK      own keys:    dk(s) = sum_t W q(t), W as above

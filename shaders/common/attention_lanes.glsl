@@ -1,5 +1,5 @@
-// What the attention kernels for software drivers share: rows of head vectors, read in blocks of BLOCK by all invocations of a work group, a
-// subgroup of LANES, at once. Lane i reads row i of the block, a 4-vector at a time, and broadcasts it from registers: no barriers, few loads.
+// Shared by the attention kernels for software drivers: rows of head vectors, read in blocks of BLOCK.
+// A work group is one subgroup of LANES. Lane i reads row i of the block, a 4-vector at a time, and broadcasts it from registers: no barriers, few loads.
 // The two sets of rows are ONE and TWO (keys and values, or queries and output gradients).
 #ifndef COMMON_ATTENTION_LANES_GLSL
 #define COMMON_ATTENTION_LANES_GLSL
@@ -16,7 +16,7 @@ const uint D4 = D / 4;
 #define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #endif
 
-// Unrolled, a head lies in registers.
+// Unrolled loops keep a head in registers.
 #define FOR_D4(d) [[unroll]] for (uint d = 0; d < D4; d++)
 
 // One block4 a scope: this lane's row of the block, vector d of it; then of each row kk.

@@ -1,9 +1,9 @@
-// Values in shared memory that a work group combines in a fixed order, eight at a time: a step's barrier costs more than its sums.
+// Combines values in shared memory in a fixed order, eight at a time, because a step's barrier costs more than its sums.
 #ifndef COMMON_EIGHTS_GLSL
 #define COMMON_EIGHTS_GLSL
 
-// values[first + n stride], n < left, a power of two, become eight or fewer at the same places; `me` of 0 … left - 1 is this invocation. `left` is a
-// variable, afterwards their number. All have been written before a barrier, and may be read after this.
+// Reduces values[first + n stride], n < left, to eight or fewer at the same places. `left` is a power of two, in a variable that then holds the
+// remaining number. `me`, 0 … left - 1, is this invocation. The values must be written before a barrier, and may be read after this.
 #define COMBINE_EIGHTS(values, first, stride, me, left, combine)                                                       \
     for (; left > 8; left /= 8) {                                                                                      \
         if (me < left / 8)                                                                                             \
@@ -13,7 +13,7 @@
         barrier();                                                                                                     \
     }
 
-// name(x): all invocations' x of a work group of `size`, a power of two, combined, for each of them. `scratch`: as many, shared.
+// name(x) combines the x of all invocations of a work group and returns it to each. `size` is a power of two; `scratch` is a shared array of it.
 #define DEFINE_GROUP_REDUCE(name, type, combine, scratch, size)                                                        \
     type name(type x)                                                                                                  \
     {                                                                                                                  \

@@ -3,15 +3,15 @@
 #define COMMON_FLAT_GLSL
 
 layout(constant_id = 1) const uint PER = 1; // with WHOLE and PAIRS a multiple of 4
-layout(constant_id = 2) const bool TAIL = false; // the count is no multiple of 4; a constant, for a software driver runs what it might skip
+layout(constant_id = 2) const bool TAIL = false; // the count is no multiple of 4; a constant, because a software driver executes skipped branches
 layout(constant_id = 3) const bool WHOLE = false; // each invocation has PER runs: a software driver is slow at loads within loops and branches
 
-// What a subgroup's invocations, running side by side, touch to have four runs' lines, whatever its size; the first of those runs begins at `at`.
+// Prefetches the cache lines of four runs of a subgroup of any size. The first run begins at `at`.
 #define LINES(at)                                                                                                      \
     (at) - 4 * gl_SubgroupInvocationID + gl_SubgroupInvocationID * 4 / gl_SubgroupSize * 4 * gl_WorkGroupSize.x +      \
         gl_SubgroupInvocationID % (gl_SubgroupSize / 4) * LINE
 
-// SET4(at) computes four elements of `result` from at on, SET1(at) one; TOUCHES(at) touches what SET4 reads.
+// SET4(at) computes four elements of `result` from at on, SET1(at) one. TOUCHES(at) prefetches the operands of SET4.
 #define FLAT(count, SET4, SET1, TOUCHES, result)                                                                       \
     uint at = 4 * (flat_group() * gl_WorkGroupSize.x * PER + gl_LocalInvocationID.x);                                  \
     if (WHOLE) {                                                                                                       \

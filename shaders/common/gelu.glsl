@@ -1,5 +1,5 @@
-// GELU, tanh form, and its derivative. 0.5 (1 + tanh u) is the logistic function of 2u: written so, no digit is lost
-// where x is far below zero and tanh near -1. The bound on u keeps exp finite; beyond it y is less than 1e-33.
+// GELU, tanh form, and its derivative. 0.5 (1 + tanh u) is computed as the logistic function of 2u, which loses no digits where tanh is near -1.
+// The bound on u keeps exp finite; beyond it y is less than 1e-33.
 #ifndef COMMON_GELU_GLSL
 #define COMMON_GELU_GLSL
 

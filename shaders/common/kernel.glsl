@@ -1,13 +1,12 @@
-// What every kernel starts with. Before including it a kernel defines
+// The start of every kernel. Before including it a kernel defines
 //   PUSH         its struct of push.h
 //   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order. access: readonly, writeonly or readwrite; type: float,
-//                int, uint, vec4, or act: activations and their gradients, floats that lie in memory as float16_t where the kernel is compiled
-//                with F16
-// and then reads AT(name, index) and writes PUT(name, index, value), or two and four elements from index on: AT2, AT4, PUT2, PUT4. Those take
-// as many accesses as elements, unless the kernel is compiled with
+//                int, uint, vec4, or act. act is for activations and their gradients: floats, stored as float16_t in kernels compiled with F16
+// It then reads AT(name, index) and writes PUT(name, index, value), or two and four elements from index on: AT2, AT4, PUT2, PUT4. These make
+// one access for each element, unless the kernel is compiled with
 //   WIDE         one access for AT4 and PUT4, as GPUs want: index a multiple of 4, operand aligned to four elements
-//   PAIRS        32-bit words joined in twos, where there are buffer addresses: a software driver gathers load by load, so that AT2 and AT4 are
-//                half as many. Index a multiple of 2 or 4, operand aligned to 8 bytes.
+//   PAIRS        one access for two 32-bit words, with buffer addresses. A software driver gathers each access, so that this halves the cost
+//                of AT2 and AT4. Index a multiple of 2 or 4, operand aligned to 8 bytes.
 //
 // Each kernel is compiled twice. With PM_BDA the operands are 64-bit addresses in the push constants. Without it they are
 // storage buffers of set 0, bound at an aligned offset, and the push constants hold the 32-bit words between that offset and the operand.
@@ -19,9 +18,9 @@
 #define PM_GLSL 1
 #include "push.h"
 
-#define readwrite // as an access: neither of the two qualifiers
+#define readwrite // an access with neither qualifier
 
-// What an element is in memory, four of them, and how many a 32-bit word holds.
+// The types of one and of four elements in memory, and the elements in a 32-bit word.
 #ifdef F16
 #extension GL_EXT_shader_16bit_storage : require
 #define STORED_act float16_t
@@ -62,7 +61,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer act_fours { 
 #define FOURS_int(slot, access, name)
 #define FOURS_uint(slot, access, name)
 #define FOURS_vec4(slot, access, name)
-#ifdef WIDE // the same buffer once more, as vectors
+#ifdef WIDE // the same buffer, declared again as vectors
 #define FOURS_float(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { vec4 v[]; } name##_fours;
 #define FOURS_act(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { STORED4_act v[]; } name##_fours;
 #else
@@ -71,7 +70,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer act_fours { 
 #endif
 #endif
 
-// Two and four elements, read.
+// Reads two and four elements.
 #if PM_BDA && defined(PAIRS)
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer pairs_t { uint64_t v[]; };
@@ -101,7 +100,7 @@ vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2
 #endif
 #endif
 
-// And written. float16_t is rounded by the driver, alike in all of these.
+// Writes them. The driver rounds to float16_t, in the same way in all of these.
 #if PM_BDA && defined(PAIRS)
 #define SET_TWO_float(name, i, value) pairs_t(operand_##name).v[(i) / 2] = packUint2x32(floatBitsToUint(value))
 #else
@@ -120,7 +119,7 @@ vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2
 #define SET_FOUR_act(name, i, value) SET_TWO_act(name, i, value.xy), SET_TWO_act(name, (i) + 2, value.zw)
 #endif
 
-// An operand's functions, by what it holds and what may be done to it.
+// An operand's functions, by its type and access.
 #define READ_scalar(type, name) type at_##name(uint i) { return ELEMENT(name, i); }
 #define READ_int(name) READ_scalar(int, name)
 #define READ_uint(name) READ_scalar(uint, name)
@@ -153,12 +152,12 @@ vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2
 #define PUT2(name, i, value) put2_##name(i, value)
 #define PUT4(name, i, value) put4_##name(i, value)
 
-// A processor does not foresee what gathers read, and waits for each. A software driver's kernels therefore first read a word of each cache line
-// that their subgroup will need, eight lines with one gather, so that these come together: TOUCH(name, i). KEEP(name), at the end, names what the
-// kernel writes; it writes nothing, and has the compiler believe that these words are needed.
+// A processor's prefetcher does not predict gathers, and waits for each. So kernels for software drivers prefetch: TOUCH(name, i) reads a word of
+// each cache line that the subgroup will need, eight lines with one gather. KEEP(name), at the end, names an output. It writes nothing, but
+// keeps the compiler from removing these reads.
 #ifdef PAIRS
 #extension GL_KHR_shader_subgroup_basic : require
-#define LINE 16u // elements of a line, or half one
+#define LINE 16u // elements of a cache line, or of half a line
 float touched = 0;
 #define TOUCH(name, i) touched = max(touched, AT(name, i));
 #define KEEP(name)                                                                                                     \
@@ -174,14 +173,14 @@ layout(push_constant, std430) uniform push_block
     BUFFERS(DECLARE_PUSH)
     PUSH p;
 } p_;
-// Read once, as main() begins: a software driver checks each read of a push constant and branches, and leaves it in a loop or a branch.
+// Read once, at the start of main(): a software driver branches at each read of a push constant, and does not hoist it out of loops.
 PUSH P = p_.p; // this dispatch's scalars
 BUFFERS(DECLARE_COPY)
 BUFFERS(DECLARE_ACCESS)
 
 layout(local_size_x_id = 0) in;
 
-// The work group's number where gpu_groups() spread a long row of groups over x and y. Submissions may cut y, never x of such a grid.
+// The index of the work group in a grid that gpu_groups() spread over x and y. Submissions may split such a grid along y, never along x.
 uint flat_group() { return gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x; }
 uint flat_invocation() { return flat_group() * gl_WorkGroupSize.x + gl_LocalInvocationID.x; }
 

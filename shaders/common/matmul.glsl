@@ -1,7 +1,7 @@
-// What the matmul kernels share: operands, flags, the addresses of op(A) and op(B), and the epilogue of one element.
+// Shared by the matmul kernels: operands, flags, addresses of op(A) and op(B), and the epilogue.
 //   y (M,N) = epilogue(op(A) (M,K) * op(B) (K,N))
 // Stored: A is (M,K) or, with TRANS_A, (K,M); B is (K,N) or, with TRANS_B, (N,K); lda, ldb, ldc elements between rows.
-// PLAIN: an epilogue that needs no further matrix: bias, GELU, accumulation. NORM, plain too: A's rows are normalised first (matvec.comp).
+// PLAIN: an epilogue without another matrix: bias, GELU, accumulation. NORM: plain, and A's rows are normalised first (matvec.comp).
 #define PUSH matmul_push
 #define FEW_OPERANDS(X, type) X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)
 #if defined(NORM)
@@ -30,14 +30,14 @@ bool has(uint bit) { return (EPILOGUE & bit) != 0; }
 uint index_a(uint m, uint k) { return TRANS_A ? k * P.lda + m : m * P.lda + k; }
 uint index_b(uint k, uint n) { return TRANS_B ? n * P.ldb + k : k * P.ldb + n; }
 
-// One by one, as vectors' own take more registers.
+// One by one: vectors' own functions take more registers.
 #define DEFINE_EACH(f)                                                                                                 \
     vec2 f##_each(vec2 v) { return vec2(f(v.x), f(v.y)); }                                                             \
     vec4 f##_each(vec4 v) { return vec4(f(v.x), f(v.y), f(v.z), f(v.w)); }
 DEFINE_EACH(gelu)
 DEFINE_EACH(gelu_slope)
 
-// The epilogue of a row's columns from `col` on, of which v, a T, has the sums; AT_T and PUT_T are as wide.
+// The epilogue of a row's columns from `col` on. v, a T, has their sums; AT_T and PUT_T access a T.
 #ifdef PLAIN
 #define STORE_PRE(PUT_T)
 #define WITH_MATRICES(AT_T, SLOPE, factors)
@@ -56,7 +56,7 @@ DEFINE_EACH(gelu_slope)
     WITH_MATRICES(AT_T, SLOPE, factors)                                                                                \
     if (has(EPILOGUE_ACCUMULATE)) v += AT_T(y, at);                                                                    \
     PUT_T(y, at, v);
-// Dropout's factor of a column, and of four from a multiple of four on: one draw.
+// The dropout factor of a column, and of four from a multiple of four on, which share one draw.
 #ifdef PLAIN
 #define DROPOUT_FACTOR 1
 #define DROPOUT_FACTORS vec4(1)
@@ -75,7 +75,7 @@ void finish_one(uint row, uint col, float v, float factor)
 }
 void finish(uint row, uint col, float v) { finish_one(row, col, v, DROPOUT_FACTOR); }
 
-// Two and four columns, all within y, the first at a multiple of as many.
+// Two and four columns, all within y. The first is a multiple of two or four.
 #ifdef PAIRS
 vec2 factors_of_two(vec4 m, uint col) { return col % 4 == 0 ? m.xy : m.zw; }
 void finish2(uint row, uint col, vec2 v)
@@ -93,7 +93,7 @@ void finish_wide(uint row, uint col, vec4 v, vec4 factors)
 void finish4(uint row, uint col, vec4 v) { finish_wide(row, col, v, DROPOUT_FACTORS); }
 #endif
 
-// Four columns from a multiple of four on, of which some may be beyond y's edge. `wide`: whether the operands allow accesses of four.
+// Four columns from a multiple of four on; some may be out of bounds. `wide`: the operands allow accesses of four.
 void finish_four(uint row, uint col, vec4 v, bool wide)
 {
     vec4 factors = DROPOUT_FACTORS;

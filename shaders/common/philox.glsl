@@ -15,7 +15,7 @@ uvec4 philox(uvec2 key, uvec4 c)
     return c;
 }
 
-// 0 or 1 / keep for one random word: kept where its upper 24 bits as a fraction of 2^24 lie below keep.
+// 0 or 1 / keep for one random word: 1 / keep where its upper 24 bits, as a fraction of 2^24, are below keep.
 float dropout_factor(uint bits, float keep) { return float(bits >> 8) * (1.0 / 16777216.0) < keep ? 1.0 / keep : 0.0; }
 vec4 dropout_factors(uvec4 bits, float keep)
 {

@@ -1,7 +1,7 @@
 // Sums and maxima over the LANES invocations that share a row, in a fixed order.
 // A work group is one row of LANES invocations, or, with LANES = 1, as many rows as it has invocations.
-// PAIRS, for software drivers: LANES is 1 or the subgroup's size, 4 or 8, a work group has as many rows as fit, and registers are broadcast, where
-// the others need shared memory and barriers.
+// PAIRS, for software drivers: LANES is 1 or the subgroup's size, 4 or 8, and a work group has as many rows as fit. Registers are broadcast instead
+// of shared memory and barriers.
 #ifndef COMMON_REDUCE_GLSL
 #define COMMON_REDUCE_GLSL
 

@@ -7,14 +7,14 @@
 #include "common/vector.glsl"
 
 layout(constant_id = 3) const uint KEPT = 0;
-const uint KEPT_SIZE = KEPT > 0 ? KEPT : 1; // of an array for them
+const uint KEPT_SIZE = KEPT > 0 ? KEPT : 1; // the length of an array for them
 
-// How many times N elements of a row of `cols`, a multiple of N, are this invocation's.
+// How many runs of N elements of a row are this invocation's. `cols` is a multiple of N.
 uint runs_of(uint cols) { return KEPT > 0 ? KEPT : (cols / N + LANES - 1 - lane()) / LANES; }
-// Where in the row run i begins.
+// The offset of run i in the row.
 uint run_at(uint i) { return N * (i * LANES + lane()); }
 
-// A software driver runs what follows a return or is in a loop for each invocation apart: there KEPT rows fill the work groups.
+// A software driver runs code behind a return or in a loop for each invocation separately. So rows with KEPT fill its work groups.
 #ifdef PAIRS
 bool beyond(uint row) { return KEPT == 0 && row >= P.rows; }
 #else

@@ -1,4 +1,4 @@
-// Rows taken N elements at a time: four in the kernels compiled for wide accesses (rows' lengths and indices then are multiples of 4), else one.
+// Rows are read N elements at a time: four in kernels for wide accesses, whose row lengths and indices are multiples of 4; else one.
 #ifndef COMMON_VECTOR_GLSL
 #define COMMON_VECTOR_GLSL
 
