@@ -1,6 +1,6 @@
 #!/bin/sh
 # What Pumice passes where: every operation's tests on each driver at hand, at full features and lowered to each preset; its kernels on GPUs that
-# are not there; its SPIR-V. Written to docs/conformance.md.
+# are not there; its SPIR-V. Written to BUILD/conformance/conformance.md; docs/measurements/conformance.md is a summary of such a table.
 #     sh tools/conformance.sh [-b BUILD] [-q] [WORD …]     without a WORD all; some hours on 2 cores, much of it once
 # WORD: a driver, or a row of it, as stock or stock:mali
 #     installed      the llvmpipe that is installed (tools/setup.sh: Mesa 25)
@@ -152,7 +152,7 @@ rows() {
 }
 
 # ---- GPUs that are not there ------------------------------------------------------------------------------------------------------
-# Ten generations of AMD's, GCN 1 to 5, RDNA 1 to 3.5 and 4; then the others that docs/gpu-costs.md keeps, and more.
+# Ten generations of AMD's, GCN 1 to 5, RDNA 1 to 3.5 and 4; then the others that `tools/gpu-lab.sh table` has, and more.
 amd="tahiti hawaii fiji polaris10 vega10 navi10 navi21 navi31 phoenix gfx1150 gfx1201"
 others="skl icl tgl dg2 lnl bmg a630 a660 a740 a750 x1-85 g52 g310 g610 v42 v71"
 
@@ -210,7 +210,7 @@ document() {
     cat << END
 # Conformance
 
-Written by \`sh tools/conformance.sh\`, which says how; rows that are not here were not measured on this machine. Commit $(git -C "$here" rev-parse --short HEAD 2> /dev/null || echo unknown)$(git -C "$here" diff --quiet HEAD -- . ':!docs/conformance.md' 2> /dev/null || echo ", changed").
+Written by \`sh tools/conformance.sh\`, which says how; rows that are not here were not measured on this machine. Commit $(git -C "$here" rev-parse --short HEAD 2> /dev/null || echo unknown)$(git -C "$here" diff --quiet HEAD 2> /dev/null || echo ", changed").
 
 ## Operations
 
@@ -234,7 +234,7 @@ END
     if [ -e "$kept/null.md" ]; then
         printf '## GPUs that are not there\n\n'
         echo "Pipelines for pre-training and decoding a GPT-2 of 768 channels, made by the compilers of Mesa's drivers without the GPU. A compiler that takes more"
-        echo "than 30 s for one counts as not having made it. Registers, spills and cycles of each: [gpu-costs.md](gpu-costs.md)."
+        echo "than 30 s for one counts as not having made it. Registers, spills and cycles of each: \`sh tools/gpu-lab.sh table\`."
         printf '\n'
         null_table
         printf '\n'
@@ -251,7 +251,6 @@ for one in installed stock newer swiftshader gpu; do rows $one; done
 ! any_wanted null || null_gpus
 ! any_wanted spirv || spirv
 document > "$kept/conformance.md"
-cp "$kept/conformance.md" "$here/docs/conformance.md"
-say "docs/conformance.md written"
+say "$kept/conformance.md written"
 bad=$(ops_table | awk -F '|' 'NR > 2 && ($7 > 0 || $9 ~ /[a-z]/)' | wc -l)
 [ "$bad" = 0 ] || fail "$bad rows are not clean"

@@ -2,7 +2,7 @@
 # Compilers of GPUs that are not there, for `pumice kernel --target`: Mesa's drivers for Adreno, Mali and VideoCore, and for these and Intel
 # the little libraries ("shims") that stand in for the kernel driver: they say yes to everything and run nothing. AMD needs none of it.
 #     sh tools/gpu-lab.sh [setup] [-j JOBS]     builds them once (5 minutes on 2 cores) into pumice/gpu-lab in the user's cache folder
-#     sh tools/gpu-lab.sh table [PUMICE]        what each default kernel costs on each GPU, written to docs/gpu-costs.md
+#     sh tools/gpu-lab.sh table [PUMICE]        what each default kernel costs on each GPU, written to gpu-costs.md beside PUMICE
 # Debian 12 or later, as root or with sudo. The source is that of the installed mesa-vulkan-drivers; nothing is installed but packages.
 set -eu
 
@@ -29,13 +29,14 @@ done
 if [ $what = table ]; then
     [ -x "$pumice" ] || fail "$pumice is not there: build Pumice first, or give the program: gpu-lab.sh table PUMICE"
     sh "$0" setup -j "$jobs"
-    new=$here/docs/gpu-costs.md.new
+    table=$(cd "$(dirname "$pumice")" && pwd)/gpu-costs.md
+    new=$table.new
     # A kernel that cannot be built is part of the table, and of the exit code.
     code=0
     "$pumice" kernel --builtin all --target all --markdown > "$new" || code=$?
     [ -s "$new" ] || { rm -f "$new"; exit 1; }
-    mv "$new" "$here/docs/gpu-costs.md"
-    say "docs/gpu-costs.md written"
+    mv "$new" "$table"
+    say "$table written"
     exit $code
 fi
 

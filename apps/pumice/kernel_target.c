@@ -29,7 +29,7 @@ static const struct {
     [TARGET_VIDEOCORE] = {"V3D_SHIM_VER", "libv3d_noop_drm_shim.so", "broadcom", true},
 };
 
-/* `standard`: of "all", the GPUs whose costs docs/gpu-costs.md keeps. */
+/* `standard`: of "all", the GPUs that the table of `tools/gpu-lab.sh table` has. */
 static const kernel_target targets[] = {
     {"navi31", TARGET_AMD, "navi31", "Radeon RX 7900", true},
     {"navi21", TARGET_AMD, "navi21", "Radeon RX 6800", true},

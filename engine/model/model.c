@@ -71,7 +71,7 @@ float gpt_deviation(const pm_gpt_config *config)
 
 /* Positions keep their deviation at every width: 0.02 as everything in GPT-1's paper, 0.01 in GPT-2's published model.py (github.com/openai/gpt-2).
  * Beside tokens of their own size, positions drown in attention whether two tokens are the same, which is what comparing two texts begins
- * with (docs/finetune.md, Numbers). */
+ * with (docs/measurements/finetune.md). */
 static float position_deviation(const pm_gpt_config *config)
 {
     return config->arch == PM_ARCH_GPT2 ? 0.01f : 0.02f;
