@@ -6,13 +6,13 @@
 
 #include "base/rng.h"
 
-/* Of two logits the larger, of equal ones the lower index. */
+/* The larger logit comes first; of equal ones, the lower index. */
 static bool comes_before(sampler_entry a, sampler_entry b)
 {
     return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
 }
 
-/* The first of the largest logits, NaN left out; vocab where there is none. */
+/* The index of the first largest logit, without NaN; vocab where there is none. */
 static uint32_t find_largest(const float *logits, uint32_t vocab)
 {
     uint32_t best = vocab;
@@ -21,7 +21,7 @@ static uint32_t find_largest(const float *logits, uint32_t vocab)
     return best;
 }
 
-/* In [0, 1], without the infinity - infinity that is NaN. */
+/* In [0, 1]. It avoids infinity - infinity, which is NaN. */
 static double weight_of(float logit, float largest, double temperature)
 {
     if (isnan(logit)) return 0.0;
@@ -61,7 +61,7 @@ static double uniform(uint64_t seed, uint64_t counter)
            9007199254740992.0; /* (27 bits, 26 bits) / 2^53 */
 }
 
-/* Over the whole vocabulary, in index order. */
+/* Draws among the whole vocabulary, in index order. */
 static uint32_t draw_from_all(const float *logits, uint32_t vocab, float largest, double temperature, double u)
 {
     double total = 0.0, sum = 0.0;
@@ -87,7 +87,7 @@ static sampler_entry pop(sampler_entry *heap, uint32_t n, uint32_t popped)
     return first;
 }
 
-/* Over those that top-k and top-p keep, most likely first. */
+/* Draws among the tokens that top-k and top-p keep, most likely first. */
 static uint32_t draw_from_best(sampler_entry *heap, uint32_t n, uint32_t top_k, double top_p, float largest,
                                double temperature, double u)
 {
@@ -95,7 +95,7 @@ static uint32_t draw_from_best(sampler_entry *heap, uint32_t n, uint32_t top_k, 
     double all = 0.0, sum = 0.0;
     if (top_k < n) { /* top-p is a share of what top-k leaves */
         for (; kept < top_k; kept++) all += weight_of(pop(heap, n, kept).logit, largest, temperature);
-    } else { /* a share of everything; pop only what it takes */
+    } else { /* a share of all tokens: pops only as many as it takes */
         for (uint32_t i = 0; i < n; i++) all += weight_of(heap[i].logit, largest, temperature);
         for (; kept < n && (kept == 0 || sum < top_p * all); kept++)
             sum += weight_of(pop(heap, n, kept).logit, largest, temperature);

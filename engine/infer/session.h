@@ -1,4 +1,4 @@
-/* What others than session.c must know of how a session reads. */
+/* How a session reads its tokens, for autotuning and tests. */
 #ifndef INFER_SESSION_H
 #define INFER_SESSION_H
 
@@ -6,8 +6,8 @@
 
 enum { SESSION_CHUNK_LEAST = 32 };
 
-/* Tokens of a prompt that are read at a time, as many as keep the device busy; SESSION_CHUNK_LEAST or fewer where few are left or the context has
- * no room for more, and then one by one. */
+/* How many tokens of a prompt are read at a time: as many as keep the device busy. Where few are left, or the context has no room, a session
+ * reads SESSION_CHUNK_LEAST or fewer at a time, and then one by one. */
 static inline uint32_t session_chunk(const pm_caps *caps, uint32_t ctx)
 {
     enum { MOST = 256 };

@@ -1,4 +1,4 @@
-/* Collecting: rows by key, events on a time line of fixed length, what drivers tell of kernels. */
+/* Collects rows by key, events on a time line of fixed length, and what drivers tell about kernels. */
 #include "profile/profile.h"
 
 #include <math.h>
@@ -141,7 +141,7 @@ static uint64_t hash_key(const pm_profile_row *key)
     return hash_text(hash_text(hash, key->layer), key->kernel);
 }
 
-/* The table's place of a key: its row, or the empty one where it may go. */
+/* A key's place in the table: its row, or an empty place for a new one. */
 static uint32_t *find(const pm_profile *p, uint64_t hash, const pm_profile_row *key)
 {
     for (uint32_t i = (uint32_t)hash & (p->table_capacity - 1);; i = (i + 1) & (p->table_capacity - 1)) {
@@ -286,8 +286,8 @@ pm_status prof_statistic_add(pm_profile *p, size_t kernel, const char *executabl
     return PM_OK;
 }
 
-/* Names by which drivers call the three numbers: Mesa's for AMD, Intel, Adreno and VideoCore, and NVIDIA's. The first that a kernel has
- * counts; names that begin alike (AMD spills vector and scalar registers) are summed. */
+/* Drivers' names of the three numbers: Mesa's for AMD, Intel, Adreno and VideoCore, and NVIDIA's. The first name that a kernel has counts.
+ * Statistics whose names begin alike are summed: AMD spills vector and scalar registers. */
 static const char *const register_names[] = {"VGPRs", "Register Count", "Max live registers", "Registers used", NULL};
 static const char *const spill_names[] = {"Spilled ", "Spill Count", "Spill Size", "STP Count", NULL};
 static const char *const shared_names[] = {"LDS size", "Workgroup Memory Size", "Shared Memory Size", NULL};

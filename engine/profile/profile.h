@@ -47,7 +47,7 @@ struct pm_profile {
 pm_status prof_create(const pm_log *log, uint32_t events, pm_profile **out);
 void prof_destroy(pm_profile **profile);
 
-/* The row of this kind, made where it is new; the key's numbers are not looked at, texts may be NULL. Fails: PM_NO_HOST_MEMORY. */
+/* The row of this kind; a new one is made. The key's numbers are ignored, and its texts may be NULL. Fails: PM_NO_HOST_MEMORY. */
 pm_status prof_row(pm_profile *profile, const pm_profile_row *key, uint32_t *row);
 
 /* `start` on pm_profile_now()'s clock. No allocation. */

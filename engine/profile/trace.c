@@ -3,8 +3,8 @@
 
 #include "profile/write.h"
 
-/* Tracks become threads, in this order. Submissions and commands are apart, for a command's end and its submission's fall together, and
- * rounding would take them out of each other. */
+/* Tracks become threads, in this order. Submissions and commands have a thread each: a command's end and its submission's end fall together,
+ * and rounding could put one outside the other. */
 static const char *const track_names[] = {"host", "device: submissions", "device: commands"};
 
 static const char *clock_name(pm_profile_clock clock)

@@ -11,7 +11,7 @@ typedef struct adamw {
     loss_scale scale;                            /* likewise */
     gpu_buffer **gradients, **m, **v;            /* by segment of the model's layout */
     gpu_buffer *partials;                        /* of the gradient norm */
-    bool kept;                                   /* in a checkpoint that is whole: it was read or written so */
+    bool kept;                                   /* the last checkpoint was read or written whole */
 } adamw;
 
 /* Allocates what the model needs; moments and gradients are zero. */

@@ -40,7 +40,7 @@ pm_status evaluator_run(evaluator *e, double *sum, double *count)
     return PM_OK;
 }
 
-/* One sequence of consecutive targets: tokens [at, at + n] of the corpus, the rest of the row padded and ignored. */
+/* One sequence of consecutive targets: tokens [at, at + n] of the corpus. The rest of the row is padding, and is ignored. */
 static void window(evaluator *e, uint32_t row, const pm_corpus *corpus, size_t at, size_t n)
 {
     uint32_t time = e->pass.shape.time;

@@ -1,6 +1,6 @@
-/* Dynamic loss scaling (Micikevicius et al., 2018): fp16 has no numbers below 2^-24, where many gradients are, so the loss is multiplied until
- * the largest gradients almost overflow. A step whose gradients do overflow changes nothing, and the scale is halved; after 2,000 good
- * ones it is doubled. (2^16, 2 and 2,000 are what PyTorch's GradScaler begins with.) */
+/* Dynamic loss scaling (Micikevicius et al., 2018): fp16 has no numbers below 2^-24, where many gradients are. So the loss is multiplied
+ * by a scale at which the largest gradients almost overflow. A step whose gradients do overflow changes nothing, and halves the scale; 2,000
+ * good steps double it. 2^16, 2 and 2,000 are the defaults of PyTorch's GradScaler. */
 #ifndef TRAIN_LOSS_SCALE_H
 #define TRAIN_LOSS_SCALE_H
 
@@ -16,7 +16,7 @@ typedef struct loss_scale {
 } loss_scale;
 
 loss_scale loss_scale_begin(bool half);
-/* After a step with this gradient norm: whether it was skipped. */
+/* Updates the scale after a step with this gradient norm; true where the step was skipped. */
 bool loss_scale_after(loss_scale *s, float norm);
 
 #endif

@@ -26,7 +26,7 @@ static void count_words(mailbox *b, const pm_gpt_config *config, const gpt_shape
     if (s->mode == GPT_ANSWER) b->words[INPUT_OUTPUTS] = s->batch / s->group * config->outputs;
 }
 
-/* Bytes from one micro batch's part to the next. Parts begin at 16 bytes, or kernels that have one as an operand could not use wide accesses. */
+/* Bytes from one micro batch's part to the next. Parts are aligned to 16 bytes, so that kernels can access them widely. */
 static uint64_t stride(const mailbox *b, int input)
 {
     return (4ull * b->words[input] + 15) / 16 * 16;

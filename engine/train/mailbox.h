@@ -1,26 +1,26 @@
-/* What the host writes before a run, and reads after it. */
+/* The mailbox: the host writes it before a run and reads it after the run. */
 #ifndef TRAIN_MAILBOX_H
 #define TRAIN_MAILBOX_H
 
 #include "model/gpt.h"
 #include "push.h"
 
-/* What goes to the device each run, and what comes back: one host-visible buffer each way, and the device's own copy, so that no kernel
- * reads over the bus. Each micro batch has its own part for each of the graph's inputs before INPUT_MAILBOX. */
+/* One host-visible buffer each way, and the device's own copy of it, so that no kernel reads over the bus. Each micro batch has a part for
+ * each of the graph's inputs before INPUT_MAILBOX. */
 typedef struct mailbox {
     uint32_t micros;
     uint32_t words[INPUT_MAILBOX]; /* of one micro batch; 0: the graph has no such input */
-    uint64_t at[INPUT_MAILBOX];    /* bytes: where micro batch 0's part begins, the others following */
+    uint64_t at[INPUT_MAILBOX];    /* bytes: where micro batch 0's part begins; the others follow */
     uint64_t norm_at;              /* bytes in the results */
     gpu_buffer *to_device, *inputs, *results, *from_device;
 } mailbox;
 
-/* Parts as the graph of this shape has them. */
+/* Lays out the parts that a graph of this shape needs. */
 pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *config, const gpt_shape *shape,
                        uint32_t micros);
 void mailbox_fini(mailbox *box);
 
-/* The host's side of a part: what it writes, or, from INPUT_RESULT on, what it reads. */
+/* The host's side of a part: it writes inputs, and reads those from INPUT_RESULT on. */
 void *mailbox_host(const mailbox *box, uint32_t micro, int input);
 static inline struct step_scalars *mailbox_scalars(const mailbox *box, uint32_t micro)
 {

@@ -1,4 +1,4 @@
-/* In which order fine-tuning takes its examples. */
+/* The order in which fine-tuning takes its examples. */
 #ifndef TRAIN_ORDER_H
 #define TRAIN_ORDER_H
 
@@ -14,14 +14,14 @@ typedef struct order {
 pm_status order_init(order *o, const pm_log *log, const pm_taskset *set, uint32_t batch);
 void order_fini(order *o);
 
-/* Shuffled, then sorted by length within stretches of many batches, then the batches shuffled: little padding, and still random. A function
- * of seed and epoch. */
+/* Shuffles the examples, sorts them by length within stretches of many batches, and shuffles the batches. So there is little padding, and the
+ * order is still random. It is a function of seed and epoch. */
 void order_epoch(order *o, const pm_taskset *set, uint64_t seed, uint32_t epoch);
 
 /* Tokens of the example's longest sequence. */
 uint32_t order_length(const pm_taskset *set, uint32_t example);
 
-/* Lengths are padded to one of at most 16 for each context: to multiples of this. */
+/* Lengths are padded to multiples of this: at most 16 lengths for a context. */
 static inline uint32_t order_unit(uint32_t ctx)
 {
     uint32_t unit = (ctx + 127) / 128 * 8;

@@ -1,4 +1,4 @@
-/* One shape's graph with its memory plan, mailbox and program: what is recorded once and run many times. */
+/* A pass: one shape's graph, memory plan, mailbox and program. It is recorded once and run many times. */
 #ifndef TRAIN_PASS_H
 #define TRAIN_PASS_H
 
@@ -16,8 +16,8 @@ typedef struct pass {
 pm_status pass_plan(pass *p, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                     const gpt_shape *shape, bool gradient, char (*labels)[16], uint64_t max_block);
 
-/* Mailbox and program. The workspace covers the plan. With an optimiser: `micros` micro batches, whose gradients add up, then the
- * update; without: forward only, micros is 1. */
+/* Makes mailbox and program. The workspace must hold the plan. With an optimiser the program runs `micros` micro batches, adds up their
+ * gradients, and updates. Without one it runs forward only, and micros is 1. */
 pm_status pass_record(pass *p, pm_model *model, const char *name, gpu_buffer *const *workspace, const adamw *optimizer,
                       uint32_t micros);
 

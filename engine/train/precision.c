@@ -48,7 +48,7 @@ pm_status precision_choose(pm_device *device, pm_precision asked, bool *half)
     *half = asked == PM_PRECISION_F16;
     if (*half && !caps->storage16)
         return log_fail(gpu_log(device), PM_UNSUPPORTED, "precision: %s has no 16-bit storage; take f32", caps->name);
-    /* A software driver computes in fp32 anyway (512^3 on llvmpipe: 4.6 ms either way), and would spend a second on finding that out. */
+    /* A software driver computes in fp32 anyway (512^3 on llvmpipe: 4.6 ms either way). Measuring that would take a second. */
     if (asked != PM_PRECISION_AUTO || !caps->storage16 || !caps->timestamps || caps->serial) return PM_OK;
     double fp32, fp16;
     pm_status status = measure(device, false, &fp32);

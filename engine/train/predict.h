@@ -5,9 +5,9 @@
 #include "data/task.h"
 #include "train/pass.h"
 
-/* One hidden vector: of a sequence, or of both of a similarity's. */
+/* A row that gives one hidden vector: one sequence, or the two of a similarity. */
 typedef struct predict_row {
-    size_t sequence, output; /* the first sequence; where the row's outputs go */
+    size_t sequence, output; /* its first sequence; the place of its outputs */
     uint32_t length;         /* tokens of the longest */
 } predict_row;
 
@@ -26,7 +26,7 @@ pm_status predictor_init(predictor *p, pm_model *model, const pm_taskset *set);
 void predictor_fini(predictor *p);
 pm_status predictor_run(predictor *p, float *outputs);
 
-/* A sequence in row `row` of T tokens: its tokens, padding behind; answers where <e> stands, as a row of the hidden values. */
+/* Puts a sequence into row `row` of T tokens, with padding behind. Returns the place of <e>, as a row of the hidden values. */
 int32_t predict_fill(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time, const pm_taskset *set,
                      size_t sequence);
 

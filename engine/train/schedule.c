@@ -1,5 +1,5 @@
-/* Warm-up and cosine, as in nanoGPT's train.py (get_lr): its iteration 0 is step 1, and no step has a rate of 0. Warm-up and line, as
- * fine-tuning does. */
+/* Warm-up and cosine as in nanoGPT's train.py (get_lr), whose iteration 0 is step 1; no step has a rate of 0. Warm-up and line for
+ * fine-tuning. */
 #include "train/schedule.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@ float schedule_lr(const pm_train_params *p, uint32_t step)
 
 float schedule_linear(float lr, float warmup, uint32_t step, uint32_t steps)
 {
-    /* 0.2f of 5 steps is a little more than 1 step, and means 1. */
+    /* As a float, 0.2 of 5 steps is a little more than 1 step. It means 1. */
     double rise = ceil((double)warmup * steps * (1 - 1e-6)), done = step > 0 ? step - 1 : 0;
     if (done < rise) return (float)((double)lr * (done + 1) / (rise + 1));
     return done < steps ? (float)((double)lr * (steps - done) / (steps - rise)) : 0;
