@@ -300,7 +300,7 @@ static void test_bad_writes(void **state)
     const st_tensor good = t[1];
     const st_tensor bad[] = {
         tensor("a", ST_F32, 1, 2, 0, weights, 8),          tensor("__metadata__", ST_F32, 1, 2, 0, weights, 8),
-        tensor("\xff", ST_F32, 1, 2, 0, weights, 8),       tensor("b", ST_OTHER, 1, 2, 0, weights, 8),
+        tensor("\xff", ST_F32, 1, 2, 0, weights, 8),       tensor("b", ST_BOOL, 1, 2, 0, weights, 8),
         tensor("b", (st_dtype)99, 1, 2, 0, weights, 8),    tensor("b", ST_F32, 9, 2, 0, weights, 8),
         tensor("b", ST_F32, 1, 3, 0, weights, 8),          tensor("b", ST_F32, 1, 2, 0, NULL, 8),
         tensor("b", ST_F32, 2, UINT64_MAX, 2, weights, 8),

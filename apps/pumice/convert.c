@@ -13,7 +13,7 @@ static uint32_t heads;
 static arg_option table[] = {
     {ARG_TEXT, "--from", "DIR", &from, NULL, 0, 0,
      "a model as Hugging Face's transformers writes it (openai-gpt or gpt2; safetensors, in one file or several; fp32, "
-     "fp16 or bf16), or "
+     "fp16, bf16 or fp64), or "
      "OpenAI's release of GPT-1 (params_shapes.json, params_0.npy ...)",
      true, false},
     {ARG_TEXT, "--out", "DIR", &out, NULL, 0, 0, "the folder to make", true, false},

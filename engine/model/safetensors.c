@@ -38,10 +38,10 @@ static char *copy_text(const char *text)
     return copy;
 }
 
-static pm_status read_dtype(const reader *r, const cJSON *item, st_tensor *t, uint32_t *element)
+static pm_status read_dtype(const reader *r, const cJSON *item, st_tensor *t)
 {
     if (!cJSON_IsString(item)) return bad_tensor(r, t->name, "its dtype must be a string");
-    if (st_dtype_find(item->valuestring, &t->dtype, element)) return PM_OK;
+    if (st_dtype_find(item->valuestring, &t->dtype)) return PM_OK;
     return log_fail(r->log, PM_FORMAT, "%s: tensor '%s': unknown dtype '%s'; F32 would be right", r->path,
                     st_show(t->name).text, st_show(item->valuestring).text);
 }
@@ -82,7 +82,7 @@ static pm_status read_tensor(reader *r, const cJSON *entry)
     if (!(t->name = copy_text(entry->string))) return st_no_memory(r->log, r->path);
     r->used++;
     if (!cJSON_IsObject(entry)) return bad_tensor(r, t->name, "must be an object with dtype, shape and data_offsets");
-    uint32_t element = 0, seen = 0;
+    uint32_t seen = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, entry)
     {
@@ -93,14 +93,14 @@ static pm_status read_tensor(reader *r, const cJSON *entry)
             return bad_tensor(r, t->name,
                               key == 3 ? "has a key beside dtype, shape and data_offsets" : "has a key twice");
         seen |= 1u << key;
-        pm_status status = key == 0   ? read_dtype(r, item, t, &element)
+        pm_status status = key == 0   ? read_dtype(r, item, t)
                            : key == 1 ? read_shape(r, item, t)
                                       : read_offsets(r, item, t);
         if (status != PM_OK) return status;
     }
     uint64_t size;
     if (seen != 7) return bad_tensor(r, t->name, "needs dtype, shape and data_offsets");
-    if (!st_tensor_size(t->shape, t->rank, element, &size))
+    if (!st_tensor_size(t->shape, t->rank, st_dtype_size(t->dtype), &size))
         return bad_tensor(r, t->name, "its shape overflows 64 bits");
     if (size != t->size)
         return log_fail(r->log, PM_FORMAT,

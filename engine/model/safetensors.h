@@ -6,7 +6,38 @@
 
 #include "base/file.h"
 
-typedef enum st_dtype { ST_F32, ST_F16, ST_BF16, ST_I32, ST_I64, ST_U8, ST_OTHER } st_dtype;
+/* The format's types of whole bytes, with the bytes of an element. What Pumice has no use for is read, not written. */
+#define ST_DTYPE_LIST(X)                                                                                               \
+    X(F32, 4, true)                                                                                                    \
+    X(F16, 2, true)                                                                                                    \
+    X(BF16, 2, true)                                                                                                   \
+    X(F64, 8, true)                                                                                                    \
+    X(I32, 4, true)                                                                                                    \
+    X(I64, 8, true)                                                                                                    \
+    X(U8, 1, true)                                                                                                     \
+    X(I16, 2, false)                                                                                                   \
+    X(I8, 1, false)                                                                                                    \
+    X(U16, 2, false)                                                                                                   \
+    X(U32, 4, false)                                                                                                   \
+    X(U64, 8, false)                                                                                                   \
+    X(BOOL, 1, false)                                                                                                  \
+    X(C64, 8, false)                                                                                                   \
+    X(F8_E4M3, 1, false)                                                                                               \
+    X(F8_E5M2, 1, false)                                                                                               \
+    X(F8_E8M0, 1, false)
+
+typedef enum st_dtype {
+#define ST_DTYPE_ENUM(name, size, written) ST_##name,
+    ST_DTYPE_LIST(ST_DTYPE_ENUM)
+#undef ST_DTYPE_ENUM
+        ST_DTYPES
+} st_dtype;
+
+/* The name in a file, such as "F32"; NULL outside the list. */
+const char *st_dtype_name(st_dtype dtype);
+/* Bytes of an element; 0 outside the list. */
+uint32_t st_dtype_size(st_dtype dtype);
+bool st_dtype_written(st_dtype dtype);
 
 typedef struct st_tensor {
     char *name;

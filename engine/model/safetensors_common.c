@@ -4,36 +4,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Types of whole bytes; those without a name in st_dtype can be read, not written. */
 static const struct {
     const char *name;
-    st_dtype dtype;
     uint32_t size; /* bytes */
-} dtypes[] = {
-    {"F32", ST_F32, 4},       {"F16", ST_F16, 2},   {"BF16", ST_BF16, 2},     {"I32", ST_I32, 4},
-    {"I64", ST_I64, 8},       {"U8", ST_U8, 1},     {"F64", ST_OTHER, 8},     {"I16", ST_OTHER, 2},
-    {"I8", ST_OTHER, 1},      {"U16", ST_OTHER, 2}, {"U32", ST_OTHER, 4},     {"U64", ST_OTHER, 8},
-    {"BOOL", ST_OTHER, 1},    {"C64", ST_OTHER, 8}, {"F8_E4M3", ST_OTHER, 1}, {"F8_E5M2", ST_OTHER, 1},
-    {"F8_E8M0", ST_OTHER, 1},
+    bool written;
+} dtypes[ST_DTYPES] = {
+#define DTYPE_ROW(name, size, written) {#name, size, written},
+    ST_DTYPE_LIST(DTYPE_ROW)
+#undef DTYPE_ROW
 };
-enum { DTYPE_COUNT = sizeof dtypes / sizeof dtypes[0] };
 
-const char *st_dtype_name(st_dtype dtype, uint32_t *size)
+static bool listed(st_dtype dtype)
 {
-    for (int i = 0; i < DTYPE_COUNT; i++)
-        if (dtypes[i].dtype == dtype && dtype != ST_OTHER) {
-            *size = dtypes[i].size;
-            return dtypes[i].name;
-        }
-    return NULL;
+    return (unsigned)dtype < ST_DTYPES;
 }
 
-bool st_dtype_find(const char *name, st_dtype *dtype, uint32_t *size)
+const char *st_dtype_name(st_dtype dtype)
 {
-    for (int i = 0; i < DTYPE_COUNT; i++)
+    return listed(dtype) ? dtypes[dtype].name : NULL;
+}
+
+uint32_t st_dtype_size(st_dtype dtype)
+{
+    return listed(dtype) ? dtypes[dtype].size : 0;
+}
+
+bool st_dtype_written(st_dtype dtype)
+{
+    return listed(dtype) && dtypes[dtype].written;
+}
+
+bool st_dtype_find(const char *name, st_dtype *dtype)
+{
+    for (int i = 0; i < ST_DTYPES; i++)
         if (strcmp(dtypes[i].name, name) == 0) {
-            *dtype = dtypes[i].dtype;
-            *size = dtypes[i].size;
+            *dtype = (st_dtype)i;
             return true;
         }
     return false;

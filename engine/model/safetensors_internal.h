@@ -15,10 +15,8 @@ enum { ST_MAX_RANK = 8, ST_MAX_HEADER = 100 * 1000 * 1000, ST_PREFIX = 8 /* byte
 enum { ST_SEAL_AT = ST_PREFIX + sizeof ST_SEAL_BEGIN - 1 };
 #define ST_EXACT_LIMIT 9007199254740992.0 /* 2^53: doubles below it are exact integers */
 
-/* A type's name and bytes an element; NULL where it cannot be written. */
-const char *st_dtype_name(st_dtype dtype, uint32_t *size);
-/* The type of that name, ST_OTHER for those that can be read only; false where there is none. */
-bool st_dtype_find(const char *name, st_dtype *dtype, uint32_t *size);
+/* The type of that name; false where there is none. */
+bool st_dtype_find(const char *name, st_dtype *dtype);
 
 bool st_valid_utf8(const unsigned char *s, size_t size);
 

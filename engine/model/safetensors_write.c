@@ -61,15 +61,14 @@ static void text_string(text *t, const char *s)
 /* What keeps a tensor from being written, or NULL. */
 static const char *tensor_fault(const st_tensor *t)
 {
-    uint32_t element;
     uint64_t size;
     if (strcmp(t->name, ST_META_NAME) == 0) return "the name is reserved";
     if (!st_valid_utf8((const unsigned char *)t->name, strlen(t->name))) return "the name is not UTF-8";
-    if (!st_dtype_name(t->dtype, &element)) return "only F32, F16, BF16, I32, I64 and U8 can be written";
+    if (!st_dtype_written(t->dtype)) return "only F32, F16, BF16, F64, I32, I64 and U8 can be written";
     if (t->rank > ST_MAX_RANK) return "more than 8 dimensions";
     for (uint32_t i = 0; i < t->rank; i++)
         if (t->shape[i] >= (uint64_t)ST_EXACT_LIMIT) return "a dimension is not below 2^53";
-    if (!st_tensor_size(t->shape, t->rank, element, &size) || size != t->size)
+    if (!st_tensor_size(t->shape, t->rank, st_dtype_size(t->dtype), &size) || size != t->size)
         return "shape and dtype do not give its size";
     if (t->size > SIZE_MAX) return "is larger than this machine's memory";
     return NULL;
@@ -121,11 +120,10 @@ static void write_header(text *t, const st_tensor *tensors, size_t tensor_count,
     text_add(t, tensor_count > 0 ? "}," : "}");
     uint64_t at = 0;
     for (size_t i = 0; i < tensor_count; i++) {
-        uint32_t element = 0;
         if (i) text_add(t, ",");
         text_string(t, tensors[i].name);
         text_add(t, ":{\"dtype\":\"");
-        text_add(t, st_dtype_name(tensors[i].dtype, &element));
+        text_add(t, st_dtype_name(tensors[i].dtype));
         text_add(t, "\",\"shape\":[");
         for (uint32_t k = 0; k < tensors[i].rank; k++) {
             if (k) text_add(t, ",");

@@ -1,27 +1,34 @@
-/* Tensors to parameters: names, shapes, and the three floating-point types. */
+/* Tensors to parameters: shapes, and the four floating-point types. */
 #include "model/weights.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/half.h"
 #include "base/log.h"
+#include "model/names.h"
 
 enum { PIECE = 1 << 22 }; /* bytes compared at a time */
 
 /* ---- finding ---- */
 
-static const shard_tensor *find_parameter(const shard_set *set, const char *name)
-{
-    static const char prefix[] = "transformer.";
-    const size_t n = sizeof prefix - 1;
-    const shard_tensor *t = shards_find(set, name);
-    return t || strncmp(name, prefix, n) ? t : shards_find(set, name + n);
-}
-
+/* Bytes of a type that is read as floats; 0: it is not. */
 static uint32_t float_size(st_dtype dtype)
 {
-    return dtype == ST_F32 ? 4 : dtype == ST_F16 || dtype == ST_BF16 ? 2 : 0;
+    const bool is_float = dtype == ST_F32 || dtype == ST_F16 || dtype == ST_BF16 || dtype == ST_F64;
+    return is_float ? st_dtype_size(dtype) : 0;
+}
+
+/* "[16, 48]" */
+static const char *shape_text(char out[200], const uint64_t *shape, uint32_t rank)
+{
+    size_t used = 1;
+    out[0] = '[';
+    for (uint32_t i = 0; i < rank; i++)
+        used += (size_t)snprintf(out + used, 200 - used, "%s%llu", i ? ", " : "", (unsigned long long)shape[i]);
+    snprintf(out + used, 200 - used, "]");
+    return out;
 }
 
 static pm_status check_tensor(const pm_log *log, const shard_tensor *found, pm_param param)
@@ -30,12 +37,17 @@ static pm_status check_tensor(const pm_log *log, const shard_tensor *found, pm_p
     const char *path = found->from->path;
     bool vector = param.rows == 1 && t->rank == 1 && t->shape[0] == param.cols;
     bool matrix = t->rank == 2 && t->shape[0] == param.rows && t->shape[1] == param.cols;
-    if (!vector && !matrix && param.rows == 1)
-        return log_fail(log, PM_FORMAT, "%s: %s should have the shape [%u]", path, t->name, param.cols);
-    if (!vector && !matrix)
-        return log_fail(log, PM_FORMAT, "%s: %s should have the shape [%u, %u]", path, t->name, param.rows, param.cols);
+    if (!vector && !matrix) {
+        char there[200], right[200];
+        const bool transposed = t->rank == 2 && t->shape[0] == param.cols && t->shape[1] == param.rows;
+        const uint64_t shape[2] = {param.rows == 1 ? param.cols : param.rows, param.cols};
+        return log_fail(log, PM_FORMAT, "%s: %s should have the shape %s, and has %s%s", path, t->name,
+                        shape_text(right, shape, param.rows == 1 ? 1 : 2), shape_text(there, t->shape, t->rank),
+                        transposed ? ": it is transposed" : "");
+    }
     if (!float_size(t->dtype))
-        return log_fail(log, PM_FORMAT, "%s: %s should have the dtype F32, F16 or BF16", path, t->name);
+        return log_fail(log, PM_FORMAT, "%s: %s should have the dtype F32, F16, BF16 or F64, and has %s", path, t->name,
+                        st_dtype_name(t->dtype));
     return PM_OK;
 }
 
@@ -53,46 +65,47 @@ static bool same_values(const shard_tensor *a, const shard_tensor *b)
     return same;
 }
 
-/* What the folder has beside the parameters. */
-static void tell_unused(const weights *w, const pm_gpt_config *config, const gpt_layout *layout)
+/* A tied model's output layer is the token table, whatever the file has under the other name. */
+static void tell_other_head(const weights *w, name_table *names)
 {
-    const shard_tensor *head = config->untied ? NULL : shards_find(&w->set, "lm_head.weight"),
-                       *table = &w->params[PARAM_TOKENS];
-    if (head && !same_values(head, table))
+    named_tensor *head = names_row(names, "lm_head.weight");
+    const shard_tensor *table = &w->params[PARAM_TOKENS];
+    if (!head || head->used) return;
+    head->used = true;
+    if (!same_values(head->tensor, table))
         log_line(
             &w->log, PM_LOG_WARN,
-            "%s: lm_head.weight is not the token table, but config.json says that they are one (tie_word_embeddings): "
-            "%s is taken for both",
-            head->from->path, table->tensor->name);
-    const size_t used = layout->count + (head ? 1 : 0);
-    if (w->set.tensor_count > used)
-        log_line(&w->log, PM_LOG_INFO,
-                 "%s: %zu of its %zu tensors are not used: a GPT language model has no such parameters", w->set.origin,
-                 w->set.tensor_count - used, w->set.tensor_count);
+            "%s: %s is not the token table, but config.json says that they are one (tie_word_embeddings): %s is taken "
+            "for both",
+            head->tensor->from->path, head->tensor->tensor->name, table->tensor->name);
 }
 
 pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
                        weights *out)
 {
     weights w = {0};
+    name_table names = {0};
     if (log) w.log = *log;
     pm_status status = shards_open(log, dir, &w.set);
     if (status != PM_OK) return status;
     w.params = calloc(layout->count, sizeof *w.params);
     if (!w.params) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", dir);
+    if (status == PM_OK) status = names_open(log, &w.set, &names);
     for (uint32_t p = 0; status == PM_OK && p < layout->count; p++) {
-        const shard_tensor *found = find_parameter(&w.set, layout->params[p].name);
-        if (!found)
-            status = log_fail(log, PM_FORMAT, "%s: %s is missing", w.set.origin, layout->params[p].name);
-        else if ((status = check_tensor(log, found, layout->params[p])) == PM_OK)
-            w.params[p] = *found;
+        const shard_tensor *found = NULL;
+        status = names_find(log, &names, config, layout->params[p].name, &found);
+        if (status == PM_OK) status = check_tensor(log, found, layout->params[p]);
+        if (status == PM_OK) w.params[p] = *found;
     }
     if (status == PM_OK) {
-        tell_unused(&w, config, layout);
-        *out = w;
-    } else {
-        weights_close(&w);
+        if (!config->untied) tell_other_head(&w, &names);
+        names_tell_unused(log, &names, config);
     }
+    names_close(&names);
+    if (status == PM_OK)
+        *out = w;
+    else
+        weights_close(&w);
     return status;
 }
 
@@ -118,7 +131,12 @@ static void convert(const unsigned char *bytes, st_dtype dtype, uint64_t count, 
         memcpy(out, bytes, 4 * count);
         return;
     }
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; dtype == ST_F64 && i < count; i++) {
+        double d;
+        memcpy(&d, bytes + 8 * i, 8);
+        out[i] = (float)d; /* the nearest */
+    }
+    for (uint64_t i = 0; dtype != ST_F64 && i < count; i++) {
         uint16_t h;
         memcpy(&h, bytes + 2 * i, 2);
         out[i] = dtype == ST_F16 ? half_to_float(h) : from_bits((uint32_t)h << 16);

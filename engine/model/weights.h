@@ -12,15 +12,14 @@ typedef struct weights {
     bool told;            /* that a value is not finite */
 } weights;
 
-/* Finds every parameter of the layout: by its full name, or without "transformer.", as a model without its head is saved. Other tensors
- * (masks, heads of other tasks) are left alone; an information line counts them. A tied model's lm_head.weight is one of them: Hugging
- * Face ties it to the token table on loading; a warning tells where the two differ. Fails: PM_IO, PM_FORMAT with one line that
- * names file and tensor. */
+/* Finds every parameter of the layout under one of the names that names.h knows. Other tensors are left alone; a line tells of them. A
+ * tied model's lm_head.weight is the token table, as Hugging Face ties it on loading; a warning tells where the two differ.
+ * Fails: PM_IO, PM_FORMAT with one line that names file and tensor. */
 pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
                        weights *out);
 void weights_close(weights *w);
 
-/* Reads from F32, F16 or BF16; warns once of NaN or infinity. Each piece is expected once: its pages are dropped. */
+/* Reads from F32, F16, BF16 or F64, which is rounded; warns once of NaN or infinity. Each piece is expected once: its pages are dropped. */
 gpt_source weights_source(weights *w);
 
 #endif

@@ -49,8 +49,9 @@ PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_co
                                               pm_model **out);
 
 /* Reads a folder that Pumice or Hugging Face's transformers wrote for model_type openai-gpt or gpt2: config.json, and model.safetensors or
- * the shards that model.safetensors.index.json names, in fp32, fp16 or bf16. Tensors that a language model has no use for are left
- * alone; with tie_word_embeddings, which is the default, lm_head.weight is the token table whatever the file has under that name.
+ * the shards that model.safetensors.index.json names, in fp32, fp16, bf16 or fp64. Names may have what torch.compile ("_orig_mod."),
+ * DataParallel ("module.") and the like put into them. With tie_word_embeddings, which is the default, lm_head.weight is the token table
+ * whatever the file has under that name, and may stand in the file for it. A warning names tensors that the configuration leaves out.
  * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
 
