@@ -41,6 +41,8 @@ refused 2 '\-\-precision bf16' $train --out "$dir/o" --precision bf16
 refused 2 '\-\-submit-ms 0' $train --out "$dir/o" --submit-ms 0
 refused 2 '\-\-json' devices --json=1
 refused 2 '\-\-model' eval --data "$dir/text"
+refused 2 '\-\-top-p nan' generate --model "$dir/o" --top-p nan
+refused 2 '\-\-top-p -0.1' generate --model "$dir/o" --top-p=-0.1
 refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2
 refused 2 '\-\-out' convert --from "$dir/o"
 refused 2 '\-\-heads 0' convert --from "$dir/o" --out "$dir/p" --heads 0
@@ -166,6 +168,10 @@ run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40 --temperature 0
 cp "$dir/out" "$dir/first"
 run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40 --top-k 1 --seed 5
 same "$dir/out" "$dir/first"
+for p in 0 1e-60 0.000000001; do # the most likely token alone
+    run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40 --top-k 0 --temperature 1 --top-p $p --seed 5
+    same "$dir/out" "$dir/first"
+done
 run 0 generate --model "$dir/c" --tokens 5 --json
 has '^{"prompt":"","text":".*","tokens":5,"tokens_per_s":[0-9.e+]*}$'
 refused 1 '\-\-prompt' generate --model "$dir/c" --prompt 'QQ'

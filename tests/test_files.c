@@ -87,6 +87,46 @@ static void test_read_failures(void **state)
 }
 
 /* What stat says of size 0 but has content. */
+/* Files that stand in the place of others: a Git LFS pointer is refused by name wherever a file is read, and a path that should be a folder is
+ * told what it is. */
+static void test_kinds(void **state)
+{
+    (void)state;
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    static const struct {
+        const char *bytes, *words;
+        size_t size;
+    } rows[] = {{pointer, "is a Git LFS pointer", sizeof pointer - 1},
+                {"GGUF\3\0\0", "is a GGUF file", 7},
+                {"PK\3\4", "is a PyTorch or a zip file", 4},
+                {"\x80\2}", "is a PyTorch file", 3},
+                {"\2\0\0\0\0\0\0\0{}", "is a safetensors file; give the folder", 10},
+                {"{}", "is a file; give a folder", 2},
+                {"", "is a file; give a folder", 0}};
+    pm_log log = test_log();
+    char *dir = test_dir_make(), *data = NULL, text[2048];
+    const char *path = test_path(dir, "x");
+    size_t size;
+    file_map map;
+    test_log_reset();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        test_write(path, rows[i].bytes, rows[i].size);
+        test_expect_failure(file_check_folder(&log, path), PM_IO, path, rows[i].words);
+    }
+    test_write(path, pointer, sizeof pointer - 1);
+    test_expect_failure(file_read(&log, path, &data, &size), PM_FORMAT, path, "Git LFS pointer");
+    test_expect_failure(file_map_open(&log, path, &map), PM_FORMAT, path, "Git LFS pointer");
+    assert_null(data);
+    memset(text, ' ', sizeof text); /* a long text that begins so is one */
+    memcpy(text, pointer, sizeof pointer - 1);
+    test_write(path, text, sizeof text);
+    assert_int_equal(file_read(&log, path, &data, &size), PM_OK);
+    free(data);
+    assert_int_equal(file_check_folder(&log, dir), PM_OK);
+    test_expect_failure(file_check_folder(&log, test_path(dir, "no")), PM_IO, dir, "there is no such folder");
+    test_dir_remove(dir);
+}
+
 static void test_read_without_size(void **state)
 {
     (void)state;
@@ -384,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_and_map),
         cmocka_unit_test(test_read_failures),
+        cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_read_without_size),
         cmocka_unit_test(test_writer),
         cmocka_unit_test(test_writer_pieces),

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -122,11 +123,13 @@ static void test_one_left(void **state)
     (void)state;
     const pm_sampling one = sampling_of(5.0f, 1, 0), narrow = sampling_of(5.0f, 0, 1e-9f),
                       both = sampling_of(5.0f, 4, 1e-9f);
+    const pm_sampling least = sampling_of(5.0f, 0, FLT_MIN);
     const pm_sampling cold = sampling_of(1e-30f, 0, 0);
     static const float APART[4] = {1, 3, 2, 0};
     for (uint64_t c = 0; c < 200; c++) {
         assert_int_equal(draw(SOME, 8, &one, c), 2);
         assert_int_equal(draw(SOME, 8, &narrow, c), 2);
+        assert_int_equal(draw(SOME, 8, &least, c), 2);
         assert_int_equal(draw(SOME, 8, &both, c), 2);
         assert_int_equal(draw(APART, 4, &cold, c), 1);
         assert_int_equal(draw(APART, 1, &narrow, c), 0);

@@ -25,6 +25,19 @@ static void read_all(pm_session *session, const uint32_t *tokens, const uint32_t
     for (uint32_t i = 0; i < VOCAB; i++) logits[i] = pm_session_logits(session)[i];
 }
 
+static void refuse_samplings(pm_session *session)
+{
+    const pm_sampling bad[] = {{.temperature = 1, .top_p = -0.5f},  {.temperature = 1, .top_p = 1.5f},
+                               {.temperature = 1, .top_p = NAN},    {.temperature = -1},
+                               {.temperature = NAN, .top_p = 0.5f}, {.temperature = INFINITY}};
+    uint32_t token = 77;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(pm_session_sample(session, &bad[i], &token), PM_INVALID);
+    assert_int_equal(token, 77);
+    assert_int_equal(pm_session_sample(session, &(pm_sampling){0}, &token), PM_OK);
+    assert_true(token < VOCAB);
+}
+
 static void check(const char *disable)
 {
     static const uint32_t whole[] = {CTX - 1, 0}, odd[] = {7, 100, 41, 130, 21, 0}, ends[] = {250, 40, 5, 4, 0};
@@ -47,6 +60,7 @@ static void check(const char *disable)
             if (!(fabsf(other[i] - single[i]) <= 1e-4f))
                 fail_msg("way %zu: logit %u is %g, not %g", w, i, other[i], single[i]);
     }
+    refuse_samplings(session);
     pm_session_destroy(&session);
     pm_model_destroy(&model);
     test_device_done(&device);

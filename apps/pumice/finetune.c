@@ -63,7 +63,7 @@ static pm_status open_sets(finetune_run *run, uint32_t ctx)
 /* Tokens of text: all but those that an earlier task added. */
 static uint32_t text_vocab(const pm_gpt_config *config)
 {
-    return config->outputs ? config->vocab - PM_TASK_SPECIALS : config->vocab;
+    return config->vocab - config->task_tokens;
 }
 
 /* What needs no device. */
@@ -130,6 +130,7 @@ static int make_finetuner(finetune_run *run)
     status = open_base(run, &base);
     if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
     pm_model_destroy(&base);
+    if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
     if (status == PM_OK) status = pm_finetuner_create(run->model, run->train, &params, &run->finetuner);
     if (status == PM_OK)
         run->precision = pm_finetuner_precision(run->finetuner); /* after a loss it is not measured again */

@@ -1,4 +1,5 @@
 /* `pumice generate`: a model goes on with a text. */
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static arg_option table[] = {
      false},
     {ARG_U32, "--top-k", "N", &sampling.top_k, "40", 0, 1e9, "draw among the N most likely; 0: all", false, false},
     {ARG_F32, "--top-p", "X", &sampling.top_p, "1", 0, 1,
-     "draw among the fewest that have X of the probability; 1: all", false, false},
+     "draw among the fewest that have X of the probability; 1: all, 0: the most likely token alone", false, false},
     {ARG_U64, "--seed", "N", &sampling.seed, "1337", 0, 0, "same seed, same device, same text", false, false},
     {ARG_FLAG, "--plan", NULL, &only_plan, NULL, 0, 0, "only print the memory that it would take", false, false},
     APP_OPTION_DEVICE(common),
@@ -244,6 +245,7 @@ int generate_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
+    if (sampling.top_p == 0) sampling.top_p = FLT_MIN; /* the library's 0 is its default, which is all */
     const int fits = check_memory();
     if (fits != EXIT_DONE || only_plan) return fits;
     generation g = {0};

@@ -158,6 +158,7 @@ static int make_trainer(train_run *run)
     } else {
         status = pm_model_create(run->device, &run->config, options->seed, &run->model);
     }
+    if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
     if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
     if (status == PM_OK)
         run->params.precision = pm_trainer_precision(run->trainer); /* after a loss it is not measured again */

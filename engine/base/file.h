@@ -15,13 +15,13 @@ typedef struct file_map {
     int fd; /* open as long as the view, where there are data */
 } file_map;
 
-/* Fails: PM_IO with a line that names the path. */
+/* Fails: PM_IO with a line that names the path; PM_FORMAT (a Git LFS pointer). */
 pm_status file_map_open(const pm_log *log, const char *path, file_map *out);
 void file_map_close(file_map *map);
 /* These bytes of the view are not wanted any more: the whole pages among them give their memory back. A later look reads the file again. */
 void file_map_drop(const file_map *map, const void *data, size_t size);
 
-/* Reads all of a file into malloc'd memory with a 0 byte behind it; the caller frees. */
+/* Reads all of a file into malloc'd memory with a 0 byte behind it; the caller frees. Fails as file_map_open. */
 pm_status file_read(const pm_log *log, const char *path, char **data, size_t *size);
 
 /* A file being written beside its final name; it appears under that name, synced, at commit. */
@@ -54,6 +54,15 @@ pm_status file_make_dir_of(const pm_log *log, const char *path);
 /* Makes `as` another name of the file at `path`, in place of what had that name: it keeps these bytes when `path` is replaced. False where
  * there is no such file, or no second names on its file system; then nothing has the name `as`. */
 bool file_keep(const char *path, const char *as);
+
+/* What a file is by its first bytes (all, or a few hundred), as "a GGUF file"; NULL: none of those that are often mistaken for another. */
+const char *file_kind(const void *data, size_t size);
+/* The first bytes of a file that is not a folder; false where it cannot be read. */
+bool file_peek(const char *path, void *data, size_t room, size_t *size);
+/* Fails where the file is a Git LFS pointer, which stands in a clone for a large file: PM_FORMAT. Reading and mapping files do it. */
+pm_status file_check_pointer(const pm_log *log, const char *path, const void *data, size_t size);
+/* Fails where the path is no folder, with a line that tells what it is: PM_IO. */
+pm_status file_check_folder(const pm_log *log, const char *path);
 
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);

@@ -57,8 +57,27 @@ pm_status file_map_open(const pm_log *log, const char *path, file_map *out)
         map.fd = fd;
     else
         close(fd);
+    if (status == PM_OK && map.data) {
+        status = file_check_pointer(log, path, map.data, map.size);
+        if (status != PM_OK) file_map_close(&map);
+    }
     if (status == PM_OK) *out = map;
     return status;
+}
+
+bool file_peek(const char *path, void *data, size_t room, size_t *size)
+{
+    int fd;
+    struct stat info;
+    ssize_t n;
+    /* Opening a pipe without a writer would wait for one. */
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || open_file(NULL, path, &fd, &info) != PM_OK) return false;
+    do n = read(fd, data, room);
+    while (n < 0 && errno == EINTR);
+    close(fd);
+    if (n < 0) return false;
+    *size = (size_t)n;
+    return true;
 }
 
 void file_map_close(file_map *map)
@@ -124,6 +143,7 @@ pm_status file_read(const pm_log *log, const char *path, char **data, size_t *si
     size_t length = 0;
     status = read_all(log, path, fd, (size_t)info.st_size, &text, &length);
     close(fd);
+    if (status == PM_OK) status = file_check_pointer(log, path, text, length);
     if (status != PM_OK) {
         free(text);
         return status;

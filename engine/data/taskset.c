@@ -40,12 +40,13 @@ static bool reserve(void **array, size_t count, size_t more, size_t *capacity, s
     return true;
 }
 
-/* <s> first $ last <e>; with one part <s> part <e>; with three the first two stand together. What does not fit is cut from the end of
- * the first part, then of the second, then of the third. */
+/* <s> first $ last <e>; with one part <s> part <e>; with three the first two stand together. A plain task's text stands alone. What does not
+ * fit is cut from the end of the first part, then of the second, then of the third. */
 static pm_status frame(reader *r, const part *parts, int count)
 {
     pm_taskset *s = r->set;
-    size_t length[MOST_PARTS], total = 0, room = r->ctx - (count > 1 ? 3 : 2);
+    const bool framed = !s->task.plain;
+    size_t length[MOST_PARTS], total = 0, room = r->ctx - (!framed ? 0 : count > 1 ? 3 : 2);
     for (int p = 0; p < count; p++) total += length[p] = parts[p].count;
     for (int p = 0; p < count && total > room; p++) {
         size_t less = total - room < length[p] ? total - room : length[p];
@@ -57,12 +58,14 @@ static pm_status frame(reader *r, const part *parts, int count)
         !reserve((void **)&s->sequences, s->sequence_count, 1, &s->sequence_capacity, sizeof *s->sequences))
         return no_memory(r);
     int32_t *to = s->tokens + s->token_count, *at = to;
-    *at++ = (int32_t)task_token(&s->task, TASK_START);
+    if (framed) *at++ = (int32_t)task_token(&s->task, TASK_START);
     for (int p = 0; p < count; p++) {
-        if (p > 0 && p + 1 == count) *at++ = (int32_t)task_token(&s->task, TASK_DELIMITER);
+        if (framed && p > 0 && p + 1 == count) *at++ = (int32_t)task_token(&s->task, TASK_DELIMITER);
         for (size_t i = 0; i < length[p]; i++) *at++ = (int32_t)parts[p].tokens[i];
     }
-    *at++ = (int32_t)task_token(&s->task, TASK_EXTRACT);
+    if (framed) *at++ = (int32_t)task_token(&s->task, TASK_EXTRACT);
+    /* transformers reads the last token that is not the padding one: what follows it has no part in the answer */
+    while (!framed && at - to > 1 && at[-1] == s->task.plain_pad) at--;
     uint32_t n = (uint32_t)(at - to);
     s->sequences[s->sequence_count++] = (task_sequence){s->token_count, n};
     s->token_count += n;
@@ -146,6 +149,13 @@ static pm_status read_label(reader *r, int32_t *out)
     bool number;
     pm_status status = task_label_text(&r->file, text, &number);
     if (status != PM_OK) return status;
+    if (t->plain && number) {
+        const long k = strtol(text, NULL, 10);
+        if (k >= 0 && k < (long)t->outputs) {
+            *out = (int32_t)k;
+            return PM_OK;
+        }
+    }
     for (uint32_t k = 0; k < t->outputs; k++) {
         if (number != t->numbered || strcmp(text, t->labels[k]) != 0) continue;
         *out = (int32_t)k;
@@ -224,7 +234,7 @@ static pm_status count_outputs(reader *r)
 pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *task, const pm_tokenizer *tok,
                           uint32_t ctx, bool labelled, pm_taskset **out)
 {
-    if (ctx < PM_TASK_SPECIALS + MOST_PARTS)
+    if (!task->plain && ctx < PM_TASK_SPECIALS + MOST_PARTS)
         return log_fail(log, PM_INVALID, "ctx: %u tokens leave no room for a task's text; it takes %d at least", ctx,
                         PM_TASK_SPECIALS + MOST_PARTS);
     if (pm_tokenizer_vocab(tok) > task->vocab)

@@ -2,6 +2,7 @@
  * chunk of tokens into the caches; the other reads one token and gives the logits of the next. */
 #include <pumice/infer.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,8 +267,13 @@ const float *pm_session_logits(const pm_session *s)
 
 pm_status pm_session_sample(pm_session *s, const pm_sampling *sampling, uint32_t *token)
 {
-    if (!s->length)
-        return log_fail(gpu_log(s->model->device), PM_INVALID, "session: feed it a token before drawing one");
+    const pm_log *log = gpu_log(s->model->device);
+    if (!s->length) return log_fail(log, PM_INVALID, "session: feed it a token before drawing one");
+    if (!(sampling->temperature >= 0 && isfinite(sampling->temperature)))
+        return log_fail(log, PM_INVALID, "session: temperature %g is not a number from 0",
+                        (double)sampling->temperature);
+    if (!(sampling->top_p >= 0 && sampling->top_p <= 1))
+        return log_fail(log, PM_INVALID, "session: top_p %g is not within 0 to 1", (double)sampling->top_p);
     double begin = pm_profile_now();
     *token = sampler_draw(pm_session_logits(s), s->model->config.vocab, sampling, s->fed, s->scratch);
     pm_profile_span(gpu_profile(s->model->device), "sample", begin);

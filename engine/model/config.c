@@ -1,5 +1,6 @@
 /* Configurations: checked, read from and written to config.json in Hugging Face's form. */
 #include <cjson/cJSON.h>
+#include <pumice/pumice.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/gpt.h"
+#include "model/classifier.h"
+#include "model/special.h"
 #include "model/task_head.h"
 #include "text/json_file.h"
 #include "data/task.h"
@@ -17,7 +20,7 @@ pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
 {
     pm_gpt_config c = *config;
     if (c.inner == 0) c.inner = 4 * c.embd;
-    if (c.eps == 0) c.eps = 1e-5f;
+    if (c.eps == 0 && !c.no_eps) c.eps = 1e-5f;
     return c;
 }
 
@@ -48,11 +51,16 @@ pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_co
         return log_fail(log, PM_INVALID,
                         "%sheads: the head size embd / heads is %" PRIu32 "; it must be a multiple of 4, at most 128",
                         where, size);
+    if (config->no_eps && config->eps != 0)
+        return log_fail(log, PM_INVALID, "%seps: %g beside no_eps; it must be 0", where, (double)config->eps);
+    if (config->task_tokens >= config->vocab)
+        return log_fail(log, PM_INVALID, "%stask_tokens: %" PRIu32 " are not fewer than the vocabulary's %" PRIu32,
+                        where, config->task_tokens, config->vocab);
     if (!(config->eps >= 0 && config->eps < 1))
         return log_fail(log, PM_INVALID, "%seps: %g is not within 0 to 1", where, (double)config->eps);
     if (!probability(config->dropout_embd) || !probability(config->dropout_attn) || !probability(config->dropout_resid))
         return log_fail(log, PM_INVALID, "%sdropout: a probability is at least 0 and below 1", where);
-    return PM_OK;
+    return special_check(log, where, config);
 }
 
 pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config)
@@ -105,8 +113,13 @@ char *gpt_config_text(const pm_gpt_config *config, const pm_task *task)
     gpt_config_add_float(o, "attn_pdrop", config->dropout_attn);
     gpt_config_add_float(o, "resid_pdrop", config->dropout_resid);
     cJSON_AddBoolToObject(o, "tie_word_embeddings", !config->untied);
+    special_write(o, config, task);
     cJSON_AddStringToObject(o, "torch_dtype", "float32");
-    if (task) gpt_task_write(o, task);
+    cJSON_AddStringToObject(o, "pumice_version", PM_VERSION);
+    if (task && task->plain)
+        classifier_write(o, task);
+    else if (task)
+        gpt_task_write(o, task);
     char *text = cJSON_Print(o), *own = NULL;
     if (text) {
         size_t n = strlen(text);
@@ -215,13 +228,20 @@ static void read_variants(reader *r, const pm_gpt_config *c)
     }
 }
 
-/* The head's task, where there is one. */
+/* The head's task, where there is one: Pumice's own, or a classifier's of transformers. */
 static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
 {
-    if (r->status != PM_OK || !cJSON_HasObjectItem(r->object, "pumice_task")) return;
+    if (r->status != PM_OK) return;
+    if (!cJSON_HasObjectItem(r->object, "pumice_task")) {
+        r->status = classifier_read(r->log, r->path, r->object, c, task);
+        c->outputs = task->outputs;
+        if (task->plain) c->untied = false; /* it has no output layer */
+        return;
+    }
     r->status = gpt_task_read(r->log, r->path, r->object, task);
     if (r->status != PM_OK) return;
     c->outputs = task->outputs;
+    c->task_tokens = PM_TASK_SPECIALS;
     if (c->vocab != task->vocab + PM_TASK_SPECIALS) wrong(r, "vocab_size", "is not the task's text_vocab + 3");
 }
 
@@ -243,10 +263,12 @@ static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *o
     c.heads = count(&r, "n_head", true);
     c.inner = count(&r, "n_inner", false);
     c.eps = number(&r, "layer_norm_epsilon", 1e-5f);
+    c.no_eps = c.eps == 0;
     c.dropout_embd = number(&r, "embd_pdrop", 0.1f);
     c.dropout_attn = number(&r, "attn_pdrop", 0.1f);
     c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
     c.untied = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(root, "tie_word_embeddings"));
+    special_read(root, &c);
     read_task(&r, &c, &own);
     cJSON_Delete(root);
     c = gpt_config_filled(&c);
@@ -265,9 +287,11 @@ static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *o
 
 pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task)
 {
+    pm_status status = file_check_folder(log, dir);
+    if (status != PM_OK) return status;
     char *path = file_join(dir, "config.json");
-    pm_status status = path ? read_file(log, path, out, task)
-                            : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its config.json", dir);
+    status = path ? read_file(log, path, out, task)
+                  : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its config.json", dir);
     free(path);
     return status;
 }

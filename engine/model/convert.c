@@ -1,6 +1,7 @@
 /* From any form of a model that can be read to Pumice's own, piece by piece and without a device. */
 #include "base/log.h"
 #include "model/openai.h"
+#include "model/special.h"
 #include "model/weights.h"
 
 static pm_status convert_release(const pm_log *log, const char *from, uint32_t heads, const char *to)
@@ -17,6 +18,15 @@ static pm_status convert_release(const pm_log *log, const char *from, uint32_t h
     return status;
 }
 
+/* A configuration that names no special tokens gets those of the folder's tokenizer, where one can be read. */
+static void name_tokens(const char *dir, pm_gpt_config *config)
+{
+    pm_tokenizer *tok = NULL;
+    if (config->special.has_bos || config->special.has_eos) return;
+    if (pm_tokenizer_load(NULL, dir, &tok) == PM_OK) special_of_tokenizer(config, tok);
+    pm_tokenizer_destroy(&tok);
+}
+
 static pm_status convert_folder(const pm_log *log, const char *from, const char *to)
 {
     weights w;
@@ -27,6 +37,7 @@ static pm_status convert_folder(const pm_log *log, const char *from, const char 
     if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &layout);
     if (status == PM_OK) status = weights_open(log, from, &config, &layout, &w);
     if (status == PM_OK) {
+        name_tokens(from, &config);
         status = gpt_folder_write(log, to, &config, config.outputs ? &task : NULL, &layout, weights_source(&w));
         weights_close(&w);
     }

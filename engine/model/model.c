@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/rng.h"
+#include "model/special.h"
 #include "model/task_head.h"
 #include "model/weights.h"
 
@@ -152,6 +153,11 @@ pm_status pm_model_write(pm_model *model, size_t index, const float *values)
     if (index >= model->layout.count)
         return log_fail(gpu_log(model->device), PM_INVALID, "model: there is no parameter %zu", index);
     return gpu_write(gpt_span(&model->layout, model->weights, (uint32_t)index), values);
+}
+
+void pm_model_name_tokens(pm_model *model, const pm_tokenizer *tok)
+{
+    special_of_tokenizer(&model->config, tok);
 }
 
 /* ---- folders ---- */

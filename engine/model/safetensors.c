@@ -253,7 +253,10 @@ pm_status st_open(const pm_log *log, const char *path, st_file *out)
     size_t file_size = r.file.map.size;
     uint64_t header = 0;
     for (int i = 0; i < ST_PREFIX && file_size >= ST_PREFIX; i++) header |= (uint64_t)bytes[i] << (8 * i);
-    if (file_size < ST_PREFIX) {
+    const char *kind = file_kind(bytes, file_size);
+    if (kind && (file_size < ST_PREFIX || header > ST_MAX_HEADER)) {
+        status = log_fail(log, PM_FORMAT, "%s: is %s, not a safetensors file", path, kind);
+    } else if (file_size < ST_PREFIX) {
         status = log_fail(log, PM_FORMAT, "%s: %zu bytes are too few for a safetensors file", path, file_size);
     } else if (header > ST_MAX_HEADER || header > file_size - ST_PREFIX) {
         status = log_fail(log, PM_FORMAT, "%s: header length %llu is beyond %s", path, (unsigned long long)header,

@@ -152,6 +152,7 @@ pm_gpt_config gpt_config_for_task(const pm_gpt_config *config, const pm_task *ta
     pm_gpt_config filled = gpt_config_filled(config);
     filled.vocab = task->vocab + PM_TASK_SPECIALS;
     filled.outputs = task->outputs;
+    filled.task_tokens = PM_TASK_SPECIALS;
     return filled;
 }
 
@@ -159,7 +160,7 @@ pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t 
 {
     const pm_log *log = gpu_log(from->device);
     const pm_gpt_config config = gpt_config_for_task(&from->config, task);
-    uint32_t text = from->task ? from->task->vocab : from->config.vocab;
+    uint32_t text = from->config.vocab - from->config.task_tokens;
     if (text != task->vocab)
         return log_fail(log, PM_INVALID, "task: its special tokens follow token %u, the model's last one is %u",
                         task->vocab - 1, text - 1);

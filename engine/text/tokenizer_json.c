@@ -225,8 +225,9 @@ static pm_status load_merging(const pm_log *log, const char *dir, tok_kind kind,
 
 pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out)
 {
-    pm_status status = PM_OK;
     tok_kind kind = TOK_KINDS;
+    pm_status status = file_check_folder(log, dir);
+    if (status != PM_OK) return status;
     char *config = file_join(dir, CONFIG_FILE), *vocab = file_join(dir, VOCAB_FILE);
     if (config && vocab) {
         if (file_exists(config)) status = read_kind(log, config, &kind);

@@ -12,7 +12,9 @@ extern "C" {
 typedef struct pm_sampling {
     float temperature; /* 0: the most likely token */
     uint32_t top_k;    /* keep the k most likely; 0: all */
-    float top_p;       /* keep the fewest whose probability sums to at least p; 0 or 1: all */
+    /* Keep the fewest whose probability sums to at least p: down to the most likely one alone, where p is less than it has. 0 or 1: all, so
+     * that {0} with a temperature draws from everything. */
+    float top_p;
     uint64_t seed;
 } pm_sampling;
 
@@ -40,7 +42,8 @@ PM_API PM_NODISCARD pm_status pm_session_feed(pm_session *session, const uint32_
 /* vocab floats; valid until the next feed. NULL before the first. */
 PM_API const float *pm_session_logits(const pm_session *session);
 
-/* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. */
+/* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. Fails: PM_INVALID (nothing was fed yet; a
+ * temperature that is negative or no number; a top_p outside 0 to 1). */
 PM_API PM_NODISCARD pm_status pm_session_sample(pm_session *session, const pm_sampling *sampling, uint32_t *token);
 
 #ifdef __cplusplus

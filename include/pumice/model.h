@@ -16,6 +16,12 @@ typedef enum pm_arch {
     PM_ARCH_GPT1, /* LayerNorm after each residual sum; none at the end */
 } pm_arch;
 
+/* Tokens that a model's readers know by their meaning: what a text begins with and ends in, and what fills up shorter ones of a batch. */
+typedef struct pm_special_tokens {
+    bool has_bos, has_eos, has_pad;
+    uint32_t bos, eos, pad;
+} pm_special_tokens;
+
 typedef struct pm_gpt_config {
     pm_arch arch;
     uint32_t vocab;                                  /* V: tokens */
@@ -24,16 +30,20 @@ typedef struct pm_gpt_config {
     uint32_t heads;                                  /* H; head size C/H from 1 to 128, a multiple of 4 */
     uint32_t layers;                                 /* L */
     uint32_t inner;                                  /* channels between the two products of an MLP; 0: 4*C */
-    float eps;                                       /* of LayerNorm; 0: 1e-5 */
+    float eps;                                       /* of LayerNorm; 0: 1e-5 unless no_eps */
+    bool no_eps;                                     /* eps is 0, as a config.json may say */
     float dropout_embd, dropout_attn, dropout_resid; /* what training drops unless told otherwise */
     uint32_t outputs;                                /* K: outputs of a task's head; 0: no head */
     bool untied;                                     /* the output layer has a table of its own, not the tokens' */
+    uint32_t task_tokens;      /* the last so many of vocab were added for a task: <s>, $ and <e> */
+    pm_special_tokens special; /* config.json's bos_token_id, eos_token_id and pad_token_id */
 } pm_gpt_config;
 
 /* Checks a configuration: PM_INVALID with one line that names the field and what would be right. */
 PM_API PM_NODISCARD pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config);
 
-/* Reads a folder's config.json: sizes that pm_gpt_config_check accepts, what 0 means filled in. Fails: PM_IO, PM_FORMAT. */
+/* Reads a folder's config.json: sizes that pm_gpt_config_check accepts, what 0 means filled in. Ids of special tokens outside the
+ * vocabulary are left out. Fails: PM_IO, PM_FORMAT. */
 PM_API PM_NODISCARD pm_status pm_gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out);
 
 /* How many numbers a model has; a table that the output layer shares counts once. */
@@ -52,10 +62,11 @@ PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_co
  * the shards that model.safetensors.index.json names, in fp32, fp16, bf16 or fp64. Names may have what torch.compile ("_orig_mod."),
  * DataParallel ("module.") and the like put into them. With tie_word_embeddings, which is the default, lm_head.weight is the token table
  * whatever the file has under that name, and may stand in the file for it. A warning names tensors that the configuration leaves out.
+ * A folder of GPT2ForSequenceClassification or OpenAIGPTForSequenceClassification has a task (pm_task, plain).
  * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
 
-/* Writes config.json and then model.safetensors, each at once or not at all; makes the folder. Same weights, same bytes. The weights' file holds a
+/* Writes config.json, with Pumice's version in it, and then model.safetensors, each at once or not at all; makes the folder. Same weights, same bytes. The weights' file holds a
  * checksum, by which pm_model_load refuses a damaged one. */
 PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *dir);
 
@@ -64,12 +75,14 @@ PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *d
  * Fails: PM_INVALID where the task was learnt for another number of tokens. */
 PM_API PM_NODISCARD pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed,
                                                 pm_model **out);
+/* Where the model's configuration names no token that begins or ends a text, takes the tokenizer's, for what pm_model_save writes. */
+PM_API void pm_model_name_tokens(pm_model *model, const pm_tokenizer *tok);
 /* What the head answers; NULL without one. Lives as long as the model. */
 PM_API const pm_task *pm_model_task(const pm_model *model);
 
 /* Rewrites a model as pm_model_save would, with no device: `from` is a folder that pm_model_load reads, or OpenAI's release of GPT-1
  * (params_shapes.json, params_0.npy …; https://github.com/openai/finetune-transformer-lm), which does not say how many heads it has: 0
- * means 12. Tokenizers are not looked at. */
+ * means 12. Of a tokenizer in the folder only the special tokens are taken, where config.json names none. */
 PM_API PM_NODISCARD pm_status pm_model_convert(const pm_log *log, const char *from, uint32_t heads, const char *to);
 
 PM_API void pm_model_destroy(pm_model **model);

@@ -47,12 +47,16 @@ enum { PM_TASK_SPECIALS = 3 }; /* tokens that fine-tuning adds: <s>, $ and <e> *
 /* What a head answers. */
 typedef struct pm_task {
     pm_task_kind kind;
-    bool scores;        /* similar: a number instead of a class */
+    bool scores;        /* similar, and plain: a number instead of a class */
     bool numbered;      /* labels are whole numbers: written without quotes */
     uint32_t outputs;   /* K: classes, or 1 for scores and choices */
     char **labels;      /* [outputs] the classes' names in order; NULL for scores and choices */
     float mean, spread; /* of the training scores: an output y means the score mean + spread * y */
     uint32_t vocab;     /* the model's tokens before fine-tuning; <s>, $ and <e> are the three that follow */
+    /* A classifier that transformers made (…ForSequenceClassification): a text stands alone, without special tokens, and the head reads
+     * its last token. A label in a file may also be a class's number. With `scores` it gives a number. */
+    bool plain;
+    int32_t plain_pad; /* config.json's pad_token_id: not read at a text's end; -1: none */
 } pm_task;
 
 /* Learn from a training file what there is to answer: the labels (numbers in order, else names in byte order), or the scores' mean and

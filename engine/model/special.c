@@ -1,0 +1,84 @@
+/* Reading takes what is there and within the vocabulary; writing says it in transformers' words. */
+#include "model/special.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "data/task.h"
+#include "model/task_head.h"
+
+pm_status special_check(const pm_log *log, const char *where, const pm_gpt_config *config)
+{
+    const pm_special_tokens *s = &config->special;
+    const struct {
+        const char *name;
+        bool has;
+        uint32_t id;
+    } all[] = {{"bos", s->has_bos, s->bos}, {"eos", s->has_eos, s->eos}, {"pad", s->has_pad, s->pad}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].has && all[i].id >= config->vocab)
+            return log_fail(log, PM_INVALID, "%sspecial.%s: token %" PRIu32 " is outside the vocabulary of %" PRIu32,
+                            where, all[i].name, all[i].id, config->vocab);
+    return PM_OK;
+}
+
+/* ---- config.json ---- */
+
+static void read_id(const cJSON *root, const char *key, uint32_t vocab, bool *has, uint32_t *id)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(root, key);
+    if (cJSON_IsArray(v)) v = v->child;
+    if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0 && v->valuedouble < vocab) ||
+        v->valuedouble != (double)(uint32_t)v->valuedouble)
+        return;
+    *has = true;
+    *id = (uint32_t)v->valuedouble;
+}
+
+void special_read(const cJSON *root, pm_gpt_config *config)
+{
+    pm_special_tokens *s = &config->special;
+    read_id(root, "bos_token_id", config->vocab, &s->has_bos, &s->bos);
+    read_id(root, "eos_token_id", config->vocab, &s->has_eos, &s->eos);
+    read_id(root, "pad_token_id", config->vocab, &s->has_pad, &s->pad);
+}
+
+/* null where there is none: left out, transformers' GPT-2 would take its released tokenizer's. */
+static void write_id(cJSON *root, const char *key, bool has, uint32_t id)
+{
+    if (has)
+        cJSON_AddNumberToObject(root, key, id);
+    else
+        cJSON_AddNullToObject(root, key);
+}
+
+void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task)
+{
+    pm_special_tokens s = config->special;
+    if (!s.has_pad && task && !task->plain && gpt_task_architecture(task, config->arch)) {
+        s.has_pad = true;
+        s.pad = s.has_eos ? s.eos : task_token(task, TASK_DELIMITER);
+    }
+    write_id(root, "bos_token_id", s.has_bos, s.bos);
+    write_id(root, "eos_token_id", s.has_eos, s.eos);
+    if (s.has_pad) write_id(root, "pad_token_id", true, s.pad);
+}
+
+/* ---- tokenizers ---- */
+
+void special_of_tokenizer(pm_gpt_config *config, const pm_tokenizer *tok)
+{
+    static const char end[] = "<|endoftext|>";
+    const uint32_t words = pm_tokenizer_vocab(tok), vocab = config->vocab < words ? config->vocab : words;
+    pm_special_tokens *s = &config->special;
+    for (uint32_t id = vocab; id-- > 0;) {
+        size_t size = 0;
+        const char *piece = pm_tokenizer_piece(tok, id, &size);
+        if (!piece || size != sizeof end - 1 || memcmp(piece, end, size) != 0) continue;
+        if (!s->has_bos) s->bos = id;
+        if (!s->has_eos) s->eos = id;
+        s->has_bos = s->has_eos = true;
+        return;
+    }
+}

@@ -1,0 +1,21 @@
+/* Special tokens in config.json: bos_token_id, eos_token_id, pad_token_id. */
+#ifndef MODEL_SPECIAL_H
+#define MODEL_SPECIAL_H
+
+#include <cjson/cJSON.h>
+
+#include "model/gpt.h"
+
+/* PM_INVALID where one is outside the vocabulary; as gpt_config_check. */
+pm_status special_check(const pm_log *log, const char *where, const pm_gpt_config *config);
+/* Those that lie within the vocabulary; of a list of ends the first. transformers writes the defaults of GPT-2's released tokenizer into
+ * configurations of other vocabularies: these name no token. */
+void special_read(const cJSON *root, pm_gpt_config *config);
+/* A classifier of Pumice's own gets a padding token, so that transformers takes batches of texts: what ends a text, which no text holds, or
+ * else the delimiter. */
+void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task);
+
+/* Takes what the configuration has none of from a tokenizer: <|endoftext|> begins and ends a text. */
+void special_of_tokenizer(pm_gpt_config *config, const pm_tokenizer *tok);
+
+#endif
