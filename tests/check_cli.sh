@@ -251,6 +251,50 @@ for ids in '280' '-1' '1,2' 'x' '99999999999999999999' '1x'; do
     [ ! -s "$dir/out" ] || fail "tokenize --decode $ids wrote on stdout"
 done
 refused 1 "$dir/none" tokenize --tokenizer "$dir/none"
+refused 1 "$dir/bpe/vocab.json: is a file; give the folder" tokenize --tokenizer "$dir/bpe/vocab.json"
+# What --json prints comes back, and so do arrays; a special token is one only where asked for.
+said 0 'a<|endoftext|>' tokenize --tokenizer "$dir/bpe" --special --json
+printed '{"ids":[64,279],"pieces":["a","<|endoftext|>"]}'
+cp "$dir/out" "$dir/json"
+said 0 "$(cat "$dir/json")" tokenize --tokenizer "$dir/bpe" --decode
+printed 'a<|endoftext|>'
+said 0 ' [0,187] {"ids":[2]}' tokenize --tokenizer "$dir/bpe" --decode --json
+printed '{"ids":[0,187,2],"pieces":["!","�","#"],"text":"!�#"}'
+said 0 'a<|endoftext|>
+!' tokenize --tokenizer "$dir/bpe" --lines --json
+cp "$dir/out" "$dir/json"
+said 0 "$(cat "$dir/json")" tokenize --tokenizer "$dir/bpe" --decode --lines
+printed 'a<|endoftext|>
+!'
+for ids in '[280]' '[-1]' '[0.5]' '["a"]' '{}' '{"ids":0}' '[1' '[1] x'; do
+    said 1 "$ids" tokenize --tokenizer "$dir/bpe" --decode
+    grep -q '^pumice: stdin: ' "$dir/err" || fail "no line about the ids $ids"
+    [ ! -s "$dir/out" ] || fail "tokenize --decode $ids wrote on stdout"
+done
+
+# A folder's files are documents, each with the end-of-text token behind it, in training and in eval alike.
+mkdir "$dir/docs"
+for i in 1 2 3; do cp "$dir/text" "$dir/docs/$i.txt"; done
+tokens=$(($(wc -w < "$dir/ids") * 3))
+run 0 $train --data "$dir/docs" --out "$dir/x" --steps 2 --tokenizer "$dir/bpe"
+grep -q "$dir/docs: 3 documents, each with an end-of-text token" "$dir/err" || fail "train told nothing of documents"
+run 0 eval --model "$dir/x" --data "$dir/docs" --json
+has "\"tokens\":$((tokens + 2))}"
+run 0 eval --model "$dir/x" --data "$dir/docs" --documents off --json
+run 0 eval --model "$dir/x" --data "$dir/text" --documents on --json
+has "\"tokens\":$((tokens / 3))}"
+refused 2 "has no token that ends a document" eval --model "$dir/c" --data "$dir/text" --documents on
+# generate ends at the model's end of text, and starts behind its begin.
+run 0 generate --model "$dir/x" --prompt 'the cat' --tokens 5 --special --temperature 0
+cp "$dir/out" "$dir/greedy"
+first=$("$pumice" generate --model "$dir/x" --prompt 'the cat' --tokens 1 --temperature 0 --json | sed 's/.*"text":"\(.*\)","tokens":1.*/\1/')
+id=$(printf %s "$first" | "$pumice" tokenize --tokenizer "$dir/x" | cut -d ' ' -f 1)
+echo "{\"eos_token_id\": [$id, 279], \"bos_token_id\": 999}" > "$dir/x/generation_config.json"
+run 0 generate --model "$dir/x" --prompt 'the cat' --tokens 5 --temperature 0 --json
+has '"text":"","tokens":0,"tokens_per_s":[0-9.e+]*,"ended":true}'
+run 0 generate --model "$dir/x" --prompt 'the cat' --tokens 5 --temperature 0 --ignore-eos
+same "$dir/greedy" "$dir/out"
+run 0 generate --model "$dir/x" --tokens 2
 
 run 0 $train --out "$dir/w" --steps 3 --tokenizer "$dir/bpe"
 same "$dir/bpe/merges.txt" "$dir/w/merges.txt"

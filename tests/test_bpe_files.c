@@ -163,13 +163,12 @@ static void test_hostile_vocab(void **state)
         {"{\"a\":0} {}", "is not valid JSON"},
         {"[]", "must hold one JSON object"},
         {"{}", "has no entries"},
-        {"{\"a\":0,\"b\":2}", "the id of entry 2 must be a whole number from 0 to 1"},
+        {"{\"a\":0,\"b\":16777216}", "the id of entry 2 must be a whole number from 0 to 16777215"},
         {"{\"a\":-1}", "the id of entry 1 must be"},
         {"{\"a\":1e300}", "the id of entry 1 must be"},
         {"{\"a\":0.5,\"b\":1}", "the id of entry 1 must be"},
         {"{\"a\":\"0\"}", "the id of entry 1 must be"},
         {"{\"a\":{\"b\":0}}", "the id of entry 1 must be"},
-        {"{\"a\":0,\"b\":0}", "id 0 is there twice, at entry 2"},
         {"{\"a\":0,\"a\":1}", "the token of id 1 is there twice"},
         {"{\"\":0}", "the token of id 0 must be UTF-8 without blanks"},
         {"{\"a b\":0}", "the token of id 0 must be UTF-8 without blanks"},
@@ -191,8 +190,6 @@ static void test_hostile_vocab(void **state)
     test_write(path, "{\"a\0b\":0}", 9);
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON, at byte 3");
     put(dir, "tokenizer_config.json", "{\"pumice_kind\":\"gpt2\"}");
-    put(dir, "vocab.json", "{\"a\":0}");
-    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "has no token for the byte 0x00");
     put(dir, "vocab.json", "{\"a b\":0}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "must be bytes in GPT-2's spelling");
     assert_int_equal(remove(path), 0);

@@ -303,6 +303,77 @@ static void test_folder(void **state)
     teardown(dir);
 }
 
+/* Tokens of a path, as decimal numbers. */
+static void expect_corpus(const char *path, const pm_tokenizer *tok, pm_documents documents, bool special,
+                          const char *ids, size_t ends)
+{
+    pm_log log = test_log();
+    const pm_corpus_params params = {.documents = documents, .special = special};
+    for (int again = 0; again < 2; again++) { /* made, then found */
+        pm_corpus *corpus = NULL;
+        char got[256] = "";
+        assert_int_equal(pm_corpus_open_with(&log, path, tok, &params, &corpus), PM_OK);
+        for (size_t i = 0, used = 0; i < pm_corpus_size(corpus); i++) {
+            int32_t id;
+            pm_corpus_read(corpus, i, 1, &id);
+            used += (size_t)sprintf(got + used, i ? " %d" : "%d", id);
+        }
+        assert_string_equal(got, ids);
+        assert_int_equal(pm_corpus_documents(corpus), ends);
+        pm_corpus_close(&corpus);
+    }
+}
+
+/* A document's end is a token, which no text is by accident. */
+static void test_documents(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    char folder[1024], file[1024];
+    snprintf(folder, sizeof folder, "%s", test_path(dir, "data"));
+    snprintf(file, sizeof file, "%s", test_path(folder, "a.txt"));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    test_write(file, "!\"", 2);
+    test_write(test_path(folder, "b.txt"), "", 0);
+    test_write(test_path(folder, "c.txt"), "#", 1);
+    pm_log log = test_log();
+    pm_tokenizer *tok = NULL, *bytes = NULL;
+    pm_corpus *corpus = NULL;
+    assert_int_equal(pm_tokenizer_train(&log, "text", "! ! ! !", 7, 258, &tok), PM_OK);
+    assert_int_equal(pm_tokenizer_bytes(&log, &bytes), PM_OK);
+    expect_corpus(folder, tok, PM_DOCUMENTS_AUTO, false, "0 1 257 2 257", 2);
+    expect_corpus(folder, tok, PM_DOCUMENTS_OFF, false, "0 1 2", 0);
+    expect_corpus(file, tok, PM_DOCUMENTS_AUTO, false, "0 1", 0);
+    expect_corpus(file, tok, PM_DOCUMENTS_ON, false, "0 1 257", 1);
+    expect_corpus(folder, bytes, PM_DOCUMENTS_AUTO, false, "33 34 35", 0);
+    const pm_corpus_params on = {.documents = PM_DOCUMENTS_ON};
+    test_log_reset();
+    test_expect_failure(pm_corpus_open_with(&log, folder, bytes, &on, &corpus), PM_INVALID, folder,
+                        "of kind byte, has no token");
+    /* the same text cut elsewhere has other tokens */
+    test_write(file, "!", 1);
+    test_write(test_path(folder, "c.txt"), "\"#", 2);
+    expect_corpus(folder, tok, PM_DOCUMENTS_AUTO, false, "0 257 1 2 257", 2);
+    /* a text that spells the token */
+    test_write(file, "!<|endoftext|>", 14);
+    test_log_reset();
+    expect_corpus(file, tok, PM_DOCUMENTS_AUTO, false, "0 27 91 68 77 67 78 69 83 68 87 83 91 29", 0);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 2);
+    assert_non_null(strstr(test_last_warning(), "a.txt: spells <|endoftext|> at byte 1,"));
+    test_log_reset();
+    expect_corpus(file, tok, PM_DOCUMENTS_AUTO, true, "0 257", 0);
+    expect_corpus(folder, tok, PM_DOCUMENTS_AUTO, true, "0 257 257 1 2 257", 2);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    /* no text at all */
+    test_write(file, "\xFF\xFEx\0", 4);
+    test_expect_failure(pm_corpus_open(&log, file, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
+    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
+    expect_corpus(file, bytes, PM_DOCUMENTS_AUTO, false, "255 254 120 0", 0);
+    pm_tokenizer_destroy(&tok);
+    pm_tokenizer_destroy(&bytes);
+    teardown(dir);
+}
+
 static void test_failures(void **state)
 {
     (void)state;
@@ -404,9 +475,9 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cached), cmocka_unit_test(test_in_memory), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_widths), cmocka_unit_test(test_folder),    cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_merges), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_cached),    cmocka_unit_test(test_in_memory), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_widths),    cmocka_unit_test(test_folder),    cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_documents), cmocka_unit_test(test_merges),    cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests_name("corpus", tests, NULL, NULL);
 }

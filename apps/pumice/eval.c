@@ -5,15 +5,19 @@
 #include <cjson/cJSON.h>
 
 #include "again.h"
+#include "documents.h"
 #include "report.h"
 
 static app_common common;
-static const char *dir, *data, *task_name, *test;
+static const char *dir, *data, *task_name, *test, *documents;
+static bool special;
 
 static arg_option table[] = {
     {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the model's folder", true, false},
-    {ARG_TEXT, "--data", "FILE|DIR", &data, NULL, 0, 0,
-     "a text to predict: a file, or a folder whose *.txt files are joined", false, false},
+    {ARG_TEXT, "--data", "FILE|DIR", &data, NULL, 0, 0, "a text to predict: a file, or a folder with *.txt files",
+     false, false},
+    APP_OPTION_DOCUMENTS(documents),
+    APP_OPTION_SPECIAL(special),
     {ARG_TEXT, "--test", "FILE", &test, NULL, 0, 0, "a fine-tuned model's examples with their answers: JSON lines",
      false, false},
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
@@ -54,7 +58,8 @@ static pm_status eval_text(const app_model *model, const pm_log *log)
 {
     pm_corpus *corpus = NULL;
     pm_eval_result result;
-    pm_status status = pm_corpus_open(log, data, model->tokenizer, &corpus);
+    const pm_corpus_params how = documents_params(documents, special);
+    pm_status status = pm_corpus_open_with(log, data, model->tokenizer, &how, &corpus);
     if (status == PM_OK && pm_corpus_size(corpus) < 2) {
         app_error("--data %s: one token has no next one to predict; give a longer text", data);
         status = PM_FORMAT;

@@ -12,15 +12,22 @@
 static app_common common;
 static const char *dir, *prompt;
 static uint32_t wanted;
-static bool only_plan;
+static bool only_plan, special, ignore_eos;
 static pm_sampling sampling;
 
 static arg_option table[] = {
     {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the model's folder", true, false},
     {ARG_TEXT, "--prompt", "TEXT", &prompt, "", 0, 0,
-     "the text to go on with; none: the model starts as after a line's end, or a blank where it knows no line's end",
+     "the text to go on with; none: the model starts behind its bos_token_id or end-of-text token, without one as "
+     "after a line's end or a blank",
      false, false},
-    {ARG_U32, "--tokens", "N", &wanted, "200", 1, 1e9, "tokens to add", false, false},
+    {ARG_FLAG, "--special", NULL, &special, NULL, 0, 0,
+     "a special token that --prompt spells, such as <|endoftext|>, is that token; else it is text like any other",
+     false, false},
+    {ARG_FLAG, "--ignore-eos", NULL, &ignore_eos, NULL, 0, 0,
+     "go on behind a token that ends a text: the model's eos_token_id, or the tokenizer's end-of-text token", false,
+     false},
+    {ARG_U32, "--tokens", "N", &wanted, "200", 1, 1e9, "tokens to add at most", false, false},
     {ARG_F32, "--temperature", "X", &sampling.temperature, "0.8", 0, 100, "0: always the most likely token", false,
      false},
     {ARG_U32, "--top-k", "N", &sampling.top_k, "40", 0, 1e9, "draw among the N most likely; 0: all", false, false},
@@ -33,14 +40,16 @@ static arg_option table[] = {
     APP_OPTION_PROFILE(common),
     APP_OPTION_PROFILE_STEPS(common, "the prompt, and tokens to look at after it; 0: all"),
     APP_OPTION_VERBOSE(common),
-    APP_OPTION_JSON(common, "print one JSON document: prompt, text (what was added), tokens, tokens_per_s"),
+    APP_OPTION_JSON(common,
+                    "print one JSON document: prompt, text (what was added), tokens, tokens_per_s, and ended: true "
+                    "where the text's end came"),
 };
 
 arg_command generate_command = {
     "generate",
     "--model DIR [--prompt TEXT] [options]",
     "Writes text with a model",
-    NULL,
+    "The text ends before --tokens where the model draws a token that ends a text, which is not printed.",
     table,
     sizeof table / sizeof *table,
 };
@@ -78,15 +87,16 @@ static bool write_piece(writing *out, const char *piece, size_t size)
     return true;
 }
 
-static bool print_json(const writing *out, double rate)
+static bool print_json(const writing *out, uint32_t count, bool ended, double rate)
 {
     char *start = app_json_text(prompt, strlen(prompt)), *added = app_json_text(out->text, out->size), *text = NULL;
     cJSON *json = cJSON_CreateObject();
     if (start && added) {
         cJSON_AddStringToObject(json, "prompt", start);
         cJSON_AddStringToObject(json, "text", added);
-        cJSON_AddNumberToObject(json, "tokens", wanted);
+        cJSON_AddNumberToObject(json, "tokens", count);
         cJSON_AddNumberToObject(json, "tokens_per_s", rate);
+        if (ended) cJSON_AddTrueToObject(json, "ended");
         text = cJSON_PrintUnformatted(json);
     }
     if (text) {
@@ -102,10 +112,11 @@ static bool print_json(const writing *out, double rate)
     return good;
 }
 
-/* What stands before a text without a prompt: the token of a line's end, which GPT-1's kind ends with a blank, or of a blank, else token 0. */
-static uint32_t first_token(const pm_tokenizer *tokenizer)
+/* What stands before a text without a prompt: what begins the model's texts, else the token of a line's end, which GPT-1's kind ends with a blank, or of a blank, else token 0. */
+static uint32_t first_token(const pm_tokenizer *tokenizer, const pm_text_ends *ends)
 {
     static const char *const starts[] = {"\n", "\n ", " "};
+    if (ends->begin != PM_TOKEN_NONE) return ends->begin;
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         for (uint32_t id = 0; id < pm_tokenizer_vocab(tokenizer); id++) {
             size_t size = 0;
@@ -124,15 +135,18 @@ static bool blank_is_due(const pm_tokenizer *tokenizer, uint32_t last)
     return piece && size > 0 && piece[size - 1] == ' ' && !strchr(" \t\r\n", end);
 }
 
-static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, pm_session *session, bool *blank)
+static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, const pm_text_ends *ends,
+                             pm_session *session, bool *blank)
 {
     uint32_t *tokens = NULL;
     size_t count = 0;
     pm_status status = PM_OK;
     *blank = false;
-    if (prompt[0]) status = pm_tokenizer_encode(log, tokenizer, "--prompt", prompt, strlen(prompt), &tokens, &count);
+    if (prompt[0])
+        status = (special ? pm_tokenizer_encode_special : pm_tokenizer_encode)(log, tokenizer, "--prompt", prompt,
+                                                                               strlen(prompt), &tokens, &count);
     if (status == PM_OK && count == 0) { /* no prompt, or nothing but what the tokenizer leaves out */
-        const uint32_t token = first_token(tokenizer);
+        const uint32_t token = first_token(tokenizer, ends);
         status = pm_session_feed(session, &token, 1);
     } else if (status == PM_OK) {
         *blank = blank_is_due(tokenizer, tokens[count - 1]);
@@ -146,7 +160,9 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, p
 typedef struct generation {
     uint32_t *tokens; /* drawn and written, [room] */
     uint32_t count, room;
-    bool begun;   /* the prompt is written */
+    bool begun; /* the prompt is written */
+    bool ended; /* by a token that ends a text */
+    pm_text_ends ends;
     double begin; /* app_seconds() */
     writing out;
 } generation;
@@ -167,6 +183,24 @@ static bool keep_token(generation *g, uint32_t token)
     return true;
 }
 
+static bool ends_text(const generation *g, uint32_t token)
+{
+    for (uint32_t i = 0; i < g->ends.end_count && !ignore_eos; i++)
+        if (token == g->ends.ends[i]) return true;
+    return false;
+}
+
+/* What the model's files say, else the tokenizer's. */
+static pm_status find_ends(const pm_log *log, const app_model *model, pm_text_ends *out)
+{
+    const pm_status status = pm_text_ends_load(log, dir, pm_model_config(model->model)->vocab, out);
+    if (status != PM_OK) return status;
+    if (out->begin == PM_TOKEN_NONE) out->begin = pm_tokenizer_begin(model->tokenizer);
+    if (out->end_count == 0 && pm_tokenizer_end(model->tokenizer) != PM_TOKEN_NONE)
+        out->ends[out->end_count++] = pm_tokenizer_end(model->tokenizer);
+    return PM_OK;
+}
+
 /* Each token is fed by itself, also those of before a loss: the same calls give the same bits. */
 static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session *session, app_profile *profile)
 {
@@ -178,6 +212,8 @@ static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session 
             profile_step(profile);
             status = pm_session_sample(session, &sampling, &token);
             if (status != PM_OK) return status;
+            g->ended = ends_text(g, token);
+            if (g->ended) return PM_OK;
             if (!keep_token(g, token)) return PM_NO_HOST_MEMORY;
             const char *piece = pm_tokenizer_piece(tokenizer, token, &size);
             if (piece && !write_piece(&g->out, piece, size)) return PM_IO;
@@ -202,7 +238,8 @@ static pm_status generate(void *user, app_model *model, app_profile *profile)
     pm_status status = pm_session_create(model->model, &session);
     if (profile->most) profile->most++; /* the prompt is a step of its own */
     profile_step(profile);
-    if (status == PM_OK) status = feed_prompt(&log, model->tokenizer, session, &blank);
+    if (status == PM_OK) status = find_ends(&log, model, &g->ends);
+    if (status == PM_OK) status = feed_prompt(&log, model->tokenizer, &g->ends, session, &blank);
     if (status == PM_OK && !g->begun) {
         g->begun = true;
         g->begin = app_seconds();
@@ -252,7 +289,8 @@ int generate_main(int argc, char **argv)
     int code = app_with_model(&common, dir, generate, &g);
     const double seconds = app_seconds() - g.begin;
     if (code == EXIT_LOST) end_line(&g);
-    if (code == EXIT_DONE && common.json && !print_json(&g.out, seconds > 0 ? wanted / seconds : 0)) code = EXIT_FAILED;
+    if (code == EXIT_DONE && common.json && !print_json(&g.out, g.count, g.ended, seconds > 0 ? g.count / seconds : 0))
+        code = EXIT_FAILED;
     free(g.out.text);
     free(g.tokens);
     return code;

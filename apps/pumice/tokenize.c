@@ -10,11 +10,15 @@
 
 static app_common common;
 static const char *dir;
-static bool decode, lines;
+static bool decode, lines, special;
 
 static arg_option table[] = {
     {ARG_TEXT, "--tokenizer", "DIR", &dir, NULL, 0, 0, "a folder with a tokenizer, such as a model's", true, false},
-    {ARG_FLAG, "--decode", NULL, &decode, NULL, 0, 0, "read ids, with white space between, and write their text", false,
+    {ARG_FLAG, "--decode", NULL, &decode, NULL, 0, 0,
+     "read ids and write their text: numbers with white space between, or what --json prints, or JSON arrays", false,
+     false},
+    {ARG_FLAG, "--special", NULL, &special, NULL, 0, 0,
+     "text that spells a special token, such as <|endoftext|>, is that token; else it is text like any other", false,
      false},
     {ARG_FLAG, "--lines", NULL, &lines, NULL, 0, 0, "each line of the input is one text, and gets one line", false,
      false},
@@ -24,7 +28,7 @@ static arg_option table[] = {
 
 arg_command tokenize_command = {
     "tokenize",
-    "--tokenizer DIR [--decode] [--lines] [--json] < FILE",
+    "--tokenizer DIR [--special] [--decode] [--lines] [--json] < FILE",
     "Tells the tokens of a text",
     "All of standard input is one text; its tokens' ids come out on one line.",
     table,
@@ -88,6 +92,56 @@ static uint32_t *parse_ids(const char *text, size_t size, size_t start, uint32_t
         }
         ids[(*count)++] = (uint32_t)id;
         at += digits;
+    }
+    return ids;
+}
+
+/* The ids of one JSON document, an array or an object with "ids", behind those that are there. False after an error line. */
+static bool add_json_ids(const cJSON *json, size_t at, uint32_t vocab, uint32_t *ids, size_t *count)
+{
+    const cJSON *list = cJSON_IsArray(json) ? json : cJSON_GetObjectItemCaseSensitive(json, "ids"), *item;
+    if (!cJSON_IsArray(list)) {
+        app_error(
+            "stdin: the JSON at byte %zu has no list \"ids\"; give what tokenize --json prints, or an array of ids",
+            at);
+        return false;
+    }
+    size_t number = 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        const double id = cJSON_IsNumber(item) ? item->valuedouble : -1;
+        number++;
+        if (!(id >= 0 && id < vocab) || id != (double)(uint32_t)id) {
+            app_error("stdin: id %zu of the JSON at byte %zu must be a number from 0 to %u", number, at,
+                      (unsigned)vocab - 1);
+            return false;
+        }
+        ids[(*count)++] = (uint32_t)id;
+    }
+    return true;
+}
+
+/* The same out of JSON documents, one after the other. */
+static uint32_t *parse_json_ids(const char *text, size_t size, size_t start, uint32_t vocab, size_t *count)
+{
+    uint32_t *ids = malloc((size / 2 + 1) * sizeof *ids); /* each takes a digit, and a comma or bracket */
+    *count = 0;
+    if (!ids) app_error("stdin: out of host memory");
+    for (size_t at = 0; ids && at < size;) {
+        if (text[at] && strchr(" \t\r\n", text[at])) {
+            at++;
+            continue;
+        }
+        const char *end = text + at;
+        cJSON *json = cJSON_ParseWithLengthOpts(text + at, size - at, &end, 0);
+        bool fine = json && add_json_ids(json, start + at, vocab, ids, count);
+        if (!json) app_error("stdin: not valid JSON at byte %zu", start + (size_t)(end - text));
+        cJSON_Delete(json);
+        at = (size_t)(end - text);
+        if (!fine) {
+            free(ids);
+            return NULL;
+        }
     }
     return ids;
 }
@@ -165,10 +219,13 @@ static bool tell(const pm_log *log, const pm_tokenizer *tokenizer, const char *i
     size_t count = 0;
     bool fine;
     if (decode) {
-        ids = parse_ids(input + start, size, start, pm_tokenizer_vocab(tokenizer), &count);
+        const char first = input[start + strspn(input + start, " \t\r\n")];
+        ids = (first == '{' || first == '[' ? parse_json_ids : parse_ids)(input + start, size, start,
+                                                                          pm_tokenizer_vocab(tokenizer), &count);
         fine = ids != NULL;
     } else {
-        fine = pm_tokenizer_encode(log, tokenizer, "stdin", input + start, size, &ids, &count) == PM_OK;
+        fine = (special ? pm_tokenizer_encode_special : pm_tokenizer_encode)(log, tokenizer, "stdin", input + start,
+                                                                             size, &ids, &count) == PM_OK;
     }
     fine = fine && print(tokenizer, ids, count);
     free(ids);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "documents.h"
 #include "plan.h"
 #include "run.h"
 #include "train.h"
@@ -36,8 +37,9 @@ static pm_status make_tokenizer(train_run *run, const char *folder)
 static int prepare_data(train_run *run, const char *folder)
 {
     const train_options *options = run->options;
+    const pm_corpus_params how = documents_params(options->documents, options->special);
     pm_status status = make_tokenizer(run, folder);
-    if (status == PM_OK) status = pm_corpus_open(&run->log, options->data, run->tokenizer, &run->corpus);
+    if (status == PM_OK) status = pm_corpus_open_with(&run->log, options->data, run->tokenizer, &how, &run->corpus);
     if (status != PM_OK) return app_exit_code(status);
     run->tokens = pm_corpus_size(run->corpus);
     run->train_tokens = run->tokens - run->tokens / 10;
@@ -197,6 +199,9 @@ static void announce(const train_run *run)
             (unsigned)run->config.vocab, 1e-6 * (double)pm_gpt_config_parameters(&run->config));
     app_say("%s: %zu tokens to train on, %zu to validate", run->options->data, run->train_tokens,
             run->tokens - run->train_tokens);
+    if (pm_corpus_documents(run->corpus) > 0)
+        app_say("%s: %zu documents, each with an end-of-text token behind it", run->options->data,
+                pm_corpus_documents(run->corpus));
 }
 
 /* From a device that is opened to the end of the run, or of the device. */

@@ -8,6 +8,8 @@
 typedef struct train_options {
     app_common common;
     const char *data, *out, *tokenizer, *arch, *precision, *init;
+    const char *documents;
+    bool special;
     bool recompute;
     uint32_t layers, heads, embd, ctx;
     uint32_t batch, accum, steps, warmup;

@@ -1,6 +1,7 @@
 /* The options of `pumice train`. The defaults are nanoGPT's configuration for a CPU: characters, 4 layers of 128. */
 #include <string.h>
 
+#include "documents.h"
 #include "run.h"
 #include "train.h"
 
@@ -22,10 +23,12 @@ train_options train_options_now;
 static arg_option table[] = {
     APP_HEAD("Data and results"),
     {ARG_TEXT, "--data", "FILE|DIR", &train_options_now.data, NULL, 0, 0,
-     "the text: a file, or a folder whose *.txt files are joined; its last tenth validates", true, false},
+     "the text: a file, or a folder with *.txt files; its last tenth validates", true, false},
     TEXT("--out", "DIR", out, NULL, "where the model, the checkpoint, metrics.jsonl and loss.png go"),
     TEXT("--tokenizer", "char|byte|DIR", tokenizer, "char",
          "a token for each character of the text, for each byte, or as the model in DIR has them"),
+    APP_OPTION_DOCUMENTS(train_options_now.documents),
+    APP_OPTION_SPECIAL(train_options_now.special),
     TEXT("--init", "DIR", init, NULL, "start from this model and its tokenizer instead of from random weights"),
     {ARG_FLAG, "--resume", NULL, &train_options_now.resume, NULL, 0, 0,
      "go on from the checkpoint in --out, with the same options; a larger --steps extends the run", false, false},

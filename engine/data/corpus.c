@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "data/corpus_text.h"
+#include "text/foreign.h"
 #include "text/tokenizer.h"
 
 #define CACHE_MAGIC "PUMTOKEN"
@@ -26,14 +27,15 @@ typedef struct cache_header {
     uint64_t count; /* tokens */
     uint64_t text_bytes;
     uint64_t text_hash;
-    uint64_t tokenizer_hash;
-    uint64_t hash; /* of the stored tokens */
+    uint64_t tokenizer_hash; /* and of what else decides on the tokens */
+    uint64_t hash;           /* of the stored tokens */
 } cache_header;
 _Static_assert(sizeof(cache_header) == 64, "written as it lies in memory, so without padding");
 
 struct pm_corpus {
     const void *tokens; /* (count) of token_bytes, in map or in memory */
     size_t count;
+    size_t documents; /* that end in a token of their own */
     uint32_t token_bytes;
     uint64_t hash;
     file_map map;
@@ -147,52 +149,110 @@ static bool reserve(pm_corpus *corpus, size_t *room, size_t count)
     return true;
 }
 
+/* How a text becomes tokens. */
+typedef struct recipe {
+    const pm_tokenizer *tok;
+    bool documents, special;
+} recipe;
+
+/* What it changes of the tokens, for the cache's name; 0 for nothing. */
+static uint64_t recipe_hash(const recipe *r, const corpus_text *text)
+{
+    if (!r->documents && !r->special) return 0;
+    const uint64_t words[] = {r->documents, r->special, r->tok->end};
+    uint64_t hash = hash_words(HASH_INIT, words, 3);
+    for (size_t i = 0; i < text->part_count && r->documents; i++) {
+        const uint64_t start = text->parts[i].start;
+        hash = hash_words(hash, &start, 1);
+    }
+    return hash;
+}
+
+static size_t part_end(const corpus_text *text, size_t part)
+{
+    return part + 1 < text->part_count ? text->parts[part + 1].start : text->size;
+}
+
+/* Where tokens gather. */
+typedef struct gathering {
+    pm_corpus *corpus;
+    size_t room;
+    uint64_t hash; /* of the text that was read */
+    uint32_t chunk[CHUNK_TOKENS];
+} gathering;
+
+static bool gather(gathering *g, const uint32_t *ids, size_t count)
+{
+    pm_corpus *corpus = g->corpus;
+    if (!reserve(corpus, &g->room, count)) return false;
+    if (count) store_tokens(corpus->memory, corpus->count, corpus->token_bytes, ids, count);
+    corpus->count += count;
+    return true;
+}
+
+/* Encodes text[start, end) as a text of its own. *at: where a fault is. */
+static bool encode_stretch(const corpus_text *text, size_t start, size_t end, const recipe *r, gathering *g,
+                           tok_fault *fault, size_t *at)
+{
+    tok_walk walk;
+    size_t made = 1;
+    *fault = (tok_fault){.kind = TOK_FAULT_MEMORY};
+    bool fine = tok_walk_begin(r->tok, text->data + start, end - start, &walk);
+    walk.special = r->special;
+    while (fine && made) {
+        const size_t from = walk.at;
+        fine = tok_walk_next(&walk, g->chunk, CHUNK_TOKENS, &made, fault);
+        if (fine && !gather(g, g->chunk, made)) {
+            *fault = (tok_fault){.kind = TOK_FAULT_MEMORY};
+            fine = false;
+        }
+        if (fine) g->hash = hash_bytes(g->hash, text->data + start + from, walk.at - from);
+    }
+    *at = start + walk.at;
+    tok_walk_end(&walk);
+    return fine;
+}
+
 /* Encodes into memory, a chunk at a time so that only the narrow tokens take room. A mapped text may change under our
  * hands: it is hashed again as it is read, because the cache's name vouches for it. */
-static pm_status encode(const pm_log *log, const char *path, const corpus_text *text, const pm_tokenizer *tok,
+static pm_status encode(const pm_log *log, const char *path, const corpus_text *text, const recipe *r,
                         uint64_t text_hash, pm_corpus *corpus)
 {
     pm_status status = PM_OK;
-    tok_walk walk;
     tok_fault fault = {.kind = TOK_FAULT_MEMORY};
-    uint32_t *chunk = malloc(CHUNK_TOKENS * sizeof *chunk);
-    bool fine = tok_walk_begin(tok, text->data, text->size, &walk) && chunk;
-    uint64_t hash = HASH_INIT;
-    size_t room = 0, made = 1;
-    while (fine && made) {
-        size_t from = walk.at;
-        fine = tok_walk_next(&walk, chunk, CHUNK_TOKENS, &made, &fault);
-        if (!fine) break;
-        if (!reserve(corpus, &room, made)) {
-            fault.kind = TOK_FAULT_MEMORY;
-            fine = false;
-            break;
-        }
-        if (made) store_tokens(corpus->memory, corpus->count, corpus->token_bytes, chunk, made);
-        corpus->count += made;
-        hash = hash_bytes(hash, text->data + from, walk.at - from);
+    size_t at = 0;
+    gathering *g = malloc(sizeof *g);
+    bool fine = g != NULL;
+    if (g) {
+        g->corpus = corpus;
+        g->room = 0;
+        g->hash = HASH_INIT;
+    }
+    const bool apart = r->documents && text->part_count > 0;
+    for (size_t part = 0; fine && part < (apart ? text->part_count : 1); part++) {
+        const size_t start = apart ? text->parts[part].start : 0, end = apart ? part_end(text, part) : text->size;
+        fine = encode_stretch(text, start, end, r, g, &fault, &at);
+        if (fine && r->documents && end > start) fine = gather(g, &r->tok->end, 1);
     }
     if (!fine) {
-        size_t at = walk.at;
         const char *where = corpus_text_where(text, path, &at);
         status = tok_fault_fail(log, where, at, &fault);
-    } else if (hash != text_hash) {
+    } else if (g->hash != text_hash) {
         status = log_fail(log, PM_IO, "%s: changed while it was read; try again once nothing writes to it", path);
-    } else if (!corpus->count) {
+    } else if (corpus->count <= corpus->documents) {
         status = log_fail(log, PM_FORMAT, "%s: has nothing but white space; give a file with text", path);
     }
     corpus->tokens = corpus->memory;
     if (status == PM_OK) corpus->hash = hash_bytes(HASH_INIT, corpus->memory, corpus->count * corpus->token_bytes);
-    tok_walk_end(&walk);
-    free(chunk);
+    free(g);
     return status;
 }
 
 /* Encodes, and swaps the memory for a map of the new cache where one can be made. */
 static pm_status build(const pm_log *log, const char *path, const char *cache, const cache_header *want,
-                       const corpus_text *text, const pm_tokenizer *tok, pm_corpus *corpus)
+                       const corpus_text *text, const recipe *r, pm_corpus *corpus)
 {
-    pm_status status = encode(log, path, text, tok, want->text_hash, corpus);
+    pm_status status = encode(log, path, text, r, want->text_hash, corpus);
     if (status != PM_OK) return status;
     if (cache && cache_store(cache, want, corpus) && cache_load(log, cache, want, corpus)) {
         free(corpus->memory);
@@ -203,17 +263,78 @@ static pm_status build(const pm_log *log, const char *path, const char *cache, c
     return PM_OK;
 }
 
-pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok, pm_corpus **out)
+/* Texts that were not meant: those that are no UTF-8 with a tokenizer that is for it, and one that spells the end of a text, which then is
+ * text like any other. */
+static pm_status check_text(const pm_log *log, const char *path, const corpus_text *text, const recipe *r)
+{
+    const pm_tokenizer *tok = r->tok;
+    for (size_t i = 0; i < (text->part_count ? text->part_count : 1) && tok->kind != TOK_BYTE; i++) {
+        size_t at = text->part_count ? text->parts[i].start : 0;
+        const size_t end = text->part_count ? part_end(text, i) : text->size;
+        const char *foreign = text_foreign_text(text->data + at, end - at);
+        if (foreign) return log_fail(log, PM_FORMAT, "%s: %s", corpus_text_where(text, path, &at), foreign);
+    }
+    if (tok->end == TOK_NONE || r->special) return PM_OK;
+    size_t size = 0;
+    const char *end = pm_tokenizer_piece(tok, tok->end, &size);
+    for (size_t at = 0; size && size <= text->size - at;) {
+        const char *found = memchr(text->data + at, end[0], text->size - at - size + 1);
+        if (!found) break;
+        at = (size_t)(found - text->data);
+        if (memcmp(found, end, size) == 0) {
+            const char *where = corpus_text_where(text, path, &at);
+            log_line(
+                log, PM_LOG_WARN,
+                "%s: spells %.*s at byte %zu, which is read as text like any other; where it ends documents, ask for "
+                "special tokens",
+                where, (int)size, end, at);
+            break;
+        }
+        at++;
+    }
+    return PM_OK;
+}
+
+static pm_status read_recipe(const pm_log *log, const char *path, const corpus_text *text, const pm_tokenizer *tok,
+                             const pm_corpus_params *params, recipe *out)
+{
+    const pm_documents documents = params ? params->documents : PM_DOCUMENTS_AUTO;
+    const bool ends = tok->end != TOK_NONE;
+    *out = (recipe){.tok = tok, .special = params && params->special};
+    if (documents == PM_DOCUMENTS_ON && !ends)
+        return log_fail(log, PM_INVALID, "%s: the tokenizer, of kind %s, has no token that ends a document", path,
+                        tok_kind_name(tok->kind));
+    out->documents = documents == PM_DOCUMENTS_ON || (documents == PM_DOCUMENTS_AUTO && ends && text->part_count > 0);
+    return check_text(log, path, text, out);
+}
+
+static size_t count_documents(const recipe *r, const corpus_text *text)
+{
+    size_t count = 0;
+    if (!r->documents) return 0;
+    for (size_t i = 0; i < text->part_count; i++) count += part_end(text, i) > text->parts[i].start;
+    return text->part_count ? count : 1;
+}
+
+pm_status pm_corpus_open_with(const pm_log *log, const char *path, const pm_tokenizer *tok,
+                              const pm_corpus_params *params, pm_corpus **out)
 {
     corpus_text text;
+    recipe r;
     pm_status status = corpus_text_open(log, path, &text);
     if (status != PM_OK) return status;
+    status = read_recipe(log, path, &text, tok, params, &r);
+    if (status != PM_OK) {
+        corpus_text_close(&text);
+        return status;
+    }
+    const uint64_t more = recipe_hash(&r, &text), words[] = {tok->hash, more};
     cache_header want = {.version = CACHE_VERSION,
                          .token_bytes = tok->vocab <= 65536 ? 2 : 4,
                          .vocab = tok->vocab,
                          .text_bytes = text.size,
                          .text_hash = hash_bytes(HASH_INIT, text.data, text.size),
-                         .tokenizer_hash = tok->hash};
+                         .tokenizer_hash = more ? hash_words(HASH_INIT, words, 2) : tok->hash};
     memcpy(want.magic, CACHE_MAGIC, sizeof want.magic);
     char *cache = cache_path(&want);
     pm_corpus *corpus = calloc(1, sizeof *corpus);
@@ -221,8 +342,9 @@ pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
     } else {
         corpus->token_bytes = want.token_bytes;
+        corpus->documents = count_documents(&r, &text);
         if (!cache || !cache_load(log, cache, &want, corpus)) {
-            status = build(log, path, cache, &want, &text, tok, corpus);
+            status = build(log, path, cache, &want, &text, &r, corpus);
         }
     }
     free(cache);
@@ -232,6 +354,11 @@ pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer
     else
         pm_corpus_close(&corpus);
     return status;
+}
+
+pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok, pm_corpus **out)
+{
+    return pm_corpus_open_with(log, path, tok, NULL, out);
 }
 
 void pm_corpus_close(pm_corpus **corpus)
@@ -247,6 +374,11 @@ void pm_corpus_close(pm_corpus **corpus)
 size_t pm_corpus_size(const pm_corpus *corpus)
 {
     return corpus->count;
+}
+
+size_t pm_corpus_documents(const pm_corpus *corpus)
+{
+    return corpus->documents;
 }
 
 uint64_t pm_corpus_hash(const pm_corpus *corpus)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "text/foreign.h"
 #include "text/json_file.h"
 #include "text/tokenizer.h"
 
@@ -34,11 +35,11 @@ static void speller_make(tok_kind kind, speller *out)
     }
 }
 
-char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t id)
+char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry)
 {
     speller spell;
-    size_t size = 0, used = 0;
-    const char *piece = pm_tokenizer_piece(tok, id, &size);
+    size_t size = tok->starts[entry + 1] - tok->starts[entry], used = 0;
+    const char *piece = tok->pieces + tok->starts[entry];
     char *out = size < SIZE_MAX / UTF8_MAX ? malloc(size * UTF8_MAX + 1) : NULL; /* </w> has four bytes too */
     if (!out) return NULL;
     speller_make(tok->kind, &spell);
@@ -97,96 +98,181 @@ static tok_kind kind_of(const cJSON *vocab, int count)
     return ends > count / 8 ? TOK_GPT1 : TOK_GPT2;
 }
 
-/* entries[id] for every id from 0 to count - 1, each once. */
-static pm_status order_entries(const pm_log *log, const char *path, const cJSON *vocab, uint32_t count,
-                               const cJSON **entries)
+/* A name of a token: its bytes, and its id. Ids may be missing, and two names may have the same. */
+typedef struct entry {
+    size_t start, size; /* in the list's bytes */
+    uint32_t id;
+} entry;
+
+typedef struct entry_list {
+    entry *list; /* in the file's order */
+    size_t count;
+    char *bytes;
+    size_t used;
+} entry_list;
+
+static const tok_named *find_named(const tok_settings *settings, const char *text)
 {
-    uint32_t position = 0;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, vocab)
-    {
-        position++;
-        double id = cJSON_IsNumber(entry) ? entry->valuedouble : -1.0;
-        if (!(id >= 0 && id < count) || id != (double)(uint32_t)id) {
-            return log_fail(log, PM_FORMAT, "%s: the id of entry %u must be a whole number from 0 to %u", path,
-                            (unsigned)position, (unsigned)count - 1);
-        }
-        if (entries[(uint32_t)id]) {
-            return log_fail(log, PM_FORMAT, "%s: id %u is there twice, at entry %u", path, (unsigned)id,
-                            (unsigned)position);
-        }
-        entries[(uint32_t)id] = entry;
-    }
-    return PM_OK;
+    for (size_t i = 0; i < settings->named_count; i++)
+        if (strcmp(settings->named[i].text, text) == 0) return &settings->named[i];
+    return NULL;
 }
 
-static pm_status read_pieces(const pm_log *log, const char *path, const speller *spell, const cJSON **entries,
-                             tok_bpe_parts *parts)
+/* The entries of the vocabulary, with room for those of the settings. */
+static pm_status read_entries(const pm_log *log, const char *path, const speller *spell, const cJSON *vocab,
+                              const tok_settings *settings, entry_list *out)
 {
-    size_t bytes = 0, used = 0;
-    /* order_entries() has seen to each id: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-    for (uint32_t id = 0; id < parts->vocab; id++) bytes += strlen(entries[id]->string);
-    parts->pieces = malloc(bytes + 1);
-    parts->starts = malloc(((size_t)parts->vocab + 1) * sizeof *parts->starts);
-    if (!parts->pieces || !parts->starts) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
-    for (uint32_t id = 0; id < parts->vocab; id++) {
-        const char *text = entries[id]->string;
-        size_t size = unspell(spell, text, strlen(text), parts->pieces + used);
+    size_t count = settings->named_count, bytes = 1;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, vocab)
+    {
+        count++;
+        bytes += item->string ? strlen(item->string) : 0;
+    }
+    for (size_t i = 0; i < settings->named_count; i++) bytes += strlen(settings->named[i].text);
+    out->list = malloc(count * sizeof *out->list);
+    out->bytes = malloc(bytes);
+    if (!out->list || !out->bytes)
+        return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %zu tokens", path, count);
+    cJSON_ArrayForEach(item, vocab)
+    {
+        const char *text = item->string ? item->string : "";
+        const double id = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
+        if (!(id >= 0 && id < TOK_MOST) || id != (double)(uint32_t)id) {
+            return log_fail(log, PM_FORMAT, "%s: the id of entry %zu must be a whole number from 0 to %d", path,
+                            out->count + 1, TOK_MOST - 1);
+        }
+        size_t size = unspell(spell, text, strlen(text), out->bytes + out->used);
+        if (size == SIZE_MAX && *text && find_named(settings, text)) { /* a token added to it is spelled as it is */
+            size = strlen(text);
+            memcpy(out->bytes + out->used, text, size);
+        }
         if (size == SIZE_MAX) {
             return log_fail(log, PM_FORMAT, "%s: the token of id %u must be %s", path, (unsigned)id,
                             spell->kind == TOK_GPT2 ? "bytes in GPT-2's spelling" : "UTF-8 without blanks");
         }
-        parts->starts[id] = used;
-        used += size;
+        out->list[out->count++] = (entry){out->used, size, (uint32_t)id};
+        out->used += size;
     }
-    parts->starts[parts->vocab] = used;
     return PM_OK;
 }
 
-static pm_status read_vocab(const pm_log *log, const char *path, tok_kind *kind, speller *spell, tok_bpe_parts *parts)
+static void put_piece(const entry_list *entries, size_t e, tok_bpe_parts *parts, size_t slot, size_t *used)
 {
-    cJSON *vocab;
-    pm_status status = json_file_read(log, path, "as this kind of tokenizer spells it", &vocab);
-    if (status != PM_OK) return status;
-    int count = cJSON_GetArraySize(vocab);
-    const cJSON **entries = NULL;
-    if (count <= 0) {
-        status = log_fail(log, PM_FORMAT, "%s: has no entries", path);
-        goto fail;
-    }
-    entries = calloc((size_t)count, sizeof *entries);
-    if (!entries) {
-        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %d tokens", path, count);
-        goto fail;
-    }
-    if (*kind == TOK_KINDS) *kind = kind_of(vocab, count);
-    speller_make(*kind, spell);
-    parts->vocab = (uint32_t)count;
-    status = order_entries(log, path, vocab, (uint32_t)count, entries);
-    if (status == PM_OK) status = read_pieces(log, path, spell, entries, parts);
+    const entry *one = &entries->list[e];
+    parts->starts[slot] = *used;
+    memcpy(parts->pieces + *used, entries->bytes + one->start, one->size);
+    *used += one->size;
+}
 
-fail:
-    free(entries);
-    cJSON_Delete(vocab);
+/* The pieces by id, each the first of its names; then the other names in the file's order. False when short of memory. */
+static bool lay_out(const entry_list *entries, tok_bpe_parts *parts)
+{
+    uint32_t vocab = 0, *first;
+    size_t used = 0, same = 0;
+    for (size_t e = 0; e < entries->count; e++)
+        if (entries->list[e].id >= vocab) vocab = entries->list[e].id + 1;
+    first = malloc(vocab * sizeof *first); /* entries by id, or TOK_NONE */
+    if (!first) return false;
+    memset(first, 0xFF, vocab * sizeof *first);
+    for (size_t e = 0; e < entries->count; e++) {
+        uint32_t *slot = &first[entries->list[e].id];
+        same += *slot != TOK_NONE;
+        if (*slot == TOK_NONE) *slot = (uint32_t)e;
+    }
+    tok_bpe_parts_free(parts);
+    *parts = (tok_bpe_parts){.pieces = malloc(entries->used + 1),
+                             .starts = malloc((vocab + same + 1) * sizeof *parts->starts),
+                             .vocab = vocab,
+                             .same = malloc((same + 1) * sizeof *parts->same)};
+    const bool fine = parts->pieces && parts->starts && parts->same;
+    for (uint32_t id = 0; fine && id < vocab; id++) {
+        parts->starts[id] = used;
+        if (first[id] != TOK_NONE) put_piece(entries, first[id], parts, id, &used);
+    }
+    for (size_t e = 0; fine && e < entries->count; e++) {
+        if (first[entries->list[e].id] == e) continue;
+        put_piece(entries, e, parts, (size_t)vocab + parts->same_count, &used);
+        parts->same[parts->same_count++] = entries->list[e].id;
+    }
+    if (fine) parts->starts[vocab + parts->same_count] = used;
+    free(first);
+    return fine;
+}
+
+static bool index_entries(const entry_list *entries, tok_bpe_parts *parts, tok_index *index, uint32_t *twice)
+{
+    tok_index_free(index);
+    return lay_out(entries, parts) && tok_index_make(parts, index, twice);
+}
+
+/* Those of the settings that have an id, and that the vocabulary lacks: tokens added to it. True where there were some. */
+static bool add_entries(const tok_settings *settings, const tok_index *index, entry_list *entries)
+{
+    const size_t count = entries->count;
+    for (size_t i = 0; i < settings->named_count; i++) {
+        const tok_named *named = &settings->named[i];
+        const size_t size = strlen(named->text);
+        bool there = named->id == TOK_NONE || tok_index_entry(index, named->text, size) != TOK_NONE;
+        for (size_t e = count; e < entries->count && !there; e++) { /* named twice */
+            const entry *other = &entries->list[e];
+            there = other->size == size && memcmp(entries->bytes + other->start, named->text, size) == 0;
+        }
+        if (there) continue;
+        entries->list[entries->count++] = (entry){entries->used, size, named->id};
+        memcpy(entries->bytes + entries->used, named->text, size);
+        entries->used += size;
+    }
+    return entries->count > count;
+}
+
+static pm_status read_vocab(const pm_log *log, const char *path, const cJSON *vocab, const tok_settings *settings,
+                            speller *spell, tok_bpe_parts *parts, tok_index *index)
+{
+    const int count = cJSON_GetArraySize(vocab);
+    entry_list entries = {0};
+    uint32_t twice = TOK_NONE;
+    if (count <= 0) return log_fail(log, PM_FORMAT, "%s: has no entries", path);
+    speller_make(settings->kind == TOK_KINDS ? kind_of(vocab, count) : settings->kind, spell);
+    pm_status status = read_entries(log, path, spell, vocab, settings, &entries);
+    if (status == PM_OK) {
+        bool fine = index_entries(&entries, parts, index, &twice);
+        if (fine && add_entries(settings, index, &entries)) fine = index_entries(&entries, parts, index, &twice);
+        if (!fine)
+            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %d tokens", path, count);
+        else if (twice != TOK_NONE)
+            status = log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", path, (unsigned)twice);
+    }
+    free(entries.list);
+    free(entries.bytes);
     return status;
 }
 
 /* ---- the merges ---- */
 
-/* One line without its end; `room` has as many bytes. NULL, or what is wrong with it. */
-static const char *parse_merge(const speller *spell, const tok_index *index, const char *line, size_t size, char *room,
-                               bpe_merge *out)
+/* A merge of two spellings; `room` has as many bytes as both. NULL, or what is wrong with it. */
+static const char *make_merge(const speller *spell, const tok_index *index, const char *texts[2], const size_t sizes[2],
+                              char *room, bpe_merge *out)
 {
-    const char *blank = memchr(line, ' ', size);
-    size_t first = blank ? (size_t)(blank - line) : 0;
-    size_t left = blank ? unspell(spell, line, first, room) : SIZE_MAX;
-    size_t right = left == SIZE_MAX ? SIZE_MAX : unspell(spell, blank + 1, size - first - 1, room + left);
+    const size_t left = unspell(spell, texts[0], sizes[0], room);
+    const size_t right = left == SIZE_MAX ? SIZE_MAX : unspell(spell, texts[1], sizes[1], room + left);
     if (right == SIZE_MAX) return "must be two tokens with one blank between";
     out->left = tok_index_find(index, room, left);
     out->right = tok_index_find(index, room + left, right);
     out->made = tok_index_find(index, room, left + right);
     if (out->left == TOK_NONE || out->right == TOK_NONE) return "merges a token that the vocabulary lacks";
     return out->made == TOK_NONE ? "makes a token that the vocabulary lacks" : NULL;
+}
+
+/* One line without its end. */
+static const char *parse_merge(const speller *spell, const tok_index *index, const char *line, size_t size, char *room,
+                               bpe_merge *out)
+{
+    const char *blank = memchr(line, ' ', size);
+    const size_t first = blank ? (size_t)(blank - line) : size;
+    const char *texts[2] = {line, blank ? blank + 1 : line};
+    const size_t sizes[2] = {first, blank ? size - first - 1 : 0};
+    return make_merge(spell, index, texts, sizes, room, out);
 }
 
 static pm_status read_merges(const pm_log *log, const char *path, const speller *spell, const tok_index *index,
@@ -196,6 +282,11 @@ static pm_status read_merges(const pm_log *log, const char *path, const speller 
     size_t size, lines = 0;
     pm_status status = file_read(log, path, &text, &size);
     if (status != PM_OK) return status;
+    const char *foreign = text_foreign(text, size);
+    if (foreign) {
+        free(text);
+        return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
+    }
     for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
     room = malloc(size + 1);
     parts->merges = lines < UINT32_MAX ? malloc((lines + 1) * sizeof *parts->merges) : NULL;
@@ -204,7 +295,7 @@ static pm_status read_merges(const pm_log *log, const char *path, const speller 
         goto fail;
     }
     size_t number = 0;
-    for (size_t at = 0; at < size;) {
+    for (size_t at = text_mark(text, size); at < size;) {
         const char *line = text + at, *end = memchr(line, '\n', size - at);
         size_t length = end ? (size_t)(end - line) : size - at;
         at += length + 1;
@@ -225,41 +316,76 @@ fail:
     return status;
 }
 
-/* No token twice, and in gpt2 one for each byte. */
-static pm_status check_pieces(const pm_log *log, const char *path, tok_kind kind, const tok_index *index,
-                              uint32_t twice)
+/* An element of tokenizer.json's merges: "LEFT RIGHT", or ["LEFT", "RIGHT"] in newer files. */
+static const char *parse_merge_json(const speller *spell, const tok_index *index, const cJSON *item, char *room,
+                                    bpe_merge *out)
 {
-    if (twice != TOK_NONE) {
-        return log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", path, (unsigned)twice);
-    }
-    for (unsigned b = 0; kind == TOK_GPT2 && b < 256; b++) {
-        const char byte = (char)b;
-        if (tok_index_find(index, &byte, 1) != TOK_NONE) continue;
-        return log_fail(log, PM_FORMAT, "%s: has no token for the byte 0x%02X; GPT-2's tokenizers have all 256", path,
-                        b);
-    }
-    return PM_OK;
+    const char *line = cJSON_GetStringValue(item);
+    if (line) return parse_merge(spell, index, line, strlen(line), room, out);
+    const char *texts[2] = {cJSON_GetStringValue(cJSON_GetArrayItem(item, 0)),
+                            cJSON_GetStringValue(cJSON_GetArrayItem(item, 1))};
+    if (cJSON_GetArraySize(item) != 2 || !texts[0] || !texts[1]) return "must be two tokens";
+    const size_t sizes[2] = {strlen(texts[0]), strlen(texts[1])};
+    return make_merge(spell, index, texts, sizes, room, out);
 }
 
-pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, tok_kind kind,
+static pm_status read_merges_json(const pm_log *log, const char *path, const cJSON *merges, const speller *spell,
+                                  const tok_index *index, tok_bpe_parts *parts)
+{
+    size_t most = 0, count = 0;
+    const cJSON *item, *side;
+    cJSON_ArrayForEach(item, merges)
+    {
+        size_t size = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
+        cJSON_ArrayForEach(side, item) size += cJSON_IsString(side) ? strlen(side->valuestring) : 0;
+        most = size > most ? size : most;
+        count++;
+    }
+    char *room = malloc(most + 1);
+    parts->merges = count < UINT32_MAX ? malloc((count + 1) * sizeof *parts->merges) : NULL;
+    pm_status status = PM_OK;
+    if (!room || !parts->merges) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+    cJSON_ArrayForEach(item, merges)
+    {
+        if (status != PM_OK) break;
+        const char *fault = parse_merge_json(spell, index, item, room, &parts->merges[parts->merge_count]);
+        if (fault)
+            status = log_fail(log, PM_FORMAT, "%s: merge %u %s", path, (unsigned)parts->merge_count + 1, fault);
+        else
+            parts->merge_count++;
+    }
+    free(room);
+    return status;
+}
+
+pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, const tok_settings *settings,
                        pm_tokenizer **out)
 {
     tok_bpe_parts parts = {0};
     tok_index index = {0};
     speller spell;
-    uint32_t twice;
-    pm_status status = read_vocab(log, vocab_path, &kind, &spell, &parts);
-    if (status != PM_OK) goto fail;
-    if (!tok_index_make(parts.pieces, parts.starts, parts.vocab, &index, &twice)) {
-        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", vocab_path);
-        goto fail;
-    }
-    status = check_pieces(log, vocab_path, kind, &index, twice);
+    cJSON *vocab;
+    pm_status status = json_file_read(log, vocab_path, "as this kind of tokenizer spells it", &vocab);
+    if (status != PM_OK) return status;
+    status = read_vocab(log, vocab_path, vocab, settings, &spell, &parts, &index);
+    cJSON_Delete(vocab);
     if (status == PM_OK) status = read_merges(log, merges_path, &spell, &index, &parts);
-    if (status == PM_OK) status = tok_from_bpe(log, merges_path, kind, &parts, out);
-
-fail:
     tok_index_free(&index);
+    if (status == PM_OK) status = tok_from_bpe(log, merges_path, spell.kind, &parts, settings, out);
+    tok_bpe_parts_free(&parts);
+    return status;
+}
+
+pm_status tok_bpe_read_json(const pm_log *log, const char *path, const cJSON *vocab, const cJSON *merges,
+                            const tok_settings *settings, pm_tokenizer **out)
+{
+    tok_bpe_parts parts = {0};
+    tok_index index = {0};
+    speller spell;
+    pm_status status = read_vocab(log, path, vocab, settings, &spell, &parts, &index);
+    if (status == PM_OK) status = read_merges_json(log, path, merges, &spell, &index, &parts);
+    tok_index_free(&index);
+    if (status == PM_OK) status = tok_from_bpe(log, path, TOK_GPT2, &parts, settings, out);
     tok_bpe_parts_free(&parts);
     return status;
 }

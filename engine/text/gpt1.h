@@ -59,6 +59,9 @@ typedef struct gpt1_reader gpt1_reader;
 gpt1_reader *gpt1_reader_make(const gpt1_rules *rules); /* NULL when short of memory; the rules must outlive it */
 void gpt1_reader_free(gpt1_reader *reader);
 
+/* From here on it reads another text, or a part of one that is a text of its own. */
+void gpt1_reader_again(gpt1_reader *reader);
+
 /* The next word in lower case, "\n" for the end of a line, from text[*at] on; it lives until the next call. *word_size is 0 at the end.
  * False when short of memory. */
 bool gpt1_reader_next(gpt1_reader *reader, const char *text, size_t size, size_t *at, const char **word,

@@ -57,6 +57,13 @@ void gpt1_reader_free(gpt1_reader *reader)
     free(reader);
 }
 
+void gpt1_reader_again(gpt1_reader *reader)
+{
+    reader->words.count = 0;
+    reader->given = 0;
+    reader->begun = false;
+}
+
 /* ---- characters ---- */
 
 /* ftfy, chardata.py: what it takes out of a text. */

@@ -79,6 +79,11 @@ void gpt2_cutter_free(gpt2_cutter *cutter)
     free(cutter);
 }
 
+void gpt2_cutter_again(gpt2_cutter *cutter)
+{
+    cutter->valid_end = 0;
+}
+
 static size_t invalid_run(const char *text, size_t size)
 {
     size_t length = 1;

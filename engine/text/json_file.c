@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "text/foreign.h"
 
 bool json_holds_nul(const char *text, size_t size)
 {
@@ -23,14 +24,20 @@ pm_status json_file_read(const pm_log *log, const char *path, const char *nul_sp
     size_t size;
     pm_status status = file_read(log, path, &text, &size);
     if (status != PM_OK) return status;
-    const char *end = memchr(text, 0, size);
+    const char *foreign = text_foreign(text, size), *end = memchr(text, 0, size);
+    const size_t mark = text_mark(text, size);
+    if (foreign) {
+        status = log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
+        free(text);
+        return status;
+    }
     if (end) {
         status = log_fail(log, PM_FORMAT, "%s: is not valid JSON, at byte %zu", path, (size_t)(end - text));
         free(text);
         return status;
     }
     errno = 0; /* cJSON tells bad text and no memory alike */
-    cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, 1);
+    cJSON *json = cJSON_ParseWithLengthOpts(text + mark, size - mark + 1, &end, 1);
     if (!json && errno == ENOMEM) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory reading it", path);
     } else if (!json || end != text + size) {

@@ -1,6 +1,7 @@
 /* Lines of JSON. */
 #include "text/jsonl.h"
 
+#include "text/foreign.h"
 #include "text/json_file.h"
 
 #include <errno.h>
@@ -14,6 +15,12 @@ pm_status jsonl_open(const pm_log *log, const char *path, jsonl *out)
     *out = (jsonl){.log = log, .path = path};
     pm_status status = file_read(log, path, &out->text, &out->size);
     if (status != PM_OK) return status;
+    const char *foreign = text_foreign(out->text, out->size);
+    if (foreign) {
+        jsonl_close(out);
+        return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
+    }
+    out->at = text_mark(out->text, out->size);
     if (out->size == 0) {
         jsonl_close(out);
         return log_fail(log, PM_FORMAT, "%s: is empty; it needs one JSON object a line", path);

@@ -19,8 +19,10 @@ _Static_assert(sizeof(cache_entry) == 64, "a line of most processors' caches");
 struct tok_merging {
     gpt2_cutter *cutter; /* one of the two */
     gpt1_reader *reader;
-    bpe_row row;        /* the piece at hand; behind merging, its tokens */
-    size_t given;       /* of which these came out already */
+    bpe_row row;  /* the piece at hand; behind merging, its tokens */
+    size_t given; /* of which these came out already */
+    char *first;  /* (first_room) a stretch's beginning behind a blank */
+    size_t first_room;
     cache_entry *cache; /* (CACHE_ENTRIES) by hash; a newer piece takes an older one's place */
 };
 
@@ -44,6 +46,7 @@ void tok_merging_free(struct tok_merging *merging)
     gpt2_cutter_free(merging->cutter);
     gpt1_reader_free(merging->reader);
     bpe_row_free(&merging->row);
+    free(merging->first);
     free(merging->cache);
     free(merging);
 }
@@ -71,8 +74,28 @@ static void word_symbols(const pm_tokenizer *tok, const char *word, size_t size,
     row->count = count;
 }
 
-static bool merge_piece(const pm_tokenizer *tok, struct tok_merging *merging, const char *piece, size_t size)
+/* gpt2: a byte without a token is the unknown one, or a fault at its place. */
+static bool know_bytes(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
 {
+    const pm_tokenizer *tok = walk->tok;
+    bpe_row *row = &walk->merging->row;
+    for (size_t i = 0; i < row->count; i++) {
+        if (row->ids[i] != TOK_NONE) continue;
+        row->ids[i] = tok->unknown;
+        if (tok->unknown != TOK_NONE) continue;
+        size_t lacks = 0;
+        while (lacks + 1 < size && tok->fast[(unsigned char)piece[lacks]] != TOK_NONE) lacks++;
+        *fault = (tok_fault){.kind = TOK_FAULT_BYTE, .code = (unsigned char)piece[lacks]};
+        walk->at = size - lacks <= walk->at ? walk->at - (size - lacks) : 0; /* it stands behind the piece */
+        return false;
+    }
+    return true;
+}
+
+static bool merge_piece(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
+{
+    const pm_tokenizer *tok = walk->tok;
+    struct tok_merging *merging = walk->merging;
     bpe_row *row = &merging->row;
     if (!bpe_row_reserve(row, size > CACHE_TOKENS ? size : CACHE_TOKENS)) return false;
     merging->given = 0;
@@ -90,6 +113,7 @@ static bool merge_piece(const pm_tokenizer *tok, struct tok_merging *merging, co
     else
         word_symbols(tok, piece, size, row);
     if (!bpe_row_merge(&tok->merges, row)) return false;
+    if (tok->kind == TOK_GPT2 && !know_bytes(walk, piece, size, fault)) return false;
     if (tok->kind == TOK_GPT1) {
         for (size_t i = 0; i < row->count; i++) row->ids[i] = row->ids[i] == TOK_NONE ? tok->unknown : row->ids[i];
     }
@@ -102,30 +126,65 @@ static bool merge_piece(const pm_tokenizer *tok, struct tok_merging *merging, co
     return true;
 }
 
-/* The next piece; size 0 at the end. False when short of memory. */
-static bool next_piece(tok_walk *walk, const char **piece, size_t *size)
+/* The first piece of a stretch as if a blank stood before it: what is cut is a copy of the stretch's beginning, and of more of it while the
+ * piece goes on. */
+static bool first_piece(tok_walk *walk, const char **piece, size_t *size)
 {
     struct tok_merging *merging = walk->merging;
-    if (merging->reader) return gpt1_reader_next(merging->reader, walk->text, walk->size, &walk->at, piece, size);
-    *piece = walk->text + walk->at;
-    *size = walk->at < walk->size ? gpt2_cutter_next(merging->cutter, walk->text, walk->size, walk->at) : 0;
-    if (walk->at < walk->size && !*size) return false;
-    walk->at += *size;
+    const size_t left = walk->end - walk->at;
+    for (size_t take = 64, margin = 8;; take *= 4) { /* a character that is cut off is no longer than the margin */
+        if (take > left) take = left;
+        if (merging->first_room <= take) {
+            char *grown = realloc(merging->first, take + 1);
+            if (!grown) return false;
+            merging->first = grown;
+            merging->first_room = take + 1;
+        }
+        merging->first[0] = ' ';
+        memcpy(merging->first + 1, walk->text + walk->at, take);
+        gpt2_cutter_again(merging->cutter);
+        *size = gpt2_cutter_next(merging->cutter, merging->first, take + 1, 0);
+        if (!*size) return false;
+        if (take == left || *size + margin < take) break;
+    }
+    gpt2_cutter_again(merging->cutter);
+    *piece = merging->first;
+    walk->at += *size - 1;
     return true;
 }
 
-bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made)
+/* The next piece of the stretch; size 0 at its end. False when short of memory. */
+static bool next_piece(tok_walk *walk, const char **piece, size_t *size)
+{
+    struct tok_merging *merging = walk->merging;
+    const bool begins = walk->begins && walk->at < walk->end;
+    if (begins) walk->begins = false;
+    if (merging->reader) {
+        if (begins) gpt1_reader_again(merging->reader);
+        return gpt1_reader_next(merging->reader, walk->text, walk->end, &walk->at, piece, size);
+    }
+    *size = 0;
+    if (walk->at == walk->end) return true;
+    if (begins && walk->tok->prefix && walk->text[walk->at] != ' ') return first_piece(walk, piece, size);
+    *piece = walk->text + walk->at;
+    *size = gpt2_cutter_next(merging->cutter, walk->text, walk->end, walk->at);
+    walk->at += *size;
+    return *size > 0;
+}
+
+bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault)
 {
     struct tok_merging *merging = walk->merging;
     bpe_row *row = &merging->row;
     *made = 0;
+    *fault = (tok_fault){.kind = TOK_FAULT_MEMORY};
     while (*made < capacity) {
         if (merging->given == row->count) {
             const char *piece;
             size_t size;
             if (!next_piece(walk, &piece, &size)) return false;
             if (!size) break;
-            if (!merge_piece(walk->tok, merging, piece, size)) return false;
+            if (!merge_piece(walk, piece, size, fault)) return false;
         }
         size_t count = row->count - merging->given, room = capacity - *made;
         if (count > room) count = room;

@@ -1,5 +1,4 @@
-/* Making tokenizers and encoding. Files are in tokenizer_json.c and bpe_files.c. */
-#include <inttypes.h>
+/* Making tokenizers. Their files are in tokenizer_json.c and bpe_files.c, encoding in walk.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,19 +30,27 @@ static uint64_t hash_number(uint64_t hash, size_t number)
     return hash_bytes(hash, bytes, sizeof bytes);
 }
 
-/* Kind, each token's size and bytes, each merge's two ids. */
-static uint64_t hash_vocab(const pm_tokenizer *tok)
+static uint64_t hash_piece(uint64_t hash, const pm_tokenizer *tok, uint32_t entry)
+{
+    const size_t size = tok->starts[entry + 1] - tok->starts[entry];
+    return hash_bytes(hash_number(hash, size), tok->pieces + tok->starts[entry], size);
+}
+
+/* Kind, each token's size and bytes, each merge's two ids; then, where it is not as usual, what else changes the ids of a text. */
+static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
 {
     const char *name = tok_kind_name(tok->kind);
     uint64_t hash = hash_bytes(HASH_INIT, name, strlen(name));
-    for (uint32_t id = 0; id < tok->vocab; id++) {
-        size_t size = tok->starts[id + 1] - tok->starts[id];
-        hash = hash_bytes(hash_number(hash, size), tok->pieces + tok->starts[id], size);
-    }
+    for (uint32_t id = 0; id < tok->vocab; id++) hash = hash_piece(hash, tok, id);
     for (uint32_t i = 0; i < tok->merges.count; i++) {
         hash = hash_number(hash_number(hash, tok->merges.merges[i].left), tok->merges.merges[i].right);
     }
-    return hash;
+    if (usual) return hash;
+    for (uint32_t i = 0; i < tok->same_count; i++)
+        hash = hash_number(hash_piece(hash, tok, tok->vocab + i), tok->same[i]);
+    for (size_t i = 0; i < tok->added_count; i++)
+        hash = hash_number(hash_piece(hash, tok, tok->added[i].entry), tok->added[i].kind);
+    return hash_number(hash_number(hash_number(hash_number(hash, tok->begin), tok->end), tok->unknown), tok->prefix);
 }
 
 pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units, uint32_t count, pm_tokenizer **out)
@@ -52,6 +59,7 @@ pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units
     if (!tok) return no_memory(log);
     tok->kind = kind;
     tok->vocab = count;
+    tok->begin = tok->end = tok->unknown = TOK_NONE;
     memset(tok->fast, 0xFF, sizeof tok->fast); /* TOK_NONE */
     tok->pieces = malloc((size_t)count * UTF8_MAX);
     tok->starts = malloc(((size_t)count + 1) * sizeof *tok->starts);
@@ -69,7 +77,7 @@ pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units
         }
     }
     tok->starts[count] = used;
-    tok->hash = hash_vocab(tok);
+    tok->hash = hash_vocab(tok, true);
     *out = tok;
     return PM_OK;
 
@@ -82,6 +90,7 @@ void tok_bpe_parts_free(tok_bpe_parts *parts)
 {
     free(parts->pieces);
     free(parts->starts);
+    free(parts->same);
     free(parts->merges);
     *parts = (tok_bpe_parts){0};
 }
@@ -89,10 +98,12 @@ void tok_bpe_parts_free(tok_bpe_parts *parts)
 /* Where the walk finds the symbols that a piece starts from: bytes, or characters within a word and at its end. */
 static bool map_symbols(pm_tokenizer *tok)
 {
-    for (uint32_t id = 0; id < tok->vocab; id++) {
-        const char *piece = tok->pieces + tok->starts[id];
-        size_t size = tok->starts[id + 1] - tok->starts[id];
+    for (uint32_t entry = 0; entry < tok->vocab + tok->same_count; entry++) {
+        const char *piece = tok->pieces + tok->starts[entry];
+        const size_t size = tok->starts[entry + 1] - tok->starts[entry];
+        const uint32_t id = tok_entry_id(tok->vocab, tok->same, entry);
         uint32_t code;
+        if (!size) continue;
         if (tok->kind == TOK_GPT2) {
             if (size == 1) tok->fast[(unsigned char)piece[0]] = id;
             continue;
@@ -104,20 +115,112 @@ static bool map_symbols(pm_tokenizer *tok)
     return true;
 }
 
-pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts, pm_tokenizer **out)
+/* ---- added tokens ---- */
+
+/* Puts a name of the vocabulary among the added tokens. It is special where any file says so, and so is every second name. */
+static bool add_token(pm_tokenizer *tok, size_t *room, uint32_t entry, bool special)
 {
-    static const char unknown[] = "<unk>";
+    const unsigned char kind = special || entry >= tok->vocab ? TOK_ADDED_SPECIAL : TOK_ADDED_PLAIN;
+    for (size_t i = 0; i < tok->added_count; i++) {
+        if (tok->added[i].entry != entry) continue;
+        if (kind == TOK_ADDED_SPECIAL) tok->added[i].kind = kind;
+        return true;
+    }
+    if (tok->added_count == *room) {
+        *room = 2 * *room + 8;
+        tok_added *grown = realloc(tok->added, *room * sizeof *grown);
+        if (!grown) return false;
+        tok->added = grown;
+    }
+    tok->added[tok->added_count++] = (tok_added){entry, kind};
+    return true;
+}
+
+/* Longer ones first, so that the first that fits is the longest. */
+static void sort_added(pm_tokenizer *tok)
+{
+    for (size_t i = 1; i < tok->added_count; i++) {
+        const tok_added one = tok->added[i];
+        const size_t size = tok_entry_size(tok, one.entry);
+        size_t to = i;
+        for (; to > 0; to--) {
+            const size_t before = tok_entry_size(tok, tok->added[to - 1].entry);
+            if (before > size || (before == size && tok->added[to - 1].entry < one.entry)) break;
+            tok->added[to] = tok->added[to - 1];
+        }
+        tok->added[to] = one;
+    }
+}
+
+static uint32_t named_id(const tok_index *index, const char *name)
+{
+    return name ? tok_index_find(index, name, strlen(name)) : TOK_NONE;
+}
+
+/* Added tokens, and what stands at a text's ends: what the settings say, else <|endoftext|> where gpt2's vocabulary has it. *usual: it is
+ * all as without settings. */
+static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
+{
+    static const tok_settings none = {.kind = TOK_KINDS};
+    static const char end_of_text[] = "<|endoftext|>";
+    const tok_settings *s = settings ? settings : &none;
+    size_t room = 0;
+    const uint32_t stop =
+        tok->kind == TOK_GPT2 ? tok_index_entry(index, end_of_text, sizeof end_of_text - 1) : TOK_NONE;
+    const uint32_t stop_id = stop == TOK_NONE ? TOK_NONE : tok_entry_id(tok->vocab, tok->same, stop);
+    if (stop != TOK_NONE && !add_token(tok, &room, stop, true)) return false;
+    for (size_t i = 0; i < s->named_count; i++) {
+        const uint32_t entry = tok_index_entry(index, s->named[i].text, strlen(s->named[i].text));
+        if (entry != TOK_NONE && !add_token(tok, &room, entry, s->named[i].special)) return false;
+    }
+    sort_added(tok);
+    for (size_t i = 0; i < tok->added_count; i++)
+        tok->added_first[(unsigned char)tok->pieces[tok->starts[tok->added[i].entry]]] |= tok->added[i].kind;
+    tok->end = named_id(index, s->end);
+    if (tok->end == TOK_NONE) tok->end = stop_id;
+    tok->begin = named_id(index, s->begin);
+    if (tok->begin == TOK_NONE) tok->begin = tok->end;
+    tok->prefix = tok->kind == TOK_GPT2 && s->prefix == TOK_YES;
+    *usual = tok->same_count == 0 && tok->added_count == (stop != TOK_NONE) && tok->end == stop_id &&
+             tok->begin == stop_id && !tok->prefix;
+    return true;
+}
+
+/* gpt1: <unk>, else token 0, as the original has it. gpt2: what the settings name, where a byte has no token. Never the end of a text. */
+static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
+{
+    tok->unknown = TOK_NONE;
+    if (tok->kind == TOK_GPT1) {
+        tok->unknown = named_id(index, "<unk>");
+        if (tok->unknown == TOK_NONE) tok->unknown = 0;
+        return;
+    }
+    bool all = true;
+    for (size_t b = 0; b < 256; b++) all = all && tok->fast[b] != TOK_NONE;
+    if (all || !settings) return;
+    tok->unknown = named_id(index, settings->unknown);
+    if (tok->unknown == tok->end) tok->unknown = TOK_NONE;
+    *usual = *usual && tok->unknown == TOK_NONE;
+}
+
+pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts,
+                       const tok_settings *settings, pm_tokenizer **out)
+{
     pm_status status = PM_NO_HOST_MEMORY;
     tok_index index = {0};
     uint32_t twice;
+    bool usual = true;
     pm_tokenizer *tok = calloc(1, sizeof *tok);
-    if (!tok) goto fail;
+    if (!tok || !tok_index_make(parts, &index, &twice)) goto fail;
     tok->kind = kind;
     tok->vocab = parts->vocab;
     tok->pieces = parts->pieces;
     tok->starts = parts->starts;
+    tok->same = parts->same;
+    tok->same_count = parts->same_count;
     parts->pieces = NULL;
     parts->starts = NULL;
+    parts->same = NULL;
     if (!bpe_table_make(&tok->merges, parts->merges, parts->merge_count, &twice)) goto fail;
     parts->merges = NULL;
     if (twice != BPE_NONE) {
@@ -129,15 +232,15 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_b
     if (kind == TOK_GPT2) tok->pattern = gpt2_pattern_make();
     if (kind == TOK_GPT1) tok->rules = gpt1_rules_make();
     if (!tok->pattern && !tok->rules) goto fail;
-    if (!tok_index_make(tok->pieces, tok->starts, tok->vocab, &index, &twice)) goto fail;
-    tok->unknown = tok_index_find(&index, unknown, strlen(unknown));
-    if (tok->unknown == TOK_NONE) tok->unknown = 0; /* as the original has it */
+    if (!apply_settings(tok, &index, settings, &usual)) goto fail;
+    set_unknown(tok, &index, settings, &usual);
     tok_index_free(&index);
-    tok->hash = hash_vocab(tok);
+    tok->hash = hash_vocab(tok, usual);
     *out = tok;
     return PM_OK;
 
 fail:
+    tok_index_free(&index);
     tok_bpe_parts_free(parts);
     pm_tokenizer_destroy(&tok);
     return status == PM_NO_HOST_MEMORY ? no_memory(log) : status;
@@ -196,6 +299,8 @@ void pm_tokenizer_destroy(pm_tokenizer **tok)
     gpt1_rules_free(t->rules);
     free(t->pieces);
     free(t->starts);
+    free(t->same);
+    free(t->added);
     free(t);
 }
 
@@ -221,103 +326,12 @@ const char *pm_tokenizer_piece(const pm_tokenizer *tok, uint32_t id, size_t *siz
     return tok->pieces + tok->starts[id];
 }
 
-bool tok_walk_begin(const pm_tokenizer *tok, const char *text, size_t size, tok_walk *out)
+uint32_t pm_tokenizer_begin(const pm_tokenizer *tok)
 {
-    *out = (tok_walk){.tok = tok, .text = text, .size = size};
-    if (tok_kind_merges(tok->kind)) out->merging = tok_merging_make(tok);
-    return out->merging || !tok_kind_merges(tok->kind);
+    return tok->begin;
 }
 
-void tok_walk_end(tok_walk *walk)
+uint32_t pm_tokenizer_end(const pm_tokenizer *tok)
 {
-    tok_merging_free(walk->merging);
-    *walk = (tok_walk){0};
-}
-
-bool tok_walk_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault)
-{
-    if (walk->merging) {
-        *fault = (tok_fault){.kind = TOK_FAULT_MEMORY};
-        return tok_merging_next(walk, out, capacity, made);
-    }
-    const pm_tokenizer *tok = walk->tok;
-    const char *text = walk->text;
-    size_t i = walk->at, n = 0;
-    bool fine = true;
-    while (i < walk->size && n < capacity) {
-        uint32_t id = tok->fast[(unsigned char)text[i]], code;
-        if (id != TOK_NONE) { /* no byte above 0x7F is in the table of characters */
-            out[n++] = id;
-            i++;
-            continue;
-        }
-        size_t length = utf8_decode(text + i, walk->size - i, &code);
-        id = length ? code_map_get(&tok->codes, code) : TOK_NONE;
-        if (id == TOK_NONE) {
-            *fault = (tok_fault){.kind = length ? TOK_FAULT_UNKNOWN : TOK_FAULT_INVALID, .code = length ? code : 0};
-            fine = false;
-            break;
-        }
-        out[n++] = id;
-        i += length;
-    }
-    walk->at = i;
-    *made = n;
-    return fine;
-}
-
-pm_status tok_fault_fail(const pm_log *log, const char *name, size_t offset, const tok_fault *fault)
-{
-    if (fault->kind == TOK_FAULT_MEMORY) {
-        return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its tokens, at byte %zu", name, offset);
-    }
-    if (fault->kind == TOK_FAULT_INVALID) {
-        return log_fail(log, PM_FORMAT, "%s: not UTF-8 at byte %zu; convert it, or use the byte tokenizer", name,
-                        offset);
-    }
-    char shown[UTF8_MAX + 4] = "";
-    uint32_t c = fault->code;
-    /* control characters and line separators would break the line */
-    if (c >= 0x20 && !(c >= 0x7F && c < 0xA0) && c != 0x2028 && c != 0x2029) {
-        shown[0] = ' ';
-        shown[1] = '\'';
-        shown[2 + utf8_encode(c, shown + 2)] = '\'';
-    }
-    return log_fail(log, PM_FORMAT,
-                    "%s: the character U+%04" PRIX32
-                    "%s at byte %zu is not in the tokenizer's vocabulary; use the byte "
-                    "tokenizer, or one made from this text",
-                    name, c, shown, offset);
-}
-
-pm_status pm_tokenizer_encode(const pm_log *log, const pm_tokenizer *tok, const char *name, const char *text,
-                              size_t size, uint32_t **tokens, size_t *count)
-{
-    tok_walk walk;
-    tok_fault fault = {.kind = TOK_FAULT_MEMORY};
-    uint32_t *ids = NULL;
-    size_t used = 0, room = 0, made = 1;
-    bool fine = tok_walk_begin(tok, text, size, &walk);
-    while (fine && made) {
-        if (room - used < 64) {
-            room = room ? 2 * room : size / 4 + 64; /* English has four bytes or so to a token of a large vocabulary */
-            uint32_t *grown = room <= SIZE_MAX / sizeof *ids ? realloc(ids, room * sizeof *ids) : NULL;
-            if (!grown) {
-                fine = false;
-                break;
-            }
-            ids = grown;
-        }
-        fine = tok_walk_next(&walk, ids + used, room - used, &made, &fault);
-        used += made;
-    }
-    pm_status status = fine ? PM_OK : tok_fault_fail(log, name, walk.at, &fault);
-    tok_walk_end(&walk);
-    if (fine) {
-        *tokens = ids;
-        *count = used;
-    } else {
-        free(ids);
-    }
-    return status;
+    return tok->end;
 }

@@ -17,21 +17,51 @@
 typedef enum tok_kind { TOK_BYTE, TOK_CHAR, TOK_GPT2, TOK_GPT1, TOK_KINDS } tok_kind;
 
 #define TOK_NONE UINT32_MAX
+enum {
+    TOK_MOST = 1 << 24,
+    TOK_MOST_NAMED = 4096
+}; /* tokens: no model has more; names that files give some, each compared with each */
+
+/* A token that stands for its bytes wherever a text spells them, before the text is cut. Special ones do so only where the caller wants it. */
+enum { TOK_ADDED_PLAIN = 1, TOK_ADDED_SPECIAL = 2 };
+typedef struct tok_added {
+    uint32_t entry; /* an id or, from vocab on, a second name */
+    unsigned char kind;
+} tok_added;
 
 struct pm_tokenizer {
     tok_kind kind;
-    uint32_t vocab;
+    uint32_t vocab; /* the largest id + 1 */
     uint64_t hash;
-    char *pieces;       /* the tokens' bytes, in id order */
-    size_t *starts;     /* (vocab + 1) offsets into pieces */
-    uint32_t fast[256]; /* id by byte: all of them, or the ASCII characters; TOK_NONE where there is none */
-    code_map codes;     /* id by code point: char, and gpt1 within a word */
-    code_map end_codes; /* gpt1: id of a code point that ends a word */
-    uint32_t unknown;   /* gpt1: the token of symbols that have none */
-    bpe_table merges;   /* gpt2, gpt1 */
+    char *pieces;        /* the tokens' bytes, in id order, then the second names'; an id that no token has is empty */
+    size_t *starts;      /* (vocab + same_count + 1) offsets into pieces */
+    uint32_t *same;      /* (same_count) the ids of second names: of one token in vocab.json there may be two */
+    uint32_t same_count; /* gpt2, gpt1 */
+    tok_added *added;    /* (added_count) longer ones first */
+    size_t added_count;
+    unsigned char added_first[256]; /* kinds of added tokens by the byte they begin with */
+    uint32_t begin, end;            /* what texts begin with and end in, or TOK_NONE */
+    uint32_t fast[256];             /* id by byte: all of them, or the ASCII characters; TOK_NONE where there is none */
+    code_map codes;                 /* id by code point: char, and gpt1 within a word */
+    code_map end_codes;             /* gpt1: id of a code point that ends a word */
+    uint32_t unknown;               /* the token of symbols that have none, or TOK_NONE: gpt1, some of gpt2 */
+    bool prefix;                    /* gpt2: a text is cut as if it began with a blank */
+    bpe_table merges;               /* gpt2, gpt1 */
     gpt2_pattern *pattern;
     gpt1_rules *rules;
 };
+
+/* The id of an entry, which is a token's or a second name's. */
+static inline uint32_t tok_entry_id(uint32_t vocab, const uint32_t *same, uint32_t entry)
+{
+    return entry < vocab ? entry : same[entry - vocab];
+}
+
+/* Bytes of an entry. */
+static inline size_t tok_entry_size(const pm_tokenizer *tok, uint32_t entry)
+{
+    return tok->starts[entry + 1] - tok->starts[entry];
+}
 
 /* The name that files use, "byte" and so on. */
 const char *tok_kind_name(tok_kind kind);
@@ -41,42 +71,88 @@ bool tok_kind_merges(tok_kind kind);
 /* A tokenizer whose token i stands for units[i]: all different, count > 0, each a valid unit of its kind. */
 pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units, uint32_t count, pm_tokenizer **out);
 
+/* What a folder's files say beside the vocabulary: tokenizer_config.json, special_tokens_map.json, added_tokens.json, and a part of
+ * tokenizer.json. Zeros to begin with, but for the kind. */
+typedef struct tok_named {
+    char *text;
+    uint32_t id; /* TOK_NONE: the vocabulary's */
+    bool special;
+} tok_named;
+
+typedef struct tok_settings {
+    tok_kind kind;                               /* TOK_KINDS: not said */
+    bool own;                                    /* by Pumice's own key */
+    char *other_class;                           /* a class that is none of GPT-2's and GPT-1's, or NULL */
+    char *begin, *end, *unknown;                 /* names of tokens, or NULL */
+    enum { TOK_UNSAID, TOK_NO, TOK_YES } prefix; /* add_prefix_space */
+    tok_named *named;                            /* (named_count) */
+    size_t named_count, named_room;
+} tok_settings;
+
+/* Reads those of a folder's files that are there. */
+pm_status tok_settings_read(const pm_log *log, const char *dir, tok_settings *out);
+/* False when short of memory. */
+bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bool special);
+void tok_settings_free(tok_settings *settings);
+/* The key's settings of a tokenizer for tokenizer_config.json. False when short of memory. */
+struct cJSON;
+bool tok_settings_write(const pm_tokenizer *tok, struct cJSON *config);
+/* The key of an added token's object that asks for what Pumice does not do; NULL: none. */
+const char *tok_added_fault(const struct cJSON *token);
+
 /* The vocabulary of a kind with merges. Pieces of gpt1 end in a blank where a word ends. */
 typedef struct tok_bpe_parts {
-    char *pieces;      /* in id order */
-    size_t *starts;    /* (vocab + 1) */
-    uint32_t vocab;    /* > 0 */
+    char *pieces;   /* in id order, then second names */
+    size_t *starts; /* (vocab + same_count + 1) */
+    uint32_t vocab; /* > 0 */
+    uint32_t *same; /* (same_count) */
+    uint32_t same_count;
     bpe_merge *merges; /* (merge_count) by rank, of ids below vocab; NULL for none */
     uint32_t merge_count;
 } tok_bpe_parts;
 
-/* Takes over the memory of parts, also on failure. gpt2 needs a token for each byte: the caller has checked. Fails: PM_FORMAT where a pair
- * merges twice; the line names `name`. */
-pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts, pm_tokenizer **out);
+/* Takes over the memory of parts, also on failure; settings may be NULL. Fails: PM_FORMAT where a pair merges twice; the line names `name`. */
+pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts,
+                       const tok_settings *settings, pm_tokenizer **out);
 void tok_bpe_parts_free(tok_bpe_parts *parts);
-/* The files of a kind with merges. Reading finds out the kind where it is TOK_KINDS. */
-pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, tok_kind kind,
+/* The files of a kind with merges. Reading finds out the kind where settings do not say it. */
+pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, const tok_settings *settings,
                        pm_tokenizer **out);
+/* The same out of one file, tokenizer.json, of gpt2's kind: {"spelling": id}, and merges as lines or as pairs of spellings; NULL: none. */
+pm_status tok_bpe_read_json(const pm_log *log, const char *path, const struct cJSON *vocab, const struct cJSON *merges,
+                            const tok_settings *settings, pm_tokenizer **out);
 pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const char *path);
-/* A token as the files of a kind with merges spell it, malloc'd; NULL when short of memory. */
-char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t id);
+/* A token, or a second name, as the files of a kind with merges spell it, malloc'd; NULL when short of memory. */
+char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry);
 
-/* Ids by piece, of (vocab) pieces. */
+/* Hugging Face's tokenizer.json, which has all of a tokenizer: gpt2's kind is read, and any other one refused with a line that names what
+ * is different. *other: the file is of GPT-1's kind, and nothing was read. */
+pm_status tok_hf_read(const pm_log *log, const char *path, tok_settings *settings, bool *other, pm_tokenizer **out);
+
+/* Ids by piece, of vocab pieces and same_count second names. */
 typedef struct tok_index {
     uint32_t *slots, mask;
     const char *pieces;
     const size_t *starts;
+    const uint32_t *same;
+    uint32_t vocab;
 } tok_index;
 
 /* Twice: the id of a piece that another one equals, or TOK_NONE. False when short of memory. */
-bool tok_index_make(const char *pieces, const size_t *starts, uint32_t vocab, tok_index *out, uint32_t *twice);
-uint32_t tok_index_find(const tok_index *index, const char *piece, size_t size); /* TOK_NONE: not there */
+bool tok_index_make(const tok_bpe_parts *parts, tok_index *out, uint32_t *twice);
+uint32_t tok_index_entry(const tok_index *index, const char *piece, size_t size); /* TOK_NONE: not there */
+uint32_t tok_index_find(const tok_index *index, const char *piece, size_t size);  /* its id */
 void tok_index_free(tok_index *index);
 
 /* Why a text cannot be encoded. */
 typedef struct tok_fault {
-    enum { TOK_FAULT_INVALID, TOK_FAULT_UNKNOWN, TOK_FAULT_MEMORY } kind; /* not UTF-8; a character without a token */
-    uint32_t code;                                                        /* of the unknown character */
+    enum {
+        TOK_FAULT_INVALID, /* not UTF-8 */
+        TOK_FAULT_UNKNOWN, /* a character without a token */
+        TOK_FAULT_BYTE,    /* a byte without a token */
+        TOK_FAULT_MEMORY
+    } kind;
+    uint32_t code; /* of the unknown character or byte */
 } tok_fault;
 
 /* One walk over a text from its start to its end. One thread at a time; tokenizer and text must outlive it. */
@@ -85,6 +161,12 @@ typedef struct tok_walk {
     const char *text;
     size_t size;
     size_t at;                   /* bytes read so far; after a fault, where it is */
+    bool special;                /* whether text that spells a special token is that token; set before the first step */
+    bool looked;                 /* the next three are known */
+    size_t end;                  /* of the stretch that is encoded as a text of its own */
+    uint32_t whole;              /* the added token that stands there, or TOK_NONE at the text's end */
+    size_t whole_size;           /* its bytes */
+    bool begins;                 /* nothing of the stretch was read yet */
     struct tok_merging *merging; /* gpt2, gpt1 */
 } tok_walk;
 
@@ -96,7 +178,7 @@ void tok_walk_end(tok_walk *walk);
 
 /* The part of tok_walk_next for kinds with merges, in merging.c. */
 struct tok_merging *tok_merging_make(const pm_tokenizer *tok);
-bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made);
+bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault);
 void tok_merging_free(struct tok_merging *merging);
 
 /* Logs the one line about a fault at a byte offset of what `name` names. */

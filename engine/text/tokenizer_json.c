@@ -1,4 +1,5 @@
-/* Tokenizers as folders: vocab.json {"spelling": id}, tokenizer_config.json and, for the kinds with merges, merges.txt (bpe_files.c).
+/* Tokenizers as folders: vocab.json {"spelling": id}, tokenizer_config.json (tokenizer_config.c) and, for the kinds with merges, merges.txt
+ * (bpe_files.c) or all in tokenizer.json (tokenizer_hf.c).
  *
  * Spellings of the byte kind are GPT-2's: the printable bytes ! to ~, U+00A1 to U+00AC and U+00AE to U+00FF are the
  * characters of that code, the other 68 bytes, in order, are U+0100 and up. Spellings of the char kind are the
@@ -14,6 +15,7 @@
 #define VOCAB_FILE "vocab.json"
 #define MERGES_FILE "merges.txt"
 #define CONFIG_FILE "tokenizer_config.json"
+#define WHOLE_FILE "tokenizer.json"
 #define NUL_SPELLING "<0x00>"
 
 enum { SPELLING_BYTES = sizeof NUL_SPELLING };
@@ -53,20 +55,22 @@ static uint32_t unspell(tok_kind kind, const uint32_t codes[256], const char *sp
     return TOK_NONE;
 }
 
-/* {"spelling": id} for all tokens; NULL when short of memory. */
+/* {"spelling": id} for all names of tokens; NULL when short of memory. */
 static cJSON *vocab_json(const pm_tokenizer *tok)
 {
     uint32_t codes[256];
     gpt2_spellings(codes);
     cJSON *vocab = cJSON_CreateObject();
     bool fine = vocab != NULL;
-    for (uint32_t id = 0; fine && id < tok->vocab; id++) {
+    for (uint32_t entry = 0; fine && entry < tok->vocab + tok->same_count; entry++) {
         char one[SPELLING_BYTES], *whole = NULL;
+        if (tok->starts[entry] == tok->starts[entry + 1]) continue; /* an id that no token has */
         if (tok_kind_merges(tok->kind))
-            whole = tok_bpe_spell(tok, id);
+            whole = tok_bpe_spell(tok, entry);
         else
-            spell(tok, codes, id, one);
+            spell(tok, codes, entry, one);
         const bool spelled = whole || !tok_kind_merges(tok->kind);
+        const uint32_t id = tok_entry_id(tok->vocab, tok->same, entry);
         fine = spelled && cJSON_AddNumberToObject(vocab, whole ? whole : one, id) != NULL;
         free(whole);
     }
@@ -83,7 +87,7 @@ pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const ch
     cJSON *vocab = vocab_json(tok), *config = cJSON_CreateObject();
     if (!merges || !vocab || !config || !cJSON_AddStringToObject(config, "tokenizer_class", classes[tok->kind]) ||
         !cJSON_AddStringToObject(config, "pumice_kind", tok_kind_name(tok->kind)) ||
-        !cJSON_AddNumberToObject(config, "vocab_size", tok->vocab)) {
+        !cJSON_AddNumberToObject(config, "vocab_size", tok->vocab) || !tok_settings_write(tok, config)) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its files", dir);
     }
     if (status == PM_OK) status = json_file_write(log, dir, VOCAB_FILE, vocab, false);
@@ -92,34 +96,6 @@ pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const ch
     cJSON_Delete(vocab);
     cJSON_Delete(config);
     free(merges);
-    return status;
-}
-
-/* The kind that a configuration names, or TOK_KINDS where it names none: Hugging Face's oldest folders do not. */
-static pm_status read_kind(const pm_log *log, const char *path, tok_kind *out)
-{
-    cJSON *config;
-    pm_status status = json_file_read(log, path, NUL_SPELLING, &config);
-    if (status != PM_OK) return status;
-    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(config, "pumice_kind");
-    const cJSON *class = cJSON_GetObjectItemCaseSensitive(config, "tokenizer_class");
-    const char *name = cJSON_GetStringValue(kind ? kind : class);
-    tok_kind found = TOK_KINDS;
-    for (int k = 0; name && k < TOK_KINDS; k++) {
-        const char *one = kind ? tok_kind_name((tok_kind)k) : classes[k];
-        const size_t size = strlen(one);
-        if (!kind && !tok_kind_merges((tok_kind)k)) continue; /* the class alone does not tell these apart */
-        if (strncmp(name, one, size) == 0 && (!name[size] || (!kind && strcmp(name + size, "Fast") == 0)))
-            found = (tok_kind)k;
-    }
-    if (found == TOK_KINDS && (kind || class)) {
-        status = log_fail(log, PM_FORMAT,
-                          "%s: \"pumice_kind\" must be \"byte\" or \"char\" or \"gpt2\" or \"gpt1\", or without it "
-                          "\"tokenizer_class\" \"GPT2Tokenizer\" or \"OpenAIGPTTokenizer\"",
-                          path);
-    }
-    if (status == PM_OK) *out = found;
-    cJSON_Delete(config);
     return status;
 }
 
@@ -197,48 +173,96 @@ static const struct {
     {"encoder.json", "vocab.bpe", TOK_GPT2},
 };
 
-/* Loads the first pair that is there, of `kind` or, where that is TOK_KINDS, of any. */
-static pm_status load_merging(const pm_log *log, const char *dir, tok_kind kind, pm_tokenizer **out)
+static pm_status no_memory(const pm_log *log, const char *dir)
+{
+    return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", dir);
+}
+
+/* Loads the first pair that is there, of the settings' kind or, where they say none, of any. */
+static pm_status load_pair(const pm_log *log, const char *dir, tok_settings *settings, bool *found, pm_tokenizer **out)
 {
     pm_status status = PM_OK;
-    bool found = false;
-    for (size_t i = 0; i < sizeof file_names / sizeof *file_names && status == PM_OK && !found; i++) {
+    const tok_kind kind = settings->kind;
+    for (size_t i = 0; i < sizeof file_names / sizeof *file_names && status == PM_OK && !*found; i++) {
         const tok_kind of = file_names[i].kind;
         if (of != TOK_KINDS && kind != TOK_KINDS && of != kind) continue;
         char *vocab = file_join(dir, file_names[i].vocab), *merges = file_join(dir, file_names[i].merges);
         if (!vocab || !merges) {
-            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", dir);
+            status = no_memory(log, dir);
         } else if (file_exists(vocab) && file_exists(merges)) {
-            found = true;
-            status = tok_bpe_read(log, vocab, merges, of == TOK_KINDS ? kind : of, out);
+            *found = true;
+            if (of != TOK_KINDS) settings->kind = of;
+            status = tok_bpe_read(log, vocab, merges, settings, out);
         }
         free(vocab);
         free(merges);
     }
-    if (status != PM_OK || found) return status;
-    return log_fail(
-        log, PM_IO,
-        "%s: holds no tokenizer: it needs vocab.json with tokenizer_config.json or merges.txt, or encoder.json with "
-        "vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe",
-        dir);
+    return status;
+}
+
+/* What a folder has that is a tokenizer, but none that is read. */
+static const char *other_tokenizer(const char *dir)
+{
+    static const struct {
+        const char *file, *what;
+    } others[] = {{"tokenizer.model", "; its tokenizer.model is SentencePiece's, which Pumice does not read"},
+                  {"spiece.model", "; its spiece.model is SentencePiece's, which Pumice does not read"},
+                  {"vocab.txt", "; its vocab.txt is WordPiece's, which Pumice does not read"},
+                  {"tokenizer.model.v3", "; its tokenizer.model.v3 is SentencePiece's, which Pumice does not read"},
+                  {VOCAB_FILE, "; it has vocab.json alone"},
+                  {MERGES_FILE, "; it has merges.txt alone"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char *path = file_join(dir, others[i].file);
+        const bool there = path && file_exists(path);
+        free(path);
+        if (there) return others[i].what;
+    }
+    return "";
+}
+
+/* tokenizer.json where it is there, since it has all; but Pumice's own folders, and GPT-1's, are their vocab.json and merges.txt. */
+static pm_status load_merging(const pm_log *log, const char *dir, tok_settings *settings, pm_tokenizer **out)
+{
+    bool found = false, other = true;
+    char *whole = file_join(dir, WHOLE_FILE), *config = file_join(dir, CONFIG_FILE);
+    pm_status status = whole && config ? PM_OK : no_memory(log, dir);
+    if (status == PM_OK && !settings->own && settings->kind != TOK_GPT1 && file_exists(whole)) {
+        status = tok_hf_read(log, whole, settings, &other, out);
+        found = !other;
+    }
+    if (status == PM_OK && !found && settings->other_class) {
+        status =
+            log_fail(log, PM_FORMAT,
+                     "%s: \"tokenizer_class\" is \"%s\"; Pumice reads \"GPT2Tokenizer\" and \"OpenAIGPTTokenizer\", a "
+                     "tokenizer.json of GPT-2's kind, and its own \"pumice_kind\", \"byte\" or \"char\"",
+                     config, settings->other_class);
+    } else if (status == PM_OK && !found) {
+        status = load_pair(log, dir, settings, &found, out);
+        if (status == PM_OK && !found)
+            status = log_fail(log, PM_IO,
+                              "%s: holds no tokenizer: it needs vocab.json with merges.txt or pumice_kind in "
+                              "tokenizer_config.json, or tokenizer.json, or encoder.json with vocab.bpe, or "
+                              "encoder_bpe_40000.json with vocab_40000.bpe%s",
+                              dir, other_tokenizer(dir));
+    }
+    free(whole);
+    free(config);
+    return status;
 }
 
 pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out)
 {
-    tok_kind kind = TOK_KINDS;
+    tok_settings settings;
     pm_status status = file_check_folder(log, dir);
+    if (status == PM_OK) status = tok_settings_read(log, dir, &settings);
     if (status != PM_OK) return status;
-    char *config = file_join(dir, CONFIG_FILE), *vocab = file_join(dir, VOCAB_FILE);
-    if (config && vocab) {
-        if (file_exists(config)) status = read_kind(log, config, &kind);
-        if (status == PM_OK) {
-            status = kind == TOK_KINDS || tok_kind_merges(kind) ? load_merging(log, dir, kind, out)
-                                                                : read_vocab(log, vocab, kind, out);
-        }
+    if (settings.kind == TOK_KINDS || tok_kind_merges(settings.kind)) {
+        status = load_merging(log, dir, &settings, out);
     } else {
-        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", dir);
+        char *vocab = file_join(dir, VOCAB_FILE);
+        status = vocab ? read_vocab(log, vocab, settings.kind, out) : no_memory(log, dir);
+        free(vocab);
     }
-    free(config);
-    free(vocab);
+    tok_settings_free(&settings);
     return status;
 }

@@ -49,6 +49,16 @@ PM_API PM_NODISCARD pm_status pm_gpt_config_load(const pm_log *log, const char *
 /* How many numbers a model has; a table that the output layer shares counts once. */
 PM_API uint64_t pm_gpt_config_parameters(const pm_gpt_config *config);
 
+/* The tokens that begin and end a text, by a folder's generation_config.json, or else its config.json: bos_token_id and eos_token_id. Ids from
+ * `vocab` on are left out. Fails: PM_IO, PM_FORMAT. */
+enum { PM_ENDS_MOST = 16 };
+typedef struct pm_text_ends {
+    uint32_t begin;     /* PM_TOKEN_NONE: the files name none */
+    uint32_t end_count; /* of ends; 0: they name none */
+    uint32_t ends[PM_ENDS_MOST];
+} pm_text_ends;
+PM_API PM_NODISCARD pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, pm_text_ends *out);
+
 /* A model's weights on a device. Threads: as the device. Lives: no longer than the device. */
 typedef struct pm_model pm_model;
 

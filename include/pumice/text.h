@@ -2,6 +2,7 @@
 #ifndef PUMICE_TEXT_H
 #define PUMICE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,10 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_chars(const pm_log *log, const char *
 enum { PM_TOKENIZER_TRAIN_MIN = 257 };
 PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *name, const char *text, size_t size,
                                                  uint32_t vocab, pm_tokenizer **out);
-/* What pm_tokenizer_save wrote, or a folder of GPT-2 or GPT-1: vocab.json with merges.txt, as Hugging Face has them, or OpenAI's encoder.json
- * with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. tokenizer_config.json says the kind; without it, the files do. Fails: PM_IO,
+/* What pm_tokenizer_save wrote, or a folder of GPT-2 or GPT-1: tokenizer.json, or vocab.json with merges.txt, as Hugging Face has them, or
+ * OpenAI's encoder.json with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. tokenizer_config.json says the kind; without it, the
+ * files do. Of it, special_tokens_map.json and added_tokens.json these are taken too: add_prefix_space, added tokens, and those that begin
+ * and end a text. A tokenizer.json of another kind than GPT-2's is refused. Ids may be missing and a token may have two names. Fails: PM_IO,
  * PM_FORMAT with a line that names the file. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out);
 /* vocab.json (Hugging Face's form: token text to id), merges.txt where the kind has merges, and tokenizer_config.json, which says the
@@ -36,28 +39,55 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_save(const pm_log *log, const pm_toke
 PM_API void pm_tokenizer_destroy(pm_tokenizer **tok);
 
 PM_API const char *pm_tokenizer_kind(const pm_tokenizer *tok); /* "byte", "char", "gpt2" or "gpt1" */
-PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok);
-/* Same kind, vocabulary and merges give the same hash. */
+PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok);   /* the largest id + 1 */
+/* What gives the same tokens for every text gives the same hash: kind, vocabulary, merges, added tokens. */
 PM_API uint64_t pm_tokenizer_hash(const pm_tokenizer *tok);
+/* The tokens that a text begins with and ends in, such as <|endoftext|>; PM_TOKEN_NONE: the tokenizer has none. */
+#define PM_TOKEN_NONE UINT32_MAX
+PM_API uint32_t pm_tokenizer_begin(const pm_tokenizer *tok);
+PM_API uint32_t pm_tokenizer_end(const pm_tokenizer *tok);
 
 /* Tokens in malloc'd memory; the caller frees. Time is about linear in the size, whatever the text. "byte" and "gpt2" take any bytes, and their
- * tokens' bytes joined are the text again. "gpt1" makes the text plain first (lower case, blanks), and tokens of what it does not know are
- * <unk>. No text becomes a special token such as <|endoftext|>. Fails: PM_FORMAT for a character outside the vocabulary of "char": names
- * it, `name` and its offset. */
+ * tokens' bytes joined are the text again, behind one blank where the tokenizer has add_prefix_space. "gpt1" makes the text plain first (lower
+ * case, blanks), and tokens of what it does not know are <unk>. No text becomes a special token such as <|endoftext|>. Fails: PM_FORMAT for a
+ * character outside the vocabulary of "char", or a byte outside one of "gpt2" that lacks some: names it, `name` and its offset. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_encode(const pm_log *log, const pm_tokenizer *tok, const char *name,
                                                   const char *text, size_t size, uint32_t **tokens, size_t *count);
-/* The bytes of one token, in "gpt2" maybe part of a character, in "gpt1" with a blank where a word ends; lives as long as the tokenizer. NULL
- * for an id outside the vocabulary. */
+/* Likewise, but text that spells a special token is that token, and what stands before it and behind it are texts of their own. Only for
+ * text whose author means it. */
+PM_API PM_NODISCARD pm_status pm_tokenizer_encode_special(const pm_log *log, const pm_tokenizer *tok, const char *name,
+                                                          const char *text, size_t size, uint32_t **tokens,
+                                                          size_t *count);
+/* The bytes of one token, in "gpt2" maybe part of a character, in "gpt1" with a blank where a word ends; lives as long as the tokenizer. No
+ * bytes for an id that the vocabulary leaves out, NULL for one outside it. */
 PM_API const char *pm_tokenizer_piece(const pm_tokenizer *tok, uint32_t id, size_t *size);
 
 /* A text's tokens, memory-mapped from the user's cache folder, made there when absent or damaged; in memory where there is no such folder. */
 typedef struct pm_corpus pm_corpus;
 
-/* path: a file, or a folder whose *.txt files are joined in name order. Fails: PM_IO, PM_FORMAT (empty, or not encodable).
- * Memory while encoding: the tokens, 2 bytes each (4 above 65,536 in the vocabulary), and half as many again. */
+/* Whether each document ends in the token that ends a text (pm_tokenizer_end) and is encoded by itself. A file is a document. */
+typedef enum pm_documents {
+    PM_DOCUMENTS_AUTO, /* where the path is a folder and the tokenizer has such a token */
+    PM_DOCUMENTS_ON,
+    PM_DOCUMENTS_OFF, /* a folder's files are joined with nothing between */
+} pm_documents;
+
+typedef struct pm_corpus_params {
+    pm_documents documents;
+    bool special; /* text that spells a special token is that token, as in pm_tokenizer_encode_special */
+} pm_corpus_params;
+
+/* path: a file, or a folder with *.txt files, in name order; params: NULL for zeros. Fails: PM_IO, PM_FORMAT (empty, or not encodable),
+ * PM_INVALID where PM_DOCUMENTS_ON and the tokenizer has no token for it. Memory while encoding: the tokens, 2 bytes each (4 above 65,536 in
+ * the vocabulary), and half as many again. */
+PM_API PM_NODISCARD pm_status pm_corpus_open_with(const pm_log *log, const char *path, const pm_tokenizer *tok,
+                                                  const pm_corpus_params *params, pm_corpus **out);
+/* With params of zeros. */
 PM_API PM_NODISCARD pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok,
                                              pm_corpus **out);
-/* The text of a path as pm_corpus_open would read it, for pm_tokenizer_chars; malloc'd. */
+/* How many documents end in a token of their own; 0: none. */
+PM_API size_t pm_corpus_documents(const pm_corpus *corpus);
+/* The text of a path, a folder's files joined with nothing between, for pm_tokenizer_chars; malloc'd. */
 PM_API PM_NODISCARD pm_status pm_corpus_text(const pm_log *log, const char *path, char **text, size_t *size);
 PM_API void pm_corpus_close(pm_corpus **corpus);
 

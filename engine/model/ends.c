@@ -1,0 +1,49 @@
+/* The tokens that begin and end a text, as a folder's generation_config.json and config.json name them. */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "model/gpt.h"
+#include "text/json_file.h"
+
+/* What is no id below `vocab` is left out: transformers writes GPT-2's ids for smaller models too. */
+static void add_id(const cJSON *value, uint32_t vocab, uint32_t *ids, uint32_t *count)
+{
+    const double id = cJSON_IsNumber(value) ? value->valuedouble : -1.0;
+    if (!(id >= 0 && id < vocab) || id != (double)(uint32_t)id || *count == PM_ENDS_MOST) return;
+    ids[(*count)++] = (uint32_t)id;
+}
+
+static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, pm_text_ends *out)
+{
+    cJSON *root;
+    uint32_t begins = 0;
+    pm_status status = json_file_read(log, path, "another way", &root);
+    if (status != PM_OK) return status;
+    if (out->begin == PM_TOKEN_NONE)
+        add_id(cJSON_GetObjectItemCaseSensitive(root, "bos_token_id"), vocab, &out->begin, &begins);
+    const cJSON *ends = cJSON_GetObjectItemCaseSensitive(root, "eos_token_id"), *one;
+    if (out->end_count == 0 && !cJSON_IsArray(ends)) add_id(ends, vocab, out->ends, &out->end_count);
+    if (out->end_count == 0) {
+        cJSON_ArrayForEach(one, ends) add_id(one, vocab, out->ends, &out->end_count);
+    }
+    cJSON_Delete(root);
+    return PM_OK;
+}
+
+pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, pm_text_ends *out)
+{
+    static const char *const names[] = {"generation_config.json", "config.json"}; /* the former counts */
+    pm_text_ends ends = {.begin = PM_TOKEN_NONE};
+    pm_status status = PM_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK; i++) {
+        char *path = file_join(dir, names[i]);
+        if (!path)
+            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its %s", dir, names[i]);
+        else if (file_exists(path))
+            status = read_file(log, path, vocab, &ends);
+        free(path);
+    }
+    if (status == PM_OK) *out = ends;
+    return status;
+}

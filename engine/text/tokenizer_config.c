@@ -1,0 +1,259 @@
+/* What Hugging Face's small files say of a tokenizer beside its vocabulary: tokenizer_config.json, special_tokens_map.json and
+ * added_tokens.json. Keys that change no token's id are left alone. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "text/json_file.h"
+#include "text/tokenizer.h"
+
+/* Names of classes: those that tell the kind, and those that leave it to tokenizer.json or to the other files. */
+static const struct {
+    const char *name;
+    tok_kind kind;
+} classes[] = {
+    {"GPT2Tokenizer", TOK_GPT2},          {"GPT2TokenizerFast", TOK_GPT2},        {"OpenAIGPTTokenizer", TOK_GPT1},
+    {"OpenAIGPTTokenizerFast", TOK_GPT1}, {"PreTrainedTokenizerFast", TOK_KINDS}, {"PreTrainedTokenizer", TOK_KINDS},
+    {"TokenizersBackend", TOK_KINDS},
+};
+
+static char *copy(const char *text)
+{
+    const size_t size = strlen(text) + 1;
+    char *own = malloc(size);
+    return own ? memcpy(own, text, size) : NULL;
+}
+
+bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bool special)
+{
+    if (settings->named_count == settings->named_room) {
+        const size_t room = 2 * settings->named_room + 8;
+        tok_named *grown = realloc(settings->named, room * sizeof *grown);
+        if (!grown) return false;
+        settings->named = grown;
+        settings->named_room = room;
+    }
+    char *own = copy(text);
+    if (!own) return false;
+    settings->named[settings->named_count++] = (tok_named){own, id, special};
+    return true;
+}
+
+void tok_settings_free(tok_settings *settings)
+{
+    for (size_t i = 0; i < settings->named_count; i++) free(settings->named[i].text);
+    free(settings->named);
+    free(settings->begin);
+    free(settings->end);
+    free(settings->unknown);
+    free(settings->other_class);
+    *settings = (tok_settings){.kind = TOK_KINDS};
+}
+
+/* ---- reading ---- */
+
+/* The text of a token: a string, or an object with "content". NULL: neither, or empty. */
+static const char *token_text(const cJSON *value)
+{
+    const char *text =
+        cJSON_GetStringValue(cJSON_IsObject(value) ? cJSON_GetObjectItemCaseSensitive(value, "content") : value);
+    return text && *text ? text : NULL;
+}
+
+/* What has no counterpart here; NULL: nothing. */
+const char *tok_added_fault(const cJSON *token)
+{
+    static const char *const flags[] = {"single_word", "lstrip", "rstrip"};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(token, flags[i]))) return flags[i];
+    return NULL;
+}
+
+/* The named tokens of tokenizer_config.json and special_tokens_map.json. */
+static bool read_roles(const cJSON *config, tok_settings *out)
+{
+    static const char *const keys[] = {"bos_token", "eos_token",  "unk_token", "pad_token",
+                                       "sep_token", "mask_token", "cls_token"};
+    char **const roles[] = {&out->begin, &out->end, &out->unknown};
+    bool fine = true;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && fine; i++) {
+        const char *text = token_text(cJSON_GetObjectItemCaseSensitive(config, keys[i]));
+        if (!text) continue;
+        fine = tok_settings_name(out, text, TOK_NONE, true);
+        if (i < sizeof roles / sizeof *roles && !*roles[i]) fine = fine && (*roles[i] = copy(text)) != NULL;
+    }
+    const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const cJSON *item;
+        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, lists[i]))
+        {
+            const char *text = token_text(item);
+            fine = fine && (!text || tok_settings_name(out, text, TOK_NONE, true));
+        }
+    }
+    return fine;
+}
+
+static pm_status no_memory(const pm_log *log, const char *path)
+{
+    return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+}
+
+/* {"50256": {"content": …, "special": …}} */
+static pm_status read_decoder(const pm_log *log, const char *path, const cJSON *decoder, tok_settings *out)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, decoder)
+    {
+        char *end;
+        const char *key = item->string ? item->string : "", *text = token_text(item), *fault = tok_added_fault(item);
+        const unsigned long id = strtoul(key, &end, 10);
+        if (*key < '0' || *key > '9' || *end || id >= TOK_MOST || !text)
+            return log_fail(log, PM_FORMAT,
+                            "%s: \"added_tokens_decoder\" must hold an id and \"content\" of each token", path);
+        if (fault)
+            return log_fail(log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not do", path, text,
+                            fault);
+        const bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "special"));
+        if (!tok_settings_name(out, text, (uint32_t)id, special)) return no_memory(log, path);
+    }
+    return PM_OK;
+}
+
+/* {"content": id} */
+static pm_status read_added(const pm_log *log, const char *path, const cJSON *added, tok_settings *out)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, added)
+    {
+        const double id = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
+        if (!(id >= 0 && id < TOK_MOST) || id != (double)(uint32_t)id)
+            return log_fail(log, PM_FORMAT, "%s: each token's id must be a whole number from 0 to %d", path,
+                            TOK_MOST - 1);
+        if (item->string && *item->string && !tok_settings_name(out, item->string, (uint32_t)id, false))
+            return no_memory(log, path);
+    }
+    return PM_OK;
+}
+
+/* The kind: Pumice's own key, else the class. */
+static pm_status read_kind(const pm_log *log, const char *path, const cJSON *config, tok_settings *out)
+{
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(config, "pumice_kind");
+    const char *name = cJSON_GetStringValue(kind);
+    if (kind) {
+        for (int k = 0; k < TOK_KINDS && name; k++)
+            if (strcmp(name, tok_kind_name((tok_kind)k)) == 0) out->kind = (tok_kind)k;
+        out->own = true;
+        if (out->kind != TOK_KINDS) return PM_OK;
+        return log_fail(log, PM_FORMAT,
+                        "%s: \"pumice_kind\" must be \"byte\" or \"char\" or \"gpt2\" or \"gpt1\", or without it "
+                        "\"tokenizer_class\" \"GPT2Tokenizer\" or \"OpenAIGPTTokenizer\"",
+                        path);
+    }
+    const cJSON *class = cJSON_GetObjectItemCaseSensitive(config, "tokenizer_class");
+    if (!class || cJSON_IsNull(class)) return PM_OK;
+    name = cJSON_IsString(class) ? class->valuestring : "";
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        if (strcmp(name, classes[i].name) != 0) continue;
+        out->kind = classes[i].kind;
+        return PM_OK;
+    }
+    out->other_class = copy(name);
+    return out->other_class ? PM_OK : no_memory(log, path);
+}
+
+static pm_status read_config(const pm_log *log, const char *path, const cJSON *config, tok_settings *out)
+{
+    const cJSON *prefix = cJSON_GetObjectItemCaseSensitive(config, "add_prefix_space");
+    pm_status status = read_kind(log, path, config, out);
+    if (status != PM_OK) return status;
+    if (prefix && !cJSON_IsNull(prefix) && !cJSON_IsBool(prefix))
+        return log_fail(log, PM_FORMAT, "%s: \"add_prefix_space\" must be true or false", path);
+    if (cJSON_IsBool(prefix)) out->prefix = cJSON_IsTrue(prefix) ? TOK_YES : TOK_NO;
+    if (!read_roles(config, out)) return no_memory(log, path);
+    return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
+}
+
+pm_status tok_settings_read(const pm_log *log, const char *dir, tok_settings *out)
+{
+    static const char *const names[] = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"};
+    pm_status status = PM_OK;
+    *out = (tok_settings){.kind = TOK_KINDS};
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK; i++) {
+        cJSON *json = NULL;
+        char *path = file_join(dir, names[i]);
+        if (!path) {
+            status = no_memory(log, dir);
+        } else if (file_exists(path)) {
+            status = json_file_read(log, path, "<0x00>", &json);
+            if (status == PM_OK && i == 0) status = read_config(log, path, json, out);
+            if (status == PM_OK && i == 1 && !read_roles(json, out)) status = no_memory(log, path);
+            if (status == PM_OK && i == 2) status = read_added(log, path, json, out);
+            if (status == PM_OK && out->named_count > TOK_MOST_NAMED)
+                status = log_fail(log, PM_FORMAT, "%s: names more than %d tokens", path, TOK_MOST_NAMED);
+        }
+        cJSON_Delete(json);
+        free(path);
+    }
+    if (status != PM_OK) tok_settings_free(out);
+    return status;
+}
+
+/* ---- writing ---- */
+
+/* A token's bytes as a string of JSON, malloc'd. */
+static char *entry_text(const pm_tokenizer *tok, uint32_t entry)
+{
+    const size_t size = tok->starts[entry + 1] - tok->starts[entry];
+    char *text = malloc(size + 1);
+    if (!text) return NULL;
+    memcpy(text, tok->pieces + tok->starts[entry], size);
+    text[size] = 0;
+    return text;
+}
+
+static bool write_name(const pm_tokenizer *tok, cJSON *config, const char *key, uint32_t id)
+{
+    if (id == TOK_NONE) return true;
+    char *text = entry_text(tok, id);
+    const bool fine = text && cJSON_AddStringToObject(config, key, text);
+    free(text);
+    return fine;
+}
+
+/* Under its id as transformers has it; a second name, for which there is no id left, in a list of names. */
+static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *decoder, cJSON *names)
+{
+    char key[16], *text = entry_text(tok, added->entry);
+    cJSON *item = NULL;
+    bool fine = text != NULL;
+    if (fine && added->entry >= tok->vocab) {
+        item = cJSON_CreateString(text);
+        fine = item && cJSON_AddItemToArray(names, item);
+    } else if (fine) {
+        snprintf(key, sizeof key, "%u", (unsigned)added->entry);
+        item = cJSON_AddObjectToObject(decoder, key);
+        fine = item && cJSON_AddStringToObject(item, "content", text) && cJSON_AddFalseToObject(item, "lstrip") &&
+               cJSON_AddFalseToObject(item, "normalized") && cJSON_AddFalseToObject(item, "rstrip") &&
+               cJSON_AddFalseToObject(item, "single_word") &&
+               cJSON_AddBoolToObject(item, "special", added->kind == TOK_ADDED_SPECIAL);
+    }
+    free(text);
+    return fine;
+}
+
+bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
+{
+    bool fine = write_name(tok, config, "bos_token", tok->begin) && write_name(tok, config, "eos_token", tok->end);
+    if (tok->kind == TOK_GPT2) fine = fine && write_name(tok, config, "unk_token", tok->unknown);
+    if (tok->prefix) fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
+    if (!fine || tok->added_count == 0) return fine;
+    cJSON *decoder = cJSON_AddObjectToObject(config, "added_tokens_decoder");
+    cJSON *names = cJSON_AddArrayToObject(config, "additional_special_tokens");
+    fine = decoder && names;
+    for (size_t i = 0; i < tok->added_count && fine; i++) fine = write_added(tok, &tok->added[i], decoder, names);
+    if (fine && !names->child) cJSON_DeleteItemFromObject(config, "additional_special_tokens");
+    return fine;
+}

@@ -1,0 +1,188 @@
+/* tokenizer.json of Hugging Face's library `tokenizers`: a whole tokenizer as a chain of parts. Read is the chain of GPT-2: no normalizer,
+ * ByteLevel with GPT-2's pattern, BPE of bytes. A part that would give other ids is refused by its name; padding and truncation, which
+ * are settings of a program, are left alone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "text/json_file.h"
+#include "text/tokenizer.h"
+
+/* The pattern of ByteLevel, as it is spelled where a Split has it. */
+#define GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+typedef struct chain {
+    const pm_log *log;
+    const char *path;
+    tok_settings *settings;
+} chain;
+
+static const cJSON *item(const cJSON *object, const char *key)
+{
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNull(found) ? NULL : found;
+}
+
+static const char *type_of(const cJSON *part)
+{
+    const char *type = cJSON_GetStringValue(item(part, "type"));
+    return type ? type : "without a type";
+}
+
+static pm_status refuse(const chain *c, const char *part, const char *what)
+{
+    return log_fail(c->log, PM_FORMAT,
+                    "%s: the %s %s is not of GPT-2's kind of tokenizer, which is the one Pumice reads", c->path, part,
+                    what);
+}
+
+static bool is_empty(const cJSON *text)
+{
+    return !text || (cJSON_IsString(text) && !*text->valuestring);
+}
+
+/* ---- the pre-tokenizer ---- */
+
+static pm_status read_byte_level(const chain *c, const cJSON *part, bool split_before)
+{
+    const cJSON *regex = item(part, "use_regex"), *prefix = item(part, "add_prefix_space");
+    const bool cuts = !regex || cJSON_IsTrue(regex);
+    if (cuts == split_before)
+        return refuse(c, "pre_tokenizer", cuts ? "ByteLevel behind a Split" : "ByteLevel with \"use_regex\": false");
+    const bool wanted = !prefix || cJSON_IsTrue(prefix);
+    if (wanted && split_before) return refuse(c, "pre_tokenizer", "ByteLevel with \"add_prefix_space\" behind a Split");
+    if (c->settings->prefix == TOK_UNSAID) c->settings->prefix = wanted ? TOK_YES : TOK_NO;
+    return PM_OK;
+}
+
+/* A Split that cuts as ByteLevel itself would. */
+static bool is_gpt2_split(const cJSON *part)
+{
+    const char *pattern = cJSON_GetStringValue(item(item(part, "pattern"), "Regex"));
+    const char *behavior = cJSON_GetStringValue(item(part, "behavior"));
+    return strcmp(type_of(part), "Split") == 0 && pattern && strcmp(pattern, GPT2_PATTERN) == 0 && behavior &&
+           strcmp(behavior, "Isolated") == 0 && !cJSON_IsTrue(item(part, "invert"));
+}
+
+static pm_status read_pre_tokenizer(const chain *c, const cJSON *part)
+{
+    if (!part) return refuse(c, "pre_tokenizer", "that is missing");
+    if (strcmp(type_of(part), "ByteLevel") == 0) return read_byte_level(c, part, false);
+    if (strcmp(type_of(part), "Sequence") != 0) return refuse(c, "pre_tokenizer", type_of(part));
+    bool split = false, done = false;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, item(part, "pretokenizers"))
+    {
+        pm_status status = PM_OK;
+        if (!split && !done && is_gpt2_split(one)) {
+            split = true;
+        } else if (!done && strcmp(type_of(one), "ByteLevel") == 0) {
+            done = true;
+            status = read_byte_level(c, one, split);
+        } else {
+            status = refuse(c, "pre_tokenizer",
+                            strcmp(type_of(one), "Split") == 0 ? "Split with another pattern" : type_of(one));
+        }
+        if (status != PM_OK) return status;
+    }
+    return done ? PM_OK : refuse(c, "pre_tokenizer", "Sequence without ByteLevel");
+}
+
+/* ---- the other parts ---- */
+
+/* Parts of which only ByteLevel, or none at all, leaves the ids alone. */
+static pm_status check_part(const chain *c, const cJSON *root, const char *key, bool byte_level)
+{
+    const cJSON *part = item(root, key);
+    if (!part || (byte_level && strcmp(type_of(part), "ByteLevel") == 0)) return PM_OK;
+    if (strcmp(type_of(part), "Sequence") == 0) { /* an empty one does nothing */
+        const char *const lists[] = {"normalizers", "processors", "decoders"};
+        const cJSON *one, *list = NULL;
+        for (size_t i = 0; i < sizeof lists / sizeof *lists && !list; i++) list = item(part, lists[i]);
+        cJSON_ArrayForEach(one, list)
+        {
+            if (!byte_level || strcmp(type_of(one), "ByteLevel") != 0) return refuse(c, key, type_of(one));
+        }
+        return PM_OK;
+    }
+    return refuse(c, key, type_of(part));
+}
+
+static pm_status check_model(const chain *c, const cJSON *model)
+{
+    const cJSON *type = item(model, "type"), *dropout = item(model, "dropout");
+    if (!cJSON_IsObject(model)) return refuse(c, "model", "that is missing");
+    if (type && strcmp(type_of(model), "BPE") != 0) return refuse(c, "model", type_of(model));
+    if (!cJSON_IsObject(item(model, "vocab"))) return refuse(c, "model", "without an object \"vocab\"");
+    if (!cJSON_IsArray(item(model, "merges"))) return refuse(c, "model", "without a list \"merges\"");
+    if (dropout && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0))
+        return refuse(c, "model", "with \"dropout\"");
+    if (!is_empty(item(model, "continuing_subword_prefix")))
+        return refuse(c, "model", "with \"continuing_subword_prefix\"");
+    if (!is_empty(item(model, "end_of_word_suffix"))) return refuse(c, "model", "with \"end_of_word_suffix\"");
+    if (cJSON_IsTrue(item(model, "byte_fallback"))) return refuse(c, "model", "with \"byte_fallback\"");
+    if (cJSON_IsTrue(item(model, "ignore_merges"))) return refuse(c, "model", "with \"ignore_merges\"");
+    return PM_OK;
+}
+
+static pm_status read_added(const chain *c, const cJSON *added)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, added)
+    {
+        const cJSON *id = item(one, "id");
+        const char *text = cJSON_GetStringValue(item(one, "content")), *fault = tok_added_fault(one);
+        const double value = cJSON_IsNumber(id) ? id->valuedouble : -1.0;
+        if (!text || !*text || !(value >= 0 && value < TOK_MOST) || value != (double)(uint32_t)value)
+            return log_fail(c->log, PM_FORMAT,
+                            "%s: each of \"added_tokens\" must have \"content\" and \"id\", from 0 to %d", c->path,
+                            TOK_MOST - 1);
+        if (fault)
+            return log_fail(c->log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not do", c->path,
+                            text, fault);
+        if (c->settings->named_count >= TOK_MOST_NAMED)
+            return log_fail(c->log, PM_FORMAT, "%s: names more than %d tokens", c->path, TOK_MOST_NAMED);
+        if (!tok_settings_name(c->settings, text, (uint32_t)value, cJSON_IsTrue(item(one, "special"))))
+            return log_fail(c->log, PM_NO_HOST_MEMORY, "%s: out of memory", c->path);
+    }
+    return PM_OK;
+}
+
+/* The model's own unknown token, where the other files name none. */
+static pm_status read_unknown(const chain *c, const cJSON *model)
+{
+    const char *text = cJSON_GetStringValue(item(model, "unk_token"));
+    if (!text || c->settings->unknown) return PM_OK;
+    c->settings->unknown = malloc(strlen(text) + 1);
+    if (!c->settings->unknown) return log_fail(c->log, PM_NO_HOST_MEMORY, "%s: out of memory", c->path);
+    strcpy(c->settings->unknown, text);
+    return PM_OK;
+}
+
+pm_status tok_hf_read(const pm_log *log, const char *path, tok_settings *settings, bool *other, pm_tokenizer **out)
+{
+    const chain c = {log, path, settings};
+    cJSON *root;
+    pm_status status = json_file_read(log, path, "as GPT-2's tokenizers spell it", &root);
+    if (status != PM_OK) return status;
+    const cJSON *model = item(root, "model");
+    const char *suffix = cJSON_GetStringValue(item(model, "end_of_word_suffix"));
+    *other = suffix && strcmp(suffix, "</w>") == 0 && settings->kind != TOK_GPT2;
+    if (*other) {
+        cJSON_Delete(root);
+        return PM_OK;
+    }
+    status = check_model(&c, model);
+    if (status == PM_OK) status = check_part(&c, root, "normalizer", false);
+    if (status == PM_OK) status = read_pre_tokenizer(&c, item(root, "pre_tokenizer"));
+    if (status == PM_OK) status = check_part(&c, root, "post_processor", true);
+    if (status == PM_OK) status = check_part(&c, root, "decoder", true);
+    if (status == PM_OK) status = read_added(&c, item(root, "added_tokens"));
+    if (status == PM_OK) status = read_unknown(&c, model);
+    settings->kind = TOK_GPT2;
+    if (status == PM_OK)
+        status = tok_bpe_read_json(log, path, item(model, "vocab"), item(model, "merges"), settings, out);
+    cJSON_Delete(root);
+    return status;
+}

@@ -1,0 +1,390 @@
+/* Folders of tokenizers as other programs write them: tokenizer.json, special and added tokens, add_prefix_space, vocabularies with holes,
+ * missing bytes and second names, byte order marks, and files that are something else. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper_dir.h"
+#include "helper_log.h"
+#include "helper_text.h"
+#include "text/gpt2.h"
+#include "text/utf8.h"
+
+enum { VOCAB_ROOM = 8192 };
+
+/* {"spelling": id} of all bytes but those below `from`, by their value, with more entries behind. In a static buffer. */
+static const char *vocab_from(unsigned from, const char *more)
+{
+    static char text[VOCAB_ROOM];
+    uint32_t codes[256];
+    size_t used = 0;
+    gpt2_spellings(codes);
+    for (unsigned b = from; b < 256; b++) {
+        char one[UTF8_MAX + 1] = "";
+        utf8_encode(codes[b], one);
+        used += (size_t)sprintf(text + used, "%c\"%s%s\":%u", b > from ? ',' : '{', b == '"' || b == '\\' ? "\\" : "",
+                                one, b);
+    }
+    sprintf(text + used, "%s}", more);
+    return text;
+}
+
+static const char *vocab(const char *more)
+{
+    return vocab_from(0, more);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    test_write(test_path(dir, name), text, strlen(text));
+}
+
+static pm_tokenizer *load(const char *dir)
+{
+    pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
+    assert_string_equal(pm_tokenizer_kind(tok), "gpt2");
+    return tok;
+}
+
+/* What the two kinds of encoding give. */
+static void expect(const pm_tokenizer *tok, const char *text, const char *plain, const char *special)
+{
+    char got[256] = "";
+    uint32_t *ids = NULL;
+    size_t count = 0;
+    test_expect_ids(tok, text, plain);
+    assert_int_equal(pm_tokenizer_encode_special(NULL, tok, "text", text, strlen(text), &ids, &count), PM_OK);
+    for (size_t i = 0, used = 0; i < count; i++)
+        used += (size_t)sprintf(got + used, i ? " %u" : "%u", (unsigned)ids[i]);
+    assert_string_equal(got, special);
+    free(ids);
+}
+
+/* Saved and loaded it is the same tokenizer. */
+static void expect_kept(const char *dir, pm_tokenizer *tok)
+{
+    pm_log log = test_log();
+    assert_int_equal(pm_tokenizer_save(&log, tok, test_path(dir, "again")), PM_OK);
+    pm_tokenizer *again = load(test_path(dir, "again"));
+    test_expect_same(tok, again);
+    assert_int_equal(pm_tokenizer_begin(tok), pm_tokenizer_begin(again));
+    assert_int_equal(pm_tokenizer_end(tok), pm_tokenizer_end(again));
+    pm_tokenizer_destroy(&again);
+}
+
+static void test_end_of_text(void **state)
+{
+    (void)state;
+    char *dir = test_dir_make();
+    put(dir, "vocab.json", vocab(",\"ab\":256,\"<|endoftext|>\":257"));
+    put(dir, "merges.txt", "a b\n");
+    pm_tokenizer *tok = load(dir);
+    assert_int_equal(pm_tokenizer_end(tok), 257);
+    assert_int_equal(pm_tokenizer_begin(tok), 257);
+    expect(tok, "ab<|endoftext|>", "256 60 124 101 110 100 111 102 116 101 120 116 124 62", "256 257");
+    expect(tok, "<|endoftext|><|endoftext|>b",
+           "60 124 101 110 100 111 102 116 101 120 116 124 62 60 124 101 110 100 111 102 "
+           "116 101 120 116 124 62 98",
+           "257 257 98");
+    expect(tok, "a<|endoftext", "97 60 124 101 110 100 111 102 116 101 120 116",
+           "97 60 124 101 110 100 111 102 116 101 120 116");
+    expect_kept(dir, tok);
+    const uint64_t hash = pm_tokenizer_hash(tok);
+    pm_tokenizer_destroy(&tok);
+    /* what GPT-2's own configurations say changes nothing */
+    put(dir, "special_tokens_map.json",
+        "{\"bos_token\":\"<|endoftext|>\",\"eos_token\":{\"content\":\"<|endoftext|>\"},"
+        "\"unk_token\":\"<|endoftext|>\"}");
+    tok = load(dir);
+    assert_true(pm_tokenizer_hash(tok) == hash);
+    pm_tokenizer_destroy(&tok);
+    /* other tokens, one of them behind the vocabulary */
+    put(dir, "tokenizer_config.json",
+        "{\"tokenizer_class\":\"GPT2Tokenizer\",\"bos_token\":\"ab\",\"eos_token\":\"<|end|>\"}");
+    put(dir, "added_tokens.json", "{\"<|end|>\":300,\"<|\":299}");
+    tok = load(dir);
+    assert_int_equal(pm_tokenizer_vocab(tok), 301);
+    assert_int_equal(pm_tokenizer_end(tok), 300);
+    assert_int_equal(pm_tokenizer_begin(tok), 256);
+    expect(tok, "x<|end|>", "120 299 101 110 100 124 62", "120 300"); /* the longest, and what is not special always */
+    assert_true(pm_tokenizer_hash(tok) != hash);
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+static void test_prefix(void **state)
+{
+    (void)state;
+    char *dir = test_dir_make();
+    put(dir, "vocab.json",
+        vocab(",\"\xC4\xA0"
+              "a\":256,\"<|endoftext|>\":257"));
+    put(dir, "merges.txt", "\xC4\xA0 a\n");
+    put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_prefix_space\":true}");
+    pm_tokenizer *tok = load(dir);
+    expect(tok, "a", "256", "256");
+    expect(tok, " a", "256", "256");
+    expect(tok, "ba a", "32 98 97 256", "32 98 97 256");
+    expect(tok, "\n\na", "32 10 10 97", "32 10 10 97");
+    expect(tok, "a<|endoftext|>a", "256 60 124 101 110 100 111 102 116 101 120 116 124 62 97", "256 257 256");
+    expect(tok, "\xFF", "32 255", "32 255");
+    expect(tok, "", "", "");
+    /* a first piece that is longer than what is looked at first */
+    enum { LONG = 1000 };
+    char text[LONG + 1];
+    uint32_t *ids = NULL;
+    size_t count = 0;
+    memset(text, 'a', LONG);
+    text[LONG] = 0;
+    assert_int_equal(pm_tokenizer_encode(NULL, tok, "text", text, LONG, &ids, &count), PM_OK);
+    assert_int_equal(count, LONG);
+    assert_int_equal(ids[0], 256);
+    free(ids);
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+/* Ids that no token has, two names for one, bytes without a token, marks. */
+static void test_vocabularies(void **state)
+{
+    (void)state;
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    uint32_t *ids = NULL;
+    size_t count = 0, size = 1;
+    put(dir, "merges.txt", "\xEF\xBB\xBF#version: 0.2\na b\n");
+    char marked[VOCAB_ROOM + 8];
+    sprintf(marked, "\xEF\xBB\xBF%s", vocab(",\"ab\":400,\"<|endoftext|>\":500,\"<pad>\":500,\"A\xC4\xA0\":97"));
+    put(dir, "vocab.json", marked);
+    pm_tokenizer *tok = load(dir);
+    assert_int_equal(pm_tokenizer_vocab(tok), 501);
+    assert_int_equal(pm_tokenizer_end(tok), 500);
+    test_expect_ids(tok, "aab", "97 400");
+    assert_non_null(pm_tokenizer_piece(tok, 300, &size));
+    assert_int_equal(size, 0);
+    assert_non_null(pm_tokenizer_piece(tok, 97, &size));
+    assert_int_equal(size, 1);
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+
+    put(dir, "vocab.json", vocab_from(32, ",\"ab\":400,\"<unk>\":10,\"<|endoftext|>\":500"));
+    tok = load(dir);
+    test_expect_ids(tok, "ab c", "400 32 99");
+    test_log_reset();
+    test_expect_failure(pm_tokenizer_encode(&log, tok, "some/file", "ab c\nd", 6, &ids, &count), PM_FORMAT, "some/file",
+                        "byte 4 is 0x0A, for which");
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+    put(dir, "tokenizer_config.json", "{\"unk_token\":\"<unk>\"}");
+    tok = load(dir);
+    test_expect_ids(tok, "ab c\nd", "400 32 99 10 100");
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+    put(dir, "tokenizer_config.json",
+        "{\"unk_token\":\"<|endoftext|>\"}"); /* a text's end is nothing that a byte becomes */
+    tok = load(dir);
+    assert_int_equal(pm_tokenizer_encode(NULL, tok, "text", "\n", 1, &ids, &count), PM_FORMAT);
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+/* ---- tokenizer.json ---- */
+
+#define BYTE_LEVEL(prefix)                                                                                             \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":" prefix ",\"trim_offsets\":true,\"use_regex\":true}"
+#define ADDED                                                                                                          \
+    "{\"id\":258,\"content\":\"<|endoftext|>\",\"single_word\":false,\"lstrip\":false,\"special\":true},"              \
+    "{\"id\":259,\"content\":\"  \",\"special\":false}"
+
+/* A file with these parts; the model's vocabulary is the bytes and three tokens. In a static buffer. */
+static const char *whole(const char *parts, const char *model, const char *merges, const char *added)
+{
+    static char text[2 * VOCAB_ROOM];
+    sprintf(text,
+            "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[%s],%s,\"model\":{%s,"
+            "\"vocab\":%s,\"merges\":%s}}",
+            added, parts, model,
+            vocab(",\"ab\":256,\"\xC4\xA0"
+                  "ab\":257"),
+            merges);
+    return text;
+}
+
+static void test_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *parts, *merges;
+        bool prefix;
+    } rows[] = {
+        {"\"normalizer\":null,\"pre_tokenizer\":" BYTE_LEVEL("false") ",\"post_processor\":" BYTE_LEVEL(
+             "true") ",\"decoder\":" BYTE_LEVEL("true"),
+         "[\"a b\",\"\xC4\xA0 ab\"]", false},
+        {"\"pre_tokenizer\":" BYTE_LEVEL("true"), "[[\"a\",\"b\"],[\"\xC4\xA0\",\"ab\"]]", true},
+        {"\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[]},\"pre_tokenizer\":{\"type\":\"Sequence\","
+         "\"pretokenizers\":["
+         "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| "
+         "?[^\\\\s\\\\p{L}\\\\p{N}]+|"
+         "\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\",\"invert\":false},"
+         "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]}",
+         "[\"a b\",\"\xC4\xA0 ab\"]", false},
+    };
+    static const char *const configs[] = {NULL, "{}", "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}",
+                                          "{\"tokenizer_class\":\"GPT2TokenizerFast\"}",
+                                          "{\"tokenizer_class\":\"CodeGenTokenizer\",\"eos_token\":\"<|endoftext|>\"}"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
+            char *dir = test_dir_make();
+            put(dir, "tokenizer.json",
+                whole(rows[i].parts, "\"type\":\"BPE\",\"unk_token\":null,\"dropout\":null", rows[i].merges, ADDED));
+            if (configs[c]) put(dir, "tokenizer_config.json", configs[c]);
+            pm_tokenizer *tok = load(dir);
+            assert_int_equal(pm_tokenizer_end(tok), 258);
+            expect(tok, "ab ab  ab", rows[i].prefix ? "257 257 259 257" : "256 257 259 256",
+                   rows[i].prefix ? "257 257 259 257" : "256 257 259 256");
+            expect(tok, "ab<|endoftext|>",
+                   rows[i].prefix ? "257 60 124 101 110 100 111 102 116 101 120 116 124 62"
+                                  : "256 60 124 101 110 100 111 102 116 101 120 116 124 62",
+                   rows[i].prefix ? "257 258" : "256 258");
+            expect_kept(dir, tok);
+            pm_tokenizer_destroy(&tok);
+            /* the configuration's word counts */
+            put(dir, "tokenizer_config.json",
+                rows[i].prefix ? "{\"add_prefix_space\":false}" : "{\"add_prefix_space\":true}");
+            tok = load(dir);
+            expect(tok, "ab", rows[i].prefix ? "256" : "257", rows[i].prefix ? "256" : "257");
+            pm_tokenizer_destroy(&tok);
+            test_dir_remove(dir);
+        }
+    }
+}
+
+/* One line names the part. */
+static void test_other_kinds(void **state)
+{
+    (void)state;
+    static const char bpe[] = "\"type\":\"BPE\"", merges[] = "[\"a b\"]";
+    static const char byte_level[] = "\"pre_tokenizer\":" BYTE_LEVEL("false");
+    const struct {
+        const char *parts, *model, *merges, *added, *words;
+    } rows[] = {
+        {"\"pre_tokenizer\":null", bpe, merges, "", "the pre_tokenizer that is missing"},
+        {"\"pre_tokenizer\":{\"type\":\"Metaspace\"}", bpe, merges, "", "the pre_tokenizer Metaspace is not"},
+        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x\"}"
+         ","
+         "\"behavior\":\"Isolated\"}]}",
+         bpe, merges, "", "the pre_tokenizer Split with another pattern"},
+        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"}]}", bpe, merges, "",
+         "the pre_tokenizer Digits"},
+        {"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":false}", bpe, merges, "",
+         "with \"use_regex\": false"},
+        {"\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
+         "the normalizer NFC"},
+        {"\"post_processor\":{\"type\":\"TemplateProcessing\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
+         "the post_processor TemplateProcessing"},
+        {"\"decoder\":{\"type\":\"WordPiece\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
+         "the decoder WordPiece"},
+        {byte_level, "\"type\":\"Unigram\"", merges, "", "the model Unigram"},
+        {byte_level, "\"type\":\"BPE\",\"byte_fallback\":true", merges, "", "the model with \"byte_fallback\""},
+        {byte_level, "\"type\":\"BPE\",\"ignore_merges\":true", merges, "", "the model with \"ignore_merges\""},
+        {byte_level, "\"type\":\"BPE\",\"dropout\":0.1", merges, "", "the model with \"dropout\""},
+        {byte_level, "\"type\":\"BPE\",\"continuing_subword_prefix\":\"##\"", merges, "",
+         "\"continuing_subword_prefix\""},
+        {byte_level, bpe, "{}", "", "the model without a list \"merges\""},
+        {byte_level, bpe, "[\"a b\",\"ab\"]", "", "merge 2 must be two tokens"},
+        {byte_level, bpe, "[[\"a\",\"b\",\"c\"]]", "", "merge 1 must be two tokens"},
+        {byte_level, bpe, "[[\"a\",7]]", "", "merge 1 must be two tokens"},
+        {byte_level, bpe, "[\"a c\"]", "", "merge 1 makes a token that the vocabulary lacks"},
+        {byte_level, bpe, merges, "{\"id\":300,\"content\":\"<m>\",\"lstrip\":true}", "added token <m> has \"lstrip\""},
+        {byte_level, bpe, merges, "{\"content\":\"<m>\"}", "must have \"content\" and \"id\""},
+        {byte_level, bpe, merges, "{\"id\":16777216,\"content\":\"<m>\"}", "must have \"content\" and \"id\""},
+    };
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    char path[1024];
+    pm_tokenizer *tok = NULL;
+    snprintf(path, sizeof path, "%s", test_path(dir, "tokenizer.json"));
+    test_log_reset();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put(dir, "tokenizer.json", whole(rows[i].parts, rows[i].model, rows[i].merges, rows[i].added));
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
+    }
+    put(dir, "tokenizer.json", "{}");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "the model that is missing");
+    /* GPT-1's kind is read from its other files, and named where there are none */
+    put(dir, "tokenizer.json",
+        "{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\",\"vocab\":{},\"merges\":[]}}");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "holds no tokenizer");
+    put(dir, "vocab.json", "{\"<unk>\":0,\"a\":1,\"b\":2,\"a</w>\":3,\"b</w>\":4,\"ab</w>\":5}");
+    put(dir, "merges.txt", "a b</w>\n");
+    assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
+    assert_string_equal(pm_tokenizer_kind(tok), "gpt1");
+    test_expect_ids(tok, "AB b", "5 4");
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+/* Files that are something else are called what they are. */
+static void test_foreign(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *text;
+        size_t size;
+        const char *words;
+    } rows[] = {
+        {"vocab.json", "\xFF\xFE{\0}\0", 6, "is UTF-16; save it as UTF-8"},
+        {"vocab.json",
+         "{\0\"\0a\0\"\0:\0"
+         "1\0}\0",
+         14, "is UTF-16; save it as UTF-8"},
+        {"merges.txt", "\xFE\xFF\0a\0 \0b", 8, "is UTF-16; save it as UTF-8"},
+        {"tokenizer_config.json", "\xFF\xFE\0\0{\0\0\0", 8, "is UTF-32; save it as UTF-8"},
+        {"vocab.json", "version https://git-lfs.github.com/spec/v1\noid", 46, "is a Git LFS pointer"},
+        {"tokenizer.json", "\n<!DOCTYPE HTML><html>", 22, "is an HTML page; download the file itself"},
+        {"vocab.json", "\x1F\x8B\x08", 3, "is compressed by gzip; unpack it"},
+    };
+    pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    test_log_reset();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *dir = test_dir_make();
+        char path[1024];
+        put(dir, "vocab.json", vocab(""));
+        put(dir, "merges.txt", "");
+        snprintf(path, sizeof path, "%s", test_path(dir, rows[i].name));
+        test_write(path, rows[i].text, rows[i].size);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
+        test_expect_failure(pm_tokenizer_load(&log, path, &tok), PM_FORMAT, path, "is a file; give the folder");
+        test_dir_remove(dir);
+    }
+    char *dir = test_dir_make();
+    put(dir, "tokenizer.model", "x");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "its tokenizer.model is SentencePiece's");
+    put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
+                        "\"tokenizer_class\" is \"LlamaTokenizer\"");
+    put(dir, "tokenizer_config.json", "{\"add_prefix_space\":1}");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
+                        "\"add_prefix_space\" must be true or false");
+    test_dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix),      cmocka_unit_test(test_vocabularies),
+        cmocka_unit_test(test_whole),       cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_foreign),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
