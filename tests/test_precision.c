@@ -53,7 +53,16 @@ static void test_half(void **state)
         assert_int_equal(half_from_float(middle), h + (h & 1));
         assert_int_equal(half_from_float(nextafterf(middle, 0)), h);
         assert_int_equal(half_from_float(nextafterf(middle, INFINITY)), h + 1);
+        /* A double is rounded once, not to a float first. */
+        assert_true(pm_half_value((uint16_t)h) == (double)low);
+        assert_int_equal(pm_half_bits(nextafter((double)middle, 0)), h);
+        assert_int_equal(pm_half_bits((double)middle), h + (h & 1));
+        assert_int_equal(pm_half_bits(-nextafter((double)middle, INFINITY)), (h + 1) | 0x8000);
     }
+    assert_int_equal(pm_half_bits(0), 0);
+    assert_int_equal(pm_half_bits(-1e-300), 0x8000);
+    assert_int_equal(pm_half_bits(1e300), 0x7c00);
+    assert_true(isnan(pm_half_value(pm_half_bits(NAN))));
 }
 
 /* ---- the loss scale ---- */

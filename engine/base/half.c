@@ -1,5 +1,6 @@
 #include "base/half.h"
 
+#include <math.h>
 #include <string.h>
 
 static float from_bits(uint32_t bits)
@@ -7,6 +8,13 @@ static float from_bits(uint32_t bits)
     float f;
     memcpy(&f, &bits, 4);
     return f;
+}
+
+static uint64_t to_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    return bits;
 }
 
 float half_to_float(uint16_t h)
@@ -19,19 +27,21 @@ float half_to_float(uint16_t h)
     return from_bits(sign | (exponent == 31 ? 0x7f800000 : (exponent + 112) << 23) | fraction << 13);
 }
 
+uint16_t half_from_double(double value)
+{
+    const uint64_t bits = to_bits(value), magnitude = bits & UINT64_MAX >> 1;
+    const uint16_t sign = (uint16_t)(bits >> 48 & 0x8000);
+    if (magnitude > to_bits(HUGE_VAL)) return sign | 0x7e00;
+    if (magnitude >= to_bits(65520)) return sign | 0x7c00; /* half way to what would be next */
+    if (magnitude < to_bits(0x1p-14)) { /* a multiple of 2^-24: the sum's last bit, to which fp64 addition rounds */
+        const double sum = (value < 0 ? -value : value) + 0x1p28;
+        return sign | (uint16_t)(to_bits(sum) - to_bits(0x1p28));
+    }
+    const uint64_t rounded = magnitude + (((uint64_t)1 << 41) - 1) + (magnitude >> 42 & 1);
+    return sign | (uint16_t)((rounded >> 42) - ((1023 - 15) << 10));
+}
+
 uint16_t half_from_float(float value)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-    bits &= 0x7fffffff;
-    if (bits > 0x7f800000) return sign | 0x7e00;
-    if (bits >= 0x477ff000) return sign | 0x7c00; /* 65520: half way to what would be next */
-    if (bits < 0x38800000) {                      /* below 2^-14: a multiple of 2^-24, as fp32 addition rounds it */
-        float magnitude = from_bits(bits) + 0.5f; /* its last bit is 2^-24 */
-        memcpy(&bits, &magnitude, 4);
-        return sign | (uint16_t)(bits - 0x3f000000);
-    }
-    bits += 0xfff + (bits >> 13 & 1);
-    return sign | (uint16_t)((bits >> 13) - (112 << 10));
+    return half_from_double((double)value);
 }

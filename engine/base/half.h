@@ -6,6 +6,7 @@
 
 float half_to_float(uint16_t half);
 /* The nearest half, ties to even; beyond the largest, 65504, infinity. A NaN stays one. */
+uint16_t half_from_double(double value);
 uint16_t half_from_float(float value);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/log.h"
 #include "gpu/spirv_reader.h"
 
@@ -24,6 +25,16 @@ size_t pm_scalar_size(pm_scalar scalar)
     static const size_t sizes[] = {PM_SCALAR_LIST(SCALAR_SIZE)};
 #undef SCALAR_SIZE
     return (unsigned)scalar < sizeof sizes / sizeof *sizes ? sizes[scalar] : 0;
+}
+
+double pm_half_value(uint16_t bits)
+{
+    return half_to_float(bits);
+}
+
+uint16_t pm_half_bits(double value)
+{
+    return half_from_double(value);
 }
 
 /* ---- types ------------------------------------------------------------------------------------------------------- */

@@ -44,6 +44,11 @@ typedef enum pm_scalar {
 PM_API const char *pm_scalar_name(pm_scalar scalar);
 PM_API size_t pm_scalar_size(pm_scalar scalar); /* bytes; 0 for OTHER */
 
+/* The number that the 16 bits of an F16 stand for (IEEE 754 binary16), and the bits of the nearest F16: ties go to the even one, numbers
+ * from 65520 on become infinity, a NaN stays one. */
+PM_API double pm_half_value(uint16_t bits);
+PM_API uint16_t pm_half_bits(double value);
+
 /* What a buffer holds: elements of `components` scalars, rows of `columns` where it is a matrix. */
 typedef struct pm_kernel_type {
     pm_scalar scalar;
