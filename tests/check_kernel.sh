@@ -88,6 +88,18 @@ else
     grep -q "wrong.comp:14: error: 'wrong'" "$dir/err" || fail "the compiler's line is missing"
     refused 1 'does not compile' kernel "$dir/nowhere.comp" --describe
     grep -q 'nowhere.comp:3: error' "$dir/err" || fail "the include's line is missing"
+    # Text that is no GLSL for Vulkan: glslang would print its own built-in declarations.
+    tail -n +2 "$dir/saxpy.comp" > "$dir/noversion.comp"
+    : > "$dir/empty.comp"
+    printf '// no more\n' > "$dir/comment.comp"
+    for name in noversion empty comment; do refused 1 'begin with a line such as #version 450' kernel "$dir/$name.comp" --describe --json; done
+    printf '#version 450\n\000\n' > "$dir/zero.comp"
+    refused 1 'has 0 bytes' kernel "$dir/zero.comp" --describe
+    { printf '\357\273\277/* with a mark */ '; cat "$dir/saxpy.comp"; } > "$dir/mark.comp"
+    { printf '\357\273\277'; cat "$dir/common/fma.glsl"; } > "$dir/fma.glsl"
+    mv "$dir/fma.glsl" "$dir/common/fma.glsl"
+    run 0 kernel "$dir/mark.comp" --describe
+    has 'BIAS'
     run 0 kernel "$dir/int64.comp" --describe
     has 'Int64'
     PUMICE_DISABLE=int64 refused 1 'needs Int64' kernel "$dir/int64.comp" --buffer 0=4 --buffer 1=4
@@ -102,6 +114,51 @@ grep -q 'differs from .*off in 1 elements' "$dir/err" || fail "the difference is
 run 0 $saxpy $buffers --json --flops 2000 --bytes 12000
 for key in ms ms_min first_ms gflops gbps device local_size buffers; do has "\"$key\":"; done
 run 0 $saxpy --buffer x=1000f:random --buffer "y=:$dir/want" --push 0x40000000,1000 --spec BIAS=0
+
+# ---- numbers of every type ----
+cat > "$dir/half.comp" << 'END'
+#version 450
+#extension GL_EXT_shader_16bit_storage : require
+layout(local_size_x = 1) in;
+layout(std430, binding = 0) readonly buffer X { float16_t x[]; };
+layout(std430, binding = 1) buffer Y { float y[]; };
+layout(std430, binding = 2) buffer Z { uint z[]; };
+void main()
+{
+    for (uint i = 0u; i < 3u; i++) y[i] = float(x[i]);
+    z[0] = 16777217u;
+    z[1] = 4294967295u;
+}
+END
+cat > "$dir/wide.comp" << 'END'
+#version 450
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+layout(local_size_x = 1) in;
+layout(std430, binding = 0) buffer X { int64_t x[]; };
+layout(push_constant) uniform Push { int64_t p; uint n; };
+void main() { x[0] = 9007199254740993l; x[1] = p; x[2] = int64_t(n); }
+END
+for name in half wide; do "$glslc" --target-env=vulkan1.1 -o "$dir/$name.spv" "$dir/$name.comp" || exit 1; done
+run 0 kernel "$dir/half.spv" --buffer x=3h:iota --buffer y=3f --buffer z=2u --runs 1
+has 'binding 1 *0 1 2$'
+has 'binding 2 *16777217 4294967295$'
+wide="kernel $dir/wide.spv --buffer x=24 --runs 1 --push p=-9223372036854775808 --push n=010"
+run 0 $wide --dump x="$dir/x64"
+has 'binding 0 *9007199254740993 -9223372036854775808 10$'
+run 0 $wide --compare x="$dir/x64" --json
+has '"first":.*9007199254740993, -9223372036854775808, 10'
+perl -e 'print pack "q<*", 9007199254740992, -9223372036854775807, 10' > "$dir/off64"
+run 1 $wide --compare x="$dir/off64"
+grep -q 'in 2 elements by more than 0: most, 1, at element 0' "$dir/err" || fail "64-bit numbers are not compared whole"
+run 0 $wide --compare x="$dir/off64:1"
+# Random bytes are any byte, other whole numbers any number of their type.
+run 0 kernel "$dir/half.spv" --buffer x=3h --buffer y=3f --buffer z=4096b:random --runs 1 --dump z="$dir/random"
+perl -e 'local $/; my $d = <STDIN>; my %seen; $seen{$_}++ for unpack "x8C*", $d; exit(keys %seen == 256 ? 0 : 1)' < "$dir/random" || fail "random bytes are not all of 256"
+refused 2 'uint: 0 to 4294967295' $wide --push n=4294967296
+refused 2 'int64: -9223372036854775808 to 9223372036854775807' $wide --push p=9223372036854775808
+refused 2 'BIAS=1e39: constant 3 is of type float: -3.4028235e38 to' $saxpy $buffers --spec BIAS=1e39
+refused 2 'a is of type float' $saxpy $buffers --push a=-1e39
+refused 2 'up to 2 words' $saxpy $buffers --push 1e39,1
 
 # ---- bad values ----
 refused 2 'binding 1 (y) has no buffer' $saxpy --buffer x=1000f

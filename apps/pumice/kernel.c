@@ -1,6 +1,4 @@
 /* `pumice kernel`: a user's own compute shader: compiled, described, run on buffers, timed, its output shown or compared. */
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,85 +73,6 @@ static bool dump(const kernel_options *o, const pm_kernel_info *info, const kern
     return true;
 }
 
-/* FILE[:TOLERANCE]; what follows the last colon counts where it is a number. */
-static char *split_tolerance(const char *text, double *tolerance)
-{
-    const char *colon = strrchr(text, ':');
-    char *end = NULL, *path = malloc(strlen(text) + 1);
-    *tolerance = 0;
-    if (!path) return NULL;
-    strcpy(path, text);
-    const double value = colon ? strtod(colon + 1, &end) : 0;
-    if (colon && colon[1] && *end == 0 && value >= 0) {
-        *tolerance = value;
-        path[colon - text] = 0;
-    }
-    return path;
-}
-
-/* One comparison into `json`; false where it is beyond the tolerance or cannot be made. */
-static bool compare_one(const char *text, const char *path, double tolerance, const kernel_buffer *b, const char *after,
-                        cJSON *json)
-{
-    size_t size = 0;
-    char *wanted = app_read(path, &size);
-    if (!wanted || size != b->size) {
-        if (wanted)
-            app_error("--compare %s: %s has %zu bytes, the buffer %llu", text, path, size, (unsigned long long)b->size);
-        else
-            app_error("--compare %s: %s: cannot be read: %s", text, path, strerror(errno));
-        free(wanted);
-        return false;
-    }
-    double worst = 0, error = 0, power = 0;
-    uint64_t at = 0, unequal = 0;
-    for (uint64_t i = 0; i < b->size / pm_scalar_size(b->scalar); i++) {
-        const double x = kernel_number(b->scalar, after, i), y = kernel_number(b->scalar, wanted, i);
-        double off = x == y || (isnan(x) && isnan(y)) ? 0 : fabs(x - y);
-        if (isnan(off)) off = INFINITY;
-        if (off > tolerance) unequal++;
-        if (off > worst) {
-            worst = off;
-            at = i;
-        }
-        error += off * off;
-        power += isfinite(y) ? y * y : 0;
-    }
-    free(wanted);
-    const double nmse = power > 0 ? error / power : error > 0 ? INFINITY : 0;
-    cJSON_AddNumberToObject(json, "binding", b->binding);
-    cJSON_AddStringToObject(json, "file", path);
-    cJSON_AddNumberToObject(json, "max_abs", worst);
-    cJSON_AddNumberToObject(json, "nmse", nmse);
-    cJSON_AddNumberToObject(json, "beyond", (double)unequal);
-    if (unequal)
-        app_error("binding %u differs from %s in %llu elements by more than %g: most, %g, at element %llu (NMSE %.3g)",
-                  (unsigned)b->binding, path, (unsigned long long)unequal, tolerance, worst, (unsigned long long)at,
-                  nmse);
-    return unequal == 0;
-}
-
-static bool compare(const kernel_options *o, const pm_kernel_info *info, const kernel_buffer *buffers, size_t count,
-                    char *const *after, cJSON *report)
-{
-    bool good = true;
-    cJSON *list = cJSON_AddArrayToObject(report, "compare");
-    for (size_t i = 0; i < o->compare.count && good; i++) {
-        const char *rest;
-        double tolerance;
-        const kernel_buffer *b = kernel_find_buffer("--compare", o->compare.items[i], info, buffers, count, &rest);
-        char *path = b ? split_tolerance(rest, &tolerance) : NULL;
-        cJSON *item = cJSON_CreateObject();
-        good = path && compare_one(o->compare.items[i], path, tolerance, b, after[b - buffers], item);
-        if (cJSON_HasObjectItem(item, "max_abs"))
-            cJSON_AddItemToArray(list, item);
-        else
-            cJSON_Delete(item);
-        free(path);
-    }
-    return good;
-}
-
 static void add_values(const kernel_buffer *buffers, size_t count, char *const *after, cJSON *report)
 {
     cJSON *list = cJSON_AddArrayToObject(report, "buffers");
@@ -163,7 +82,7 @@ static void add_values(const kernel_buffer *buffers, size_t count, char *const *
         cJSON_AddNumberToObject(item, "bytes", (double)buffers[i].size);
         cJSON_AddBoolToObject(item, "written", buffers[i].written);
         for (uint64_t k = 0; k < SHOWN && k < buffers[i].size / pm_scalar_size(buffers[i].scalar); k++)
-            cJSON_AddItemToArray(first, cJSON_CreateNumber(kernel_number(buffers[i].scalar, after[i], k)));
+            cJSON_AddItemToArray(first, kernel_number_json(buffers[i].scalar, after[i], k));
         cJSON_AddItemToArray(list, item);
     }
 }
@@ -200,9 +119,18 @@ static double number(const cJSON *json, const char *name)
     return cJSON_GetNumberValue(cJSON_GetObjectItem(json, name));
 }
 
+/* A number that the report may have as text, to be whole. */
+static const char *number_text(const cJSON *item, char text[32])
+{
+    if (cJSON_IsRaw(item)) return item->valuestring;
+    snprintf(text, 32, "%.4g", cJSON_GetNumberValue(item));
+    return text;
+}
+
 static void print_report(const cJSON *report)
 {
     const cJSON *item, *value;
+    char text[32];
     printf("\ndevice         %s\n", cJSON_GetStringValue(cJSON_GetObjectItem(report, "device")));
     kernel_print_statistics(cJSON_GetObjectItem(report, "statistics"));
     printf("time           %.4g ms, the median of %.0f runs (%.4g to %.4g) by %s; first run %.4g ms, after %.4g ms of "
@@ -216,12 +144,13 @@ static void print_report(const cJSON *report)
     {
         if (!cJSON_IsTrue(cJSON_GetObjectItem(item, "written"))) continue;
         printf("binding %-6.0f", number(item, "binding"));
-        cJSON_ArrayForEach(value, cJSON_GetObjectItem(item, "first")) printf(" %.7g", cJSON_GetNumberValue(value));
+        cJSON_ArrayForEach(value, cJSON_GetObjectItem(item, "first")) printf(" %s", number_text(value, text));
         printf("\n");
     }
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(report, "compare"))
-        printf("compared       binding %.0f with %s: largest difference %.4g, NMSE %.3g\n", number(item, "binding"),
-               cJSON_GetStringValue(cJSON_GetObjectItem(item, "file")), number(item, "max_abs"), number(item, "nmse"));
+        printf("compared       binding %.0f with %s: largest difference %s, NMSE %.3g\n", number(item, "binding"),
+               cJSON_GetStringValue(cJSON_GetObjectItem(item, "file")),
+               number_text(cJSON_GetObjectItem(item, "max_abs"), text), number(item, "nmse"));
 }
 
 /* Buffers, first run and what comes back from it. */
@@ -270,7 +199,7 @@ static pm_status run(const kernel_options *o, pm_device *device, pm_kernel *kern
         add_values(buffers, count, after, report);
         if (!dump(o, info, buffers, count, after)) status = PM_IO;
     }
-    if (status == PM_OK && !compare(o, info, buffers, count, after, report)) status = PM_FORMAT;
+    if (status == PM_OK && !kernel_compare(o, info, buffers, count, after, report)) status = PM_FORMAT;
     for (size_t i = 0; i < count; i++) free(after[i]);
     kernel_free_buffers(buffers, count);
     free(push);

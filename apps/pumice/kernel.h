@@ -23,7 +23,7 @@ typedef struct kernel_options {
 /* The words of a .spv, or of a .comp or .glsl after compiling; malloc'd; NULL after an error line. */
 uint32_t *kernel_words(const kernel_options *options, size_t *count);
 
-/* ---- kernel_buffers.c ---- */
+/* ---- kernel_buffers.c, kernel_arguments.c ---- */
 
 /* A binding's buffer: from "N=SIZE[:FILL]". */
 typedef struct kernel_buffer {
@@ -48,8 +48,13 @@ void kernel_free_buffers(kernel_buffer *buffers, size_t count);
 /* The buffer that "N" or a name before '=' means; NULL after an error line. *rest: what follows the sign. */
 const kernel_buffer *kernel_find_buffer(const char *option, const char *text, const pm_kernel_info *info,
                                         const kernel_buffer *buffers, size_t count, const char **rest);
-/* One scalar as a number. */
-double kernel_number(pm_scalar scalar, const void *data, uint64_t index);
+
+/* ---- kernel_compare.c ---- */
+
+/* --compare: each buffer that it names, as the first run left it, with its file; what came out into an array of `report`. False, after an
+ * error line, where one differs or cannot be compared. */
+bool kernel_compare(const kernel_options *options, const pm_kernel_info *info, const kernel_buffer *buffers,
+                    size_t count, char *const *after, cJSON *report);
 
 /* ---- kernel_report.c ---- */
 

@@ -41,27 +41,38 @@ const kernel_buffer *kernel_find_buffer(const char *option, const char *text, co
 
 /* ---- content ---- */
 
-/* Steele, Lea and Flood's splitmix64: any seed, any index, the same number. */
-static double uniform(uint64_t seed, uint64_t index)
+/* Steele, Lea and Flood's splitmix64: any seed, any index, the same 64 bits. */
+static uint64_t random_bits(uint64_t seed, uint64_t index)
 {
     uint64_t z = (seed + index + 1) * 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+    return z ^ z >> 31;
 }
 
-/* Whole numbers count from 0 to 255, floats lie in [-1, 1). iota starts anew before it leaves the type. */
-static double content(const char *fill, pm_scalar scalar, uint64_t seed, uint64_t index)
+/* How many whole numbers from 0 on the type has without a gap: where iota starts anew. */
+static uint64_t whole_numbers(pm_scalar scalar)
+{
+    switch (scalar) {
+    case PM_SCALAR_F16: return (1 << 11) + 1;
+    case PM_SCALAR_F32: return (1 << 24) + 1;
+    case PM_SCALAR_F64: return ((uint64_t)1 << 53) + 1;
+    default: break;
+    }
+    const unsigned bits = 8 * (unsigned)pm_scalar_size(scalar) - (kernel_is_signed(scalar) ? 1 : 0);
+    return bits < 64 ? (uint64_t)1 << bits : UINT64_MAX;
+}
+
+/* The bits of one element. Random whole numbers are any of the type, floats lie from -1 to 1. */
+static uint64_t content(const char *fill, pm_scalar scalar, uint64_t seed, uint64_t index)
 {
     const bool is_float = kernel_is_float(scalar);
-    const size_t size = pm_scalar_size(scalar);
-    if (strcmp(fill, "ones") == 0) return 1;
     if (strcmp(fill, "random") == 0) {
-        const double u = uniform(seed, index);
-        return is_float ? 2 * u - 1 : (double)(int)(u * (size == 1 ? 127 : 256));
+        const uint64_t bits = random_bits(seed, index);
+        return is_float ? kernel_float_bits(scalar, 2 * ((double)(bits >> 11) * 0x1p-53) - 1) : bits;
     }
-    const uint64_t most = size == 1 ? 127 : size == 2 ? 2048 : 1 << 24; /* exact in every type of that size */
-    return (double)(index % most);
+    const uint64_t whole = strcmp(fill, "ones") == 0 ? 1 : index % whole_numbers(scalar);
+    return is_float ? kernel_float_bits(scalar, (double)whole) : whole;
 }
 
 static bool read_file(const char *text, const char *path, kernel_buffer *buffer)
@@ -94,9 +105,10 @@ static bool fill_buffer(const char *text, const char *fill, uint64_t seed, kerne
         app_error("--buffer %s: out of host memory", text);
         return false;
     }
-    for (uint64_t i = 0; !zeros && i < buffer->size / size; i++)
-        kernel_put_number(buffer->scalar, buffer->data + i * size,
-                          content(fill, buffer->scalar, seed + buffer->binding, i));
+    for (uint64_t i = 0; !zeros && i < buffer->size / size; i++) {
+        const uint64_t bits = content(fill, buffer->scalar, seed + buffer->binding, i);
+        memcpy(buffer->data + i * size, &bits, size); /* little-endian: the low bytes */
+    }
     return true;
 }
 

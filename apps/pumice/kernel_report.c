@@ -83,8 +83,9 @@ void kernel_print_info(const pm_kernel_info *info)
     for (uint32_t i = 0; i < info->spec_count; i++) {
         const pm_kernel_spec *s = &info->specs[i];
         const uint64_t bits = s->value;
-        printf("constant       %u: %s, %s, default %.9g\n", (unsigned)s->id, s->name[0] ? s->name : "(no name)",
-               pm_scalar_name(s->scalar), kernel_number(s->scalar, &bits, 0));
+        char number[32];
+        printf("constant       %u: %s, %s, default %s\n", (unsigned)s->id, s->name[0] ? s->name : "(no name)",
+               pm_scalar_name(s->scalar), kernel_number_text(s->scalar, &bits, 0, number));
     }
 }
 
@@ -127,7 +128,7 @@ static void add_constants(cJSON *json, const pm_kernel_info *info)
         cJSON_AddNumberToObject(item, "id", s->id);
         cJSON_AddStringToObject(item, "name", s->name);
         cJSON_AddStringToObject(item, "type", pm_scalar_name(s->scalar));
-        cJSON_AddNumberToObject(item, "default", kernel_number(s->scalar, &bits, 0));
+        cJSON_AddItemToObject(item, "default", kernel_number_json(s->scalar, &bits, 0));
         cJSON_AddItemToArray(specs, item);
     }
 }

@@ -1,9 +1,12 @@
 /* Where a kernel's words come from: a SPIR-V file, or GLSL compiled by libshaderc. The library is linked into this program, never into
  * libpumice; opening it at run time instead would fail on Debian 12, whose shared one lacks symbols. */
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernel.h"
 
@@ -66,6 +69,49 @@ static bool validate(const char *path, const uint32_t *words, size_t count)
 #ifdef PUMICE_SHADERC
 #include <shaderc/shaderc.h>
 
+/* ---- the text ---- */
+
+/* The bytes of UTF-8's byte order mark, which some editors put first and glslang does not take. */
+static size_t mark_length(const char *text)
+{
+    return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+/* Behind blanks and comments. */
+static const char *skip_comments(const char *text)
+{
+    for (;;) {
+        text += strspn(text, " \t\r\n\v\f");
+        const char *end;
+        if (strncmp(text, "//", 2) == 0)
+            text += strcspn(text, "\n");
+        else if (strncmp(text, "/*", 2) == 0 && (end = strstr(text + 2, "*/")) != NULL)
+            text = end + 2;
+        else
+            return text;
+    }
+}
+
+/* Compute shaders are there from version 310 es and 430 on; before 140 glslang fails within its own text, and prints it. */
+static bool check_text(const char *path, const char *text, size_t size)
+{
+    enum { LEAST_ES = 310, LEAST = 420 };
+    if (memchr(text, 0, size)) {
+        app_error("%s: it has 0 bytes: GLSL is text, in UTF-8", path);
+        return false;
+    }
+    const char *at = skip_comments(text);
+    long version = 0;
+    if (*at == '#') {
+        at += 1 + strspn(at + 1, " \t");
+        if (strncmp(at, "version", 7) == 0) version = strtol(at + 7, NULL, 10);
+    }
+    if (version >= LEAST || (version >= LEAST_ES && version < 330)) return true;
+    app_error("%s: it must begin with a line such as #version 450%s", path,
+              *skip_comments(text) ? "" : ", and is empty");
+    return false;
+}
+
 /* ---- #include ---- */
 
 static char *beside(const char *file, const char *name)
@@ -93,6 +139,8 @@ static shaderc_include_result *resolve(void *user, const char *name, int type, c
         if (path) text = app_read(path, &size);
     }
     if (text && path) {
+        size -= mark_length(text);
+        memmove(text, text + mark_length(text), size + 1);
         *result = (shaderc_include_result){path, strlen(path), text, size, NULL};
         return result;
     }
@@ -142,9 +190,32 @@ static void say_lines(const char *text)
     }
 }
 
+/* stdout and stderr lead nowhere while it compiles: glslang prints what it cannot read of its own there. What it has to say of the file
+ * comes back as text. `kept` gets what quiet(false, kept) needs. */
+static void quiet(bool on, int kept[2])
+{
+    fflush(stdout);
+    const int nowhere = on ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    for (int i = 0; i < 2; i++) {
+        if (on) {
+            kept[i] = nowhere >= 0 ? fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, 3) : -1;
+            if (kept[i] >= 0) (void)dup2(nowhere, STDOUT_FILENO + i);
+        } else if (kept[i] >= 0) {
+            (void)dup2(kept[i], STDOUT_FILENO + i);
+            close(kept[i]);
+        }
+    }
+    if (nowhere >= 0) close(nowhere);
+}
+
 static uint32_t *words_of_glsl(const kernel_options *options, const char *text, size_t size, size_t *count)
 {
     uint32_t *words = NULL;
+    int kept[2];
+    size -= mark_length(text);
+    text += mark_length(text);
+    if (!check_text(options->file, text, size)) return NULL;
+    quiet(true, kept);
     shaderc_compiler_t compiler = shaderc_compiler_initialize();
     shaderc_compile_options_t to = compiler ? shaderc_compile_options_initialize() : NULL;
     shaderc_compilation_result_t result = NULL;
@@ -152,6 +223,7 @@ static uint32_t *words_of_glsl(const kernel_options *options, const char *text, 
         set_options(options, to);
         result = shaderc_compile_into_spv(compiler, text, size, shaderc_compute_shader, options->file, "main", to);
     }
+    quiet(false, kept);
     if (!result) {
         app_error("%s: libshaderc could not be started", options->file);
     } else {
