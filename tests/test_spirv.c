@@ -372,12 +372,63 @@ static void test_limits(void **state)
     test_device_done(&device);
 }
 
+/* The small module with words put in before the index `at`. */
+static size_t insert(const uint32_t *words, size_t count, size_t at, const uint32_t *more, size_t more_count,
+                     uint32_t *out)
+{
+    memcpy(out, words, at * sizeof *out);
+    memcpy(out + at, more, more_count * sizeof *out);
+    memcpy(out + at + more_count, words + at, (count - at) * sizeof *out);
+    return count + more_count;
+}
+
+/* Two modules that need what Pumice's own kernels do not: 64-bit floats, and LocalSizeId. A device has them where it was opened for kernels from
+ * outside, as far as it has them at all. */
+static void test_features(void **state)
+{
+    (void)state;
+    enum { INT = BOUND, FOUR, TWO, ONE, MORE };
+    static const uint32_t float64[] = {OP(CAPABILITY, 2), 10};
+    static const uint32_t constants[] = {OP(21, 4), INT, 32,  0, OP(43, 4), INT, FOUR, 4,
+                                         OP(43, 4), INT, TWO, 2, OP(43, 4), INT, ONE,  1};
+    static const uint32_t sizes[] = {OP(331, 6), MAIN, 38, FOUR, TWO, ONE};
+    uint32_t doubles[SMALL + 2], by_id[SMALL + 16];
+    insert(small, SMALL, 5, float64, 2, doubles);
+    insert(small, SMALL, behind(OP(22, 3), FLOAT) + 1, constants, 16, by_id);
+    memcpy(by_id + behind(OP(MODE, 6), MAIN) - 2, sizes, sizeof sizes);
+    by_id[3] = MORE;
+    for (int outside = 0; outside < 2; outside++) {
+        test_lines lines;
+        const pm_device_params params = {
+            .log = test_lines_log(&lines), .user_kernels = outside, .robust = outside, .timeout_ms = 20000};
+        pm_device *device = test_device_open(&params);
+        pm_kernel *kernel = NULL;
+        pm_kernel_info info;
+        assert_int_equal(describe(by_id, SMALL + 16, &lines, &info), PM_OK);
+        assert_true(info.local_size_by_id && info.local_size[0] == 4 && info.local_size[1] == 2);
+        assert_int_equal(describe(small, SMALL, &lines, &info), PM_OK);
+        assert_false(info.local_size_by_id);
+        static const char *const needs[] = {"double needs Float64 (Vulkan's shaderFloat64), which ",
+                                            "by_id needs LocalSizeId (Vulkan's maintenance4), which "};
+        for (int i = 0; i < 2; i++) {
+            const pm_status status = pm_kernel_create(device, i ? "by_id" : "double", i ? by_id : doubles,
+                                                      SMALL + (i ? 16 : 2), NULL, 0, &kernel);
+            if (status != PM_OK && !strstr(lines.last, needs[i])) fail_msg("%s", lines.last);
+            if (outside && status != PM_OK) assert_non_null(strstr(lines.last, "does not have"));
+            if (!outside) assert_int_equal(status, PM_UNSUPPORTED);
+            pm_kernel_destroy(&kernel);
+        }
+        test_device_done(&device);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interface), cmocka_unit_test(test_builtin),   cmocka_unit_test(test_specialized),
         cmocka_unit_test(test_refused),   cmocka_unit_test(test_truncated), cmocka_unit_test(test_mutated),
         cmocka_unit_test(test_random),    cmocka_unit_test(test_run),       cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_features),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@ typedef struct kernel_options {
     const char *file; /* NULL: --builtin */
     arg_list buffers, push, spec, dump, compare, defines;
     const char *groups;
-    uint32_t runs;
+    uint32_t runs, timeout; /* seconds */
+    bool unchecked;
     float flops, bytes; /* of one run; 0: not told */
     uint64_t seed;
     const char *target, *builtin;

@@ -156,8 +156,11 @@ static bool print_builtin(pm_device *device, char error[256], const char *wanted
 int kernel_costs(const kernel_options *options)
 {
     char error[256] = "";
-    const pm_device_params params = {
-        .log = {keep_line, error, PM_LOG_ERROR}, .select = "0", .cache_dir = "", .compile_only = true};
+    const pm_device_params params = {.log = {keep_line, error, PM_LOG_ERROR},
+                                     .select = "0",
+                                     .cache_dir = "",
+                                     .compile_only = true,
+                                     .user_kernels = options->file != NULL};
     pm_device *device = NULL;
     if (pm_device_open(&params, &device) != PM_OK) {
         app_error("%s", error);

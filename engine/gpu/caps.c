@@ -1,5 +1,5 @@
 /* What a physical device reports, turned into pm_caps. */
-#include "gpu/coopmat.h"
+#include "gpu/gpu_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -109,49 +109,33 @@ static void read_properties(VkPhysicalDevice physical, const extension_list *ext
     caps->subgroup = (features->subgroup_ops & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
 
-static void read_features(VkPhysicalDevice physical, const extension_list *extensions, bool v12, bool compile_only,
-                          pm_caps *caps, gpu_features *features)
+static bool knows(const void *extensions, const char *name)
 {
-    VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-    VkPhysicalDevice16BitStorageFeatures storage16 = {.sType =
-                                                          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
-    VkPhysicalDeviceBufferDeviceAddressFeatures address = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES};
-    VkPhysicalDeviceShaderFloat16Int8Features f16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
-    coopmat_features coopmat = {.sType = COOPMAT_FEATURES_TYPE};
-    VkPhysicalDeviceVulkanMemoryModelFeatures model = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
-    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
-    VkBaseOutStructure *head = (VkBaseOutStructure *)&all;
-    chain(head, &storage16);
-    if (has(extensions, COOPMAT_EXTENSION)) chain(head, &coopmat);
-    if (v12) chain(head, &model);
-    if (has(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) chain(head, &sizes);
-    if (has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) chain(head, &executable);
-    if (v12 || has(extensions, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME)) chain(head, &address);
-    if (v12 || has(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) chain(head, &f16);
-    vkGetPhysicalDeviceFeatures2(physical, &all);
+    return has(extensions, name);
+}
 
-    features->bda_core = features->f16_core = v12;
+static void read_features(VkPhysicalDevice physical, const extension_list *extensions, uint32_t api_version,
+                          bool compile_only, pm_caps *caps, gpu_features *features)
+{
+    gpu_feature_set *found = &features->found;
+    gpu_features_read(physical, api_version, knows, extensions, found);
+    features->found_version = api_version;
+    features->bda_core = api_version >= VK_API_VERSION_1_2;
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
-    features->int16 = all.features.shaderInt16;
-    features->executable_info = executable.pipelineExecutableInfo;
+    features->executable_info = found->executable.pipelineExecutableInfo;
     features->calibrated = has(extensions, CALIBRATED_KHR) ? CALIBRATED_KHR
                            : has(extensions, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)
                                ? VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME
                                : NULL;
-    caps->int64 = all.features.shaderInt64;
-    caps->bda = address.bufferDeviceAddress;
-    caps->f16 = f16.shaderFloat16;
-    caps->storage16 = storage16.storageBuffer16BitAccess;
-    features->subgroup_control = sizes.subgroupSizeControl && sizes.computeFullSubgroups;
+    caps->int64 = found->core.shaderInt64;
+    caps->bda = found->address.bufferDeviceAddress;
+    caps->f16 = found->narrow.shaderFloat16;
+    caps->storage16 = found->storage16.storageBuffer16BitAccess;
+    features->subgroup_control =
+        found->subgroup_sizes.subgroupSizeControl && found->subgroup_sizes.computeFullSubgroups;
     /* Matrix kernels need the Vulkan memory model, full subgroups of one size, and shuffles between invocations. */
     const VkSubgroupFeatureFlags exchange = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
-    caps->coopmat = coopmat.cooperativeMatrix && model.vulkanMemoryModel &&
+    caps->coopmat = found->coopmat.cooperativeMatrix && found->model.vulkanMemoryModel &&
                     (features->subgroup_ops & exchange) == exchange &&
                     (features->subgroup_control || caps->subgroup_min == caps->subgroup_max);
     /* RADV's null device crashes when asked for its budget. */
@@ -236,7 +220,7 @@ pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice
     if (properties.apiVersion >= VK_API_VERSION_1_1 || compile_only) {
         bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
         read_properties(physical, &extensions, v12, &caps, &found);
-        read_features(physical, &extensions, v12, compile_only, &caps, &found);
+        read_features(physical, &extensions, properties.apiVersion, compile_only, &caps, &found);
         read_memory(physical, &caps);
         if (caps.coopmat) status = gpu_coopmat_read(log, instance, physical, &caps);
         caps.coopmat = caps.coopmat_m > 0 && gpu_kernel_built(KERNEL_matmul_coop);

@@ -1,5 +1,6 @@
 /* The sizes of matrices that a device's matrix units take. */
 #include "gpu/coopmat.h"
+#include "gpu/gpu_internal.h"
 
 #include <stdlib.h>
 

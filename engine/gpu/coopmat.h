@@ -2,7 +2,9 @@
 #ifndef GPU_COOPMAT_H
 #define GPU_COOPMAT_H
 
-#include "gpu/gpu_internal.h"
+#include <volk.h>
+
+#include <pumice/device.h>
 
 #define COOPMAT_EXTENSION "VK_KHR_cooperative_matrix"
 #define COOPMAT_FEATURES_TYPE ((VkStructureType)1000506000)

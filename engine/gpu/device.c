@@ -1,6 +1,6 @@
 /* Opening and closing a device. */
 #define _POSIX_C_SOURCE 200809L
-#include "gpu/coopmat.h"
+#include "gpu/gpu_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,66 +104,37 @@ static pm_status lower(pm_device *device, const pm_device_params *params, bool w
     return status;
 }
 
-static pm_status create_device(pm_device *device, bool profile)
+/* What Pumice's own kernels use, after lowering, and what the caller asked for beyond that. */
+static void choose_features(pm_device *device, const pm_device_params *params)
 {
     const pm_caps *caps = &device->caps;
+    gpu_feature_set *on = &device->enabled;
+    const gpu_feature_set *found = &device->features.found;
+    on->core.shaderInt16 = found->core.shaderInt16;
+    on->core.shaderInt64 = caps->int64;
+    on->storage16.storageBuffer16BitAccess = caps->storage16;
+    on->address.bufferDeviceAddress = caps->bda;
+    on->narrow.shaderFloat16 = caps->f16;
+    on->coopmat.cooperativeMatrix = caps->coopmat;
+    on->model.vulkanMemoryModel = caps->coopmat;
+    on->subgroup_sizes.subgroupSizeControl = caps->coopmat && device->features.subgroup_control;
+    on->subgroup_sizes.computeFullSubgroups = on->subgroup_sizes.subgroupSizeControl;
+    on->executable.pipelineExecutableInfo = device->features.executable_info;
+    if (params->user_kernels) gpu_features_add_outside(found, on);
+    if (params->robust) on->core.robustBufferAccess = found->core.robustBufferAccess;
+}
+
+static pm_status create_device(pm_device *device, bool profile)
+{
     const float priority = 1.0f;
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                            .queueFamilyIndex = device->features.queue_family,
                                            .queueCount = 1,
                                            .pQueuePriorities = &priority};
     VkPhysicalDeviceFeatures2 enable = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-    VkPhysicalDevice16BitStorageFeatures storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
-                                                      .storageBuffer16BitAccess = VK_TRUE};
-    VkPhysicalDeviceBufferDeviceAddressFeatures address = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = VK_TRUE};
-    VkPhysicalDeviceShaderFloat16Int8Features f16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .shaderFloat16 = VK_TRUE};
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
-        .pipelineExecutableInfo = VK_TRUE};
-    coopmat_features coopmat = {.sType = COOPMAT_FEATURES_TYPE, .cooperativeMatrix = VK_TRUE};
-    VkPhysicalDeviceVulkanMemoryModelFeatures model = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES, .vulkanMemoryModel = VK_TRUE};
-    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-        .subgroupSizeControl = VK_TRUE,
-        .computeFullSubgroups = VK_TRUE};
-    const char *extensions[8];
-    uint32_t count = 0;
-    enable.features.shaderInt16 = device->features.int16;
-    enable.features.shaderInt64 = caps->int64;
-    if (caps->storage16) {
-        storage16.pNext = enable.pNext;
-        enable.pNext = &storage16;
-    }
-    if (caps->bda) {
-        address.pNext = enable.pNext;
-        enable.pNext = &address;
-        if (!device->features.bda_core) extensions[count++] = VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME;
-    }
-    if (caps->f16) {
-        f16.pNext = enable.pNext;
-        enable.pNext = &f16;
-        if (!device->features.f16_core) extensions[count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
-    }
-    if (caps->coopmat) {
-        coopmat.pNext = enable.pNext;
-        model.pNext = &coopmat;
-        enable.pNext = &model;
-        extensions[count++] = COOPMAT_EXTENSION;
-        if (device->features.subgroup_control) {
-            sizes.pNext = enable.pNext;
-            enable.pNext = &sizes;
-            extensions[count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-        }
-    }
+    const char *extensions[GPU_FEATURE_STRUCTS + 2];
+    uint32_t count = gpu_features_enable(&device->enabled, device->features.found_version, &enable, extensions);
     if (profile && device->features.calibrated) extensions[count++] = device->features.calibrated;
-    if (device->features.executable_info) {
-        executable.pNext = enable.pNext;
-        enable.pNext = &executable;
-        extensions[count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-    }
     if (device->features.portability_subset) extensions[count++] = "VK_KHR_portability_subset";
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &enable,
@@ -222,6 +193,7 @@ pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_d
     device->log = params->log;
     device->compile_only = params->compile_only;
     device->broken = KERNEL_COUNT;
+    device->timeout_ms = params->timeout_ms;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
     const char *env = getenv("PUMICE_VALIDATE");
     bool validate = params->validate || (env && strcmp(env, "1") == 0);
@@ -231,6 +203,7 @@ pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_d
     if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->choices_path);
     if (status == PM_OK) status = gpu_choices_open(device);
     if (status == PM_OK) status = lower(device, params, with_faults);
+    if (status == PM_OK) choose_features(device, params);
     if (status == PM_OK) status = create_device(device, params->profile);
     if (status == PM_OK) gpu_debug_open(device);
     if (status == PM_OK && params->profile) status = gpu_profile_open(device, params->profile_events);
@@ -274,10 +247,10 @@ void pm_device_close(pm_device **handle)
         device->vk.vkDestroyCommandPool(device->handle, device->pool, NULL);
         device->vk.vkDestroyDevice(device->handle, NULL);
     }
-    gpu_instance_close(&device->instance);
+    if (!device->abandoned) gpu_instance_close(&device->instance);
     prof_destroy(&device->profile);
     gpu_choices_close(device);
     free(device->cache_path);
-    free(device);
+    if (!device->abandoned) free(device); /* else the validation layer's messages still come here */
     *handle = NULL;
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "gpu/caps.h"
 #include "gpu/cut.h"
+#include "gpu/features.h"
 #include "gpu/gpu.h"
 #include "gpu/spirv.h"
 #include "profile/profile.h"
@@ -47,11 +48,12 @@ pm_status gpu_vk_status(VkResult result);
 
 /* What opening and checking need beyond pm_caps. */
 typedef struct gpu_features {
-    bool bda_core, f16_core; /* in the device's Vulkan 1.2, so that no extension is needed */
+    gpu_feature_set found;  /* the optional features that the device has */
+    uint32_t found_version; /* its Vulkan version, not lowered */
+    bool bda_core;          /* in the device's Vulkan 1.2, so that no extension is needed */
     bool portability_subset;
-    const char *calibrated; /* the extension that relates device and host clocks; NULL: none */
-    bool executable_info;   /* VK_KHR_pipeline_executable_properties */
-    bool int16;
+    const char *calibrated;              /* the extension that relates device and host clocks; NULL: none */
+    bool executable_info;                /* VK_KHR_pipeline_executable_properties */
     bool subgroup_control;               /* VK_EXT_subgroup_size_control: a required size, and full subgroups */
     VkSubgroupFeatureFlags subgroup_ops; /* in compute shaders */
     uint64_t max_buffer_size;            /* bytes; UINT64_MAX where the device does not say */
@@ -145,6 +147,9 @@ void gpu_pipelines_close(pm_device *device);
 
 /* Parts that module.c shares, for modules of users. The checks log one line, which begins with `name`. */
 pm_status gpu_module_check(const pm_device *device, const char *name, const uint32_t *capabilities, uint32_t count);
+/* PM_UNSUPPORTED, with a line. `there`: the device has it, but was opened without it. */
+pm_status gpu_feature_missing(const pm_device *device, const char *name, const char *what, const char *feature,
+                              bool there);
 pm_status gpu_layout_check(const pm_device *device, const char *name, uint32_t binding_mask, uint32_t push_size);
 pm_status gpu_shared_check(const pm_device *device, const char *name, uint64_t shared_size);
 pm_status gpu_set_layout_make(pm_device *device, uint32_t mask, VkDescriptorSetLayout *out);
@@ -347,6 +352,7 @@ struct pm_device {
     VkPhysicalDeviceMemoryProperties heaps;
     pm_caps caps;
     gpu_features features;
+    gpu_feature_set enabled; /* of features.found */
     bool compile_only;
     bool subgroup_disabled; /* asked for by name; the device may have them */
     double submit_ms;
@@ -362,6 +368,8 @@ struct pm_device {
     VkFence fence;            /* of gpu_wait */
     bool pending;             /* something was queued since the last wait */
     bool lost;
+    bool abandoned;      /* and its work goes on: nothing of it is destroyed (abandon.c) */
+    uint32_t timeout_ms; /* of a wait; 0: none */
     double wait_seconds;
     double waited;  /* when the last wait ended, by clock_seconds() */
     double pace[3]; /* of fills and copies, by gpu_command_kind, as a pipeline's */
@@ -392,6 +400,8 @@ struct pm_device {
 
 /* Logs a failed Vulkan call and returns its status. A lost device stays lost. */
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line);
+/* Of a device whose work does not end: PM_DEVICE_LOST, with a line. */
+pm_status gpu_abandon(pm_device *device);
 /* PM_OK, or PM_DEVICE_LOST with a line. */
 pm_status gpu_check_lost(const pm_device *device);
 

@@ -79,6 +79,19 @@ static pm_status check_group(const pm_device *device, const char *name, const pm
     return gpu_shared_check(device, name, info->shared_size);
 }
 
+/* What a module needs that no capability of SPIR-V says. */
+static pm_status check_modes(const pm_device *device, const char *name, const pm_kernel_info *info)
+{
+    const gpu_feature_set *on = &device->enabled, *found = &device->features.found;
+    if (info->local_size_by_id && !on->maintenance4.maintenance4)
+        return gpu_feature_missing(device, name, "LocalSizeId", "maintenance4", found->maintenance4.maintenance4);
+    if (info->shared_initialized && !on->zero_shared.shaderZeroInitializeWorkgroupMemory)
+        return gpu_feature_missing(device, name, "shared memory that begins as zeros",
+                                   "shaderZeroInitializeWorkgroupMemory",
+                                   found->zero_shared.shaderZeroInitializeWorkgroupMemory);
+    return PM_OK;
+}
+
 static pm_status check(pm_kernel *kernel)
 {
     const pm_device *device = kernel->device;
@@ -90,6 +103,7 @@ static pm_status check(pm_kernel *kernel)
         facts->matrices |= info->capabilities[i] == SPIRV_COOPERATIVE_MATRIX;
     pm_status status = check_version(device, name, info, device->compile_only);
     if (status == PM_OK) status = gpu_module_check(device, name, info->capabilities, info->capability_count);
+    if (status == PM_OK) status = check_modes(device, name, info);
     if (status == PM_OK) status = check_bindings(device, name, info, &facts->binding_mask);
     if (status == PM_OK) status = gpu_layout_check(device, name, facts->binding_mask, facts->push_size);
     if (status == PM_OK) status = check_group(device, name, info);

@@ -53,17 +53,26 @@ const uint32_t *pm_builtin_words(size_t index, bool bda, size_t *count)
 
 /* ---- requirements ------------------------------------------------------------------------------------------------ */
 
-/* Whether the device supports a capability. The driver is not relied on: some accept modules that they cannot run. */
-static bool capability_there(const pm_device *device, uint32_t capability, VkSubgroupFeatureFlags ops)
+/* Whether the device was opened with what a capability needs. The driver is not relied on: some accept modules that they cannot run.
+ * *feature: the capability's optional feature, NULL where it has none; *there: whether the device has that. */
+static bool capability_on(const pm_device *device, uint32_t capability, const char **feature, bool *there)
 {
+    const VkSubgroupFeatureFlags ops = device->subgroup_disabled ? 0 : device->features.subgroup_ops;
     const pm_caps *caps = &device->caps;
+    bool on = false;
+    *feature = gpu_capability_feature(&device->features.found, capability, there);
+    if (*feature) (void)gpu_capability_feature(&device->enabled, capability, &on);
     switch (capability) {
+    /* What Pumice's own kernels choose by. */
+    case 9: return caps->f16;
+    case 11: return caps->int64;
+    case 4433: return caps->storage16;
+    case 5345: return caps->coopmat || on;
+    case 5347: return caps->bda;
+    case SPIRV_COOPERATIVE_MATRIX: return caps->coopmat;
     case 0:               /* Matrix */
     case 1:               /* Shader */
     case 50: return true; /* ImageQuery */
-    case 9: return caps->f16;
-    case 11: return caps->int64;
-    case 22: return device->features.int16;
     case 61: return ops & VK_SUBGROUP_FEATURE_BASIC_BIT;
     case 62: return ops & VK_SUBGROUP_FEATURE_VOTE_BIT;
     case 63: return ops & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
@@ -72,24 +81,28 @@ static bool capability_there(const pm_device *device, uint32_t capability, VkSub
     case 66: return ops & VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT;
     case 67: return ops & VK_SUBGROUP_FEATURE_CLUSTERED_BIT;
     case 68: return ops & VK_SUBGROUP_FEATURE_QUAD_BIT;
-    case 4433: return caps->storage16;
-    case 5345: /* VulkanMemoryModel */
-    case SPIRV_COOPERATIVE_MATRIX: return caps->coopmat;
-    case 5347: return caps->bda;
-    default: return false; /* not enabled at device creation */
+    default: return on;
     }
+}
+
+pm_status gpu_feature_missing(const pm_device *device, const char *name, const char *what, const char *feature,
+                              bool there)
+{
+    return log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s needs %s (Vulkan's %s), which %s %s", name, what, feature,
+                    device->caps.name, there ? "has, but was opened without" : "does not have");
 }
 
 pm_status gpu_module_check(const pm_device *device, const char *name, const uint32_t *capabilities, uint32_t count)
 {
-    const VkSubgroupFeatureFlags ops = device->subgroup_disabled ? 0 : device->features.subgroup_ops;
-    for (uint32_t i = 0; i < count; i++)
-        if (!capability_there(device, capabilities[i], ops)) {
-            const char *text = pm_capability_name(capabilities[i]);
-            return log_fail(&device->log, PM_UNSUPPORTED,
-                            "gpu: %s needs %s (SPIR-V capability %u), which %s does not offer Pumice", name,
-                            text[0] ? text : "more than Pumice enables", capabilities[i], device->caps.name);
-        }
+    for (uint32_t i = 0; i < count; i++) {
+        const char *feature, *text = pm_capability_name(capabilities[i]);
+        bool there = false;
+        if (capability_on(device, capabilities[i], &feature, &there)) continue;
+        if (feature) return gpu_feature_missing(device, name, text, feature, there);
+        return log_fail(&device->log, PM_UNSUPPORTED,
+                        "gpu: %s needs %s (SPIR-V capability %u), which %s does not offer Pumice", name,
+                        text[0] ? text : "more than Pumice enables", capabilities[i], device->caps.name);
+    }
     return PM_OK;
 }
 

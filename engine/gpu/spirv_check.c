@@ -38,9 +38,11 @@
     X(4464, DenormPreserve)                                                                                            \
     X(4466, SignedZeroInfNanPreserve)                                                                                  \
     X(5345, VulkanMemoryModel)                                                                                         \
+    X(5346, VulkanMemoryModelDeviceScope)                                                                              \
     X(5347, PhysicalStorageBufferAddresses)                                                                            \
     X(5357, CooperativeMatrixNV)                                                                                       \
     X(6016, DotProductInputAll)                                                                                        \
+    X(6017, DotProductInput4x8Bit)                                                                                     \
     X(6018, DotProductInput4x8BitPacked)                                                                               \
     X(6019, DotProduct)                                                                                                \
     X(6022, CooperativeMatrixKHR)                                                                                      \

@@ -210,7 +210,7 @@ static const char *read_members(const spirv_reader *r, uint32_t block, const cha
     return NULL;
 }
 
-static const char *read_variable(const spirv_reader *r, const uint32_t *w, pm_kernel_info *info)
+static const char *read_variable(const spirv_reader *r, const uint32_t *w, bool initialized, pm_kernel_info *info)
 {
     const uint32_t pointer = spirv_defined(r, w[1], OP_TYPE_POINTER, 4);
     if (!pointer) return "a variable's type is no pointer";
@@ -227,6 +227,7 @@ static const char *read_variable(const spirv_reader *r, const uint32_t *w, pm_ke
     case STORAGE_WORKGROUP:
         if (spirv_of(r, type)->size == 0) return "the size of its shared memory cannot be worked out";
         info->shared_size += spirv_of(r, type)->size;
+        info->shared_initialized |= initialized;
         if (info->shared_size > SPIRV_HUGE) info->shared_size = SPIRV_HUGE;
         return NULL;
     case STORAGE_STORAGE_BUFFER:
@@ -273,9 +274,28 @@ static const char *set_local_size(const spirv_reader *r, const uint32_t *ids, pm
     return NULL;
 }
 
+/* The execution mode's size, or its ids. */
+static const char *read_mode(const spirv_reader *r, uint32_t entry, pm_kernel_info *info)
+{
+    const char *fault = "it does not say how large its work group is";
+    for (size_t at = 5; at < r->count; at += spirv_length(r, (uint32_t)at)) {
+        const uint32_t *w = &r->words[at], op = spirv_op(r, (uint32_t)at);
+        if (spirv_length(r, (uint32_t)at) < 6 || w[1] != entry) continue;
+        if (op == OP_EXECUTION_MODE_ID && w[2] == MODE_LOCAL_SIZE_ID) {
+            info->local_size_by_id = true;
+            fault = set_local_size(r, w + 3, info);
+        } else if (op == OP_EXECUTION_MODE && w[2] == MODE_LOCAL_SIZE) {
+            for (int i = 0; i < 3; i++) info->local_size[i] = w[3 + i];
+            fault = NULL;
+        }
+    }
+    return fault;
+}
+
 /* A constant decorated as WorkgroupSize overrides the execution mode (section 3.21). */
 static const char *read_local_size(const spirv_reader *r, uint32_t entry, pm_kernel_info *info)
 {
+    const char *fault = read_mode(r, entry, info);
     for (uint32_t i = 0; i < r->bound; i++) {
         const spirv_id *id = &r->ids[i];
         if (id->builtin != BUILTIN_WORKGROUP_SIZE || !id->at) continue;
@@ -283,15 +303,7 @@ static const char *read_local_size(const spirv_reader *r, uint32_t entry, pm_ker
         if ((op == OP_SPEC_COMPOSITE || op == OP_CONSTANT_COMPOSITE) && spirv_length(r, id->at) >= 6)
             return set_local_size(r, &r->words[id->at + 3], info);
     }
-    for (size_t at = 5; at < r->count; at += spirv_length(r, (uint32_t)at)) {
-        const uint32_t *w = &r->words[at], op = spirv_op(r, (uint32_t)at);
-        if (spirv_length(r, (uint32_t)at) < 6 || w[1] != entry) continue;
-        if (op == OP_EXECUTION_MODE_ID && w[2] == MODE_LOCAL_SIZE_ID) return set_local_size(r, w + 3, info);
-        if (op != OP_EXECUTION_MODE || w[2] != MODE_LOCAL_SIZE) continue;
-        for (int i = 0; i < 3; i++) info->local_size[i] = w[3 + i];
-        return NULL;
-    }
-    return "it does not say how large its work group is";
+    return fault;
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -325,7 +337,7 @@ static const char *read_all(const spirv_reader *r, pm_kernel_info *info)
         case OP_ENTRY_POINT:
             fault = length < 4 ? "its entry point is cut short" : read_entry(r, w, (uint32_t)at, &entry, info);
             break;
-        case OP_VARIABLE: fault = length < 4 ? "a variable is cut short" : read_variable(r, w, info); break;
+        case OP_VARIABLE: fault = length < 4 ? "a variable is cut short" : read_variable(r, w, length > 4, info); break;
         default: break;
         }
     }

@@ -337,7 +337,10 @@ static pm_status wait_fence(pm_device *device, bool *fenced)
     *fenced = false;
     VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 0, NULL, device->fence));
     *fenced = true;
-    VK_TRY(device, device->vk.vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX));
+    const uint64_t timeout_ns = device->timeout_ms ? device->timeout_ms * UINT64_C(1000000) : UINT64_MAX;
+    const VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, timeout_ns);
+    if (result == VK_TIMEOUT) return gpu_abandon(device);
+    VK_TRY(device, result);
     VK_TRY(device, device->vk.vkResetFences(device->handle, 1, &device->fence));
     *fenced = false;
 fail:

@@ -112,6 +112,15 @@ typedef struct pm_device_params {
     uint32_t submit_ms;                        /* bound of a submission's measured time; 0: 100 */
     bool profile;            /* see pumice/profile.h; also names kernels, buffers, commands for debuggers */
     uint32_t profile_events; /* capacity of the time line; 0: 131072, 4 MiB */
+    /* pm_kernel_create may use every optional feature that Pumice knows and the device has, such as double and 8-bit numbers; without it
+     * those that Pumice's own kernels use. */
+    bool user_kernels;
+    /* Reads and writes beyond a buffer's end do no harm where the device has robustBufferAccess: they stay within Pumice's buffers. It costs
+     * time. */
+    bool robust;
+    /* The longest wait for the device's work; 0: no limit. What takes longer cannot be cancelled: the device counts as lost, and what is on it
+     * keeps its memory until the process ends. */
+    uint32_t timeout_ms;
     bool compile_only; /* build kernels and programs, run none: for drivers without their GPU. Vulkan 1.0 suffices */
 } pm_device_params;
 

@@ -90,6 +90,8 @@ typedef struct pm_kernel_info {
     uint32_t version;           /* as the header has it: 0x00010300 is 1.3 */
     uint32_t local_size[3];     /* with the specialization values given */
     uint32_t local_size_ids[3]; /* constants that set them; UINT32_MAX: none */
+    bool local_size_by_id;      /* by LocalSizeId, which needs the feature maintenance4 */
+    bool shared_initialized;    /* some work-group memory begins as zeros: needs shaderZeroInitializeWorkgroupMemory */
     uint64_t shared_size;       /* bytes of work-group memory, with the specialization values given */
     uint32_t push_size;         /* bytes of the block of push constants; 0: none */
     uint32_t binding_count, member_count, spec_count, capability_count;
