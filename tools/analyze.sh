@@ -1,7 +1,7 @@
 #!/bin/sh
 # Clang's static analyzer and clang-tidy's checks for bugs (.clang-tidy) over engine/ and apps/: about 2 minutes on 2 cores.
 # usage: analyze.sh [FILE.c ...]      default all of them
-# Ends with 1 where there is any warning. A false one is answered by clearer code, or by NOLINTNEXTLINE with the reason.
+# Ends with 1 where there is any warning. Answer a false warning with clearer code, or with NOLINTNEXTLINE and the reason.
 set -eu
 cd "$(dirname "$0")/.."
 say() { echo "analyze: $*" >&2; }

@@ -21,7 +21,7 @@ LP_NUM_THREADS=$threads
 export LP_NUM_THREADS
 
 sh "$here/tools/setup.sh" bench
-# OpenBLAS knows processors by their numbers. One that is newer than it gets kernels of 2004, a yardstick of no worth: then by features.
+# OpenBLAS knows processors by their numbers. A processor newer than OpenBLAS gets kernels of 2004, a worthless yardstick; then choose by features.
 if [ -z "${OPENBLAS_CORETYPE:-}" ] && OPENBLAS_VERBOSE=2 "$python" -c "import numpy" 2>&1 | grep -q "Core: Prescott"; then
     case $(grep -m 1 "^flags" /proc/cpuinfo) in
     *avx512vl*) OPENBLAS_CORETYPE=SkylakeX ;;
@@ -65,7 +65,7 @@ line "layernorm 1024x768, GB/s" layernorm 1024x768 gbps least 6 layernorm 1024 7
 line "softmax 1024x1024, GB/s" softmax 1024x1024 gbps least 6 softmax 1024 1024
 line "gelu 256x3072, GB/s" gelu 256x3072 gbps least 6 gelu 256 3072
 
-# Every pipeline of a GPT-2 training step: two layers have those of twelve. What the first run took beyond a later one.
+# Every pipeline of a GPT-2 training step; two layers have the same ones as twelve. The time is that of the first run less a later one.
 title="pipelines of a GPT-2 step, cold, s"
 if asked "$title"; then
     "$pumice" bench train-step --shape 2x12x768x64x1x50257 --quick --json > "$dir/row"

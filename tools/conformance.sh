@@ -1,6 +1,6 @@
 #!/bin/sh
-# What Pumice passes where: every operation's tests on each driver at hand, at full features and lowered to each preset; its kernels on GPUs that
-# are not there; its SPIR-V. Written to BUILD/conformance/conformance.md; docs/measurements/conformance.md is a summary of such a table.
+# Tests what passes on which driver: every operation on each driver at hand, at full features and lowered to each preset; the kernels on GPUs that
+# are not there; the SPIR-V. Written to BUILD/conformance/conformance.md; docs/measurements/conformance.md is a summary of such a table.
 #     sh tools/conformance.sh [-b BUILD] [-q] [WORD …]     without a WORD all; some hours on 2 cores, much of it once
 # WORD: a driver, or a row of it, as stock or stock:mali
 #     installed      the llvmpipe that is installed (tools/setup.sh: Mesa 25)
@@ -9,7 +9,7 @@
 #     gpu            whatever GPU the Vulkan loader finds first
 #     null           GPUs that are not there (tools/gpu-lab.sh)
 #     spirv          the modules, and subgroups of every size
-#     document       nothing of all that: only write the document
+#     document       measures nothing; only writes the document
 # -q: at full features two configurations of test_ops, as with presets, instead of all. What was measured is kept in BUILD/conformance, and goes
 # into the document, until the programs or the driver change: an interrupted run goes on where it was.
 set -eu

@@ -54,7 +54,7 @@ fi
 say "Mesa $version: going to $lab, with $jobs jobs"
 
 # ---- packages ---------------------------------------------------------------------------------------------------------------------
-# Not libudev-dev: it would pull the running systemd along, and nothing here needs it.
+# libudev-dev is left out: it would upgrade the running systemd, and nothing here needs it.
 # Debian 12's own meson and libdrm are too old for the Mesa of its backports.
 backports=false
 case $version in *bpo12*) backports=true ;; esac
@@ -103,7 +103,7 @@ if [ ! -e "mesa-$upstream/meson.build" ]; then
     say "fetching Mesa's source"
     # shellcheck disable=SC2086
     apt-get $private update > apt/log 2>&1 || true
-    # Only the upstream archive is needed, and apt-get checks it; an archive that has dropped the rest of that version still has it.
+    # Only the upstream archive is needed, and apt-get checks it. A mirror that has dropped the rest of that version still has it.
     # shellcheck disable=SC2086
     apt-get $private source --tar-only "mesa=$version" > apt/log 2>&1 || true
     archive=$(ls mesa_"$upstream".orig.tar.* 2> /dev/null | grep -v '\.asc$' | head -n 1)
@@ -131,7 +131,7 @@ patch_once() {
     rm "$1.insert"
 }
 
-# Adreno: any chip by its number, FD_SHIM_CHIP_ID=0x…; the three-digit number is then 0, as on newer chips, and the driver goes by the chip's.
+# Adreno: FD_SHIM_CHIP_ID=0x… names any chip. The three-digit number is then 0, as on newer chips, and the driver uses the chip's number.
 patch_once src/freedreno/drm-shim/freedreno_noop.c 'struct drm_msm_param \*gp = arg;' << 'END'
    const char *pumice_chip = getenv("FD_SHIM_CHIP_ID");
    if (pumice_chip && (gp->param == MSM_PARAM_CHIP_ID || gp->param == MSM_PARAM_GPU_ID)) {
@@ -140,8 +140,8 @@ patch_once src/freedreno/drm-shim/freedreno_noop.c 'struct drm_msm_param \*gp = 
    }
 END
 
-# VideoCore: the driver asks for what the shim does not know, and V3D_SHIM_VER=71 is the Raspberry Pi 5. The compiler reads nothing of the two
-# identity words but the version: "V3D" and the major number; the minor number in the low digit.
+# VideoCore: the driver asks for parameters that the shim does not know. V3D_SHIM_VER=71 is the Raspberry Pi 5. Of the two identity words the
+# compiler reads only the version: "V3D" and the major number; the minor number in the low digit.
 patch_once src/broadcom/drm-shim/v3d_noop.c 'struct drm_v3d_get_param \*gp = arg;' << 'END'
         const char *pumice_version = getenv("V3D_SHIM_VER");
         const int pumice_71 = pumice_version && atoi(pumice_version) == 71;

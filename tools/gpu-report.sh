@@ -1,6 +1,6 @@
 #!/bin/sh
-# All that is to be known about a GPU, in one go and one table: the operations' tests, then Pumice's speed against PyTorch on the same GPU and
-# against the GPU's own peaks. sh tools/gpu-report.sh [BUILD [WORD ...]]
+# Reports on a GPU in one table: the operations' tests, then Pumice's speed against PyTorch on the same GPU and against the GPU's own
+# peaks. sh tools/gpu-report.sh [BUILD [WORD ...]]
 #
 # BUILD: a folder that has been built, such as one brought from another machine; by default build/, which is built. WORDs: only the lines
 # whose titles contain one of them; "tests" is the tests' title.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# GPT-1 and the smallest GPT-2 at their released sizes, with random weights: does each subcommand manage, how long does it take, how much
-# memory? sh tools/real-sizes.sh [FOLDER] (out/real-sizes by default; 3 GB, removed at the end). Some minutes on a software driver, so
+# Runs each subcommand on GPT-1 and the smallest GPT-2 at their released sizes, with random weights, and measures time and memory:
+#     sh tools/real-sizes.sh [FOLDER] (out/real-sizes by default; 3 GB, removed at the end). Some minutes on a software driver, so
 # no test. Needs what the tests need, and GNU time (Debian's package `time`).
 #
 # Prints a line for each: seconds from start to end, peak resident memory of the process in MiB. On a software driver the weights are part of

@@ -9,7 +9,7 @@ build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-
        mesa-vulkan-drivers"
 demo="bible-kjv|fortunes"
 tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers"
-# Worth having where the archive has them; what needs them says so when they are absent: pumice kernel for GLSL, some tests.
+# Optional: pumice kernel needs them for GLSL, and some tests. These say so where a package is absent.
 build_optional="libshaderc-dev spirv-tools"
 tests_optional="chromium"
 # Yardsticks of bench-cpu.sh, which does without those that are absent.
@@ -71,7 +71,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 apt() { as_root apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@" > "$log" 2>&1; }
 
-# A failing third-party source must not stop what does not come from it: what counts is whether the packages are found.
+# A failing third-party source must not stop packages that do not come from it: it counts only whether the packages are found.
 update() {
     say "$1"
     apt update || say "apt-get update had complaints, of which the first: $(grep -m 1 '^[EW]:' "$log" || true)"
