@@ -97,6 +97,53 @@ printf '{"text": "%s", "label": "red"}\n{"text": "b", "label": "blue"}\n' "$(pri
 run 0 finetune --task classify --train "$dir/long" $tiny --epochs 1 --out "$dir/o1"
 grep -q "warning: $dir/long: 1 of 2 examples were longer" "$dir/err" || fail "no warning of what was cut"
 
+# ---- measures: what does not vary has no correlation, and no model is the best by it ----
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do echo '{"text_a": "red", "text_b": "blue", "score": 0.7}'; done > "$dir/constant"
+run 0 finetune --task similar --train "$dir/similar" --dev "$dir/constant" $tiny --epochs 2 --out "$dir/m-constant"
+[ "$(grep -c 'warning: .*Pearson is not defined' "$dir/err")" = 1 ] || fail "not one warning that Pearson's correlation is not defined"
+grep -q 'best so far' "$dir/err" && fail "a model without a measure was the best"
+grep -q 'the last model is kept' "$dir/err" || fail "nothing told which model is kept"
+[ "$(grep -c '"val_loss".*"pearson": null, "spearman": null' "$dir/m-constant/metrics.jsonl")" = 2 ] || fail "undefined is not null"
+run 0 finetune --task similar --train "$dir/similar" $tiny --epochs 2 --out "$dir/m-last"
+same "$dir/m-constant/model.safetensors" "$dir/m-last/model.safetensors"
+run 0 eval --model "$dir/m-similar" --test "$dir/constant" --json
+has '"pearson":null,"spearman":null,"loss":[0-9.]*,"n":13}$'
+[ "$(grep -c 'not defined: neither the scores nor the answers vary' "$dir/err")" = 1 ] || fail "eval does not warn once"
+run 0 eval --model "$dir/m-similar" --test "$dir/constant"
+has '^pearson *not defined'
+
+# ---- columns, people's names of fields, another measure; the model keeps the names ----
+sed 's/{"text": "\(.*\)", "label": "\(.*\)"}/\1\t\2/; 1i sentence\tgold' "$dir/classify" > "$dir/classify.tsv"
+sed 's/{"text": "\(.*\)", "label": "\(.*\)"}/"\1",\2/; 1i sentence,gold' "$dir/classify" > "$dir/classify.csv"
+sed 's/"text"/"sentence"/; s/"label"/"gold"/' "$dir/classify" > "$dir/named.jsonl"
+named="finetune --task classify $tiny --epochs 2 --fields text=sentence,label=gold"
+run 0 $named --train "$dir/classify.tsv" --dev "$dir/classify.csv" --measure f1:green --out "$dir/m-named"
+grep -q 'f1:green' "$dir/err" || fail "the measure is not told"
+[ "$(grep -c '"f1": ' "$dir/m-named/metrics.jsonl")" = 2 ] || fail "the measure is not in metrics.jsonl"
+run 0 finetune --task classify --train "$dir/classify" $tiny --epochs 2 --out "$dir/m-plain"
+run 0 $named --train "$dir/named.jsonl" --out "$dir/m-lines"
+same "$dir/m-plain/model.safetensors" "$dir/m-lines/model.safetensors"
+for file in classify.tsv classify.csv named.jsonl; do
+    run 0 predict --model "$dir/m-classify" --input "$dir/$file" --fields text=sentence
+    same "$dir/out" "$dir/first"
+    run 0 eval --model "$dir/m-named" --test "$dir/$file" --json
+    has '"n":48,"labels":\["blue","green","red"\],"classes":\[{"label":"blue","precision":'
+done
+refused 1 '"sentence" is missing; the line has "text", "label"' eval --model "$dir/m-named" --test "$dir/classify"
+refused 1 'fields text: is no KEY=NAME' eval --model "$dir/m-named" --test "$dir/classify" --fields text
+refused 1 '\-\-measure pearson: a task of this kind has accuracy' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure pearson --out "$dir/o"
+refused 1 '\-\-measure f1:pink: no such label' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure f1:pink --out "$dir/o"
+refused 2 '\-\-measure loss.*\-\-dev' $named --train "$dir/named.jsonl" --measure loss --out "$dir/o"
+refused 2 '\-\-fields.*\-\-test' eval --model "$dir/m-named" --data "$dir/classify" --fields text=sentence
+
+# ---- labels of many columns: whole, and aligned ----
+awk 'BEGIN { for (i = 0; i < 8; i++) { print "{\"text\": \"red " i "\", \"label\": \"体育新闻报道\"}"; print "{\"text\": \"blue " i "\", \"label\": \"e\xcc\x81t\xc3\xa9\"}" } }' > "$dir/wide"
+run 0 finetune --task classify --train "$dir/wide" $tiny --epochs 1 --out "$dir/m-wide"
+run 0 eval --model "$dir/m-wide" --test "$dir/wide"
+has "^体育新闻报道 .* 8 "
+has "^$(printf 'e\314\201t\303\251')          .* 8 " # 3 columns of 12, then a number's 10
+has "^right         $(printf 'e\314\201t\303\251')  体育新闻报道\$"
+
 # ---- bad input: one line, exit 1, nothing written ----
 t="finetune --task classify $tiny --out $dir/o"
 broken() { # LINE PATTERN: behind a good file's lines
@@ -108,7 +155,8 @@ broken '{"text": "a", "label": "red"' 'JSON'
 broken '{"text": "a"}' '"label" is missing'
 broken '{"label": "red"}' '"text" is missing'
 broken '{"text": "", "label": "red"}' 'empty'
-broken '' 'empty'
+broken '{"text": "a", "label": "red", "label": "blue"}' 'the key "label" is there twice'
+broken '{"sentence": "a", "label": "red"}' '"text" is missing; the line has "sentence", "label"'
 broken 'null' 'object'
 refused 1 "$dir/none" $t --train "$dir/none"
 { cat "$dir/classify"; echo '{"text": "a", "label": "pink"}'; } > "$dir/broken"

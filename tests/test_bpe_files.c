@@ -169,7 +169,7 @@ static void test_hostile_vocab(void **state)
         {"{\"a\":0.5,\"b\":1}", "the id of entry 1 must be"},
         {"{\"a\":\"0\"}", "the id of entry 1 must be"},
         {"{\"a\":{\"b\":0}}", "the id of entry 1 must be"},
-        {"{\"a\":0,\"a\":1}", "the token of id 1 is there twice"},
+        {"{\"a\":0,\"a\":1}", "the key \"a\" is there twice"},
         {"{\"\":0}", "the token of id 0 must be UTF-8 without blanks"},
         {"{\"a b\":0}", "the token of id 0 must be UTF-8 without blanks"},
         {"{\"\xFF\":0}", "the token of id 0 must be UTF-8"},

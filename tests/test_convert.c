@@ -287,7 +287,7 @@ static void test_release(void **state)
         {"[48]", "[1, 2, 3, 4]", "shape 3"},
         {"[48]", "null", "shape 3"},
         {"[[12, 16], ", "[", "must list"},
-        {"[[", "{[", "not a JSON array"},
+        {"[[", "{[", "is not valid JSON, at byte 2"},
         {"[12, 16]", "[1e300, 16]", "shape 0"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

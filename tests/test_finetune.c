@@ -50,7 +50,7 @@ static int setup(void **state)
     write_examples(path);
     device = test_device(NULL);
     assert_int_equal(pm_tokenizer_bytes(NULL, &bytes), PM_OK);
-    assert_int_equal(pm_task_learn(NULL, PM_TASK_CLASSIFY, path, 256, &task), PM_OK);
+    assert_int_equal(pm_task_learn(NULL, PM_TASK_CLASSIFY, path, NULL, 256, &task), PM_OK);
     assert_int_equal(pm_taskset_open(NULL, path, &task, bytes, CTX, true, &set), PM_OK);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 #include "base/rng.h"
@@ -195,7 +196,22 @@ static void test_tensors(void **state)
 #define LABELS(numbered, labels)                                                                                       \
     "\"pumice_task\": {\"kind\": \"classify\", \"text_vocab\": 9, \"numbered\": " numbered ", \"labels\": [" labels "]}"
 
-/* What config.json may say: `put` is added to a good one, in front, where it takes precedence. */
+/* An object's text without the keys that `put`, where it is good JSON, is to have. */
+static char *without_keys(const char *object, const char *put)
+{
+    char text[300];
+    snprintf(text, sizeof text, "{%s}", put);
+    cJSON *all = cJSON_Parse(object), *more = cJSON_Parse(text), *item;
+    assert_non_null(all);
+    cJSON_ArrayForEach(item, more) cJSON_DeleteItemFromObjectCaseSensitive(all, item->string);
+    char *left = cJSON_PrintUnformatted(all);
+    assert_non_null(left);
+    cJSON_Delete(all);
+    cJSON_Delete(more);
+    return left;
+}
+
+/* What config.json may say: `put` stands in a good one, in place of what has these keys there. */
 static void test_config(void **state)
 {
     (void)state;
@@ -222,6 +238,11 @@ static void test_config(void **state)
         {PM_ARCH_GPT2, "\"model_type\": \"gpt_neo\"", "model_type", 0},
         {PM_ARCH_GPT2, "\"x\": 1} {\"x\": 1", "is not valid JSON, at byte 9", 0},
         {PM_ARCH_GPT2, "\"x\": \"\\u0000\"", "holds \\u0000", 0},
+        {PM_ARCH_GPT2, "\"x\": {\"a\": [{\"b\": 1, \"c\": 2, \"\\u0062\": 3}]}", "the key \"b\" is there twice", 0},
+        {PM_ARCH_GPT2, "\"n_layer\": 1, \"n_layer\": 2", "the key \"n_layer\" is there twice", 0},
+        {PM_ARCH_GPT2, "\"x\": \"\\udc00\"", "\\udc00 without its other half", 0},
+        {PM_ARCH_GPT2, "\"x\": \"\\u00g0\"", "is not valid JSON, at byte 7", 0},
+        {PM_ARCH_GPT2, "\"x\": \"\\ud83d\\ude00\"", NULL, 0},
         {PM_ARCH_GPT2, LABELS("true", "\"0\", \"1}, \\\"x\\\": {\""), "each of \"labels\" must be a whole number", 0},
         {PM_ARCH_GPT2, LABELS("false", "\"a\", \"\\u001b[2J\""), "each of \"labels\" must be without control", 0},
         {PM_ARCH_GPT2, LABELS("false", "\"a\", 1"), "each of \"labels\" must be a string", 0},
@@ -232,9 +253,10 @@ static void test_config(void **state)
         pm_model *original = test_model_make(folder_device, rows[i].arch, false);
         folder_write(original, &(folder_form){.dtype = ST_F32});
         size_t size;
-        char *text = test_read(folder_path("config.json"), &size), *changed = malloc(size + 200);
+        char *text = test_read(folder_path("config.json"), &size), *changed = malloc(size + 200),
+             *left = without_keys(text, rows[i].put);
         assert_non_null(changed);
-        const int n = snprintf(changed, size + 200, "{%s, %s", rows[i].put, text + 1);
+        const int n = snprintf(changed, size + 200, "{%s, %s", rows[i].put, left + 1);
         test_write(folder_path("config.json"), changed, (size_t)n);
         if (rows[i].part)
             folder_refused(PM_FORMAT, rows[i].part);
@@ -242,6 +264,7 @@ static void test_config(void **state)
             folder_loads_as(original);
         assert_int_equal(test_log_count(PM_LOG_WARN), rows[i].warnings);
         free(text);
+        free(left);
         free(changed);
         pm_model_destroy(&original);
     }

@@ -101,7 +101,7 @@ static pm_status finetune(const pm_log *log, objects *o, outcome *out)
     TRY(pm_tokenizer_save(log, o->tokenizer, dir));
     TRY(pm_tokenizer_load(log, dir, &o->loaded_tokenizer));
     small.vocab = pm_tokenizer_vocab(o->loaded_tokenizer);
-    TRY(pm_task_learn(log, PM_TASK_CLASSIFY, examples, small.vocab, &o->task));
+    TRY(pm_task_learn(log, PM_TASK_CLASSIFY, examples, NULL, small.vocab, &o->task));
     TRY(pm_taskset_open(log, examples, &o->task, o->loaded_tokenizer, CTX, true, &o->set));
     TRY(open_device(log, &o->device));
     TRY(pm_model_create(o->device, &small, 1, &o->model));

@@ -9,7 +9,7 @@
 #include "report.h"
 
 static app_common common;
-static const char *dir, *data, *task_name, *test, *documents;
+static const char *dir, *data, *task_name, *test, *documents, *fields;
 static bool special;
 
 static arg_option table[] = {
@@ -18,10 +18,11 @@ static arg_option table[] = {
      false, false},
     APP_OPTION_DOCUMENTS(documents),
     APP_OPTION_SPECIAL(special),
-    {ARG_TEXT, "--test", "FILE", &test, NULL, 0, 0, "a fine-tuned model's examples with their answers: JSON lines",
-     false, false},
+    {ARG_TEXT, "--test", "FILE", &test, NULL, 0, 0,
+     "a fine-tuned model's examples with their answers: JSON lines, or NAME.tsv or NAME.csv", false, false},
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
      "with --test: what the model should have been fine-tuned for (default: what it was)", false, false},
+    REPORT_OPTION_FIELDS(fields, " (default: as in training)"),
     APP_OPTION_DEVICE(common),
     APP_OPTION_SUBMIT(common),
     APP_OPTION_PROFILE(common),
@@ -35,7 +36,7 @@ arg_command eval_command = {
     "Tells how good a model is on a text or a task",
     "A text is read in consecutive windows of context + 1 tokens that share no target; the loss is the mean negative\n"
     "log-likelihood of a target, with the natural logarithm. A task has accuracy, macro-averaged F1 and Matthews'\n"
-    "correlation, or Pearson's and Spearman's.",
+    "correlation, with precision, recall and F1 of each class; or Pearson's and Spearman's correlations.",
     table,
     sizeof table / sizeof *table,
 };
@@ -76,7 +77,7 @@ static pm_status eval_task(const app_model *model, const pm_log *log)
     const pm_task *task = pm_model_task(model->model);
     pm_taskset *set = NULL;
     pm_status status =
-        report_open_set(log, test, task, model->tokenizer, pm_model_config(model->model)->ctx, true, &set);
+        report_open_set(log, test, fields, task, model->tokenizer, pm_model_config(model->model)->ctx, true, &set);
     if (status != PM_OK) return status;
     float *outputs = malloc((pm_taskset_all_outputs(set) + 1) * sizeof *outputs);
     uint32_t *confusion = calloc((size_t)task->outputs * task->outputs, sizeof *confusion);
@@ -85,7 +86,7 @@ static pm_status eval_task(const app_model *model, const pm_log *log)
         status = pm_model_predict(model->model, set, outputs);
         if (status == PM_OK) {
             pm_taskset_measure(set, outputs, &measures, confusion);
-            report_print(task, &measures, confusion, common.json);
+            report_print(test, task, &measures, confusion, common.json);
         }
     } else {
         app_error("out of host memory for the answers");
@@ -114,6 +115,10 @@ int eval_main(int argc, char **argv)
     }
     if (!data == !test) {
         app_error("eval needs --data FILE|DIR or --test FILE, one of the two: see pumice eval --help");
+        return EXIT_USAGE;
+    }
+    if (fields && !test) {
+        app_error("--fields %s: only a task's examples have fields; give --test FILE", fields);
         return EXIT_USAGE;
     }
     return app_with_model(&common, dir, eval, NULL);

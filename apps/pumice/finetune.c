@@ -47,12 +47,14 @@ static pm_status open_base(finetune_run *run, pm_model **base)
 static pm_status open_sets(finetune_run *run, uint32_t ctx)
 {
     const finetune_options *options = run->options;
-    pm_status status = report_open_set(&run->log, options->train, &run->task, run->tokenizer, ctx, true, &run->train);
+    pm_status status =
+        report_open_set(&run->log, options->train, NULL, &run->task, run->tokenizer, ctx, true, &run->train);
     if (status == PM_OK && options->dev)
-        status = report_open_set(&run->log, options->dev, &run->task, run->tokenizer, ctx, true, &run->dev);
+        status = report_open_set(&run->log, options->dev, NULL, &run->task, run->tokenizer, ctx, true, &run->dev);
     if (status == PM_OK && run->dev) {
         run->outputs = malloc((pm_taskset_all_outputs(run->dev) + 1) * sizeof *run->outputs);
-        if (!run->outputs) {
+        run->confusion = calloc((size_t)run->task.outputs * run->task.outputs, sizeof *run->confusion);
+        if (!run->outputs || !run->confusion) {
             app_error("out of host memory for the answers to --dev");
             status = PM_NO_HOST_MEMORY;
         }
@@ -74,7 +76,9 @@ static pm_status prepare(finetune_run *run)
     pm_task_named(options->task, &kind);
     pm_status status = open_tokenizer(run, options->model);
     if (status == PM_OK) status = base_config(run);
-    if (status == PM_OK) status = pm_task_learn(&run->log, kind, options->train, text_vocab(&run->config), &run->task);
+    if (status == PM_OK)
+        status = pm_task_learn(&run->log, kind, options->train, options->fields, text_vocab(&run->config), &run->task);
+    if (status == PM_OK && !report_choose(&run->task, options->measure, &run->choice)) status = PM_INVALID;
     if (status == PM_OK) status = open_sets(run, run->config.ctx);
     if (status == PM_OK && !profile_prepare(&options->common)) status = PM_IO;
     return status;
@@ -236,5 +240,6 @@ int finetune_main(int argc, char **argv)
     pm_task_fini(&run.task);
     pm_tokenizer_destroy(&run.tokenizer);
     free(run.outputs);
+    free(run.confusion);
     return code;
 }

@@ -4,10 +4,11 @@
 
 #include "again.h"
 #include "metrics.h"
+#include "report.h"
 
 typedef struct finetune_options {
     app_common common;
-    const char *task, *model, *train, *dev, *out;
+    const char *task, *model, *train, *dev, *out, *fields, *measure;
     const char *tokenizer, *arch; /* without --model */
     const char *precision;
     bool recompute;
@@ -29,6 +30,8 @@ typedef struct finetune_run {
     pm_taskset *train, *dev; /* dev NULL: none */
     pm_gpt_config config;    /* of the language model that it starts from */
     float *outputs;          /* of dev */
+    uint32_t *confusion;     /* of dev: [K * K] */
+    report_choice choice;    /* what tells which model is best */
     app_losses losses;
     pm_device *device;
     app_profile profile;
@@ -36,10 +39,11 @@ typedef struct finetune_run {
     pm_finetuner *finetuner;
     metrics curves;
     double elapsed_before; /* seconds of training before a resume */
-    double best;           /* the main measure on dev; NaN before the first evaluation */
+    double best;           /* the chosen measure on dev; NaN before it is first defined */
     uint32_t best_step;
     pm_precision precision; /* as asked, later as chosen */
     uint32_t saved;         /* the last checkpoint's step; 0: none */
+    bool undefined_told;    /* the warning that the measure is not defined; once */
     uint32_t told;          /* steps that --json has printed: those done again after a loss are not */
 } finetune_run;
 

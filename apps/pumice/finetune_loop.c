@@ -46,6 +46,7 @@ typedef struct loop {
     double started;       /* app_seconds() */
     double steps, tokens; /* seconds in steps, tokens in them */
     pm_task_metrics dev;  /* of the last evaluation */
+    double value;         /* the chosen measure there */
 } loop;
 
 static pm_status save_checkpoint(finetune_run *run, loop *l)
@@ -91,19 +92,30 @@ static bool due(const finetune_run *run, uint32_t step)
     return step % every == 0 || step == pm_finetuner_steps(run->finetuner);
 }
 
-/* On dev: the measures, and whether they are the best so far. Without dev every model is the best until the next. */
+/* Once a run. */
+static void warn_undefined(finetune_run *run, uint32_t step, const loop *l)
+{
+    if (run->undefined_told) return;
+    run->undefined_told = true;
+    progress_clear();
+    app_say("warning: at step %u %s is not defined on %s: %s; a model without it is never the best", (unsigned)step,
+            run->choice.shown, run->options->dev, report_undefined(&run->task, &l->dev));
+}
+
+/* On dev: the measures, and whether the model is to be kept. Without dev every model is, until the next. */
 static pm_status evaluate(finetune_run *run, uint32_t step, loop *l, bool *best)
 {
-    const char *name;
     *best = true;
     if (!run->dev) return PM_OK;
     pm_status status = pm_finetuner_predict(run->finetuner, run->dev, run->outputs);
     if (status != PM_OK) return status;
-    pm_taskset_measure(run->dev, run->outputs, &l->dev, NULL);
-    const double value = report_main(&run->task, &l->dev, &name);
-    *best = isnan(run->best) || value > run->best;
-    if (*best && !isnan(value)) {
-        run->best = value;
+    pm_taskset_measure(run->dev, run->outputs, &l->dev, run->confusion);
+    l->value = report_value(&run->choice, &run->task, &l->dev, run->confusion);
+    *best = report_better(&run->choice, l->value, run->best);
+    if (isnan(l->value)) {
+        warn_undefined(run, step, l);
+    } else if (*best) {
+        run->best = l->value;
         run->best_step = step;
     }
     return PM_OK;
@@ -124,12 +136,26 @@ static bool record(finetune_run *run, const pm_finetune_step *step, double rate,
         line.more[n++] = (metrics_field){"loss_scale", (double)step->loss_scale};
     if (step->skipped) line.more[n++] = (metrics_field){"skipped", 1};
     report_measure all[REPORT_MEASURES];
-    report_measures(&l->dev, all);
+    report_measures(&run->task, &l->dev, all);
     for (int i = 0; evaluated && all[i].name; i++)
-        if (strcmp(all[i].name, "loss") != 0) line.more[n++] = (metrics_field){all[i].name, all[i].value};
+        if (all[i].applies && strcmp(all[i].name, "loss") != 0)
+            line.more[n++] = (metrics_field){all[i].name, isnan(all[i].value) ? METRICS_NULL : all[i].value};
+    if (evaluated && run->choice.label >= 0)
+        line.more[n++] = (metrics_field){"f1", isnan(l->value) ? METRICS_NULL : l->value};
     const bool echo = run->options->common.json && step->step > run->told;
     if (step->step > run->told) run->told = step->step;
     return metrics_add(&run->curves, &line, echo);
+}
+
+static void say_dev(const finetune_run *run, uint32_t step, const loop *l, bool best)
+{
+    char value[160] = "", loss[40] = "";
+    if (isnan(l->value))
+        snprintf(value, sizeof value, "%s is not defined", run->choice.shown);
+    else
+        snprintf(value, sizeof value, "%s %.4f", run->choice.shown, l->value);
+    if (strcmp(run->choice.name, "loss") != 0) snprintf(loss, sizeof loss, ", loss %.4f", l->dev.loss);
+    app_say("dev at step %u: %s%s%s", (unsigned)step, value, loss, best && !isnan(l->value) ? ", the best so far" : "");
 }
 
 static int step_once(finetune_run *run, loop *l, progress *shown)
@@ -158,11 +184,8 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     if (!record(run, &step, rate, l, evaluated)) return EXIT_FAILED;
     progress_step(shown, step.step, (double)step.loss, evaluated ? l->dev.loss : NAN, rate);
     if (evaluated) {
-        const char *name;
-        const double value = report_main(&run->task, &l->dev, &name);
         progress_clear();
-        app_say("dev at step %u: %s %.4f, loss %.4f%s", (unsigned)step.step, name, value, l->dev.loss,
-                best ? ", the best so far" : "");
+        say_dev(run, step.step, l, best);
     }
     const uint32_t every = run->options->save_every;
     if (!now && (!every || step.step % every != 0)) return EXIT_DONE;
@@ -176,13 +199,14 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
 static void say_summary(const finetune_run *run, const loop *l, uint32_t first)
 {
     char time[32];
-    const char *name;
     const uint32_t done = pm_finetuner_steps_done(run->finetuner), all = pm_finetuner_steps(run->finetuner);
     if (done > first)
         app_say("%u steps in %s, %.0f tokens/s", (unsigned)(done - first),
                 app_duration(app_seconds() - l->started, time), l->steps > 0 ? l->tokens / l->steps : 0);
-    report_main(&run->task, &l->dev, &name);
-    if (!isnan(run->best)) app_say("best %s on dev %.4f at step %u", name, run->best, (unsigned)run->best_step);
+    if (!isnan(run->best))
+        app_say("best %s on dev %.4f at step %u", run->choice.shown, run->best, (unsigned)run->best_step);
+    else if (run->dev && run->undefined_told)
+        app_say("%s was never defined on dev: the last model is kept", run->choice.shown);
     if (done >= all) {
         app_say("%s has the model, checkpoint.safetensors, metrics.jsonl and loss.png", run->options->out);
     } else {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "finetune.h"
+#include "report.h"
 #include "run.h"
 
 finetune_options finetune_options_now;
@@ -23,10 +24,11 @@ static arg_option table[] = {
     APP_HEAD("Task, data and results"),
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &finetune_options_now.task, NULL, 0, 0,
      "the form of the examples", true, false},
-    TEXT("--train", "FILE", train, true, "JSON lines to learn from"),
-    TEXT("--dev", "FILE", dev, false,
-         "JSON lines to choose the best model by: the highest accuracy, or Pearson correlation of scores (default: the "
-         "last is kept)"),
+    TEXT("--train", "FILE", train, true, "examples to learn from: JSON lines, or NAME.tsv or NAME.csv"),
+    TEXT("--dev", "FILE", dev, false, "examples to choose the best model by (default: the last is kept)"),
+    TEXT("--measure", "NAME", measure, false,
+         "what tells on --dev which model is best: " REPORT_CHOICES " (default: accuracy, or pearson of scores)"),
+    REPORT_OPTION_FIELDS(finetune_options_now.fields, "; the model keeps them"),
     TEXT("--out", "DIR", out, false, "where the best model, the checkpoint, metrics.jsonl and loss.png go"),
     TEXT("--model", "DIR", model, false, "the model to start from; without it, random weights"),
     {ARG_FLAG, "--resume", NULL, &finetune_options_now.resume, NULL, 0, 0,
@@ -83,6 +85,8 @@ arg_command finetune_command = {
     "  entail    {\"premise\": \"…\", \"hypothesis\": \"…\", \"label\": …}\n"
     "  similar   {\"text_a\": \"…\", \"text_b\": \"…\", \"score\": number}, or \"label\" instead\n"
     "  choice    {\"passage\": \"…\", \"question\": \"…\", \"choices\": [\"…\", …], \"answer\": index from 0}\n"
+    "FILE.tsv has these fields in columns, without quoting, and FILE.csv with quotes as in RFC 4180; the first line "
+    "names them.\n"
     "Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
     table,
     sizeof table / sizeof *table,
@@ -105,6 +109,10 @@ arg_result finetune_options_parse(int argc, char **argv)
     for (size_t i = 0; options->model && i < sizeof sizes / sizeof *sizes; i++) {
         if (!args_given(&finetune_command, sizes[i])) continue;
         app_error("%s: the model in --model %s says it; leave it out", sizes[i], options->model);
+        return ARGS_BAD;
+    }
+    if (options->measure && !options->dev && !options->plan) {
+        app_error("--measure %s: it chooses by --dev FILE; give that, too", options->measure);
         return ARGS_BAD;
     }
     if (options->accum > options->batch) {

@@ -2,6 +2,7 @@
 #ifndef APPS_METRICS_H
 #define APPS_METRICS_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,9 +30,10 @@ typedef struct metrics {
  * damaged). False after an error line, also where another run has it open. */
 bool metrics_open(metrics *out, const char *dir, uint32_t keep);
 /* A further number of a line. */
+#define METRICS_NULL HUGE_VAL
 typedef struct metrics_field {
     const char *name;
-    double value; /* NaN: left out */
+    double value; /* NaN: left out; METRICS_NULL: not defined */
 } metrics_field;
 
 enum { METRICS_MORE = 14 };

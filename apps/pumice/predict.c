@@ -8,13 +8,15 @@
 #include "report.h"
 
 static app_common common;
-static const char *dir, *task_name, *input;
+static const char *dir, *task_name, *input, *fields;
 
 static arg_option table[] = {
     {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the folder of a fine-tuned model", true, false},
-    {ARG_TEXT, "--input", "FILE", &input, NULL, 0, 0, "JSON lines as in training; answers may be absent", true, false},
+    {ARG_TEXT, "--input", "FILE", &input, NULL, 0, 0,
+     "JSON lines, NAME.tsv or NAME.csv as in training; answers may be absent", true, false},
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
      "what the model should have been fine-tuned for (default: what it was)", false, false},
+    REPORT_OPTION_FIELDS(fields, " (default: as in training)"),
     APP_OPTION_DEVICE(common),
     APP_OPTION_SUBMIT(common),
     APP_OPTION_PROFILE(common),
@@ -65,7 +67,7 @@ static pm_status predict(void *user, app_model *model, app_profile *profile)
     pm_taskset *set = NULL;
     float *outputs = NULL, *probabilities = NULL;
     pm_status status =
-        report_open_set(&log, input, task, model->tokenizer, pm_model_config(model->model)->ctx, false, &set);
+        report_open_set(&log, input, fields, task, model->tokenizer, pm_model_config(model->model)->ctx, false, &set);
     if (status == PM_OK) {
         outputs = malloc((pm_taskset_all_outputs(set) + 1) * sizeof *outputs);
         probabilities = malloc((pm_taskset_all_outputs(set) + 1) * sizeof *probabilities);

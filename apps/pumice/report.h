@@ -6,25 +6,61 @@
 
 #include "app.h"
 
-/* The measure that tells which model is best: accuracy, or Pearson's correlation. *name is what it is called. */
-double report_main(const pm_task *task, const pm_task_metrics *m, const char **name);
-
-/* What each measure is called: name and value pairs, NaN where the task has none; the last name is NULL. */
+/* What each measure is called: name and value pairs, NaN where the task has none or it is not defined; the last name is NULL. */
 enum { REPORT_MEASURES = 7 };
 typedef struct report_measure {
-    const char *name;
+    const char *name, *shown; /* in JSON and on the command line; in sentences */
     double value;
+    bool applies; /* the task has this measure */
 } report_measure;
-void report_measures(const pm_task_metrics *m, report_measure out[REPORT_MEASURES]);
+void report_measures(const pm_task *task, const pm_task_metrics *m, report_measure out[REPORT_MEASURES]);
 
-/* On stdout: lines with the measures and a table of right and given classes, or one JSON document. */
-void report_print(const pm_task *task, const pm_task_metrics *m, const uint32_t *confusion, bool json);
+/* ---- the measure that tells which model is best ---- */
+
+#define REPORT_CHOICES "accuracy|macro_f1|f1:LABEL|matthews|pearson|spearman|loss"
+typedef struct report_choice {
+    const char *name;  /* as --measure has it */
+    const char *shown; /* in sentences */
+    int32_t label;     /* of f1:LABEL the class; else -1 */
+    bool lower;        /* the lowest is best */
+} report_choice;
+
+/* asked: what --measure says; NULL: accuracy, or Pearson's correlation of scores. False after an error line. */
+bool report_choose(const pm_task *task, const char *asked, report_choice *out);
+/* NaN where it is not defined. */
+double report_value(const report_choice *choice, const pm_task *task, const pm_task_metrics *m,
+                    const uint32_t *confusion);
+/* Whether a model of this value is to be kept in place of the one with `best`, NaN: none yet. An undefined value is better than none only
+ * as later is: it never counts as the best. */
+bool report_better(const report_choice *choice, double value, double best);
+/* Why a measure is not defined. */
+const char *report_undefined(const pm_task *task, const pm_task_metrics *m);
+
+/* ---- output ---- */
+
+/* On stdout: lines with the measures, a table of the classes' and one of right and given classes, or one JSON document. On stderr a
+ * warning where a measure is not defined. `path`: the examples. */
+void report_print(const char *path, const pm_task *task, const pm_task_metrics *m, const uint32_t *confusion,
+                  bool json);
+/* The tables. report_table.c */
+void report_print_classes(const pm_task *task, const uint32_t *confusion);
+void report_print_confusion(const pm_task *task, const uint32_t *confusion);
+
+/* ---- models and files ---- */
 
 /* --task may be left out where the model says it; true if the two agree, else false after an error line. */
 bool report_task_agrees(const char *dir, const pm_model *model, const char *asked);
 
-/* A set's examples, warning of those that were cut. */
-pm_status report_open_set(const pm_log *log, const char *path, const pm_task *task, const pm_tokenizer *tok,
-                          uint32_t ctx, bool labelled, pm_taskset **out);
+/* A set's examples, warning of those that were cut. fields: what --fields says; NULL: as the task has it. */
+pm_status report_open_set(const pm_log *log, const char *path, const char *fields, const pm_task *task,
+                          const pm_tokenizer *tok, uint32_t ctx, bool labelled, pm_taskset **out);
+
+#define REPORT_OPTION_FIELDS(target, more)                                                                             \
+    {                                                                                                                  \
+        ARG_TEXT, "--fields", "KEY=NAME,…", &(target), NULL, 0, 0,                                                     \
+            "what FILE calls the task's fields, such as text=sentence,label=gold; choices=A+B joins several; #2 is "   \
+            "column 2 of a file without a header" more,                                                                \
+            false, false                                                                                               \
+    }
 
 #endif

@@ -1,11 +1,12 @@
 /* What a training file asks: its labels, or how its scores are spread. */
 #include "data/task.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "text/utf8.h"
 
 static const char *const names[PM_TASK_COUNT] = {
 #define TASK_NAME(id, name) name,
@@ -30,50 +31,90 @@ bool pm_task_named(const char *name, pm_task_kind *out)
 
 const char *task_label_fault(const char *label, bool numbered)
 {
-    char again[LABEL_MAX];
+    char again[24];
     const size_t size = strlen(label);
-    if (size == 0 || size >= LABEL_MAX) return "must have 1 to 63 bytes";
+    if (size == 0 || size >= LABEL_MAX) return "must have 1 to 255 bytes";
     for (size_t i = 0; i < size; i++)
         if (log_control(label + i)) return "must be without control characters";
+    if (utf8_valid(label, size) < size) return "must be UTF-8";
     if (!numbered) return NULL;
     snprintf(again, sizeof again, "%ld", strtol(label, NULL, 10));
     return strcmp(label, again) == 0 ? NULL : "must be a whole number";
 }
 
-pm_status task_label_text(const jsonl *file, char out[LABEL_MAX], bool *number)
+pm_status task_texts(const row_file *file, pm_task_kind kind)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(file->object, "label");
-    if (!v) return jsonl_fail(file, "\"label\" is missing");
-    *number = cJSON_IsNumber(v);
-    if (*number) {
+    static const char *const keys[PM_TASK_COUNT][2] = {
+        [PM_TASK_CLASSIFY] = {"text"},
+        [PM_TASK_ENTAIL] = {"premise", "hypothesis"},
+        [PM_TASK_SIMILAR] = {"text_a", "text_b"},
+    };
+    const char *text;
+    pm_status status = PM_OK;
+    for (int i = 0; i < 2 && keys[kind][i] && status == PM_OK; i++) status = rows_string(file, keys[kind][i], &text);
+    if (kind != PM_TASK_CHOICE) return status;
+    if (!rows_get(file, "passage") && !rows_get(file, "question"))
+        return rows_missing(file, rows_named(file, "question") ? "question" : "passage");
+    return rows_get(file, "choices") ? PM_OK : rows_missing(file, "choices");
+}
+
+pm_status task_label_text(const row_file *file, char out[LABEL_MAX], bool *number)
+{
+    const cJSON *v = rows_get(file, "label");
+    if (!v) return rows_missing(file, "label");
+    if (cJSON_IsNumber(v)) {
         if (!(fabs(v->valuedouble) <= 1e9) || v->valuedouble != floor(v->valuedouble))
-            return jsonl_fail(file, "\"label\" must be a whole number or a string");
+            return rows_fail(file, "\"label\" must be a whole number or a string");
         snprintf(out, LABEL_MAX, "%.0f", v->valuedouble + 0.0); /* -0 is 0 */
+        *number = true;
         return PM_OK;
     }
-    if (!cJSON_IsString(v)) return jsonl_fail(file, "\"label\" must be a whole number or a string");
+    if (!cJSON_IsString(v)) return rows_fail(file, "\"label\" must be a whole number or a string");
     const char *fault = task_label_fault(v->valuestring, false);
-    if (fault) return jsonl_fail(file, "\"label\" %s", fault);
+    if (fault) return rows_fail(file, "\"label\" %s", fault);
     strcpy(out, v->valuestring);
+    *number = !file->typed && strlen(out) <= 10 && !task_label_fault(out, true);
     return PM_OK;
 }
 
-pm_status task_score(const jsonl *file, float *out)
+pm_status task_number(const row_file *file, const char *key, double *out)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(file->object, "score");
-    if (!v) return jsonl_fail(file, "\"score\" is missing");
-    if (!cJSON_IsNumber(v) || !isfinite((float)v->valuedouble))
-        return jsonl_fail(file, "\"score\" must be a finite number");
-    *out = (float)v->valuedouble;
+    const cJSON *v = rows_get(file, key);
+    if (!v) return rows_missing(file, key);
+    *out = NAN;
+    if (cJSON_IsNumber(v)) *out = v->valuedouble;
+    if (!file->typed) {
+        cJSON *number = cJSON_ParseWithOpts(v->valuestring, NULL, 1); /* as JSON spells numbers, whatever the locale */
+        if (cJSON_IsNumber(number)) *out = number->valuedouble;
+        cJSON_Delete(number);
+    }
+    return PM_OK;
+}
+
+pm_status task_score(const row_file *file, float *out)
+{
+    double value = 0;
+    pm_status status = task_number(file, "score", &value);
+    if (status != PM_OK) return status;
+    if (!isfinite((float)value)) return rows_fail(file, "\"score\" must be a finite number");
+    *out = (float)value;
     return PM_OK;
 }
 
 /* ---- learning ---- */
 
+static char *copy_text(const char *text)
+{
+    char *copy = malloc(strlen(text) + 1);
+    if (copy) strcpy(copy, text);
+    return copy;
+}
+
 typedef struct learner {
-    jsonl file;
+    row_file file;
     pm_task *task;
     uint32_t capacity;
+    bool words;          /* of labels some are no whole numbers */
     double sum, squares; /* of scores */
     size_t count;
 } learner;
@@ -95,8 +136,10 @@ static pm_status add_label(learner *l)
     bool number = false;
     pm_status status = task_label_text(&l->file, text, &number);
     if (status != PM_OK) return status;
-    if (l->count == 0) t->numbered = number;
-    if (number != t->numbered) return jsonl_fail(&l->file, "labels are numbers in some lines and strings in others");
+    if (l->file.typed && l->count == 0) t->numbered = number;
+    if (l->file.typed && number != t->numbered)
+        return rows_fail(&l->file, "labels are numbers in some lines and strings in others");
+    l->words = l->words || !number;
     uint32_t low = 0, high = t->outputs;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
@@ -107,7 +150,7 @@ static pm_status add_label(learner *l)
         else
             high = middle;
     }
-    if (t->outputs == MOST_LABELS) return jsonl_fail(&l->file, "more than %d different labels", MOST_LABELS);
+    if (t->outputs == MOST_LABELS) return rows_fail(&l->file, "more than %d different labels", MOST_LABELS);
     if (t->outputs == l->capacity) {
         uint32_t wanted = l->capacity ? 2 * l->capacity : 8;
         char **more = realloc(t->labels, wanted * sizeof *more);
@@ -115,9 +158,8 @@ static pm_status add_label(learner *l)
         t->labels = more;
         l->capacity = wanted;
     }
-    char *copy = malloc(strlen(text) + 1);
+    char *copy = copy_text(text);
     if (!copy) return log_fail(l->file.log, PM_NO_HOST_MEMORY, "%s: out of memory for its labels", l->file.path);
-    strcpy(copy, text);
     memmove(t->labels + low + 1, t->labels + low, (t->outputs - low) * sizeof *t->labels);
     t->labels[low] = copy;
     t->outputs++;
@@ -127,9 +169,10 @@ static pm_status add_label(learner *l)
 static pm_status add_line(learner *l)
 {
     pm_task *t = l->task;
-    pm_status status = PM_OK;
+    pm_status status = task_texts(&l->file, t->kind);
+    if (status != PM_OK) return status;
     if (l->count == 0 && t->kind == PM_TASK_SIMILAR)
-        t->scores = cJSON_GetObjectItemCaseSensitive(l->file.object, "label") == NULL;
+        t->scores = rows_named(&l->file, "score") || !rows_get(&l->file, "label");
     if (t->scores) {
         float score = 0;
         status = task_score(&l->file, &score);
@@ -144,9 +187,20 @@ static pm_status add_line(learner *l)
     return status;
 }
 
+/* Numbers in order: in a file of columns it shows at the end that all labels are. */
+static int by_number(const void *a, const void *b)
+{
+    const long x = strtol(*(char *const *)a, NULL, 10), y = strtol(*(char *const *)b, NULL, 10);
+    return (x > y) - (x < y);
+}
+
 static pm_status conclude(learner *l)
 {
     pm_task *t = l->task;
+    if (!l->file.typed && t->labels && !l->words) {
+        t->numbered = true;
+        qsort(t->labels, t->outputs, sizeof *t->labels, by_number);
+    }
     if (t->kind == PM_TASK_CHOICE || t->scores) t->outputs = 1;
     t->spread = 1;
     if (t->scores) {
@@ -163,19 +217,21 @@ static pm_status conclude(learner *l)
     return PM_OK;
 }
 
-pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, uint32_t vocab, pm_task *out)
+pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, const char *fields, uint32_t vocab,
+                        pm_task *out)
 {
     pm_task task = {.kind = kind, .vocab = vocab};
     learner l = {.task = &task};
-    pm_status status = jsonl_open(log, path, &l.file);
-    if (status != PM_OK) return status;
+    pm_status status = rows_open(log, path, kind, fields, &l.file);
+    if (status == PM_OK && fields && !(task.fields = copy_text(fields)))
+        status = log_fail(log, PM_NO_HOST_MEMORY, "task: out of memory for its fields");
     for (bool more = true; status == PM_OK;) {
-        status = jsonl_next(&l.file, &more);
+        status = rows_next(&l.file, &more);
         if (!more) break;
         if (status == PM_OK) status = add_line(&l);
     }
     if (status == PM_OK) status = conclude(&l);
-    jsonl_close(&l.file);
+    rows_close(&l.file);
     if (status == PM_OK)
         *out = task;
     else
@@ -186,19 +242,17 @@ pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, 
 pm_status pm_task_copy(const pm_log *log, const pm_task *from, pm_task *out)
 {
     pm_task t = *from;
-    if (from->labels) {
-        t.labels = calloc(from->outputs, sizeof *t.labels);
-        bool fine = t.labels != NULL;
-        for (uint32_t i = 0; fine && i < from->outputs; i++) {
-            size_t size = strlen(from->labels[i]) + 1;
-            t.labels[i] = malloc(size);
-            fine = t.labels[i] != NULL;
-            if (fine) memcpy(t.labels[i], from->labels[i], size);
-        }
-        if (!fine) {
-            pm_task_fini(&t);
-            return log_fail(log, PM_NO_HOST_MEMORY, "task: out of memory for its labels");
-        }
+    bool fine = true;
+    t.labels = from->labels ? calloc(from->outputs, sizeof *t.labels) : NULL;
+    t.fields = from->fields ? copy_text(from->fields) : NULL;
+    if ((from->labels && !t.labels) || (from->fields && !t.fields)) fine = false;
+    for (uint32_t i = 0; fine && from->labels && i < from->outputs; i++) {
+        t.labels[i] = copy_text(from->labels[i]);
+        fine = t.labels[i] != NULL;
+    }
+    if (!fine) {
+        pm_task_fini(&t);
+        return log_fail(log, PM_NO_HOST_MEMORY, "task: out of memory for its labels");
     }
     *out = t;
     return PM_OK;
@@ -208,5 +262,6 @@ void pm_task_fini(pm_task *task)
 {
     for (uint32_t i = 0; task->labels && i < task->outputs; i++) free(task->labels[i]);
     free(task->labels);
+    free(task->fields);
     *task = (pm_task){0};
 }

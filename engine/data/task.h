@@ -4,7 +4,7 @@
 
 #include <pumice/task.h>
 
-#include "text/jsonl.h"
+#include "data/rows.h"
 
 /* Special tokens of a task. */
 enum { TASK_START, TASK_DELIMITER, TASK_EXTRACT };
@@ -19,13 +19,19 @@ static inline uint32_t task_group(const pm_task *task)
     return task->kind == PM_TASK_SIMILAR ? 2 : 1;
 }
 
-enum { LABEL_MAX = 64 };
+enum { LABEL_MAX = 256 };
 /* NULL, or what a label must be and is not. Those that are numbers stand in answers without quotes. */
 const char *task_label_fault(const char *label, bool numbered);
-/* The present line's label as text. */
-pm_status task_label_text(const jsonl *file, char out[LABEL_MAX], bool *number);
-/* The present line's score. */
-pm_status task_score(const jsonl *file, float *out);
+/* Whether `fields` can be read: PM_INVALID with a line that tells what is wrong. */
+pm_status task_fields_check(const pm_log *log, pm_task_kind kind, const char *fields);
+/* Whether the present row has the task's texts. */
+pm_status task_texts(const row_file *file, pm_task_kind kind);
+/* The present row's label as text, and whether it is a whole number. */
+pm_status task_label_text(const row_file *file, char out[LABEL_MAX], bool *number);
+/* A number of the present row, where columns have text. */
+pm_status task_number(const row_file *file, const char *key, double *out);
+/* The present row's score. */
+pm_status task_score(const row_file *file, float *out);
 
 typedef struct task_example {
     size_t first; /* index into the set's sequences */

@@ -38,49 +38,81 @@ pm_answer pm_taskset_answer(const pm_taskset *set, const float *outputs, size_t 
 
 /* ---- classes ---- */
 
+pm_class_metrics pm_task_class_measure(const uint32_t *confusion, uint32_t K, uint32_t k)
+{
+    uint64_t right = 0, given = 0;
+    for (uint32_t j = 0; j < K; j++) {
+        right += confusion[(size_t)k * K + j];
+        given += confusion[(size_t)j * K + k];
+    }
+    const double hits = confusion[(size_t)k * K + k];
+    return (pm_class_metrics){.right = (size_t)right,
+                              .given = (size_t)given,
+                              .precision = given ? hits / (double)given : NAN,
+                              .recall = right ? hits / (double)right : NAN,
+                              .f1 = right + given ? 2 * hits / (double)(right + given) : NAN};
+}
+
 static double macro_f1(const uint32_t *confusion, uint32_t K)
 {
     double sum = 0;
+    uint32_t there = 0;
     for (uint32_t k = 0; k < K; k++) {
-        double hits = confusion[k * K + k], right = 0, given = 0;
-        for (uint32_t j = 0; j < K; j++) {
-            right += confusion[k * K + j];
-            given += confusion[j * K + k];
-        }
-        if (right + given > 0) sum += 2 * hits / (right + given);
+        const double f1 = pm_task_class_measure(confusion, K, k).f1;
+        if (isnan(f1)) continue;
+        sum += f1;
+        there++;
     }
-    return sum / K;
+    return there ? sum / there : NAN;
 }
 
-/* R_K: the correlation of the two assignments as vectors of indicators. */
+/* R_K: the correlation of the two assignments as vectors of indicators. Where one of them is constant nothing covaries: 0. */
 static double matthews(const uint32_t *confusion, uint32_t K)
 {
     double n = 0, hits = 0, both = 0, rights = 0, givens = 0;
     for (uint32_t k = 0; k < K; k++) {
-        double right = 0, given = 0;
-        for (uint32_t j = 0; j < K; j++) {
-            right += confusion[k * K + j];
-            given += confusion[j * K + k];
-        }
+        const pm_class_metrics c = pm_task_class_measure(confusion, K, k);
+        const double right = (double)c.right, given = (double)c.given;
         n += right;
-        hits += confusion[k * K + k];
+        hits += confusion[(size_t)k * K + k];
         both += right * given;
         rights += right * right;
         givens += given * given;
     }
-    double spread = sqrt(n * n - rights) * sqrt(n * n - givens);
-    return spread > 0 ? (n * hits - both) / spread : NAN;
+    const double right_spread = n * n - rights, given_spread = n * n - givens; /* whole numbers: exact */
+    if (!(right_spread > 0) && !(given_spread > 0)) return NAN;
+    if (!(right_spread > 0) || !(given_spread > 0)) return 0;
+    return (n * hits - both) / (sqrt(right_spread) * sqrt(given_spread));
 }
 
 /* ---- scores ---- */
 
+static const double ROUNDING = 8.0 / (1 << 23);
+
+/* Whether values are all the same but for rounding. Scores are float32 and standardised: what the model tells apart it tells in a unit of
+ * about 1, to which its sums are rounded, with a few units in the last place (2^-23 each). So 8 of these are no difference in answers; right
+ * scores come from a file without sums, and differ where they differ at all. */
+static bool constant(const double *x, size_t n, double tolerance)
+{
+    double low = x[0], high = x[0];
+    for (size_t i = 1; i < n; i++) {
+        if (x[i] < low) low = x[i];
+        if (x[i] > high) high = x[i];
+    }
+    const double scale = fmax(1, fmax(fabs(low), fabs(high)));
+    return !(high - low > tolerance * scale);
+}
+
+/* Of values that are not constant. */
 static double correlation(const double *x, const double *y, size_t n)
 {
     double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;
     for (size_t i = 0; i < n; i++) {
-        mx += x[i] / (double)n;
-        my += y[i] / (double)n;
+        mx += x[i];
+        my += y[i];
     }
+    mx /= (double)n;
+    my /= (double)n;
     for (size_t i = 0; i < n; i++) {
         xx += (x[i] - mx) * (x[i] - mx);
         yy += (y[i] - my) * (y[i] - my);
@@ -123,6 +155,10 @@ static void measure_scores(const pm_taskset *set, const float *outputs, pm_task_
     }
     if (given && right && sorted) {
         m->loss = loss;
+        m->given_constant = constant(given, n, ROUNDING);
+        m->right_constant = constant(right, n, 0);
+    }
+    if (given && right && sorted && !m->given_constant && !m->right_constant) {
         m->pearson = correlation(given, right, n);
         rank(given, sorted, n);
         rank(right, sorted, n);
@@ -136,7 +172,7 @@ static void measure_scores(const pm_taskset *set, const float *outputs, pm_task_
 void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_metrics *out, uint32_t *confusion)
 {
     const pm_task *t = &set->task;
-    pm_task_metrics m = {set->example_count, NAN, NAN, NAN, NAN, NAN, NAN};
+    pm_task_metrics m = {set->example_count, NAN, NAN, NAN, NAN, NAN, NAN, false, false};
     uint32_t K = t->outputs;
     uint32_t *counts = t->labels ? calloc((size_t)K * K, sizeof *counts) : NULL;
     if (!set->labelled) {
@@ -152,7 +188,7 @@ void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_met
             uint32_t given = argmax(x, n);
             loss += log_sum_exp(x, n) - (double)x[label];
             hits += given == label;
-            if (counts) counts[label * K + given]++;
+            if (counts) counts[(size_t)label * K + given]++;
         }
         m.loss = loss / (double)m.n;
         m.accuracy = hits / (double)m.n;

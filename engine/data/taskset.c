@@ -15,7 +15,7 @@ typedef struct part {
 enum { MOST_PARTS = 3, MOST_CHOICES = 1000 };
 
 typedef struct reader {
-    jsonl file;
+    row_file file;
     pm_taskset *set;
     const pm_tokenizer *tok;
     uint32_t ctx;
@@ -86,14 +86,14 @@ static pm_status encode(reader *r, const char *key, const char *text, bool space
     pm_status status = pm_tokenizer_encode(r->file.log, r->tok, name, spaced ? joined : text, size + spaced,
                                            &out->tokens, &out->count);
     free(joined);
-    if (status == PM_OK && out->count == 0) return jsonl_fail(&r->file, "\"%s\" has no tokens", key);
+    if (status == PM_OK && out->count == 0) return rows_fail(&r->file, "\"%s\" has no tokens", key);
     return status;
 }
 
 static pm_status encode_field(reader *r, const char *key, bool spaced, part *out)
 {
     const char *text;
-    pm_status status = jsonl_string(&r->file, key, &text);
+    pm_status status = rows_string(&r->file, key, &text);
     return status == PM_OK ? encode(r, key, text, spaced, out) : status;
 }
 
@@ -117,21 +117,23 @@ static pm_status read_pair(reader *r, part parts[MOST_PARTS])
 
 static pm_status read_choices(reader *r, part parts[MOST_PARTS])
 {
-    const cJSON *choices = cJSON_GetObjectItemCaseSensitive(r->file.object, "choices"), *choice;
-    bool passage = cJSON_GetObjectItemCaseSensitive(r->file.object, "passage") != NULL;
-    bool question = cJSON_GetObjectItemCaseSensitive(r->file.object, "question") != NULL;
-    if (!passage && !question) return jsonl_fail(&r->file, "\"passage\" and \"question\" are both missing");
-    if (!cJSON_IsArray(choices)) return jsonl_fail(&r->file, "\"choices\" must be an array of strings");
+    pm_status status = task_texts(&r->file, PM_TASK_CHOICE);
+    if (status != PM_OK) return status;
+    const cJSON *choices = rows_get(&r->file, "choices"), *choice;
+    const bool passage = rows_get(&r->file, "passage") != NULL, question = rows_get(&r->file, "question") != NULL;
+    if (!cJSON_IsArray(choices))
+        return rows_fail(&r->file, r->file.typed ? "\"choices\" must be an array of strings"
+                                                 : "\"choices\" must be several columns: fields choices=NAME+NAME");
     int count = cJSON_GetArraySize(choices);
     if (count < 2 || count > MOST_CHOICES)
-        return jsonl_fail(&r->file, "\"choices\" has %d; a question needs 2 to %d", count, MOST_CHOICES);
-    pm_status status = passage ? encode_field(r, "passage", false, &parts[0]) : PM_OK;
+        return rows_fail(&r->file, "\"choices\" has %d; a question needs 2 to %d", count, MOST_CHOICES);
+    if (passage) status = encode_field(r, "passage", false, &parts[0]);
     if (status == PM_OK && question) status = encode_field(r, "question", passage, &parts[1]);
     cJSON_ArrayForEach(choice, choices)
     {
         if (status != PM_OK) break;
         if (!cJSON_IsString(choice) || choice->valuestring[strspn(choice->valuestring, " \t\r\n")] == 0)
-            return jsonl_fail(&r->file, "\"choices\" must be an array of strings, none of them empty");
+            return rows_fail(&r->file, "\"choices\" must be an array of strings, none of them empty");
         free(parts[2].tokens);
         parts[2] = (part){0};
         status = encode(r, "choices", choice->valuestring, false, &parts[2]);
@@ -157,17 +159,13 @@ static pm_status read_label(reader *r, int32_t *out)
         }
     }
     for (uint32_t k = 0; k < t->outputs; k++) {
-        if (number != t->numbered || strcmp(text, t->labels[k]) != 0) continue;
+        if (strcmp(text, t->labels[k]) != 0) continue;
         *out = (int32_t)k;
         return PM_OK;
     }
-    char known[256] = "";
-    for (uint32_t k = 0; k < t->outputs && strlen(known) < 160; k++) {
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", k ? ", " : "", t->labels[k]);
-    }
-    return jsonl_fail(&r->file, "the label %s is not one that was learnt (%s%s)", text, known,
-                      strlen(known) < 160 ? "" : ", …");
+    char known[300] = "";
+    for (uint32_t k = 0; k < t->outputs; k++) rows_list(known, sizeof known, t->labels[k]);
+    return rows_fail(&r->file, "the label %s is not one that was learnt (%s)", text, known);
 }
 
 static pm_status read_answer(reader *r, task_example *e)
@@ -180,13 +178,13 @@ static pm_status read_answer(reader *r, task_example *e)
         return status;
     }
     if (t->kind != PM_TASK_CHOICE) return read_label(r, &e->label);
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->file.object, "answer");
-    if (!v) return jsonl_fail(&r->file, "\"answer\" is missing");
-    if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0 && v->valuedouble < e->sequences) ||
-        v->valuedouble != (double)(int32_t)v->valuedouble)
-        return jsonl_fail(&r->file, "\"answer\" must be the index of one of the %u choices, 0 to %u",
-                          (unsigned)e->sequences, (unsigned)e->sequences - 1);
-    e->label = (int32_t)v->valuedouble;
+    double answer = 0;
+    pm_status status = task_number(&r->file, "answer", &answer);
+    if (status != PM_OK) return status;
+    if (!(answer >= 0 && answer < e->sequences) || answer != (double)(int32_t)answer)
+        return rows_fail(&r->file, "\"answer\" must be the index of one of the %u choices, 0 to %u",
+                         (unsigned)e->sequences, (unsigned)e->sequences - 1);
+    e->label = (int32_t)answer;
     return PM_OK;
 }
 
@@ -245,14 +243,14 @@ pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *ta
     if (!r.set) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
     r.set->labelled = labelled;
     pm_status status = pm_task_copy(log, task, &r.set->task);
-    if (status == PM_OK) status = jsonl_open(log, path, &r.file);
+    if (status == PM_OK) status = rows_open(log, path, task->kind, task->fields, &r.file);
     for (bool more = true; status == PM_OK;) {
-        status = jsonl_next(&r.file, &more);
+        status = rows_next(&r.file, &more);
         if (!more) break;
         if (status == PM_OK) status = read_example(&r);
     }
     if (status == PM_OK) status = count_outputs(&r);
-    jsonl_close(&r.file);
+    rows_close(&r.file);
     if (status == PM_OK)
         *out = r.set;
     else

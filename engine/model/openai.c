@@ -10,6 +10,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/log.h"
+#include "text/json.h"
 
 enum { SHAPE_POSITIONS, SHAPE_TOKENS, SHAPE_BLOCKS };
 
@@ -59,8 +60,10 @@ static pm_status read_shapes(const pm_log *log, const char *path, shape_list *ou
     size_t size;
     pm_status status = file_read(log, path, &text, &size);
     if (status != PM_OK) return status;
-    cJSON *root = cJSON_ParseWithLength(text, size);
+    cJSON *root = NULL;
+    status = json_read(log, &(json_place){.path = path}, text, size, &root);
     free(text);
+    if (status != PM_OK) return status;
     const cJSON *item;
     const int count = cJSON_IsArray(root) ? cJSON_GetArraySize(root) : 0;
     shape_list list = {calloc((size_t)count + 1, sizeof(shape)), 0};

@@ -29,6 +29,7 @@ void gpt_task_write(cJSON *root, const pm_task *task)
     cJSON *o = cJSON_AddObjectToObject(root, "pumice_task");
     cJSON_AddStringToObject(o, "kind", pm_task_name(task->kind));
     cJSON_AddNumberToObject(o, "text_vocab", task->vocab);
+    if (task->fields) cJSON_AddStringToObject(o, "fields", task->fields);
     if (task->scores) {
         cJSON_AddBoolToObject(o, "scores", 1);
         gpt_config_add_float(o, "mean", task->mean);
@@ -79,6 +80,17 @@ static pm_status read_labels(const pm_log *log, const char *path, const cJSON *l
     return status;
 }
 
+static pm_status read_fields(const pm_log *log, const char *path, const cJSON *fields, pm_task *t)
+{
+    const char *text = cJSON_GetStringValue(fields);
+    if (!text || task_fields_check(NULL, t->kind, text) != PM_OK)
+        return wrong(log, path, "\"fields\" is not KEY=NAME,… of the task's fields");
+    t->fields = malloc(strlen(text) + 1);
+    if (!t->fields) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its fields", path);
+    strcpy(t->fields, text);
+    return PM_OK;
+}
+
 pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, pm_task *out)
 {
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "pumice_task");
@@ -105,6 +117,14 @@ pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, 
     } else if (t.kind != PM_TASK_CHOICE) {
         pm_status status = read_labels(log, path, cJSON_GetObjectItemCaseSensitive(o, "labels"), &t);
         if (status != PM_OK) return status;
+    }
+    const cJSON *fields = cJSON_GetObjectItemCaseSensitive(o, "fields");
+    if (fields) {
+        pm_status status = read_fields(log, path, fields, &t);
+        if (status != PM_OK) {
+            pm_task_fini(&t);
+            return status;
+        }
     }
     *out = t;
     return PM_OK;

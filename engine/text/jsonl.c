@@ -1,14 +1,13 @@
 /* Lines of JSON. */
 #include "text/jsonl.h"
 
-#include "text/foreign.h"
-#include "text/json_file.h"
-
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "text/foreign.h"
+#include "text/json.h"
 
 pm_status jsonl_open(const pm_log *log, const char *path, jsonl *out)
 {
@@ -16,16 +15,10 @@ pm_status jsonl_open(const pm_log *log, const char *path, jsonl *out)
     pm_status status = file_read(log, path, &out->text, &out->size);
     if (status != PM_OK) return status;
     const char *foreign = text_foreign(out->text, out->size);
-    if (foreign) {
-        jsonl_close(out);
-        return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
-    }
     out->at = text_mark(out->text, out->size);
-    if (out->size == 0) {
-        jsonl_close(out);
-        return log_fail(log, PM_FORMAT, "%s: is empty; it needs one JSON object a line", path);
-    }
-    return PM_OK;
+    if (!foreign) return PM_OK;
+    jsonl_close(out);
+    return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
 }
 
 void jsonl_close(jsonl *file)
@@ -46,28 +39,38 @@ pm_status jsonl_fail(const jsonl *file, const char *format, ...)
     return log_fail(file->log, PM_FORMAT, "%s:%zu: %s", file->path, file->line, what);
 }
 
+/* The next line that is not blank, and its number; false behind the last one. */
+static bool next_line(jsonl *file, char **line, size_t *size)
+{
+    while (file->at < file->size) {
+        const char *end = memchr(file->text + file->at, '\n', file->size - file->at);
+        *line = file->text + file->at;
+        *size = end ? (size_t)(end - *line) : file->size - file->at;
+        file->at += *size + 1;
+        file->line++;
+        for (size_t i = 0; i < *size; i++)
+            if (!memchr(" \t\r\v\f", (*line)[i], 5)) return true;
+    }
+    return false;
+}
+
 pm_status jsonl_next(jsonl *file, bool *more)
 {
+    char *line;
+    size_t size;
     cJSON_Delete(file->object);
     file->object = NULL;
-    *more = file->at < file->size;
+    *more = next_line(file, &line, &size);
+    if (!*more && file->count == 0)
+        return log_fail(file->log, PM_FORMAT, "%s: is empty; it needs one JSON object a line", file->path);
     if (!*more) return PM_OK;
-    char *line = file->text + file->at, *end = memchr(line, '\n', file->size - file->at);
-    size_t size = end ? (size_t)(end - line) : file->size - file->at;
-    file->at += size + 1;
-    file->line++;
-    if (size > 0 && line[size - 1] == '\r') size--;
-    if (size == 0) return jsonl_fail(file, "the line is empty; each needs one JSON object");
     line[size] = 0; /* where the line ends, or file_read's own 0 byte stands */
-    if (json_holds_nul(line, size)) return jsonl_fail(file, "U+0000 is no text");
-    const char *stop = line;
-    errno = 0; /* cJSON tells bad text and no memory alike */
-    file->object = cJSON_ParseWithLengthOpts(line, size + 1, &stop, 1);
-    if (!file->object && errno == ENOMEM)
-        return log_fail(file->log, PM_NO_HOST_MEMORY, "%s:%zu: out of memory", file->path, file->line);
-    if (!file->object) return jsonl_fail(file, "not valid JSON, at column %zu", (size_t)(stop - line) + 1);
-    if (!cJSON_IsObject(file->object)) return jsonl_fail(file, "not a JSON object");
-    return PM_OK;
+    if (file->count++ == 0 && line[strspn(line, " \t\r")] == '[')
+        return jsonl_fail(file, "begins a JSON array; JSON lines are one object a line (jq -c '.[]' makes them of it)");
+    pm_status status =
+        json_read(file->log, &(json_place){.path = file->path, .line = file->line}, line, size, &file->object);
+    if (status == PM_OK && !cJSON_IsObject(file->object)) status = jsonl_fail(file, "is not a JSON object");
+    return status;
 }
 
 pm_status jsonl_string(const jsonl *file, const char *key, const char **out)

@@ -12,7 +12,10 @@
  *   entail    {"premise": "…", "hypothesis": "…", "label": …}
  *   similar   {"text_a": "…", "text_b": "…", "score": number} or "label" instead of "score"
  *   choice    {"passage": "…", "question": "…", "choices": ["…", "…", …], "answer": index from 0}; passage or question may be absent
- * A label is a whole number or a string. Other fields are ignored. */
+ * A label is a whole number, or a string of up to 255 bytes. Other fields are ignored, and so are lines of white space.
+ *
+ * A file whose name ends with .tsv or .csv has columns, and a first line that names them as the fields above. TSV has no quoting, as in GLUE;
+ * CSV is RFC 4180's. Labels there are numbers if all of the training file's are whole numbers. */
 #ifndef PUMICE_TASK_H
 #define PUMICE_TASK_H
 
@@ -52,6 +55,7 @@ typedef struct pm_task {
     uint32_t outputs;   /* K: classes, or 1 for scores and choices */
     char **labels;      /* [outputs] the classes' names in order; NULL for scores and choices */
     float mean, spread; /* of the training scores: an output y means the score mean + spread * y */
+    char *fields;       /* what files call these fields, as pm_task_learn takes it; NULL: as above */
     uint32_t vocab;     /* the model's tokens before fine-tuning; <s>, $ and <e> are the three that follow */
     /* A classifier that transformers made (…ForSequenceClassification): a text stands alone, without special tokens, and the head reads
      * its last token. A label in a file may also be a class's number. With `scores` it gives a number. */
@@ -61,9 +65,12 @@ typedef struct pm_task {
 
 /* Learn from a training file what there is to answer: the labels (numbers in order, else names in byte order), or the scores' mean and
  * spread. `vocab`: the tokens of the model to be fine-tuned, not counting those that an earlier task added. Fails: PM_IO, PM_FORMAT with
- * file and line. pm_task_fini frees. */
-PM_API PM_NODISCARD pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, uint32_t vocab,
-                                            pm_task *out);
+ * file and line, PM_INVALID (fields). pm_task_fini frees.
+ * fields: what the file calls the task's fields, "text=sentence,label=gold"; NULL, or a field left out: as above. Names may not hold a comma.
+ * "choices=A+B" joins fields of their own to an array of choices. In TSV and CSV the name #4 is the fourth column of a file without a header.
+ * The task keeps `fields`, for pm_taskset_open. */
+PM_API PM_NODISCARD pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, const char *fields,
+                                            uint32_t vocab, pm_task *out);
 PM_API PM_NODISCARD pm_status pm_task_copy(const pm_log *log, const pm_task *from, pm_task *out);
 PM_API void pm_task_fini(pm_task *task);
 
@@ -99,17 +106,29 @@ typedef struct pm_answer {
 /* What outputs (all of them, as pm_model_predict writes them) mean for example i; probabilities[count] may be NULL. */
 PM_API pm_answer pm_taskset_answer(const pm_taskset *set, const float *outputs, size_t i, float *probabilities);
 
-/* Measures; NaN where a task has none, or where one is not defined (a correlation with a constant). */
+/* Measures; NaN where a task has none, or where one is not defined: a correlation with values that do not vary but for rounding. */
 typedef struct pm_task_metrics {
     size_t n;
     double loss;     /* mean cross-entropy in nats, or mean squared error of standardised scores */
     double accuracy; /* classes and choices */
-    double macro_f1; /* classes: mean of F1 over the task's labels (0 for one that neither occurs nor is given) */
-    double matthews; /* classes: the multi-class correlation R_K (Gorodkin, 2004), for two classes Matthews' */
+    double macro_f1; /* classes: mean of F1 over the labels that occur or are given */
+    double
+        matthews; /* classes: the multi-class correlation R_K (Gorodkin, 2004), for two classes Matthews'; 0 where either the answers or
+                      * the labels are all one class, NaN where both are */
     double pearson, spearman; /* scores; ties have their mean rank */
+    bool given_constant,
+        right_constant; /* scores: the answers, or the right scores, do not vary: neither of the two is defined */
 } pm_task_metrics;
 /* Of a labelled set; of another all are NaN. confusion, where not NULL: [K * K] counts, row the right class, column the given one. */
 PM_API void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_metrics *out, uint32_t *confusion);
+
+/* Of one class; NaN where a number would be 0 / 0. */
+typedef struct pm_class_metrics {
+    size_t right, given;          /* how often the label occurs, and how often it is given */
+    double precision, recall, f1; /* hits / given, hits / right, 2 hits / (right + given) */
+} pm_class_metrics;
+/* Of class k of K, from pm_taskset_measure's counts. */
+PM_API pm_class_metrics pm_task_class_measure(const uint32_t *confusion, uint32_t K, uint32_t k);
 
 #ifdef __cplusplus
 }

@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!pm_task_named(name, &kind)) return 0;
     const char *path = fuzz_file("train.jsonl", parts[1].text, parts[1].size);
     const char *other = fuzz_file("test.jsonl", parts[2].text, parts[2].size);
-    if (!fuzz_done(pm_task_learn(fuzz_log(), kind, path, 256, &task))) return 0;
+    if (!fuzz_done(pm_task_learn(fuzz_log(), kind, path, NULL, 256, &task))) return 0;
     for (int labelled = 0; labelled < 2; labelled++) {
         check_file(path, &task, tok, labelled);
         check_file(other, &task, tok, labelled);

@@ -1,0 +1,121 @@
+#include "data/delimited.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/foreign.h"
+
+enum { MOST_COLUMNS = 10000 };
+
+char delimited_separator(const char *path)
+{
+    const size_t size = strlen(path);
+    if (size < 4 || path[size - 4] != '.') return 0;
+    char end[3];
+    for (int i = 0; i < 3; i++) {
+        const char c = path[size - 3 + (size_t)i];
+        end[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    return memcmp(end, "tsv", 3) == 0 ? '\t' : memcmp(end, "csv", 3) == 0 ? ',' : 0;
+}
+
+pm_status delimited_open(const pm_log *log, const char *path, delimited *out)
+{
+    delimited f = {.log = log, .path = path, .separator = delimited_separator(path), .next_line = 1};
+    pm_status status = file_read(log, path, &f.text, &f.size);
+    if (status != PM_OK) return status;
+    const char *foreign = text_foreign(f.text, f.size);
+    if (foreign) {
+        status = log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
+    } else if (memchr(f.text, 0, f.size)) {
+        size_t line = 1;
+        for (const char *c = f.text; *c; c++) line += *c == '\n';
+        status = log_fail(log, PM_FORMAT, "%s:%zu: holds U+0000, which is no text", path, line);
+    }
+    f.at = text_mark(f.text, f.size);
+    if (status == PM_OK)
+        *out = f;
+    else
+        free(f.text);
+    return status;
+}
+
+void delimited_close(delimited *file)
+{
+    free(file->text);
+    free(file->cells);
+    *file = (delimited){0};
+}
+
+static void skip_blank_lines(delimited *file)
+{
+    for (size_t i = file->at; i < file->size && memchr(" \t\r\n\v\f", file->text[i], 6); i++) {
+        if (file->text[i] != '\n') continue;
+        file->at = i + 1;
+        file->next_line++;
+    }
+    if (file->text[file->at + strspn(file->text + file->at, " \t\r\v\f")] == 0) file->at = file->size;
+}
+
+static pm_status add_cell(delimited *file, char *cell)
+{
+    if (file->count == MOST_COLUMNS)
+        return log_fail(file->log, PM_FORMAT, "%s:%zu: more than %d columns", file->path, file->line, MOST_COLUMNS);
+    if (file->count == file->capacity) {
+        const size_t wanted = file->capacity ? 2 * file->capacity : 16;
+        char **more = realloc(file->cells, wanted * sizeof *more);
+        if (!more) return log_fail(file->log, PM_NO_HOST_MEMORY, "%s: out of memory for a row", file->path);
+        file->cells = more;
+        file->capacity = wanted;
+    }
+    file->cells[file->count++] = cell;
+    return PM_OK;
+}
+
+/* The quoted cell that begins at text[at], unquoted in place. Returns what follows it, or NULL where no quote ends it. */
+static char *unquote(delimited *file)
+{
+    char *to = file->text + file->at, *from = to + 1, *end = file->text + file->size;
+    for (; from < end; from++) {
+        if (*from == '"' && from[1] != '"') {
+            *to = 0;
+            return from + 1;
+        }
+        if (*from == '"') from++;
+        file->next_line += *from == '\n';
+        *to++ = *from;
+    }
+    return NULL;
+}
+
+pm_status delimited_next(delimited *file, bool *more)
+{
+    file->count = 0;
+    skip_blank_lines(file);
+    file->line = file->next_line;
+    *more = file->at < file->size;
+    for (bool last = !*more; !last;) {
+        char *cell = file->text + file->at, *end;
+        if (file->separator == ',' && *cell == '"') {
+            end = unquote(file);
+            if (!end)
+                return log_fail(file->log, PM_FORMAT, "%s:%zu: a quote in this row has no end", file->path, file->line);
+            if (*end == '\r' && (end[1] == '\n' || !end[1])) end++;
+            if (*end && *end != ',' && *end != '\n')
+                return log_fail(file->log, PM_FORMAT,
+                                "%s:%zu: text stands behind a quoted cell; a quote within one must be doubled",
+                                file->path, file->next_line);
+        } else {
+            const char stops[] = {file->separator, '\n', 0};
+            end = cell + strcspn(cell, stops);
+            if (end > cell && end[-1] == '\r' && *end != file->separator) end[-1] = 0;
+        }
+        last = *end != file->separator;
+        file->next_line += *end == '\n';
+        file->at = (size_t)(end - file->text) + (*end != 0);
+        *end = 0;
+        pm_status status = add_cell(file, cell);
+        if (status != PM_OK) return status;
+    }
+    return PM_OK;
+}

@@ -1,0 +1,56 @@
+/* A task's file row by row, whatever its form: JSON lines, TSV or CSV; and what the file calls the fields. */
+#ifndef DATA_ROWS_H
+#define DATA_ROWS_H
+
+#include <pumice/task.h>
+
+#include "data/delimited.h"
+#include "text/jsonl.h"
+
+enum { ROWS_FIELDS = 6, ROWS_NAME_MAX = 256 };
+
+/* What a file calls a field of the task. */
+typedef struct rows_name {
+    const char *key;          /* the task's name */
+    char name[ROWS_NAME_MAX]; /* the file's; empty: the same */
+} rows_name;
+
+typedef struct row_file {
+    const pm_log *log;
+    const char *path; /* the caller's */
+    bool typed;       /* JSON, where numbers differ from text; in columns everything is text */
+    size_t line;      /* of the present row */
+    const cJSON *row; /* its fields by the file's names */
+    rows_name names[ROWS_FIELDS];
+    /* ---- of one form or the other ---- */
+    jsonl lines;
+    delimited table;
+    cJSON *cells;   /* the present row of a table */
+    cJSON *choices; /* of fields that were several */
+    char **columns; /* [column_count] the header's names */
+    size_t column_count, count;
+} row_file;
+
+/* fields: as pm_task_learn takes them. Fails: PM_INVALID for bad `fields`; PM_IO, PM_FORMAT. */
+pm_status rows_open(const pm_log *log, const char *path, pm_task_kind kind, const char *fields, row_file *out);
+void rows_close(row_file *file);
+
+/* The next row; *more is false behind the last one. Fails where there is none at all. */
+pm_status rows_next(row_file *file, bool *more);
+
+/* "path:line: …" */
+pm_status rows_fail(const row_file *file, const char *format, ...) PM_PRINTF(2, 3);
+/* A field that must be there and is not: names those that are. */
+pm_status rows_missing(const row_file *file, const char *key);
+
+/* A field by the task's name for it; NULL where the row has none. "choices" may be of several fields. */
+const cJSON *rows_get(const row_file *file, const char *key);
+/* A field that must be text, and more than white space. */
+pm_status rows_string(const row_file *file, const char *key, const char **out);
+/* Whether `fields` names it. */
+bool rows_named(const row_file *file, const char *key);
+
+/* Appends `name` to a list of names, with a comma or as "…" where no room is left for it and "…". */
+void rows_list(char *list, size_t size, const char *name);
+
+#endif

@@ -1,0 +1,152 @@
+#include "text/json.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/foreign.h"
+#include "text/utf8.h"
+
+/* "path: what", "path: its header what", "path:line: what" */
+static pm_status fail(const pm_log *log, const json_place *place, pm_status status, const char *what)
+{
+    if (place->line) return log_fail(log, status, "%s:%zu: %s", place->path, place->line, what);
+    return log_fail(log, status, "%s: %s%s%s", place->path, place->part ? place->part : "", place->part ? " " : "",
+                    what);
+}
+
+static pm_status bad_syntax(const pm_log *log, const json_place *place, size_t at)
+{
+    char what[80];
+    if (place->line)
+        snprintf(what, sizeof what, "is not valid JSON, at column %zu", at + 1);
+    else
+        snprintf(what, sizeof what, "is not valid JSON, at byte %zu", at);
+    return fail(log, place, PM_FORMAT, what);
+}
+
+/* ---- escapes: cJSON ends a string at U+0000, and takes \u without four digits for it ---- */
+
+static bool read_unit(const char *text, size_t size, uint32_t *unit)
+{
+    uint32_t value = 0;
+    if (size < 6 || text[0] != '\\' || text[1] != 'u') return false;
+    for (int i = 2; i < 6; i++) {
+        static const char digits[] = "0123456789abcdefABCDEF";
+        const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+        if (!digit) return false;
+        const uint32_t nibble = (uint32_t)(digit - digits);
+        value = value << 4 | (nibble < 16 ? nibble : nibble - 6);
+    }
+    *unit = value;
+    return true;
+}
+
+static bool is_high(uint32_t unit)
+{
+    return unit >= 0xD800 && unit <= 0xDBFF;
+}
+
+static bool is_low(uint32_t unit)
+{
+    return unit >= 0xDC00 && unit <= 0xDFFF;
+}
+
+static pm_status check_escapes(const pm_log *log, const json_place *place, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        uint32_t unit = 0, second = 0;
+        if (text[i] && text[i] != '\\') continue;
+        if (text[i] && (size - i < 2 || text[i + 1] != 'u')) {
+            i++; /* what it escapes, another backslash too */
+            continue;
+        }
+        if (text[i] && !read_unit(text + i, size - i, &unit)) return bad_syntax(log, place, i);
+        char what[160];
+        if (unit == 0) {
+            if (!text[i] && !place->line) return bad_syntax(log, place, i);
+            if (!place->nul) return fail(log, place, PM_FORMAT, "holds U+0000, which is no text");
+            snprintf(what, sizeof what, "holds \\u0000; spell this character %s", place->nul);
+            return fail(log, place, PM_FORMAT, what);
+        }
+        const bool pair = is_high(unit) && read_unit(text + i + 6, size - i - 6, &second) && is_low(second);
+        if ((is_high(unit) || is_low(unit)) && !pair) {
+            snprintf(what, sizeof what,
+                     "holds \\u%04x without its other half: a lone surrogate is no character, as when a text was cut "
+                     "within one",
+                     (unsigned)unit);
+            return fail(log, place, PM_FORMAT, what);
+        }
+        i += pair ? 11 : 5;
+    }
+    return PM_OK;
+}
+
+/* ---- keys ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A key that one of the objects has twice, or NULL. */
+static const char *find_twin(const cJSON *item, bool *no_memory)
+{
+    const char *found = NULL;
+    const cJSON *child;
+    size_t count = 0;
+    cJSON_ArrayForEach(child, item) count++;
+    if (cJSON_IsObject(item) && count > 1) {
+        const char *few[16], **keys = count <= 16 ? few : malloc(count * sizeof *keys);
+        size_t n = 0;
+        if (!keys) {
+            *no_memory = true;
+            return NULL;
+        }
+        cJSON_ArrayForEach(child, item) keys[n++] = child->string;
+        qsort(keys, n, sizeof *keys, compare_keys);
+        for (size_t i = 1; i < n && !found; i++)
+            if (strcmp(keys[i - 1], keys[i]) == 0) found = keys[i];
+        if (keys != few) free(keys);
+    }
+    cJSON_ArrayForEach(child, item)
+    {
+        if (!found && !*no_memory && child->child) found = find_twin(child, no_memory);
+    }
+    return found;
+}
+
+static pm_status check_keys(const pm_log *log, const json_place *place, const cJSON *json)
+{
+    bool no_memory = false;
+    char what[200];
+    const char *twin = find_twin(json, &no_memory);
+    if (no_memory) return fail(log, place, PM_NO_HOST_MEMORY, "out of memory");
+    if (!twin) return PM_OK;
+    const size_t length = strlen(twin), shown = utf8_valid(twin, length < 100 ? length : 100);
+    snprintf(what, sizeof what, "the key \"%.*s%s\" is there twice", (int)shown, twin, twin[shown] ? "…" : "");
+    return fail(log, place, PM_FORMAT, what);
+}
+
+pm_status json_read(const pm_log *log, const json_place *place, const char *text, size_t size, cJSON **out)
+{
+    const char *foreign = place->line ? NULL : text_foreign(text, size);
+    if (foreign) return fail(log, place, PM_FORMAT, foreign);
+    pm_status status = check_escapes(log, place, text, size);
+    if (status != PM_OK) return status;
+    const char *end = text;
+    errno = 0; /* cJSON tells bad text and no memory alike */
+    cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, 1);
+    if (!json && errno == ENOMEM) return fail(log, place, PM_NO_HOST_MEMORY, "out of memory");
+    if (!json)
+        status = bad_syntax(log, place, (size_t)(end - text));
+    else
+        status = check_keys(log, place, json);
+    if (status == PM_OK)
+        *out = json;
+    else
+        cJSON_Delete(json);
+    return status;
+}
