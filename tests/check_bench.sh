@@ -72,17 +72,18 @@ refused_file() {
 first=$(head -n 1 "$dir/A")
 refused_file "$dir/broken: no rows" ''
 refused_file "$dir/broken: no rows" '\n \n'
-refused_file "$dir/broken:1: not a JSON object" 'matmul 3 ms\n'
-refused_file "$dir/broken:2: not a JSON object" "$first\n{\"op\": \"one\"\n"
-refused_file "$dir/broken:1: not a JSON object" "$first $first\n"
-refused_file "$dir/broken:1: not a JSON object" '[1, 2]\n'
+refused_file "$dir/broken:1: is not valid JSON" 'matmul 3 ms\n'
+refused_file "$dir/broken:2: is not valid JSON" "$first\n{\"op\": \"one\"\n"
+refused_file "$dir/broken:1: is not valid JSON" "$first $first\n"
+refused_file "$dir/broken:1: is not a JSON object" '[1, 2]\n'
 refused_file "$dir/broken:1: .*\"op\"" '{}\n'
 refused_file "$dir/broken:1: .*\"op\"" '{"op": 3}\n'
 refused_file "$dir/broken:1: .*\"ms\"" '{"op":"one","shape":"1","dtype":"f32","device":"d"}\n'
 refused_file "$dir/broken:1: .*\"ms\"" '{"op":"one","shape":"1","dtype":"f32","device":"d","ms":0}\n'
 refused_file "$dir/broken:1: .*\"ms\"" '{"op":"one","shape":"1","dtype":"f32","device":"d","ms":"4"}\n'
 refused_file 'no row in common' '{"op":"ten","shape":"1","dtype":"f32","device":"d","ms":4}\n'
-refused_file "$dir/broken:1: not a JSON object" '\0000\n'
+refused_file "$dir/broken:1: .*U+0000" '\0000\n'
+refused_file "$dir/broken:1: the key \"ms\" is there twice" '{"op":"one","shape":"1","dtype":"f32","device":"d","ms":4,"ms":5}\n'
 refused 1 "$dir/missing: cannot be read: No such file" bench --compare "$dir/A" "$dir/missing"
 refused 1 "$dir: cannot be read" bench --compare "$dir" "$dir/A"
 refused 2 'two files' bench --compare "$dir/A"

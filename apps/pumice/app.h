@@ -85,8 +85,11 @@ char *app_join(const char *dir, const char *name);
 bool app_exists(const char *path);
 /* Text as JSON can hold it, which is UTF-8: bytes that are none become U+FFFD, and so does a 0 byte. malloc'd; NULL when short of memory. */
 char *app_json_text(const char *text, size_t size);
-/* A document as one line on stdout, at once, and its end; false where there was no memory for the line. */
 struct cJSON;
+/* Reads JSON text by the rules of all that Pumice reads. NULL where it is none, after a line to `log`, which may be NULL, that begins as
+ * pm_json_check says. */
+struct cJSON *app_json(const pm_log *log, const char *name, size_t line, const char *text, size_t size);
+/* A document as one line on stdout, at once, and its end; false where there was no memory for the line. */
 bool app_print_json(struct cJSON *json);
 /* All of a file with a 0 byte behind it, malloc'd; NULL where it cannot be read, *size untouched. errno tells why. */
 char *app_read(const char *path, size_t *size);

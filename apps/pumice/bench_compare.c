@@ -57,27 +57,28 @@ static const char *read_row(cJSON *json, row *r)
     return NULL;
 }
 
-static bool add_line(file *f, const char *line, size_t size, size_t number)
+static bool add_line(const pm_log *log, file *f, const char *line, size_t size, size_t number)
 {
-    const char *end = NULL;
-    cJSON *json = cJSON_ParseWithLengthOpts(line, size, &end, false);
-    bool rest = json && strspn(end, " \t\r") < (size_t)(line + size - end);
-    row *grown = json ? realloc(f->rows, (f->count + 1) * sizeof *grown) : NULL;
+    cJSON *json = app_json(log, f->path, number, line, size);
+    if (!json) return false; /* the line is told */
+    row *grown = realloc(f->rows, (f->count + 1) * sizeof *grown);
     if (grown) f->rows = grown;
     const char *wrong = grown ? read_row(json, &f->rows[f->count++]) : NULL;
-    if (!json || rest || !cJSON_IsObject(json)) {
-        app_error("%s:%zu: not a JSON object of one line; give a file that pumice bench --json wrote", f->path, number);
+    if (!cJSON_IsObject(json)) {
+        app_error("%s:%zu: is not a JSON object; give a file that pumice bench --json wrote", f->path, number);
     } else if (!grown) {
         app_error("%s: out of host memory", f->path);
         cJSON_Delete(json);
     } else if (wrong) {
         app_error("%s:%zu: the row has no good \"%s\"", f->path, number, wrong);
     }
-    return json && !rest && grown && !wrong;
+    return grown && !wrong;
 }
 
 static bool file_open(file *f, const char *path)
 {
+    const app_common common = {0};
+    const pm_log log = app_log(&common);
     *f = (file){.path = path};
     size_t size = 0, number = 0;
     char *data = app_read(path, &size);
@@ -90,7 +91,7 @@ static bool file_open(file *f, const char *path)
         const char *end = memchr(line, '\n', (size_t)(data + size - line));
         const size_t length = (size_t)((end ? end : data + size) - line);
         number++;
-        if (strspn(line, " \t\r") < length) good = add_line(f, line, length, number);
+        if (strspn(line, " \t\r") < length) good = add_line(&log, f, line, length, number);
         line += length + 1;
     }
     if (good && f->count == 0) {

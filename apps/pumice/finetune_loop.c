@@ -19,6 +19,7 @@ static char *make_note(const finetune_run *run, double elapsed)
     if (!isnan(run->best)) {
         cJSON_AddNumberToObject(json, "best", run->best);
         cJSON_AddNumberToObject(json, "best_step", run->best_step);
+        cJSON_AddStringToObject(json, "measure", run->choice.name);
     }
     char *text = cJSON_PrintUnformatted(json);
     cJSON_Delete(json);
@@ -28,12 +29,15 @@ static char *make_note(const finetune_run *run, double elapsed)
 
 void finetune_take_note(finetune_run *run, const char *note)
 {
-    cJSON *json = note ? cJSON_Parse(note) : NULL;
+    cJSON *json = note ? app_json(&run->log, "the checkpoint's note", 0, note, strlen(note)) : NULL;
     const cJSON *elapsed = cJSON_GetObjectItemCaseSensitive(json, "elapsed_s");
     const cJSON *best = cJSON_GetObjectItemCaseSensitive(json, "best");
     const cJSON *step = cJSON_GetObjectItemCaseSensitive(json, "best_step");
+    const char *measure = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "measure"));
     if (cJSON_IsNumber(elapsed)) run->elapsed_before = elapsed->valuedouble;
-    if (cJSON_IsNumber(best) && cJSON_IsNumber(step)) {
+    if (measure && strcmp(measure, run->choice.name) != 0) {
+        app_say("the best model so far was chosen by %s; from here on the best by %s is", measure, run->choice.name);
+    } else if (cJSON_IsNumber(best) && cJSON_IsNumber(step)) {
         run->best = best->valuedouble;
         run->best_step = (uint32_t)step->valuedouble;
     }

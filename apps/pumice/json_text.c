@@ -1,4 +1,4 @@
-/* Text for JSON, since a model's bytes need not be UTF-8, and a document as a line. */
+/* Reading JSON by the rules of all files; text for JSON, since a model's bytes need not be UTF-8, and a document as a line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,20 @@ char *app_json_text(const char *text, size_t size)
     }
     if (clean) clean[used] = 0;
     return clean;
+}
+
+cJSON *app_json(const pm_log *log, const char *name, size_t line, const char *text, size_t size)
+{
+    char *copy = malloc(size + 1); /* with a 0 byte behind it */
+    if (!copy) {
+        app_error("%s: out of host memory", name);
+        return NULL;
+    }
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    cJSON *json = pm_json_check(log, name, line, copy, size) == PM_OK ? cJSON_Parse(copy) : NULL;
+    free(copy);
+    return json;
 }
 
 bool app_print_json(cJSON *json)

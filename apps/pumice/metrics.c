@@ -33,7 +33,7 @@ static bool curve_add(metrics_curve *curve, uint32_t step, double value)
 static bool take_line(metrics *out, const char *line, size_t size, uint32_t keep, bool *good)
 {
     bool taken = false;
-    cJSON *json = cJSON_ParseWithLength(line, size);
+    cJSON *json = app_json(NULL, out->path, 0, line, size);
     const cJSON *step = cJSON_GetObjectItemCaseSensitive(json, "step");
     if (cJSON_IsNumber(step) && step->valuedouble >= 1 && step->valuedouble <= (double)keep) {
         const uint32_t at = (uint32_t)step->valuedouble;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pumice/text.h>
+
 #include "text/foreign.h"
 #include "text/utf8.h"
 
@@ -148,5 +150,13 @@ pm_status json_read(const pm_log *log, const json_place *place, const char *text
         *out = json;
     else
         cJSON_Delete(json);
+    return status;
+}
+
+pm_status pm_json_check(const pm_log *log, const char *name, size_t line, const char *text, size_t size)
+{
+    cJSON *json = NULL;
+    const pm_status status = json_read(log, &(json_place){.path = name, .line = line}, text, size, &json);
+    cJSON_Delete(json);
     return status;
 }

@@ -96,6 +96,13 @@ PM_API size_t pm_corpus_size(const pm_corpus *corpus); /* tokens */
 PM_API void pm_corpus_read(const pm_corpus *corpus, size_t first, size_t count, int32_t *out);
 PM_API uint64_t pm_corpus_hash(const pm_corpus *corpus); /* of the tokens */
 
+/* ---- JSON ---- */
+
+/* Whether a text, with a 0 byte behind it, is JSON as Pumice reads it everywhere: one value, no key twice in an object, no U+0000, no half of a
+ * surrogate pair. Else PM_FORMAT, with a line that begins "name: ", or "name:line: " where line is not 0. */
+PM_API PM_NODISCARD pm_status pm_json_check(const pm_log *log, const char *name, size_t line, const char *text,
+                                            size_t size);
+
 #ifdef __cplusplus
 }
 #endif
