@@ -82,7 +82,7 @@ void main()
         if (DROPOUT)
             for (uint n = me; n < KEYS / 4 * ROWS; n += THREADS) {
                 uint row = n % ROWS, key = n / ROWS * 4;
-                uvec4 bits = DROPOUT_WORDS(scalars, head_row * T + first + row, (s0 + key) / 4, P.stream);
+                uvec4 bits = DROPOUT_WORDS(scalars, MASK_ROWS, head_row * T + first + row, (s0 + key) / 4, P.stream);
                 [[unroll]] for (uint i = 0; i < 4; i++) weights[(key + i) * LD_Q + row / 4][row % 4] = dropout_factor(bits[i], P.keep);
             }
         barrier();

@@ -89,7 +89,7 @@ void main()
         uint t = min(s0 + kk, T - 1), at = (b * T + t) * heads + h;                                                    \
         float p = s0 + kk >= own && s0 + kk < T ? exp(P.scale * s[kk] - AT(lse, at)) : 0.0;                            \
         if (DROPOUT)                                                                                                   \
-            factor[kk] = dropout_factor(DROPOUT_WORDS(scalars, head_row * T + t, own / 4, P.stream)[own % 4], P.keep); \
+            factor[kk] = dropout_factor(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * T + t, own / 4, P.stream)[own % 4], P.keep); \
         s[kk] = P.scale * p * (dp[kk] * factor[kk] - AT(delta, at));                                                   \
         factor[kk] *= p;                                                                                               \
     }

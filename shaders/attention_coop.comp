@@ -139,7 +139,7 @@ float over_row(float x, bool largest)
 // The dropout factors of a query and four keys.
 vec4 factors(uint head_row, uint query, uint key)
 {
-    return dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + query, key / 4, P.stream), P.keep);
+    return dropout_factors(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + query, key / 4, P.stream), P.keep);
 }
 
 void main()

@@ -118,10 +118,10 @@ void main()
         barrier();
         // Four neighbouring keys of a mask row share one block of random words.
 #if defined(OWN_KEYS)
-        if (DROPOUT) weights[me] = dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + other, first / 4, P.stream), P.keep);
+        if (DROPOUT) weights[me] = dropout_factors(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + other, first / 4, P.stream), P.keep);
 #else
         if (DROPOUT) {
-            vec4 m = dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + first + me % OWN, s0 / 4 + me / 4, P.stream), P.keep);
+            vec4 m = dropout_factors(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + first + me % OWN, s0 / 4 + me / 4, P.stream), P.keep);
             [[unroll]] for (uint n = 0; n < 4; n++) weights[me / 4 * 4 + n][me % OWN] = m[n];
             barrier();
         }

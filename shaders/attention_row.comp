@@ -91,7 +91,7 @@ void main()
         top = max(top, all_max(score));
         float shrink = exp(before - top), p = s < visible ? exp(score - top) : 0.0;
         sum = sum * shrink + p;
-        if (DROPOUT) p *= dropout_factor(DROPOUT_WORDS(scalars, head_row * P.time_q + t, s / 4, P.stream)[s % 4], P.keep);
+        if (DROPOUT) p *= dropout_factor(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + t, s / 4, P.stream)[s % 4], P.keep);
         probability[me] = p;
         barrier();
         y *= shrink;

@@ -102,7 +102,7 @@ void draw_factors(uint head_row, uint s0)
 #else
         uint query = first + i % ROWS, key = s0 + 4 * (i / ROWS);
 #endif
-        vec4 m = dropout_factors(DROPOUT_WORDS(scalars, head_row * P.time_q + query, key / 4, P.stream), P.keep);
+        vec4 m = dropout_factors(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + query, key / 4, P.stream), P.keep);
 #ifdef OWN_KEYS
         weights[i] = m;
 #else

@@ -37,7 +37,7 @@ void main()
     uint blocks = (P.cols + 3) / 4, at = flat_invocation();
     uint row = at / blocks, block = at % blocks;
     if (row >= P.rows) return;
-    uvec4 bits = DROPOUT_WORDS(scalars, row, block, P.stream);
+    uvec4 bits = DROPOUT_WORDS(scalars, P.rows, row, block, P.stream);
     for (uint n = 0; n < 4 && 4 * block + n < P.cols; n++) {
         uint i = row * P.cols + 4 * block + n;
         PUT(y, i, AT(a, i) * dropout_factor(bits[n], P.value));

@@ -20,15 +20,17 @@
 PM_STRUCT(step_scalars)
 {
     U32 seed_lo, seed_hi; /* key of the dropout generator */
-    U32 micro_step;       /* counter word 3: a new mask for each forward pass */
+    U32 step;             /* counter word 3: new masks for each step, counted from 0 */
     U32 pos;              /* tokens already in the key/value cache */
     F32 lr;
     F32 beta1_fix, beta2_fix; /* 1 / (1 - beta^t) */
     F32 grad_scale;           /* weight of a micro batch in the gradient, 1 / accum, times the loss scale */
     F32 unscale;              /* 1 / loss scale, the factor from stored gradients to real ones */
+    U32 micro;                /* number of the micro batch within the step */
 };
 
-/* A row of dropout: mask = f(seed; col / 4, row, stream, micro_step). */
+/* A row of dropout: mask = f(seed; col / 4, micro * rows + row, stream, step), with the rows of a micro batch. A step has the same masks however it
+ * is cut into micro batches. */
 
 PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 {

@@ -89,8 +89,14 @@ op_view ints(uint32_t rows, const int32_t *list)
 op_view scalars_at(uint32_t pos)
 {
     step_scalars *s = grab(sizeof *s);
-    *s = (step_scalars){
-        .seed_lo = 123, .seed_hi = 456, .micro_step = 9, .pos = pos, .lr = 0.5f, .grad_scale = 0.25f, .unscale = 0.5f};
+    *s = (step_scalars){.seed_lo = 123,
+                        .seed_hi = 456,
+                        .step = 9,
+                        .micro = 2,
+                        .pos = pos,
+                        .lr = 0.5f,
+                        .grad_scale = 0.25f,
+                        .unscale = 0.5f};
     s->beta1_fix = 2.0f;
     s->beta2_fix = 4.0f;
     return (op_view){.rows = 1, .cols = sizeof *s / 4, .data = s};

@@ -34,7 +34,7 @@ static void test_dropout_generator(void **state)
     assert_true(ref_dropout(&s, 0, 0, 1, 0.11f) > 1.0);
     assert_true(ref_dropout(&s, 0, 0, 3, 0.4f) == 0.0);
     assert_true(ref_dropout(&s, 0, 0, 3, 0.39f) > 1.0);
-    s = (step_scalars){.seed_lo = ~0u, .seed_hi = ~0u, .micro_step = ~0u};
+    s = (step_scalars){.seed_lo = ~0u, .seed_hi = ~0u, .step = ~0u};
     assert_int_equal(rng_uniform(rng_philox(~0ull, 5, 6, 7, ~0u).v[2]) < 0.5f, ref_dropout(&s, 7, 6, 22, 0.5f) > 0);
     double kept = 0;
     for (uint32_t i = 0; i < 10000; i++) kept += ref_dropout(&s, 3, i / 100, i % 100, 0.2f) > 0;

@@ -136,7 +136,7 @@ static void fill_scalars(bench *b, int slot)
     operand *o = optest_find(b, &b->call.in[slot]);
     if (!o) return;
     step_scalars s = {
-        .seed_lo = 0x9d2c5680u + b->row->seed, .seed_hi = 77, .micro_step = 5, .pos = b->row->pos, .lr = 0.25f};
+        .seed_lo = 0x9d2c5680u + b->row->seed, .seed_hi = 77, .step = 5, .micro = 3, .pos = b->row->pos, .lr = 0.25f};
     s.beta1_fix = 1.5f;
     s.beta2_fix = 3.0f;
     s.grad_scale = 0.125f;

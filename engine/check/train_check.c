@@ -155,7 +155,7 @@ static void twin_update(twin *t, const gpt_layout *l, const adamw *a)
 static double twin_step(twin *t, const pm_trainer *trainer, uint32_t step)
 {
     t->scalars = adamw_scalars(&trainer->optimizer, step, 1, schedule_lr(&trainer->params, step), params.seed);
-    t->scalars.micro_step = step - 1;
+    t->scalars.step = step - 1;
     for (uint32_t i = 0; i < t->graph.node_count; i++) {
         const node *n = &t->graph.nodes[i];
         op_call call = {.op = n->op, .attr = n->attr};

@@ -42,7 +42,8 @@ static double score(const head_view *head, uint32_t t, uint32_t s)
 static double mask(const op_call *call, const void *scalars, const head_view *head, uint32_t t, uint32_t s)
 {
     if (call->attr.dropout <= 0) return 1.0;
-    return ref_dropout(scalars, call->attr.stream, head->mask_row + t, s, call->attr.dropout);
+    const uint32_t row = ref_mask_row(scalars, call->in[0].rows * call->attr.heads, head->mask_row + t);
+    return ref_dropout(scalars, call->attr.stream, row, s, call->attr.dropout);
 }
 
 /* log of the sum of exp of query t's scores over keys 0 … last */

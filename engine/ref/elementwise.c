@@ -48,11 +48,13 @@ void ref_cast(const op_call *call)
 void ref_dropout_op(const op_call *call)
 {
     const double *x = call->in[0].data;
+    const void *scalars = call->in[1].data;
     double *y = call->out[0].data;
     uint32_t cols = call->out[0].cols;
     for (uint32_t row = 0; row < call->out[0].rows; row++)
         for (uint32_t col = 0; col < cols; col++) {
             size_t at = (size_t)row * cols + col;
-            y[at] = x[at] * ref_dropout(call->in[1].data, call->attr.stream, row, col, call->attr.dropout);
+            y[at] = x[at] * ref_dropout(scalars, call->attr.stream, ref_mask_row(scalars, call->out[0].rows, row), col,
+                                        call->attr.dropout);
         }
 }

@@ -12,7 +12,11 @@ static double epilogue(const op_call *call, uint32_t i, uint32_t j, double v)
     if (in[MATMUL_BIAS].rows) v += ((const double *)in[MATMUL_BIAS].data)[j];
     if (call->out[1].rows) ((double *)call->out[1].data)[at] = v;
     if (call->attr.gelu) v = ref_gelu_value(v);
-    if (call->attr.dropout > 0) v *= ref_dropout(in[MATMUL_SCALARS].data, call->attr.stream, i, j, call->attr.dropout);
+    if (call->attr.dropout > 0) {
+        const void *scalars = in[MATMUL_SCALARS].data;
+        v *=
+            ref_dropout(scalars, call->attr.stream, ref_mask_row(scalars, call->out[0].rows, i), j, call->attr.dropout);
+    }
     if (in[MATMUL_RESIDUAL].rows) v += ((const double *)in[MATMUL_RESIDUAL].data)[at];
     return v;
 }

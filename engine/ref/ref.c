@@ -48,8 +48,13 @@ double ref_dropout(const void *scalars, uint32_t stream, uint32_t row, uint32_t 
     const step_scalars *s = scalars;
     uint64_t seed = ((uint64_t)s->seed_hi << 32) | s->seed_lo;
     float keep = 1.0f - p;
-    rng_block block = rng_philox(seed, col / 4, row, stream, s->micro_step);
+    rng_block block = rng_philox(seed, col / 4, row, stream, s->step);
     return rng_uniform(block.v[col % 4]) < keep ? 1.0 / keep : 0.0;
+}
+
+uint32_t ref_mask_row(const void *scalars, uint32_t rows, uint32_t row)
+{
+    return ((const step_scalars *)scalars)->micro * rows + row;
 }
 
 void ref_begin(const op_call *call, const op_view *out)

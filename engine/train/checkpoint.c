@@ -1,4 +1,4 @@
-/* Checkpoints: weights and both moments by parameter name, the step and what a run must not change, in one sealed safetensors file.
+/* Checkpoints: weights and both moments by parameter name, the step and the run's settings, in one sealed safetensors file.
  *
  * A run keeps two. A write that is cut short leaves the last one as it was, but a disk may still give back other bytes than it took, or a copy
  * end early; then the run goes on from the one before. Keeping it takes no more room than saving does anyway: its file goes before the
@@ -23,27 +23,33 @@ static gpu_buffer *const *set_of(const adamw *a, int set)
 
 /* ---- facts ---- */
 
-void fact_number(facts *f, const char *key, uint64_t value, const char *absent)
-{
-    fact *to = &f->all[f->count++];
-    to->key = key;
-    to->absent = absent;
-    snprintf(to->value, sizeof to->value, "%llu", (unsigned long long)value);
-}
-
-void fact_float(facts *f, const char *key, float value)
-{
-    fact *to = &f->all[f->count++];
-    to->key = key;
-    snprintf(to->value, sizeof to->value, "%.9g", (double)value);
-}
-
-void fact_text(facts *f, const char *key, const char *value, const char *absent)
+fact *fact_text(facts *f, const char *key, const char *value, const char *absent)
 {
     fact *to = &f->all[f->count++];
     to->key = key;
     to->absent = absent;
     snprintf(to->value, sizeof to->value, "%s", value);
+    return to;
+}
+
+fact *fact_number(facts *f, const char *key, uint64_t value, const char *absent)
+{
+    char text[FACT_MAX];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    return fact_text(f, key, text, absent);
+}
+
+/* In as few digits as give the number back: 0.0003, not 0.000300000014. */
+fact *fact_float(facts *f, const char *key, float value)
+{
+    char text[FACT_MAX];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) break;
+    }
+    fact *to = fact_text(f, key, text, NULL);
+    to->is_float = true;
+    return to;
 }
 
 void facts_of_model(facts *f, const pm_gpt_config *c)
@@ -57,6 +63,78 @@ void facts_of_model(facts *f, const pm_gpt_config *c)
     fact_number(f, "inner", c->inner, NULL);
     fact_number(f, "untied", c->untied, "0");
     fact_number(f, "outputs", c->outputs, "0");
+}
+
+void facts_of_optimizer(facts *f, const adamw *a)
+{
+    fact_float(f, "beta1", a->beta1)->kind = FACT_FREE;
+    fact_float(f, "beta2", a->beta2)->kind = FACT_FREE;
+    fact_float(f, "eps", a->eps)->kind = FACT_FREE;
+    fact_float(f, "weight_decay", a->weight_decay)->kind = FACT_FREE;
+    fact_float(f, "clip", a->clip)->kind = FACT_FREE;
+}
+
+/* What a checkpoint has of it; NULL: nothing. */
+static const char *value_in(const st_file *file, const fact *own)
+{
+    const char *there = st_meta_find(file, own->key);
+    return there ? there : own->absent;
+}
+
+static bool equal(const fact *own, const char *there)
+{
+    return strcmp(own->value, there) == 0 || (own->is_float && strtof(own->value, NULL) == strtof(there, NULL));
+}
+
+static pm_status check_facts(const pm_log *log, const facts *f, const char *path, const st_file *file)
+{
+    double product = 1, product_there = 1;
+    const fact *wrong = NULL, *factor = NULL;
+    for (const fact *own = f->all; own < f->all + f->count && !wrong; own++) {
+        const char *there = value_in(file, own);
+        const bool differs = !there || !equal(own, there);
+        if (own->kind == FACT_SAME && differs) wrong = own;
+        if (own->kind != FACT_FACTOR) continue;
+        product *= strtod(own->value, NULL);
+        product_there *= there ? strtod(there, NULL) : 0;
+        if (differs && !factor) factor = own;
+    }
+    if (!wrong && product != product_there) wrong = factor;
+    if (!wrong) return PM_OK;
+    const char *there = value_in(file, wrong);
+    return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, wrong->key,
+                    there ? there : "(none)", wrong->value);
+}
+
+/* A value for a line: of a float, as many digits as people write. */
+static const char *shown(const fact *own, const char *value, char text[FACT_MAX])
+{
+    snprintf(text, FACT_MAX, "%s", value);
+    if (own->is_float) snprintf(text, FACT_MAX, "%g", (double)strtof(value, NULL));
+    return text;
+}
+
+/* One line with all that the run goes on with and had otherwise before. */
+static void tell_changes(const pm_log *log, const facts *f, const char *path, const st_file *file)
+{
+    char text[900] = "";
+    size_t used = 0;
+    for (const fact *own = f->all; own < f->all + f->count; own++) {
+        char now[FACT_MAX], before[FACT_MAX];
+        const char *there = own->kind == FACT_SAME ? NULL : value_in(file, own);
+        if (!there || equal(own, there) || used >= sizeof text) continue;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s %s (was %s)", used ? ", " : "", own->key,
+                                 shown(own, own->value, now), shown(own, there, before));
+    }
+    if (used) log_line(log, PM_LOG_WARN, "%s: the run goes on with other settings: %s", path, text);
+}
+
+static void tell_device(const pm_log *log, const pm_caps *caps, const char *path, const st_file *file)
+{
+    const char *name = st_meta_find(file, "device"), *driver = st_meta_find(file, "driver");
+    if (!name || !driver || (strcmp(name, caps->name) == 0 && strcmp(driver, caps->driver) == 0)) return;
+    log_line(log, PM_LOG_WARN, "%s: it was made on %.80s (%.80s); on %.80s (%.80s) the bits may differ", path, name,
+             driver, caps->name, caps->driver);
 }
 
 /* ---- files ---- */
@@ -153,11 +231,14 @@ pm_status checkpoint_save(adamw *a, const facts *f, uint32_t done, const char *d
     char step[FACT_MAX], scale[64];
     snprintf(step, sizeof step, "%u", (unsigned)done);
     snprintf(scale, sizeof scale, SCALE_FORMAT, (double)a->scale.scale, a->scale.good, a->scale.skipped);
-    st_meta meta[MOST_FACTS + 3];
+    pm_caps *caps = (pm_caps *)pm_device_caps(a->model->device); /* st_meta is also for reading, and not const */
+    st_meta meta[MOST_FACTS + 5];
     size_t meta_count = 0;
     for (int i = 0; i < f->count; i++) meta[meta_count++] = (st_meta){(char *)f->all[i].key, (char *)f->all[i].value};
     meta[meta_count++] = (st_meta){"step", step};
     meta[meta_count++] = (st_meta){"loss_scale", scale};
+    meta[meta_count++] = (st_meta){"device", caps->name};
+    meta[meta_count++] = (st_meta){"driver", caps->driver};
     if (note) meta[meta_count++] = (st_meta){"note", (char *)note};
     file_names names;
     pm_status status = names_init(&names, log, dir);
@@ -177,13 +258,8 @@ static pm_status check(const adamw *a, const facts *f, const char *path, const s
 {
     const pm_log *log = gpu_log(a->model->device);
     const gpt_layout *l = &a->model->layout;
-    for (const fact *own = f->all; own < f->all + f->count; own++) {
-        const char *there = st_meta_find(file, own->key);
-        if (!there) there = own->absent;
-        if (!there || strcmp(there, own->value) != 0)
-            return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, own->key,
-                            there ? there : "(none)", own->value);
-    }
+    const pm_status status = check_facts(log, f, path, file);
+    if (status != PM_OK) return status;
     const char *text = st_meta_find(file, "step");
     char *end = NULL;
     unsigned long n = text ? strtoul(text, &end, 10) : 0;
@@ -205,21 +281,27 @@ static pm_status check(const adamw *a, const facts *f, const char *path, const s
     return PM_OK;
 }
 
+static pm_status copy_note(const pm_log *log, const char *path, const st_file *file, char **note)
+{
+    const char *text = st_meta_find(file, "note");
+    const size_t size = text ? strlen(text) + 1 : 1;
+    char *copy = malloc(size);
+    if (!copy) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its note", path);
+    memcpy(copy, text ? text : "", size);
+    *note = copy;
+    return PM_OK;
+}
+
 static pm_status load(adamw *a, const facts *f, const char *path, const st_file *file, uint32_t *done, char **note)
 {
     const gpt_layout *l = &a->model->layout;
+    const pm_log *log = gpu_log(a->model->device);
     uint32_t step = 0;
     loss_scale scale = a->scale;
-    pm_status status = check(a, f, path, file, &step, &scale);
-    if (status != PM_OK) return status;
     char *copy = NULL;
-    const char *text = st_meta_find(file, "note");
-    if (note) {
-        size_t size = text ? strlen(text) + 1 : 1;
-        copy = malloc(size);
-        if (!copy) return log_fail(gpu_log(a->model->device), PM_NO_HOST_MEMORY, "%s: no memory for its note", path);
-        memcpy(copy, text ? text : "", size);
-    }
+    pm_status status = check(a, f, path, file, &step, &scale);
+    if (status == PM_OK && note) status = copy_note(log, path, file, &copy);
+    if (status != PM_OK) return status;
     for (uint32_t i = 0; i < SETS * l->count && status == PM_OK; i++) {
         char name[GPT_NAME_MAX + 16];
         uint32_t p = i % l->count;
@@ -234,6 +316,8 @@ static pm_status load(adamw *a, const facts *f, const char *path, const st_file 
     *done = step;
     a->scale = scale;
     if (note) *note = copy;
+    tell_changes(log, f, path, file);
+    tell_device(log, pm_device_caps(a->model->device), path, file);
     return PM_OK;
 }
 
@@ -259,25 +343,54 @@ static pm_status open_whole(const char *path, st_file *file, last_line *reason)
     return log_fail(&log, PM_FORMAT, "%s: is damaged, or no checkpoint of this version: it has no checksum", path);
 }
 
+/* The last checkpoint, or the one before it where the last is damaged; *path tells which, *reason what is wrong with the last. */
+static pm_status open_either(const pm_log *log, const file_names *names, st_file *file, const char **path,
+                             last_line *reason)
+{
+    last_line other;
+    *path = names->last;
+    const pm_status status = open_whole(names->last, file, reason);
+    if (status == PM_OK) return PM_OK;
+    *path = names->previous;
+    if ((status == PM_IO || status == PM_FORMAT) && open_whole(names->previous, file, &other) == PM_OK) return PM_OK;
+    return log_fail(log, status, "%s", reason->text);
+}
+
 pm_status checkpoint_load(adamw *a, const facts *f, const char *dir, uint32_t *step, char **note)
 {
     const pm_log *log = gpu_log(a->model->device);
     file_names names;
     st_file file;
-    last_line reason = {0}, other;
+    last_line reason = {0};
+    const char *path;
     pm_status status = names_init(&names, log, dir);
     if (status != PM_OK) return status;
-    status = open_whole(names.last, &file, &reason);
-    const bool whole = status == PM_OK, spare = status == PM_IO || status == PM_FORMAT;
-    if (whole || (spare && open_whole(names.previous, &file, &other) == PM_OK)) {
-        status = load(a, f, whole ? names.last : names.previous, &file, step, note);
+    status = open_either(log, &names, &file, &path, &reason);
+    if (status == PM_OK) {
+        const bool whole = path == names.last;
+        status = load(a, f, path, &file, step, note);
         st_close(&file);
         if (status == PM_OK) a->kept = whole;
         if (status == PM_OK && !whole)
             log_line(log, PM_LOG_WARN, "%s; going on from %s, which is of step %u", reason.text, names.previous,
                      (unsigned)*step);
-    } else {
-        log_fail(log, status, "%s", reason.text);
+    }
+    names_fini(&names);
+    return status;
+}
+
+pm_status pm_checkpoint_note(const pm_log *log, const char *dir, char **note)
+{
+    file_names names;
+    st_file file;
+    last_line reason = {0};
+    const char *path;
+    pm_status status = names_init(&names, log, dir);
+    if (status != PM_OK) return status;
+    status = open_either(log, &names, &file, &path, &reason);
+    if (status == PM_OK) {
+        status = copy_note(log, path, &file, note);
+        st_close(&file);
     }
     names_fini(&names);
     return status;

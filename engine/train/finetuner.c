@@ -324,7 +324,8 @@ pm_status pm_finetuner_step(pm_finetuner *t, pm_finetune_step *out)
         step.tokens += fill_micro(t, p, m, examples + first, n);
         struct step_scalars *s = mailbox_scalars(&p->box, m);
         *s = adamw_scalars(&t->optimizer, step.step, (float)n / (float)count, step.lr, params->seed);
-        s->micro_step = t->done * params->accum + m;
+        s->step = t->done;
+        s->micro = m;
     }
     pm_profile_span(profile, "batch", begin);
     pm_status status = pass_run(p, device);
@@ -395,13 +396,16 @@ static facts facts_of(const pm_finetuner *t)
     fact_number(&f, "examples", t->set->example_count, NULL);
     fact_number(&f, "data", hash_of(t->set), NULL);
     fact_number(&f, "batch", p->batch, NULL);
-    fact_number(&f, "accum", p->accum, NULL);
+    fact_number(&f, "accum", p->accum, NULL)->kind = FACT_FREE; /* it only divides the batch */
     fact_number(&f, "steps", t->steps, NULL);
     fact_number(&f, "seed", p->seed, NULL);
     fact_float(&f, "lambda", p->lambda);
     fact_float(&f, "dropout", p->dropout);
     fact_float(&f, "dropout_head", p->dropout_head);
     fact_text(&f, "precision", pm_precision_name(p->precision), "f32");
+    fact_float(&f, "lr", p->lr)->kind = FACT_FREE;
+    fact_float(&f, "warmup", p->warmup)->kind = FACT_FREE;
+    facts_of_optimizer(&f, &t->optimizer);
     return f;
 }
 

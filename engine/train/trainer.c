@@ -130,29 +130,44 @@ void pm_trainer_destroy(pm_trainer **trainer)
 
 /* ---- steps ---- */
 
-/* Run the step that stands in the mailbox, which was begun to be filled at `begin`. */
-static pm_status run(pm_trainer *t, double begin, pm_step *out)
+/* Targets of a micro batch that count. `targets`: the caller's, of the whole step; NULL: none is ignored. */
+static uint32_t counted(const pm_trainer *t, const int32_t *targets, uint32_t micro)
+{
+    const uint32_t rows = t->params.batch * t->params.time;
+    if (!targets) return rows;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rows; i++) count += targets[(size_t)micro * rows + i] >= 0;
+    return count;
+}
+
+/* Run the step that stands in the mailbox, which was begun to be filled at `begin`. A micro batch weighs as much as it has of the step's targets,
+ * so that loss and gradient are those of one large batch. */
+static pm_status run(pm_trainer *t, const int32_t *targets, double begin, pm_step *out)
 {
     pm_profile *profile = gpu_profile(t->model->device);
     const pm_train_params *p = &t->params;
     const mailbox *box = &t->pass.box;
     uint32_t step = t->done + 1;
     float lr = schedule_lr(p, step);
+    double all = 0, loss = 0;
+    for (uint32_t micro = 0; micro < p->accum; micro++) all += counted(t, targets, micro);
+    if (all == 0) all = 1; /* then nothing weighs anything */
     for (uint32_t micro = 0; micro < p->accum; micro++) {
         struct step_scalars *s = mailbox_scalars(box, micro);
-        *s = adamw_scalars(&t->optimizer, step, 1.0f / (float)p->accum, lr, p->seed);
-        s->micro_step = t->done * p->accum + micro;
+        *s = adamw_scalars(&t->optimizer, step, (float)(counted(t, targets, micro) / all), lr, p->seed);
+        s->step = t->done;
+        s->micro = micro;
     }
     pm_profile_span(profile, "batch", begin);
     pm_status status = pass_run(&t->pass, t->model->device);
     if (status != PM_OK) return status;
-    double loss = 0;
-    for (uint32_t micro = 0; micro < p->accum; micro++) loss += (double)mailbox_floats(box, micro, INPUT_RESULT)[0];
+    for (uint32_t micro = 0; micro < p->accum; micro++)
+        loss += (double)mailbox_floats(box, micro, INPUT_RESULT)[0] * counted(t, targets, micro);
     t->done++;
     float norm = mailbox_norm(box)[0];
     bool skipped = loss_scale_after(&t->optimizer.scale, norm);
     *out = (pm_step){.step = t->done,
-                     .loss = (float)(loss / p->accum),
+                     .loss = (float)(loss / all),
                      .grad_norm = norm,
                      .lr = lr,
                      .tokens = p->batch * p->time * p->accum,
@@ -165,12 +180,14 @@ static pm_status run(pm_trainer *t, double begin, pm_step *out)
 pm_status pm_trainer_step(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count, pm_step *out)
 {
     double begin = pm_profile_now();
-    pm_status status = batch_check(gpu_log(t->model->device), corpus, first, count, t->params.time);
+    const uint32_t batch = t->params.batch;
+    const batch_source from = {corpus, first, count, t->params.seed, RNG_STREAM_BATCH};
+    pm_status status = batch_check(gpu_log(t->model->device), &from, t->params.time);
     if (status != PM_OK) return status;
     for (uint32_t micro = 0; micro < t->params.accum; micro++)
-        batch_draw(&t->pass, micro, corpus, first, count, t->params.seed, t->done * t->params.accum + micro,
-                   RNG_STREAM_BATCH);
-    return run(t, begin, out);
+        for (uint32_t row = 0; row < batch; row++)
+            batch_draw(&t->pass, micro, row, &from, t->done, micro * batch + row);
+    return run(t, NULL, begin, out);
 }
 
 pm_status pm_trainer_step_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets, pm_step *out)
@@ -191,14 +208,15 @@ pm_status pm_trainer_step_tokens(pm_trainer *t, const int32_t *tokens, const int
             to_targets[i] = targets[at];
         }
     }
-    return run(t, begin, out);
+    return run(t, targets, begin, out);
 }
 
 pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count, uint32_t batches,
                           float *loss)
 {
     const pm_log *log = gpu_log(t->model->device);
-    pm_status status = batch_check(log, corpus, first, count, t->params.time);
+    const batch_source from = {corpus, first, count, t->params.seed, RNG_STREAM_EVAL};
+    pm_status status = batch_check(log, &from, t->params.time);
     if (status != PM_OK) return status;
     if (batches == 0) return log_fail(log, PM_INVALID, "batches: at least one is needed");
     if (!t->evaluator) {
@@ -212,9 +230,16 @@ pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, 
         t->evaluator = e;
     }
     double total = 0, targets = 0, begin = pm_profile_now();
-    for (uint32_t i = 0; i < batches; i++) {
+    const uint64_t windows = (uint64_t)batches * PM_EVAL_BATCH;
+    for (uint64_t window = 0; window < windows;) {
         double sum, n;
-        batch_draw(&t->evaluator->pass, 0, corpus, first, count, t->params.seed, i, RNG_STREAM_EVAL);
+        for (uint32_t row = 0; row < t->params.batch; row++, window++) {
+            if (window < windows)
+                batch_draw(&t->evaluator->pass, 0, row, &from, (uint32_t)(window / PM_EVAL_BATCH),
+                           (uint32_t)(window % PM_EVAL_BATCH));
+            else
+                batch_clear(&t->evaluator->pass, 0, row);
+        }
         status = evaluator_run(t->evaluator, &sum, &n);
         if (status != PM_OK) return status;
         total += sum;
@@ -254,12 +279,17 @@ static facts facts_of(const pm_trainer *t)
     const pm_train_params *p = &t->params;
     facts f = {0};
     facts_of_model(&f, &t->model->config);
-    fact_number(&f, "batch", p->batch, NULL);
+    fact_number(&f, "batch", p->batch, NULL)->kind = FACT_FACTOR;
     fact_number(&f, "time", p->time, NULL);
-    fact_number(&f, "accum", p->accum, NULL);
+    fact_number(&f, "accum", p->accum, NULL)->kind = FACT_FACTOR;
     fact_number(&f, "seed", p->seed, NULL);
     fact_float(&f, "dropout", p->dropout);
     fact_text(&f, "precision", pm_precision_name(p->precision), "f32");
+    fact_number(&f, "steps", p->steps, NULL)->kind = FACT_FREE;
+    fact_float(&f, "lr", p->lr)->kind = FACT_FREE;
+    fact_float(&f, "min_lr", p->min_lr)->kind = FACT_FREE;
+    fact_number(&f, "warmup", p->warmup, NULL)->kind = FACT_FREE;
+    facts_of_optimizer(&f, &t->optimizer);
     return f;
 }
 

@@ -32,10 +32,20 @@ struct pm_trainer {
 pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, const pm_train_params *params,
                             pm_train_params *out);
 
-/* Fill the mailbox's micro batch with windows of tokens [first, first + count): `draw` counts micro batches, `stream` keeps uses apart. */
-void batch_draw(const pass *p, uint32_t micro, const pm_corpus *corpus, size_t first, size_t count, uint64_t seed,
-                uint32_t draw, uint32_t stream);
+/* Where windows are drawn: from tokens [first, first + count) of a corpus. `stream` keeps uses of a seed apart. */
+typedef struct batch_source {
+    const pm_corpus *corpus;
+    size_t first, count;
+    uint64_t seed;
+    uint32_t stream;
+} batch_source;
+
 /* Whether windows of time + 1 tokens can be drawn. */
-pm_status batch_check(const pm_log *log, const pm_corpus *corpus, size_t first, size_t count, uint32_t time);
+pm_status batch_check(const pm_log *log, const batch_source *from, uint32_t time);
+/* Fills a row of a micro batch with window number `window` of draw number `draw`: which tokens these are depends on nothing else, so that a batch
+ * that is cut into micro batches has the same windows. */
+void batch_draw(const pass *p, uint32_t micro, uint32_t row, const batch_source *from, uint32_t draw, uint32_t window);
+/* Leaves a row without a target: it counts nothing. */
+void batch_clear(const pass *p, uint32_t micro, uint32_t row);
 
 #endif

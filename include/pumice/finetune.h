@@ -76,7 +76,8 @@ PM_API PM_NODISCARD pm_status pm_finetuner_predict(pm_finetuner *finetuner, cons
 /* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */
 PM_API PM_NODISCARD pm_status pm_finetuner_read_gradient(const pm_finetuner *finetuner, size_t param, float *out);
 
-/* As pm_trainer_save and pm_trainer_load. */
+/* As pm_trainer_save and pm_trainer_load. A run may go on with another lr, warmup, accum, betas, eps, weight_decay and clip; the rest must be the
+ * same. */
 PM_API PM_NODISCARD pm_status pm_finetuner_save(pm_finetuner *finetuner, const char *dir, const char *note);
 PM_API PM_NODISCARD pm_status pm_finetuner_load(pm_finetuner *finetuner, const char *dir, char **note);
 

@@ -64,16 +64,20 @@ PM_API PM_NODISCARD pm_status pm_train_plan_make(const pm_log *log, const pm_cap
 PM_API PM_NODISCARD pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_trainer **out);
 PM_API void pm_trainer_destroy(pm_trainer **trainer);
 
-/* One optimiser step on random windows of tokens [first, first + count) of a corpus; count > time. Blocks until done.
+/* One optimiser step on random windows of tokens [first, first + count) of a corpus; count > time. Blocks until done. A step has
+ * batch x accum windows; which ones does not depend on how they are divided into micro batches.
  * Fails: PM_INVALID (too few tokens), PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_trainer_step(pm_trainer *trainer, const pm_corpus *corpus, size_t first, size_t count,
                                               pm_step *out);
 
-/* One step on tokens given by the caller: for each of accum micro batches, batch x time tokens, then as many targets (negative: ignored). */
+/* One step on tokens given by the caller: for each of accum micro batches, batch x time tokens, and as many targets (negative: ignored). The loss is
+ * the mean over all targets of the step. */
 PM_API PM_NODISCARD pm_status pm_trainer_step_tokens(pm_trainer *trainer, const int32_t *tokens, const int32_t *targets,
                                                      pm_step *out);
 
-/* Mean loss, without dropout, over `batches` batches of windows drawn from the range, the same ones at every call. */
+/* Mean loss, without dropout, over `batches` times PM_EVAL_BATCH windows drawn from the range. They are the same ones at every call, and the same for
+ * every batch size. */
+enum { PM_EVAL_BATCH = 12 };
 PM_API PM_NODISCARD pm_status pm_trainer_eval(pm_trainer *trainer, const pm_corpus *corpus, size_t first, size_t count,
                                               uint32_t batches, float *loss);
 
@@ -90,9 +94,16 @@ PM_API PM_NODISCARD pm_status pm_trainer_read_gradient(const pm_trainer *trainer
  * trainer saved or loaded before stays as checkpoint.previous.safetensors, where the file system has hard links. `note` is stored and comes
  * back at load (may be NULL). */
 PM_API PM_NODISCARD pm_status pm_trainer_save(pm_trainer *trainer, const char *dir, const char *note);
-/* Goes on from there, bit for bit; where that checkpoint is damaged (a checksum tells), from the previous one, with a warning. Fails: PM_IO,
- * PM_FORMAT (both damaged, or of another configuration: says which field). *note is malloc'd; may be NULL. */
+/* Goes on from there, bit for bit; where that checkpoint is damaged (a checksum tells), from the previous one, with a warning.
+ * The trainer keeps the parameters that it was created with. The model's sizes, batch x accum, time, seed, dropout and precision must be those of the
+ * run. The others (steps, lr, min_lr, warmup, betas, eps, weight_decay, clip; batch and accum alone) may differ: one warning names each with
+ * both values. Another warning tells where the checkpoint was made on another device or driver: the bits may differ there.
+ * Fails: PM_IO, PM_FORMAT (both damaged, or of another run: says which field); nothing has changed then. *note is malloc'd; may be NULL. */
 PM_API PM_NODISCARD pm_status pm_trainer_load(pm_trainer *trainer, const char *dir, char **note);
+
+/* The note of the checkpoint that pm_trainer_load or pm_finetuner_load would take: what a program needs to make model and trainer as the run had them.
+ * Needs no device. Fails as they do. *note is malloc'd; without a note it is "". */
+PM_API PM_NODISCARD pm_status pm_checkpoint_note(const pm_log *log, const char *dir, char **note);
 
 /* Mean loss of a model over consecutive windows of context + 1 tokens that share no target. */
 typedef struct pm_eval_result {

@@ -26,7 +26,7 @@ const uint D4 = D / 4;
 // For DROPOUT: factors of columns col … col + BLOCK - 1 of one row of the mask (col a multiple of 4).
 #define DROPOUT_BLOCK(factor, row, col)                                                                                \
     [[unroll]] for (uint n_ = 0; n_ < BLOCK; n_ += 4) {                                                                \
-        uvec4 bits_ = DROPOUT_WORDS(scalars, row, (col) / 4 + n_ / 4, P.stream);                                       \
+        uvec4 bits_ = DROPOUT_WORDS(scalars, MASK_ROWS, row, (col) / 4 + n_ / 4, P.stream);                                       \
         [[unroll]] for (uint i_ = 0; i_ < 4; i_++) factor[n_ + i_] = dropout_factor(bits_[i_], P.keep);                \
     }
 

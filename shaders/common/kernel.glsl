@@ -187,19 +187,22 @@ uint flat_invocation() { return flat_group() * gl_WorkGroupSize.x + gl_LocalInvo
 // The scalars buffer (struct step_scalars) is bound as uints; these are its words.
 #define SCALAR_SEED_LO 0
 #define SCALAR_SEED_HI 1
-#define SCALAR_MICRO_STEP 2
+#define SCALAR_STEP 2
 #define SCALAR_POS 3
 #define SCALAR_LR 4
 #define SCALAR_BETA1_FIX 5
 #define SCALAR_BETA2_FIX 6
 #define SCALAR_GRAD_SCALE 7
 #define SCALAR_UNSCALE 8
+#define SCALAR_MICRO 9
 #define SCALAR_U(name, field) AT(name, field)
 #define SCALAR_F(name, field) uintBitsToFloat(AT(name, field))
 
 // The dropout factor (0 or 1 / keep) of an element: see common/philox.glsl.
-#define DROPOUT_WORDS(scalars, row, block, stream)                                                                     \
+// `rows`: the mask rows of a micro batch, MASK_ROWS in attention.
+#define DROPOUT_WORDS(scalars, rows, row, block, stream)                                                               \
     philox(uvec2(SCALAR_U(scalars, SCALAR_SEED_LO), SCALAR_U(scalars, SCALAR_SEED_HI)),                                \
-           uvec4(block, row, stream, SCALAR_U(scalars, SCALAR_MICRO_STEP)))
+           uvec4(block, SCALAR_U(scalars, SCALAR_MICRO) * (rows) + (row), stream, SCALAR_U(scalars, SCALAR_STEP)))
+#define MASK_ROWS (P.sequences * (P.channels / D) * P.time_q)
 
 #endif

@@ -61,7 +61,7 @@ DEFINE_EACH(gelu_slope)
 #define DROPOUT_FACTOR 1
 #define DROPOUT_FACTORS vec4(1)
 #else
-#define RANDOM_WORDS DROPOUT_WORDS(scalars, row, col / 4, P.stream)
+#define RANDOM_WORDS DROPOUT_WORDS(scalars, P.m, row, col / 4, P.stream)
 #define DROPOUT_FACTOR (has(EPILOGUE_DROPOUT) ? dropout_factor(RANDOM_WORDS[col % 4], P.keep) : 1)
 #define DROPOUT_FACTORS (has(EPILOGUE_DROPOUT) ? dropout_factors(RANDOM_WORDS, P.keep) : vec4(1))
 #endif

@@ -1,5 +1,5 @@
 // Philox 4x32-10; engine/base/rng.c is its twin. The dropout mask of element (row, col) is word col % 4 of the block with counter
-// (col / 4, row, stream, micro step) under the run's seed.
+// (col / 4, row within the whole step, stream, step) under the run's seed.
 #ifndef COMMON_PHILOX_GLSL
 #define COMMON_PHILOX_GLSL
 
