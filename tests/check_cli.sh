@@ -121,7 +121,7 @@ grep -q 'from the beginning' "$dir/err" || fail "a resume without a checkpoint d
 run 0 $train --out "$dir/d" --steps 40 --resume
 same "$dir/c/model.safetensors" "$dir/d/model.safetensors"
 [ "$(wc -l < "$dir/d/metrics.jsonl")" = 40 ] || fail "metrics.jsonl of a resumed run has not 40 lines"
-refused 1 "$dir/d" $train --out "$dir/d" --steps 50 --resume --embd 32
+refused 2 "--embd 32: .*$dir/d" $train --out "$dir/d" --steps 50 --resume --embd 32
 sed 's/a dog/dog a/' "$dir/text" > "$dir/other" # the same characters
 refused 1 '\-\-data' train --data "$dir/other" $tiny --out "$dir/d" --steps 50 --resume
 refused 2 '\-\-tokenizer byte' $train --out "$dir/d" --steps 50 --resume --tokenizer byte

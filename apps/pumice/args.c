@@ -1,5 +1,6 @@
 /* The option table at work. */
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,6 +104,37 @@ static bool set_defaults(arg_command *command)
     return true;
 }
 
+bool args_set(arg_option *option, const char *text)
+{
+    if (option->type != ARG_FLAG) return set_value(option, text);
+    *(bool *)option->target = strcmp(text, "true") == 0;
+    return true;
+}
+
+const char *args_text(const arg_option *option, char number[32])
+{
+    switch (option->type) {
+    case ARG_FLAG: return *(const bool *)option->target ? "true" : NULL;
+    case ARG_TEXT:
+    case ARG_CHOICE: return *(const char *const *)option->target;
+    case ARG_U32: snprintf(number, 32, "%" PRIu32, *(const uint32_t *)option->target); return number;
+    case ARG_U64: snprintf(number, 32, "%" PRIu64, *(const uint64_t *)option->target); return number;
+    case ARG_F32: {
+        const float value = *(const float *)option->target;
+        if (isnan(value)) return NULL;
+        /* In as few digits as give the number back. */
+        for (int digits = 6; digits <= 9; digits++) {
+            snprintf(number, 32, "%.*g", digits, (double)value);
+            if ((float)strtod(number, NULL) == value) break;
+        }
+        return number;
+    }
+    case ARG_LIST:
+    case ARG_HEAD: break;
+    }
+    return NULL;
+}
+
 static arg_option *find_option(const arg_command *command, const char *name, size_t length)
 {
     for (size_t i = 0; i < command->count; i++) {
@@ -145,7 +177,7 @@ static int parse_word(arg_command *command, int left, char **words)
     return set_value(option, words[1]) ? 2 : 0;
 }
 
-arg_result args_parse(arg_command *command, int argc, char **argv)
+arg_result args_read(arg_command *command, int argc, char **argv)
 {
     if (!set_defaults(command)) return ARGS_BAD;
     for (int i = 0; i < argc; i++) {
@@ -159,15 +191,29 @@ arg_result args_parse(arg_command *command, int argc, char **argv)
         if (used == 0) return ARGS_BAD;
         i += used;
     }
+    return ARGS_OK;
+}
+
+bool args_complete(const arg_command *command)
+{
+    char number[32];
     for (size_t i = 0; i < command->count; i++) {
         const arg_option *option = &command->options[i];
-        if (option->required && !option->given) {
+        const bool text = option->type == ARG_TEXT || option->type == ARG_CHOICE; /* a number has a value anyway */
+        if (option->required && !option->given && !(text && args_text(option, number))) {
             app_error("%s needs %s %s: see pumice %s --help", command->name, option->name, option->value,
                       command->name);
-            return ARGS_BAD;
+            return false;
         }
     }
-    return ARGS_OK;
+    return true;
+}
+
+arg_result args_parse(arg_command *command, int argc, char **argv)
+{
+    const arg_result result = args_read(command, argc, argv);
+    if (result != ARGS_OK) return result;
+    return args_complete(command) ? ARGS_OK : ARGS_BAD;
 }
 
 bool args_given(const arg_command *command, const char *name)

@@ -48,6 +48,17 @@ typedef enum arg_result { ARGS_OK, ARGS_HELP, ARGS_BAD } arg_result;
  * line on stderr has told what is wrong. */
 arg_result args_parse(arg_command *command, int argc, char **argv);
 
+/* The two halves of args_parse, for a command that takes further values from elsewhere between them: the words; then whether each option that is
+ * required has a value. args_complete: false after an error line. */
+arg_result args_read(arg_command *command, int argc, char **argv);
+bool args_complete(const arg_command *command);
+
+/* An option's value, as text that args_set takes; NULL: it has none. */
+const char *args_text(const arg_option *option, char number[32]);
+/* As if the text had stood on the command line, though the option does not become `given`. Text options keep the pointer. False after an error
+ * line. */
+bool args_set(arg_option *option, const char *text);
+
 /* Whether the option stood on the command line. */
 bool args_given(const arg_command *command, const char *name);
 

@@ -4,11 +4,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "app.h"
+#include "folder.h"
 
 static app_common common;
 static const char *from, *out;
 static uint32_t heads;
+static bool overwrite;
 
 static arg_option table[] = {
     {ARG_TEXT, "--from", "DIR", &from, NULL, 0, 0,
@@ -19,6 +20,7 @@ static arg_option table[] = {
     {ARG_TEXT, "--out", "DIR", &out, NULL, 0, 0, "the folder to make", true, false},
     {ARG_U32, "--heads", "N", &heads, NULL, 1, 1024,
      "attention heads, which OpenAI's release does not tell: 12 unless given", false, false},
+    APP_OPTION_OVERWRITE(overwrite),
     APP_OPTION_VERBOSE(common),
 };
 
@@ -29,20 +31,6 @@ arg_command convert_command = {
     "No device is needed. The tokenizer's files are copied as they are.",
     table,
     sizeof table / sizeof *table,
-};
-
-/* What tokenizers are kept in: Pumice's and Hugging Face's names, then OpenAI's for GPT-1 and GPT-2. */
-static const char *const tokenizer_files[] = {
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "encoder.json",
-    "encoder_bpe_40000.json",
-    "vocab.bpe",
-    "vocab_40000.bpe",
 };
 
 static bool same_folder(const char *a, const char *b)
@@ -58,11 +46,19 @@ static bool out_is_free(void)
         app_error("--out %s: is the folder to read; give another one", out);
         return false;
     }
-    char *path = app_join(out, "model.safetensors");
-    const bool there = path && app_exists(path);
-    if (there) app_error("--out %s: there is a model in it already; give another folder", out);
+    if (folder_has(out, "model.safetensors")) {
+        app_error("--out %s: there is a model in it already; give another folder", out);
+        return false;
+    }
+    return folder_is_free("--out", out, FOLDER_MODEL | FOLDER_TOKENIZER, overwrite);
+}
+
+/* What a conversion that failed has written: the configuration, for the weights come behind it. */
+static void take_back(void)
+{
+    char *path = app_join(out, "config.json");
+    if (path && !overwrite && !folder_has(out, "model.safetensors")) remove(path);
     free(path);
-    return path && !there;
 }
 
 /* 1: copied, 0: not there, -1: failed, with an error line. */
@@ -89,8 +85,9 @@ static int copy_file(const char *name)
 static bool copy_tokenizer(void)
 {
     int copied = 0;
-    for (size_t i = 0; i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
-        const int result = copy_file(tokenizer_files[i]);
+    const char *name;
+    for (size_t i = 0; (name = folder_tokenizer_file(i)) != NULL; i++) {
+        const int result = copy_file(name);
         if (result < 0) return false;
         copied += result;
     }
@@ -110,6 +107,7 @@ int convert_main(int argc, char **argv)
     pm_gpt_config config;
     if (!out_is_free()) return EXIT_FAILED;
     pm_status status = pm_model_convert(&log, from, heads, out);
+    if (status != PM_OK) take_back();
     if (status == PM_OK) status = pm_gpt_config_load(&log, out, &config);
     if (status != PM_OK) return app_exit_code(status);
     if (!copy_tokenizer()) return EXIT_FAILED;

@@ -136,8 +136,10 @@ static int make_finetuner(finetune_run *run)
     pm_model_destroy(&base);
     if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
     if (status == PM_OK) status = pm_finetuner_create(run->model, run->train, &params, &run->finetuner);
-    if (status == PM_OK)
-        run->precision = pm_finetuner_precision(run->finetuner); /* after a loss it is not measured again */
+    if (status == PM_OK) { /* after a loss, and by a resume, it is not measured again */
+        run->precision = pm_finetuner_precision(run->finetuner);
+        finetune_options_now.precision = pm_precision_name(run->precision);
+    }
     return app_exit_code(status);
 }
 
@@ -159,31 +161,27 @@ static void announce(const finetune_run *run)
 }
 
 /* From the checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
-static int start_or_resume(finetune_run *run, bool resume)
+static int start_or_resume(finetune_run *run)
 {
-    const char *out = run->options->out;
-    pm_status status;
-    if (resume) {
-        char *note = NULL;
-        status = pm_finetuner_load(run->finetuner, out, &note);
-        if (status == PM_OK) finetune_take_note(run, note);
-        free(note);
-    } else {
-        status = pm_tokenizer_save(&run->log, run->tokenizer, out);
-        if (status == PM_OK) status = pm_model_save(run->model, out); /* last: a folder with a model has all of it */
-    }
+    const finetune_options *options = run->options;
+    if (!run->resume)
+        return run_start(&run->curves, &run->log, options->out, options->overwrite, run->tokenizer, run->model);
+    char *note = NULL;
+    const pm_status status = pm_finetuner_load(run->finetuner, options->out, &note);
+    if (status == PM_OK) finetune_take_note(run, note);
+    free(note);
     if (status != PM_OK) return app_exit_code(status);
-    const uint32_t done = run->saved = pm_finetuner_steps_done(run->finetuner);
-    if (resume) app_say("going on from step %u of %u", (unsigned)done, (unsigned)pm_finetuner_steps(run->finetuner));
-    return metrics_open(&run->curves, out, done) ? EXIT_DONE : EXIT_FAILED;
+    run->saved = pm_finetuner_steps_done(run->finetuner);
+    app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)pm_finetuner_steps(run->finetuner));
+    return metrics_open(&run->curves, options->out, run->saved) ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* From a device that is opened to the end of the run, or of the device. */
-static int attempt(finetune_run *run, bool resume)
+static int attempt(finetune_run *run)
 {
     int code = make_finetuner(run);
     if (code == EXIT_DONE && run->losses.count == 0) announce(run);
-    if (code == EXIT_DONE) code = start_or_resume(run, resume);
+    if (code == EXIT_DONE) code = start_or_resume(run);
     return code == EXIT_DONE ? finetune_loop(run) : code;
 }
 
@@ -200,19 +198,24 @@ static void close_device(finetune_run *run)
 
 static int finetune(finetune_run *run)
 {
-    const char *out = run->options->out;
+    const finetune_options *options = run->options;
+    const char *out = options->out;
     int code = EXIT_DONE;
-    bool resume = !run->options->plan && run_decide_resume(out, run->options->resume, &code);
+    if (out && (!options->plan || options->resume))
+        run->resume = run_decide_resume(out, options->resume, options->overwrite, &code);
+    if (run->resume) code = run_take_options(&finetune_command, &run->log, out, &run->kept);
+    if (code == EXIT_DONE && !finetune_options_check()) code = EXIT_USAGE;
+    if (code == EXIT_DONE) run->precision = run_precision(options->precision);
     if (code == EXIT_DONE) code = app_exit_code(prepare(run));
-    if (code == EXIT_DONE && run->options->plan) {
+    if (code == EXIT_DONE && options->plan) {
         pm_caps caps;
-        return plan_device(&run->options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;
+        return plan_device(&options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;
     }
-    if (code == EXIT_DONE) code = attempt(run, resume);
+    if (code == EXIT_DONE) code = attempt(run);
     while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {
         close_device(run);
-        resume = run_decide_resume(out, true, &code);
-        code = attempt(run, resume);
+        run->resume = run_decide_resume(out, true, options->overwrite, &code);
+        code = attempt(run);
     }
     if (code == EXIT_LOST) run_say_lost(&run->losses, out, run->saved, run->argc, run->argv);
     if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
@@ -230,8 +233,7 @@ int finetune_main(int argc, char **argv)
                         .argc = argc,
                         .argv = argv,
                         .log = app_log(&finetune_options_now.common),
-                        .best = NAN,
-                        .precision = run_precision(finetune_options_now.precision)};
+                        .best = NAN};
     app_catch_interrupts();
     const int code = finetune(&run);
     close_device(&run);
@@ -241,5 +243,6 @@ int finetune_main(int argc, char **argv)
     pm_tokenizer_destroy(&run.tokenizer);
     free(run.outputs);
     free(run.confusion);
+    cJSON_Delete(run.kept);
     return code;
 }

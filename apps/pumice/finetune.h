@@ -17,7 +17,7 @@ typedef struct finetune_options {
     uint32_t eval_every, save_every; /* steps; 0: each epoch, only when evaluating */
     float lr, warmup, lambda, beta2, weight_decay, clip, dropout, dropout_head;
     uint64_t seed;
-    bool resume, plan;
+    bool resume, plan, overwrite;
 } finetune_options;
 
 typedef struct finetune_run {
@@ -38,6 +38,8 @@ typedef struct finetune_run {
     pm_model *model;
     pm_finetuner *finetuner;
     metrics curves;
+    bool resume;           /* there is a checkpoint to go on from */
+    struct cJSON *kept;    /* the run's options, where it is resumed; owns their texts */
     double elapsed_before; /* seconds of training before a resume */
     double best;           /* the chosen measure on dev; NaN before it is first defined */
     uint32_t best_step;
@@ -47,9 +49,11 @@ typedef struct finetune_run {
     uint32_t told;          /* steps that --json has printed: those done again after a loss are not */
 } finetune_run;
 
-/* finetune_options.c: reads the command line into finetune_options_now and checks what can be checked without files. */
+/* finetune_options.c: reads the command line into finetune_options_now. */
 extern finetune_options finetune_options_now;
 arg_result finetune_options_parse(int argc, char **argv);
+/* Checks what can be checked without files, once a resumed run's options have been added. False after an error line. */
+bool finetune_options_check(void);
 
 /* finetune_loop.c: steps, evaluates and saves until done or interrupted; returns the exit code. */
 int finetune_loop(finetune_run *run);

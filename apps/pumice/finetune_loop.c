@@ -21,10 +21,7 @@ static char *make_note(const finetune_run *run, double elapsed)
         cJSON_AddNumberToObject(json, "best_step", run->best_step);
         cJSON_AddStringToObject(json, "measure", run->choice.name);
     }
-    char *text = cJSON_PrintUnformatted(json);
-    cJSON_Delete(json);
-    if (!text) app_error("out of host memory for the checkpoint's note");
-    return text;
+    return run_note(json, &finetune_command);
 }
 
 void finetune_take_note(finetune_run *run, const char *note)

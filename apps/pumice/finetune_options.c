@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "finetune.h"
+#include "folder.h"
 #include "report.h"
 #include "run.h"
 
@@ -32,7 +33,8 @@ static arg_option table[] = {
     TEXT("--out", "DIR", out, false, "where the best model, the checkpoint, metrics.jsonl and loss.png go"),
     TEXT("--model", "DIR", model, false, "the model to start from; without it, random weights"),
     {ARG_FLAG, "--resume", NULL, &finetune_options_now.resume, NULL, 0, 0,
-     "go on from the checkpoint in --out, with the same options", false, false},
+     "go on from the checkpoint in --out, with the run's options; those given again replace them", false, false},
+    APP_OPTION_OVERWRITE(finetune_options_now.overwrite),
     {ARG_FLAG, "--plan", NULL, &finetune_options_now.plan, NULL, 0, 0,
      "only print the memory and the work that the run would take", false, false},
     APP_HEAD("Model, without --model"),
@@ -78,7 +80,7 @@ static arg_option table[] = {
 
 arg_command finetune_command = {
     "finetune",
-    "--task TASK --train FILE --dev FILE --out DIR [--model DIR] [options]",
+    "--task TASK --train FILE --dev FILE --out DIR [--model DIR] [options], or --out DIR --resume",
     "Teaches a GPT a task from labelled examples",
     "A line of FILE is a JSON object:\n"
     "  classify  {\"text\": \"…\", \"label\": …}\n"
@@ -94,31 +96,39 @@ arg_command finetune_command = {
 
 arg_result finetune_options_parse(int argc, char **argv)
 {
-    static const char *const sizes[] = {"--tokenizer", "--arch", "--layers", "--heads", "--embd", "--ctx"};
     const finetune_options *options = &finetune_options_now;
-    const arg_result result = args_parse(&finetune_command, argc, argv);
+    const arg_result result = args_read(&finetune_command, argc, argv);
     if (result != ARGS_OK) return result;
+    if (!options->resume && !args_complete(&finetune_command)) return ARGS_BAD;
     if (!options->out && !options->plan) {
         app_error("finetune needs --out DIR: see pumice finetune --help");
         return ARGS_BAD;
     }
+    return options->resume || finetune_options_check() ? ARGS_OK : ARGS_BAD;
+}
+
+bool finetune_options_check(void)
+{
+    static const char *const sizes[] = {"--tokenizer", "--arch", "--layers", "--heads", "--embd", "--ctx"};
+    const finetune_options *options = &finetune_options_now;
+    if (!args_complete(&finetune_command)) return false;
     if (options->plan && options->common.profile) {
         app_error("--profile %s: --plan runs nothing; leave one of the two out", options->common.profile);
-        return ARGS_BAD;
+        return false;
     }
     for (size_t i = 0; options->model && i < sizeof sizes / sizeof *sizes; i++) {
         if (!args_given(&finetune_command, sizes[i])) continue;
         app_error("%s: the model in --model %s says it; leave it out", sizes[i], options->model);
-        return ARGS_BAD;
+        return false;
     }
     if (options->measure && !options->dev && !options->plan) {
         app_error("--measure %s: it chooses by --dev FILE; give that, too", options->measure);
-        return ARGS_BAD;
+        return false;
     }
     if (options->accum > options->batch) {
         app_error("--accum %u: not more than --batch %u examples can be divided", (unsigned)options->accum,
                   (unsigned)options->batch);
-        return ARGS_BAD;
+        return false;
     }
-    return ARGS_OK;
+    return true;
 }

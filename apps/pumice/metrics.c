@@ -47,6 +47,33 @@ static bool take_line(metrics *out, const char *line, size_t size, uint32_t keep
     return taken;
 }
 
+bool metrics_are_of_run(const char *path, uint32_t *steps)
+{
+    static const char *const keys[] = {"step", "loss", "lr", "grad_norm", "tokens_per_s"};
+    static const char begin[] = "{\"step\": ";
+    size_t size = 0;
+    char *text = app_read(path, &size);
+    bool ours = text != NULL;
+    *steps = 0;
+    for (size_t at = 0; at < size && ours;) {
+        const char *end = memchr(text + at, '\n', size - at);
+        if (!end) { /* cut short */
+            const size_t rest = size - at, same = rest < sizeof begin - 1 ? rest : sizeof begin - 1;
+            ours = memcmp(text + at, begin, same) == 0;
+            break;
+        }
+        const size_t length = (size_t)(end - (text + at));
+        cJSON *json = cJSON_ParseWithLength(text + at, length);
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+            ours = ours && cJSON_GetObjectItemCaseSensitive(json, keys[i]);
+        cJSON_Delete(json);
+        at += length + 1;
+        ++*steps;
+    }
+    free(text);
+    return ours;
+}
+
 /* Reads the lines that are there and leaves those up to step `keep`. */
 static bool cut_back(metrics *out, uint32_t keep)
 {

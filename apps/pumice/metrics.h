@@ -29,6 +29,8 @@ typedef struct metrics {
 /* Opens DIR/metrics.jsonl for appending, after dropping, at once or not at all, what lies behind step `keep` (and lines that are
  * damaged). False after an error line, also where another run has it open. */
 bool metrics_open(metrics *out, const char *dir, uint32_t keep);
+/* Whether a file has nothing but lines that metrics_add wrote, perhaps none, and perhaps one cut short at the end; how many, in *steps. */
+bool metrics_are_of_run(const char *path, uint32_t *steps);
 /* A further number of a line. */
 #define METRICS_NULL HUGE_VAL
 typedef struct metrics_field {

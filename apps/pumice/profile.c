@@ -7,48 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "folder.h"
 
 enum { TABLE_LINES = 24 };
 
 /* ---- the folder ---- */
 
-/* A folder and those above it. */
-static bool make_dirs(const char *dir)
-{
-    char *path = malloc(strlen(dir) + 1);
-    if (!path) {
-        errno = ENOMEM;
-        return false;
-    }
-    strcpy(path, dir);
-    bool good = true;
-    for (char *c = path + 1; good; c++) {
-        if (*c != '/' && *c) continue;
-        const char kept = *c;
-        *c = 0;
-        struct stat info;
-        good = mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &info) == 0);
-        if (good && kept == 0) break;
-        *c = kept;
-    }
-    free(path);
-    return good;
-}
-
 bool profile_prepare(const app_common *common)
 {
     const char *dir = common->profile;
     if (!dir) return true;
-    if (!*dir) {
-        app_error("--profile: give the name of a folder");
-        return false;
-    }
-    if (!make_dirs(dir)) {
-        app_error("--profile %s: cannot be made: %s", dir, strerror(errno));
-        return false;
-    }
+    if (!folder_may_profile(dir) || !folder_make("--profile", dir)) return false;
     char *path = app_join(dir, "trace.json.tmp");
     if (!path) return false;
     FILE *file = fopen(path, "wb");

@@ -6,32 +6,105 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
+#include "folder.h"
 #include "plot.h"
 #include "progress.h"
 
-/* Whether the folder has the file. */
-static bool folder_has(const char *dir, const char *name)
-{
-    char *path = app_join(dir, name);
-    const bool there = path && app_exists(path);
-    free(path);
-    return there;
-}
-
-bool run_decide_resume(const char *out, bool resume, int *code)
+bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code)
 {
     const bool checkpoint =
         folder_has(out, "checkpoint.safetensors") || folder_has(out, "checkpoint.previous.safetensors");
-    if (resume) {
-        if (!checkpoint) app_say("%s has no checkpoint yet: starting from the beginning", out);
-        return checkpoint;
-    }
-    if (checkpoint || folder_has(out, "model.safetensors")) {
-        app_error("--out %s: there is a %s in it already; add --resume to go on, or give another folder", out,
-                  checkpoint ? "run" : "model");
+    if (checkpoint && resume) return true;
+    const bool begun = folder_of_begun_run(out), model = folder_has(out, "model.safetensors");
+    if (checkpoint || (model && begun && !resume)) {
+        app_error("--out %s: there is a run in it already; add --resume to go on, or give another folder", out);
         *code = EXIT_FAILED;
+    } else if (model && !begun) {
+        app_error("--out %s: there is a model in it already; give another folder", out);
+        *code = EXIT_FAILED;
+    } else if (!begun && !folder_is_free("--out", out, FOLDER_MODEL | FOLDER_TOKENIZER | FOLDER_RUN, overwrite)) {
+        *code = EXIT_FAILED;
+    } else if (resume) {
+        app_say("%s has no checkpoint yet: starting from the beginning", out);
     }
     return false;
+}
+
+int run_start(metrics *curves, const pm_log *log, const char *out, bool overwrite, const pm_tokenizer *tokenizer,
+              const pm_model *model)
+{
+    if (!folder_make("--out", out) || !metrics_open(curves, out, 0)) return EXIT_FAILED;
+    if (overwrite) folder_clear_tokenizer(out);
+    pm_status status = pm_tokenizer_save(log, tokenizer, out);
+    if (status == PM_OK) status = pm_model_save(model, out); /* last: a folder with a model has all of it */
+    return app_exit_code(status);
+}
+
+/* ---- options ---- */
+
+/* Whether an option stands in the list, which ends with NULL. */
+static bool listed(const char *const *list, const arg_option *option)
+{
+    while (*list && strcmp(*list, option->name) != 0) list++;
+    return *list != NULL;
+}
+
+/* Whether an option is of the run, not of one call of the command or of the machine. */
+static bool is_kept(const arg_option *option)
+{
+    static const char *const others[] = {"--out",     "--resume",    "--overwrite", "--plan",
+                                         "--device",  "--submit-ms", "--profile",   "--profile-steps",
+                                         "--verbose", "--json",      NULL};
+    return option->type != ARG_HEAD && option->type != ARG_LIST && !listed(others, option);
+}
+
+char *run_note(cJSON *note, const arg_command *command)
+{
+    cJSON *options = cJSON_AddObjectToObject(note, "options");
+    for (size_t i = 0; i < command->count && options; i++) {
+        char number[32];
+        const arg_option *option = &command->options[i];
+        const char *value = is_kept(option) ? args_text(option, number) : NULL;
+        char *text = value ? app_json_text(value, strlen(value)) : NULL;
+        if (value && !cJSON_AddStringToObject(options, option->name, text ? text : "")) options = NULL;
+        free(text);
+    }
+    char *text = options ? cJSON_PrintUnformatted(note) : NULL;
+    cJSON_Delete(note);
+    if (!text) app_error("out of host memory for the checkpoint's note");
+    return text;
+}
+
+int run_take_options(arg_command *command, const pm_log *log, const char *out, cJSON **kept)
+{
+    /* What neither the trainer nor the run's files know of. */
+    static const char *const own[] = {"--dev",       "--measure", "--eval-every", "--eval-batches", "--save-every",
+                                      "--recompute", NULL};
+    char *note = NULL, told[400] = "";
+    const pm_status status = pm_checkpoint_note(log, out, &note);
+    if (status != PM_OK) return app_exit_code(status);
+    *kept = cJSON_Parse(note);
+    free(note);
+    const cJSON *options = cJSON_GetObjectItemCaseSensitive(*kept, "options");
+    for (size_t i = 0; i < command->count && options; i++) {
+        arg_option *option = &command->options[i];
+        const char *was =
+            is_kept(option) ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, option->name)) : NULL;
+        if (!option->given) {
+            if (was && !args_set(option, was)) return EXIT_FAILED;
+            continue;
+        }
+        char number[32];
+        const char *now = args_text(option, number);
+        const size_t used = strlen(told);
+        if (listed(own, option) && now && strcmp(now, was ? was : "") != 0)
+            snprintf(told + used, sizeof told - used, "%s%s %s (was %s)", used ? ", " : "", option->name, now,
+                     was ? was : "not given");
+    }
+    if (told[0]) app_say("%s: the run goes on with %s", out, told);
+    return EXIT_DONE;
 }
 
 bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, const metrics *curves)

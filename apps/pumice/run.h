@@ -1,12 +1,26 @@
-/* What `pumice train` and `pumice finetune` share: the folder of a run, its plot, how to go on with it. */
+/* What `pumice train` and `pumice finetune` share: the folder of a run, its options, its plot, how to go on with it. */
 #ifndef APPS_RUN_H
 #define APPS_RUN_H
 
 #include "again.h"
 #include "metrics.h"
 
-/* Whether to go on from a checkpoint; *code is set, after an error line, where the folder forbids to start. */
-bool run_decide_resume(const char *out, bool resume, int *code);
+/* Whether to go on from a checkpoint; *code is set, after an error line, where the folder forbids to start: it has a run, or a model, or files that
+ * a run would replace and that no run wrote (unless `overwrite`). */
+bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code);
+
+/* The first files of a new run: metrics.jsonl, which tells that the folder is a run's and that no other run may write to it, then the tokenizer, and
+ * last the model. The exit code. */
+int run_start(metrics *curves, const pm_log *log, const char *out, bool overwrite, const pm_tokenizer *tokenizer,
+              const pm_model *model);
+
+/* ---- options that a checkpoint keeps, so that --resume alone goes on with the run ---- */
+
+/* A checkpoint's note with the command's options added: text, malloc'd; NULL after an error line. Takes the note. */
+char *run_note(struct cJSON *note, const arg_command *command);
+/* The options of the run in `out` that were not given. What was given and differs stays, and is told here where the trainer does not tell it. *kept
+ * holds the options' texts: delete it with them. The exit code. */
+int run_take_options(arg_command *command, const pm_log *log, const char *out, struct cJSON **kept);
 
 /* out/loss.png, titled with the model's sizes. False after an error line. */
 bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, const metrics *curves);

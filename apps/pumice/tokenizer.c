@@ -2,11 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app.h"
+#include "folder.h"
 
 static app_common common;
 static const char *data, *out;
 static uint32_t vocab;
+static bool overwrite;
 
 static arg_option table[] = {
     {ARG_U32, "--vocab-size", "N", &vocab, NULL, PM_TOKENIZER_TRAIN_MIN, 1e7,
@@ -15,6 +16,7 @@ static arg_option table[] = {
      true, false},
     {ARG_TEXT, "--out", "DIR", &out, NULL, 0, 0, "where vocab.json, merges.txt and tokenizer_config.json go", true,
      false},
+    APP_OPTION_OVERWRITE(overwrite),
     APP_OPTION_VERBOSE(common),
 };
 
@@ -45,8 +47,10 @@ int tokenizer_main(int argc, char **argv)
     pm_tokenizer *tokenizer = NULL;
     char *text = NULL;
     size_t size = 0;
+    if (!folder_is_free("--out", out, FOLDER_TOKENIZER, overwrite)) return EXIT_FAILED;
     pm_status status = pm_corpus_text(&log, data, &text, &size);
     if (status == PM_OK) status = pm_tokenizer_train(&log, data, text, size, vocab, &tokenizer);
+    if (status == PM_OK) folder_clear_tokenizer(out);
     if (status == PM_OK) status = pm_tokenizer_save(&log, tokenizer, out);
     if (status == PM_OK) {
         app_say("%s: %u tokens, %u of them merges, from %zu bytes, in %.2f s", out, (unsigned)vocab,

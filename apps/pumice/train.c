@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "documents.h"
 #include "plan.h"
 #include "run.h"
@@ -56,8 +58,8 @@ static int prepare_data(train_run *run, const char *folder)
 
 /* ---- the model ---- */
 
-/* --init gives the sizes; what the command line says of them must agree. A smaller context is fine. */
-static int check_init_sizes(const train_run *run, const pm_gpt_config *model)
+/* The model in `dir` gives the sizes; what the command line says of them must agree. A smaller context is fine. */
+static int check_sizes(const train_run *run, const char *dir, const pm_gpt_config *model)
 {
     const train_options *options = run->options;
     const struct {
@@ -68,22 +70,21 @@ static int check_init_sizes(const train_run *run, const pm_gpt_config *model)
                  {"--embd", options->embd, model->embd}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         if (args_given(&train_command, sizes[i].name) && sizes[i].asked != sizes[i].has) {
-            app_error("%s %u: the model in %s has %u", sizes[i].name, (unsigned)sizes[i].asked, options->init,
+            app_error("%s %u: the model in %s has %u", sizes[i].name, (unsigned)sizes[i].asked, dir,
                       (unsigned)sizes[i].has);
             return EXIT_USAGE;
         }
     }
     if (args_given(&train_command, "--arch") && (strcmp(options->arch, "gpt1") == 0) != (model->arch == PM_ARCH_GPT1)) {
-        app_error("--arch %s: the model in %s is of the other kind", options->arch, options->init);
+        app_error("--arch %s: the model in %s is of the other kind", options->arch, dir);
         return EXIT_USAGE;
     }
     if (options->ctx > model->ctx) {
-        app_error("--ctx %u: the model in %s has a context of %u", (unsigned)options->ctx, options->init,
-                  (unsigned)model->ctx);
+        app_error("--ctx %u: the model in %s has a context of %u", (unsigned)options->ctx, dir, (unsigned)model->ctx);
         return EXIT_USAGE;
     }
     if (model->vocab < pm_tokenizer_vocab(run->tokenizer)) {
-        app_error("%s: the tokenizer has %u tokens, the model only %u", options->init,
+        app_error("%s: the tokenizer has %u tokens, the model only %u", dir,
                   (unsigned)pm_tokenizer_vocab(run->tokenizer), (unsigned)model->vocab);
         return EXIT_FAILED;
     }
@@ -99,7 +100,7 @@ static int make_config(train_run *run)
         .accum = options->accum,
         .steps = options->steps,
         .lr = options->lr,
-        .min_lr = options->min_lr,
+        .min_lr = isnan(options->min_lr) ? 0.1f * options->lr : options->min_lr,
         .warmup = options->warmup,
         .beta2 = options->beta2,
         .weight_decay = options->weight_decay,
@@ -109,9 +110,10 @@ static int make_config(train_run *run)
         .precision = run_precision(options->precision),
         .recompute = options->recompute,
     };
-    if (options->init) {
-        const pm_status status = pm_gpt_config_load(&run->log, options->init, &run->config);
-        return status == PM_OK ? check_init_sizes(run, &run->config) : app_exit_code(status);
+    const char *dir = run->resume ? options->out : options->init;
+    if (dir) {
+        const pm_status status = pm_gpt_config_load(&run->log, dir, &run->config);
+        return status == PM_OK ? check_sizes(run, dir, &run->config) : app_exit_code(status);
     }
     run->config = (pm_gpt_config){
         .arch = strcmp(options->arch, "gpt1") == 0 ? PM_ARCH_GPT1 : PM_ARCH_GPT2,
@@ -155,38 +157,37 @@ static int make_trainer(train_run *run)
     if (status != PM_OK) return app_exit_code(status);
     const int code = check_memory(run, pm_device_caps(run->device), false);
     if (code != EXIT_DONE) return code;
-    if (options->init) {
-        status = pm_model_load(run->device, options->init, &run->model);
+    /* A checkpoint has the weights, though not what belongs to a task's head. */
+    const char *dir = !run->resume ? options->init : run->config.outputs ? options->out : NULL;
+    if (dir) {
+        status = pm_model_load(run->device, dir, &run->model);
     } else {
         status = pm_model_create(run->device, &run->config, options->seed, &run->model);
     }
     if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
     if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
-    if (status == PM_OK)
-        run->params.precision = pm_trainer_precision(run->trainer); /* after a loss it is not measured again */
+    if (status == PM_OK) { /* after a loss, and by a resume, it is not measured again */
+        run->params.precision = pm_trainer_precision(run->trainer);
+        train_options_now.precision = pm_precision_name(run->params.precision);
+    }
     return app_exit_code(status);
 }
 
 /* Where a run starts: from its checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
-static int start_or_resume(train_run *run, bool resume)
+static int start_or_resume(train_run *run)
 {
-    const char *out = run->options->out;
-    if (resume) {
-        char *note = NULL;
-        const pm_status status = pm_trainer_load(run->trainer, out, &note);
-        const bool good = status == PM_OK && train_take_note(run, note);
-        free(note);
-        if (status != PM_OK) return app_exit_code(status);
-        if (!good) return EXIT_FAILED;
-        app_say("going on from step %u of %u", (unsigned)pm_trainer_steps_done(run->trainer),
-                (unsigned)run->options->steps);
-    } else {
-        pm_status status = pm_tokenizer_save(&run->log, run->tokenizer, out);
-        if (status == PM_OK) status = pm_model_save(run->model, out); /* last: a folder with a model has all of it */
-        if (status != PM_OK) return app_exit_code(status);
-    }
+    const train_options *options = run->options;
+    if (!run->resume)
+        return run_start(&run->curves, &run->log, options->out, options->overwrite, run->tokenizer, run->model);
+    char *note = NULL;
+    const pm_status status = pm_trainer_load(run->trainer, options->out, &note);
+    const bool good = status == PM_OK && train_take_note(run, note);
+    free(note);
+    if (status != PM_OK) return app_exit_code(status);
+    if (!good) return EXIT_FAILED;
     run->saved = pm_trainer_steps_done(run->trainer);
-    return metrics_open(&run->curves, out, run->saved) ? EXIT_DONE : EXIT_FAILED;
+    app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)options->steps);
+    return metrics_open(&run->curves, options->out, run->saved) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static void announce(const train_run *run)
@@ -202,14 +203,17 @@ static void announce(const train_run *run)
     if (pm_corpus_documents(run->corpus) > 0)
         app_say("%s: %zu documents, each with an end-of-text token behind it", run->options->data,
                 pm_corpus_documents(run->corpus));
+    if (run->params.warmup >= run->params.steps)
+        app_say("--warmup %u: the learning rate rises until the end of --steps %u, and does not reach --lr %g",
+                (unsigned)run->params.warmup, (unsigned)run->params.steps, (double)run->params.lr);
 }
 
 /* From a device that is opened to the end of the run, or of the device. */
-static int attempt(train_run *run, bool resume)
+static int attempt(train_run *run)
 {
     int code = make_trainer(run);
     if (code == EXIT_DONE && run->losses.count == 0) announce(run);
-    if (code == EXIT_DONE) code = start_or_resume(run, resume);
+    if (code == EXIT_DONE) code = start_or_resume(run);
     return code == EXIT_DONE ? train_loop(run) : code;
 }
 
@@ -228,19 +232,22 @@ static int train(train_run *run)
 {
     const train_options *options = run->options;
     int code = EXIT_DONE;
-    bool resume = !options->plan && run_decide_resume(options->out, options->resume, &code);
-    if (code == EXIT_DONE) code = prepare_data(run, resume ? options->out : options->init);
+    if (options->out && (!options->plan || options->resume))
+        run->resume = run_decide_resume(options->out, options->resume, options->overwrite, &code);
+    if (run->resume) code = run_take_options(&train_command, &run->log, options->out, &run->kept);
+    if (code == EXIT_DONE && !train_options_check()) code = EXIT_USAGE;
+    if (code == EXIT_DONE) code = prepare_data(run, run->resume ? options->out : options->init);
     if (code == EXIT_DONE) code = make_config(run);
     if (code == EXIT_DONE && options->plan) {
         pm_caps caps;
         return plan_device(&options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;
     }
     if (code == EXIT_DONE && !profile_prepare(&options->common)) code = EXIT_FAILED;
-    if (code == EXIT_DONE) code = attempt(run, resume);
+    if (code == EXIT_DONE) code = attempt(run);
     while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {
         close_device(run);
-        resume = run_decide_resume(options->out, true, &code);
-        code = attempt(run, resume);
+        run->resume = run_decide_resume(options->out, true, options->overwrite, &code);
+        code = attempt(run);
     }
     if (code == EXIT_LOST) run_say_lost(&run->losses, options->out, run->saved, run->argc, run->argv);
     if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
@@ -264,5 +271,6 @@ int train_main(int argc, char **argv)
     close_device(&run);
     pm_corpus_close(&run.corpus);
     pm_tokenizer_destroy(&run.tokenizer);
+    cJSON_Delete(run.kept);
     return code;
 }

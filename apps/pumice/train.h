@@ -16,7 +16,7 @@ typedef struct train_options {
     float lr, min_lr, beta2, weight_decay, clip, dropout;
     uint32_t eval_every, eval_batches, save_every; /* steps; 0: only at the end */
     uint64_t seed;
-    bool resume, plan;
+    bool resume, plan, overwrite;
 } train_options;
 
 typedef struct train_run {
@@ -35,6 +35,8 @@ typedef struct train_run {
     pm_model *model;
     pm_trainer *trainer;
     metrics curves;
+    bool resume;           /* there is a checkpoint to go on from */
+    struct cJSON *kept;    /* the run's options, where it is resumed; owns their texts */
     double elapsed_before; /* seconds of training before a resume */
     double best_val;       /* NaN before the first evaluation */
     uint32_t best_step;
@@ -42,9 +44,11 @@ typedef struct train_run {
     uint32_t told;  /* steps that --json has printed: those done again after a loss are not */
 } train_run;
 
-/* train_options.c: reads the command line into train_options_now and checks what can be checked without files. */
+/* train_options.c: reads the command line into train_options_now. */
 extern train_options train_options_now;
 arg_result train_options_parse(int argc, char **argv);
+/* Checks what can be checked without files, once a resumed run's options have been added. False after an error line. */
+bool train_options_check(void);
 
 /* train_loop.c: steps, evaluates and saves until done or interrupted; returns the exit code. */
 int train_loop(train_run *run);

@@ -26,10 +26,7 @@ static char *make_note(const train_run *run, double elapsed)
         cJSON_AddNumberToObject(json, "best_val_loss", run->best_val);
         cJSON_AddNumberToObject(json, "best_step", run->best_step);
     }
-    char *text = cJSON_PrintUnformatted(json);
-    cJSON_Delete(json);
-    if (!text) app_error("out of host memory for the checkpoint's note");
-    return text;
+    return run_note(json, &train_command);
 }
 
 bool train_take_note(train_run *run, const char *note)

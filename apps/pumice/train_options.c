@@ -1,7 +1,9 @@
 /* The options of `pumice train`. The defaults are nanoGPT's configuration for a CPU: characters, 4 layers of 128. */
+#include <math.h>
 #include <string.h>
 
 #include "documents.h"
+#include "folder.h"
 #include "run.h"
 #include "train.h"
 
@@ -31,7 +33,10 @@ static arg_option table[] = {
     APP_OPTION_SPECIAL(train_options_now.special),
     TEXT("--init", "DIR", init, NULL, "start from this model and its tokenizer instead of from random weights"),
     {ARG_FLAG, "--resume", NULL, &train_options_now.resume, NULL, 0, 0,
-     "go on from the checkpoint in --out, with the same options; a larger --steps extends the run", false, false},
+     "go on from the checkpoint in --out, with the run's options; those given again replace them, and a larger --steps "
+     "extends the run",
+     false, false},
+    APP_OPTION_OVERWRITE(train_options_now.overwrite),
     {ARG_FLAG, "--plan", NULL, &train_options_now.plan, NULL, 0, 0,
      "only print the memory and the work that the run would take", false, false},
     APP_HEAD("Model"),
@@ -44,7 +49,7 @@ static arg_option table[] = {
     X("--dropout", dropout, 0, 0.95, "0", "share of activations to drop while training"),
     APP_HEAD("Optimiser"),
     N("--batch", batch, 1, 65536, "12", "sequences a micro batch"),
-    N("--accum", accum, 1, 65536, "1", "micro batches a step"),
+    N("--accum", accum, 1, 65536, "1", "micro batches a step: --batch 2 --accum 4 is --batch 8 in less memory"),
     N("--steps", steps, 1, 1e9, "2000", "optimiser steps"),
     X("--lr", lr, 1e-9, 10, "1e-3", "highest learning rate"),
     X("--min-lr", min_lr, 0, 10, NULL, "where the cosine ends (default a tenth of --lr)"),
@@ -58,7 +63,7 @@ static arg_option table[] = {
      "of weights, batches and dropout: same seed, same device, same bits", false, false},
     APP_HEAD("Evaluating and saving"),
     N("--eval-every", eval_every, 0, 1e9, "250", "steps between evaluations; 0: only at the end"),
-    N("--eval-batches", eval_batches, 1, 1e6, "20", "batches an evaluation"),
+    N("--eval-batches", eval_batches, 1, 1e6, "20", "batches an evaluation, of 12 sequences each whatever --batch is"),
     N("--save-every", save_every, 0, 1e9, "500", "steps between checkpoints; 0: only at the end"),
     APP_HEAD("General"),
     APP_OPTION_DEVICE(train_options_now.common),
@@ -75,7 +80,7 @@ static arg_option table[] = {
 
 arg_command train_command = {
     "train",
-    "--data FILE|DIR --out DIR [options]",
+    "--data FILE|DIR --out DIR [options], or --out DIR --resume",
     "Trains a GPT on text",
     "Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
     table,
@@ -85,24 +90,32 @@ arg_command train_command = {
 arg_result train_options_parse(int argc, char **argv)
 {
     train_options *options = &train_options_now;
-    const arg_result result = args_parse(&train_command, argc, argv);
+    options->min_lr = NAN; /* a tenth of --lr, whatever that becomes */
+    const arg_result result = args_read(&train_command, argc, argv);
     if (result != ARGS_OK) return result;
+    if (!options->resume && !args_complete(&train_command)) return ARGS_BAD;
     if (!options->out && !options->plan) {
         app_error("train needs --out DIR: see pumice train --help");
         return ARGS_BAD;
     }
+    return options->resume || train_options_check() ? ARGS_OK : ARGS_BAD;
+}
+
+bool train_options_check(void)
+{
+    const train_options *options = &train_options_now;
+    if (!args_complete(&train_command)) return false;
     if (options->plan && options->common.profile) {
         app_error("--profile %s: --plan runs nothing; leave one of the two out", options->common.profile);
-        return ARGS_BAD;
+        return false;
     }
-    if (!args_given(&train_command, "--min-lr")) options->min_lr = 0.1f * options->lr;
     if (options->min_lr > options->lr) {
         app_error("--min-lr %g: must not be above --lr %g", (double)options->min_lr, (double)options->lr);
-        return ARGS_BAD;
+        return false;
     }
     if (options->init && args_given(&train_command, "--tokenizer")) {
         app_error("--tokenizer %s: --init brings its own tokenizer; leave one of the two out", options->tokenizer);
-        return ARGS_BAD;
+        return false;
     }
-    return ARGS_OK;
+    return true;
 }

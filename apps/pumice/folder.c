@@ -1,0 +1,142 @@
+/* What is in a folder before a command writes to it. */
+#define _POSIX_C_SOURCE 200809L
+#include "folder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "metrics.h"
+
+/* Tokenizers: Pumice's and Hugging Face's names, then OpenAI's for GPT-1 and GPT-2. */
+static const struct {
+    unsigned kind;
+    const char *name;
+} files[] = {
+    {FOLDER_TOKENIZER, "vocab.json"},
+    {FOLDER_TOKENIZER, "merges.txt"},
+    {FOLDER_TOKENIZER, "tokenizer.json"},
+    {FOLDER_TOKENIZER, "tokenizer_config.json"},
+    {FOLDER_TOKENIZER, "special_tokens_map.json"},
+    {FOLDER_TOKENIZER, "added_tokens.json"},
+    {FOLDER_TOKENIZER, "encoder.json"},
+    {FOLDER_TOKENIZER, "encoder_bpe_40000.json"},
+    {FOLDER_TOKENIZER, "vocab.bpe"},
+    {FOLDER_TOKENIZER, "vocab_40000.bpe"},
+    {FOLDER_MODEL, "config.json"},
+    {FOLDER_MODEL, "model.safetensors"},
+    {FOLDER_MODEL, "model.safetensors.index.json"},
+    {FOLDER_RUN, "checkpoint.safetensors"},
+    {FOLDER_RUN, "checkpoint.previous.safetensors"},
+    {FOLDER_RUN, "metrics.jsonl"},
+    {FOLDER_RUN, "loss.png"},
+};
+enum { FILES = sizeof files / sizeof *files };
+
+bool folder_make(const char *option, const char *dir)
+{
+    char *path = malloc(strlen(dir) + 1);
+    if (!*dir || !path) {
+        app_error("%s: %s", option, path ? "give the name of a folder" : "out of host memory");
+        free(path);
+        return false;
+    }
+    strcpy(path, dir);
+    bool good = true;
+    for (char *c = path + 1; good; c++) {
+        if (*c != '/' && *c) continue;
+        const char kept = *c;
+        *c = 0;
+        struct stat info;
+        good = mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &info) == 0);
+        if (good && kept == 0) break;
+        *c = kept;
+    }
+    if (!good) app_error("%s %s: cannot be made: %s", option, dir, strerror(errno));
+    free(path);
+    return good;
+}
+
+bool folder_has(const char *dir, const char *name)
+{
+    struct stat info;
+    char *path = app_join(dir, name);
+    const bool there = path && lstat(path, &info) == 0; /* a link that leads nowhere is somebody's, too */
+    free(path);
+    return there;
+}
+
+bool folder_is_free(const char *option, const char *dir, unsigned kinds, bool overwrite)
+{
+    if (!*dir) {
+        app_error("%s: give the name of a folder", option);
+        return false;
+    }
+    for (size_t i = 0; i < FILES && !overwrite; i++) {
+        if (!(files[i].kind & kinds) || !folder_has(dir, files[i].name)) continue;
+        app_error("%s %s: %s/%s is there already, and no run goes on there; give another folder, or add --overwrite to "
+                  "replace it",
+                  option, dir, dir, files[i].name);
+        return false;
+    }
+    return true;
+}
+
+bool folder_of_begun_run(const char *dir)
+{
+    char *path = app_join(dir, "metrics.jsonl");
+    uint32_t steps = 0;
+    const bool ours = path && metrics_are_of_run(path, &steps);
+    free(path);
+    /* A run has a model before its first step: steps without one are of a run that somebody took away. */
+    return ours && (steps == 0 || folder_has(dir, "model.safetensors"));
+}
+
+/* Whether a file begins with this text. */
+static bool begins_with(const char *dir, const char *name, const char *text)
+{
+    char head[64] = "", *path = app_join(dir, name);
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    const size_t size = file ? fread(head, 1, sizeof head, file) : 0;
+    if (file) fclose(file);
+    free(path);
+    return size >= strlen(text) && memcmp(head, text, strlen(text)) == 0;
+}
+
+bool folder_may_profile(const char *dir)
+{
+    /* In the order in which they are written; a picture is taken for the table's beside it. */
+    static const struct {
+        const char *name, *begins, *with;
+    } written[] = {
+        {"trace.json", "trace.json", "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"device_clock\":"},
+        {"kernels.csv", "kernels.csv", "kind,program,op,layer,direction,shape,kernel,constants,"},
+        {"kernels.json", "kernels.csv", "kind,program,op,"},
+        {"roofline.png", "kernels.csv", "kind,program,op,"},
+    };
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        if (!folder_has(dir, written[i].name) || begins_with(dir, written[i].begins, written[i].with)) continue;
+        app_error("--profile %s: %s/%s is there already, and not of a profile; give another folder", dir, dir,
+                  written[i].name);
+        return false;
+    }
+    return true;
+}
+
+const char *folder_tokenizer_file(size_t index)
+{
+    return index < FILES && files[index].kind == FOLDER_TOKENIZER ? files[index].name : NULL;
+}
+
+void folder_clear_tokenizer(const char *dir)
+{
+    const char *name;
+    for (size_t i = 0; (name = folder_tokenizer_file(i)) != NULL; i++) {
+        char *path = app_join(dir, name);
+        if (path) unlink(path); /* what cannot be removed cannot be replaced either, and that is told */
+        free(path);
+    }
+}

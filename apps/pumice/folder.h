@@ -1,0 +1,36 @@
+/* Folders that commands write to: which names in them mean something, and whether they may be taken. */
+#ifndef APPS_FOLDER_H
+#define APPS_FOLDER_H
+
+#include "app.h"
+
+/* Files by what they are of. A command asks for all names that it writes, or that would be read together with what it writes. */
+enum { FOLDER_MODEL = 1, FOLDER_TOKENIZER = 2, FOLDER_RUN = 4 };
+
+/* The row of an option table. */
+#define APP_OPTION_OVERWRITE(field)                                                                                    \
+    {                                                                                                                  \
+        ARG_FLAG, "--overwrite", NULL, &(field), NULL, 0, 0,                                                           \
+            "replace files that --out has already; never a model's weights or a run's checkpoints", false, false       \
+    }
+
+/* Makes the folder and those above it; false after an error line that begins with the option. */
+bool folder_make(const char *option, const char *dir);
+bool folder_has(const char *dir, const char *name);
+
+/* Whether none of these kinds' names is taken in the folder, or --overwrite was given. Files of other names may lie there: they are neither read nor
+ * written. False after an error line that begins with the option. */
+bool folder_is_free(const char *option, const char *dir, unsigned kinds, bool overwrite);
+
+/* Whether a run of train or finetune began in this folder and has not come to its first checkpoint: it makes metrics.jsonl before all else. */
+bool folder_of_begun_run(const char *dir);
+
+/* Whether --profile may write there: nothing of the names that it writes is there, or it is an earlier profile. False after an error line. */
+bool folder_may_profile(const char *dir);
+
+/* The names of a tokenizer's files, one by one; NULL behind the last. */
+const char *folder_tokenizer_file(size_t index);
+/* Removes them, so that none is read together with those of another tokenizer. */
+void folder_clear_tokenizer(const char *dir);
+
+#endif
