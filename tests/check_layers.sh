@@ -8,19 +8,20 @@ fail() { echo "$*"; bad=1; }
 # folder: the folders of engine/ that it may include ("." is shaders/)
 allowed() {
     case $1 in
-    base) echo base ;;
-    profile) echo profile base ;;
-    gpu) echo gpu profile base . ;;
-    ops) echo ops gpu base . ;;
-    ref) echo ref ops base . ;;
-    graph) echo graph ops gpu base . ;;
-    text) echo text base ;;
-    data) echo data text base ;;
-    model) echo model data text graph ops gpu base . ;;
-    train) echo train model data text graph ops gpu base . ;;
-    infer) echo infer model data text graph ops gpu base . ;;
-    check) echo check train model data text graph ref ops gpu base . ;;
-    bench) echo bench infer train model data text graph ops gpu base . ;;
+    os) echo os ;;
+    base) echo base os ;;
+    profile) echo profile base os ;;
+    gpu) echo gpu profile base os . ;;
+    ops) echo ops gpu base os . ;;
+    ref) echo ref ops base os . ;;
+    graph) echo graph ops gpu base os . ;;
+    text) echo text base os ;;
+    data) echo data text base os ;;
+    model) echo model data text graph ops gpu base os . ;;
+    train) echo train model data text graph ops gpu base os . ;;
+    infer) echo infer model data text graph ops gpu base os . ;;
+    check) echo check train model data text graph ref ops gpu base os . ;;
+    bench) echo bench infer train model data text graph ops gpu base os . ;;
     esac
 }
 

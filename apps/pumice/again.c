@@ -41,6 +41,7 @@ pm_status app_device_open(const app_common *common, const app_losses *losses, pm
 bool app_losses_go_on(app_losses *losses, const pm_caps *caps)
 {
     if (!losses->caps.name[0] && caps) losses->caps = *caps;
+    app_has_work(false); /* the checkpoint has what is left of it */
     if (++losses->count >= LOSSES_MOST) return false;
     app_say("pumice: warning: %s was lost, for the %s time; opening it again",
             losses->caps.name[0] ? losses->caps.name : "the device", losses->count == 1 ? "first" : "second");

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,36 +82,6 @@ const char *app_duration(double seconds, char text[32])
     return text;
 }
 
-/* ---- signals ---- */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    /* A closed pipe is met again by the last messages, which must not end the program before it has saved. */
-    if (interrupted && number != SIGPIPE) {
-        signal(number, SIG_DFL);
-        raise(number);
-    }
-    interrupted = 1;
-}
-
-void app_catch_interrupts(void)
-{
-    struct sigaction action = {0};
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGPIPE, &action, NULL);
-}
-
-bool app_interrupted(void)
-{
-    return interrupted != 0;
-}
-
 /* ---- files ---- */
 
 char *app_join(const char *dir, const char *name)
@@ -133,11 +102,20 @@ bool app_exists(const char *path)
     return stat(path, &info) == 0;
 }
 
+/* fopen() whose file no other program inherits. */
+static FILE *open_file(const char *path, int flags, const char *mode)
+{
+    const int fd = open(path, flags | O_CLOEXEC, 0666);
+    FILE *file = fd >= 0 ? fdopen(fd, mode) : NULL;
+    if (fd >= 0 && !file) close(fd);
+    return file;
+}
+
 char *app_read(const char *path, size_t *size)
 {
     char *data = NULL;
     size_t used = 0, room = 0;
-    FILE *file = fopen(path, "rb");
+    FILE *file = open_file(path, O_RDONLY, "rb");
     if (!file) return NULL;
     for (;;) {
         if (room - used < 2) {
@@ -183,7 +161,7 @@ bool app_replace(const char *path, const void *data, size_t size)
         return false;
     }
     snprintf(temporary, room, "%s.tmp", path);
-    FILE *file = fopen(temporary, "wb");
+    FILE *file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, "wb");
     bool good = file && fwrite(data, 1, size, file) == size && fflush(file) == 0 && fsync(fileno(file)) == 0;
     int reason = errno;
     if (file && fclose(file) != 0 && good) {

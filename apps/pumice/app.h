@@ -75,10 +75,15 @@ double app_seconds(void);
 /* "1:02:03", "4:12", "9 s" */
 const char *app_duration(double seconds, char text[32]);
 
-/* From now on SIGINT and SIGTERM only set a flag, and so does SIGPIPE, a reader gone; a second SIGINT or SIGTERM ends the program at
- * once. */
+/* /dev/null in the place of each standard stream that is closed; before anything else is opened, which would get its number. */
+void app_open_streams(void);
+
+/* From now on SIGPIPE, a reader gone, only sets a flag; and while there is work to save, so do SIGINT, SIGTERM and SIGHUP. A second SIGINT or SIGTERM
+ * ends the program at once, and so does each of the three while there is no such work. What was ignored when the program started stays ignored. */
 void app_catch_interrupts(void);
 bool app_interrupted(void);
+/* Whether there is work to save; at first there is none. */
+void app_has_work(bool to_save);
 
 /* dir/name in malloc'd memory; NULL, after an error line, when there is none. */
 char *app_join(const char *dir, const char *name);

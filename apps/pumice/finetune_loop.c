@@ -166,6 +166,7 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     const double begin = app_seconds();
     pm_status status = pm_finetuner_step(run->finetuner, &step);
     if (status != PM_OK) return app_exit_code(status);
+    app_has_work(true);
     const double seconds = app_seconds() - begin, rate = seconds > 0 ? step.tokens / seconds : 0;
     l->steps += seconds;
     l->tokens += step.tokens;

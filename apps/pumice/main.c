@@ -78,6 +78,7 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    app_open_streams();
     app_seconds();            /* starts the program's clock */
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a write that fails, and told as one */
     int code = dispatch(argc, argv);

@@ -121,6 +121,7 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     double wait = pm_device_wait_seconds(run->device);
     pm_status status = pm_trainer_step(run->trainer, run->corpus, 0, run->train_tokens, &step);
     if (status != PM_OK) return app_exit_code(status);
+    app_has_work(true);
     const double ended = app_seconds(), seconds = ended - begin;
     wait = pm_device_wait_seconds(run->device) - wait;
     const run_step outcome = {.step = step.step,

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/descriptor.h"
+
 static pm_status cannot(const pm_log *log, const char *path, const char *what)
 {
     return log_fail(log, PM_IO, "%s: cannot %s: %s", path, what, strerror(errno));
@@ -18,9 +20,7 @@ static pm_status cannot(const pm_log *log, const char *path, const char *what)
 /* Opens for reading; refuses folders, which open() itself would accept. */
 static pm_status open_file(const pm_log *log, const char *path, int *out, struct stat *info)
 {
-    int fd;
-    do fd = open(path, O_RDONLY | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
+    const int fd = os_open(path, O_RDONLY, 0);
     if (fd < 0) return cannot(log, path, "open");
     pm_status status = PM_OK;
     if (fstat(fd, info) != 0)

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/descriptor.h"
+
 enum { NAME_TRIES = 100 };
 
 /* Tells this process from an earlier one with the same number, as containers give it again and again. */
@@ -42,7 +44,7 @@ static lock try_lock(int fd)
 static void remove_if_left(int folder, const char *name)
 {
     struct stat info;
-    const int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int fd = os_open_at(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0) return;
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && try_lock(fd) == LOCK_OURS) (void)unlinkat(folder, name, 0);
     close(fd);
@@ -55,7 +57,7 @@ static void remove_left(const char *prefix, const char *own)
     const char *slash = strrchr(prefix, '/');
     const size_t cut = slash ? (size_t)(slash - prefix) + 1 : 0;
     char *path = cut ? strndup(prefix, cut) : strdup(".");
-    DIR *folder = path ? opendir(path) : NULL;
+    DIR *folder = path ? os_open_folder(path) : NULL;
     free(path);
     if (!folder) return;
     const char *any = prefix + cut, *ours = own + cut;
@@ -69,7 +71,7 @@ static void remove_left(const char *prefix, const char *own)
 static int open_locked(const char *name)
 {
     struct stat info;
-    const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int fd = os_open(name, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (fd < 0) return -1;
     const bool taken = try_lock(fd) == LOCK_ANOTHERS || (fstat(fd, &info) == 0 && info.st_nlink == 0);
     if (!taken) return fd;

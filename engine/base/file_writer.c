@@ -13,6 +13,7 @@
 
 #include "base/checksum.h"
 #include "base/file_temporary.h"
+#include "os/descriptor.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
 
@@ -135,7 +136,7 @@ static int sync_folder_of(char *path)
     char *slash = strrchr(path, '/');
     const char *dir = slash ? path : ".";
     if (slash) slash[slash == path] = 0;
-    int error = 0, fd = open(dir, O_RDONLY | O_CLOEXEC);
+    int error = 0, fd = os_open(dir, O_RDONLY, 0);
     if (fd < 0) return errno == EACCES ? 0 : errno; /* a folder that may be written but not read */
     if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) error = errno;
     close(fd);

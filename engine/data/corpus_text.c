@@ -9,6 +9,8 @@
 
 #include <pumice/text.h>
 
+#include "os/descriptor.h"
+
 /* *.txt as a shell sees it: hidden names are none of it. */
 static bool name_counts(const char *name)
 {
@@ -37,7 +39,7 @@ static bool add_part(corpus_text *text, char *path)
 
 static pm_status list_folder(const pm_log *log, const char *path, corpus_text *text)
 {
-    DIR *dir = opendir(path);
+    DIR *dir = os_open_folder(path);
     if (!dir) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, strerror(errno));
     pm_status status = PM_OK;
     const struct dirent *entry;

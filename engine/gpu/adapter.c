@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/descriptor.h"
+
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 static const char *const type_names[] = {"adapter", "integrated GPU", "discrete GPU", "virtual GPU", "software driver"};
@@ -65,7 +67,7 @@ int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select,
 
 /* ---- listing ----------------------------------------------------------------------------------------------------- */
 
-pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, size_t *count)
+static pm_status list_adapters(const pm_log *log, pm_caps *out, size_t capacity, size_t *count)
 {
     gpu_instance instance;
     VkPhysicalDevice *list = NULL;
@@ -77,5 +79,13 @@ pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, siz
     free(list);
     gpu_instance_close(&instance);
     if (status == PM_OK) *count = found;
+    return status;
+}
+
+pm_status pm_adapters_list(const pm_log *log, pm_caps *out, size_t capacity, size_t *count)
+{
+    os_streams_hold();
+    const pm_status status = list_adapters(log, out, capacity, count);
+    os_streams_release();
     return status;
 }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "os/descriptor.h"
 
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line)
 {
@@ -186,7 +187,7 @@ static pm_status name_file(pm_device *device, const char *cache_dir, const char 
     return PM_OK;
 }
 
-pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out)
+static pm_status open_device(const pm_device_params *params, bool with_faults, pm_device **out)
 {
     pm_device *device = calloc(1, sizeof *device);
     if (!device) return log_fail(&params->log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
@@ -224,6 +225,14 @@ pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_d
     return PM_OK;
 }
 
+pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out)
+{
+    os_streams_hold();
+    const pm_status status = open_device(params, with_faults, out);
+    os_streams_release();
+    return status;
+}
+
 pm_status pm_device_open(const pm_device_params *params, pm_device **out)
 {
     return gpu_device_open(params, false, out);
@@ -233,6 +242,7 @@ void pm_device_close(pm_device **handle)
 {
     pm_device *device = *handle;
     if (!device) return;
+    os_streams_hold();
     if (device->handle) {
         if (!device->compile_only) device->vk.vkDeviceWaitIdle(device->handle); /* a lost device is idle */
         device->pending = false;
@@ -248,6 +258,7 @@ void pm_device_close(pm_device **handle)
         device->vk.vkDestroyDevice(device->handle, NULL);
     }
     if (!device->abandoned) gpu_instance_close(&device->instance);
+    os_streams_release();
     prof_destroy(&device->profile);
     gpu_choices_close(device);
     free(device->cache_path);

@@ -1,0 +1,58 @@
+/* The process itself: its standard streams, and the signals that end it. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "app.h"
+
+/* ---- standard streams ---- */
+
+/* Standard input and output are opened the wrong way round, so that reading and writing fail as they do on a closed stream: what is printed there is
+ * wanted by somebody. Messages may be lost. */
+void app_open_streams(void)
+{
+    static const int flags[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", flags[fd]); /* the lowest that is free */
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t interrupted, asked, working;
+
+/* Before there is work to save, a signal ends the program as it would any other. Later it sets the flag, and only a second SIGINT or SIGTERM ends the
+ * program at once. A terminal that is gone often tells so twice (SIGHUP), and a closed pipe is met again by the last messages. */
+static void on_signal(int number)
+{
+    const bool ends = number == SIGINT || number == SIGTERM;
+    if (number != SIGPIPE && (!working || (ends && asked))) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    if (ends) asked = 1;
+    interrupted = 1;
+}
+
+void app_catch_interrupts(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    struct sigaction action = {0}, before;
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) /* nohup has SIGHUP ignored */
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+}
+
+bool app_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+void app_has_work(bool to_save)
+{
+    working = to_save;
+}

@@ -1,0 +1,104 @@
+#define _POSIX_C_SOURCE 200809L
+#include "os/descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { STREAMS = 3 };
+
+/* The same file by a number above those of the standard streams. */
+static int lifted(int fd)
+{
+    if (fd < 0 || fd >= STREAMS) return fd;
+    const int high = fcntl(fd, F_DUPFD_CLOEXEC, STREAMS), error = errno;
+    close(fd);
+    errno = error;
+    return high;
+}
+
+int os_open_at(int folder, const char *path, int flags, mode_t mode)
+{
+    int fd;
+    do fd = openat(folder, path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    return lifted(fd);
+}
+
+int os_open(const char *path, int flags, mode_t mode)
+{
+    return os_open_at(AT_FDCWD, path, flags, mode);
+}
+
+DIR *os_open_folder(const char *path)
+{
+    const int fd = os_open(path, O_RDONLY | O_DIRECTORY, 0);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (fd >= 0 && !folder) {
+        const int error = errno;
+        close(fd);
+        errno = error;
+    }
+    return folder;
+}
+
+/* ---- what drivers open ---- */
+
+static atomic_flag lock = ATOMIC_FLAG_INIT;
+static unsigned holders;
+static bool ours[STREAMS];
+
+static void take_lock(void)
+{
+    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) continue;
+}
+
+static void give_lock(void)
+{
+    atomic_flag_clear_explicit(&lock, memory_order_release);
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
+}
+
+/* The host may have put a file of its own in our place. */
+static bool is_null(int fd)
+{
+    struct stat here, null;
+    return fstat(fd, &here) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(here.st_mode) &&
+           here.st_rdev == null.st_rdev;
+}
+
+void os_streams_hold(void)
+{
+    const int error = errno;
+    take_lock();
+    holders++;
+    for (int fd = 0; fd < STREAMS; fd++) {
+        if (is_open(fd)) continue;
+        const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null == fd)
+            ours[fd] = true;
+        else if (null >= 0) /* another thread was quicker */
+            close(null);
+    }
+    give_lock();
+    errno = error;
+}
+
+void os_streams_release(void)
+{
+    const int error = errno;
+    take_lock();
+    holders--;
+    for (int fd = 0; fd < STREAMS && holders == 0; fd++) {
+        if (ours[fd] && is_null(fd)) close(fd);
+        ours[fd] = false;
+    }
+    give_lock();
+    errno = error;
+}

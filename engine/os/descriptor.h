@@ -1,0 +1,21 @@
+/* File descriptors. A program may run with standard input, output or error closed, as daemons do: then the next file that is opened gets number 0, 1
+ * or 2, and what the host prints goes into it. So the library holds no descriptor below 3. POSIX. */
+#ifndef OS_DESCRIPTOR_H
+#define OS_DESCRIPTOR_H
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* open() and openat(), with O_CLOEXEC, again after a signal. The descriptor is 3 or more. -1: errno tells. */
+int os_open(const char *path, int flags, mode_t mode);
+int os_open_at(int folder, const char *path, int flags, mode_t mode);
+/* opendir() likewise. NULL: errno tells. */
+DIR *os_open_folder(const char *path);
+
+/* Drivers and the Vulkan loader open files, too. Between these two calls, which nest and may come from any thread, each closed one of the numbers 0
+ * to 2 is /dev/null, so that a driver's files get other numbers. */
+void os_streams_hold(void);
+void os_streams_release(void);
+
+#endif
