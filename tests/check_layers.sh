@@ -57,6 +57,21 @@ for folder in engine/*/; do
     done
 done
 
+# What the host's locale changes: base/number.c and text/json.c alone, which set it aside.
+set --
+for file in engine/*/*.[ch]; do
+    case $file in engine/base/number.c | engine/text/json.c) ;; *) set -- "$@" "$file" ;; esac
+done
+found=$(grep -nE '(^|[^A-Za-z_])(strto(d|f|ld)|ato[f]|[sf]*scanf|v*sprintf|vsnprintf|is(alpha|alnum|digit|xdigit|space|upper|lower|print|punct|cntrl|graph|blank)|to(lower|upper)|isw[a-z]+|tow[a-z]+|str(coll|xfrm|casecmp|ncasecmp|ftime)|mbr*towc|wcr*tomb|mbs*r*towcs|wcs*r*tombs|setlocale|localeconv|cJSON_(Parse|Print)[A-Za-z]*|cJSON_Minify)[[:space:]]*\(' "$@" |
+    sed 's|$| (depends on the locale: take base/number.h, or json_parse and json_print)|') || true
+[ -z "$found" ] || fail "$found"
+# A call may span lines: statements end with a semicolon.
+found=$(awk -v format="%[-+ #0]*[0-9*]*([.][0-9*]*)?[lL]?[aeEfFgGA]([^A-Za-z]|$)" '
+    FNR == 1 { statement = "" }
+    { statement = statement $0 }
+    /;/ { if (statement ~ /[^A-Za-z_]snprintf *[(]/ && statement ~ format) print FILENAME ":" FNR ": a fraction by snprintf (take number_print)"; statement = "" }' "$@")
+[ -z "$found" ] || fail "$found"
+
 # The command line and the public headers stand on the public headers alone.
 for file in apps/pumice/*.[ch] include/pumice/*.h; do
     for include in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]\([^>"]*\)[>"].*/\1/p' "$file"); do

@@ -2,8 +2,9 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/number.h"
 
 size_t log_control(const char *text)
 {
@@ -27,7 +28,7 @@ void log_line(const pm_log *log, pm_log_level level, const char *format, ...)
     char line[1000];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    number_vprint(line, sizeof line, format, args);
     va_end(args);
     make_plain(line);
     log->fn(log->user, level, line);

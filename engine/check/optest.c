@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "base/number.h"
 #include "push.h"
 #include "ref/ref.h"
 
@@ -30,7 +31,7 @@ static bool complain(const bench *b, const char *format, ...)
     char line[512], what[256];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    number_vprint(what, sizeof what, format, args);
     va_end(args);
     optest_describe(b->row, line, sizeof line);
     snprintf(b->result->wrong, sizeof b->result->wrong, "%s: %s", line, what);
@@ -479,7 +480,7 @@ void optest_describe(const optest_row *row, char *line, size_t size)
     used += (size_t)snprintf(line + used, size - used, " out");
     used += add_shapes(line + used, size - used, row->call.out, OP_MAX_OUT);
     if (a->time || a->heads) used += (size_t)snprintf(line + used, size - used, ", T %u H %u", a->time, a->heads);
-    snprintf(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
+    number_print(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
              a->trans_b ? ", B^T" : "", a->gelu ? ", gelu" : "", a->accumulate ? ", accumulate" : "",
              (double)a->dropout, row->seed);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "data/task.h"
 
 pm_status rows_fail(const row_file *file, const char *format, ...)
@@ -12,7 +13,7 @@ pm_status rows_fail(const row_file *file, const char *format, ...)
     char what[800];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    number_vprint(what, sizeof what, format, args);
     va_end(args);
     return log_fail(file->log, PM_FORMAT, "%s:%zu: %s", file->path, file->line, what);
 }

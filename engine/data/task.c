@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
+#include "text/json.h"
 #include "text/utf8.h"
 
 static const char *const names[PM_TASK_COUNT] = {
@@ -65,7 +67,7 @@ pm_status task_label_text(const row_file *file, char out[LABEL_MAX], bool *numbe
     if (cJSON_IsNumber(v)) {
         if (!(fabs(v->valuedouble) <= 1e9) || v->valuedouble != floor(v->valuedouble))
             return rows_fail(file, "\"label\" must be a whole number or a string");
-        snprintf(out, LABEL_MAX, "%.0f", v->valuedouble + 0.0); /* -0 is 0 */
+        number_print(out, LABEL_MAX, "%.0f", v->valuedouble + 0.0); /* -0 is 0 */
         *number = true;
         return PM_OK;
     }
@@ -84,7 +86,7 @@ pm_status task_number(const row_file *file, const char *key, double *out)
     *out = NAN;
     if (cJSON_IsNumber(v)) *out = v->valuedouble;
     if (!file->typed) {
-        cJSON *number = cJSON_ParseWithOpts(v->valuestring, NULL, 1); /* as JSON spells numbers, whatever the locale */
+        cJSON *number = json_parse(v->valuestring, strlen(v->valuestring) + 1, NULL, true); /* as JSON spells numbers, whatever the locale */
         if (cJSON_IsNumber(number)) *out = number->valuedouble;
         cJSON_Delete(number);
     }

@@ -1,11 +1,11 @@
 /* Adapters as plain numbers: the list of them, choosing one. */
 #include "gpu/gpu_internal.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "os/descriptor.h"
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
@@ -17,7 +17,7 @@ static bool contains_nocase(const char *text, const char *part)
     size_t n = strlen(part);
     for (; *text; text++) {
         size_t i = 0;
-        while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+        while (i < n && text[i] && letter_small(text[i]) == letter_small(part[i])) i++;
         if (i == n) return true;
     }
     return false;

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/number.h"
+
 void gpu_debug_open(pm_device *device)
 {
     VkInstance instance = device->instance.handle;
@@ -21,7 +23,7 @@ void gpu_debug_name(pm_device *device, VkObjectType type, uint64_t handle, const
     va_list args;
     if (!device->debug.name || !handle) return;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    number_vprint(text, sizeof text, format, args);
     va_end(args);
     const VkDebugUtilsObjectNameInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
                                                 .objectType = type,

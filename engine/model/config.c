@@ -9,10 +9,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "model/gpt.h"
 #include "model/classifier.h"
 #include "model/special.h"
 #include "model/task_head.h"
+#include "text/json.h"
 #include "text/json_file.h"
 #include "data/task.h"
 
@@ -83,8 +85,8 @@ void gpt_config_add_float(cJSON *o, const char *key, float v)
 {
     char text[32];
     for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)v);
-        if (strtof(text, NULL) == v) break;
+        number_print(text, sizeof text, "%.*g", digits, (double)v);
+        if (number_read_float(text, NULL) == v) break;
     }
     cJSON_AddRawToObject(o, key, text);
 }
@@ -120,7 +122,7 @@ char *gpt_config_text(const pm_gpt_config *config, const pm_task *task)
         classifier_write(o, task);
     else if (task)
         gpt_task_write(o, task);
-    char *text = cJSON_Print(o), *own = NULL;
+    char *text = json_print(o, true), *own = NULL;
     if (text) {
         size_t n = strlen(text);
         own = malloc(n + 2);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "profile/write.h"
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
@@ -15,7 +16,7 @@ void prof_put(file_writer *file, const char *format, ...)
     char text[1000];
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(text, sizeof text, format, args);
+    int length = number_vprint(text, sizeof text, format, args);
     va_end(args);
     if (length > 0) file_writer_put(file, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
@@ -65,7 +66,7 @@ static int by_time(const void *pa, const void *pb)
 static void put_cell(file_writer *file, double value, const char *format)
 {
     char text[40] = "";
-    if (isfinite(value)) snprintf(text, sizeof text, format, value);
+    if (isfinite(value)) number_print(text, sizeof text, format, value);
     prof_put(file, ",%s", text);
 }
 

@@ -8,6 +8,7 @@
 
 #include <pumice/text.h>
 
+#include "os/locale.h"
 #include "text/foreign.h"
 #include "text/utf8.h"
 
@@ -140,7 +141,7 @@ pm_status json_read(const pm_log *log, const json_place *place, const char *text
     if (status != PM_OK) return status;
     const char *end = text;
     errno = 0; /* cJSON tells bad text and no memory alike */
-    cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, 1);
+    cJSON *json = json_parse(text, size + 1, &end, true);
     if (!json && errno == ENOMEM) return fail(log, place, PM_NO_HOST_MEMORY, "out of memory");
     if (!json)
         status = bad_syntax(log, place, (size_t)(end - text));
@@ -159,4 +160,25 @@ pm_status pm_json_check(const pm_log *log, const char *name, size_t line, const 
     const pm_status status = json_read(log, &(json_place){.path = name, .line = line}, text, size, &json);
     cJSON_Delete(json);
     return status;
+}
+
+/* ---- locales ---- */
+
+/* cJSON asks the locale for its decimal point, and not every build of it does. */
+cJSON *json_parse(const char *text, size_t size, const char **end, bool whole)
+{
+    os_locale locale;
+    os_locale_plain(&locale);
+    cJSON *json = cJSON_ParseWithLengthOpts(text, size, end, whole);
+    os_locale_restore(&locale);
+    return json;
+}
+
+char *json_print(const cJSON *json, bool indented)
+{
+    os_locale locale;
+    os_locale_plain(&locale);
+    char *text = indented ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
+    os_locale_restore(&locale);
+    return text;
 }

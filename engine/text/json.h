@@ -2,6 +2,8 @@
 #ifndef TEXT_JSON_H
 #define TEXT_JSON_H
 
+#include <stdbool.h>
+
 #include <cjson/cJSON.h>
 
 #include "base/log.h"
@@ -17,5 +19,10 @@ typedef struct json_place {
 /* One JSON value, for cJSON_Delete; white space may stand around it. A 0 byte follows the text, at text[size]. Fails: PM_FORMAT, also where a string holds U+0000 or half of a
  * surrogate pair, where an object has a key twice, and for UTF-16. PM_NO_HOST_MEMORY. */
 pm_status json_read(const pm_log *log, const json_place *place, const char *text, size_t size, cJSON **out);
+
+/* cJSON_ParseWithLengthOpts, and cJSON_Print or cJSON_PrintUnformatted for cJSON_free, in the locale "C", whatever the host's is. With `whole`
+ * the text ends with a 0 byte within `size`, and nothing but white space follows the value. */
+cJSON *json_parse(const char *text, size_t size, const char **end, bool whole);
+char *json_print(const cJSON *json, bool indented);
 
 #endif

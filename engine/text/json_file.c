@@ -27,7 +27,7 @@ pm_status json_file_read(const pm_log *log, const char *path, const char *nul_sp
 pm_status json_file_write(const pm_log *log, const char *dir, const char *name, const cJSON *json, bool indented)
 {
     pm_status status;
-    char *path = file_join(dir, name), *text = indented ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
+    char *path = file_join(dir, name), *text = json_print(json, indented);
     if (path && text)
         status = file_write(log, path, text, strlen(text));
     else

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "text/foreign.h"
 #include "text/json.h"
 
@@ -34,7 +35,7 @@ pm_status jsonl_fail(const jsonl *file, const char *format, ...)
     char what[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    number_vprint(what, sizeof what, format, args);
     va_end(args);
     return log_fail(file->log, PM_FORMAT, "%s:%zu: %s", file->path, file->line, what);
 }

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "model/safetensors.h"
 #include "train/checkpoint.h"
 
@@ -44,8 +45,8 @@ fact *fact_float(facts *f, const char *key, float value)
 {
     char text[FACT_MAX];
     for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) break;
+        number_print(text, sizeof text, "%.*g", digits, (double)value);
+        if (number_read_float(text, NULL) == value) break;
     }
     fact *to = fact_text(f, key, text, NULL);
     to->is_float = true;
@@ -83,7 +84,7 @@ static const char *value_in(const st_file *file, const fact *own)
 
 static bool equal(const fact *own, const char *there)
 {
-    return strcmp(own->value, there) == 0 || (own->is_float && strtof(own->value, NULL) == strtof(there, NULL));
+    return strcmp(own->value, there) == 0 || (own->is_float && number_read_float(own->value, NULL) == number_read_float(there, NULL));
 }
 
 static pm_status check_facts(const pm_log *log, const facts *f, const char *path, const st_file *file)
@@ -95,8 +96,8 @@ static pm_status check_facts(const pm_log *log, const facts *f, const char *path
         const bool differs = !there || !equal(own, there);
         if (own->kind == FACT_SAME && differs) wrong = own;
         if (own->kind != FACT_FACTOR) continue;
-        product *= strtod(own->value, NULL);
-        product_there *= there ? strtod(there, NULL) : 0;
+        product *= number_read(own->value, NULL);
+        product_there *= there ? number_read(there, NULL) : 0;
         if (differs && !factor) factor = own;
     }
     if (!wrong && product != product_there) wrong = factor;
@@ -110,7 +111,7 @@ static pm_status check_facts(const pm_log *log, const facts *f, const char *path
 static const char *shown(const fact *own, const char *value, char text[FACT_MAX])
 {
     snprintf(text, FACT_MAX, "%s", value);
-    if (own->is_float) snprintf(text, FACT_MAX, "%g", (double)strtof(value, NULL));
+    if (own->is_float) number_print(text, FACT_MAX, "%g", (double)number_read_float(value, NULL));
     return text;
 }
 
@@ -146,7 +147,7 @@ static bool read_scale(const char *text, loss_scale *s)
 {
     char *end;
     if (!text) return true;
-    s->scale = strtof(text, &end);
+    s->scale = number_read_float(text, &end);
     if (!isfinite(s->scale) || s->scale <= 0 || *end != ' ') return false;
     s->good = (uint32_t)strtoul(end, &end, 10);
     if (*end != ' ') return false;
@@ -230,7 +231,7 @@ pm_status checkpoint_save(adamw *a, const facts *f, uint32_t done, const char *d
     const pm_log *log = gpu_log(a->model->device);
     char step[FACT_MAX], scale[64];
     snprintf(step, sizeof step, "%u", (unsigned)done);
-    snprintf(scale, sizeof scale, SCALE_FORMAT, (double)a->scale.scale, a->scale.good, a->scale.skipped);
+    number_print(scale, sizeof scale, SCALE_FORMAT, (double)a->scale.scale, a->scale.good, a->scale.skipped);
     pm_caps *caps = (pm_caps *)pm_device_caps(a->model->device); /* st_meta is also for reading, and not const */
     st_meta meta[MOST_FACTS + 5];
     size_t meta_count = 0;

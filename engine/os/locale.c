@@ -1,0 +1,24 @@
+#define _POSIX_C_SOURCE 200809L
+#include "os/locale.h"
+
+#include <errno.h>
+#include <locale.h>
+
+void os_locale_plain(os_locale *locale)
+{
+    const int error = errno;
+    const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    locale->plain = (void *)plain;
+    locale->before = plain ? (void *)uselocale(plain) : (void *)0;
+    errno = error;
+}
+
+void os_locale_restore(os_locale *locale)
+{
+    const int error = errno;
+    if (locale->plain) {
+        uselocale((locale_t)locale->before);
+        freelocale((locale_t)locale->plain);
+    }
+    errno = error;
+}

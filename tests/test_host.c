@@ -1,0 +1,283 @@
+/* What a host may have done to its process: standard streams that are closed, and a locale whose decimal point is none. */
+#define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
+#include <locale.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <pumice/profile.h>
+#include <pumice/pumice.h>
+
+#include "base/file.h"
+#include "base/number.h"
+#include "helper_device.h"
+#include "helper_dir.h"
+#include "helper_log.h"
+#include "os/descriptor.h"
+
+/* ---- standard streams ---- */
+
+enum { STREAMS = 3 };
+
+static void close_streams(int saved[STREAMS])
+{
+    fflush(stdout);
+    fflush(stderr);
+    for (int fd = 0; fd < STREAMS; fd++) {
+        saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+        close(fd);
+    }
+}
+
+static unsigned count_open(void)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < STREAMS; fd++) count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void open_streams(const int saved[STREAMS])
+{
+    for (int fd = 0; fd < STREAMS; fd++) {
+        if (saved[fd] < 0) continue;
+        dup2(saved[fd], fd);
+        close(saved[fd]);
+    }
+}
+
+/* No assertion between closing and opening: it could not be read. */
+static void test_files_above_streams(void **state)
+{
+    (void)state;
+    const char *path = test_path(test_root, "file");
+    int saved[STREAMS];
+    unsigned most = 0;
+    file_map map = {NULL, 0, -1};
+    file_writer *writer = NULL;
+    close_streams(saved);
+    const pm_status written = file_write(NULL, path, "text", 4);
+    const pm_status mapped = file_map_open(NULL, path, &map);
+    const pm_status opened = file_writer_open(NULL, path, &writer);
+    const int fd = os_open(path, O_RDONLY, 0);
+    DIR *folder = os_open_folder(test_root);
+    const int folder_fd = folder ? dirfd(folder) : -1;
+    most = count_open();
+    file_map_close(&map);
+    file_writer_abandon(&writer);
+    if (folder) closedir(folder);
+    close(fd);
+    open_streams(saved);
+    assert_int_equal(most, 0);
+    assert_int_equal(written, PM_OK);
+    assert_int_equal(mapped, PM_OK);
+    assert_int_equal(opened, PM_OK);
+    assert_true(fd >= STREAMS && folder_fd >= STREAMS);
+}
+
+/* What the driver opens stays open as long as the device. */
+static void test_device_above_streams(void **state)
+{
+    (void)state;
+    test_device_done(&(pm_device *){test_device(NULL)}); /* there is one */
+    const pm_device_params params = {.log = test_log(), .select = getenv("PUMICE_TEST_DEVICE"), .cache_dir = ""};
+    const pm_gpt_config config = {.vocab = 8, .ctx = 8, .embd = 16, .heads = 2, .layers = 1};
+    pm_device *device = NULL;
+    pm_model *model = NULL;
+    int saved[STREAMS];
+    test_log_reset();
+    close_streams(saved);
+    pm_status status = pm_device_open(&params, &device);
+    const unsigned opened = count_open();
+    if (status == PM_OK) status = pm_model_create(device, &config, 1, &model);
+    const unsigned made = count_open();
+    pm_model_destroy(&model);
+    pm_device_close(&device);
+    const unsigned closed = count_open();
+    open_streams(saved);
+    assert_int_equal(status, PM_OK);
+    assert_int_equal(opened, 0);
+    assert_int_equal(made, 0);
+    assert_int_equal(closed, 0);
+}
+
+static void test_streams_held(void **state)
+{
+    (void)state;
+    int saved[STREAMS];
+    unsigned seen[4];
+    close_streams(saved);
+    const int own = open("/dev/null", O_RDONLY); /* number 0: the host's own, though it is the same file */
+    os_streams_hold();
+    os_streams_hold();
+    seen[0] = count_open();
+    os_streams_release();
+    seen[1] = count_open();
+    close(2); /* the host puts a file of its own there */
+    const int theirs = open(test_root, O_RDONLY);
+    os_streams_release();
+    seen[2] = count_open();
+    const bool kept = theirs == 2 && fcntl(2, F_GETFD) >= 0;
+    close(theirs);
+    close(own);
+    open_streams(saved);
+    assert_int_equal(own, 0);
+    assert_int_equal(seen[0], 3);
+    assert_int_equal(seen[1], 3);
+    assert_int_equal(seen[2], 2);
+    assert_true(kept);
+}
+
+/* ---- locales ---- */
+
+/* Takes a locale that has no "." before the decimals, if need be one that localedef makes. */
+static bool take_locale(const char *name)
+{
+    char command[700];
+    const char *folder = test_path(test_root, "locales");
+    if (setlocale(LC_ALL, name)) return true;
+    if (file_make_dir(NULL, folder) != PM_OK) return false;
+    snprintf(command, sizeof command, "localedef -i %.5s -f UTF-8 '%s/%s' > '%s/out' 2>&1", name, folder, name, folder);
+    if (system(command) != 0) return false;
+    setenv("LOCPATH", folder, 1);
+    return setlocale(LC_ALL, name) != NULL;
+}
+
+/* A small run, and all that it writes. */
+static void write_all(const char *dir)
+{
+    const pm_device_params params = {.log = test_log(), .profile = true};
+    const pm_gpt_config config = {.vocab = 8, .ctx = 8, .embd = 16, .heads = 2, .layers = 1, .dropout_embd = 0.1f};
+    const pm_train_params train = {.batch = 8, .steps = 10, .lr = 1e-2f, .dropout = 0.25f};
+    const pm_peaks peaks = {.copy_bytes_per_s = 1.5e9, .fma_flops_per_s = 2.5e9};
+    pm_device *device = test_device_open(&params);
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    pm_step step;
+    int32_t tokens[64], targets[64];
+    for (int i = 0; i < 64; i++) {
+        tokens[i] = i % 7;
+        targets[i] = (i + 1) % 7;
+    }
+    assert_int_equal(pm_model_create(device, &config, 1, &model), PM_OK);
+    assert_int_equal(pm_trainer_create(model, &train, &trainer), PM_OK);
+    pm_profile_start(pm_device_profile(device));
+    assert_int_equal(pm_trainer_step_tokens(trainer, tokens, targets, &step), PM_OK);
+    pm_profile_stop(pm_device_profile(device));
+    assert_int_equal(pm_model_save(model, dir), PM_OK);
+    assert_int_equal(pm_trainer_save(trainer, dir, ""), PM_OK);
+    assert_int_equal(pm_profile_write(pm_device_profile(device), dir, &peaks), PM_OK);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    assert_int_equal(pm_model_load(device, dir, &model), PM_OK);
+    assert_true(pm_model_config(model)->dropout_embd == 0.1f);
+    assert_int_equal(pm_trainer_create(model, &train, &trainer), PM_OK);
+    char *note = NULL;
+    assert_int_equal(pm_trainer_load(trainer, dir, &note), PM_OK);
+    free(note);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+}
+
+/* The columns of each line of kernels.csv, outside quotes: as many as heads. */
+static void check_columns(const char *path)
+{
+    size_t size, first = 0, count = 1;
+    char *text = test_read(path, &size);
+    bool quoted = false;
+    for (const char *c = text; *c; c++) {
+        quoted ^= *c == '"';
+        count += *c == ',' && !quoted;
+        if (*c != '\n') continue;
+        if (!first) first = count;
+        assert_int_equal(count, first);
+        count = 1;
+    }
+    assert_true(first > 10);
+    free(text);
+}
+
+static void check_trace(const char *path)
+{
+    size_t size;
+    char *text = test_read(path, &size);
+    const char *at = strstr(text, "\"dur\":");
+    assert_non_null(at);
+    const size_t whole = strspn(at + 6, "0123456789");
+    assert_int_equal(at[6 + whole], '.');
+    assert_int_equal(at[6 + whole + 4], ',');
+    free(text);
+}
+
+static void check_locale(const char *name)
+{
+    static const char examples[] =
+        "{\"a\": \"x\", \"b\": \"y\", \"score\": 0.25}\n{\"a\": \"x\", \"b\": \"z\", \"score\": 1.25}\n";
+    char plain[300], dir[300], text[40], *end;
+    snprintf(plain, sizeof plain, "%s", test_path(test_root, "plain"));
+    snprintf(dir, sizeof dir, "%s", test_path(test_root, name));
+    if (!file_exists(plain)) write_all(plain);
+    if (!take_locale(name)) {
+        print_message("left out: no locale %s here, and localedef makes none\n", name);
+        skip();
+    }
+    snprintf(text, sizeof text, "%.2f", 0.25);
+    const bool other = strcmp(text, "0.25") != 0;
+    write_all(dir);
+    test_same_file(plain, dir, "config.json");
+    test_same_file(plain, dir, "model.safetensors");
+    test_same_file(plain, dir, "checkpoint.safetensors");
+    check_columns(test_path(dir, "kernels.csv"));
+    check_trace(test_path(dir, "trace.json"));
+    /* what is read, and error lines */
+    pm_task task = {0};
+    const pm_log log = test_log();
+    test_write(test_path(test_root, "scores"), examples, sizeof examples - 1);
+    assert_int_equal(pm_task_learn(&log, PM_TASK_SIMILAR, test_path(test_root, "scores"), 8, &task), PM_OK);
+    assert_true(task.mean == 0.75f);
+    pm_task_fini(&task);
+    pm_model *model = NULL;
+    pm_device *device = test_device(NULL);
+    const pm_gpt_config wrong = {.vocab = 8, .ctx = 8, .embd = 16, .heads = 2, .layers = 1, .eps = 1.5f};
+    test_log_reset();
+    const pm_device_params params = {.log = test_log(), .cache_dir = ""};
+    test_device_done(&device);
+    device = test_device_open(&params);
+    assert_int_not_equal(pm_model_create(device, &wrong, 1, &model), PM_OK);
+    assert_non_null(strstr(test_last_error(), "1.5"));
+    test_device_done(&device);
+    number_print(text, sizeof text, "%g", 1234.5);
+    assert_string_equal(text, "1234.5");
+    assert_true(number_read("0.5,", &end) == 0.5 && *end == ',');
+    setlocale(LC_ALL, "C");
+    assert_true(other);
+}
+
+static void test_comma(void **state)
+{
+    (void)state;
+    check_locale("de_DE.UTF-8");
+}
+
+/* Its point has two bytes. */
+static void test_long_point(void **state)
+{
+    (void)state;
+    check_locale("ps_AF.UTF-8");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_files_above_streams), cmocka_unit_test(test_streams_held),
+                                       cmocka_unit_test(test_device_above_streams), cmocka_unit_test(test_comma),
+                                       cmocka_unit_test(test_long_point)};
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
+}
