@@ -15,6 +15,7 @@
 
 #include <pumice/pumice.h>
 
+#include "base/hash.h"
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_log.h"
@@ -149,6 +150,98 @@ static void test_kept(void **state)
     assert_false(known(cache, NULL));
 }
 
+/* A device that is lowered has choices of its own; a preset plays another vendor. What doctor found is of the device itself, and stays. */
+static void test_lowered(void **state)
+{
+    (void)state;
+    static const char *const lowered[] = {"all", "videocore"};
+    const char *cache = test_path(test_root, "lowered");
+    pm_device *device = open_with(cache);
+    pm_caps own = *pm_device_caps(device);
+    assert_int_equal(gpu_choice_set(device, "one", 3), PM_OK);
+    assert_int_equal(gpu_choices_save(device), PM_OK);
+    assert_int_equal(gpu_kernel_switch(device, KERNEL_matmul_tile_plain, false), PM_OK);
+    assert_int_equal(gpu_faults_save(device), PM_OK);
+    pm_device_close(&device);
+    for (size_t i = 0; i < 2; i++) {
+        test_log_reset();
+        device = test_device_open(&(pm_device_params){.log = test_log(), .cache_dir = cache, .disable = lowered[i]});
+        assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+        assert_int_equal(choice_of(device, "one"), 0);
+        assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
+        assert_int_equal(gpu_choice_set(device, "one", 7), PM_OK);
+        assert_int_equal(gpu_choices_save(device), PM_OK);
+        assert_int_equal(pm_device_forget_choices(device), PM_OK);
+        pm_device_close(&device);
+    }
+    test_log_reset();
+    device = open_with(cache);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
+    own.kernels_off[KERNEL_matmul_tile_plain / 64] |= 1ull << KERNEL_matmul_tile_plain % 64;
+    assert_memory_equal(own.kernels_off, pm_device_caps(device)->kernels_off, sizeof own.kernels_off);
+    assert_int_equal(choice_of(device, "one"), 0); /* without the kernel, other ways may be the fastest */
+    assert_true(gpu_faults_forget(device));
+    assert_int_equal(gpu_faults_save(device), PM_OK);
+    pm_device_close(&device);
+    device = open_with(cache);
+    assert_int_equal(choice_of(device, "one"), 3);
+    assert_true(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
+    pm_device_close(&device);
+}
+
+/* Builds before kept both in one file: its faults still count, its choices may be of a lowered device. Damaged, it is told of. */
+static void test_old_faults(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "3 one\n1 off kernel matmul_tile_plain\n1 off kernel of_another_build\n1 off feature fused\n";
+    const char *cache = test_path(test_root, "old");
+    char path[512], head[200], *end;
+    size_t size;
+    pm_device *device = open_with(cache);
+    assert_int_equal(gpu_choice_set(device, "one", 3), PM_OK);
+    assert_int_equal(gpu_choices_save(device), PM_OK);
+    pm_device_close(&device);
+    tuning_file(cache, path);
+    char *text = test_read(path, &size);
+    assert_int_equal(remove(path), 0);
+    /* tuning-VENDOR-DEVICE-DRIVER-CAPS.txt and "pumice-tuning 2 device … caps … build … hash …" */
+    *strrchr(path, '-') = 0;
+    strcat(path, ".txt");
+    end = strstr(text, " caps ");
+    assert_non_null(end);
+    snprintf(head, sizeof head, "pumice-tuning 1 %.*s build 1234567890abcdef hash %016llx\n",
+             (int)(end - strstr(text, "device")), strstr(text, "device"),
+             (unsigned long long)hash_bytes(HASH_INIT, body, sizeof body - 1));
+    free(text);
+    text = malloc(sizeof head + sizeof body);
+    assert_non_null(text);
+    size = (size_t)snprintf(text, sizeof head + sizeof body, "%s%s", head, body);
+    test_write(path, text, size);
+    test_log_reset();
+    device = open_with(cache);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
+    assert_false(pm_device_caps(device)->fused);
+    assert_int_equal(choice_of(device, "one"), 0);
+    pm_device_close(&device);
+    text[size - 3] ^= 1;
+    test_write(path, text, size);
+    free(text);
+    test_log_reset();
+    device = open_with(cache);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 1);
+    assert_non_null(strstr(test_last_warning(), "doctor"));
+    assert_true(gpu_faults_forget(device)); /* so that doctor writes a file, and the warning ends */
+    assert_int_equal(gpu_faults_save(device), PM_OK);
+    pm_device_close(&device);
+    test_log_reset();
+    device = open_with(cache);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    pm_device_close(&device);
+}
+
 typedef struct seen {
     uint32_t rows, stored;
 } seen;
@@ -196,9 +289,8 @@ static void test_measured(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),
-        cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_measured),
+        cmocka_unit_test(test_taken),      cmocka_unit_test(test_kept),     cmocka_unit_test(test_lowered),
+        cmocka_unit_test(test_old_faults), cmocka_unit_test(test_measured),
     };
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

@@ -88,6 +88,26 @@ static void check_found(const char *disable, op_id op, kernel_id kernel, const c
     test_dir_remove(dir);
 }
 
+/* Under PUMICE_DISABLE a kernel may not come up: what was found of it stays. */
+static void test_not_tried(void **state)
+{
+    (void)state;
+    char *dir = test_dir_make();
+    const pm_device_params params = params_with(dir, "serial"), other = params_with(dir, "all");
+    pm_doctor_report report;
+    pm_device *device = NULL;
+    broken = KERNEL_add_wide;
+    examine(&params, OP_ADD, &report);
+    assert_string_equal(report.findings[0].off, "kernel add_wide");
+    broken = KERNEL_COUNT;
+    examine(&other, OP_CLIP, &report);
+    assert_true(report.fit && report.saved && report.finding_count == 0);
+    assert_int_equal(pm_device_open(&params, &device), PM_OK);
+    assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_add_wide));
+    pm_device_close(&device);
+    test_dir_remove(dir);
+}
+
 static bool has_half(void)
 {
     pm_device *device = test_device(NULL);
@@ -130,6 +150,6 @@ static void test_no_replacement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sound), cmocka_unit_test(test_kernels),
-                                       cmocka_unit_test(test_no_replacement)};
+                                       cmocka_unit_test(test_not_tried), cmocka_unit_test(test_no_replacement)};
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

@@ -18,8 +18,8 @@ static arg_option table[] = {
     {ARG_U32, "--batch", "N", &batch, "12", 1, 65536, "sequences of a training step", false, false},
     {ARG_U32, "--ctx", "N", &ctx, "0", 0, 1048576, "tokens of each; 0: the model's context", false, false},
     {ARG_FLAG, "--quick", NULL, &quick, NULL, 0, 0, "three runs each are enough", false, false},
-    {ARG_FLAG, "--forget", NULL, &forget, NULL, 0, 0, "no measurement: forget all choices for this device", false,
-     false},
+    {ARG_FLAG, "--forget", NULL, &forget, NULL, 0, 0,
+     "no measurement: forget the choices for this device; what pumice doctor switched off stays off", false, false},
     APP_HEAD("general"),
     APP_OPTION_DEVICE(common),
     APP_OPTION_VERBOSE(common),
@@ -30,7 +30,9 @@ arg_command autotune_command = {
     "tune",
     "[--model DIR] [options]",
     "Measures which kernels are fastest on this device for a model's products; later runs take them",
-    "The choices are kept in the user's cache folder, by device, driver and build.",
+    "The choices are kept in the user's cache folder, by device, driver, build and capabilities: those of a run under "
+    "PUMICE_DISABLE are for such\n"
+    "runs alone.",
     table,
     sizeof table / sizeof *table,
 };

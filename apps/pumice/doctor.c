@@ -21,8 +21,9 @@ arg_command doctor_command = {
     "Checks the device: every operation against the CPU, memory, a short training run",
     "Kernels and features that give wrong numbers are switched off for this device and driver, here and in every later "
     "run, until\n"
-    "doctor runs again; exit code 1 where nothing else can take their place. The file stands beside that of pumice "
-    "tune.",
+    "doctor runs again and finds them right; exit code 1 where nothing else can take their place. The file, "
+    "faults-*.txt, stands beside "
+    "that of pumice tune, which leaves it alone.",
     table,
     sizeof table / sizeof *table,
 };

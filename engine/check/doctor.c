@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "check/doctor.h"
 #include "check/memory_check.h"
 #include "check/optest.h"
@@ -28,11 +29,34 @@ typedef struct doctor {
     bool kernels[KERNEL_COUNT]; /* the kernels that ran */
     bool kernel_off[KERNEL_COUNT], feature_off[FEATURES];
     bool had, has; /* something was off before; something is off now */
+    bool opened;
+    bool kernel_was_off[KERNEL_COUNT], feature_was_off[FEATURES]; /* before, and not tried now */
 } doctor;
 
 static void say(const doctor *d, const char *what)
 {
     if (d->tell) d->tell(d->user, what);
+}
+
+static bool has_feature(const pm_caps *caps, const char *name)
+{
+#define IS_ON(feature, meaning)                                                                                        \
+    if (strcmp(name, #feature) == 0) return caps->feature;
+    PM_FEATURE_LIST(IS_ON)
+#undef IS_ON
+    return false;
+}
+
+/* What was off before. A device that is lowered has some features off, which are not tried then. */
+static void remember(doctor *d)
+{
+    for (int k = 0; k < KERNEL_COUNT; k++)
+        d->kernel_was_off[k] =
+            gpu_kernel_row((kernel_id)k) == (kernel_id)k && gpu_kernel_switched_off(d->device, (kernel_id)k);
+    for (int i = 0; i < FEATURES; i++)
+        d->feature_was_off[i] =
+            gpu_feature_switched_off(d->device, features[i]) && !has_feature(pm_device_caps(d->device), features[i]);
+    d->opened = true;
 }
 
 /* Opens the device without what was found wrong and without one more feature (FEATURES: none). Results of an earlier examination are ignored:
@@ -49,6 +73,7 @@ static pm_status open_device(doctor *d, int without)
     pm_device_close(&d->device);
     pm_status status = gpu_device_open(&params, true, &d->device);
     if (status != PM_OK) return status;
+    if (!d->opened) remember(d);
     d->had |= gpu_faults_forget(d->device);
     for (int k = 0; k < KERNEL_COUNT && status == PM_OK; k++)
         if (d->kernel_off[k]) status = gpu_kernel_switch(d->device, (kernel_id)k, false);
@@ -172,22 +197,26 @@ static pm_status check_training(doctor *d)
     say(d, "training");
     const pm_status status = train_check(d->device, d->report, &right);
     if (status == PM_OK && !right) {
-        snprintf(wrong, sizeof wrong, "training: losses are off by up to %.2g, weights by %.2g", d->report->loss_error,
-                 d->report->weight_error);
+        number_print(wrong, sizeof wrong, "training: losses are off by up to %.2g, weights by %.2g",
+                     d->report->loss_error, d->report->weight_error);
         add_finding(d, wrong);
         d->report->fit = false;
     }
     return status;
 }
 
-/* Kernels that are off are stored in the device already; features are added here. */
+/* Kernels that are off stand in the device already; features go beside them, and what was off before and could not be tried. */
 static pm_status keep(doctor *d)
 {
     pm_status status = PM_OK;
     for (int i = 0; i < FEATURES && status == PM_OK; i++)
-        if (d->feature_off[i]) status = gpu_feature_switch(d->device, features[i], false);
-    if (status != PM_OK || !(d->had || d->has) || !gpu_choices_kept(d->device)) return status;
-    status = gpu_choices_save(d->device);
+        if (d->feature_off[i] || d->feature_was_off[i]) status = gpu_feature_switch(d->device, features[i], false);
+    for (int k = 0; k < KERNEL_COUNT; k++)
+        if (d->kernels[k]) d->kernel_was_off[gpu_kernel_row((kernel_id)k)] = false;
+    for (int k = 0; k < KERNEL_COUNT && status == PM_OK; k++)
+        if (d->kernel_was_off[k]) status = gpu_kernel_switch(d->device, (kernel_id)k, false);
+    if (status != PM_OK || !(d->had || d->has) || !gpu_faults_kept(d->device)) return status;
+    status = gpu_faults_save(d->device);
     d->report->saved = status == PM_OK;
     return status;
 }

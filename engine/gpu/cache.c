@@ -27,7 +27,7 @@ static cache_header header_of(const pm_device *device, const void *data, size_t 
     memset(&header, 0, sizeof header); /* padding too: the struct is written as it is */
     memcpy(header.magic, cache_magic, sizeof header.magic);
     header.format = CACHE_FORMAT;
-    header.vendor_id = device->caps.vendor_id;
+    header.vendor_id = device->vendor_id;
     header.device_id = device->caps.device_id;
     header.driver_version = device->caps.driver_version;
     memcpy(header.pipeline_uuid, device->caps.pipeline_uuid, sizeof header.pipeline_uuid);

@@ -13,6 +13,9 @@ void gpu_quirks_apply(const pm_log *log, pm_caps *caps, uint32_t vendor_id);
 /* Recomputes the fields that follow from others. */
 void gpu_caps_derive(pm_caps *caps);
 
+/* Differs where kernels may be chosen or measured otherwise: what varies from run to run, such as free memory, is none of it. */
+uint64_t gpu_caps_hash(const pm_caps *caps);
+
 /* "bda serial timestamps", the features in use, cut to the size of `text`. */
 void gpu_caps_features(const pm_caps *caps, char *text, size_t size);
 

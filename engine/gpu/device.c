@@ -79,6 +79,7 @@ static pm_status choose(pm_device *device, const pm_device_params *params)
     }
     device->physical = list[index];
     device->caps = caps[index];
+    device->vendor_id = caps[index].vendor_id;
     device->features = features[index];
     if (device->caps.api_version < VK_API_VERSION_1_1 && !params->compile_only)
         status = log_fail(&device->log, PM_UNSUPPORTED, "gpu: %s offers Vulkan 1.0; 1.1 or later is needed",
@@ -170,13 +171,13 @@ fail:
     return status;
 }
 
-/* <cache folder>/<what>-<vendor>-<device>-<hash of the driver>.<ending>. A missing cache folder is no failure. */
+/* <cache folder>/<what>-<vendor>-<device>-<hash of the driver><ending>. A missing cache folder is no failure. */
 static pm_status name_file(pm_device *device, const char *cache_dir, const char *what, const char *ending, char **path)
 {
     char name[96];
     uint64_t hash = hash_bytes(HASH_INIT, &device->caps.driver_version, sizeof device->caps.driver_version);
     hash = hash_bytes(hash, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
-    snprintf(name, sizeof name, "%s-%04x-%04x-%016llx.%s", what, device->caps.vendor_id, device->caps.device_id,
+    snprintf(name, sizeof name, "%s-%04x-%04x-%016llx%s", what, device->vendor_id, device->caps.device_id,
              (unsigned long long)hash, ending);
     if (cache_dir && !*cache_dir) return PM_OK;
     char *found = cache_dir ? NULL : file_cache_dir();
@@ -185,6 +186,28 @@ static pm_status name_file(pm_device *device, const char *cache_dir, const char 
     free(found);
     if (!*path) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a path");
     return PM_OK;
+}
+
+/* Of the device as it is. */
+static pm_status open_faults(pm_device *device, const char *cache_dir)
+{
+    const pm_caps *caps = &device->caps;
+    snprintf(device->identity, sizeof device->identity, "device %04x:%04x driver %08x-%016llx", device->vendor_id,
+             caps->device_id, caps->driver_version,
+             (unsigned long long)hash_bytes(HASH_INIT, caps->pipeline_uuid, sizeof caps->pipeline_uuid));
+    pm_status status = name_file(device, cache_dir, "faults", ".txt", &device->faults.path);
+    if (status == PM_OK) status = name_file(device, cache_dir, "tuning", ".txt", &device->old_choices_path);
+    return status == PM_OK ? gpu_faults_open(device) : status;
+}
+
+/* Of the device as it is lowered. */
+static pm_status open_choices(pm_device *device, const char *cache_dir)
+{
+    char ending[32];
+    device->caps_hash = gpu_caps_hash(&device->caps);
+    snprintf(ending, sizeof ending, "-%016llx.txt", (unsigned long long)device->caps_hash);
+    const pm_status status = name_file(device, cache_dir, "tuning", ending, &device->choices.path);
+    return status == PM_OK ? gpu_choices_open(device) : status;
 }
 
 static pm_status open_device(const pm_device_params *params, bool with_faults, pm_device **out)
@@ -201,16 +224,16 @@ static pm_status open_device(const pm_device_params *params, bool with_faults, p
 
     pm_status status = gpu_instance_open(&device->log, validate, params->profile, &device->instance);
     if (status == PM_OK) status = choose(device, params);
-    if (status == PM_OK) status = name_file(device, params->cache_dir, "tuning", "txt", &device->choices_path);
-    if (status == PM_OK) status = gpu_choices_open(device);
+    if (status == PM_OK) status = open_faults(device, params->cache_dir);
     if (status == PM_OK) status = lower(device, params, with_faults);
     if (status == PM_OK) choose_features(device, params);
+    if (status == PM_OK) status = open_choices(device, params->cache_dir);
     if (status == PM_OK) status = create_device(device, params->profile);
     if (status == PM_OK) gpu_debug_open(device);
     if (status == PM_OK && params->profile) status = gpu_profile_open(device, params->profile_events);
     if (status == PM_OK) vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
     if (status == PM_OK) status = create_commands(device);
-    if (status == PM_OK) status = name_file(device, params->cache_dir, "pipelines", "bin", &device->cache_path);
+    if (status == PM_OK) status = name_file(device, params->cache_dir, "pipelines", ".bin", &device->cache_path);
     if (status == PM_OK) status = gpu_cache_open(device);
     if (status != PM_OK) {
         pm_device_close(&device);
@@ -260,7 +283,9 @@ void pm_device_close(pm_device **handle)
     if (!device->abandoned) gpu_instance_close(&device->instance);
     os_streams_release();
     prof_destroy(&device->profile);
-    gpu_choices_close(device);
+    gpu_list_close(&device->choices);
+    gpu_list_close(&device->faults);
+    free(device->old_choices_path);
     free(device->cache_path);
     if (!device->abandoned) free(device); /* else the validation layer's messages still come here */
     *handle = NULL;

@@ -152,8 +152,7 @@ uint32_t gpu_chosen(const gpu_program *program, const char *key);
 /* Store a choice for programs recorded from now on; 0 removes it. gpu_choices_save keeps all choices for later processes. */
 pm_status gpu_choice_set(pm_device *device, const char *key, uint32_t choice);
 pm_status gpu_choices_save(pm_device *device);
-bool gpu_choices_kept(const pm_device *device); /* whether there is a place for them */
-void gpu_choices_forget(pm_device *device);     /* all of them, but faults stay */
+void gpu_choices_forget(pm_device *device); /* all of them that were measured with these capabilities */
 
 /* ---- faults: what gives wrong numbers on this device ----------------------------------------------------------------- */
 
@@ -164,11 +163,17 @@ static inline bool gpu_kernel_good(const pm_caps *caps, kernel_id kernel)
 }
 /* The first kernel of its row. */
 kernel_id gpu_kernel_row(kernel_id kernel);
-/* Switch a row's kernels off, or on again, for programs recorded from now on; a feature, for when the device is opened again. gpu_choices_save keeps
- * both for later. */
+/* Switch a row's kernels off, or on again, for programs recorded from now on; a feature, for when the device is opened again. gpu_faults_save keeps
+ * both for later processes, where there is a place for it. */
 pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on);
 pm_status gpu_feature_switch(pm_device *device, const char *name, bool on);
-bool gpu_faults_forget(pm_device *device); /* all of them; whether there were any */
+/* Whether the list of faults has it, used or not. */
+bool gpu_kernel_switched_off(const pm_device *device, kernel_id kernel);
+bool gpu_feature_switched_off(const pm_device *device, const char *name);
+bool gpu_faults_kept(const pm_device *device); /* whether there is a place for them */
+pm_status gpu_faults_save(pm_device *device);
+/* Forgets all of them in memory. Whether there were any, or a file that could not be used. */
+bool gpu_faults_forget(pm_device *device);
 /* For tests: this kernel does nothing from now on, like one that a driver computes wrongly. KERNEL_COUNT: none. */
 void gpu_kernel_break(pm_device *device, kernel_id kernel);
 

@@ -175,19 +175,35 @@ pm_status gpu_pipeline_statistics(pm_device *device, VkPipeline pipeline, pm_ker
 /* Makes the VkPipelineCache, filled from the file where that is valid. */
 pm_status gpu_cache_open(pm_device *device);
 void gpu_cache_close(pm_device *device);
-/* ---- choices.c ---- */
+/* ---- choice_list.c, choices.c, faults.c -------------------------------------------------------------------------- */
 
 typedef struct gpu_choice {
     char key[GPU_CHOICE_KEY];
-    uint32_t choice;
+    uint32_t choice; /* 0: none */
 } gpu_choice;
-/* Reads the file, if it is there and good. Fails: PM_NO_HOST_MEMORY, for without the choices the bits would be others. */
+
+typedef struct gpu_choice_list {
+    gpu_choice *all;
+    uint32_t count;
+    char *path; /* NULL: none on disk */
+} gpu_choice_list;
+
+enum { GPU_HEAD_MAX = 200 }; /* bytes of a file's first line up to its hash */
+
+gpu_choice *gpu_list_find(const gpu_choice_list *list, const char *key);
+pm_status gpu_list_set(pm_device *device, gpu_choice_list *list, const char *key, uint32_t choice);
+/* Reads the file, if it is there and its first line is `head`, with a hash behind it; with `any_build` the build's number in it may be another one.
+ * *fault: what keeps the file from being used, or NULL; then the list is empty. Fails: PM_NO_HOST_MEMORY. */
+pm_status gpu_list_read(pm_device *device, gpu_choice_list *list, const char *path, const char *head, bool any_build,
+                        const char **fault);
+pm_status gpu_list_write(pm_device *device, const gpu_choice_list *list, const char *head);
+void gpu_list_close(gpu_choice_list *list);
+
+/* Both read their file. Fail: PM_NO_HOST_MEMORY, for without what it says the bits would be others. */
 pm_status gpu_choices_open(pm_device *device);
-/* Whether it is no choice, but what faults.c keeps there. */
-bool gpu_is_fault(const gpu_choice *choice);
-/* Switches off in device->caps what the file says is faulty. */
+pm_status gpu_faults_open(pm_device *device);
+/* Switches off in device->caps what is faulty. */
 pm_status gpu_faults_apply(pm_device *device);
-void gpu_choices_close(pm_device *device);
 
 /* ---- program.c, prepare.c, cut.c, submit.c, timing.c ------------------------------------------------------------- */
 
@@ -351,6 +367,7 @@ struct pm_device {
     VkPhysicalDevice physical;
     VkPhysicalDeviceMemoryProperties heaps;
     pm_caps caps;
+    uint32_t vendor_id; /* the device's own, not a preset's */
     gpu_features features;
     gpu_feature_set enabled; /* of features.found */
     bool compile_only;
@@ -389,10 +406,13 @@ struct pm_device {
     VkPipelineCache cache;
     char *cache_path;    /* NULL: none on disk */
     uint64_t cache_hash; /* of what was loaded */
-    gpu_choice *choices; /* from autotuning, and faults */
-    uint32_t choice_count;
-    char *choices_path; /* NULL: none on disk */
-    kernel_id broken;   /* by gpu_kernel_break */
+    char identity[80];   /* "device VENDOR:DEVICE driver VERSION-HASH", of the device itself, however it is lowered */
+    uint64_t caps_hash;  /* of what is in use of its capabilities */
+    gpu_choice_list choices; /* from autotuning, by caps_hash */
+    gpu_choice_list faults;  /* of the device itself */
+    char *old_choices_path;  /* of builds that kept both in one file */
+    bool faults_lost;        /* there was a file, and it could not be used */
+    kernel_id broken;        /* by gpu_kernel_break */
 
     gpu_program *programs;
     uint64_t program_serial;

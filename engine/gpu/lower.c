@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 /* ---- presets ---------------------------------------------------------------------------------------------------- */
@@ -201,6 +202,24 @@ pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, const char *origin, co
     gpu_caps_derive(&lowered);
     *caps = lowered;
     return PM_OK;
+}
+
+uint64_t gpu_caps_hash(const pm_caps *caps)
+{
+#define FEATURE_VALUE(feature, meaning) caps->feature,
+    const uint64_t values[] = {caps->vendor_id,          caps->type,
+                               caps->max_allocation,     caps->max_buffer_range,
+                               caps->offset_alignment,   caps->max_storage_buffers,
+                               caps->max_shared_memory,  caps->max_workgroup_size,
+                               caps->max_group_count[0], caps->max_group_count[1],
+                               caps->max_group_count[2], caps->max_push_constants,
+                               caps->subgroup_size,      caps->subgroup_min,
+                               caps->subgroup_max,       caps->coopmat_m,
+                               caps->coopmat_n,          caps->coopmat_k,
+                               caps->coopmat_subgroup,   PM_FEATURE_LIST(FEATURE_VALUE)};
+#undef FEATURE_VALUE
+    const uint64_t hash = hash_bytes(HASH_INIT, values, sizeof values);
+    return hash_bytes(hash, caps->kernels_off, sizeof caps->kernels_off);
 }
 
 void gpu_caps_features(const pm_caps *caps, char *text, size_t size)

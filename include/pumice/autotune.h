@@ -1,5 +1,5 @@
 /* Autotuning: measures which kernel variants are fastest for a model's matrix products on a device. The choices are kept beside the pipeline
- * cache, by device, driver and build, and all later runs on that device use them. A choice may change the order of a sum, and so its last
+ * cache, by device, driver, build and the capabilities in use, and all later runs on that device with these capabilities use them. A choice may change the order of a sum, and so its last
  * bits: runs that must equal each other bit for bit need the same choices. */
 #ifndef PUMICE_AUTOTUNE_H
 #define PUMICE_AUTOTUNE_H
@@ -32,7 +32,7 @@ typedef void pm_autotune_fn(void *user, const pm_autotune_row *row);
 PM_API PM_NODISCARD pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config,
                                                  const pm_autotune_params *params, pm_autotune_fn *row, void *user);
 
-/* Forgets every choice for this device, in memory and on disk. */
+/* Forgets every choice for this device with these capabilities, in memory and on disk. What pm_doctor_run switched off stays off. */
 PM_API PM_NODISCARD pm_status pm_device_forget_choices(pm_device *device);
 
 #ifdef __cplusplus

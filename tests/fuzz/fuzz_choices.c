@@ -31,24 +31,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pm_device *device = calloc(1, sizeof *device);
     REQUIRE(device);
     device->log = *fuzz_log();
-    device->choices_path = strdup(fuzz_file("tuning", "", 0));
+    device->choices.path = strdup(fuzz_file("tuning", "", 0));
     if (!head) {
         size_t head_size;
-        REQUIRE(gpu_choices_save(device) == PM_OK && file_read(NULL, device->choices_path, &head, &head_size) == PM_OK);
+        REQUIRE(gpu_choices_save(device) == PM_OK && file_read(NULL, device->choices.path, &head, &head_size) == PM_OK);
     }
     if (size && data[0] == '!')
         fuzz_file("tuning", data + 1, size - 1);
     else
         put_file(head, data, size);
     gpu_choices_open(device);
-    for (uint32_t i = 0; i < device->choice_count; i++)
-        REQUIRE(device->choices[i].choice && memchr(device->choices[i].key, 0, GPU_CHOICE_KEY));
-    const uint32_t count = device->choice_count;
+    for (uint32_t i = 0; i < device->choices.count; i++)
+        REQUIRE(device->choices.all[i].choice && memchr(device->choices.all[i].key, 0, GPU_CHOICE_KEY));
+    const uint32_t count = device->choices.count;
     REQUIRE(gpu_choices_save(device) == PM_OK);
     gpu_choices_forget(device);
     gpu_choices_open(device);
-    REQUIRE(fuzz_done(PM_OK) && device->choice_count == count);
-    gpu_choices_close(device);
+    REQUIRE(fuzz_done(PM_OK) && device->choices.count == count);
+    gpu_list_close(&device->choices);
     free(device);
     return 0;
 }
