@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <pumice/text.h>
 
@@ -286,6 +287,13 @@ static void test_folder(void **state)
     test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
                         "not UTF-8 at byte 4;");
     assert_null(corpus);
+    /* What is no file is told, not left out: a link to nothing, and a pipe, which can be read once only. */
+    assert_int_equal(symlink("nowhere", test_path(folder, "d.txt")), 0);
+    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "), "is a link");
+    assert_int_equal(remove(test_path(folder, "d.txt")), 0);
+    assert_int_equal(mkfifo(test_path(folder, "d.txt"), 0600), 0);
+    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "), "regular");
+    assert_int_equal(remove(test_path(folder, "d.txt")), 0);
     assert_int_equal(remove(test_path(folder, "b.txt")), 0); /* now the character is whole */
     corpus = open_corpus(folder, tok);
     expect_tokens(corpus, tok, "one two\nthree four\xE2\x82\xAC six", 25);

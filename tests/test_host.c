@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +23,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "os/descriptor.h"
+#include "os/memory.h"
 
 /* ---- standard streams ---- */
 
@@ -137,11 +139,12 @@ static void test_streams_held(void **state)
 
 /* ---- locales ---- */
 
-/* Takes a locale that has no "." before the decimals, if need be one that localedef makes. */
+/* Takes a locale that has no "." before the decimals, if need be one that localedef makes; in a folder of its own, for the C library remembers what it
+ * did not find in one. */
 static bool take_locale(const char *name)
 {
-    char command[700];
-    const char *folder = test_path(test_root, "locales");
+    char command[700], folder[300];
+    snprintf(folder, sizeof folder, "%s/locales-%s", test_root, name);
     if (setlocale(LC_ALL, name)) return true;
     if (file_make_dir(NULL, folder) != PM_OK) return false;
     snprintf(command, sizeof command, "localedef -i %.5s -f UTF-8 '%s/%s' > '%s/out' 2>&1", name, folder, name, folder);
@@ -219,8 +222,8 @@ static void check_trace(const char *path)
 
 static void check_locale(const char *name)
 {
-    static const char examples[] =
-        "{\"a\": \"x\", \"b\": \"y\", \"score\": 0.25}\n{\"a\": \"x\", \"b\": \"z\", \"score\": 1.25}\n";
+    static const char examples[] = "{\"text_a\": \"x\", \"text_b\": \"y\", \"score\": 0.25}\n{\"text_a\": \"x\", "
+                                   "\"text_b\": \"z\", \"score\": 1.25}\n";
     char plain[300], dir[300], text[40], *end;
     snprintf(plain, sizeof plain, "%s", test_path(test_root, "plain"));
     snprintf(dir, sizeof dir, "%s", test_path(test_root, name));
@@ -241,7 +244,7 @@ static void check_locale(const char *name)
     pm_task task = {0};
     const pm_log log = test_log();
     test_write(test_path(test_root, "scores"), examples, sizeof examples - 1);
-    assert_int_equal(pm_task_learn(&log, PM_TASK_SIMILAR, test_path(test_root, "scores"), 8, &task), PM_OK);
+    assert_int_equal(pm_task_learn(&log, PM_TASK_SIMILAR, test_path(test_root, "scores"), NULL, 8, &task), PM_OK);
     assert_true(task.mean == 0.75f);
     pm_task_fini(&task);
     pm_model *model = NULL;
@@ -274,10 +277,62 @@ static void test_long_point(void **state)
     check_locale("ps_AF.UTF-8");
 }
 
+/* ---- memory ---- */
+
+static void put(const char *root, const char *folder, const char *name, const char *text)
+{
+    char path[700];
+    snprintf(path, sizeof path, "%s%s", root, folder);
+    assert_int_equal(file_make_dir(NULL, path), PM_OK);
+    snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", name);
+    test_write(path, text, strlen(text));
+}
+
+static uint64_t left_of(const char *groups, const char *root)
+{
+    const char *proc = test_path(test_root, "cgroup");
+    test_write(proc, groups, strlen(groups));
+    return os_cgroup_left(proc, root);
+}
+
+static void test_memory_left(void **state)
+{
+    (void)state;
+    char root[300];
+    snprintf(root, sizeof root, "%s", test_path(test_root, "groups"));
+    put(root, "/a/b", "memory.max", "max\n");
+    put(root, "/a/b", "memory.current", "100\n");
+    put(root, "/a", "memory.max", "5000\n");
+    put(root, "/a", "memory.current", "4000\n");
+    put(root, "/a", "memory.stat", "anon 1000\nfile 3000\ninactive_file 2500\nactive_file 500\n");
+    assert_true(left_of("0::/a/b\n", root) == 3500);
+    assert_true(left_of("0::/a\n", root) == 3500);
+    assert_true(left_of("0::/\n", root) == UINT64_MAX);
+    assert_true(left_of("0::/elsewhere/c\n", root) == UINT64_MAX);
+    put(root, "", "memory.max", "2000\n"); /* a container's own, seen at the root */
+    put(root, "", "memory.current", "3000\n");
+    assert_true(left_of("0::/elsewhere/c\n", root) == 0);
+    put(root, "/memory/v", "memory.limit_in_bytes", "9000\n");
+    put(root, "/memory/v", "memory.usage_in_bytes", "8000\n");
+    put(root, "/memory/v", "memory.stat", "cache 1\ntotal_cache 2\ntotal_inactive_file 50\n");
+    put(root, "/memory", "memory.limit_in_bytes", "9223372036854771712\n");
+    put(root, "/memory", "memory.usage_in_bytes", "8000\n");
+    assert_true(left_of("5:cpu:/v\n4:memory:/v/\n1:name=systemd:/\n", root) == 1050);
+    assert_true(left_of("", root) == UINT64_MAX);
+    assert_true(os_cgroup_left("/nowhere", root) == UINT64_MAX);
+    const struct rlimit few = {1 << 20, RLIM_INFINITY};
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_DATA, &(struct rlimit){few.rlim_cur, before.rlim_max}), 0);
+    const uint64_t left = os_memory_left();
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+    assert_true(left <= few.rlim_cur);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_files_above_streams), cmocka_unit_test(test_streams_held),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_files_above_streams),  cmocka_unit_test(test_streams_held),
                                        cmocka_unit_test(test_device_above_streams), cmocka_unit_test(test_comma),
-                                       cmocka_unit_test(test_long_point)};
+                                       cmocka_unit_test(test_long_point),           cmocka_unit_test(test_memory_left)};
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

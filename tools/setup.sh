@@ -8,7 +8,7 @@ say() { echo "setup: $*" >&2; }
 build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-volk-dev libstb-dev libcjson-dev libpcre2-dev libutf8proc-dev
        libcmocka-dev mesa-vulkan-drivers"
 demo="bible-kjv|fortunes"
-tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers"
+tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers locales"
 # Optional: pumice kernel needs them for GLSL, and some tests. These say so where a package is absent.
 build_optional="libshaderc-dev spirv-tools"
 tests_optional="chromium"

@@ -16,14 +16,23 @@
 
 /* ---- messages ---- */
 
+static void put_line(const char *prefix, const char *format, va_list args)
+{
+    char text[8000], line[8192];
+    const size_t before = strlen(prefix);
+    vsnprintf(text, sizeof text, format, args);
+    memcpy(line, prefix, before);
+    app_input_names(text, line + before, sizeof line - before - 1);
+    memcpy(line + strlen(line), "\n", 2);
+    progress_clear();
+    fputs(line, stderr); /* at once, for other programs may write there, too */
+}
+
 void app_error(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    progress_clear();
-    fputs("pumice: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    put_line("pumice: ", format, args);
     va_end(args);
 }
 
@@ -31,18 +40,17 @@ void app_say(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    progress_clear();
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    put_line("", format, args);
     va_end(args);
 }
 
 static void print_line(void *user, pm_log_level level, const char *line)
 {
     (void)user;
-    progress_clear();
-    const char *prefix = level == PM_LOG_ERROR ? "pumice: " : level == PM_LOG_WARN ? "pumice: warning: " : "";
-    fprintf(stderr, "%s%s\n", prefix, line);
+    if (level == PM_LOG_ERROR)
+        app_error("%s", line);
+    else
+        app_say("%s%s", level == PM_LOG_WARN ? "pumice: warning: " : "", line);
 }
 
 pm_log app_log(const app_common *common)

@@ -98,6 +98,11 @@ struct cJSON *app_json(const pm_log *log, const char *name, size_t line, const c
 bool app_print_json(struct cJSON *json);
 /* All of a file with a 0 byte behind it, malloc'd; NULL where it cannot be read, *size untouched. errno tells why. */
 char *app_read(const char *path, size_t *size);
+/* Makes of a path that is a pipe, or whatever else can be read once only, one that can be read again: a copy, in the folder for temporary files. False
+ * after an error line, which names the option. Blocks until the pipe's end; before anything else is done, so that a signal ends the program. */
+bool app_input(const char *option, const char **path);
+/* The text with the names that the user gave in the place of such copies' paths, cut to the size. */
+void app_input_names(const char *text, char *out, size_t size);
 /* Puts a file under its name at once or not at all: a temporary one, synced, renamed. False after an error line. */
 bool app_replace(const char *path, const void *data, size_t size);
 

@@ -12,7 +12,7 @@ static app_common common;
 static arg_option table[] = {
     APP_OPTION_DEVICE(common),
     APP_OPTION_VERBOSE(common),
-    APP_OPTION_JSON(common, "print one JSON document"),
+    APP_OPTION_JSON(common, "print one JSON document, also where there is no device"),
 };
 
 arg_command devices_command = {
@@ -93,7 +93,10 @@ static void print_json(const pm_caps *list, size_t count, int chosen, const char
     }
     cJSON *choice = cJSON_AddObjectToObject(json, "choice");
     cJSON_AddStringToObject(choice, "asked", common.device);
-    cJSON_AddNumberToObject(choice, "index", chosen);
+    if (chosen < 0)
+        cJSON_AddNullToObject(choice, "index");
+    else
+        cJSON_AddNumberToObject(choice, "index", chosen);
     cJSON_AddStringToObject(choice, "why", why);
     char *text = cJSON_Print(json);
     if (text) puts(text);
@@ -113,13 +116,15 @@ int devices_main(int argc, char **argv)
     size_t count = 0;
     char why[160];
     if (!app_lower_caps(&unused)) return EXIT_USAGE;
-    if (!app_adapters(&log, &list, &count)) return EXIT_FAILED;
+    if (!app_adapters(&log, &list, &count)) {
+        if (common.json) print_json(NULL, 0, -1, "Vulkan could not be asked for devices");
+        return EXIT_FAILED;
+    }
     const int chosen = pm_adapter_choose(list, count, common.device, why);
+    if (common.json) print_json(list, count, chosen, why);
     if (chosen < 0) {
         app_error("--device %s: %s", common.device, why);
-    } else if (common.json) {
-        print_json(list, count, chosen, why);
-    } else {
+    } else if (!common.json) {
         print_text(list, count, chosen, why);
     }
     free(list);

@@ -121,5 +121,6 @@ int eval_main(int argc, char **argv)
         app_error("--fields %s: only a task's examples have fields; give --test FILE", fields);
         return EXIT_USAGE;
     }
+    if (!app_input("--data", &data) || !app_input("--test", &test)) return EXIT_FAILED;
     return app_with_model(&common, dir, eval, NULL);
 }

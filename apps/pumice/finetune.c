@@ -229,6 +229,8 @@ int finetune_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
+    if (!app_input("--train", &finetune_options_now.train) || !app_input("--dev", &finetune_options_now.dev))
+        return EXIT_FAILED;
     finetune_run run = {.options = &finetune_options_now,
                         .argc = argc,
                         .argv = argv,

@@ -92,5 +92,6 @@ int predict_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
+    if (!app_input("--input", &input)) return EXIT_FAILED;
     return app_with_model(&common, dir, predict, NULL);
 }

@@ -261,6 +261,7 @@ int train_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
+    if (!app_input("--data", &train_options_now.data)) return EXIT_FAILED;
     train_run run = {.options = &train_options_now,
                      .argc = argc,
                      .argv = argv,

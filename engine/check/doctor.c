@@ -205,7 +205,7 @@ static pm_status check_training(doctor *d)
     return status;
 }
 
-/* Kernels that are off stand in the device already; features go beside them, and what was off before and could not be tried. */
+/* Kernels that are off are stored in the device already. Features are added here, and what was off before and could not be tried. */
 static pm_status keep(doctor *d)
 {
     pm_status status = PM_OK;

@@ -46,7 +46,16 @@ static pm_status list_folder(const pm_log *log, const char *path, corpus_text *t
     while (status == PM_OK && (errno = 0, entry = readdir(dir)) != NULL) {
         if (!name_counts(entry->d_name)) continue;
         char *file = file_join(path, entry->d_name);
-        if (file && file_is_dir(file)) {
+        struct stat info;
+        const bool there = file && stat(file, &info) == 0;
+        if (there && S_ISDIR(info.st_mode)) {
+            free(file);
+        } else if (there && !S_ISREG(info.st_mode)) { /* a folder is read twice, and a pipe only once */
+            status = log_fail(log, PM_IO, "%s: is not a regular file, as the texts of a folder must be", file);
+            free(file);
+        } else if (file && !there && errno == ENOENT) { /* it was listed a moment ago */
+            status =
+                log_fail(log, PM_IO, "%s: is a link to a file that is not there; remove it or make it whole", file);
             free(file);
         } else if (!file || !add_part(text, file)) {
             free(file);

@@ -86,7 +86,8 @@ pm_status task_number(const row_file *file, const char *key, double *out)
     *out = NAN;
     if (cJSON_IsNumber(v)) *out = v->valuedouble;
     if (!file->typed) {
-        cJSON *number = json_parse(v->valuestring, strlen(v->valuestring) + 1, NULL, true); /* as JSON spells numbers, whatever the locale */
+        cJSON *number = json_parse(v->valuestring, strlen(v->valuestring) + 1, NULL,
+                                   true); /* as JSON spells numbers, whatever the locale */
         if (cJSON_IsNumber(number)) *out = number->valuedouble;
         cJSON_Delete(number);
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "data/task.h"
 #include "model/safetensors.h"
 
@@ -45,7 +46,7 @@ static char *label_name(const pm_log *log, const char *path, const cJSON *root, 
     const char *name = text, *fault = NULL;
     if (cJSON_IsObject(names)) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(names, key);
-        if (cJSON_IsNumber(item)) snprintf(text, sizeof text, "%.15g", item->valuedouble);
+        if (cJSON_IsNumber(item)) number_print(text, sizeof text, "%.15g", item->valuedouble);
         name = cJSON_IsNumber(item) ? text : cJSON_GetStringValue(item);
     }
     fault = name ? task_label_fault(name, false) : "must be there and be a string";

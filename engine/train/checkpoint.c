@@ -84,7 +84,8 @@ static const char *value_in(const st_file *file, const fact *own)
 
 static bool equal(const fact *own, const char *there)
 {
-    return strcmp(own->value, there) == 0 || (own->is_float && number_read_float(own->value, NULL) == number_read_float(there, NULL));
+    return strcmp(own->value, there) == 0 ||
+           (own->is_float && number_read_float(own->value, NULL) == number_read_float(there, NULL));
 }
 
 static pm_status check_facts(const pm_log *log, const facts *f, const char *path, const st_file *file)

@@ -59,8 +59,10 @@ typedef struct pm_caps {
     uint8_t pipeline_uuid[16];
     pm_device_type type;
 
-    uint64_t device_memory;       /* bytes of the largest device-local heap */
-    uint64_t device_memory_free;  /* bytes left of it by VK_EXT_memory_budget; device_memory where absent */
+    uint64_t device_memory; /* bytes of the largest device-local heap */
+    /* Bytes left of it by VK_EXT_memory_budget; device_memory where that is absent. Of a software driver and an integrated GPU, whose memory is the
+     * host's, no more than control groups and `ulimit` leave this process. */
+    uint64_t device_memory_free;
     uint64_t max_allocation;      /* bytes, maxMemoryAllocationSize */
     uint64_t max_buffer_range;    /* bytes, maxStorageBufferRange */
     uint32_t offset_alignment;    /* bytes, minStorageBufferOffsetAlignment */
