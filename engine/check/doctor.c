@@ -47,7 +47,7 @@ static bool has_feature(const pm_caps *caps, const char *name)
     return false;
 }
 
-/* What was off before. A device that is lowered has some features off, which are not tried then. */
+/* Remembers what was off before. On a lowered device some features are off, and are not tried. */
 static void remember(doctor *d)
 {
     for (int k = 0; k < KERNEL_COUNT; k++)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/number.h"
-#include "text/json.h"
 #include "text/utf8.h"
 
 static const char *const names[PM_TASK_COUNT] = {

@@ -16,8 +16,8 @@ typedef struct json_place {
     const char *nul;  /* how a file of this kind spells U+0000; NULL: it has no such character */
 } json_place;
 
-/* One JSON value, for cJSON_Delete; white space may stand around it. A 0 byte follows the text, at text[size]. Fails: PM_FORMAT, also where a string holds U+0000 or half of a
- * surrogate pair, where an object has a key twice, and for UTF-16. PM_NO_HOST_MEMORY. */
+/* One JSON value, for cJSON_Delete; white space may stand around it. A 0 byte follows the text, at text[size]. Fails: PM_FORMAT, also where a
+ * string holds U+0000 or half of a surrogate pair, where an object has a key twice, and for UTF-16. PM_NO_HOST_MEMORY. */
 pm_status json_read(const pm_log *log, const json_place *place, const char *text, size_t size, cJSON **out);
 
 /* cJSON_ParseWithLengthOpts, and cJSON_Print or cJSON_PrintUnformatted for cJSON_free, in the locale "C", whatever the host's is. With `whole`
