@@ -87,6 +87,55 @@ static void test_standard(void **state)
                  "a|\xEF\xBF\xBD|b"); /* U+FFFD, a symbol */
 }
 
+/* What ftfy 4.4.1 gives, line by line, for the same text. */
+static void test_repairs(void **state)
+{
+    (void)state;
+    /* NFC; widths; ligatures */
+    expect_words("cafe\xCC\x81 \xE2\x84\xAB", "caf\xC3\xA9|\xC3\xA5");
+    expect_words("\xEF\xBD\xB6\xEF\xBE\x9E", "\xE3\x82\xAC"); /* half-width ka and its mark are one ga */
+    expect_words("\xEF\xAC\x85", "\xC5\xBFt");
+    /* HTML's characters, but in a line that may be HTML, and behind it */
+    expect_words("caf&eacute; &amp;amp; &#233; &#xE9; &#150; &notone;", "caf\xC3\xA9|&|\xC3\xA9|\xC3\xA9|-|&|notone|;");
+    expect_words("&eacute;\n&eacute; <b>\n&eacute;", "\xC3\xA9|\n|&|eacute|;|<|b|>|\n|&|eacute|;");
+    expect_words("&#xD83D;&#xDE00;", "\xF0\x9F\x98\x80");
+    expect_words("a\x1B[1;31mred\x1B[0m", "ared");
+    /* mojibake: once, twice, with a lost byte, with a blank for 0xA0, and what is none */
+    expect_words("caf\xC3\x83\xC2\xA9", "caf\xC3\xA9");
+    expect_words("caf\xC3\x83\xC6\x92\xC3\x82\xC2\xA9", "caf\xC3\xA9");
+    expect_words("it\xC3\xA2\xE2\x82\xAC\xE2\x84\xA2s", "it|'s");
+    expect_words("voil\xC3\x83 le travail \xC3\x83\xC2\xA9t\xC3\x83\xC2\xA9",
+                 "voil\xC3\xA0le|travail|\xC3\xA9t\xC3\xA9");
+    expect_words("\xE2\x88\x9A\xC2\xA9t\xE2\x88\x9A\xC2\xA9", "\xC3\xA9t\xC3\xA9"); /* read in Mac Roman */
+    expect_words("AH\xC3\x85\xE2\x84\xA2, IKEA\xC2\xAE", "ah\xC3\xA5|\xE2\x84\xA2|,|ikea|\xC2\xAE");
+    expect_words("sad\xC2\x85", "sad|...");
+    expect_words("\xC3\xA9t\xC3\xA9", "\xC3\xA9t\xC3\xA9");
+}
+
+/* Lines of more than a million bytes are read in pieces, in which no character set is looked at. */
+static void test_long_line(void **state)
+{
+    (void)state;
+    static const char unit[] = "\xC3\x83\xC2\xA9\xE2\x80\x94 "; /* mojibake, a dash, a blank */
+    const size_t count = 300000, step = sizeof unit - 1;
+    char *text = malloc(count * step);
+    gpt1_reader *reader = gpt1_reader_make(rules);
+    assert_true(text && reader);
+    for (size_t i = 0; i < count; i++) memcpy(text + i * step, unit, step);
+    size_t at = 0, words = 0, size = 1;
+    while (size) {
+        const char *word = NULL;
+        assert_true(gpt1_reader_next(reader, text, count * step, &at, &word, &size));
+        if (!size) break;
+        assert_memory_equal(word, words % 3 == 2 ? "-" : words % 3 ? "\xC2\xA9" : "\xC3\xA3", size);
+        words++;
+    }
+    assert_int_equal(words, 3 * count);
+    assert_int_equal(at, count * step);
+    gpt1_reader_free(reader);
+    free(text);
+}
+
 static void test_lower(void **state)
 {
     (void)state;
@@ -152,10 +201,8 @@ static void test_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_standard),
-        cmocka_unit_test(test_lower),
-        cmocka_unit_test(test_splitting),
-        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_standard), cmocka_unit_test(test_repairs),   cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_lower),    cmocka_unit_test(test_splitting), cmocka_unit_test(test_long),
     };
     return cmocka_run_group_tests_name("gpt1", tests, setup, teardown);
 }

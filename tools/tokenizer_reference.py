@@ -3,7 +3,7 @@
 usage: tokenizer_reference.py gpt2|gpt1 FOLDER [--lines] < TEXT      ids, on one line for all of the text or for each line of it
        tokenizer_reference.py difficult [COUNT [SEED]]               lines that are hard to cut, the same ones for the same numbers
 
-Needs the module `regex`. Slow and plain on purpose.
+Needs the module `regex`, and for gpt1 `ftfy` 4.4. Slow and plain on purpose.
 """
 import json
 import random
@@ -68,12 +68,13 @@ class Gpt2(Tokenizer):
         return [self.spelling[byte] for byte in piece.encode("utf-8")]
 
 
-# ---- GPT-1: ftfy for single characters, text_standardize, spaCy 2's word rules, lower case ----
+# ---- GPT-1: ftfy, text_standardize, spaCy 2's word rules, lower case ----
 
-FIXES = {code: None for code in [*range(9), 0xB, *range(0xE, 0x20), 0x7F, *range(0x206A, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFD), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE0080)]}
-FIXES.update({code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)})
-FIXES.update({0x132: "IJ", 0x133: "ij", 0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB06: "st"})
-FIXES.update({**{c: "'" for c in range(0x2018, 0x201C)}, **{c: '"' for c in range(0x201C, 0x2020)}, **{c: "\n" for c in (0xD, 0x85, 0x2028, 0x2029)}})
+def fix_text(text):
+    import ftfy  # 4.4, as the original had it: pip install ftfy==4.4.3
+
+    return ftfy.fix_text(text)
+
 
 LOWER = r"(?:(?=\p{Latin})\p{Ll}|[ёа-яәөүҗңһα-ωάέίόώήύ]|(?=\p{Bengali}|\p{Hebrew}|\p{Arabic}|\p{Sinhala})\p{L})"
 UPPER = r"(?:(?=\p{Latin})\p{Lu}|[ЁА-ЯӘӨҮҖҢҺΑ-ΩΆΈΊΌΏΉΎ]|(?=\p{Bengali}|\p{Hebrew}|\p{Arabic}|\p{Sinhala})\p{L})"
@@ -175,7 +176,7 @@ class Gpt1(Tokenizer):
     def pieces(self, text):
         import re  # whose white space is the original's
 
-        text = text.translate(FIXES).replace("…", "...")
+        text = fix_text(text).replace("…", "...")
         for dash in "—–―":
             text = text.replace(dash, "-")
         text = text.replace("´", "'")

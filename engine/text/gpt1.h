@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "text/repair.h"
 #include "text/unicode.h"
 
 /* ---- special words: gpt1_words.c ---- */
@@ -32,6 +33,7 @@ const gpt1_special *gpt1_special_find(const gpt1_specials *specials, const uint3
 
 typedef struct gpt1_rules {
     unicode_table *unicode;
+    charset_table *charsets;
     gpt1_specials specials;
 } gpt1_rules;
 

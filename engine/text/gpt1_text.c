@@ -1,18 +1,24 @@
-/* Reading a text as GPT-1's encoder did (openai/finetune-transformer-lm, text_utils.py): ftfy's fix_text, then text_standardize, then words,
- * then Python's str.lower.
+/* Reading a text as GPT-1's encoder did (openai/finetune-transformer-lm, text_utils.py): ftfy's fix_text (repair.h), line by line, then
+ * text_standardize, then words, then Python's str.lower.
  *
- * Of ftfy's repairs those of single characters are done here: straight quotes, ligatures, full-width ASCII, control characters. Bytes that
- * are not UTF-8 become U+FFFD one by one. */
+ * Bytes that are not UTF-8 become U+FFFD one by one. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "text/gpt1.h"
 #include "text/utf8.h"
 
-enum { SOURCE_CODES = 3 }; /* most characters that one becomes */
+/* Bytes of a line that are repaired at once: of longer ones ftfy does not look at the character set, and here they are read in pieces. */
+enum { MOST_LINE = 1000000 };
 
 struct gpt1_reader {
     const gpt1_rules *rules;
+    code_row line;  /* the line at hand, repaired and standardized */
+    size_t line_at; /* characters of it that were read */
+    bool long_line; /* more of the same line is to come */
+    bool entities;  /* HTML's characters are read still */
+    code_row raw;   /* the line as it is in the text */
+    repair_scratch scratch;
     uint32_t *codes; /* (room) the characters between two blanks */
     size_t count, room;
     gpt1_words words, suffixes; /* of these characters */
@@ -27,7 +33,8 @@ gpt1_rules *gpt1_rules_make(void)
     gpt1_rules *rules = calloc(1, sizeof *rules);
     if (!rules) return NULL;
     rules->unicode = unicode_table_make();
-    if (rules->unicode && gpt1_specials_make(&rules->specials)) return rules;
+    rules->charsets = charset_table_make();
+    if (rules->unicode && rules->charsets && gpt1_specials_make(&rules->specials)) return rules;
     gpt1_rules_free(rules);
     return NULL;
 }
@@ -36,6 +43,7 @@ void gpt1_rules_free(gpt1_rules *rules)
 {
     if (!rules) return;
     unicode_table_free(rules->unicode);
+    charset_table_free(rules->charsets);
     free(rules->specials.slots);
     free(rules);
 }
@@ -43,13 +51,18 @@ void gpt1_rules_free(gpt1_rules *rules)
 gpt1_reader *gpt1_reader_make(const gpt1_rules *rules)
 {
     gpt1_reader *reader = calloc(1, sizeof *reader);
-    if (reader) reader->rules = rules;
+    if (!reader) return NULL;
+    reader->rules = rules;
+    gpt1_reader_again(reader);
     return reader;
 }
 
 void gpt1_reader_free(gpt1_reader *reader)
 {
     if (!reader) return;
+    code_row_free(&reader->line);
+    code_row_free(&reader->raw);
+    repair_scratch_free(&reader->scratch);
     free(reader->codes);
     free(reader->words.list);
     free(reader->suffixes.list);
@@ -62,71 +75,82 @@ void gpt1_reader_again(gpt1_reader *reader)
     reader->words.count = 0;
     reader->given = 0;
     reader->begun = false;
+    reader->line.count = reader->line_at = 0;
+    reader->long_line = false;
+    reader->entities = true;
 }
 
-/* ---- characters ---- */
+/* ---- lines ---- */
 
-/* ftfy, chardata.py: what it takes out of a text. */
-static bool is_control(uint32_t code)
+/* text_standardize: characters that become others. */
+static bool standardize(const code_row *from, code_row *to)
 {
-    static const uint32_t ranges[][2] = {{0x00, 0x08},     {0x0B, 0x0B},       {0x0E, 0x1F},
-                                         {0x7F, 0x7F},     {0x206A, 0x206F},   {0xFEFF, 0xFEFF},
-                                         {0xFFF9, 0xFFFC}, {0x1D173, 0x1D17A}, {0xE0000, 0xE007F}};
-    if (code >= ' ' && code < 0x7F) return false;
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
-        if (code >= ranges[i][0] && code <= ranges[i][1]) return true;
-    }
-    return false;
-}
-
-/* A character that becomes several; NULL for others. */
-static const char *expansion(uint32_t code)
-{
-    switch (code) {
-    case 0x2026: return "..."; /* text_standardize */
-    case 0x0132: return "IJ";  /* ftfy's ligatures */
-    case 0x0133: return "ij";
-    case 0xFB00: return "ff";
-    case 0xFB01: return "fi";
-    case 0xFB02: return "fl";
-    case 0xFB03: return "ffi";
-    case 0xFB04: return "ffl";
-    case 0xFB06: return "st";
-    default: return NULL;
-    }
-}
-
-/* A character that becomes another one. */
-static uint32_t plain(uint32_t code)
-{
-    if (code >= 0xFF01 && code <= 0xFF5E) code -= 0xFF01 - '!'; /* ftfy: full width */
-    if (code >= 0x2018 && code <= 0x201B) return '\'';          /* ftfy: quotes */
-    if (code >= 0x201C && code <= 0x201F) return '"';
-    if (code == 0x85 || code == 0x2028 || code == 0x2029 || code == '\r') return '\n'; /* ftfy: ends of lines */
-    if (code == 0x2013 || code == 0x2014 || code == 0x2015) return '-'; /* text_standardize, also the next */
-    return code == 0xB4 ? '\'' : code;
-}
-
-/* The character at text[at], at < size, as the words see it: none, one or more. Returns its bytes. */
-static size_t next_codes(const char *text, size_t size, size_t at, uint32_t out[SOURCE_CODES], size_t *count)
-{
-    uint32_t code;
-    size_t length = utf8_decode(text + at, size - at, &code);
-    if (!length) {
-        code = 0xFFFD;
-        length = 1;
-    }
-    const char *several = expansion(code);
-    *count = 0;
-    if (several) {
-        while (several[*count]) {
-            out[*count] = (unsigned char)several[*count];
-            (*count)++;
+    static const uint32_t dots[] = {'.', '.', '.'};
+    to->count = 0;
+    if (!code_row_reserve(to, from->count)) return false;
+    for (size_t i = 0; i < from->count; i++) {
+        const uint32_t code = from->list[i];
+        if (code == 0x2026) {
+            if (!code_row_put(to, dots, 3)) return false;
+            continue;
         }
-    } else if (!is_control(code)) {
-        out[(*count)++] = plain(code);
+        const bool dash = code == 0x2013 || code == 0x2014 || code == 0x2015;
+        if (!code_row_add(to, dash ? '-' : code == 0xB4 ? '\'' : code)) return false;
     }
-    return length;
+    return true;
+}
+
+/* Where the piece of a line ends that begins at `at`: behind its end or, in a long line, behind the last blank of MOST_LINE bytes. */
+static size_t piece_end(const char *text, size_t size, size_t at, bool *whole)
+{
+    const size_t most = size - at < MOST_LINE ? size - at : MOST_LINE;
+    const char *end = memchr(text + at, '\n', most);
+    *whole = end || most == size - at;
+    if (end) return (size_t)(end - text) + 1;
+    if (*whole) return size;
+    size_t cut = at + most;
+    while (cut > at && text[cut - 1] != ' ') cut--;
+    if (cut > at) return cut;
+    cut = at + most;
+    while (cut > at + 1 && ((unsigned char)text[cut] & 0xC0) == 0x80) cut--; /* no character in two */
+    return cut;
+}
+
+/* Whether nothing in it needs a repair, or more than a look: ASCII that one types, without what HTML's characters begin with. */
+static bool is_plain(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!((text[i] >= ' ' && text[i] < 0x7F && text[i] != '&') || text[i] == '\n' || text[i] == '\t')) return false;
+    return true;
+}
+
+/* Reads on until there are characters at line_at, or the text ends. */
+static bool fill(gpt1_reader *reader, const char *text, size_t size, size_t *at)
+{
+    while (reader->line_at == reader->line.count && *at < size) {
+        bool whole;
+        const size_t end = piece_end(text, size, *at, &whole);
+        const bool mojibake = whole && !reader->long_line;
+        const bool html = memchr(text + *at, '<', end - *at) && memchr(text + *at, '>', end - *at);
+        code_row *raw = &reader->raw;
+        raw->count = reader->line_at = reader->line.count = 0;
+        if (!code_row_reserve(raw, end - *at)) return false;
+        const bool plain = is_plain(text + *at, end - *at);
+        if (html) reader->entities = false;
+        for (size_t i = *at; i < end;) {
+            uint32_t code;
+            const size_t length = utf8_decode(text + i, end - i, &code);
+            raw->list[raw->count++] = length ? code : 0xFFFD;
+            i += length ? length : 1;
+        }
+        *at = end;
+        reader->long_line = !whole;
+        if (!plain && !repair_line(reader->rules->unicode, reader->rules->charsets, mojibake, &reader->entities, raw,
+                                   &reader->scratch))
+            return false;
+        if (!standardize(raw, &reader->line)) return false;
+    }
+    return true;
 }
 
 /* text_standardize puts blanks around each run of one of these. It means to do so with \ too, but its pattern, no raw string, says + a second
@@ -152,38 +176,42 @@ static bool append(gpt1_reader *reader, const uint32_t *codes, size_t count)
     return true;
 }
 
-/* Skips white space. True where an end of a line was in it, and words before and behind it. */
-static bool skip_space(gpt1_reader *reader, const char *text, size_t size, size_t *at)
+/* Skips white space. *line: an end of a line was in it, and words before and behind it. */
+static bool skip_space(gpt1_reader *reader, const char *text, size_t size, size_t *at, bool *line)
 {
-    bool line = false;
-    uint32_t codes[SOURCE_CODES];
-    size_t count;
-    while (*at < size) {
-        size_t length = next_codes(text, size, *at, codes, &count);
-        if (count && !unicode_is_space(codes[0])) return line && reader->begun;
-        line = line || (count && codes[0] == '\n');
-        *at += length;
+    bool ends = false;
+    *line = false;
+    for (;;) {
+        if (!fill(reader, text, size, at)) return false;
+        if (reader->line_at == reader->line.count) return true;
+        const uint32_t code = reader->line.list[reader->line_at];
+        if (!unicode_is_space(code)) {
+            *line = ends && reader->begun;
+            return true;
+        }
+        ends = ends || code == '\n';
+        reader->line_at++;
     }
-    return false;
 }
 
 /* Gathers characters up to white space, or a run of one that stands alone. count stays 0 at the end of the text. */
 static bool read_codes(gpt1_reader *reader, const char *text, size_t size, size_t *at)
 {
-    uint32_t codes[SOURCE_CODES], first = 0;
-    size_t count;
+    uint32_t first = 0;
     reader->count = 0;
-    while (*at < size) {
-        size_t length = next_codes(text, size, *at, codes, &count);
-        if (count && reader->count) {
-            if (unicode_is_space(codes[0])) break;
-            if (stands_alone(first) ? codes[0] != first : stands_alone(codes[0])) break;
+    for (;;) {
+        if (!fill(reader, text, size, at)) return false;
+        if (reader->line_at == reader->line.count) return true;
+        const uint32_t code = reader->line.list[reader->line_at];
+        if (reader->count) {
+            if (unicode_is_space(code)) return true;
+            if (stands_alone(first) ? code != first : stands_alone(code)) return true;
+        } else {
+            first = code;
         }
-        if (!reader->count && count) first = codes[0];
-        if (!append(reader, codes, count)) return false;
-        *at += length;
+        if (!append(reader, &code, 1)) return false;
+        reader->line_at++;
     }
-    return true;
 }
 
 /* ---- words ---- */
@@ -227,7 +255,8 @@ bool gpt1_reader_next(gpt1_reader *reader, const char *text, size_t size, size_t
 {
     *word_size = 0;
     if (reader->given == reader->words.count) {
-        const bool line = skip_space(reader, text, size, at);
+        bool line;
+        if (!skip_space(reader, text, size, at, &line)) return false;
         if (line) {
             reader->begun = false; /* one token for all the white space: it is behind us now */
             *word = "\n";

@@ -31,6 +31,7 @@ static const struct {
     {"\\p{So}", UNICODE_SYMBOL},
     {"\\p{Cased}", UNICODE_CASED},
     {"\\p{Case_Ignorable}", UNICODE_IGNORABLE},
+    {"\\p{Latin}", UNICODE_LATIN},
 };
 
 /* All characters below TABLE_CODES, in order. */

@@ -14,6 +14,7 @@ enum {
     UNICODE_SYMBOL = 8, /* So: emoji, dingbats */
     UNICODE_CASED = 16,
     UNICODE_IGNORABLE = 32, /* Cased and Case_Ignorable, for the final sigma */
+    UNICODE_LATIN = 64,     /* of the Latin script */
 };
 #define UNICODE_ALPHA (UNICODE_LOWER | UNICODE_UPPER)
 

@@ -28,13 +28,15 @@ void __wrap_unicode_table_free(unicode_table *table)
 }
 
 /* The tokens once more, FEW at a time. */
-static void walk(const pm_tokenizer *tok, const char *text, size_t size, const uint32_t *tokens, size_t count)
+static void walk(const pm_tokenizer *tok, const char *text, size_t size, const uint32_t *tokens, size_t count,
+                 bool special)
 {
     tok_walk w;
     tok_fault fault;
     size_t at = 0, made = 1;
     uint32_t some[FEW];
     REQUIRE(tok_walk_begin(tok, text, size, &w));
+    w.special = special;
     while (made) {
         REQUIRE(tok_walk_next(&w, some, FEW, &made, &fault) && made <= FEW && made <= count - at);
         REQUIRE(memcmp(some, tokens + at, made * sizeof *some) == 0);
@@ -48,12 +50,12 @@ void fuzz_encode(const pm_tokenizer *tok, const char *text, size_t size)
 {
     uint32_t *tokens = NULL;
     size_t count = 0, at = 0;
-    const bool keeps = tok->kind != TOK_GPT1;
+    const bool keeps = tok->kind != TOK_GPT1 && !tok->same_count && !tok->prefix && tok->unknown == TOK_NONE;
     char *own = malloc(size ? size : 1); /* its end is its memory's */
     REQUIRE(own);
     if (size) memcpy(own, text, size);
     if (fuzz_done(pm_tokenizer_encode(fuzz_log(), tok, "text", own, size, &tokens, &count))) {
-        walk(tok, own, size, tokens, count);
+        walk(tok, own, size, tokens, count, false);
         for (size_t i = 0; i < count; i++) {
             size_t length = 0;
             const char *piece = pm_tokenizer_piece(tok, tokens[i], &length);
@@ -63,6 +65,10 @@ void fuzz_encode(const pm_tokenizer *tok, const char *text, size_t size)
         REQUIRE(!keeps || at == size);
     }
     free(tokens);
+    if (fuzz_done(pm_tokenizer_encode_special(fuzz_log(), tok, "text", own, size, &tokens, &count))) {
+        walk(tok, own, size, tokens, count, true);
+        free(tokens);
+    }
     free(own);
 }
 

@@ -1,0 +1,64 @@
+/* Text repaired as ftfy 4.4's fix_text repairs it by default (https://github.com/rspeer/python-ftfy), written anew from what it does: mojibake,
+ * HTML's characters, terminal escapes, ligatures, widths, quotes, line ends, control characters, NFC. */
+#ifndef TEXT_REPAIR_H
+#define TEXT_REPAIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "text/unicode.h"
+
+/* A growing row of code points; zeros to begin with. */
+typedef struct code_row {
+    uint32_t *list; /* (count) */
+    size_t count, room;
+} code_row;
+
+/* All false when short of memory. */
+bool code_row_reserve(code_row *row, size_t count);
+bool code_row_put(code_row *row, const uint32_t *codes, size_t count);
+static inline bool code_row_add(code_row *row, uint32_t code)
+{
+    return code_row_put(row, &code, 1);
+}
+static inline void code_row_swap(code_row *a, code_row *b)
+{
+    const code_row one = *a;
+    *a = *b;
+    *b = one;
+}
+void code_row_free(code_row *row);
+
+/* ---- mojibake.c ---- */
+
+/* Which bytes code points are in the character sets that text is read in by mistake. Read-only once made: threads share it. */
+typedef struct charset_table charset_table;
+charset_table *charset_table_make(void); /* NULL when short of memory */
+void charset_table_free(charset_table *table);
+
+/* Scratch of one thread; zeros to begin with. */
+typedef struct repair_scratch {
+    code_row rows[4];
+    unsigned char *bytes, *more; /* (bytes_room) each */
+    size_t bytes_room;
+    uint8_t *utf8;
+    size_t utf8_room;
+} repair_scratch;
+void repair_scratch_free(repair_scratch *scratch);
+
+/* Reads a line again in UTF-8 that was read in another character set, where that makes it more likely to be text. */
+bool repair_mojibake(const unicode_table *unicode, const charset_table *charsets, code_row *line, repair_scratch *s);
+/* What windows-1252 has for a byte from 0x80 to 0x9F; the byte itself where it has nothing. */
+uint32_t charset_windows_1252(uint32_t byte);
+/* NFC of `from`. */
+bool repair_compose(const code_row *from, code_row *to, repair_scratch *s);
+
+/* ---- repair.c ---- */
+
+/* One line, with the end that it may have. `mojibake`: whether its character set may be wrong, which is not looked at in very long lines.
+ * *entities: whether HTML's characters are read; becomes false, for the lines behind it too, at one that may be HTML. */
+bool repair_line(const unicode_table *unicode, const charset_table *charsets, bool mojibake, bool *entities,
+                 code_row *line, repair_scratch *s);
+
+#endif
