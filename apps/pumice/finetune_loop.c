@@ -100,7 +100,7 @@ static void warn_undefined(finetune_run *run, uint32_t step, const loop *l)
     run->undefined_told = true;
     progress_clear();
     app_say("warning: at step %u %s is not defined on %s: %s; a model without it is never the best", (unsigned)step,
-            run->choice.shown, run->options->dev, report_undefined(&run->task, &l->dev));
+            run->choice.shown, run->options->dev, report_undefined(&run->choice, &run->task, &l->dev));
 }
 
 /* On dev: the measures, and whether the model is to be kept. Without dev every model is, until the next. */

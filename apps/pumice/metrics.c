@@ -63,7 +63,7 @@ bool metrics_are_of_run(const char *path, uint32_t *steps)
             break;
         }
         const size_t length = (size_t)(end - (text + at));
-        cJSON *json = cJSON_ParseWithLength(text + at, length);
+        cJSON *json = app_json(NULL, path, 0, text + at, length);
         for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
             ours = ours && cJSON_GetObjectItemCaseSensitive(json, keys[i]);
         cJSON_Delete(json);

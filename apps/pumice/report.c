@@ -73,9 +73,10 @@ bool report_better(const report_choice *choice, double value, double best)
     return choice->lower ? value < best : value > best;
 }
 
-const char *report_undefined(const pm_task *task, const pm_task_metrics *m)
+const char *report_undefined(const report_choice *choice, const pm_task *task, const pm_task_metrics *m)
 {
-    if (!task->scores) return "neither the labels nor the answers have what it compares";
+    if (choice && choice->label >= 0) return "neither the labels nor the answers have the label";
+    if (!task->scores) return "the labels and the answers are all of one class";
     if (m->given_constant && m->right_constant) return "neither the scores nor the answers vary";
     return m->given_constant ? "the answers do not vary" : "the scores do not vary";
 }
@@ -130,7 +131,7 @@ void report_print(const char *path, const pm_task *task, const pm_task_metrics *
     report_measures(task, m, all);
     for (int i = 0; all[i].name; i++)
         if (all[i].applies && isnan(all[i].value)) {
-            app_say("warning: %s: %s is not defined: %s", path, all[i].name, report_undefined(task, m));
+            app_say("warning: %s: %s is not defined: %s", path, all[i].name, report_undefined(NULL, task, m));
             break; /* one reason for all */
         }
     if (json) {

@@ -33,8 +33,8 @@ double report_value(const report_choice *choice, const pm_task *task, const pm_t
 /* Whether a model of this value is to be kept in place of the one with `best`, NaN: none yet. An undefined value is better than none only
  * as later is: it never counts as the best. */
 bool report_better(const report_choice *choice, double value, double best);
-/* Why a measure is not defined. */
-const char *report_undefined(const pm_task *task, const pm_task_metrics *m);
+/* Why a measure is not defined; choice NULL: the task's own one, which is not f1:LABEL. */
+const char *report_undefined(const report_choice *choice, const pm_task *task, const pm_task_metrics *m);
 
 /* ---- output ---- */
 

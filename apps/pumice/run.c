@@ -85,7 +85,7 @@ int run_take_options(arg_command *command, const pm_log *log, const char *out, c
     char *note = NULL, told[400] = "";
     const pm_status status = pm_checkpoint_note(log, out, &note);
     if (status != PM_OK) return app_exit_code(status);
-    *kept = cJSON_Parse(note);
+    *kept = note ? app_json(log, "the checkpoint's note", 0, note, strlen(note)) : NULL;
     free(note);
     const cJSON *options = cJSON_GetObjectItemCaseSensitive(*kept, "options");
     for (size_t i = 0; i < command->count && options; i++) {

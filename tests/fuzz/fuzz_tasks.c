@@ -1,5 +1,6 @@
-/* A task's name, its file of examples, and in a third part another one, which may be left out: what the first teaches, and the examples of
- * both framed for that. */
+/* A task's name, its file of examples, and in a third part another one: what the first teaches, and the examples of both framed for that.
+ * The fourth part is how the files' names end, tsv or csv, else they are JSON lines; the fifth what they call the fields. The last three may
+ * be left out. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,16 +37,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static pm_tokenizer *tok;
     if (!tok) REQUIRE(fuzz_done(pm_tokenizer_bytes(fuzz_log(), &tok)));
-    fuzz_part parts[3];
-    char name[16] = "";
+    fuzz_part parts[5];
+    char name[16] = "", fields[200];
+    const char *train = "train.jsonl", *test = "test.jsonl";
     pm_task_kind kind;
     pm_task task;
-    fuzz_cut(data, size, parts, 3);
+    fuzz_cut(data, size, parts, 5);
     memcpy(name, parts[0].text, parts[0].size < sizeof name ? parts[0].size : sizeof name - 1);
     if (!pm_task_named(name, &kind)) return 0;
-    const char *path = fuzz_file("train.jsonl", parts[1].text, parts[1].size);
-    const char *other = fuzz_file("test.jsonl", parts[2].text, parts[2].size);
-    if (!fuzz_done(pm_task_learn(fuzz_log(), kind, path, NULL, 256, &task))) return 0;
+    if (parts[3].size >= 3 && memcmp(parts[3].text, "tsv", 3) == 0) train = "train.tsv", test = "test.tsv";
+    if (parts[3].size >= 3 && memcmp(parts[3].text, "csv", 3) == 0) train = "train.csv", test = "test.CSV";
+    const size_t used = parts[4].size < sizeof fields ? parts[4].size : sizeof fields - 1;
+    memcpy(fields, parts[4].text, used);
+    fields[used] = 0;
+    fields[strcspn(fields, "\n")] = 0;
+    const char *path = fuzz_file(train, parts[1].text, parts[1].size);
+    const char *other = fuzz_file(test, parts[2].text, parts[2].size);
+    if (!fuzz_done(pm_task_learn(fuzz_log(), kind, path, used ? fields : NULL, 256, &task))) return 0;
     for (int labelled = 0; labelled < 2; labelled++) {
         check_file(path, &task, tok, labelled);
         check_file(other, &task, tok, labelled);
