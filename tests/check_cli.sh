@@ -358,7 +358,7 @@ for file in model.safetensors config.json vocab.json tokenizer_config.json; do s
 run 0 eval --model "$dir/p" --data "$dir/text"
 refused 1 "$dir/p.*already" convert --from "$dir/c" --out "$dir/p"
 refused 1 "$dir/c.*another" convert --from "$dir/c" --out "$dir/c"
-refused 1 "$dir/none/config.json" convert --from "$dir/none" --out "$dir/q"
+refused 1 "$dir/none: there is no such folder" convert --from "$dir/none" --out "$dir/q"
 refused 2 "heads" convert --from "$dir/c" --out "$dir/q" --heads 2
 refused 1 "$dir/text" convert --from "$dir/c" --out "$dir/text/q"
 [ ! -e "$dir/q" ] || fail "a refused conversion made its folder"

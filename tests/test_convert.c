@@ -317,7 +317,7 @@ static void test_folder(void **state)
         convert_refused(from, 2, PM_INVALID, "heads");
         pm_model_destroy(&model);
     }
-    convert_refused(test_path(root, "nowhere"), 0, PM_IO, "config.json");
+    convert_refused(test_path(root, "nowhere"), 0, PM_IO, "there is no such folder");
 }
 
 int main(void)

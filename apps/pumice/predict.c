@@ -11,7 +11,9 @@ static app_common common;
 static const char *dir, *task_name, *input, *fields;
 
 static arg_option table[] = {
-    {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the folder of a fine-tuned model", true, false},
+    {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0,
+     "the folder of a fine-tuned model, or of a classifier that transformers made (...ForSequenceClassification)", true,
+     false},
     {ARG_TEXT, "--input", "FILE", &input, NULL, 0, 0,
      "JSON lines, NAME.tsv or NAME.csv as in training; answers may be absent", true, false},
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,

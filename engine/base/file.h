@@ -61,7 +61,7 @@ const char *file_kind(const void *data, size_t size);
 bool file_peek(const char *path, void *data, size_t room, size_t *size);
 /* Fails where the file is a Git LFS pointer, which stands in a clone for a large file: PM_FORMAT. Reading and mapping files do it. */
 pm_status file_check_pointer(const pm_log *log, const char *path, const void *data, size_t size);
-/* Fails where the path is no folder, with a line that tells what it is: PM_IO. */
+/* Fails where the path is no folder: PM_IO where nothing is there, PM_FORMAT with a line that tells what is. */
 pm_status file_check_folder(const pm_log *log, const char *path);
 
 bool file_exists(const char *path);

@@ -52,10 +52,10 @@ pm_status file_check_folder(const pm_log *log, const char *path)
     if (!file_exists(path)) return log_fail(log, PM_IO, "%s: there is no such folder", path);
     if (!file_peek(path, data, sizeof data, &size)) size = 0;
     const char *kind = file_kind(data, size);
-    if (kind && strstr(kind, "safetensors"))
-        return log_fail(log, PM_IO, "%s: is a safetensors file; give the folder that it is in", path);
-    return log_fail(log, PM_IO,
+    if (!kind || strstr(kind, "safetensors"))
+        return log_fail(log, PM_FORMAT, "%s: is %s; give the folder that it is in", path, kind ? kind : "a file");
+    return log_fail(log, PM_FORMAT,
                     "%s: is %s; give a folder in Hugging Face's form, with config.json, model.safetensors and the "
                     "tokenizer's files",
-                    path, kind ? kind : "a file");
+                    path, kind);
 }

@@ -92,10 +92,15 @@ static pm_status expect(const pm_log *log, const char *path, const shape_list *l
     const bool matrix =
         s->rank >= 2 && (s->rank == 2 || s->size[0] == 1) && last[-1] == param.rows && *last == param.cols;
     if (vector || matrix) return PM_OK;
+    char there[64];
+    int used = 0;
+    for (uint32_t i = 0; i < s->rank; i++)
+        used += snprintf(there + used, sizeof there - (size_t)used, "%s%u", i ? ", " : "", s->size[i]);
     if (param.rows == 1)
-        return log_fail(log, PM_FORMAT, "%s: shape %u, of %s, must be [%u]", path, index, param.name, param.cols);
-    return log_fail(log, PM_FORMAT, "%s: shape %u, of %s, must be [%u, %u]", path, index, param.name, param.rows,
-                    param.cols);
+        return log_fail(log, PM_FORMAT, "%s: shape %u, of %s, must be [%u], and is [%s]", path, index, param.name,
+                        param.cols, there);
+    return log_fail(log, PM_FORMAT, "%s: shape %u, of %s, must be [%u, %u], and is [%s]", path, index, param.name,
+                    param.rows, param.cols, there);
 }
 
 /* The index in the list of a parameter of a GPT-1. */

@@ -2,7 +2,6 @@
 #include "model/special.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "data/task.h"
@@ -69,16 +68,14 @@ void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task
 
 void special_of_tokenizer(pm_gpt_config *config, const pm_tokenizer *tok)
 {
-    static const char end[] = "<|endoftext|>";
-    const uint32_t words = pm_tokenizer_vocab(tok), vocab = config->vocab < words ? config->vocab : words;
     pm_special_tokens *s = &config->special;
-    for (uint32_t id = vocab; id-- > 0;) {
-        size_t size = 0;
-        const char *piece = pm_tokenizer_piece(tok, id, &size);
-        if (!piece || size != sizeof end - 1 || memcmp(piece, end, size) != 0) continue;
-        if (!s->has_bos) s->bos = id;
-        if (!s->has_eos) s->eos = id;
-        s->has_bos = s->has_eos = true;
-        return;
+    const uint32_t begin = pm_tokenizer_begin(tok), end = pm_tokenizer_end(tok);
+    if (!s->has_bos && begin < config->vocab) { /* PM_TOKEN_NONE is not */
+        s->has_bos = true;
+        s->bos = begin;
+    }
+    if (!s->has_eos && end < config->vocab) {
+        s->has_eos = true;
+        s->eos = end;
     }
 }

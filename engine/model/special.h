@@ -15,7 +15,7 @@ void special_read(const cJSON *root, pm_gpt_config *config);
  * else the delimiter. */
 void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task);
 
-/* Takes what the configuration has none of from a tokenizer: <|endoftext|> begins and ends a text. */
+/* Takes what the configuration has none of from a tokenizer: its tokens that begin and end a text. */
 void special_of_tokenizer(pm_gpt_config *config, const pm_tokenizer *tok);
 
 #endif

@@ -27,11 +27,14 @@ static void put(const char *fuzzer, const char *name, const void *data, size_t s
     fine = fine && file_write(NULL, place(fuzzer, name), data, size) == PM_OK;
 }
 
-/* A small model's weights in all three types, and a head beside the token table, as fuzz_safetensors takes them: header and data in parts. */
-static void weights(void)
+/* A small model's weights in all four types, and a head beside the token table, as fuzz_safetensors takes them: header and data in parts. Each
+ * name has `front` before it; with `shared` the token table is the head alone, as __metadata__ says. */
+static void weights(const char *seed, const char *front, bool shared)
 {
     enum { PREFIX = 8, MOST = 20 };
-    static const st_dtype types[] = {ST_F32, ST_F16, ST_BF16};
+    static const st_dtype types[] = {ST_F32, ST_F16, ST_BF16, ST_F64};
+    static const st_meta meta = {"transformer.wte.weight", "lm_head.weight"};
+    static char names[MOST][GPT_NAME_MAX + 32];
     static const char zeros[1024];
     const pm_gpt_config small = {.arch = PM_ARCH_GPT2, .vocab = 3, .ctx = 2, .embd = 4, .heads = 1, .layers = 1};
     const pm_gpt_config config = gpt_config_filled(&small);
@@ -42,11 +45,13 @@ static void weights(void)
     fine = fine && gpt_layout_make(NULL, &config, UINT64_MAX, &layout) == PM_OK && layout.count < MOST;
     for (uint32_t p = 0; fine && p <= layout.count; p++) {
         const pm_param param = p < layout.count ? layout.params[p] : (pm_param){"lm_head.weight", 3, 4, true};
-        const uint64_t bytes = (uint64_t)param.rows * param.cols * (p % 3 ? 2 : 4);
-        tensors[p] = (st_tensor){(char *)param.name, types[p % 3], 2, {param.rows, param.cols}, zeros, bytes};
+        const st_dtype type = types[p % 4];
+        const uint64_t bytes = (uint64_t)param.rows * param.cols * st_dtype_size(type);
+        snprintf(names[p], sizeof names[p], "%s%s", front, param.name);
+        tensors[p] = (st_tensor){names[p], type, 2, {param.rows, param.cols}, zeros, bytes};
     }
-    const char *path = place("weights", "small");
-    fine = fine && st_write(NULL, path, tensors, layout.count + 1, NULL, 0) == PM_OK &&
+    const char *path = place("weights", seed);
+    fine = fine && st_write(NULL, path, tensors + shared, layout.count + 1 - shared, &meta, shared) == PM_OK &&
            file_read(NULL, path, &file, &size) == PM_OK;
     if (fine) {
         const size_t header =
@@ -57,7 +62,7 @@ static void weights(void)
             memcpy(parts, file + PREFIX, header);
             memcpy(parts + header, "\n----\n", 6);
             memcpy(parts + header + 6, file + PREFIX + header, size - PREFIX - header);
-            put("weights", "small", parts, size - 2);
+            put("weights", seed, parts, size - 2);
         }
         free(parts);
     }
@@ -93,7 +98,9 @@ int main(int argc, char **argv)
 {
     if (argc != 2 || file_make_dir(NULL, argv[1]) != PM_OK) return 2;
     root = argv[1];
-    weights();
+    weights("small", "", false);
+    weights("wrapped", "module._orig_mod.", false);
+    weights("shared", "", true);
     npy();
     spirv();
     if (!fine) fprintf(stderr, "seeds: cannot write them all into %s\n", root);
