@@ -27,6 +27,7 @@ static const struct {
     {FOLDER_TOKENIZER, "vocab.bpe"},
     {FOLDER_TOKENIZER, "vocab_40000.bpe"},
     {FOLDER_MODEL, "config.json"},
+    {FOLDER_MODEL, "generation_config.json"},
     {FOLDER_MODEL, "model.safetensors"},
     {FOLDER_MODEL, "model.safetensors.index.json"},
     {FOLDER_RUN, "checkpoint.safetensors"},

@@ -82,5 +82,7 @@ typedef struct st_shown {
     char text[84];
 } st_shown;
 st_shown st_show(const char *name);
+/* "[16, 48]" */
+st_shown st_show_shape(const uint64_t *shape, uint32_t rank);
 
 #endif

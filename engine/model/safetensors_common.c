@@ -1,6 +1,7 @@
 /* What reading and writing safetensors files share: the types, names in log lines, checks of text and sizes. */
 #include "model/safetensors_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,17 @@ st_shown st_show(const char *name)
         for (int dots = 0; dots < 3; dots++) p.text[i++] = '.';
     p.text[i] = 0;
     return p;
+}
+
+st_shown st_show_shape(const uint64_t *shape, uint32_t rank)
+{
+    char text[ST_MAX_RANK * 24] = "[";
+    size_t used = 1;
+    for (uint32_t i = 0; i < rank && i < ST_MAX_RANK; i++)
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, "%s%llu", i ? ", " : "", (unsigned long long)shape[i]);
+    snprintf(text + used, sizeof text - used, "]");
+    return st_show(text);
 }
 
 bool st_valid_utf8(const unsigned char *s, size_t size)

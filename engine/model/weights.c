@@ -1,7 +1,6 @@
 /* Tensors to parameters: shapes, and the four floating-point types. */
 #include "model/weights.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,17 +19,6 @@ static uint32_t float_size(st_dtype dtype)
     return is_float ? st_dtype_size(dtype) : 0;
 }
 
-/* "[16, 48]" */
-static const char *shape_text(char out[200], const uint64_t *shape, uint32_t rank)
-{
-    size_t used = 1;
-    out[0] = '[';
-    for (uint32_t i = 0; i < rank; i++)
-        used += (size_t)snprintf(out + used, 200 - used, "%s%llu", i ? ", " : "", (unsigned long long)shape[i]);
-    snprintf(out + used, 200 - used, "]");
-    return out;
-}
-
 static pm_status check_tensor(const pm_log *log, const shard_tensor *found, pm_param param)
 {
     const st_tensor *t = found->tensor;
@@ -38,11 +26,10 @@ static pm_status check_tensor(const pm_log *log, const shard_tensor *found, pm_p
     bool vector = param.rows == 1 && t->rank == 1 && t->shape[0] == param.cols;
     bool matrix = t->rank == 2 && t->shape[0] == param.rows && t->shape[1] == param.cols;
     if (!vector && !matrix) {
-        char there[200], right[200];
         const bool transposed = t->rank == 2 && t->shape[0] == param.cols && t->shape[1] == param.rows;
         const uint64_t shape[2] = {param.rows == 1 ? param.cols : param.rows, param.cols};
         return log_fail(log, PM_FORMAT, "%s: %s should have the shape %s, and has %s%s", path, t->name,
-                        shape_text(right, shape, param.rows == 1 ? 1 : 2), shape_text(there, t->shape, t->rank),
+                        st_show_shape(shape, param.rows == 1 ? 1 : 2).text, st_show_shape(t->shape, t->rank).text,
                         transposed ? ": it is transposed" : "");
     }
     if (!float_size(t->dtype))

@@ -4,6 +4,7 @@
  * end early; then the run goes on from the one before. Keeping it takes no more room than saving does anyway: its file goes before the
  * next one is written. */
 #include <math.h>
+#include <pumice/pumice.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,13 +235,14 @@ pm_status checkpoint_save(adamw *a, const facts *f, uint32_t done, const char *d
     snprintf(step, sizeof step, "%u", (unsigned)done);
     number_print(scale, sizeof scale, SCALE_FORMAT, (double)a->scale.scale, a->scale.good, a->scale.skipped);
     pm_caps *caps = (pm_caps *)pm_device_caps(a->model->device); /* st_meta is also for reading, and not const */
-    st_meta meta[MOST_FACTS + 5];
+    st_meta meta[MOST_FACTS + 6];
     size_t meta_count = 0;
     for (int i = 0; i < f->count; i++) meta[meta_count++] = (st_meta){(char *)f->all[i].key, (char *)f->all[i].value};
     meta[meta_count++] = (st_meta){"step", step};
     meta[meta_count++] = (st_meta){"loss_scale", scale};
     meta[meta_count++] = (st_meta){"device", caps->name};
     meta[meta_count++] = (st_meta){"driver", caps->driver};
+    meta[meta_count++] = (st_meta){"pumice_version", PM_VERSION};
     if (note) meta[meta_count++] = (st_meta){"note", (char *)note};
     file_names names;
     pm_status status = names_init(&names, log, dir);
@@ -274,10 +276,11 @@ static pm_status check(const adamw *a, const facts *f, const char *path, const s
         pm_param param = l->params[i % l->count];
         tensor_name(name, (int)(i / l->count), param.name);
         const st_tensor *found = st_find(file, name);
-        if (!found || found->dtype != ST_F32 || found->rank != 2 || found->shape[0] != param.rows ||
+        if (!found) return log_fail(log, PM_FORMAT, "%s: %s is missing", path, name);
+        if (found->dtype != ST_F32 || found->rank != 2 || found->shape[0] != param.rows ||
             found->shape[1] != param.cols)
-            return log_fail(log, PM_FORMAT, "%s: %s is missing or has another dtype or shape than F32 [%u, %u]", path,
-                            name, param.rows, param.cols);
+            return log_fail(log, PM_FORMAT, "%s: %s should be F32 [%u, %u], and is %s %s", path, name, param.rows,
+                            param.cols, st_dtype_name(found->dtype), st_show_shape(found->shape, found->rank).text);
     }
     *step = (uint32_t)n;
     return PM_OK;
