@@ -223,13 +223,15 @@ static void group_name(const named_tensor *row, const pm_gpt_config *config, cha
     snprintf(out, size, "%.*s%s*", at ? (int)(at - name) : 0, name, digits);
 }
 
+/* Names outside of blocks first; then blocks in the order of their numbers. */
 static int by_block(const void *a, const void *b)
 {
     const named_tensor *const *x = a, *const *y = b;
     uint32_t left = 0, right = 0;
     const char *rest;
-    const bool blocks = in_block((*x)->plain, &left, &rest) && in_block((*y)->plain, &right, &rest);
-    if (blocks && left != right) return left < right ? -1 : 1;
+    const bool a_block = in_block((*x)->plain, &left, &rest), b_block = in_block((*y)->plain, &right, &rest);
+    if (a_block != b_block) return a_block ? 1 : -1;
+    if (left != right) return left < right ? -1 : 1;
     return strcmp((*x)->plain, (*y)->plain);
 }
 
