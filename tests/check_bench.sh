@@ -60,6 +60,19 @@ grep -q '^3 of 4 rows of A and of 4 of B' "$dir/err" || fail "nothing about the 
 run 0 bench --json --compare "$dir/A" "$dir/B"
 has '"op":"one","shape":"8x16","dtype":"f32","device":"d","ms_a":4,"ms_b":2,"speedup":2,"verdict":"faster"'
 [ "$(wc -l < "$dir/out")" = 3 ] || fail "not three rows: $(cat "$dir/out")"
+# Two clocks, two drivers, two devices: each told in one line.
+printf '%s\n' '{"op":"one","shape":"1","dtype":"f32","device":"d","driver":"v1","clock":"device","ms":1}' > "$dir/c1"
+sed 's/"device","ms/"host","ms/' "$dir/c1" > "$dir/c2"
+sed 's/v1/v2/' "$dir/c1" > "$dir/c3"
+sed 's/"device":"d"/"device":"e"/' "$dir/c1" > "$dir/c4"
+run 0 bench --compare "$dir/c1" "$dir/c1"
+[ ! -s "$dir/err" ] || fail "rows of one clock are told to be of two"
+run 0 bench --json --compare "$dir/c1" "$dir/c2"
+grep -q "^pumice: warning: 1 of 1 pairs were timed by different clocks, A by the device's and B by the host's" "$dir/err" || fail "two clocks are not told"
+has '"clock_b":"host"'
+run 0 bench --compare "$dir/c1" "$dir/c3"
+grep -q '^pumice: warning: 1 of 1 pairs were measured with different drivers: A with v1, B with v2' "$dir/err" || fail "two drivers are not told"
+refused 1 'A was measured on d, B on e' bench --compare "$dir/c1" "$dir/c4"
 run 0 bench --compare "$dir/a" "$dir/a"
 [ "$(grep -c ' 1\.000  same$' "$dir/out")" = 4 ] || fail "a file differs from itself"
 

@@ -147,8 +147,25 @@ printf '{"step": 999999, "loss": 1}\n{"step": 1000' >> "$dir/g/metrics.jsonl"
 run 0 $train --out "$dir/g" --steps $((steps + 3)) --resume
 [ "$(wc -l < "$dir/g/metrics.jsonl")" = $((steps + 3)) ] || fail "a resume did not cut metrics.jsonl back to the checkpoint"
 
+# ---- a terminal of 40 columns, and one that cannot draw ----
+# on_terminal TERM COLUMNS ARGS…: all that a run writes there.
+on_terminal() {
+    TERM=$1 script -qec "stty cols $2; '$pumice' $3" /dev/null < /dev/null > "$dir/typed" 2>&1 || fail "a run on a terminal failed"
+}
+if command -v script > /dev/null && command -v stty > /dev/null; then
+    on_terminal xterm 40 "$train --steps 12 --eval-every 4 --out $dir/narrow"
+    awk 'BEGIN { RS = "[\r\n]+" } /^\033\[K/ { sub(/^\033\[K/, ""); if (length($0) > 39) exit 1; bars += /step/ } END { if (!bars) exit 1 }' \
+        "$dir/typed" || fail "a bar passes 39 columns, or there is none"
+    on_terminal dumb 40 "$train --steps 12 --out $dir/dumb"
+    tr -d '\n' < "$dir/typed" | grep -q "$(printf '\033')" && fail "TERM=dumb gets escape sequences"
+    grep -q '^step 12/12 ' "$dir/typed" || fail "TERM=dumb gets no line of progress"
+    on_terminal xterm 40 "devices --help"
+    awk 'length($0) > 41 { exit 1 }' "$dir/typed" || fail "help passes the terminal's width"
+fi
+
 # ---- eval and generate ----
 run 0 eval --model "$dir/c" --data "$dir/text"
+! "$pumice" devices | grep -q 'type cpu' || grep -q 'is a software driver' "$dir/err" || fail "eval does not say that it runs on a software driver"
 has '^perplexity'
 run 0 eval --model "$dir/c" --data "$dir/text" --json
 has '^{"loss":[0-9.]*,"perplexity":[0-9.]*,"tokens":[0-9]*}$'

@@ -34,6 +34,9 @@ pm_status app_device_open(const app_common *common, const app_losses *losses, pm
         pm_device_close(&device);
         return PM_NO_DEVICE;
     }
+    if (losses->count == 0 && pm_device_caps(device)->type == PM_DEVICE_CPU)
+        app_say("%s is a software driver and slow; `pumice devices` lists what else there is",
+                pm_device_caps(device)->name);
     *out = device;
     return PM_OK;
 }

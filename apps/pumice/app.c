@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,6 +89,42 @@ const char *app_duration(double seconds, char text[32])
         snprintf(text, 32, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
     }
     return text;
+}
+
+/* ---- terminals ---- */
+
+int app_columns(int descriptor)
+{
+    enum { UNKNOWN = 80, LEAST = 20 };
+#ifdef TIOCGWINSZ
+    struct winsize size;
+    if (isatty(descriptor) && ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col < LEAST ? LEAST : size.ws_col;
+#else
+    (void)descriptor;
+#endif
+    return UNKNOWN;
+}
+
+void app_print_wrapped(const char *text, int column, int indent, int most)
+{
+    bool first = true;
+    while (*text) {
+        const int word = (int)strcspn(text, " ");
+        if (!first && column + 1 + word > most) {
+            printf("\n%*s", indent, "");
+            column = indent;
+        } else if (!first) {
+            putchar(' ');
+            column++;
+        }
+        printf("%.*s", word, text);
+        column += word;
+        text += word;
+        while (*text == ' ') text++;
+        first = false;
+    }
+    putchar('\n');
 }
 
 /* ---- files ---- */

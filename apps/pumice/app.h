@@ -72,6 +72,10 @@ int app_exit_code(pm_status status);
 
 /* Seconds since the program started. */
 double app_seconds(void);
+/* How wide a terminal is, 20 at least; 80 where there is none. */
+int app_columns(int descriptor);
+/* A line on stdout, broken at blanks where it would pass `most` columns: it begins at `column`, what follows at `indent`. */
+void app_print_wrapped(const char *text, int column, int indent, int most);
 /* "1:02:03", "4:12", "9 s" */
 const char *app_duration(double seconds, char text[32]);
 

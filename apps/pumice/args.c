@@ -1,11 +1,14 @@
 /* The option table at work. */
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "args.h"
@@ -222,33 +225,27 @@ bool args_given(const arg_command *command, const char *name)
     return option && option->given;
 }
 
-/* Breaks a text at blanks so that no line passes HELP_WIDTH; the lines after the first start at HELP_COLUMN. */
-static void print_wrapped(const char *text)
+/* A text whose lines are broken at blanks so that none passes `most` columns; the new lines keep the old one's indentation. */
+static void print_text(const char *text, int most)
 {
-    int column = HELP_COLUMN;
-    bool first = true;
     while (*text) {
-        const int word = (int)strcspn(text, " ");
-        if (!first && column + 1 + word > HELP_WIDTH) {
-            printf("\n%*s", HELP_COLUMN, "");
-            column = HELP_COLUMN;
-        } else if (!first) {
-            putchar(' ');
-            column++;
-        }
-        printf("%.*s", word, text);
-        column += word;
-        text += word;
-        while (*text == ' ') text++;
-        first = false;
+        char line[512];
+        const size_t length = strcspn(text, "\n"), indent = strspn(text, " ");
+        snprintf(line, sizeof line, "%.*s", (int)length, text);
+        printf("%.*s", (int)indent, line);
+        app_print_wrapped(line + (indent < length ? indent : length), (int)indent, (int)indent + 2, most);
+        text += length;
+        text += *text == '\n';
     }
-    putchar('\n');
 }
 
 void args_help(const arg_command *command)
 {
+    /* On a narrow terminal an option's text stands below it. */
+    const int columns = app_columns(STDOUT_FILENO), narrow = isatty(STDOUT_FILENO) && columns < HELP_WIDTH;
+    const int most = narrow ? columns - 1 : HELP_WIDTH, indent = narrow && columns < 70 ? 6 : HELP_COLUMN;
     printf("usage: pumice %s %s\n\n%s.\n", command->name, command->usage, command->summary);
-    if (command->text) printf("%s\n", command->text);
+    if (command->text) print_text(command->text, narrow ? most : INT_MAX);
     putchar('\n');
     for (size_t i = 0; i < command->count; i++) {
         const arg_option *option = &command->options[i];
@@ -259,14 +256,14 @@ void args_help(const arg_command *command)
         char left[80], right[512];
         const int width = snprintf(left, sizeof left, "  %s%s%s", option->name, option->value ? " " : "",
                                    option->value ? option->value : "");
-        if (width + 2 > HELP_COLUMN) {
-            printf("%s\n%*s", left, HELP_COLUMN, "");
+        if (width + 2 > indent) {
+            printf("%s\n%*s", left, indent, "");
         } else {
-            printf("%-*s", HELP_COLUMN, left);
+            printf("%-*s", indent, left);
         }
         const char *fallback = option->fallback && option->fallback[0] ? option->fallback : NULL;
         snprintf(right, sizeof right, "%s%s%s%s", option->help, fallback ? " (default " : "", fallback ? fallback : "",
                  fallback ? ")" : "");
-        print_wrapped(right);
+        app_print_wrapped(right, indent, indent, most);
     }
 }

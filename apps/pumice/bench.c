@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
@@ -80,12 +81,19 @@ static double of_copy(const pm_bench_row *row, const pm_peaks *peaks)
     return row->bytes / (1e-3 * row->ms * peaks->copy_bytes_per_s);
 }
 
+/* A table's line has some 120 columns: on a narrower terminal a row has several lines. */
+static bool is_narrow(void)
+{
+    return isatty(STDOUT_FILENO) && app_columns(STDOUT_FILENO) < 120;
+}
+
 static void print_head(const pm_caps *caps, const pm_peaks *peaks)
 {
     printf("%s, %s\n", caps->name, caps->driver);
     printf("peaks: %.1f GB/s copy, %.1f GFLOP/s fp32", 1e-9 * peaks->copy_bytes_per_s, 1e-9 * peaks->fma_flops_per_s);
     if (peaks->matrix_flops_per_s > 0) printf(", %.1f GFLOP/s fp16 on matrix units", 1e-9 * peaks->matrix_flops_per_s);
     printf("%s\n\n", caps->timestamps ? "" : "; no time stamps: times are the host's");
+    if (is_narrow()) return;
     printf("%-14s %-22s %10s %19s %9s %8s %12s %10s  %s\n", "op", "shape", "ms", "quartiles", "GFLOP/s", "GB/s",
            "of the peak", "first ms", "kernels");
 }
@@ -97,6 +105,15 @@ static void print_row(const pm_bench_row *row, const pm_peaks *peaks)
     snprintf(spread, sizeof spread, "%.4g … %.4g", row->ms_low, row->ms_high);
     const char *units = arithmetic(row, peaks) == peaks->fma_flops_per_s ? "fp32" : "fp16";
     snprintf(part, sizeof part, "%.1f %% %s", 100 * (fma > copy ? fma : copy), fma > copy ? units : "copy");
+    if (is_narrow()) {
+        printf("%s %s, %s\n  %.4g ms (%s)\n  %.2f GFLOP/s, %.2f GB/s\n  %s, first %.1f ms", row->op, row->shape,
+               row->variant, row->ms, spread, 1e-6 * row->flops / row->ms, 1e-6 * row->bytes / row->ms, part,
+               row->first_ms);
+        if (row->tokens > 0) printf("\n  %.0f tokens/s", 1e3 * row->tokens / row->ms);
+        putchar('\n');
+        fflush(stdout);
+        return;
+    }
     /* The ellipsis is three bytes and one column. */
     printf("%-14s %-22s %10.4g %21s %9.2f %8.2f %12s %10.1f  %s", row->op, row->shape, row->ms, spread,
            1e-6 * row->flops / row->ms, 1e-6 * row->bytes / row->ms, part, row->first_ms, row->variant);

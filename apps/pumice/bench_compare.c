@@ -12,6 +12,7 @@
 typedef struct row {
     cJSON *json;
     const char *op, *shape, *dtype, *device;
+    const char *clock, *driver; /* "" where the file does not say */
     double ms, low, high;
 } row;
 
@@ -51,7 +52,9 @@ static const char *read_row(cJSON *json, row *r)
     if (!(r->dtype = text_of(json, "dtype"))) return "dtype";
     if (!(r->device = text_of(json, "device"))) return "device";
     if (!time_of(json, "ms", &r->ms)) return "ms";
-    /* Files of others may lack the spread. */
+    /* Files of others may lack these. */
+    if (!(r->clock = text_of(json, "clock"))) r->clock = "";
+    if (!(r->driver = text_of(json, "driver"))) r->driver = "";
     if (!time_of(json, "ms_low", &r->low)) r->low = r->ms;
     if (!time_of(json, "ms_high", &r->high)) r->high = r->ms;
     return NULL;
@@ -136,7 +139,61 @@ static void print_pair(const row *a, const row *b, bool json)
     cJSON_AddNumberToObject(line, "ms_b", b->ms);
     cJSON_AddNumberToObject(line, "speedup", a->ms / b->ms);
     cJSON_AddStringToObject(line, "verdict", verdict(a, b));
+    cJSON_AddStringToObject(line, "clock_a", a->clock);
+    cJSON_AddStringToObject(line, "clock_b", b->clock);
     app_print_json(line);
+}
+
+/* Whether two texts differ; one that a file does not have may be any. */
+static bool differ(const char *a, const char *b)
+{
+    return *a && *b && strcmp(a, b) != 0;
+}
+
+/* Pairs that were not measured alike. */
+typedef struct unlike {
+    size_t clocks, drivers;
+    const row *a, *b; /* of the last of either kind */
+    const row *driver_a, *driver_b;
+} unlike;
+
+static void note_unlike(const row *a, const row *b, unlike *seen)
+{
+    if (differ(a->clock, b->clock)) {
+        seen->clocks++;
+        seen->a = a;
+        seen->b = b;
+    }
+    if (differ(a->driver, b->driver)) {
+        seen->drivers++;
+        seen->driver_a = a;
+        seen->driver_b = b;
+    }
+}
+
+static void say_unlike(const unlike *seen, size_t pairs)
+{
+    if (seen->clocks)
+        app_say(
+            "pumice: warning: %zu of %zu pairs were timed by different clocks, A by the %s's and B by the %s's: the "
+            "host's counts waiting for the driver, too",
+            seen->clocks, pairs, seen->a->clock, seen->b->clock);
+    if (seen->drivers)
+        app_say("pumice: warning: %zu of %zu pairs were measured with different drivers: A with %s, B with %s",
+                seen->drivers, pairs, seen->driver_a->driver, seen->driver_b->driver);
+}
+
+/* Without a pair: whether the devices are why. */
+static void say_no_pair(const file *a, const file *b)
+{
+    bool same = false;
+    for (size_t i = 0; i < a->count; i++)
+        for (size_t j = 0; j < b->count; j++) same |= strcmp(a->rows[i].device, b->rows[j].device) == 0;
+    if (same)
+        app_error("%s and %s have no row in common: same op, shape, dtype and device", a->path, b->path);
+    else
+        app_error("%s and %s have no row in common: A was measured on %s, B on %s", a->path, b->path, a->rows[0].device,
+                  b->rows[0].device);
 }
 
 bool bench_compare(const char *path_a, const char *path_b, bool json)
@@ -148,6 +205,7 @@ bool bench_compare(const char *path_a, const char *path_b, bool json)
         return false;
     }
     size_t pairs = 0;
+    unlike seen = {0};
     for (size_t i = 0; i < a.count; i++) {
         const row *other = find(&b, &a.rows[i]);
         if (!other) continue;
@@ -155,14 +213,16 @@ bool bench_compare(const char *path_a, const char *path_b, bool json)
             printf("%-14s %-22s %-5s %10s %10s %8s  %s\n", "op", "shape", "dtype", "ms A", "ms B", "A / B",
                    "B against A");
         print_pair(&a.rows[i], other, json);
+        note_unlike(&a.rows[i], other, &seen);
         pairs++;
     }
     if (pairs == 0) {
-        app_error("%s and %s have no row in common: same op, shape, dtype and device", path_a, path_b);
+        say_no_pair(&a, &b);
     } else if (pairs < a.count || pairs < b.count) {
         app_say("%zu of %zu rows of A and of %zu of B compared: the others have no counterpart", pairs, a.count,
                 b.count);
     }
+    say_unlike(&seen, pairs);
     file_close(&a);
     file_close(&b);
     return pairs > 0;

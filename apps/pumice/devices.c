@@ -1,6 +1,10 @@
 /* `pumice devices`: every adapter, its limits and features, and which one would be taken. */
+#define _POSIX_C_SOURCE 200809L
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
@@ -39,9 +43,29 @@ static pm_caps lower(const pm_caps *own)
 
 /* ---- text ---- */
 
+static bool is_narrow(void)
+{
+    return isatty(STDOUT_FILENO) && app_columns(STDOUT_FILENO) < 100;
+}
+
 static void print_feature(const char *name, const char *meaning, bool there, bool used)
 {
-    printf("    %-14s %-9s %s\n", name, !there ? "no" : used ? "yes" : "disabled", meaning);
+    printf("    %-14s %-9s ", name, !there ? "no" : used ? "yes" : "disabled");
+    if (is_narrow()) printf("\n        ");
+    app_print_wrapped(meaning, is_narrow() ? 8 : 29, 8, is_narrow() ? app_columns(STDOUT_FILENO) - 1 : INT_MAX);
+}
+
+/* A line of the description, indented; broken on a narrow terminal. */
+static void print_line(const char *format, ...) PM_PRINTF(1, 2);
+static void print_line(const char *format, ...)
+{
+    char text[700];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    printf("    ");
+    app_print_wrapped(text, 4, 8, is_narrow() ? app_columns(STDOUT_FILENO) - 1 : INT_MAX);
 }
 
 /* As it is lowered. `own`: what the device itself offers. */
@@ -51,18 +75,19 @@ static void print_device(const pm_caps *own, size_t index, bool chosen)
     const double mib = 1.0 / (1024 * 1024);
     char version[32];
     printf("%zu%s %s\n", index, chosen ? " *" : "  ", caps->name);
-    printf("    type %s, driver %s, Vulkan %s, vendor 0x%04x, device 0x%04x\n", device_type_name(caps->type),
-           caps->driver, device_version(caps->api_version, version), (unsigned)caps->vendor_id,
-           (unsigned)caps->device_id);
-    printf("    memory %.0f MiB, free %.0f MiB; largest allocation %.0f MiB, largest storage buffer %.0f MiB\n",
-           mib * (double)caps->device_memory, mib * (double)caps->device_memory_free,
-           mib * (double)caps->max_allocation, mib * (double)caps->max_buffer_range);
-    printf("    workgroup: %u invocations, %u KiB shared; subgroup %u (%u to %u)\n", (unsigned)caps->max_workgroup_size,
-           (unsigned)caps->max_shared_memory / 1024, (unsigned)caps->subgroup_size, (unsigned)caps->subgroup_min,
-           (unsigned)caps->subgroup_max);
-    printf("    groups %u x %u x %u; %u storage buffers a stage, %u bytes of push constants, offsets by %u bytes\n",
-           (unsigned)caps->max_group_count[0], (unsigned)caps->max_group_count[1], (unsigned)caps->max_group_count[2],
-           (unsigned)caps->max_storage_buffers, (unsigned)caps->max_push_constants, (unsigned)caps->offset_alignment);
+    print_line("type %s, driver %s, Vulkan %s, vendor 0x%04x, device 0x%04x", device_type_name(caps->type),
+               caps->driver, device_version(caps->api_version, version), (unsigned)caps->vendor_id,
+               (unsigned)caps->device_id);
+    print_line("memory %.0f MiB, free %.0f MiB; largest allocation %.0f MiB, largest storage buffer %.0f MiB",
+               mib * (double)caps->device_memory, mib * (double)caps->device_memory_free,
+               mib * (double)caps->max_allocation, mib * (double)caps->max_buffer_range);
+    print_line("workgroup: %u invocations, %u KiB shared; subgroup %u (%u to %u)", (unsigned)caps->max_workgroup_size,
+               (unsigned)caps->max_shared_memory / 1024, (unsigned)caps->subgroup_size, (unsigned)caps->subgroup_min,
+               (unsigned)caps->subgroup_max);
+    print_line("groups %u x %u x %u; %u storage buffers a stage, %u bytes of push constants, offsets by %u bytes",
+               (unsigned)caps->max_group_count[0], (unsigned)caps->max_group_count[1],
+               (unsigned)caps->max_group_count[2], (unsigned)caps->max_storage_buffers,
+               (unsigned)caps->max_push_constants, (unsigned)caps->offset_alignment);
 #define PRINT(name, meaning) print_feature(#name, meaning, own->name, caps->name);
     PM_FEATURE_LIST(PRINT)
 #undef PRINT

@@ -2,8 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -20,37 +20,54 @@ void progress_clear(void)
     fputs("\r\033[K", stderr);
 }
 
-static int terminal_columns(void)
+/* A bar needs a terminal that goes back to a line's start. */
+static bool can_draw(void)
 {
-#ifdef TIOCGWINSZ
-    struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) return size.ws_col;
-#endif
-    return 80;
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) != 0 && term && term[0] && strcmp(term, "dumb") != 0;
 }
 
 void progress_start(progress *state, uint32_t first, uint32_t total)
 {
-    *state = (progress){.first = first, .total = total, .terminal = isatty(STDERR_FILENO) != 0, .val_loss = NAN};
+    *state = (progress){.first = first, .total = total, .terminal = can_draw(), .val_loss = NAN};
     state->started = state->last_step = app_seconds();
     state->last_shown = state->started - LINE_EVERY;
 }
 
-static void show(const progress *state, uint32_t step)
+enum { TEXT_SIZE = 160, BAR_MOST = 40, BAR_LEAST = 8 };
+
+/* How far the run is, in at most `columns`: what is least needed is left out first. Returns its length. */
+static int describe(const progress *state, uint32_t step, int columns, char text[TEXT_SIZE])
 {
-    char text[160], left[32], val[32] = "";
+    char left[32], val[32] = "", rate[32];
     const double seconds = state->step_seconds * (double)(state->total - step);
     if (!isnan(state->val_loss)) snprintf(val, sizeof val, "  val %.4f", state->val_loss);
-    const int length = snprintf(text, sizeof text, "step %u/%u  loss %.4f%s  %.0f tokens/s  %s left", (unsigned)step,
-                                (unsigned)state->total, state->loss, val, state->rate, app_duration(seconds, left));
+    snprintf(rate, sizeof rate, "  %.0f tokens/s", state->rate);
+    (void)app_duration(seconds, left);
+    int length = 0;
+    for (int without = 0; without <= 3; without++) {
+        length = snprintf(text, TEXT_SIZE, "step %u/%u  loss %.4f%s%s%s%s%s", (unsigned)step, (unsigned)state->total,
+                          state->loss, without < 2 ? val : "", without < 1 ? rate : "", without < 3 ? "  " : "",
+                          without < 3 ? left : "", without < 3 ? " left" : "");
+        if (length <= columns) return length;
+    }
+    text[columns] = 0;
+    return columns;
+}
+
+static void show(const progress *state, uint32_t step)
+{
+    char text[TEXT_SIZE], bar[BAR_MOST + 3] = "";
     if (!state->terminal) {
+        (void)describe(state, step, TEXT_SIZE - 1, text);
         fprintf(stderr, "%s\n", text);
         return;
     }
-    char bar[44] = "";
-    int width = terminal_columns() - length - 5;
-    if (width > 40) width = 40;
-    if (width >= 8) {
+    int columns = app_columns(STDERR_FILENO) - 1; /* in the last one some terminals go on to the next line */
+    if (columns > TEXT_SIZE - 1) columns = TEXT_SIZE - 1;
+    int width = columns - describe(state, step, columns, text) - 3;
+    if (width > BAR_MOST) width = BAR_MOST;
+    if (width >= BAR_LEAST) {
         const int full = (int)((double)width * (double)step / (double)state->total);
         bar[0] = '[';
         memset(bar + 1, '.', (size_t)width);
