@@ -121,7 +121,7 @@ static void test_elementwise_by_hand(void **state)
     ref_run(&drop);
     int kept = 0;
     for (uint32_t i = 0; i < 63; i++) {
-        double factor = ref_dropout(drop.in[1].data, 4, i / 7, i % 7, 0.5f);
+        double factor = ref_dropout(drop.in[1].data, 4, ref_mask_row(drop.in[1].data, 9, i / 7), i % 7, 0.5f);
         assert_true(values(&drop.out[0])[i] == factor * values(&drop.in[0])[i]);
         kept += factor > 0;
     }
@@ -147,7 +147,9 @@ static void test_attention_by_hand(void **state)
     call.attr.dropout = 0.5f;
     call.attr.stream = 11;
     ref_run(&call);
-    double f0 = ref_dropout(call.in[3].data, 11, 1, 0, 0.5f), f1 = ref_dropout(call.in[3].data, 11, 1, 1, 0.5f);
+    const uint32_t second = ref_mask_row(call.in[3].data, 2, 1);
+    double f0 = ref_dropout(call.in[3].data, 11, second, 0, 0.5f),
+           f1 = ref_dropout(call.in[3].data, 11, second, 1, 0.5f);
     expect(&call.out[1], (double[]){2.5, log(4.0)}, 1e-14);
     assert_true(fabs(values(&call.out[0])[4] - f0) < 1e-14);
     assert_true(fabs(values(&call.out[0])[6] - 6 * f1) < 1e-14);
@@ -171,7 +173,7 @@ static void test_attention_mask(void **state)
     ref_run(&call);
     for (uint32_t n = 0; n < B * T; n++)
         for (uint32_t h = 0; h < H; h++) {
-            uint32_t t = n % T, row = (n / T * H + h) * T + t;
+            uint32_t t = n % T, row = ref_mask_row(call.in[3].data, B * H * T, (n / T * H + h) * T + t);
             double want = 0;
             for (uint32_t s = 0; s <= t; s++)
                 want += (1 << s) * ref_dropout(call.in[3].data, 2, row, s, 0.5f) / (t + 1.0);

@@ -91,15 +91,15 @@ static bool equal(const fact *own, const char *there)
 
 static pm_status check_facts(const pm_log *log, const facts *f, const char *path, const st_file *file)
 {
-    double product = 1, product_there = 1;
+    unsigned long long product = 1, product_there = 1;
     const fact *wrong = NULL, *factor = NULL;
     for (const fact *own = f->all; own < f->all + f->count && !wrong; own++) {
         const char *there = value_in(file, own);
         const bool differs = !there || !equal(own, there);
         if (own->kind == FACT_SAME && differs) wrong = own;
         if (own->kind != FACT_FACTOR) continue;
-        product *= number_read(own->value, NULL);
-        product_there *= there ? number_read(there, NULL) : 0;
+        product *= strtoull(own->value, NULL, 10);
+        product_there *= there ? strtoull(there, NULL, 10) : 0;
         if (differs && !factor) factor = own;
     }
     if (!wrong && product != product_there) wrong = factor;

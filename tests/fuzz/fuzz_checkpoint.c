@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *note = NULL;
     fact_text(&same, "arch", "gpt2", "gpt2");
     fact_number(&same, "layers", 2, NULL);
+    fact_float(&same, "lr", 1e-3f)->kind = FACT_FREE;
     fuzz_safetensors("checkpoint.safetensors", data, size);
     if (fuzz_done(checkpoint_load(&a, &same, fuzz_dir(), &step, &note))) {
         REQUIRE(a.scale.scale > 0 && a.scale.skipped <= step);
