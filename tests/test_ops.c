@@ -1,12 +1,23 @@
+#define _POSIX_C_SOURCE 200809L
 /* Every operation on the device against the CPU twin: odd shapes, each optional operand and attribute, with and without the
- * optional features, with operands larger than a device may bind, and at GPT-2's size. */
+ * optional features, with operands larger than a device may bind, and at GPT-2's size.
+ *
+ * usage: test_ops [--list] [--ran FILE] [PATTERN ...] [--but PATTERN ...]
+ *        test_ops --covered FILE ...
+ * Patterns select tests by name, with * and ?: "matmul*" or "*(GPT-2 size)". --list prints the names and runs none. --ran writes the kernels
+ * that ran into a file; --covered wants each kernel in one of such files. Runs of several parts side by side take the place of a whole one so.
+ *
+ * PUMICE_TEST_QUICK=1: the first configuration alone, for a change in progress.
+ * A row whose program is, on the device of a further configuration, the very one that ran already is not run again. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "helper_device.h"
@@ -44,7 +55,8 @@ enum { CONFIGS = sizeof configs / sizeof configs[0] };
 static pm_device *device; /* of the group that runs */
 static const config *now;
 static bool ran[KERNEL_COUNT]; /* in any row so far */
-static bool skipped;           /* a configuration: the device had nothing to switch off */
+static optest_seen seen;
+static size_t rows_run, rows_repeated;
 
 /* Configurations that take every head size; the others take three. */
 static bool every_head(const config *c)
@@ -63,28 +75,11 @@ static pm_device *group_device(void)
     return device;
 }
 
-/* Whether an earlier configuration came down to the same device: where the environment has switched the features off already. */
-static bool seen_before(const pm_caps *caps)
-{
-    static unsigned signature[CONFIGS];
-    size_t me = (size_t)(now - configs);
-    signature[me] = 1u + caps->bda * 2u + caps->serial * 4u + caps->fused * 8u +
-                    (caps->max_buffer_range <= OPTEST_SMALL_RANGE) * 16u +
-                    (caps->max_allocation <= SMALL_ALLOCATION) * 32u + few_registers(caps) * 64u;
-    for (size_t i = 0; i < me; i++)
-        if (signature[i] == signature[me] && configs[i].set == now->set) return true;
-    return false;
-}
-
 static void test_op(void **state)
 {
     op_id op = *(const op_id *)*state;
     pm_device *d = group_device();
     int failed = 0;
-    if (seen_before(pm_device_caps(d))) {
-        skipped = true;
-        skip();
-    }
     size_t count, applied = 0;
     const optest_row *rows = optest_rows(now->set, &count);
     optest_result result;
@@ -93,7 +88,9 @@ static void test_op(void **state)
         if (row->call.op != op || !optest_applies(pm_device_caps(d), row)) continue;
         if (!every_head(now) && !optest_some_head(&row->call)) continue;
         applied++;
-        const bool right = optest_run(d, row, &result);
+        const bool right = optest_run(d, row, &seen, &result);
+        rows_run += !result.repeated;
+        rows_repeated += result.repeated;
         for (uint32_t k = 0; k < result.kernel_count; k++) ran[result.kernels[k]] = true;
         if (right) continue;
         print_error("    %s\n", result.wrong);
@@ -144,12 +141,36 @@ static bool out_of_reach(kernel_id kernel)
     return strstr(name, "coop") || strstr(name, "lanes4") || !strncmp(name, "meter_", 6);
 }
 
+/* Marks the kernels that a file of --ran names. */
+static bool read_ran(const char *path)
+{
+    char line[128];
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        for (int kernel = 0; kernel < KERNEL_COUNT; kernel++)
+            if (!strcmp(line, gpu_kernel_name((kernel_id)kernel))) ran[kernel] = true;
+    }
+    return fclose(file) == 0;
+}
+
+static bool write_ran(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    if (!file) return false;
+    for (int kernel = 0; kernel < KERNEL_COUNT; kernel++)
+        if (ran[kernel]) fprintf(file, "%s\n", gpu_kernel_name((kernel_id)kernel));
+    return fclose(file) == 0;
+}
+
 /* Where a driver has all features but matrix units, every kernel ran in some row of some configuration. */
 static void test_coverage(void **state)
 {
     (void)state;
     const pm_caps *caps = pm_device_caps(group_device());
-    if (skipped || !caps->serial || !caps->int64 || !caps->storage16 || software_lanes(caps) != 8) skip();
+    if (!caps->serial || !caps->bda || !caps->fused || !caps->int64 || !caps->storage16 || software_lanes(caps) != 8)
+        skip();
     int missing = 0;
     for (int kernel = 0; kernel < KERNEL_COUNT; kernel++) {
         if (ran[kernel] || out_of_reach((kernel_id)kernel)) continue;
@@ -159,7 +180,51 @@ static void test_coverage(void **state)
     assert_int_equal(missing, 0);
 }
 
-static int run_group(const config *c)
+/* ---- what the arguments select -------------------------------------------------------------------------------------- */
+
+typedef struct selection {
+    bool list, quick;
+    const char *ran;
+    char **patterns, **but; /* of argv */
+    int pattern_count, but_count;
+} selection;
+
+static bool matches(char **patterns, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (fnmatch(patterns[i], name, 0) == 0) return true;
+    return false;
+}
+
+static bool selected(const selection *s, const char *name)
+{
+    return (s->pattern_count == 0 || matches(s->patterns, s->pattern_count, name)) &&
+           !matches(s->but, s->but_count, name);
+}
+
+static bool read_arguments(int argc, char **argv, selection *s)
+{
+    int a = 1;
+    const char *quick = getenv("PUMICE_TEST_QUICK");
+    *s = (selection){.quick = quick && *quick && strcmp(quick, "0") != 0};
+    for (; a < argc && !strncmp(argv[a], "--", 2) && strcmp(argv[a], "--but") != 0; a++) {
+        if (!strcmp(argv[a], "--list"))
+            s->list = true;
+        else if (!strcmp(argv[a], "--ran") && a + 1 < argc)
+            s->ran = argv[++a];
+        else
+            return false;
+    }
+    s->patterns = argv + a;
+    while (a < argc && strcmp(argv[a], "--but") != 0) a++, s->pattern_count++;
+    if (a < argc) {
+        s->but = argv + a + 1;
+        s->but_count = argc - a - 1;
+    }
+    return true;
+}
+
+static int run_group(const config *c, const selection *s)
 {
     static op_id ids[OP_COUNT];
     static char names[OP_COUNT + 1][96];
@@ -173,28 +238,45 @@ static int run_group(const config *c)
         if (found == 0) continue;
         ids[op] = (op_id)op;
         snprintf(names[count], sizeof names[count], "%s (%s)", op_name((op_id)op), c->name);
+        if (!selected(s, names[count])) continue;
+        if (s->list) puts(names[count]);
         tests[count] = (struct CMUnitTest){names[count], test_op, NULL, NULL, &ids[op]};
         count++;
     }
+    if (count == 0 || s->list) return 0;
     snprintf(names[count], sizeof names[count], "no validation messages (%s)", c->name);
     tests[count] = (struct CMUnitTest){names[count], test_close, NULL, NULL, NULL};
     return _cmocka_run_group_tests(c->name, tests, count + 1, NULL, close_anyway);
 }
 
-/* Arguments select tests by name, with * and ?: "matmul*" or "*(GPT-2 size)". */
 int main(int argc, char **argv)
 {
+    selection s = {0};
     int failed = 0;
-    for (int a = argc > 1 ? 1 : 0; a < argc; a++) {
-        if (argc > 1) cmocka_set_test_filter(argv[a]);
-        for (int i = 0; i < CONFIGS; i++) failed += run_group(&configs[i]);
+    const bool covered = argc > 1 && !strcmp(argv[1], "--covered");
+    if (!covered && !read_arguments(argc, argv, &s)) {
+        print_error("usage: test_ops [--list] [--ran FILE] [PATTERN ...] [--but PATTERN ...]\n");
+        return 2;
     }
+    for (int a = 2; covered && a < argc; a++)
+        if (!read_ran(argv[a])) {
+            print_error("%s: cannot be read; the part of test_ops that writes it comes first\n", argv[a]);
+            return 1;
+        }
+    for (int i = 0; !covered && i < (s.quick && !s.list ? 1 : CONFIGS); i++) failed += run_group(&configs[i], &s);
+    if (!covered && s.list) return 0;
+    print_message("%zu rows were run; %zu came to programs that had run\n", rows_run, rows_repeated);
+    optest_seen_free(&seen);
     now = &configs[5];
     const struct CMUnitTest table[] = {cmocka_unit_test(test_table)};
-    cmocka_set_test_filter(NULL);
     failed += cmocka_run_group_tests_name("the table", table, NULL, close_anyway);
     now = &configs[0];
     const struct CMUnitTest coverage[] = {cmocka_unit_test(test_coverage)};
-    if (argc == 1) failed += cmocka_run_group_tests_name("every kernel", coverage, NULL, close_anyway);
+    if (covered || (argc == 1 && !s.quick))
+        failed += cmocka_run_group_tests_name("every kernel", coverage, NULL, close_anyway);
+    if (!covered && s.ran && !s.quick && !failed && !write_ran(s.ran)) {
+        print_error("%s: cannot be written\n", s.ran);
+        failed++;
+    }
     return failed ? 1 : 0;
 }

@@ -1,9 +1,17 @@
 #!/bin/sh
-# Installs what is missing, builds, and runs every test: sh tools/test.sh [CTEST-OPTION ...]
+# Installs what is missing, builds, and runs every test: sh tools/test.sh [quick] [CTEST-OPTION ...]
 # One ctest run has it all: each driver, the validation layer, the sanitizers, clang, and the checks of the sources.
+# quick: for a change in progress. The tests run once each, on the main driver, those of operations in one configuration; so do the checks of
+# the sources and the one of the command line.
 set -eu
 
 say() { echo "test: $*" >&2; }
+
+quick=false
+if [ "${1:-}" = quick ]; then
+    quick=true
+    shift
+fi
 
 cd "$(dirname "$0")/.."
 sh tools/setup.sh demo tests
@@ -17,5 +25,9 @@ if [ -e build-test/CMakeCache.txt ]; then generator=""; else generator="-G Ninja
 cmake -S . -B build-test $generator -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc -DPUMICE_WERROR=ON -DPUMICE_ALL_CHECKS=ON $set_newer
 cmake --build build-test
 
+if $quick; then
+    set -- -L '^quick$' "$@"
+    export PUMICE_TEST_QUICK=1
+fi
 say "running the tests"
 exec ctest --test-dir build-test --output-on-failure --no-tests=error --parallel "$(nproc)" "$@"

@@ -98,7 +98,7 @@ static pm_status try_kernels(doctor *d, const optest_row *row, const optest_resu
         const kernel_id kernel = gpu_kernel_row(failed->kernels[k]);
         pm_status status = gpu_kernel_switch(d->device, kernel, false);
         if (status != PM_OK) return status;
-        if (optest_run(d->device, row, &again)) {
+        if (optest_run(d->device, row, NULL, &again)) {
             snprintf(f->off, sizeof f->off, "kernel %s", gpu_kernel_name(kernel));
             d->kernel_off[kernel] = true;
             return PM_OK;
@@ -118,7 +118,7 @@ static pm_status try_features(doctor *d, const optest_row *row, pm_doctor_findin
         if (d->feature_off[i]) continue;
         status = open_device(d, i);
         if (status == PM_OK &&
-            (!optest_applies(pm_device_caps(d->device), row) || optest_run(d->device, row, &again))) {
+            (!optest_applies(pm_device_caps(d->device), row) || optest_run(d->device, row, NULL, &again))) {
             snprintf(f->off, sizeof f->off, "feature %s", features[i]);
             d->feature_off[i] = true;
         }
@@ -131,7 +131,7 @@ static pm_status check_row(doctor *d, const optest_row *row)
 {
     optest_result result;
     if (!optest_applies(pm_device_caps(d->device), row)) return PM_OK;
-    const bool right = optest_run(d->device, row, &result);
+    const bool right = optest_run(d->device, row, NULL, &result);
     for (uint32_t k = 0; k < result.kernel_count; k++) {
         d->report->kernels += !d->kernels[result.kernels[k]];
         d->kernels[result.kernels[k]] = true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include "push.h"
 #include "ref/ref.h"
@@ -265,7 +266,8 @@ static pm_status record_in_way(bench *b)
     return gpu_choice_set(b->device, key, before);
 }
 
-static bool prepare_device(bench *b)
+/* Buffers, and the program, recorded. */
+static bool record(bench *b)
 {
     for (int i = 0; i < b->place_count; i++) {
         place *p = &b->places[i];
@@ -287,10 +289,40 @@ static bool prepare_device(bench *b)
         status = record_in_way(b);
     else
         op_record(b->program, &b->call);
-    if (status == PM_OK) status = gpu_program_finish(b->program);
     b->result->kernel_count = gpu_program_kernels(b->program, b->result->kernels, OPTEST_KERNELS);
     if (b->result->kernel_count > OPTEST_KERNELS) b->result->kernel_count = OPTEST_KERNELS;
     return status == PM_OK || complain(b, "recording: %s", pm_status_text(status));
+}
+
+static bool finish(bench *b)
+{
+    const pm_status status = gpu_program_finish(b->program);
+    return status == PM_OK || complain(b, "recording: %s", pm_status_text(status));
+}
+
+/* Whether the row was run with the same program; from now on it was. Without memory it is run. */
+static bool seen_before(const bench *b, optest_seen *seen)
+{
+    const uint64_t program = seen ? gpu_program_fingerprint(b->program) : 0;
+    if (!program) return false;
+    const uint64_t print = hash_bytes(program, &b->row, sizeof b->row);
+    for (size_t i = 0; i < seen->count; i++)
+        if (seen->prints[i] == print) return true;
+    if (seen->count == seen->capacity) {
+        const size_t capacity = seen->capacity ? 2 * seen->capacity : 1024;
+        uint64_t *grown = realloc(seen->prints, capacity * sizeof *grown);
+        if (!grown) return false;
+        seen->prints = grown;
+        seen->capacity = capacity;
+    }
+    seen->prints[seen->count++] = print;
+    return false;
+}
+
+void optest_seen_free(optest_seen *seen)
+{
+    free(seen->prints);
+    *seen = (optest_seen){0};
 }
 
 /* Upload everything, run, download everything. */
@@ -431,7 +463,23 @@ bool optest_applies(const pm_caps *caps, const optest_row *row)
            !call->in[MATMUL_GELU_PRE].rows && !call->in[MATMUL_GAIN].rows && !call->out[1].rows;
 }
 
-bool optest_run(pm_device *device, const optest_row *row, optest_result *result)
+/* The run beside the twin's, and what they differ in. */
+static bool run_and_compare(bench *b)
+{
+    optest_fill(b);
+    ref_run(&b->call);
+    bool ok = finish(b) && run_once(b, false);
+    uint64_t total = 0;
+    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].count;
+    if (ok && total <= LARGE) ok = run_once(b, true) && check_repeats(b);
+    for (int i = 0; i < OP_MAX_OUT && ok; i++) {
+        operand *o = b->call.out[i].rows ? optest_find(b, &b->call.out[i]) : NULL;
+        if (o && o->role == OUTPUT) ok = compare_output(b, o, i);
+    }
+    return ok && check_untouched(b);
+}
+
+bool optest_run(pm_device *device, const optest_row *row, optest_seen *seen, optest_result *result)
 {
     bench *b = calloc(1, sizeof *b);
     *result = (optest_result){.no_memory = !b};
@@ -443,44 +491,10 @@ bool optest_run(pm_device *device, const optest_row *row, optest_result *result)
     b->call = row->call;
     complete_shapes(b);
     if (row->half || row->call.op == OP_CAST) halve(b);
-    bool ok = collect(b) && arrange(b);
-    if (ok) {
-        optest_fill(b);
-        ref_run(&b->call);
-        ok = prepare_device(b) && run_once(b, false);
-    }
-    uint64_t total = 0;
-    for (int i = 0; i < b->operand_count; i++) total += b->operands[i].count;
-    if (ok && total <= LARGE) ok = run_once(b, true) && check_repeats(b);
-    for (int i = 0; i < OP_MAX_OUT && ok; i++) {
-        operand *o = b->call.out[i].rows ? optest_find(b, &b->call.out[i]) : NULL;
-        if (o && o->role == OUTPUT) ok = compare_output(b, o, i);
-    }
-    ok = ok && check_untouched(b);
+    bool ok = collect(b) && arrange(b) && record(b);
+    result->repeated = ok && seen_before(b, seen);
+    if (ok && !result->repeated) ok = run_and_compare(b);
     clean(b);
     free(b);
     return ok;
-}
-
-static size_t add_shapes(char *line, size_t size, const op_view *views, int count)
-{
-    size_t used = 0;
-    while (count > 0 && !views[count - 1].rows) count--;
-    for (int i = 0; i < count && used < size; i++)
-        used += (size_t)(views[i].rows ? snprintf(line + used, size - used, " %ux%u", views[i].rows, views[i].cols)
-                                       : snprintf(line + used, size - used, " -"));
-    return used < size ? used : size - 1;
-}
-
-void optest_describe(const optest_row *row, char *line, size_t size)
-{
-    const op_attr *a = &row->call.attr;
-    size_t used = (size_t)snprintf(line, size, "%s in", op_name(row->call.op));
-    used += add_shapes(line + used, size - used, row->call.in, OP_MAX_IN);
-    used += (size_t)snprintf(line + used, size - used, " out");
-    used += add_shapes(line + used, size - used, row->call.out, OP_MAX_OUT);
-    if (a->time || a->heads) used += (size_t)snprintf(line + used, size - used, ", T %u H %u", a->time, a->heads);
-    number_print(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
-                 a->trans_b ? ", B^T" : "", a->gelu ? ", gelu" : "", a->accumulate ? ", accumulate" : "",
-                 (double)a->dropout, row->seed);
 }

@@ -57,9 +57,18 @@ typedef struct optest_result {
     kernel_id kernels[OPTEST_KERNELS];
     uint32_t kernel_count; /* that it ran */
     bool no_memory;        /* the fault is lack of memory */
+    bool repeated;         /* not run: see optest_run() */
 } optest_result;
 
-/* Whether the row holds on the device. */
-bool optest_run(pm_device *device, const optest_row *row, optest_result *result);
+/* Rows that were run, with the programs that they came to. Starts empty ({0}); optest_seen_free() gives back its memory. */
+typedef struct optest_seen {
+    uint64_t *prints;
+    size_t count, capacity;
+} optest_seen;
+void optest_seen_free(optest_seen *seen);
+
+/* Whether the row holds on the device. Where `seen` has the row with the very same program (see gpu_program_fingerprint), from a device of
+ * the same driver with other features, it is recorded and not run once more: result->repeated. NULL: it is run. */
+bool optest_run(pm_device *device, const optest_row *row, optest_seen *seen, optest_result *result);
 
 #endif

@@ -1,6 +1,10 @@
 /* The op harness: rows, one operation at a time. */
 #include "check/optest_build.h"
 
+#include <stdio.h>
+
+#include "base/number.h"
+
 optest_table optest_all = {.adding = USUAL};
 
 optest_row *row_add(op_id op)
@@ -226,4 +230,29 @@ void row_adamw(uint32_t n, uint32_t c, uint64_t decayed, float weight_decay)
     row->call.attr =
         (op_attr){.beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-2f, .weight_decay = weight_decay, .decayed = decayed};
     row->call.in[0] = row->call.out[0] = row->call.out[1] = row->call.out[2] = v(n, c);
+}
+
+/* ---- a row in words ------------------------------------------------------------------------------------------------ */
+
+static size_t add_shapes(char *line, size_t size, const op_view *views, int count)
+{
+    size_t used = 0;
+    while (count > 0 && !views[count - 1].rows) count--;
+    for (int i = 0; i < count && used < size; i++)
+        used += (size_t)(views[i].rows ? snprintf(line + used, size - used, " %ux%u", views[i].rows, views[i].cols)
+                                       : snprintf(line + used, size - used, " -"));
+    return used < size ? used : size - 1;
+}
+
+void optest_describe(const optest_row *row, char *line, size_t size)
+{
+    const op_attr *a = &row->call.attr;
+    size_t used = (size_t)snprintf(line, size, "%s in", op_name(row->call.op));
+    used += add_shapes(line + used, size - used, row->call.in, OP_MAX_IN);
+    used += (size_t)snprintf(line + used, size - used, " out");
+    used += add_shapes(line + used, size - used, row->call.out, OP_MAX_OUT);
+    if (a->time || a->heads) used += (size_t)snprintf(line + used, size - used, ", T %u H %u", a->time, a->heads);
+    number_print(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
+                 a->trans_b ? ", B^T" : "", a->gelu ? ", gelu" : "", a->accumulate ? ", accumulate" : "",
+                 (double)a->dropout, row->seed);
 }

@@ -143,6 +143,9 @@ typedef struct gpu_program_stats {
 void gpu_program_get_stats(const gpu_program *program, gpu_program_stats *out);
 /* The kernels of its dispatches, each once, in the order of their first use: writes at most `capacity`, returns how many there are. */
 uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_t capacity);
+/* A number for what a recorded program does: kernels, values, work groups, and where operands lie. Equal programs on one device or on
+ * another of the same driver have equal ones, whatever features either lacks. 0: the device cannot bind the operands. */
+uint64_t gpu_program_fingerprint(gpu_program *program);
 
 /* ---- tuning: which of several ways to take, as measured on this device --------------------------------------------- */
 

@@ -202,6 +202,12 @@ static pm_status count_submissions(gpu_program *program)
     return PM_OK;
 }
 
+/* What stands for an operand that is absent. */
+static pm_status make_dummy(pm_device *device)
+{
+    return device->dummy ? PM_OK : gpu_buffer_create(device, GPU_WORKSPACE, DUMMY_BYTES, "dummy", &device->dummy);
+}
+
 pm_status gpu_program_finish(gpu_program *program)
 {
     pm_device *device = program->device;
@@ -210,7 +216,7 @@ pm_status gpu_program_finish(gpu_program *program)
     if (program->finished)
         return log_fail(&device->log, PM_INVALID, "gpu: program '%s' was finished before", program->name);
     if (program->status != PM_OK) return program->status; /* logged where it happened */
-    if (!device->dummy) status = gpu_buffer_create(device, GPU_WORKSPACE, DUMMY_BYTES, "dummy", &device->dummy);
+    status = make_dummy(device);
     if (status == PM_OK) status = make_pipelines(program);
     if (device->compile_only) {
         program->finished = status == PM_OK;
@@ -226,4 +232,54 @@ pm_status gpu_program_finish(gpu_program *program)
     program->finished = status == PM_OK;
     program->status = status;
     return status;
+}
+
+/* ---- the fingerprint --------------------------------------------------------------------------------------------- */
+
+/* A buffer by the first argument that lies in it. */
+static uint64_t hash_arg(const gpu_program *program, uint32_t index, uint64_t hash)
+{
+    const gpu_arg *arg = &program->args[index];
+    uint32_t first = 0;
+    while (program->args[first].span.buffer != arg->span.buffer) first++;
+    const gpu_buffer *buffer = arg->span.buffer;
+    const uint64_t key[] = {first,
+                            arg->access,
+                            arg->span.offset,
+                            arg->span.size,
+                            buffer ? buffer->size : 0,
+                            buffer ? (uint64_t)buffer->block->lifetime : 0};
+    return hash_bytes(hash, key, sizeof key);
+}
+
+static uint64_t hash_places(const gpu_places *places, uint64_t hash)
+{
+    hash = hash_bytes(hash, &places->map, sizeof places->map);
+    hash = hash_bytes(hash, places->words, sizeof places->words);
+    for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++) {
+        const uint64_t range = places->mask >> i & 1 ? places->infos[i].range : 0;
+        hash = hash_bytes(hash, &range, sizeof range);
+    }
+    return hash;
+}
+
+uint64_t gpu_program_fingerprint(gpu_program *program)
+{
+    const uint32_t bda = program->device->caps.bda;
+    uint64_t hash = hash_bytes(HASH_INIT, &bda, sizeof bda);
+    if (program->status != PM_OK || make_dummy(program->device) != PM_OK) return 0;
+    for (uint32_t i = 0; i < program->command_count; i++) {
+        const gpu_command *c = &program->commands[i];
+        const uint32_t head[] = {c->kind, c->kernel, c->spec_count, c->push_size, c->word};
+        hash = hash_bytes(hash, head, sizeof head);
+        hash = hash_bytes(hash, program->work[i].groups, sizeof program->work[i].groups);
+        for (uint32_t k = 0; k < c->arg_count; k++) hash = hash_arg(program, c->first_arg + k, hash);
+        if (c->kind != GPU_DISPATCH) continue;
+        gpu_places places;
+        if (gpu_places_of(program, c, &places) != PM_OK) return 0;
+        hash = hash_places(&places, hash);
+        hash = hash_bytes(hash, &program->words[c->first_spec], c->spec_count * sizeof *program->words);
+        hash = hash_bytes(hash, &program->words[c->first_push], c->push_size);
+    }
+    return hash;
 }

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Runs a program that may take so many seconds of processor time, each of its processes by itself: a busy machine fails no test.
+# usage: limit.sh SECONDS PROGRAM [ARGUMENT ...]
+set -eu
+ulimit -S -t "$1"
+ulimit -H -t $(($1 + 10))
+shift
+exec "$@"
