@@ -5,12 +5,13 @@ set -eu
 file=$(mktemp -d)
 trap 'rm -rf "$file"' EXIT
 flags="-Wall -Wextra -Wpedantic -Wshadow -Werror -fsyntax-only -Iinclude"
+# The given one may be one of the others.
+c_compilers=$(for one in "${1:-cc}" gcc clang; do command -v "$one"; done | sort -u)
 for header in include/pumice/*.h; do
     name=pumice/$(basename "$header")
     # Twice: the guard is tested too.
     printf '#include <%s>\n#include <%s>\nint header_alone;\n' "$name" "$name" | tee "$file/x.c" > "$file/x.cpp"
-    for compiler in ${1:-cc} gcc clang; do
-        command -v "$compiler" > /dev/null || continue
+    for compiler in $c_compilers; do
         # shellcheck disable=SC2086
         "$compiler" -std=c11 $flags "$file/x.c" || { echo "$header: not C11 for $compiler"; exit 1; }
     done
