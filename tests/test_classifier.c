@@ -238,7 +238,7 @@ static void test_finetuned(void **state)
     pm_task task;
     const pm_gpt_config *c = pm_model_config(model);
     assert_int_equal(c->task_tokens, 0);
-    assert_int_equal(pm_task_learn(&log, PM_TASK_CLASSIFY, path, c->vocab - c->task_tokens, &task), PM_OK);
+    assert_int_equal(pm_task_learn(&log, PM_TASK_CLASSIFY, path, NULL, c->vocab - c->task_tokens, &task), PM_OK);
     assert_int_equal(pm_model_for_task(model, &task, 1, &tuned), PM_OK);
     c = pm_model_config(tuned);
     assert_true(c->vocab == 40 && c->task_tokens == 3 && c->special.has_eos && c->special.eos == 5);

@@ -85,10 +85,10 @@ pm_status task_number(const row_file *file, const char *key, double *out)
     *out = NAN;
     if (cJSON_IsNumber(v)) *out = v->valuedouble;
     if (!file->typed) {
-        cJSON *number = json_parse(v->valuestring, strlen(v->valuestring) + 1, NULL,
-                                   true); /* as JSON spells numbers, whatever the locale */
-        if (cJSON_IsNumber(number)) *out = number->valuedouble;
-        cJSON_Delete(number);
+        char *end = NULL;
+        const double value = number_read(v->valuestring, &end);
+        const bool decimal = v->valuestring[0] && v->valuestring[strspn(v->valuestring, "0123456789+-.eE")] == 0;
+        if (decimal && *end == 0) *out = value;
     }
     return PM_OK;
 }
