@@ -268,7 +268,7 @@ for ids in '280' '-1' '1,2' 'x' '99999999999999999999' '1x'; do
     [ ! -s "$dir/out" ] || fail "tokenize --decode $ids wrote on stdout"
 done
 refused 1 "$dir/none" tokenize --tokenizer "$dir/none"
-refused 1 "$dir/bpe/vocab.json: is a file; give the folder" tokenize --tokenizer "$dir/bpe/vocab.json"
+refused 1 "$dir/bpe/vocab.json: is a file; give " tokenize --tokenizer "$dir/bpe/vocab.json"
 # What --json prints comes back, and so do arrays; a special token is one only where asked for.
 said 0 'a<|endoftext|>' tokenize --tokenizer "$dir/bpe" --special --json
 printed '{"ids":[64,279],"pieces":["a","<|endoftext|>"]}'
@@ -294,6 +294,7 @@ mkdir "$dir/docs"
 for i in 1 2 3; do cp "$dir/text" "$dir/docs/$i.txt"; done
 tokens=$(($(wc -w < "$dir/ids") * 3))
 run 0 $train --data "$dir/docs" --out "$dir/x" --steps 2 --tokenizer "$dir/bpe"
+grep -q '"eos_token_id":[^0-9]*279' "$dir/x/config.json" || fail "the model does not say what ends a text"
 grep -q "$dir/docs: 3 documents, each with an end-of-text token" "$dir/err" || fail "train told nothing of documents"
 run 0 eval --model "$dir/x" --data "$dir/docs" --json
 has "\"tokens\":$((tokens + 2))}"

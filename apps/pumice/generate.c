@@ -195,8 +195,8 @@ static pm_status find_ends(const pm_log *log, const app_model *model, pm_text_en
 {
     const pm_status status = pm_text_ends_load(log, dir, pm_model_config(model->model)->vocab, out);
     if (status != PM_OK) return status;
-    if (out->begin == PM_TOKEN_NONE) out->begin = pm_tokenizer_begin(model->tokenizer);
-    if (out->end_count == 0 && pm_tokenizer_end(model->tokenizer) != PM_TOKEN_NONE)
+    if (out->begin == PM_TOKEN_NONE && !out->no_begin) out->begin = pm_tokenizer_begin(model->tokenizer);
+    if (out->end_count == 0 && !out->no_end && pm_tokenizer_end(model->tokenizer) != PM_TOKEN_NONE)
         out->ends[out->end_count++] = pm_tokenizer_end(model->tokenizer);
     return PM_OK;
 }

@@ -20,13 +20,16 @@ static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, 
     uint32_t begins = 0;
     pm_status status = json_file_read(log, path, "another way", &root);
     if (status != PM_OK) return status;
-    if (out->begin == PM_TOKEN_NONE)
-        add_id(cJSON_GetObjectItemCaseSensitive(root, "bos_token_id"), vocab, &out->begin, &begins);
+    const cJSON *begin = cJSON_GetObjectItemCaseSensitive(root, "bos_token_id");
     const cJSON *ends = cJSON_GetObjectItemCaseSensitive(root, "eos_token_id"), *one;
-    if (out->end_count == 0 && !cJSON_IsArray(ends)) add_id(ends, vocab, out->ends, &out->end_count);
-    if (out->end_count == 0) {
+    const uint32_t count = out->end_count;
+    if (out->begin == PM_TOKEN_NONE) add_id(begin, vocab, &out->begin, &begins);
+    if (count == 0 && !cJSON_IsArray(ends)) add_id(ends, vocab, out->ends, &out->end_count);
+    if (count == 0) {
         cJSON_ArrayForEach(one, ends) add_id(one, vocab, out->ends, &out->end_count);
     }
+    out->no_begin = out->begin == PM_TOKEN_NONE && (out->no_begin || cJSON_IsNull(begin));
+    out->no_end = out->end_count == 0 && (out->no_end || cJSON_IsNull(ends));
     cJSON_Delete(root);
     return PM_OK;
 }

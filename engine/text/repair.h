@@ -30,12 +30,28 @@ static inline void code_row_swap(code_row *a, code_row *b)
 }
 void code_row_free(code_row *row);
 
-/* ---- mojibake.c ---- */
+/* ---- charset.c ---- */
 
-/* Which bytes code points are in the character sets that text is read in by mistake. Read-only once made: threads share it. */
+/* In the order in which they are tried. */
+enum { LATIN_1, WINDOWS_1252, WINDOWS_1250, ISO_8859_2, WINDOWS_1251, MAC_ROMAN, CP437, CHARSETS };
+enum { SUBSTITUTE = 0x1A }; /* the byte of U+FFFD in sloppy sets */
+
+/* Which bytes code points are in these sets. Read-only once made: threads share it. */
 typedef struct charset_table charset_table;
 charset_table *charset_table_make(void); /* NULL when short of memory */
 void charset_table_free(charset_table *table);
+
+/* The byte of a code point in a set, or -1. */
+int charset_byte(const charset_table *table, int set, uint32_t code);
+/* A bit for each set that has all of the text. *ascii: it is nothing else. */
+unsigned charset_fits(const charset_table *table, const code_row *text, bool *ascii);
+bool charset_is_sloppy(int set);
+/* Of taking it for the one that a text was read in: the rarer the more. */
+int charset_cost(int set);
+/* What windows-1252 has for a byte from 0x80 to 0x9F; the byte itself where it has nothing. */
+uint32_t charset_windows_1252(uint32_t byte);
+
+/* ---- mojibake.c ---- */
 
 /* Scratch of one thread; zeros to begin with. */
 typedef struct repair_scratch {
@@ -49,8 +65,6 @@ void repair_scratch_free(repair_scratch *scratch);
 
 /* Reads a line again in UTF-8 that was read in another character set, where that makes it more likely to be text. */
 bool repair_mojibake(const unicode_table *unicode, const charset_table *charsets, code_row *line, repair_scratch *s);
-/* What windows-1252 has for a byte from 0x80 to 0x9F; the byte itself where it has nothing. */
-uint32_t charset_windows_1252(uint32_t byte);
 /* NFC of `from`. */
 bool repair_compose(const code_row *from, code_row *to, repair_scratch *s);
 

@@ -56,6 +56,7 @@ typedef struct pm_text_ends {
     uint32_t begin;     /* PM_TOKEN_NONE: the files name none */
     uint32_t end_count; /* of ends; 0: they name none */
     uint32_t ends[PM_ENDS_MOST];
+    bool no_begin, no_end; /* they say null: the model has none, whatever its tokenizer has */
 } pm_text_ends;
 PM_API PM_NODISCARD pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, pm_text_ends *out);
 
