@@ -64,7 +64,8 @@ pm_status file_writer_open(const pm_log *log, const char *path, file_writer **ou
     }
     w->fd = file_temporary_open(w->target, w->temporary, room);
     if (w->fd < 0) {
-        status = log_fail(log, PM_IO, "%s: cannot write: %s", path, strerror(errno));
+        const pm_status why = errno == ENOMEM ? PM_NO_HOST_MEMORY : PM_IO; /* the temporary file's name takes memory */
+        status = log_fail(log, why, "%s: cannot write: %s", path, strerror(errno));
         goto fail;
     }
     /* A file that is replaced keeps its permission bits; a file system without them is no reason to fail. */
