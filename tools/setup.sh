@@ -10,7 +10,7 @@ build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-
 demo="bible-kjv|fortunes"
 tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers locales"
 # Optional: pumice kernel needs them for GLSL, and some tests. These say so where a package is absent.
-build_optional="libshaderc-dev spirv-tools"
+build_optional="libshaderc-dev spirv-tools fonts-open-sans"
 tests_optional="chromium"
 # Yardsticks of bench-cpu.sh, which does without those that are absent.
 bench_optional="python3-numpy libopenblas0-pthread python3-torch"

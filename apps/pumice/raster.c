@@ -7,7 +7,6 @@
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #endif
 #define STB_IMAGE_WRITE_STATIC
-#include <stb_easy_font.h>
 #include <stb_image_write.h>
 
 #include "raster.h"
@@ -31,7 +30,7 @@ void raster_fini(raster *image)
     *image = (raster){0};
 }
 
-static void blend(raster *image, int x, int y, float alpha, raster_color color)
+void raster_blend(raster *image, int x, int y, float alpha, raster_color color)
 {
     if (x < 0 || y < 0 || x >= image->width || y >= image->height) return;
     unsigned char *pixel = image->pixels + 3 * ((size_t)y * (size_t)image->width + (size_t)x);
@@ -44,7 +43,7 @@ static void blend(raster *image, int x, int y, float alpha, raster_color color)
 void raster_fill(raster *image, raster_box box, raster_color color)
 {
     for (int y = box.top; y < box.bottom; y++) {
-        for (int x = box.left; x < box.right; x++) blend(image, x, y, 1.0f, color);
+        for (int x = box.left; x < box.right; x++) raster_blend(image, x, y, 1.0f, color);
     }
 }
 
@@ -97,7 +96,7 @@ void raster_curve(raster *image, const raster_point *points, size_t count, float
     for (int y = clip.top; y < clip.bottom; y++) {
         for (int x = clip.left; x < clip.right; x++) {
             unsigned char *alpha = &image->coverage[(size_t)y * (size_t)image->width + (size_t)x];
-            if (*alpha) blend(image, x, y, opacity * (float)*alpha / 255.0f, color);
+            if (*alpha) raster_blend(image, x, y, opacity * (float)*alpha / 255.0f, color);
             *alpha = 0;
         }
     }
@@ -110,42 +109,9 @@ void raster_disc(raster *image, raster_point center, float radius, raster_color 
     for (int y = top; y < bottom; y++) {
         for (int x = left; x < right; x++) {
             const float distance = hypotf((float)x + 0.5f - center.x, (float)y + 0.5f - center.y);
-            blend(image, x, y, clamp01(radius + 0.5f - distance), color);
+            raster_blend(image, x, y, clamp01(radius + 0.5f - distance), color);
         }
     }
-}
-
-float raster_text_width(const char *text, float scale)
-{
-    char copy[128];
-    strncpy(copy, text, sizeof copy - 1);
-    copy[sizeof copy - 1] = 0;
-    return scale * (float)stb_easy_font_width(copy);
-}
-
-void raster_text(raster *image, float x, float y, float scale, bool upwards, const char *text, raster_color color)
-{
-    struct vertex { /* as stb_easy_font.h lays it out */
-        float x, y, z;
-        unsigned char color[4];
-    };
-    enum { QUADS = 4096 };
-    char copy[128];
-    struct vertex *corners = malloc(QUADS * 4 * sizeof *corners);
-    if (!corners) return; /* a plot without this text is better than none */
-    strncpy(copy, text, sizeof copy - 1);
-    copy[sizeof copy - 1] = 0;
-    const int quads = stb_easy_font_print(0, 0, copy, NULL, corners, QUADS * 4 * (int)sizeof *corners);
-    for (int i = 0; i < quads; i++) {
-        const struct vertex *low = &corners[4 * i], *high = &corners[4 * i + 2];
-        const int x0 = (int)lrintf(scale * low->x), x1 = (int)lrintf(scale * high->x);
-        const int y0 = (int)lrintf(scale * low->y), y1 = (int)lrintf(scale * high->y);
-        const int ox = (int)lrintf(x), oy = (int)lrintf(y);
-        const raster_box box = upwards ? (raster_box){ox + y0, oy - x1, ox + y1, oy - x0}
-                                       : (raster_box){ox + x0, oy + y0, ox + x1, oy + y1};
-        raster_fill(image, box, color);
-    }
-    free(corners);
 }
 
 unsigned char *raster_png(const raster *image, size_t *size)

@@ -27,13 +27,18 @@ typedef struct raster {
 bool raster_init(raster *image, int width, int height);
 void raster_fini(raster *image);
 
+/* Mixes a colour into a pixel, which may lie outside. alpha: 0 leaves the pixel, 1 replaces it. */
+void raster_blend(raster *image, int x, int y, float alpha, raster_color color);
 void raster_fill(raster *image, raster_box box, raster_color color);
 /* A curve `width` pixels wide; opacity 0 … 1 holds for the curve as a whole, also where it crosses itself. Drawn inside clip only. */
 void raster_curve(raster *image, const raster_point *points, size_t count, float width, float opacity,
                   raster_color color, raster_box clip);
 void raster_disc(raster *image, raster_point center, float radius, raster_color color);
 
-/* ASCII text. x, y: its upper left corner; `upwards`: its lower left corner, and the text runs upwards from there. */
+/* ---- raster_text.c ---- */
+
+/* ASCII text, whose capitals are 7 * scale pixels high. x, y: its upper left corner; `upwards`: its lower left corner, and the text runs upwards
+ * from there. */
 void raster_text(raster *image, float x, float y, float scale, bool upwards, const char *text, raster_color color);
 float raster_text_width(const char *text, float scale);
 

@@ -254,9 +254,9 @@ static void draw_entry(chart *c, const profile_line *line, size_t number)
                         profile_number(1e-9 * speed(line), rate));
     if (isfinite(roof)) snprintf(more + used, sizeof more - (size_t)used, ", %.0f %% of roof", 100 * roof);
     draw_tag(c, (raster_point){x, y + 12}, number, line->sum.direction);
-    raster_text(&c->image, x + 22, y - 6, 2, false, name, INK);
-    raster_text(&c->image, x + 22, y + 12, 1.5f, false, kernel, INK);
-    raster_text(&c->image, x + 22, y + 26, 1.5f, false, more, INK);
+    raster_text(&c->image, x + 22, y - 12, 2, false, name, INK);
+    raster_text(&c->image, x + 22, y + 9, 1.5f, false, kernel, INK);
+    raster_text(&c->image, x + 22, y + 25, 1.5f, false, more, INK);
 }
 
 static void draw_labels(chart *c)
