@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "again.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,7 +15,9 @@ static bool same_device(const pm_caps *a, const pm_caps *b)
            a->driver_version == b->driver_version;
 }
 
-pm_status app_device_open(const app_common *common, const app_losses *losses, pm_device **out)
+/* ---- devices ---- */
+
+static pm_status open_device(const app_common *common, const app_losses *losses, pm_device **out)
 {
     const pm_device_params params = {.log = app_log(common),
                                      .select = common->device,
@@ -34,11 +37,22 @@ pm_status app_device_open(const app_common *common, const app_losses *losses, pm
         pm_device_close(&device);
         return PM_NO_DEVICE;
     }
-    if (losses->count == 0 && pm_device_caps(device)->type == PM_DEVICE_CPU)
-        app_say("%s is a software driver and slow; `pumice devices` lists what else there is",
-                pm_device_caps(device)->name);
     *out = device;
     return PM_OK;
+}
+
+static void say_software_driver(const pm_device *device)
+{
+    const pm_caps *caps = pm_device_caps(device);
+    if (caps->type == PM_DEVICE_CPU)
+        app_say("%s is a software driver and slow; `pumice devices` lists what else there is", caps->name);
+}
+
+pm_status app_device_open(const app_common *common, const app_losses *losses, pm_device **out)
+{
+    const pm_status status = open_device(common, losses, out);
+    if (status == PM_OK && losses->count == 0) say_software_driver(*out);
+    return status;
 }
 
 bool app_losses_go_on(app_losses *losses, const pm_caps *caps)
@@ -58,13 +72,21 @@ static pm_status open_model(const app_common *common, const char *dir, const app
     const pm_log log = app_log(common);
     pm_status status = PM_OK;
     if (!model->tokenizer) status = pm_tokenizer_load(&log, dir, &model->tokenizer);
-    if (status == PM_OK) status = app_device_open(common, losses, &model->device);
+    if (status == PM_OK) status = open_device(common, losses, &model->device);
     if (status == PM_OK) status = pm_model_load(model->device, dir, &model->model);
     if (status != PM_OK) return status;
     const uint32_t words = pm_tokenizer_vocab(model->tokenizer), vocab = pm_model_config(model->model)->vocab;
     if (words <= vocab) return PM_OK;
     app_error("%s: the tokenizer has %u tokens, the model only %u", dir, words, vocab);
     return PM_FORMAT;
+}
+
+/* A person who waits is told at once that the device is slow. In a file or a pipe the answer comes first. */
+static void say_slow(const app_model *model, bool before)
+{
+    if (before != (isatty(STDERR_FILENO) != 0)) return;
+    if (!before) (void)fflush(stdout); /* main() tells where it fails */
+    say_software_driver(model->device);
 }
 
 int app_with_model(const app_common *common, const char *dir, app_work work, void *user)
@@ -77,7 +99,9 @@ int app_with_model(const app_common *common, const char *dir, app_work work, voi
         status = open_model(common, dir, &losses, &model);
         if (status == PM_OK && !profile_prepare(common)) status = PM_IO;
         if (status == PM_OK) status = profile_open(&profile, common, model.device, 0);
+        if (status == PM_OK && losses.count == 0) say_slow(&model, true);
         if (status == PM_OK) status = work(user, &model, &profile);
+        if (status == PM_OK) say_slow(&model, false);
         if (status == PM_OK && !profile_close(&profile)) status = PM_IO;
         again =
             status == PM_DEVICE_LOST && app_losses_go_on(&losses, model.device ? pm_device_caps(model.device) : NULL);
