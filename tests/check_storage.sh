@@ -207,7 +207,7 @@ for file in "$dir/cache"/*; do
     same "$dir/out" "$dir/first"
     [ "$(grep -c "^pumice: warning: .*$file: .*damaged.*making it again" "$dir/err")" = 1 ] || fail "$file: not one warning"
     run 0 eval --model "$dir/run" --data "$dir/text"
-    [ ! -s "$dir/err" ] || fail "$file: was not made again"
+    ! grep -v "is a software driver" "$dir/err" | grep -q . || fail "$file: was not made again"
 done
 
 [ $bad = 0 ] && echo "all as it should be"
