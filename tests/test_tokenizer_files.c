@@ -177,6 +177,15 @@ static void test_vocabularies(void **state)
     expect_kept(dir, tok);
     pm_tokenizer_destroy(&tok);
 
+    /* a merge of a second name is written by that name */
+    put(dir, "merges.txt", "#version: 0.2\na b\nab ab\n");
+    put(dir, "vocab.json", vocab(",\"ab\":128,\"abab\":300,\"<|endoftext|>\":500"));
+    tok = load(dir);
+    test_expect_ids(tok, "ababa", "300 97");
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+    put(dir, "merges.txt", "#version: 0.2\na b\n");
+
     put(dir, "vocab.json", vocab_from(32, ",\"ab\":400,\"<unk>\":10,\"<|endoftext|>\":500"));
     tok = load(dir);
     test_expect_ids(tok, "ab c", "400 32 99");

@@ -390,6 +390,37 @@ pm_status tok_bpe_read_json(const pm_log *log, const char *path, const cJSON *vo
     return status;
 }
 
+/* The next name of a token behind one of its names; TOK_NONE behind the last. */
+static uint32_t next_name(const pm_tokenizer *tok, uint32_t id, uint32_t name)
+{
+    for (uint32_t s = name < tok->vocab ? 0 : name - tok->vocab + 1; s < tok->same_count; s++)
+        if (tok->same[s] == id) return tok->vocab + s;
+    return TOK_NONE;
+}
+
+/* Whether two names make one of the token `made`. */
+static bool names_fit(const pm_tokenizer *tok, uint32_t left, uint32_t right, uint32_t made)
+{
+    const size_t first = tok_entry_size(tok, left), second = tok_entry_size(tok, right);
+    for (uint32_t m = made; m != TOK_NONE; m = next_name(tok, made, m)) {
+        const char *whole = tok->pieces + tok->starts[m];
+        if (tok_entry_size(tok, m) == first + second && memcmp(whole, tok->pieces + tok->starts[left], first) == 0 &&
+            memcmp(whole + first, tok->pieces + tok->starts[right], second) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The names by which a merge is read again: those that together are a name of the token that it makes. */
+static void merge_names(const pm_tokenizer *tok, const bpe_merge *merge, uint32_t *left, uint32_t *right)
+{
+    for (*left = merge->left; *left != TOK_NONE; *left = next_name(tok, merge->left, *left))
+        for (*right = merge->right; *right != TOK_NONE; *right = next_name(tok, merge->right, *right))
+            if (names_fit(tok, *left, *right, merge->made)) return;
+    *left = merge->left;
+    *right = merge->right;
+}
+
 pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const char *path)
 {
     static const char head[] = "#version: 0.2\n"; /* readers skip the first line, whatever it says */
@@ -398,8 +429,9 @@ pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const
     if (status != PM_OK) return status;
     file_writer_put(writer, head, strlen(head));
     for (uint32_t i = 0; i < tok->merges.count && status == PM_OK; i++) {
-        char *left = tok_bpe_spell(tok, tok->merges.merges[i].left);
-        char *right = tok_bpe_spell(tok, tok->merges.merges[i].right);
+        uint32_t left_name, right_name;
+        merge_names(tok, &tok->merges.merges[i], &left_name, &right_name);
+        char *left = tok_bpe_spell(tok, left_name), *right = tok_bpe_spell(tok, right_name);
         if (left && right) {
             file_writer_put(writer, left, strlen(left));
             file_writer_put(writer, " ", 1);
