@@ -214,10 +214,22 @@ static char *entry_text(const pm_tokenizer *tok, uint32_t entry)
     return text;
 }
 
+/* The name of an added token among those of an id: its first name may be a byte's. Without an added one, the first. */
+static uint32_t added_name(const pm_tokenizer *tok, uint32_t id)
+{
+    uint32_t found = id;
+    for (size_t i = tok->added_count; i-- > 0;) {
+        const uint32_t entry = tok->added[i].entry;
+        if (entry == id) return id;
+        if (tok_entry_id(tok->vocab, tok->same, entry) == id) found = entry;
+    }
+    return found;
+}
+
 static bool write_name(const pm_tokenizer *tok, cJSON *config, const char *key, uint32_t id)
 {
     if (id == TOK_NONE) return true;
-    char *text = entry_text(tok, id);
+    char *text = entry_text(tok, added_name(tok, id));
     const bool fine = text && cJSON_AddStringToObject(config, key, text);
     free(text);
     return fine;
