@@ -53,15 +53,15 @@ static void test_taken(void **state)
     op_product_key(false, false, false, false, 64, 48, 32, key);
     assert_string_equal(key, "matmul f32 nn 64x48x32");
     kernel_id usual = recorded(device, &program);
-    assert_int_equal(gpu_choice_set(device, key, WAY_TILE_4), PM_OK);
+    assert_int_equal(gpu_choice_set(device, key, VARIANT_TILE_4), PM_OK);
     const bool serial = pm_device_caps(device)->serial;
     assert_int_equal(recorded(device, &program), serial ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile_wide_plain);
-    assert_int_equal(gpu_choice_set(device, key, WAY_BLOCK), PM_OK); /* needs barriers */
+    assert_int_equal(gpu_choice_set(device, key, VARIANT_BLOCK), PM_OK); /* needs barriers */
     const bool block = !serial && pm_device_caps(device)->max_shared_memory >= 17 << 10;
     assert_int_equal(recorded(device, &program), block ? KERNEL_matmul_block_plain : usual);
-    assert_int_equal(gpu_choice_set(device, key, WAY_MATVEC), PM_OK); /* does not fit 64 rows */
+    assert_int_equal(gpu_choice_set(device, key, VARIANT_MATVEC), PM_OK); /* does not fit 64 rows */
     assert_int_equal(recorded(device, &program), usual);
-    assert_int_equal(gpu_choice_set(device, key, OP_WAYS + 7), PM_OK); /* is none */
+    assert_int_equal(gpu_choice_set(device, key, OP_VARIANTS + 7), PM_OK); /* is none */
     assert_int_equal(recorded(device, &program), usual);
     assert_int_equal(gpu_choice_set(device, key, 0), PM_OK);
     assert_int_equal(recorded(device, &program), usual);
@@ -180,7 +180,7 @@ static void test_lowered(void **state)
     assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
     own.kernels_off[KERNEL_matmul_tile_plain / 64] |= 1ull << KERNEL_matmul_tile_plain % 64;
     assert_memory_equal(own.kernels_off, pm_device_caps(device)->kernels_off, sizeof own.kernels_off);
-    assert_int_equal(choice_of(device, "one"), 0); /* without the kernel, other ways may be the fastest */
+    assert_int_equal(choice_of(device, "one"), 0); /* without the kernel, other variants may be the fastest */
     assert_true(gpu_faults_forget(device));
     assert_int_equal(gpu_faults_save(device), PM_OK);
     pm_device_close(&device);
@@ -252,7 +252,7 @@ static void count_row(void *user, const pm_autotune_row *row)
     s->rows++;
     s->stored += row->stored;
     assert_true(row->usual_ms > 0 && row->best_ms > 0 && row->best_ms <= row->usual_ms);
-    assert_true(row->ways >= 2 && strncmp(row->product, "matmul f", 8) == 0);
+    assert_true(row->variants >= 2 && strncmp(row->product, "matmul f", 8) == 0);
     assert_true(row->stored ? strcmp(row->usual, row->best) != 0 : true);
 }
 

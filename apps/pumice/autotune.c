@@ -51,15 +51,15 @@ static void print_row(void *user, const pm_autotune_row *row)
     c->best += row->stored ? row->best_ms : row->usual_ms;
     if (!common.json) {
         if (c->products == 1)
-            printf("%-36s %5s %-14s %9s  %-14s %9s  %s\n", "product", "ways", "usual", "ms", "fastest", "ms", "");
-        printf("%-36s %5u %-14s %9.4g  %-14s %9.4g  %s\n", row->product, (unsigned)row->ways, row->usual, row->usual_ms,
-               row->best, row->best_ms, row->stored ? "kept" : "");
+            printf("%-36s %8s %-14s %9s  %-14s %9s  %s\n", "product", "variants", "usual", "ms", "fastest", "ms", "");
+        printf("%-36s %8u %-14s %9.4g  %-14s %9.4g  %s\n", row->product, (unsigned)row->variants, row->usual,
+               row->usual_ms, row->best, row->best_ms, row->stored ? "kept" : "");
         fflush(stdout);
         return;
     }
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "product", row->product);
-    cJSON_AddNumberToObject(json, "ways", row->ways);
+    cJSON_AddNumberToObject(json, "variants", row->variants);
     cJSON_AddStringToObject(json, "usual", row->usual);
     cJSON_AddNumberToObject(json, "usual_ms", row->usual_ms);
     cJSON_AddStringToObject(json, "best", row->best);
@@ -92,7 +92,7 @@ int autotune_main(int argc, char **argv)
             forget ? pm_device_forget_choices(device) : pm_device_autotune(device, &config, &params, print_row, &c);
     if (status == PM_OK && forget) app_say("forgotten: %s takes its usual kernels", pm_device_caps(device)->name);
     if (status == PM_OK && !forget)
-        app_say("%s: %u of %u products have a faster way, which is kept; one of each takes %.4g ms instead of %.4g",
+        app_say("%s: %u of %u products have a faster variant, which is kept; one of each takes %.4g ms instead of %.4g",
                 pm_device_caps(device)->name, c.stored, c.products, c.best, c.usual);
     pm_device_close(&device);
     return app_exit_code(status);

@@ -75,14 +75,14 @@ static pm_status collect(products *to, const pm_log *log, const pm_caps *caps, c
     return PM_OK;
 }
 
-static pm_status measure(pm_device *device, const product *p, op_way way, bool quick, pm_bench_row *row)
+static pm_status measure(pm_device *device, const product *p, op_variant variant, bool quick, pm_bench_row *row)
 {
     bench_case c = {0};
     case_product(&c, p->m, p->n, p->k, p->trans_a, p->trans_b);
     op_call *call = &c.calls[0];
     c.operands[0].half = c.operands[1].half = call->in[MATMUL_A].half = call->in[MATMUL_B].half = p->half;
     c.operands[2].half = call->out[0].half = p->half_y;
-    pm_status status = gpu_choice_set(device, p->key, way);
+    pm_status status = gpu_choice_set(device, p->key, variant);
     *row = (pm_bench_row){0};
     if (status == PM_OK) status = measure_case(device, &c, quick, row);
     return status;
@@ -95,27 +95,27 @@ static pm_status autotune_one(pm_device *device, const product *p, bool quick, p
     call.in[MATMUL_A] = (op_view){.rows = p->trans_a ? p->k : p->m, .cols = p->trans_a ? p->m : p->k, .half = p->half};
     call.in[MATMUL_B] = (op_view){.rows = p->trans_b ? p->n : p->k, .cols = p->trans_b ? p->k : p->n, .half = p->half};
     call.out[0] = (op_view){.rows = p->m, .cols = p->n, .half = p->half_y};
-    uint32_t ways = op_product_ways(pm_device_caps(device), &call);
-    op_way usual = op_product_usual(pm_device_caps(device), &call), best = usual;
+    uint32_t variants = op_product_variants(pm_device_caps(device), &call);
+    op_variant usual = op_product_usual(pm_device_caps(device), &call), best = usual;
     pm_bench_row first, fastest;
-    pm_status status = measure(device, p, WAY_USUAL, quick, &first);
+    pm_status status = measure(device, p, VARIANT_USUAL, quick, &first);
     fastest = first;
-    *out = (pm_autotune_row){.ways = 1};
-    for (int way = WAY_USUAL + 1; way < OP_WAYS && status == PM_OK; way++) {
+    *out = (pm_autotune_row){.variants = 1};
+    for (int variant = VARIANT_USUAL + 1; variant < OP_VARIANTS && status == PM_OK; variant++) {
         pm_bench_row row;
-        if (!(ways >> way & 1) || way == (int)usual) continue;
-        status = measure(device, p, (op_way)way, quick, &row);
-        out->ways++;
+        if (!(variants >> variant & 1) || variant == (int)usual) continue;
+        status = measure(device, p, (op_variant)variant, quick, &row);
+        out->variants++;
         if (status == PM_OK && row.ms < fastest.ms) {
             fastest = row;
-            best = (op_way)way;
+            best = (op_variant)variant;
         }
     }
     out->stored = status == PM_OK && best != usual && fastest.ms_high < first.ms_low;
-    pm_status kept = gpu_choice_set(device, p->key, out->stored ? best : WAY_USUAL);
+    pm_status kept = gpu_choice_set(device, p->key, out->stored ? best : VARIANT_USUAL);
     snprintf(out->product, sizeof out->product, "%s", p->key);
-    snprintf(out->usual, sizeof out->usual, "%s", op_way_name(usual));
-    snprintf(out->best, sizeof out->best, "%s", op_way_name(best));
+    snprintf(out->usual, sizeof out->usual, "%s", op_variant_name(usual));
+    snprintf(out->best, sizeof out->best, "%s", op_variant_name(best));
     out->usual_ms = first.ms;
     out->best_ms = fastest.ms;
     return status == PM_OK ? kept : status;

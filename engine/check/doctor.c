@@ -157,8 +157,8 @@ static bool chosen(const pm_caps *caps, const optest_row *row, uint32_t number)
     const op_id op = row->call.op;
     const bool costly = op == OP_MATMUL || op == OP_ATTENTION || op == OP_ATTENTION_BWD;
     if (!optest_some_head(&row->call)) return false;
-    if (costly && caps->type == PM_DEVICE_CPU) return row->way || number % EACH_COSTLY == 0;
-    return row->half || row->way || number < FIRST || number % EACH == 0;
+    if (costly && caps->type == PM_DEVICE_CPU) return row->variant || number % EACH_COSTLY == 0;
+    return row->half || row->variant || number < FIRST || number % EACH == 0;
 }
 
 static pm_status check_operation(doctor *d, op_id op)

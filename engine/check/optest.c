@@ -252,7 +252,7 @@ static bool arrange(bench *b)
 /* ---- the run -------------------------------------------------------------------------------------------------------- */
 
 /* Records a product with the row's variant, as if autotuning had chosen it, and restores the choice afterwards. */
-static pm_status record_in_way(bench *b)
+static pm_status record_variant(bench *b)
 {
     const op_call *c = &b->call;
     const op_attr *a = &c->attr;
@@ -260,7 +260,7 @@ static pm_status record_in_way(bench *b)
     op_product_key(c->in[MATMUL_A].half, c->out[0].half, a->trans_a, a->trans_b, c->out[0].rows, c->out[0].cols,
                    a->trans_a ? c->in[MATMUL_A].rows : c->in[MATMUL_A].cols, key);
     const uint32_t before = gpu_chosen(b->program, key);
-    const pm_status status = gpu_choice_set(b->device, key, b->row->way);
+    const pm_status status = gpu_choice_set(b->device, key, b->row->variant);
     if (status != PM_OK) return status;
     op_record(b->program, c);
     return gpu_choice_set(b->device, key, before);
@@ -285,8 +285,8 @@ static bool record(bench *b)
     if (gpu_program_create(b->device, op_name(b->call.op), &b->program) != PM_OK) return complain(b, "no program");
     if (b->call.op == OP_LM_LOSS_BWD) op_record(b->program, &b->before);
     pm_status status = PM_OK;
-    if (b->row->way)
-        status = record_in_way(b);
+    if (b->row->variant)
+        status = record_variant(b);
     else
         op_record(b->program, &b->call);
     b->result->kernel_count = gpu_program_kernels(b->program, b->result->kernels, OPTEST_KERNELS);

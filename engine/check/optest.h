@@ -22,11 +22,11 @@ typedef struct optest_row {
     op_call
         call; /* operation, attributes and operand shapes. Attention: absent k is q, absent v is k. Scratch, stats and what else
                          a forward operation gives need no shape: the harness knows it */
-    uint32_t pos;     /* scalars.pos */
-    uint32_t ignored; /* targets: OPTEST_… */
-    uint32_t seed;    /* of values and places */
-    bool half;        /* activations are fp16 */
-    op_way way;       /* a product: how, where that can be; 0: as is usual */
+    uint32_t pos;       /* scalars.pos */
+    uint32_t ignored;   /* targets: OPTEST_… */
+    uint32_t seed;      /* of values and places */
+    bool half;          /* activations are fp16 */
+    op_variant variant; /* a product: how, where that can be; 0: as is usual */
 } optest_row;
 
 typedef enum optest_set {

@@ -217,7 +217,7 @@ static void add_few_rows(bool half)
 }
 
 /* matmul_block.comp's tiles, which usual shapes are too small for: with and without edges, of operands that can be read four elements at a time. */
-static void add_block_rows(bool half, op_way way)
+static void add_block_rows(bool half, op_variant variant)
 {
     static const uint32_t shapes[][3] = {{132, 72, 20}, {128, 256, 36}, {12, 140, 8}};
     static const char *const ends[] = {"", "a", "b", "bpg", "bdr", "s"};
@@ -229,7 +229,7 @@ static void add_block_rows(bool half, op_way way)
             align_last_half(i == 0);
         else
             align_last(false);
-        row_last()->way = way;
+        row_last()->variant = variant;
     }
 }
 
@@ -252,7 +252,7 @@ static void add_coop_rows(void)
     }
     row_matmul(136, 136, 40, 0, "bg"); /* large tiles: one, since a software driver compiles it for half a minute */
     align_last(true);
-    row_last()->way = WAY_COOP_LARGE;
+    row_last()->variant = VARIANT_COOP_LARGE;
     row_matmul(8, 4136, 24, 2, "a"); /* a vocabulary's edge is a product of its own */
     align_last(true);
     row_matmul(4136, 16, 24, 1, "");
@@ -296,7 +296,7 @@ static void add_small_coop_rows(void)
     for (uint32_t e = 0; e < 4; e++) {
         row_matmul(e % 2 ? 72 : 64, 128, e % 2 ? 40 : 48, e, ends[e]);
         align_last(true);
-        row_last()->way = WAY_COOP_SMALL;
+        row_last()->variant = VARIANT_COOP_SMALL;
     }
 }
 
@@ -328,16 +328,16 @@ static void add_half_rows(void)
     optest_all.rows[HALVES][optest_all.count[HALVES] - 1].seed *= 2; /* the product's result in fp32: see halve() */
     add_aligned_half_rows();
     add_few_rows(true);
-    add_block_rows(true, WAY_BLOCK);
+    add_block_rows(true, VARIANT_BLOCK);
     add_coop_rows();
-    add_block_rows(true, WAY_BLOCK_SMALL);
+    add_block_rows(true, VARIANT_BLOCK_SMALL);
     add_small_coop_rows();
     row_matmul(64, 72, 16, 0, "b"); /* what no row so far has: a result in fp16, and one in fp32 */
     align_last_half(true);
-    row_last()->way = WAY_BLOCK_SMALL;
+    row_last()->variant = VARIANT_BLOCK_SMALL;
     row_matmul(20, 24, 16, 1, "bd");
     align_last_half(false);
-    row_last()->way = WAY_TILE_8;
+    row_last()->variant = VARIANT_TILE_8;
 }
 
 /* Whole tiles of matmul_lanes.comp, in pairs, with each epilogue. */
@@ -370,12 +370,12 @@ static void add_rows(void)
     add_few_rows(false);
     row_colsum(33, 96, true);
     align_last(false);
-    add_block_rows(false, WAY_BLOCK);
+    add_block_rows(false, VARIANT_BLOCK);
     add_tiled_rows();
     add_big_rows();
     add_half_rows();
     add_whole_tiles(); /* and blocks behind all others, whose numbers decide where their operands lie */
-    add_block_rows(false, WAY_BLOCK_SMALL);
+    add_block_rows(false, VARIANT_BLOCK_SMALL);
 }
 
 const optest_row *optest_rows(optest_set set, size_t *count)

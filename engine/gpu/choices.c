@@ -1,4 +1,4 @@
-/* What `pumice tune` measured: which of several ways to take, on this device with this driver, this build, and what is in use of the device's
+/* What `pumice tune` measured: which of several variants to take, on this device with this driver, this build, and what is in use of the device's
  * capabilities. A file of each such set beside the pipeline cache. One that does not match is told of, not used, and replaced when something is
  * stored again. */
 #include "gpu/gpu_internal.h"

@@ -147,7 +147,7 @@ uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_
  * another of the same driver have equal ones, whatever features either lacks. 0: the device cannot bind the operands. */
 uint64_t gpu_program_fingerprint(gpu_program *program);
 
-/* ---- tuning: which of several ways to take, as measured on this device --------------------------------------------- */
+/* ---- tuning: which of several variants to take, as measured on this device --------------------------------------------- */
 
 enum { GPU_CHOICE_KEY = 64 }; /* bytes of a key, with its 0 */
 /* What is stored for the key; 0: nothing. */

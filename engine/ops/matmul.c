@@ -52,11 +52,11 @@ void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t
 }
 
 /* The variant that autotuning chose for it, if any. */
-static op_way chosen_way(const gpu_program *program, const product *p)
+static op_variant chosen_variant(const gpu_program *program, const product *p)
 {
     char key[GPU_CHOICE_KEY];
     op_product_key(p->half, p->half_y, p->call->attr.trans_a, p->call->attr.trans_b, p->m, p->n, p->k, key);
-    return (op_way)gpu_chosen(program, key);
+    return (op_variant)gpu_chosen(program, key);
 }
 
 static void record_product(gpu_program *program, const product *p)
@@ -89,10 +89,11 @@ static void record_product(gpu_program *program, const product *p)
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
                 element_bytes(p->half_y) * (double)p->m * p->n;
-    op_way way = chosen_way(program, p);
+    op_variant variant = chosen_variant(program, p);
     const pm_caps *caps = gpu_program_caps(program);
-    if (p->gain.buffer || !product_possible(caps, &r.d, p, way, plain)) way = product_usual(caps, &r.d, p, plain);
-    product_record(&r, p, way, plain);
+    if (p->gain.buffer || !product_possible(caps, &r.d, p, variant, plain))
+        variant = product_usual(caps, &r.d, p, plain);
+    product_record(&r, p, variant, plain);
 }
 
 /* Parts of a product, by rows or columns of y or by terms of its sums; `first` is even. */
@@ -138,7 +139,7 @@ static uint32_t edge_of(const gpu_program *program, const product *p, uint32_t s
 {
     enum { FILLED = 32 };
     const uint32_t tile = product_unit_tile(gpu_program_caps(program), p);
-    return tile && side >= FILLED * tile && chosen_way(program, p) == WAY_USUAL ? side % tile : 0;
+    return tile && side >= FILLED * tile && chosen_variant(program, p) == VARIANT_USUAL ? side % tile : 0;
 }
 
 /* Cuts a product until each operand fits, sums are short enough, and edges are apart. Dropout masks count rows and columns of the whole, and an

@@ -1,4 +1,4 @@
-/* A matrix product, as two files share it: matmul.c cuts a call into products that a device can bind, product_way.c has the kernel variants
+/* A matrix product, as two files share it: matmul.c cuts a call into products that a device can bind, product_variant.c has the kernel variants
  * of one product and records it with one of them. */
 #ifndef OPS_PRODUCT_H
 #define OPS_PRODUCT_H
@@ -38,11 +38,11 @@ static inline uint32_t product_words(const product *p)
 enum { PRODUCT_PLAIN_ARGS = 4, PRODUCT_NORM_ARGS = 6, PRODUCT_ARGS = 8 };
 
 /* Whether that variant suits device, operands (d->args) and shape. `plain`: with the plain epilogue. */
-bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain);
+bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_variant variant, bool plain);
 /* The variant without autotuning: a function of capabilities, shape and type. */
-op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain);
+op_variant product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain);
 /* Takes a launch with operands, push constants and the first four specialisation constants; adds kernel, tile and work groups. */
-void product_record(launch *r, const product *p, op_way way, bool plain);
+void product_record(launch *r, const product *p, op_variant variant, bool plain);
 /* The side of the large tiles that matrix units would use for it; 0 where they would use small ones or are not used. */
 uint32_t product_unit_tile(const pm_caps *caps, const product *p);
 

@@ -20,7 +20,7 @@ typedef struct pm_autotune_row {
     char product[64];         /* "matmul f32 nt 768x65x128": type, A and B as stored (n) or transposed (t), M x N x K */
     char usual[24], best[24]; /* the default; the fastest */
     double usual_ms, best_ms; /* medians */
-    uint32_t ways;            /* variants measured */
+    uint32_t variants;        /* variants measured */
     bool stored;              /* best is not usual, and faster by more than the runs vary */
 } pm_autotune_row;
 

@@ -23,20 +23,20 @@ enum {
     FEW_ROWS = 16,     /* rows of matmul_tile.comp's smallest tile */
 };
 
-const char *op_way_name(op_way way)
+const char *op_variant_name(op_variant variant)
 {
-    static const char *const names[OP_WAYS] = {[WAY_USUAL] = "usual",
-                                               [WAY_MATVEC] = "matvec",
-                                               [WAY_COOP_LARGE] = "coop 128x128",
-                                               [WAY_COOP_SMALL] = "coop 64x64",
-                                               [WAY_PAIRS] = "pairs",
-                                               [WAY_LANES] = "lanes",
-                                               [WAY_BLOCK] = "block 128x128",
-                                               [WAY_BLOCK_SMALL] = "block 64x64",
-                                               [WAY_TILE_16] = "tile 64x64",
-                                               [WAY_TILE_8] = "tile 32x64",
-                                               [WAY_TILE_4] = "tile 16x64"};
-    return way < OP_WAYS ? names[way] : "unknown";
+    static const char *const names[OP_VARIANTS] = {[VARIANT_USUAL] = "usual",
+                                                   [VARIANT_MATVEC] = "matvec",
+                                                   [VARIANT_COOP_LARGE] = "coop 128x128",
+                                                   [VARIANT_COOP_SMALL] = "coop 64x64",
+                                                   [VARIANT_PAIRS] = "pairs",
+                                                   [VARIANT_LANES] = "lanes",
+                                                   [VARIANT_BLOCK] = "block 128x128",
+                                                   [VARIANT_BLOCK_SMALL] = "block 64x64",
+                                                   [VARIANT_TILE_16] = "tile 64x64",
+                                                   [VARIANT_TILE_8] = "tile 32x64",
+                                                   [VARIANT_TILE_4] = "tile 16x64"};
+    return variant < OP_VARIANTS ? names[variant] : "unknown";
 }
 
 /* The variant of matvec.comp that can read these rows, or KERNEL_COUNT. */
@@ -69,11 +69,11 @@ typedef struct block_tile {
     kernel_id kernel, plain;
 } block_tile;
 
-static block_tile block_of(op_way way)
+static block_tile block_of(op_variant variant)
 {
     const block_tile large = {MATMUL_BLOCK_TILE, KERNEL_matmul_block, KERNEL_matmul_block_plain};
     const block_tile small = {MATMUL_BLOCK_SMALL_TILE, KERNEL_matmul_block64, KERNEL_matmul_block64_plain};
-    return way == WAY_BLOCK ? large : small;
+    return variant == VARIANT_BLOCK ? large : small;
 }
 
 static uint64_t tiles_of(const product *p, uint32_t side)
@@ -98,9 +98,9 @@ typedef struct coop_tile {
 } coop_tile;
 
 /* A subgroup's share: a quarter of the tile, or less where an invocation has no registers for so many sums. */
-static coop_tile coop_of(const pm_caps *caps, op_way way)
+static coop_tile coop_of(const pm_caps *caps, op_variant variant)
 {
-    const bool large = way == WAY_COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
+    const bool large = variant == VARIANT_COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
     const uint32_t side = large ? COOP_LARGE : COOP_SMALL;
     const uint32_t most = intel ? COOP_INTEL_SUMS : large ? COOP_LARGE_SUMS : COOP_SMALL_SUMS;
     coop_tile tile = {side, side / 2, side / 2, intel ? COOP_INTEL_DEPTH : MATMUL_COOP_DEPTH};
@@ -137,51 +137,52 @@ static kernel_id coop_kernel(const product *p)
 }
 
 /* Matrix units need fp16 factors whose rows can be read eight elements at a time. Each invocation loads a part of each slice. */
-static bool coop_possible(const pm_caps *caps, const product *p, op_way way)
+static bool coop_possible(const pm_caps *caps, const product *p, op_variant variant)
 {
     if (!caps->coopmat || !gpu_kernel_good(caps, coop_kernel(p)) || !p->half) return false;
-    if (way == WAY_COOP_LARGE && caps->vendor_id == VENDOR_INTEL) return false; /* more invocations than loads */
-    const coop_tile tile = coop_of(caps, way);
+    if (variant == VARIANT_COOP_LARGE && caps->vendor_id == VENDOR_INTEL)
+        return false; /* more invocations than loads */
+    const coop_tile tile = coop_of(caps, variant);
     const uint32_t group = coop_subgroups(tile) * caps->coopmat_subgroup;
     return tile.rows % caps->coopmat_m == 0 && tile.cols % caps->coopmat_n == 0 && tile.depth % caps->coopmat_k == 0 &&
            group <= tile.side * tile.depth / 8 && (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
            coop_shared(caps, p, tile) <= caps->max_shared_memory && group <= caps->max_workgroup_size;
 }
 
-bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_way way, bool plain)
+bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_variant variant, bool plain)
 {
-    switch (way) {
-    case WAY_MATVEC: return matvec_kernel(caps, d, p, plain) != KERNEL_COUNT;
-    case WAY_COOP_LARGE:
-    case WAY_COOP_SMALL: return coop_possible(caps, p, way);
-    case WAY_PAIRS: return in_pairs(caps, p);
-    case WAY_LANES: return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
-    case WAY_BLOCK:
-    case WAY_BLOCK_SMALL: return block_kernel(caps, d, p, block_of(way), plain) != KERNEL_COUNT;
-    case WAY_TILE_16: return caps->max_workgroup_size >= 256;
-    case WAY_TILE_8:
-    case WAY_TILE_4: return true;
+    switch (variant) {
+    case VARIANT_MATVEC: return matvec_kernel(caps, d, p, plain) != KERNEL_COUNT;
+    case VARIANT_COOP_LARGE:
+    case VARIANT_COOP_SMALL: return coop_possible(caps, p, variant);
+    case VARIANT_PAIRS: return in_pairs(caps, p);
+    case VARIANT_LANES: return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
+    case VARIANT_BLOCK:
+    case VARIANT_BLOCK_SMALL: return block_kernel(caps, d, p, block_of(variant), plain) != KERNEL_COUNT;
+    case VARIANT_TILE_16: return caps->max_workgroup_size >= 256;
+    case VARIANT_TILE_8:
+    case VARIANT_TILE_4: return true;
     default: return false;
     }
 }
 
 /* Without autotuning. */
-op_way product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
+op_variant product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
 {
-    if (product_possible(caps, d, p, WAY_MATVEC, plain)) return WAY_MATVEC;
-    if (product_possible(caps, d, p, WAY_PAIRS, plain)) return WAY_PAIRS;
-    if (product_possible(caps, d, p, WAY_LANES, plain)) return WAY_LANES;
+    if (product_possible(caps, d, p, VARIANT_MATVEC, plain)) return VARIANT_MATVEC;
+    if (product_possible(caps, d, p, VARIANT_PAIRS, plain)) return VARIANT_PAIRS;
+    if (product_possible(caps, d, p, VARIANT_LANES, plain)) return VARIANT_LANES;
     bool units = op_matrix_units(caps);
-    if (units && tiles_of(p, COOP_LARGE) >= COOP_GROUPS && coop_possible(caps, p, WAY_COOP_LARGE))
-        return WAY_COOP_LARGE;
-    if (units && coop_possible(caps, p, WAY_COOP_SMALL)) return WAY_COOP_SMALL;
+    if (units && tiles_of(p, COOP_LARGE) >= COOP_GROUPS && coop_possible(caps, p, VARIANT_COOP_LARGE))
+        return VARIANT_COOP_LARGE;
+    if (units && coop_possible(caps, p, VARIANT_COOP_SMALL)) return VARIANT_COOP_SMALL;
     if (many_registers(caps) && tiles_of(p, MATMUL_BLOCK_TILE) >= LARGE_BLOCKS &&
-        product_possible(caps, d, p, WAY_BLOCK, plain))
-        return WAY_BLOCK;
+        product_possible(caps, d, p, VARIANT_BLOCK, plain))
+        return VARIANT_BLOCK;
     if (moderate_registers(caps) && p->m > FEW_ROWS && tiles_of(p, MATMUL_BLOCK_SMALL_TILE) >= SMALL_BLOCKS &&
-        product_possible(caps, d, p, WAY_BLOCK_SMALL, plain))
-        return WAY_BLOCK_SMALL;
-    return p->m <= FEW_ROWS ? WAY_TILE_4 : caps->max_workgroup_size >= 256 ? WAY_TILE_16 : WAY_TILE_8;
+        product_possible(caps, d, p, VARIANT_BLOCK_SMALL, plain))
+        return VARIANT_BLOCK_SMALL;
+    return p->m <= FEW_ROWS ? VARIANT_TILE_4 : caps->max_workgroup_size >= 256 ? VARIANT_TILE_16 : VARIANT_TILE_8;
 }
 
 /* matvec.comp's specialization constants of the same names. */
@@ -299,25 +300,25 @@ static void record_tiles(launch *r, const product *p, uint32_t ty, bool plain)
     record_grid(r, (p->n - 1) / 64 + 1, (p->m - 1) / (4 * ty) + 1);
 }
 
-void product_record(launch *r, const product *p, op_way way, bool plain)
+void product_record(launch *r, const product *p, op_variant variant, bool plain)
 {
-    switch (way) {
-    case WAY_MATVEC: record_matvec(r, p, plain); break;
-    case WAY_COOP_LARGE:
-    case WAY_COOP_SMALL: record_coop(r, p, coop_of(gpu_program_caps(r->program), way)); break;
-    case WAY_PAIRS: record_lanes(r, p, true); break;
-    case WAY_LANES: record_lanes(r, p, false); break;
-    case WAY_BLOCK:
-    case WAY_BLOCK_SMALL: record_block(r, p, block_of(way), plain); break;
-    case WAY_TILE_16: record_tiles(r, p, 16, plain); break;
-    case WAY_TILE_8: record_tiles(r, p, 8, plain); break;
+    switch (variant) {
+    case VARIANT_MATVEC: record_matvec(r, p, plain); break;
+    case VARIANT_COOP_LARGE:
+    case VARIANT_COOP_SMALL: record_coop(r, p, coop_of(gpu_program_caps(r->program), variant)); break;
+    case VARIANT_PAIRS: record_lanes(r, p, true); break;
+    case VARIANT_LANES: record_lanes(r, p, false); break;
+    case VARIANT_BLOCK:
+    case VARIANT_BLOCK_SMALL: record_block(r, p, block_of(variant), plain); break;
+    case VARIANT_TILE_16: record_tiles(r, p, 16, plain); break;
+    case VARIANT_TILE_8: record_tiles(r, p, 8, plain); break;
     default: record_tiles(r, p, 4, plain); break;
     }
 }
 
 uint32_t product_unit_tile(const pm_caps *caps, const product *p)
 {
-    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_possible(caps, p, WAY_COOP_LARGE);
+    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_possible(caps, p, VARIANT_COOP_LARGE);
     return taken ? COOP_LARGE : 0;
 }
 
@@ -331,17 +332,17 @@ bool op_normalises(const pm_caps *caps, const op_call *call)
 
 static const gpu_dispatch nothing_bound;
 
-op_way op_product_usual(const pm_caps *caps, const op_call *call)
+op_variant op_product_usual(const pm_caps *caps, const op_call *call)
 {
     product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
     return product_usual(caps, &nothing_bound, &p, true);
 }
 
-uint32_t op_product_ways(const pm_caps *caps, const op_call *call)
+uint32_t op_product_variants(const pm_caps *caps, const op_call *call)
 {
     product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
-    uint32_t ways = 0;
-    for (int way = WAY_USUAL + 1; way < OP_WAYS; way++)
-        if (product_possible(caps, &nothing_bound, &p, (op_way)way, true)) ways |= 1u << way;
-    return ways;
+    uint32_t variants = 0;
+    for (int variant = VARIANT_USUAL + 1; variant < OP_VARIANTS; variant++)
+        if (product_possible(caps, &nothing_bound, &p, (op_variant)variant, true)) variants |= 1u << variant;
+    return variants;
 }
