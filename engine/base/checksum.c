@@ -1,4 +1,4 @@
-/* XXH64: four lanes take 8 bytes each of every stripe of 32; at the end they are folded into one, with what is left of the bytes. */
+/* XXH64: each of four lanes takes 8 bytes of every 32-byte stripe. At the end they are folded into one, with the bytes left over. */
 #include "base/checksum.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ static uint64_t rotate(uint64_t v, int by)
     return v << by | v >> (64 - by);
 }
 
-/* Little-endian whatever the machine; compilers make one load of it. */
+/* Little-endian on every machine; compilers turn this into one load. */
 static uint64_t read_32(const unsigned char *p)
 {
     return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24;

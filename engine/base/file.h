@@ -1,4 +1,4 @@
-/* Files: whole reads, memory maps, and writes that are there entirely or not at all. All lines name the path. */
+/* Files: whole reads, memory maps, and writes that appear whole or not at all. All log lines name the path. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -12,13 +12,13 @@
 typedef struct file_map {
     const unsigned char *data;
     size_t size;
-    int fd; /* open as long as the view, where there are data */
+    int fd; /* open as long as the view; -1 where it is empty */
 } file_map;
 
 /* Fails: PM_IO with a line that names the path; PM_FORMAT (a Git LFS pointer). */
 pm_status file_map_open(const pm_log *log, const char *path, file_map *out);
 void file_map_close(file_map *map);
-/* These bytes of the view are not wanted any more: the whole pages among them give their memory back. A later look reads the file again. */
+/* Gives back the memory of the whole pages among these bytes of the view. A later access reads the file again. */
 void file_map_drop(const file_map *map, const void *data, size_t size);
 
 /* Reads all of a file into malloc'd memory with a 0 byte behind it; the caller frees. Fails as file_map_open. */
@@ -33,13 +33,13 @@ void file_writer_put(file_writer *writer, const void *data, size_t size);
 pm_status file_writer_commit(file_writer **writer);
 void file_writer_abandon(file_writer **writer);
 
-/* A checksum of the whole file within it: at commit the FILE_SEAL_BYTES at `at`, put as '0's, become the XXH64 of what was put, in hexadecimal
- * digits. Before the first put. */
+/* Seals the file with its own checksum. The caller puts FILE_SEAL_BYTES '0's at `at`; at commit they become the XXH64 of
+ * all bytes put, in hexadecimal digits. Call it before the first put. */
 enum { FILE_SEAL_BYTES = 16 };
 void file_writer_seal(file_writer *writer, size_t at);
-/* Whether a file's seal fits its contents. Reads all of it, and gives the view's memory back. */
+/* Whether a file's seal fits its contents. Reads the whole file, and gives the view's memory back. */
 bool file_seal_fits(const file_map *map, size_t at);
-/* The digits themselves. */
+/* A seal's digits. */
 struct checksum;
 void file_seal_text(const struct checksum *sum, char out[FILE_SEAL_BYTES + 1]);
 
@@ -48,20 +48,20 @@ pm_status file_write(const pm_log *log, const char *path, const void *data, size
 
 /* Make a folder and those above it; one that exists is fine. */
 pm_status file_make_dir(const pm_log *log, const char *path);
-/* Likewise the folder that this file is to be in. */
+/* Likewise the folder of this file. */
 pm_status file_make_dir_of(const pm_log *log, const char *path);
 
-/* Makes `as` another name of the file at `path`, in place of what had that name: it keeps these bytes when `path` is replaced. False where
- * there is no such file, or no second names on its file system; then nothing has the name `as`. */
+/* Makes `as` a hard link to the file at `path`, in place of any file there. It keeps these bytes when `path` is replaced.
+ * False where there is no such file, or its file system has no hard links; then nothing has the name `as`. */
 bool file_keep(const char *path, const char *as);
 
-/* What a file is by its first bytes (all, or a few hundred), as "a GGUF file"; NULL: none of those that are often mistaken for another. */
+/* A file's kind by its first bytes (all, or a few hundred), such as "a GGUF file". NULL: a kind that it does not know. */
 const char *file_kind(const void *data, size_t size);
 /* The first bytes of a file that is not a folder; false where it cannot be read. */
 bool file_peek(const char *path, void *data, size_t room, size_t *size);
-/* Fails where the file is a Git LFS pointer, which stands in a clone for a large file: PM_FORMAT. Reading and mapping files do it. */
+/* PM_FORMAT where the file is a Git LFS pointer, a clone's stand-in for a large file. file_read and file_map_open check this. */
 pm_status file_check_pointer(const pm_log *log, const char *path, const void *data, size_t size);
-/* Fails where the path is no folder: PM_IO where nothing is there, PM_FORMAT with a line that tells what is. */
+/* Fails where the path is not a folder: PM_IO where nothing is there, PM_FORMAT with a line that tells what is. */
 pm_status file_check_folder(const pm_log *log, const char *path);
 
 bool file_exists(const char *path);

@@ -1,4 +1,4 @@
-/* What files are that somebody gave in the place of others. */
+/* Recognises files that were given in place of others. */
 #include <string.h>
 
 #include "base/file.h"

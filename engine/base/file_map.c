@@ -89,7 +89,7 @@ void file_map_close(file_map *map)
     *map = (file_map){NULL, 0, -1};
 }
 
-/* POSIX has no call for it that acts (glibc's posix_madvise does nothing here), but a new view over the old one has no pages yet. */
+/* No POSIX call does this (glibc's posix_madvise does nothing here), but a new view over the old one has no pages yet. */
 void file_map_drop(const file_map *map, const void *data, size_t size)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), at = (size_t)((const unsigned char *)data - map->data);

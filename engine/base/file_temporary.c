@@ -1,5 +1,5 @@
-/* TARGET.tmp-PID-MARK-NUMBER, locked by its writer for as long as that lives. A file of such a name that nobody has locked was left by a
- * program that was killed, and goes. */
+/* Temporary files are named TARGET.tmp-PID-MARK-NUMBER and locked by their writer. An unlocked one was left by a killed program, and is
+ * removed. */
 #define _XOPEN_SOURCE 700
 #include "base/file_temporary.h"
 
@@ -19,7 +19,7 @@
 
 enum { NAME_TRIES = 100 };
 
-/* Tells this process from an earlier one with the same number, as containers give it again and again. */
+/* Tells this process from an earlier one with the same PID: containers give the same few again and again. */
 static unsigned own_mark(void)
 {
     static atomic_uint mark;
@@ -33,7 +33,7 @@ static unsigned own_mark(void)
 
 typedef enum lock { LOCK_OURS, LOCK_ANOTHERS, LOCK_UNKNOWN /* this file system has no locks */ } lock;
 
-/* Record locks are those that go over a network, too, and go with their process. */
+/* Record locks work on network file systems, too, and end with their process. */
 static lock try_lock(int fd)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -50,8 +50,8 @@ static void remove_if_left(int folder, const char *name)
     close(fd);
 }
 
-/* `prefix`: of the target's temporary files, `own`: of those of this process. A process does not see its own locks, and closing a file loses
- * them, so that its own files are not looked at. */
+/* All of the target's temporary files begin with `prefix`, those of this process with `own`. These are skipped: a process does not see its own
+ * locks, and closing a file drops them. */
 static void remove_left(const char *prefix, const char *own)
 {
     const char *slash = strrchr(prefix, '/');
@@ -67,7 +67,7 @@ static void remove_left(const char *prefix, const char *own)
     closedir(folder);
 }
 
-/* The new file, locked. EEXIST: another name must be tried; a file that is made but not locked yet may be taken for a left one. */
+/* Makes the file and locks it. EEXIST: try another name. Before the lock, another writer may take the file for a left one. */
 static int open_locked(const char *name)
 {
     struct stat info;

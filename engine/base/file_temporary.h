@@ -6,8 +6,8 @@
 
 enum { FILE_TEMPORARY_ROOM = 64 }; /* bytes that the name needs beyond the target's */
 
-/* Opens a new one for writing, its name in `name`, after removing those of this target that killed programs left. Returns the file, or -1
- * with errno. While it is open, no other writer takes it for a left one. */
+/* Removes this target's temporary files that killed programs left, then opens a new one for writing and puts its name in `name`. Returns the
+ * descriptor, or -1 with errno. While it is open, no other writer removes it. */
 int file_temporary_open(const char *target, char *name, size_t room);
 
 #endif

@@ -1,5 +1,5 @@
-/* Writing: a temporary file beside the target, synced, then renamed over it, so that a reader sees the old bytes or
- * the new ones and a crash leaves one of the two. */
+/* Writing goes to a temporary file beside the target, which is synced and then renamed over it. A reader sees the old
+ * bytes or the new ones, even after a crash. */
 #define _XOPEN_SOURCE 700 /* POSIX.1-2008 with realpath */
 #include "base/file.h"
 
@@ -151,7 +151,7 @@ pm_status file_writer_commit(file_writer **writer)
     write_out(w, w->buffer, w->used);
     if (w->sealed && !w->error) write_seal(w);
     if (!w->error && fsync(w->fd) != 0 && errno != EINVAL) w->error = errno;
-    /* Closed, it would be taken for one that a killed program left: so it gets its name before. */
+    /* Rename before closing: another writer would take the closed file for a left one. */
     if (!w->error && rename(w->temporary, w->target) != 0) w->error = errno;
     if (close(w->fd) != 0 && !w->error) w->error = errno;
     pm_status status = PM_OK;

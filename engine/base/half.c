@@ -32,7 +32,7 @@ uint16_t half_from_double(double value)
     const uint64_t bits = to_bits(value), magnitude = bits & UINT64_MAX >> 1;
     const uint16_t sign = (uint16_t)(bits >> 48 & 0x8000);
     if (magnitude > to_bits(HUGE_VAL)) return sign | 0x7e00;
-    if (magnitude >= to_bits(65520)) return sign | 0x7c00; /* half way to what would be next */
+    if (magnitude >= to_bits(65520)) return sign | 0x7c00; /* halfway from 65504 to 65536 */
     if (magnitude < to_bits(0x1p-14)) { /* a multiple of 2^-24: the sum's last bit, to which fp64 addition rounds */
         const double sum = (value < 0 ? -value : value) + 0x1p28;
         return sign | (uint16_t)(to_bits(sum) - to_bits(0x1p28));

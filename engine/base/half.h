@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 float half_to_float(uint16_t half);
-/* The nearest half, ties to even; beyond the largest, 65504, infinity. A NaN stays one. */
+/* The nearest half, ties to even. What rounds past the largest, 65504, is infinity. A NaN stays one. */
 uint16_t half_from_double(double value);
 uint16_t half_from_float(float value);
 

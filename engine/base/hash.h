@@ -11,7 +11,7 @@
 static inline uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
 {
     const unsigned char *p = data;
-    /* Of an array of wider numbers the analyzer knows the first byte only. NOLINTNEXTLINE(clang-analyzer-core.*) */
+    /* The analyzer knows only the first byte of an array of wider numbers. NOLINTNEXTLINE(clang-analyzer-core.*) */
     for (size_t i = 0; i < size; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
     return hash;
 }

@@ -13,7 +13,7 @@ size_t log_control(const char *text)
     return (*c && *c < 0x20) || *c == 0x7F;
 }
 
-/* Names out of files of strangers may hold what a terminal acts on. */
+/* Names from untrusted files may hold control sequences for a terminal. */
 static void make_plain(char *line)
 {
     for (; *line; line++) {

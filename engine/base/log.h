@@ -10,8 +10,8 @@
  * become blanks and other control characters '?'. */
 void log_line(const pm_log *log, pm_log_level level, const char *format, ...) PM_PRINTF(3, 4);
 
-/* Logs an error line and is the status: `return log_fail(log, PM_IO, "%s: …", path);`. A macro, for static analysis sees then that what fails
- * is not PM_OK. */
+/* Logs an error line and yields the status: `return log_fail(log, PM_IO, "%s: …", path);`. It is a macro, so that static analysis sees that
+ * the status is not PM_OK. */
 #define log_fail(log, status, ...) log_status((log_line(log, PM_LOG_ERROR, __VA_ARGS__), (status)))
 static inline pm_status log_status(pm_status status)
 {

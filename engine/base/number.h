@@ -1,4 +1,4 @@
-/* Numbers as text, and letters, whatever locale the host has: the only place that prints and reads fractions. tests/check_layers.sh looks after it. */
+/* Numbers as text, and letters, whatever the host's locale. Only this file prints and reads fractions; tests/check_layers.sh checks that. */
 #ifndef BASE_NUMBER_H
 #define BASE_NUMBER_H
 
