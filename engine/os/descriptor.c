@@ -9,7 +9,7 @@
 
 enum { STREAMS = 3 };
 
-/* The same file by a number above those of the standard streams. */
+/* Moves the descriptor above those of the standard streams. */
 static int lifted(int fd)
 {
     if (fd < 0 || fd >= STREAMS) return fd;
@@ -65,7 +65,7 @@ static bool is_open(int fd)
     return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
 }
 
-/* The host may have put a file of its own in our place. */
+/* The host may have opened a file of its own in our place. */
 static bool is_null(int fd)
 {
     struct stat here, null;

@@ -7,14 +7,14 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* open() and openat(), with O_CLOEXEC, again after a signal. The descriptor is 3 or more. -1: errno tells. */
+/* open() and openat() with O_CLOEXEC, repeated after a signal. The descriptor is 3 or more. -1: see errno. */
 int os_open(const char *path, int flags, mode_t mode);
 int os_open_at(int folder, const char *path, int flags, mode_t mode);
-/* opendir() likewise. NULL: errno tells. */
+/* opendir() likewise. NULL: see errno. */
 DIR *os_open_folder(const char *path);
 
-/* Drivers and the Vulkan loader open files, too. Between these two calls, which nest and may come from any thread, each closed one of the numbers 0
- * to 2 is /dev/null, so that a driver's files get other numbers. */
+/* Drivers and the Vulkan loader open files, too. Between these two calls each closed number of 0 to 2 is /dev/null, so that a driver's files get
+ * other numbers. The calls nest and may come from any thread. */
 void os_streams_hold(void);
 void os_streams_release(void);
 

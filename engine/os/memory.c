@@ -23,7 +23,7 @@ static uint64_t without(uint64_t limit, uint64_t used)
     return limit > used ? limit - used : 0;
 }
 
-/* A small file with a 0 behind it. */
+/* Reads a small file and puts a 0 behind it. */
 static bool read_text(const char *path, char text[TEXT_MAX])
 {
     const int fd = os_open(path, O_RDONLY, 0);
@@ -37,7 +37,7 @@ static bool read_text(const char *path, char text[TEXT_MAX])
 
 /* ---- control groups ---- */
 
-/* What differs between the versions. */
+/* Where a version of control groups keeps its numbers. */
 typedef struct layout {
     const char *folder; /* below the root */
     const char *limit, *used, *droppable;
@@ -53,7 +53,7 @@ static bool read_group(const char *root, const layout *l, const char *group, con
     return n > 0 && n < PATH_SIZE && read_text(path, text);
 }
 
-/* Of one group; UINT64_MAX where it has no limit, or is not to be seen from here. */
+/* Bytes left in one group; UINT64_MAX where it has no limit or cannot be read. */
 static uint64_t group_left(const char *root, const layout *l, const char *group)
 {
     char text[TEXT_MAX];
@@ -72,7 +72,7 @@ static uint64_t group_left(const char *root, const layout *l, const char *group)
     return without(limit, used);
 }
 
-/* The group and all above it. A container may see its own at the root, under another name. */
+/* The least of the group and all above it. A container may see its own group at the root, under another name. */
 static uint64_t path_left(const char *root, const layout *l, char *group)
 {
     uint64_t left = UINT64_MAX;
