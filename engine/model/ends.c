@@ -3,30 +3,26 @@
 #include <stdlib.h>
 
 #include "base/file.h"
-#include "model/gpt.h"
+#include "model/special.h"
 #include "text/json_file.h"
 
-/* What is no id below `vocab` is left out: transformers writes GPT-2's ids for smaller models too. */
-static void add_id(const cJSON *value, uint32_t vocab, uint32_t *ids, uint32_t *count)
+static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out)
 {
-    const double id = cJSON_IsNumber(value) ? value->valuedouble : -1.0;
-    if (!(id >= 0 && id < vocab) || id != (double)(uint32_t)id || *count == PM_ENDS_MOST) return;
-    ids[(*count)++] = (uint32_t)id;
+    if (out->end_count < PM_ENDS_MOST) out->end_count += special_id(value, vocab, &out->ends[out->end_count]);
 }
 
 static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, pm_text_ends *out)
 {
     cJSON *root;
-    uint32_t begins = 0;
     pm_status status = json_file_read(log, path, "another way", &root);
     if (status != PM_OK) return status;
     const cJSON *begin = cJSON_GetObjectItemCaseSensitive(root, "bos_token_id");
     const cJSON *ends = cJSON_GetObjectItemCaseSensitive(root, "eos_token_id"), *one;
-    const uint32_t count = out->end_count;
-    if (out->begin == PM_TOKEN_NONE) add_id(begin, vocab, &out->begin, &begins);
-    if (count == 0 && !cJSON_IsArray(ends)) add_id(ends, vocab, out->ends, &out->end_count);
-    if (count == 0) {
-        cJSON_ArrayForEach(one, ends) add_id(one, vocab, out->ends, &out->end_count);
+    const uint32_t named = out->end_count;
+    if (out->begin == PM_TOKEN_NONE) (void)special_id(begin, vocab, &out->begin);
+    if (named == 0 && !cJSON_IsArray(ends)) add_end(ends, vocab, out);
+    if (named == 0) {
+        cJSON_ArrayForEach(one, ends) add_end(one, vocab, out);
     }
     out->no_begin = out->begin == PM_TOKEN_NONE && (out->no_begin || cJSON_IsNull(begin));
     out->no_end = out->end_count == 0 && (out->no_end || cJSON_IsNull(ends));

@@ -24,23 +24,26 @@ pm_status special_check(const pm_log *log, const char *where, const pm_gpt_confi
 
 /* ---- config.json ---- */
 
-static void read_id(const cJSON *root, const char *key, uint32_t vocab, bool *has, uint32_t *id)
+bool special_id(const cJSON *value, uint32_t vocab, uint32_t *id)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(root, key);
-    if (cJSON_IsArray(v)) v = v->child;
-    if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0 && v->valuedouble < vocab) ||
-        v->valuedouble != (double)(uint32_t)v->valuedouble)
-        return;
-    *has = true;
-    *id = (uint32_t)v->valuedouble;
+    const double number = cJSON_IsNumber(value) ? value->valuedouble : -1.0;
+    if (!(number >= 0 && number < vocab) || number != (double)(uint32_t)number) return false;
+    *id = (uint32_t)number;
+    return true;
+}
+
+static bool read_id(const cJSON *root, const char *key, uint32_t vocab, uint32_t *id)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(root, key);
+    return special_id(cJSON_IsArray(value) ? value->child : value, vocab, id);
 }
 
 void special_read(const cJSON *root, pm_gpt_config *config)
 {
     pm_special_tokens *s = &config->special;
-    read_id(root, "bos_token_id", config->vocab, &s->has_bos, &s->bos);
-    read_id(root, "eos_token_id", config->vocab, &s->has_eos, &s->eos);
-    read_id(root, "pad_token_id", config->vocab, &s->has_pad, &s->pad);
+    s->has_bos = read_id(root, "bos_token_id", config->vocab, &s->bos);
+    s->has_eos = read_id(root, "eos_token_id", config->vocab, &s->eos);
+    s->has_pad = read_id(root, "pad_token_id", config->vocab, &s->pad);
 }
 
 /* null where there is none: left out, transformers' GPT-2 would take its released tokenizer's. */

@@ -8,6 +8,8 @@
 
 /* PM_INVALID where one is outside the vocabulary; as gpt_config_check. */
 pm_status special_check(const pm_log *log, const char *where, const pm_gpt_config *config);
+/* Whether a value is a token's id below `vocab`, and which. */
+bool special_id(const cJSON *value, uint32_t vocab, uint32_t *id);
 /* Those that lie within the vocabulary; of a list of ends the first. transformers writes the defaults of GPT-2's released tokenizer into
  * configurations of other vocabularies: these name no token. */
 void special_read(const cJSON *root, pm_gpt_config *config);
