@@ -8,52 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <pumice/task.h>
-
-#include "helper_dir.h"
 #include "helper_log.h"
-
-static char *dir;
-static pm_tokenizer *bytes;
-
-static int setup(void **state)
-{
-    (void)state;
-    dir = test_dir_make();
-    test_log_reset();
-    return pm_tokenizer_bytes(NULL, &bytes) == PM_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pm_tokenizer_destroy(&bytes);
-    test_dir_remove(dir);
-    return 0;
-}
-
-static const char *file_of(const char *name, const char *text)
-{
-    const char *path = test_path(dir, name);
-    test_write(path, text, strlen(text));
-    return path;
-}
-
-static pm_task learn(pm_task_kind kind, const char *path, const char *fields)
-{
-    pm_task task = {0};
-    const pm_log log = test_log();
-    if (pm_task_learn(&log, kind, path, fields, 256, &task) != PM_OK) fail_msg("%s", test_last_error());
-    return task;
-}
-
-static pm_taskset *open_set(const pm_task *task, const char *path, bool labelled)
-{
-    pm_taskset *set = NULL;
-    const pm_log log = test_log();
-    if (pm_taskset_open(&log, path, task, bytes, 64, labelled, &set) != PM_OK) fail_msg("%s", test_last_error());
-    return set;
-}
+#include "helper_task.h"
 
 /* The letters of sequence `which`; ^, $ and # for the special tokens. */
 static void expect_text(const pm_taskset *set, size_t i, uint32_t which, const char *want)
@@ -68,8 +24,8 @@ static void expect_text(const pm_taskset *set, size_t i, uint32_t which, const c
 /* Two examples, of classes 0 and 1. */
 static void expect_two(const char *path, const char *fields, const char *first, const char *second)
 {
-    pm_task task = learn(PM_TASK_CLASSIFY, path, fields);
-    pm_taskset *set = open_set(&task, path, true);
+    pm_task task = test_task_learn(PM_TASK_CLASSIFY, path, fields);
+    pm_taskset *set = test_task_open(&task, path, 64, true);
     assert_int_equal(pm_taskset_size(set), 2);
     expect_text(set, 0, 0, first);
     expect_text(set, 1, 0, second);
@@ -84,37 +40,43 @@ static void test_forms(void **state)
 {
     (void)state;
     /* quotes are text in TSV, lines of white space are none, a byte order mark and \r do not matter */
-    expect_two(file_of("a.tsv", "text\tlabel\n\"a\tno\nb, c\"\"\tyes\n"), NULL, "^\"a#", "^b, c\"\"#");
-    expect_two(file_of("b.TSV", "\xEF\xBB\xBFid\ttext\tlabel\r\n1\ta b\t0\r\n\t \r\n\n2\tc\t1"), NULL, "^a b#", "^c#");
-    expect_two(file_of("a.csv", "text,label\na,0\nb,1\n"), NULL, "^a#", "^b#");
-    expect_two(file_of("b.csv", "\"text\",\"label\"\r\n\"a, \"\"b\"\"\",\"no\"\r\n\"c\r\nd\n\",\"yes\"\r\n"), NULL,
-               "^a, \"b\"#", "^c\r\nd\n#");
-    expect_two(file_of("c.csv", "label,text\n0,a \"b\"\n1,\"\"\"\""), NULL, "^a \"b\"#", "^\"#");
-    expect_two(file_of("d.csv", "\n ,,label,text\n,,1,x\n,,2,\"y\""), NULL, "^x#", "^y#"); /* columns without a name */
+    expect_two(test_task_file("a.tsv", "text\tlabel\n\"a\tno\nb, c\"\"\tyes\n"), NULL, "^\"a#", "^b, c\"\"#");
+    expect_two(test_task_file("b.TSV", "\xEF\xBB\xBFid\ttext\tlabel\r\n1\ta b\t0\r\n\t \r\n\n2\tc\t1"), NULL, "^a b#",
+               "^c#");
+    expect_two(test_task_file("a.csv", "text,label\na,0\nb,1\n"), NULL, "^a#", "^b#");
+    expect_two(test_task_file("b.csv", "\"text\",\"label\"\r\n\"a, \"\"b\"\"\",\"no\"\r\n\"c\r\nd\n\",\"yes\"\r\n"),
+               NULL, "^a, \"b\"#", "^c\r\nd\n#");
+    expect_two(test_task_file("c.csv", "label,text\n0,a \"b\"\n1,\"\"\"\""), NULL, "^a \"b\"#", "^\"#");
+    expect_two(test_task_file("d.csv", "\n ,,label,text\n,,1,x\n,,2,\"y\""), NULL, "^x#",
+               "^y#"); /* columns without a name */
     /* without a header, and people's names in each form */
-    expect_two(file_of("e.csv", "\"3\",\"title\",\"a\"\n\"4\",\"title\",\"b\"\n"), "label=#1,text=#3", "^a#", "^b#");
-    expect_two(file_of("f.tsv", "gj04\t0\t\ta\nks08\t1\t*\tb\n"), "text=#4,label=#2", "^a#", "^b#");
-    expect_two(file_of("g.tsv", "Quality\t#1 String\n0\ta\n1\tb\n"), "text=#1 String,label=Quality", "^a#", "^b#");
-    expect_two(file_of("h.jsonl", "{\"sentence\": \"a\", \"gold\": 0}\n\n{\"sentence\": \"b\", \"gold\": 1}\n \n"),
-               "text=sentence,label=gold", "^a#", "^b#");
+    expect_two(test_task_file("e.csv", "\"3\",\"title\",\"a\"\n\"4\",\"title\",\"b\"\n"), "label=#1,text=#3", "^a#",
+               "^b#");
+    expect_two(test_task_file("f.tsv", "gj04\t0\t\ta\nks08\t1\t*\tb\n"), "text=#4,label=#2", "^a#", "^b#");
+    expect_two(test_task_file("g.tsv", "Quality\t#1 String\n0\ta\n1\tb\n"), "text=#1 String,label=Quality", "^a#",
+               "^b#");
+    expect_two(
+        test_task_file("h.jsonl", "{\"sentence\": \"a\", \"gold\": 0}\n\n{\"sentence\": \"b\", \"gold\": 1}\n \n"),
+        "text=sentence,label=gold", "^a#", "^b#");
 }
 
 /* Numbers in order where all labels are; else names. What was learnt in columns is known in JSON lines, and the other way. */
 static void test_labels(void **state)
 {
     (void)state;
-    const char *path = file_of("n.tsv", "text\tlabel\na\t10\nb\t9\nc\t-1\n");
-    pm_task task = learn(PM_TASK_CLASSIFY, path, NULL);
+    const char *path = test_task_file("n.tsv", "text\tlabel\na\t10\nb\t9\nc\t-1\n");
+    pm_task task = test_task_learn(PM_TASK_CLASSIFY, path, NULL);
     assert_true(task.numbered && task.outputs == 3);
     assert_string_equal(task.labels[0], "-1");
     assert_string_equal(task.labels[2], "10");
-    pm_taskset *set = open_set(&task, path, true);
+    pm_taskset *set = test_task_open(&task, path, 64, true);
     pm_taskset_close(&set);
-    set = open_set(&task, file_of("n.jsonl", "{\"text\": \"a\", \"label\": 9}\n{\"text\": \"a\", \"label\": \"10\"}\n"),
-                   true);
+    set = test_task_open(
+        &task, test_task_file("n.jsonl", "{\"text\": \"a\", \"label\": 9}\n{\"text\": \"a\", \"label\": \"10\"}\n"), 64,
+        true);
     pm_taskset_close(&set);
     pm_task_fini(&task);
-    task = learn(PM_TASK_CLASSIFY, file_of("w.tsv", "text\tlabel\na\t10\nb\t9\nc\tx\nd\t09\n"), NULL);
+    task = test_task_learn(PM_TASK_CLASSIFY, test_task_file("w.tsv", "text\tlabel\na\t10\nb\t9\nc\tx\nd\t09\n"), NULL);
     assert_true(!task.numbered && task.outputs == 4);
     assert_string_equal(task.labels[0], "09");
     pm_task_fini(&task);
@@ -124,26 +86,26 @@ static void test_labels(void **state)
 static void test_kinds(void **state)
 {
     (void)state;
-    const char *path = file_of("s.tsv", "sentence1\tscore\tsentence2\na\t2.50\tb\nc\t-1e0\td\n");
-    pm_task task = learn(PM_TASK_SIMILAR, path, "text_a=sentence1,text_b=sentence2");
+    const char *path = test_task_file("s.tsv", "sentence1\tscore\tsentence2\na\t2.50\tb\nc\t-1e0\td\n");
+    pm_task task = test_task_learn(PM_TASK_SIMILAR, path, "text_a=sentence1,text_b=sentence2");
     assert_true(task.scores && task.mean == 0.75f && task.spread == 1.75f);
-    pm_taskset *set = open_set(&task, path, true);
+    pm_taskset *set = test_task_open(&task, path, 64, true);
     expect_text(set, 1, 0, "^c$d#");
     expect_text(set, 1, 1, "^d$c#");
     pm_taskset_close(&set);
     pm_task_fini(&task);
     /* a score that is named counts, whatever else there is */
-    path = file_of("l.csv", "text_a,text_b,label,how\na,b,x,1\nc,d,y,2\n");
-    task = learn(PM_TASK_SIMILAR, path, "score=how");
+    path = test_task_file("l.csv", "text_a,text_b,label,how\na,b,x,1\nc,d,y,2\n");
+    task = test_task_learn(PM_TASK_SIMILAR, path, "score=how");
     assert_true(task.scores);
     pm_task_fini(&task);
-    task = learn(PM_TASK_SIMILAR, path, NULL);
+    task = test_task_learn(PM_TASK_SIMILAR, path, NULL);
     assert_true(!task.scores && task.outputs == 2);
     pm_task_fini(&task);
 
-    path = file_of("c.csv", "goal,sol1,sol2,right\nq,a,b,1\nr,c,d,0\n");
-    task = learn(PM_TASK_CHOICE, path, "question=goal,choices=sol1+sol2,answer=right");
-    set = open_set(&task, path, true);
+    path = test_task_file("c.csv", "goal,sol1,sol2,right\nq,a,b,1\nr,c,d,0\n");
+    task = test_task_learn(PM_TASK_CHOICE, path, "question=goal,choices=sol1+sol2,answer=right");
+    set = test_task_open(&task, path, 64, true);
     expect_text(set, 0, 1, "^q$b#");
     size_t first;
     assert_int_equal(pm_taskset_outputs(set, 1, &first), 2);
@@ -151,9 +113,9 @@ static void test_kinds(void **state)
     pm_task copy;
     assert_int_equal(pm_task_copy(NULL, &task, &copy), PM_OK);
     pm_task_fini(&task);
-    path =
-        file_of("c.jsonl", "{\"goal\": \"q\", \"sol1\": \"a\", \"sol2\": \"b\"}\n"); /* the copy has the names, too */
-    set = open_set(&copy, path, false);
+    path = test_task_file("c.jsonl",
+                          "{\"goal\": \"q\", \"sol1\": \"a\", \"sol2\": \"b\"}\n"); /* the copy has the names, too */
+    set = test_task_open(&copy, path, 64, false);
     expect_text(set, 0, 0, "^q$a#");
     pm_taskset_close(&set);
     pm_task_fini(&copy);
@@ -165,9 +127,9 @@ static void refused(pm_task_kind kind, const char *name, const char *text, const
     pm_task task = {0};
     pm_taskset *set = NULL;
     test_log_reset();
-    const char *path = file_of(name, text);
+    const char *path = test_task_file(name, text);
     pm_status status = pm_task_learn(&log, kind, path, fields, 256, &task);
-    if (status == PM_OK) status = pm_taskset_open(&log, path, &task, bytes, 32, true, &set);
+    if (status == PM_OK) status = pm_taskset_open(&log, path, &task, test_task_bytes, 32, true, &set);
     if (status != PM_FORMAT && status != PM_INVALID) fail_msg("taken: %s", text);
     assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
     if (!strstr(test_last_error(), part)) fail_msg("\"%s\" lacks %s", test_last_error(), part);
@@ -217,7 +179,7 @@ static void test_refusals(void **state)
     refused(PM_TASK_CLASSIFY, "x.txt", GOOD, NULL, "x.txt:1: is not valid JSON");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_task_setup, test_task_teardown)
 
 int main(void)
 {

@@ -11,31 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <pumice/task.h>
-
 #include "base/rng.h"
-#include "helper_dir.h"
-#include "helper_log.h"
+#include "helper_task.h"
 
 enum { MOST = 40, CLASSES = 4 };
-
-static char *dir;
-static pm_tokenizer *bytes;
-
-static int setup(void **state)
-{
-    (void)state;
-    dir = test_dir_make();
-    return pm_tokenizer_bytes(NULL, &bytes) == PM_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pm_tokenizer_destroy(&bytes);
-    test_dir_remove(dir);
-    return 0;
-}
 
 static uint32_t draw(uint32_t use, uint64_t i)
 {
@@ -62,12 +41,7 @@ static pm_taskset *classes_of(const int *right, int n, uint32_t K)
     }
     const pm_task task = {PM_TASK_CLASSIFY, .numbered = true, .outputs = K,
                           .labels = labels, .spread = 1,      .vocab = 256};
-    const char *path = test_path(dir, "f.jsonl");
-    test_write(path, text, strlen(text));
-    pm_taskset *set = NULL;
-    const pm_log log = test_log();
-    assert_int_equal(pm_taskset_open(&log, path, &task, bytes, 8, true, &set), PM_OK);
-    return set;
+    return test_task_open(&task, test_task_file("f.jsonl", text), 8, true);
 }
 
 static double ratio(double a, double b)
@@ -176,12 +150,7 @@ static pm_taskset *scores_of(const float *right, int n)
         snprintf(text + strlen(text), 96, "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": %.9g}\n",
                  (double)right[i]);
     const pm_task task = {PM_TASK_SIMILAR, .scores = true, .outputs = 1, .spread = 1, .vocab = 256};
-    const char *path = test_path(dir, "f.jsonl");
-    test_write(path, text, strlen(text));
-    pm_taskset *set = NULL;
-    const pm_log log = test_log();
-    assert_int_equal(pm_taskset_open(&log, path, &task, bytes, 8, true, &set), PM_OK);
-    return set;
+    return test_task_open(&task, test_task_file("f.jsonl", text), 8, true);
 }
 
 /* By all pairs: sum of (xi - xj) (yi - yj), without means. */
@@ -279,10 +248,7 @@ static void test_answers(void **state)
     (void)state;
     const pm_task task = {PM_TASK_SIMILAR, .scores = true, .outputs = 1, .mean = 3, .spread = 2, .vocab = 256};
     static const char line[] = "{\"text_a\": \"a\", \"text_b\": \"b\", \"score\": 4}\n";
-    const char *path = test_path(dir, "f.jsonl");
-    pm_taskset *set = NULL;
-    test_write(path, line, strlen(line));
-    assert_int_equal(pm_taskset_open(NULL, path, &task, bytes, 8, true, &set), PM_OK);
+    pm_taskset *set = test_task_open(&task, test_task_file("f.jsonl", line), 8, true);
     expect_near("score", (double)pm_taskset_answer(set, (float[]){0.5f}, 0, NULL).score, 4);
     pm_taskset_close(&set);
     set = classes_of((int[]){1}, 1, 3);
@@ -294,7 +260,7 @@ static void test_answers(void **state)
     pm_taskset_close(&set);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_task_setup, test_task_teardown)
 
 int main(void)
 {

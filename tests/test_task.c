@@ -8,53 +8,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <pumice/task.h>
-
-#include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_task.h"
 
 enum { START = 256, DELIMITER, EXTRACT }; /* behind the byte tokenizer's 256 */
 
-static char *dir;
-static pm_tokenizer *bytes;
-
-static int setup(void **state)
-{
-    (void)state;
-    dir = test_dir_make();
-    test_log_reset();
-    return pm_tokenizer_bytes(NULL, &bytes) == PM_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pm_tokenizer_destroy(&bytes);
-    test_dir_remove(dir);
-    return 0;
-}
-
 static const char *file_of(const char *text)
 {
-    const char *path = test_path(dir, "f.jsonl");
-    test_write(path, text, strlen(text));
-    return path;
+    return test_task_file("f.jsonl", text);
 }
 
 static pm_task learn(pm_task_kind kind, const char *text)
 {
-    pm_task task = {0};
-    const pm_log log = test_log();
-    assert_int_equal(pm_task_learn(&log, kind, file_of(text), NULL, 256, &task), PM_OK);
-    return task;
+    return test_task_learn(kind, file_of(text), NULL);
 }
 
 static pm_taskset *open_set(const pm_task *task, const char *text, uint32_t ctx)
 {
-    pm_taskset *set = NULL;
-    const pm_log log = test_log();
-    assert_int_equal(pm_taskset_open(&log, file_of(text), task, bytes, ctx, true, &set), PM_OK);
-    return set;
+    return test_task_open(task, file_of(text), ctx, true);
 }
 
 /* Letters for bytes; ^, $ and # for the three special tokens. */
@@ -135,7 +106,7 @@ static void test_cutting(void **state)
     assert_int_equal(pm_taskset_longest(set), 8);
     pm_taskset_close(&set);
     const pm_log log = test_log();
-    assert_int_equal(pm_taskset_open(&log, file_of(lines), &task, bytes, 5, true, &set), PM_INVALID);
+    assert_int_equal(pm_taskset_open(&log, file_of(lines), &task, test_task_bytes, 5, true, &set), PM_INVALID);
     pm_task_fini(&task);
 
     lines = "{\"passage\": \"abcdef\", \"question\": \"q\", \"choices\": [\"d\", \"efghij\"], \"answer\": 1}\n";
@@ -156,7 +127,7 @@ static void refused(pm_task_kind kind, const char *text, const char *place, cons
     pm_taskset *set = NULL;
     test_log_reset();
     pm_status status = pm_task_learn(&log, kind, file_of(text), NULL, 256, &task);
-    if (status == PM_OK) status = pm_taskset_open(&log, file_of(text), &task, bytes, 32, true, &set);
+    if (status == PM_OK) status = pm_taskset_open(&log, file_of(text), &task, test_task_bytes, 32, true, &set);
     if (status != PM_FORMAT) fail_msg("taken: %s", text);
     assert_int_equal(test_log_count(PM_LOG_ERROR), 1);
     if (!strstr(test_last_error(), place) || !strstr(test_last_error(), what))
@@ -221,7 +192,7 @@ static void test_zeros(void **state)
     pm_taskset *set = NULL;
     assert_int_equal(pm_task_learn(&log, PM_TASK_CLASSIFY, file_of(lines), NULL, 256, &task), PM_OK);
     assert_int_equal(task.outputs, 2);
-    assert_int_equal(pm_taskset_open(&log, file_of(lines), &task, bytes, 32, true, &set), PM_OK);
+    assert_int_equal(pm_taskset_open(&log, file_of(lines), &task, test_task_bytes, 32, true, &set), PM_OK);
     uint32_t count;
     (void)pm_taskset_tokens(set, 0, 0, &count);
     assert_int_equal(count, 2 + strlen("a\\u0000"));
@@ -253,9 +224,10 @@ static void test_unknown_label(void **state)
     pm_task task = learn(PM_TASK_CLASSIFY, GOOD);
     pm_taskset *set = NULL;
     const char *dev = file_of("{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"label\": 2}\n");
-    assert_int_equal(pm_taskset_open(&log, dev, &task, bytes, 32, true, &set), PM_FORMAT);
+    assert_int_equal(pm_taskset_open(&log, dev, &task, test_task_bytes, 32, true, &set), PM_FORMAT);
     assert_non_null(strstr(test_last_error(), "f.jsonl:2: the label 2 is not one that was learnt (0, 1)"));
-    assert_int_equal(pm_taskset_open(&log, dev, &task, bytes, 32, false, &set), PM_OK); /* to predict, none is needed */
+    assert_int_equal(pm_taskset_open(&log, dev, &task, test_task_bytes, 32, false, &set),
+                     PM_OK); /* to predict, none is needed */
     assert_int_equal(pm_taskset_size(set), 2);
     pm_taskset_close(&set);
     pm_task_fini(&task);
@@ -276,7 +248,7 @@ static void test_similar_by_classes(void **state)
     pm_task_fini(&task);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_task_setup, test_task_teardown)
 
 int main(void)
 {
