@@ -18,7 +18,7 @@
 
 enum { CACHE_VERSION = 1, CHUNK_TOKENS = 16384 };
 
-/* Also what says whether a cache fits: everything but `hash` is known before the tokens are. */
+/* Also tells whether a cache fits: all but `count` and `hash` are known before the tokens. */
 typedef struct cache_header {
     char magic[8];
     uint32_t version;     /* another byte order reads as another version */
@@ -27,7 +27,7 @@ typedef struct cache_header {
     uint64_t count; /* tokens */
     uint64_t text_bytes;
     uint64_t text_hash;
-    uint64_t tokenizer_hash; /* and of what else decides on the tokens */
+    uint64_t tokenizer_hash; /* and the recipe's */
     uint64_t hash;           /* of the stored tokens */
 } cache_header;
 _Static_assert(sizeof(cache_header) == 64, "written as it lies in memory, so without padding");
@@ -35,7 +35,7 @@ _Static_assert(sizeof(cache_header) == 64, "written as it lies in memory, so wit
 struct pm_corpus {
     const void *tokens; /* (count) of token_bytes, in map or in memory */
     size_t count;
-    size_t documents; /* that end in a token of their own */
+    size_t documents; /* each ends with the end-of-text token */
     uint32_t token_bytes;
     uint64_t hash;
     file_map map;
@@ -47,7 +47,7 @@ static uint64_t hash_words(uint64_t hash, const uint64_t *words, size_t count)
     return hash_bytes(hash, words, count * sizeof *words);
 }
 
-/* The cache file's path, its folder made; NULL where there is none. */
+/* The cache file's path, after making its folder; NULL without one. */
 static char *cache_path(const cache_header *want)
 {
     char *dir = file_cache_dir(), *path = NULL;
@@ -94,7 +94,7 @@ static const char *cache_fault(const file_map *map, const cache_header *want, ca
     return NULL;
 }
 
-/* Maps the cache when it is there and whole. A damaged one is worth a warning: it is made again. */
+/* Maps the cache if it is there and whole. Warns of a damaged one, which is then made again. */
 static bool cache_load(const pm_log *log, const char *path, const cache_header *want, pm_corpus *corpus)
 {
     if (!file_exists(path)) return false;
@@ -136,7 +136,7 @@ static void store_tokens(void *to, size_t first, uint32_t token_bytes, const uin
     }
 }
 
-/* Room in memory for `count` tokens more, which grows by halves. */
+/* Makes room in memory for `count` more tokens; it grows by half. */
 static bool reserve(pm_corpus *corpus, size_t *room, size_t count)
 {
     if (count <= *room - corpus->count) return true;
@@ -155,7 +155,7 @@ typedef struct recipe {
     bool documents, special;
 } recipe;
 
-/* What it changes of the tokens, for the cache's name; 0 for nothing. */
+/* A hash of what changes the tokens, for the cache's name; 0: nothing. */
 static uint64_t recipe_hash(const recipe *r, const corpus_text *text)
 {
     if (!r->documents && !r->special) return 0;
@@ -173,7 +173,7 @@ static size_t part_end(const corpus_text *text, size_t part)
     return part + 1 < text->part_count ? text->parts[part + 1].start : text->size;
 }
 
-/* Where tokens gather. */
+/* A corpus being filled. */
 typedef struct gathering {
     pm_corpus *corpus;
     size_t room;
@@ -213,8 +213,8 @@ static bool encode_stretch(const corpus_text *text, size_t start, size_t end, co
     return fine;
 }
 
-/* Encodes into memory, a chunk at a time so that only the narrow tokens take room. A mapped text may change under our
- * hands: it is hashed again as it is read, because the cache's name vouches for it. */
+/* Encodes into memory a chunk at a time, so that only the narrow tokens take room. A mapped text may change meanwhile.
+ * So it is hashed again as it is read: the cache's name must fit what was read. */
 static pm_status encode(const pm_log *log, const char *path, const corpus_text *text, const recipe *r,
                         uint64_t text_hash, pm_corpus *corpus)
 {
@@ -263,8 +263,8 @@ static pm_status build(const pm_log *log, const char *path, const char *cache, c
     return PM_OK;
 }
 
-/* Texts that were not meant: those that are no UTF-8 with a tokenizer that is for it, and one that spells the end of a text, which then is
- * text like any other. */
+/* Refuses files that text_foreign_text names, such as UTF-16, unless tokens are bytes. Warns of a text that spells the end-of-text token: it is
+ * then read as text. */
 static pm_status check_text(const pm_log *log, const char *path, const corpus_text *text, const recipe *r)
 {
     const pm_tokenizer *tok = r->tok;

@@ -11,7 +11,7 @@
 
 #include "os/descriptor.h"
 
-/* *.txt as a shell sees it: hidden names are none of it. */
+/* *.txt as in a shell, which leaves out hidden names. */
 static bool name_counts(const char *name)
 {
     size_t size = strlen(name);
@@ -68,7 +68,7 @@ static pm_status list_folder(const pm_log *log, const char *path, corpus_text *t
     if (status == PM_OK && !text->part_count) {
         status = log_fail(log, PM_FORMAT, "%s: holds no .txt file; give a text file or a folder with some", path);
     }
-    /* one folder before every name, so the order of paths is that of names */
+    /* all paths begin with the same folder, so their order is that of the names */
     if (status == PM_OK) qsort(text->parts, text->part_count, sizeof *text->parts, by_path);
     return status;
 }
@@ -108,7 +108,7 @@ pm_status corpus_text_open(const pm_log *log, const char *path, corpus_text *out
         status = file_map_open(log, path, &text.map);
         text.data = (const char *)text.map.data;
         text.size = text.map.size;
-    } else { /* a pipe, or what /proc shows, cannot be mapped */
+    } else { /* a pipe or a file of /proc cannot be mapped */
         status = file_read(log, path, &text.memory, &text.size);
         text.data = text.memory;
     }

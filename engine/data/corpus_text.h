@@ -1,5 +1,4 @@
-/* The text behind a path: a file, mapped where it can be, or the *.txt files of a folder joined in byte-wise name
- * order. */
+/* The text behind a path: a file, mapped where possible, or a folder's *.txt files joined in byte-wise name order. */
 #ifndef DATA_CORPUS_TEXT_H
 #define DATA_CORPUS_TEXT_H
 
@@ -16,7 +15,7 @@ typedef struct corpus_text {
     size_t size;
     file_map map;
     char *memory;
-    text_part *parts; /* of a folder; else none */
+    text_part *parts; /* of a folder; else NULL */
     size_t part_count;
 } corpus_text;
 
@@ -24,7 +23,7 @@ typedef struct corpus_text {
 pm_status corpus_text_open(const pm_log *log, const char *path, corpus_text *out);
 void corpus_text_close(corpus_text *text);
 
-/* The file that holds a byte of the text, `path` itself when it is no folder; *offset becomes that file's own. */
+/* The file that holds the text's byte *offset: `path` itself if it is a file. *offset becomes the offset in that file. */
 const char *corpus_text_where(const corpus_text *text, const char *path, size_t *offset);
 
 #endif

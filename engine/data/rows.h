@@ -1,4 +1,4 @@
-/* A task's file row by row, whatever its form: JSON lines, TSV or CSV; and what the file calls the fields. */
+/* A task's file row by row: JSON lines, TSV or CSV; and what the file calls the fields. */
 #ifndef DATA_ROWS_H
 #define DATA_ROWS_H
 
@@ -22,11 +22,11 @@ typedef struct row_file {
     size_t line;      /* of the present row */
     const cJSON *row; /* its fields by the file's names */
     rows_name names[ROWS_FIELDS];
-    /* ---- of one form or the other ---- */
+    /* ---- of one form only ---- */
     jsonl lines;
     delimited table;
     cJSON *cells;   /* the present row of a table */
-    cJSON *choices; /* of fields that were several */
+    cJSON *choices; /* where they are several fields */
     char **columns; /* [column_count] the header's names */
     size_t column_count, count;
 } row_file;
@@ -40,17 +40,17 @@ pm_status rows_next(row_file *file, bool *more);
 
 /* "path:line: …" */
 pm_status rows_fail(const row_file *file, const char *format, ...) PM_PRINTF(2, 3);
-/* A field that must be there and is not: names those that are. */
+/* Fails for a missing field; the line names the row's fields. */
 pm_status rows_missing(const row_file *file, const char *key);
 
-/* A field by the task's name for it; NULL where the row has none. "choices" may be of several fields. */
+/* A field by the task's name for it; NULL where the row has none. "choices" may join several fields. */
 const cJSON *rows_get(const row_file *file, const char *key);
 /* A field that must be text, and more than white space. */
 pm_status rows_string(const row_file *file, const char *key, const char **out);
-/* Whether `fields` names it. */
+/* Whether `fields` renames it. */
 bool rows_named(const row_file *file, const char *key);
 
-/* Appends `name` to a list of names, with a comma or as "…" where no room is left for it and "…". */
+/* Appends `name` to a list with commas; "…" where `name` and a later "…" would not fit. */
 void rows_list(char *list, size_t size, const char *name);
 
 #endif

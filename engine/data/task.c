@@ -1,4 +1,4 @@
-/* What a training file asks: its labels, or how its scores are spread. */
+/* What a task learns from its training file: the labels, or the scores' mean and spread. */
 #include "data/task.h"
 
 #include <math.h>
@@ -116,7 +116,7 @@ typedef struct learner {
     row_file file;
     pm_task *task;
     uint32_t capacity;
-    bool words;          /* of labels some are no whole numbers */
+    bool words;          /* some label is not a whole number */
     double sum, squares; /* of scores */
     size_t count;
 } learner;
@@ -189,7 +189,7 @@ static pm_status add_line(learner *l)
     return status;
 }
 
-/* Numbers in order: in a file of columns it shows at the end that all labels are. */
+/* By value. In a file of columns only the end shows that all labels are numbers. */
 static int by_number(const void *a, const void *b)
 {
     const long x = strtol(*(char *const *)a, NULL, 10), y = strtol(*(char *const *)b, NULL, 10);

@@ -1,4 +1,4 @@
-/* Tasks and their examples, from the inside. */
+/* Internal declarations of tasks and their examples. */
 #ifndef DATA_TASK_H
 #define DATA_TASK_H
 
@@ -13,14 +13,14 @@ static inline uint32_t task_token(const pm_task *task, uint32_t which)
     return task->vocab + which;
 }
 
-/* Sequences whose hidden values one example adds. */
+/* How many sequences' hidden values an example adds up. */
 static inline uint32_t task_group(const pm_task *task)
 {
     return task->kind == PM_TASK_SIMILAR ? 2 : 1;
 }
 
 enum { LABEL_MAX = 256 };
-/* NULL, or what a label must be and is not. Those that are numbers stand in answers without quotes. */
+/* NULL, or what a label must be and is not. Answers give numbered labels without quotes. */
 const char *task_label_fault(const char *label, bool numbered);
 /* Whether `fields` can be read: PM_INVALID with a line that tells what is wrong. */
 pm_status task_fields_check(const pm_log *log, pm_task_kind kind, const char *fields);
@@ -28,7 +28,7 @@ pm_status task_fields_check(const pm_log *log, pm_task_kind kind, const char *fi
 pm_status task_texts(const row_file *file, pm_task_kind kind);
 /* The present row's label as text, and whether it is a whole number. */
 pm_status task_label_text(const row_file *file, char out[LABEL_MAX], bool *number);
-/* A number of the present row, where columns have text. */
+/* A number of the present row; columns hold it as text. */
 pm_status task_number(const row_file *file, const char *key, double *out);
 /* The present row's score. */
 pm_status task_score(const row_file *file, float *out);
@@ -55,7 +55,7 @@ struct pm_taskset {
     size_t example_count, sequence_count, token_count;
     size_t example_capacity, sequence_capacity, token_capacity;
     size_t cut;
-    uint32_t longest, most_sequences; /* of an example */
+    uint32_t longest, most_sequences; /* tokens of a sequence, sequences of an example */
 };
 
 #endif

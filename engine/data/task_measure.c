@@ -1,4 +1,4 @@
-/* What a head's numbers mean, and how good they are. */
+/* Answers from a head's outputs, and their quality. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +66,7 @@ static double macro_f1(const uint32_t *confusion, uint32_t K)
     return there ? sum / there : NAN;
 }
 
-/* R_K: the correlation of the two assignments as vectors of indicators. Where one of them is constant nothing covaries: 0. */
+/* R_K: the correlation of the two assignments as vectors of indicators. 0 where one of them is constant, NaN where both are. */
 static double matthews(const uint32_t *confusion, uint32_t K)
 {
     double n = 0, hits = 0, both = 0, rights = 0, givens = 0;
@@ -89,9 +89,9 @@ static double matthews(const uint32_t *confusion, uint32_t K)
 
 static const double ROUNDING = 8.0 / (1 << 23);
 
-/* Whether values are all the same but for rounding. Scores are float32 and standardised: what the model tells apart it tells in a unit of
- * about 1, to which its sums are rounded, with a few units in the last place (2^-23 each). So 8 of these are no difference in answers; right
- * scores come from a file without sums, and differ where they differ at all. */
+/* Whether values are all the same but for rounding. The model's scores are float32 and standardised, so they are sums near 1, with an error of
+ * a few units in the last place (2^-23 each). Up to 8 of these count as no difference. Right scores come from a file and are not rounded sums:
+ * any difference counts. */
 static bool constant(const double *x, size_t n, double tolerance)
 {
     double low = x[0], high = x[0];
@@ -103,7 +103,7 @@ static bool constant(const double *x, size_t n, double tolerance)
     return !(high - low > tolerance * scale);
 }
 
-/* Of values that are not constant. */
+/* Pearson's, for values that are not constant. */
 static double correlation(const double *x, const double *y, size_t n)
 {
     double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;

@@ -19,7 +19,7 @@ typedef struct reader {
     pm_taskset *set;
     const pm_tokenizer *tok;
     uint32_t ctx;
-    bool was_cut; /* something of the present example */
+    bool was_cut; /* a text of the present example */
 } reader;
 
 static pm_status no_memory(const reader *r)
@@ -40,8 +40,8 @@ static bool reserve(void **array, size_t count, size_t more, size_t *capacity, s
     return true;
 }
 
-/* <s> first $ last <e>; with one part <s> part <e>; with three the first two stand together. A plain task's text stands alone. What does not
- * fit is cut from the end of the first part, then of the second, then of the third. */
+/* <s> first $ last <e>; with one part <s> part <e>; with three, the first two are joined. A plain task's text has no special tokens. What does
+ * not fit is cut from the end of the first part, then of the second, then of the third. */
 static pm_status frame(reader *r, const part *parts, int count)
 {
     pm_taskset *s = r->set;
@@ -64,7 +64,7 @@ static pm_status frame(reader *r, const part *parts, int count)
         for (size_t i = 0; i < length[p]; i++) *at++ = (int32_t)parts[p].tokens[i];
     }
     if (framed) *at++ = (int32_t)task_token(&s->task, TASK_EXTRACT);
-    /* transformers reads the last token that is not the padding one: what follows it has no part in the answer */
+    /* transformers reads the answer at the last token that is not padding: tokens behind it do not count */
     while (!framed && at - to > 1 && at[-1] == s->task.plain_pad) at--;
     uint32_t n = (uint32_t)(at - to);
     s->sequences[s->sequence_count++] = (task_sequence){s->token_count, n};
