@@ -1,5 +1,5 @@
-/* Generation: a key/value cache a layer, and two recordings that serve every token, because the position lies in a buffer. One reads a
- * chunk of tokens into the caches; the other reads one token and gives the logits of the next. */
+/* Generation: a key/value cache for each layer, and three programs that serve every position, because the position lies in a buffer. Two read
+ * a chunk of tokens into the caches. One reads a single token and gives the logits of the next. */
 #include <pumice/infer.h>
 
 #include <math.h>
@@ -12,10 +12,10 @@
 #include "model/gpt.h"
 #include "push.h"
 
-/* From how many tokens on a chunk is worth it: it takes about as long as two single ones. */
+/* A chunk pays for more tokens than this: it takes about as long as two single tokens. */
 enum { CHUNK_LEAST = 4 };
 
-/* A graph for so many tokens at a time. */
+/* A program that reads `time` tokens. */
 typedef struct reader {
     uint32_t time;
     graph graph;
@@ -33,7 +33,7 @@ struct pm_session {
     reader chunk, small; /* session_chunk() tokens, and at most SESSION_CHUNK_LEAST; made when first wanted */
     uint32_t *history;   /* [ctx] the tokens in the caches */
     uint32_t length;
-    uint64_t fed; /* tokens so far, those dropped too */
+    uint64_t fed; /* tokens so far, with dropped ones */
     sampler_entry *scratch;
 };
 
@@ -65,7 +65,7 @@ static pm_status record(pm_session *s, reader *r, gpt_mode mode)
     return gpu_program_finish(r->program);
 }
 
-/* Its graph, and where its tensors would lie. */
+/* Makes the graph and its memory plan. Needs no device. */
 static pm_status reader_plan(reader *r, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                              char (*labels)[16], gpt_mode mode, uint32_t time, uint64_t max_block)
 {
@@ -111,7 +111,7 @@ static pm_status allocate(pm_session *s)
     pm_status status = PM_OK;
     for (uint32_t l = 0; l < c->layers && status == PM_OK; l++) {
         status = gpu_buffer_create(device, GPU_WORKSPACE, 8ull * c->ctx * c->embd, "key/value cache", &s->caches[l]);
-        /* What was never written is multiplied by a probability of zero: it must be finite. */
+        /* Unwritten values are multiplied by a probability of zero, so they must be finite. */
         if (status == PM_OK) status = gpu_fill(gpu_span_of(s->caches[l]), 0);
     }
     if (status == PM_OK)
@@ -187,8 +187,8 @@ void pm_session_reset(pm_session *s)
     s->fed = 0;
 }
 
-/* Read up to r->time tokens at the present position. Behind fewer, token 0 stands in: what it leaves in the caches lies at later
- * positions, which no earlier one attends to, and is overwritten when they come. */
+/* Reads up to r->time tokens at the present position. Token 0 fills up fewer. Its cache entries lie at later positions, to which no
+ * earlier one attends, and later tokens overwrite them. */
 static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens, uint32_t count)
 {
     pm_device *device = s->model->device;
@@ -212,7 +212,7 @@ static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens, u
     return PM_OK;
 }
 
-/* Tokens that fit the context: all but the last in chunks, as long as a whole one has room; the last one gives logits. */
+/* Reads tokens that fit the context: all but the last in chunks, while a whole chunk has room. The last one gives logits. */
 static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
 {
     pm_status status = PM_OK;

@@ -16,7 +16,7 @@ static inline uint32_t session_chunk(const pm_caps *caps, uint32_t ctx)
     return chunk < ctx ? chunk : ctx;
 }
 
-/* And of its end. */
+/* The same for a prompt's end. */
 static inline uint32_t session_small(uint32_t chunk)
 {
     return chunk < SESSION_CHUNK_LEAST ? chunk : SESSION_CHUNK_LEAST;
