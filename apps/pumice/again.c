@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Seconds of waiting in all: a driver that resets a GPU takes less. */
+/* With 7 seconds of waiting in all: a driver takes less to reset a GPU. */
 enum { OPEN_TRIES = 4 };
 
 static bool same_device(const pm_caps *a, const pm_caps *b)
@@ -58,7 +58,7 @@ pm_status app_device_open(const app_common *common, const app_losses *losses, pm
 bool app_losses_go_on(app_losses *losses, const pm_caps *caps)
 {
     if (!losses->caps.name[0] && caps) losses->caps = *caps;
-    app_has_work(false); /* the checkpoint has what is left of it */
+    app_has_work(false); /* what is left of the work is in the checkpoint */
     if (++losses->count >= LOSSES_MOST) return false;
     app_say("pumice: warning: %s was lost, for the %s time; opening it again",
             losses->caps.name[0] ? losses->caps.name : "the device", losses->count == 1 ? "first" : "second");
@@ -81,11 +81,11 @@ static pm_status open_model(const app_common *common, const char *dir, const app
     return PM_FORMAT;
 }
 
-/* A person who waits is told at once that the device is slow. In a file or a pipe the answer comes first. */
+/* Says that the device is slow: on a terminal at once, because a person waits; in a file or a pipe after the answer. */
 static void say_slow(const app_model *model, bool before)
 {
     if (before != (isatty(STDERR_FILENO) != 0)) return;
-    if (!before) (void)fflush(stdout); /* main() tells where it fails */
+    if (!before) (void)fflush(stdout); /* main() reports a failure */
     say_software_driver(model->device);
 }
 

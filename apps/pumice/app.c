@@ -26,7 +26,7 @@ static void put_line(const char *prefix, const char *format, va_list args)
     app_input_names(text, line + before, sizeof line - before - 1);
     memcpy(line + strlen(line), "\n", 2);
     progress_clear();
-    fputs(line, stderr); /* at once, for other programs may write there, too */
+    fputs(line, stderr); /* in one call: other programs may write there, too */
 }
 
 void app_error(const char *format, ...)
@@ -147,7 +147,7 @@ bool app_exists(const char *path)
     return stat(path, &info) == 0;
 }
 
-/* fopen() whose file no other program inherits. */
+/* fopen() of a file that no other program inherits. */
 static FILE *open_file(const char *path, int flags, const char *mode)
 {
     const int fd = open(path, flags | O_CLOEXEC, 0666);
@@ -184,7 +184,7 @@ char *app_read(const char *path, size_t *size)
     return NULL;
 }
 
-/* A rename is on the disk once its folder is. Some file systems cannot sync a folder (EINVAL): nothing more can be done there. */
+/* A rename is on the disk once its folder is synced. Some file systems cannot sync a folder (EINVAL): nothing more can be done there. */
 static bool sync_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');

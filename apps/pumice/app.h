@@ -11,7 +11,8 @@
 #include "args.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
-/* Of a part of a command, which may then be done again (again.h); main() ends with EXIT_FAILED. */
+/* A part of a command returns this when the device is lost, and may be done again (again.h). main() turns it into
+ * EXIT_FAILED. */
 enum { EXIT_LOST = -1 };
 
 /* Options of every subcommand that opens a device. */
@@ -23,7 +24,7 @@ typedef struct app_common {
     uint32_t profile_steps; /* 0: all */
 } app_common;
 
-/* Rows of an option table for them. */
+/* Rows of an option table for app_common. */
 #define APP_OPTION_DEVICE(common)                                                                                      \
     {                                                                                                                  \
         ARG_TEXT, "--device", "auto|INDEX|NAME", &(common).device, "auto", 0, 0,                                       \
@@ -65,7 +66,7 @@ typedef struct app_common {
 void app_error(const char *format, ...) PM_PRINTF(1, 2);
 /* One line on stderr, as it is. */
 void app_say(const char *format, ...) PM_PRINTF(1, 2);
-/* What the library is to report with: errors and warnings, with --verbose information too. */
+/* The library's log: errors and warnings, with --verbose information too. */
 pm_log app_log(const app_common *common);
 /* The exit code of a failure that the library has already reported. */
 int app_exit_code(pm_status status);
@@ -74,45 +75,46 @@ int app_exit_code(pm_status status);
 double app_seconds(void);
 /* How wide a terminal is, 20 at least; 80 where there is none. */
 int app_columns(int descriptor);
-/* A line on stdout, broken at blanks where it would pass `most` columns: it begins at `column`, what follows at `indent`. */
+/* Prints a line on stdout, broken at blanks where it would pass `most` columns. It begins at `column`, further lines at `indent`. */
 void app_print_wrapped(const char *text, int column, int indent, int most);
 /* "1:02:03", "4:12", "9 s" */
 const char *app_duration(double seconds, char text[32]);
 
-/* /dev/null in the place of each standard stream that is closed; before anything else is opened, which would get its number. */
+/* Opens /dev/null for each closed standard stream. Call it first: any other file would get the stream's number. */
 void app_open_streams(void);
 
-/* From now on SIGPIPE, a reader gone, only sets a flag; and while there is work to save, so do SIGINT, SIGTERM and SIGHUP. A second SIGINT or SIGTERM
- * ends the program at once, and so does each of the three while there is no such work. What was ignored when the program started stays ignored. */
+/* From now on SIGPIPE, a reader gone, only sets a flag. SIGINT, SIGTERM and SIGHUP do the same while there is work to save, else they end the program
+ * at once. A second SIGINT or SIGTERM always ends it at once. A signal that was ignored at the start stays ignored. */
 void app_catch_interrupts(void);
 bool app_interrupted(void);
 /* Whether there is work to save; at first there is none. */
 void app_has_work(bool to_save);
 
-/* dir/name in malloc'd memory; NULL, after an error line, when there is none. */
+/* dir/name in malloc'd memory; NULL, after an error line, when short of memory. */
 char *app_join(const char *dir, const char *name);
 bool app_exists(const char *path);
-/* Text as JSON can hold it, which is UTF-8: bytes that are none become U+FFFD, and so does a 0 byte. malloc'd; NULL when short of memory. */
+/* A text as UTF-8, which JSON needs: other bytes become U+FFFD, and so does a 0 byte. malloc'd; NULL when short of memory. */
 char *app_json_text(const char *text, size_t size);
 struct cJSON;
-/* Reads JSON text by the rules of all that Pumice reads. NULL where it is none, after a line to `log`, which may be NULL, that begins as
- * pm_json_check says. */
+/* Parses JSON text by Pumice's rules. NULL where the text breaks them, after a line to `log`, which may be NULL. The line begins as pm_json_check
+ * says. */
 struct cJSON *app_json(const pm_log *log, const char *name, size_t line, const char *text, size_t size);
-/* A document as one line on stdout, at once, and its end; false where there was no memory for the line. */
+/* Prints a document as one line on stdout, flushes it and frees the document. False when short of memory for the
+ * line. */
 bool app_print_json(struct cJSON *json);
-/* All of a file with a 0 byte behind it, malloc'd; NULL where it cannot be read, *size untouched. errno tells why. */
+/* All of a file with a 0 byte behind it, malloc'd. NULL where it cannot be read: *size stays, and errno says why. */
 char *app_read(const char *path, size_t *size);
-/* Makes of a path that is a pipe, or whatever else can be read once only, one that can be read again: a copy, in the folder for temporary files. False
- * after an error line, which names the option. Blocks until the pipe's end; before anything else is done, so that a signal ends the program. */
+/* Replaces a path that can be read only once, such as a pipe, by that of a copy in the folder for temporary files. False after an error line, which
+ * names the option. Blocks until the pipe's end. Call it before anything else, so that a signal ends the program. */
 bool app_input(const char *option, const char **path);
-/* The text with the names that the user gave in the place of such copies' paths, cut to the size. */
+/* The text with the names that the user gave in place of such copies' paths, cut to the size. */
 void app_input_names(const char *text, char *out, size_t size);
-/* Puts a file under its name at once or not at all: a temporary one, synced, renamed. False after an error line. */
+/* Writes a whole file or nothing: a temporary file, synced and renamed. False after an error line. */
 bool app_replace(const char *path, const void *data, size_t size);
 
-/* Adapters, malloc'd, at least room for one; false after an error line. */
+/* Lists the adapters, malloc'd, with room for at least one; false after an error line. */
 bool app_adapters(const pm_log *log, pm_caps **list, size_t *count);
-/* caps lowered by what PUMICE_DISABLE names; false after an error line about an unknown name. */
+/* Lowers caps by what PUMICE_DISABLE names; false after an error line about an unknown name. */
 bool app_lower_caps(pm_caps *caps);
 
 int devices_main(int argc, char **argv);

@@ -57,7 +57,7 @@ static bool set_integer(const arg_option *option, const char *text)
 static bool set_float(const arg_option *option, const char *text)
 {
     char *end = NULL;
-    /* Only what a decimal number is written with: strtod would also take "nan", "inf" and hexadecimal. */
+    /* Only the characters of a decimal number: strtod would also take "nan", "inf" and hexadecimal. */
     if (text[0] == 0 || strspn(text, "0123456789.eE+-") != strlen(text)) return bad_number(option, text);
     const double value = strtod(text, &end);
     if (*end != 0 || !isfinite(value) || value < option->min || value > option->max) return bad_number(option, text);
@@ -125,7 +125,7 @@ const char *args_text(const arg_option *option, char number[32])
     case ARG_F32: {
         const float value = *(const float *)option->target;
         if (isnan(value)) return NULL;
-        /* In as few digits as give the number back. */
+        /* The fewest digits that give the same number. */
         for (int digits = 6; digits <= 9; digits++) {
             snprintf(number, 32, "%.*g", digits, (double)value);
             if ((float)strtod(number, NULL) == value) break;
@@ -148,7 +148,7 @@ static arg_option *find_option(const arg_command *command, const char *name, siz
     return NULL;
 }
 
-/* One word and, where it takes one, its value. Returns how many words were used; 0: bad. */
+/* Parses one word and, where it takes one, its value. Returns how many words were used; 0: bad. */
 static int parse_word(arg_command *command, int left, char **words)
 {
     const char *word = words[0];
@@ -225,7 +225,7 @@ bool args_given(const arg_command *command, const char *name)
     return option && option->given;
 }
 
-/* A text whose lines are broken at blanks so that none passes `most` columns; the new lines keep the old one's indentation. */
+/* Prints a text with its lines broken at blanks, so that none passes `most` columns. Continued lines are indented 2 more. */
 static void print_text(const char *text, int most)
 {
     while (*text) {
@@ -241,7 +241,7 @@ static void print_text(const char *text, int most)
 
 void args_help(const arg_command *command)
 {
-    /* On a narrow terminal an option's text stands below it. */
+    /* On a narrow terminal an option's text is below it. */
     const int columns = app_columns(STDOUT_FILENO), narrow = isatty(STDOUT_FILENO) && columns < HELP_WIDTH;
     const int most = narrow ? columns - 1 : HELP_WIDTH, indent = narrow && columns < 70 ? 6 : HELP_COLUMN;
     char head[256];

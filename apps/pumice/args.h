@@ -37,29 +37,28 @@ typedef struct arg_command {
     const char *name;    /* "train" */
     const char *usage;   /* what follows the name in the usage line */
     const char *summary; /* one line, for `pumice help` */
-    const char *text;    /* what more the command's own help says; may be NULL */
+    const char *text;    /* more text for the command's own help; may be NULL */
     arg_option *options;
     size_t count;
 } arg_command;
 
 typedef enum arg_result { ARGS_OK, ARGS_HELP, ARGS_BAD } arg_result;
 
-/* Reads argv[0 .. argc), the words behind the subcommand. ARGS_HELP: --help was asked for and is printed on stdout. ARGS_BAD: one
- * line on stderr has told what is wrong. */
+/* Reads argv[0 .. argc), the words behind the subcommand. ARGS_HELP: --help was asked for and is printed on stdout. ARGS_BAD: after one error
+ * line. */
 arg_result args_parse(arg_command *command, int argc, char **argv);
 
-/* The two halves of args_parse, for a command that takes further values from elsewhere between them: the words; then whether each option that is
- * required has a value. args_complete: false after an error line. */
+/* The two halves of args_parse, for a command that takes further values from elsewhere between them. args_read reads the words. args_complete checks
+ * that each required option has a value: false after an error line. */
 arg_result args_read(arg_command *command, int argc, char **argv);
 bool args_complete(const arg_command *command);
 
 /* An option's value, as text that args_set takes; NULL: it has none. */
 const char *args_text(const arg_option *option, char number[32]);
-/* As if the text had stood on the command line, though the option does not become `given`. Text options keep the pointer. False after an error
- * line. */
+/* Sets an option as the command line would, but leaves `given`. Text options keep the pointer. False after an error line. */
 bool args_set(arg_option *option, const char *text);
 
-/* Whether the option stood on the command line. */
+/* Whether the option was on the command line. */
 bool args_given(const arg_command *command, const char *name);
 
 void args_help(const arg_command *command);

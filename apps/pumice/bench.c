@@ -1,4 +1,4 @@
-/* `pumice bench`: operations and whole steps timed, as a table or as JSON lines; two such files compared. */
+/* `pumice bench`: times operations and whole steps, as a table or as JSON lines; compares two such files. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static void describe_ops(void)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------------ */
 
-/* The peak of arithmetic that counts for a row; a whole step with fp16 activations has its products on matrix units, where there are any. */
+/* The arithmetic peak that counts for a row. A whole step with fp16 activations has its products on matrix units, where there are any. */
 static double arithmetic(const pm_bench_row *row, const pm_peaks *peaks)
 {
     const bool half_step = row->tokens > 0 && strcmp(row->dtype, "f16") == 0;
@@ -154,7 +154,7 @@ static void print_json(const pm_bench_row *row, const pm_caps *caps, const pm_pe
 static pm_status measure(const pm_bench_params *params, const pm_peaks *peaks)
 {
     pm_log log = app_log(&common);
-    if (!common.verbose) log.max_level = PM_LOG_ERROR; /* what there is to warn of was said before */
+    if (!common.verbose) log.max_level = PM_LOG_ERROR; /* warnings were printed before */
     const pm_device_params device_params = {.log = log, .select = common.device, .cache_dir = ""};
     pm_device *device = NULL;
     pm_bench_row row;
@@ -206,7 +206,7 @@ static bool has_halves(const pm_bench_op *op)
     return pm_bench_check(&silent, &params) == PM_OK;
 }
 
-/* All operations that the type is one for, or those that are named, in that order. */
+/* All operations that can have the type, or the named ones in their order. */
 static pm_status each_op(const char *const *names, size_t count, bool check, const pm_peaks *peaks)
 {
     pm_status status = PM_OK;
@@ -216,7 +216,7 @@ static pm_status each_op(const char *const *names, size_t count, bool check, con
         if (!op) {
             const pm_log log = app_log(&common);
             const pm_bench_params params = {.op = names[i]};
-            status = pm_bench_check(&log, &params); /* says which there are */
+            status = pm_bench_check(&log, &params); /* reports which there are */
         } else {
             status = each_shape(op, check, peaks);
         }

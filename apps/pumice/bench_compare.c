@@ -34,7 +34,7 @@ static const char *text_of(const cJSON *json, const char *key)
     return text;
 }
 
-/* A time in ms: NaN, zero and what is no number fail. */
+/* A time in ms: fails for NaN, zero and anything that is not a number. */
 static bool time_of(const cJSON *json, const char *key, double *out)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
@@ -43,7 +43,7 @@ static bool time_of(const cJSON *json, const char *key, double *out)
     return true;
 }
 
-/* The object of one line; NULL, or the key that is missing or wrong. *r owns json in either case. */
+/* Reads one line's object. Returns NULL, or the key that is missing or wrong. *r owns json in either case. */
 static const char *read_row(cJSON *json, row *r)
 {
     *r = (row){.json = json};
@@ -52,7 +52,7 @@ static const char *read_row(cJSON *json, row *r)
     if (!(r->dtype = text_of(json, "dtype"))) return "dtype";
     if (!(r->device = text_of(json, "device"))) return "device";
     if (!time_of(json, "ms", &r->ms)) return "ms";
-    /* Files of others may lack these. */
+    /* Other files may lack these. */
     if (!(r->clock = text_of(json, "clock"))) r->clock = "";
     if (!(r->driver = text_of(json, "driver"))) r->driver = "";
     if (!time_of(json, "ms_low", &r->low)) r->low = r->ms;
@@ -63,7 +63,7 @@ static const char *read_row(cJSON *json, row *r)
 static bool add_line(const pm_log *log, file *f, const char *line, size_t size, size_t number)
 {
     cJSON *json = app_json(log, f->path, number, line, size);
-    if (!json) return false; /* the line is told */
+    if (!json) return false; /* app_json() has reported it */
     row *grown = realloc(f->rows, (f->count + 1) * sizeof *grown);
     if (grown) f->rows = grown;
     const char *wrong = grown ? read_row(json, &f->rows[f->count++]) : NULL;
@@ -117,7 +117,7 @@ static const row *find(const file *f, const row *like)
     return NULL;
 }
 
-/* What B is against A: only where the spreads do not overlap is there a difference. */
+/* B compared with A: they differ only where the spreads do not overlap. */
 static const char *verdict(const row *a, const row *b)
 {
     return b->high < a->low ? "faster" : b->low > a->high ? "slower" : "same";
@@ -144,7 +144,7 @@ static void print_pair(const row *a, const row *b, bool json)
     app_print_json(line);
 }
 
-/* Whether two texts differ; one that a file does not have may be any. */
+/* Whether two texts differ; a missing one differs from none. */
 static bool differ(const char *a, const char *b)
 {
     return *a && *b && strcmp(a, b) != 0;
@@ -153,7 +153,7 @@ static bool differ(const char *a, const char *b)
 /* Pairs that were not measured alike. */
 typedef struct unlike {
     size_t clocks, drivers;
-    const row *a, *b; /* of the last of either kind */
+    const row *a, *b; /* of the last pair of each kind */
     const row *driver_a, *driver_b;
 } unlike;
 
@@ -183,7 +183,7 @@ static void say_unlike(const unlike *seen, size_t pairs)
                 seen->drivers, pairs, seen->driver_a->driver, seen->driver_b->driver);
 }
 
-/* Without a pair: whether the devices are why. */
+/* Reports that there is no pair, and whether the devices are the reason. */
 static void say_no_pair(const file *a, const file *b)
 {
     bool same = false;

@@ -15,7 +15,7 @@ int columns_width(const char *text)
         utf8proc_int32_t code;
         utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)left, &code);
         width += size > 0 ? utf8proc_charwidth(code) : 1;
-        if (size <= 0) size = 1; /* a byte that is no text */
+        if (size <= 0) size = 1; /* a byte that is not UTF-8 */
         text += size;
         left -= (size_t)size;
     }

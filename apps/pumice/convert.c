@@ -53,7 +53,7 @@ static bool out_is_free(void)
     return folder_is_free("--out", out, FOLDER_MODEL | FOLDER_TOKENIZER, overwrite);
 }
 
-/* What a conversion that failed has written: the configuration, for the weights come behind it. */
+/* Removes what a failed conversion has written: the configuration, because the weights come after it. */
 static void take_back(void)
 {
     char *path = app_join(out, "config.json");

@@ -33,7 +33,7 @@ arg_command devices_command = {
     sizeof table / sizeof *table,
 };
 
-/* The names were found good before. */
+/* The names in PUMICE_DISABLE are already checked. */
 static pm_caps lower(const pm_caps *own)
 {
     pm_caps caps = *own;
@@ -68,7 +68,7 @@ static void print_line(const char *format, ...)
     app_print_wrapped(text, 4, 8, is_narrow() ? app_columns(STDOUT_FILENO) - 1 : INT_MAX);
 }
 
-/* As it is lowered. `own`: what the device itself offers. */
+/* Prints a device as it is lowered. `own`: what the device itself offers. */
 static void print_device(const pm_caps *own, size_t index, bool chosen)
 {
     const pm_caps lowered = lower(own), *caps = &lowered;

@@ -102,7 +102,7 @@ static pm_status eval(void *user, app_model *model, app_profile *profile)
 {
     (void)user;
     const pm_log log = app_log(&common);
-    profile_step(profile); /* one for all */
+    profile_step(profile); /* one step for all of it */
     return test ? eval_task(model, &log) : eval_text(model, &log);
 }
 

@@ -68,7 +68,7 @@ static uint32_t text_vocab(const pm_gpt_config *config)
     return config->vocab - config->task_tokens;
 }
 
-/* What needs no device. */
+/* All preparations that need no device. */
 static pm_status prepare(finetune_run *run)
 {
     const finetune_options *options = run->options;
@@ -113,7 +113,7 @@ static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, c
     return pm_finetune_plan_make(log, caps, &run->config, run->train, &params, out);
 }
 
-/* Refuses, after an error line, a run that does not fit; with `print` it is told what it takes. */
+/* Refuses, after an error line, a run that does not fit; with `print`, prints what the run takes. */
 static int check_memory(finetune_run *run, const pm_caps *caps, bool print)
 {
     const finetune_options *options = run->options;
@@ -136,7 +136,7 @@ static int make_finetuner(finetune_run *run)
     pm_model_destroy(&base);
     if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
     if (status == PM_OK) status = pm_finetuner_create(run->model, run->train, &params, &run->finetuner);
-    if (status == PM_OK) { /* after a loss, and by a resume, it is not measured again */
+    if (status == PM_OK) { /* not measured again after a loss or in a resume */
         run->precision = pm_finetuner_precision(run->finetuner);
         finetune_options_now.precision = pm_precision_name(run->precision);
     }
@@ -160,7 +160,7 @@ static void announce(const finetune_run *run)
             (unsigned)pm_finetuner_steps(run->finetuner), (unsigned)run->options->epochs);
 }
 
-/* From the checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
+/* Loads the checkpoint, or saves a first one, which also shows at once whether the folder can be written. */
 static int start_or_resume(finetune_run *run)
 {
     const finetune_options *options = run->options;
@@ -176,7 +176,7 @@ static int start_or_resume(finetune_run *run)
     return metrics_open(&run->curves, options->out, run->saved) ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* From a device that is opened to the end of the run, or of the device. */
+/* Opens a device and runs until the run ends or the device is lost. */
 static int attempt(finetune_run *run)
 {
     int code = make_finetuner(run);
@@ -185,7 +185,7 @@ static int attempt(finetune_run *run)
     return code == EXIT_DONE ? finetune_loop(run) : code;
 }
 
-/* What is made anew with a device, and what a checkpoint's note tells. */
+/* Frees what is made again with each device, and resets what a checkpoint's note restores. */
 static void close_device(finetune_run *run)
 {
     metrics_close(&run->curves);

@@ -22,7 +22,7 @@ typedef struct finetune_options {
 
 typedef struct finetune_run {
     const finetune_options *options;
-    int argc; /* the whole command line, for telling how to go on */
+    int argc; /* the whole command line, to print how to continue */
     char **argv;
     pm_log log;
     pm_tokenizer *tokenizer;
@@ -31,7 +31,7 @@ typedef struct finetune_run {
     pm_gpt_config config;    /* of the language model that it starts from */
     float *outputs;          /* of dev */
     uint32_t *confusion;     /* of dev: [K * K] */
-    report_choice choice;    /* what tells which model is best */
+    report_choice choice;    /* the measure of the best model */
     app_losses losses;
     pm_device *device;
     app_profile profile;
@@ -46,7 +46,7 @@ typedef struct finetune_run {
     pm_precision precision; /* as asked, later as chosen */
     uint32_t saved;         /* the last checkpoint's step; 0: none */
     bool undefined_told;    /* the warning that the measure is not defined; once */
-    uint32_t told;          /* steps that --json has printed: those done again after a loss are not */
+    uint32_t told;          /* steps that --json has printed; it prints no step twice */
 } finetune_run;
 
 /* finetune_options.c: reads the command line into finetune_options_now. */
@@ -57,7 +57,7 @@ bool finetune_options_check(void);
 
 /* finetune_loop.c: steps, evaluates and saves until done or interrupted; returns the exit code. */
 int finetune_loop(finetune_run *run);
-/* What a checkpoint's note says of the run so far. */
+/* Takes over what a checkpoint's note says about the run so far. */
 void finetune_take_note(finetune_run *run, const char *note);
 
 #endif

@@ -67,7 +67,7 @@ static pm_status draw(const finetune_run *run)
     return run_draw_plot(run->options->out, config, config->ctx, &run->curves) ? PM_OK : PM_IO;
 }
 
-/* `best`: the weights are the best so far. The checkpoint goes first: it alone is what a resume needs. */
+/* `best`: the weights are the best so far. The checkpoint goes first: a resume needs only that. */
 static pm_status save(finetune_run *run, loop *l, bool best)
 {
     pm_status status = save_checkpoint(run, l);
@@ -75,8 +75,8 @@ static pm_status save(finetune_run *run, loop *l, bool best)
     return status == PM_OK ? draw(run) : status;
 }
 
-/* A run that was killed behind its checkpoint makes up for the rest of that save: where the checkpoint's weights are the best so far, the
- * model. Without --dev, or where its measure was never a number, each model is the best until the next. */
+/* A run may have been killed between its checkpoint and the rest of that save. This saves the model, where the checkpoint's weights are the best so
+ * far. Without --dev, or where its measure was never a number, each model is the best until the next. */
 static pm_status save_rest(finetune_run *run)
 {
     const bool best = !run->dev || isnan(run->best) || run->best_step == pm_finetuner_steps_done(run->finetuner);
@@ -103,7 +103,7 @@ static void warn_undefined(finetune_run *run, uint32_t step, const loop *l)
             run->choice.shown, run->options->dev, report_undefined(&run->choice, &run->task, &l->dev));
 }
 
-/* On dev: the measures, and whether the model is to be kept. Without dev every model is, until the next. */
+/* Measures the model on dev and decides whether to keep it. Without dev every model is kept until the next. */
 static pm_status evaluate(finetune_run *run, uint32_t step, loop *l, bool *best)
 {
     *best = true;
@@ -193,7 +193,7 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     if (!now && (!every || step.step % every != 0)) return EXIT_DONE;
     status = save(run, l, now ? best : !run->dev);
     if (status == PM_OK) return EXIT_DONE;
-    /* To go on without the best model would be to lose it; a resume comes by it again. */
+    /* Without its best model on the disk the run ends: going on would lose it, and a resume reaches it again. */
     const bool again = step.step < pm_finetuner_steps(run->finetuner) && !(now && best && run->dev);
     return run_save_failed(status, again, step.step, run->saved);
 }
@@ -226,7 +226,7 @@ int finetune_loop(finetune_run *run)
     if (first > 0)
         code = app_exit_code(save_rest(run));
     else if (run->options->save_every)
-        code = app_exit_code(save_checkpoint(run, &l)); /* whether there is room for it is found out now */
+        code = app_exit_code(save_checkpoint(run, &l)); /* shows now whether there is room for it */
     progress_start(&shown, first, all);
     while (pm_finetuner_steps_done(run->finetuner) < all && !app_interrupted() && code == EXIT_DONE)
         code = step_once(run, &l, &shown);

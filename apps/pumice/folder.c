@@ -65,7 +65,7 @@ bool folder_has(const char *dir, const char *name)
 {
     struct stat info;
     char *path = app_join(dir, name);
-    const bool there = path && lstat(path, &info) == 0; /* a link that leads nowhere is somebody's, too */
+    const bool there = path && lstat(path, &info) == 0; /* a dangling link counts, too */
     free(path);
     return there;
 }
@@ -92,7 +92,7 @@ bool folder_of_begun_run(const char *dir)
     uint32_t steps = 0;
     const bool ours = path && metrics_are_of_run(path, &steps);
     free(path);
-    /* A run has a model before its first step: steps without one are of a run that somebody took away. */
+    /* A run has a model before its first step: steps without a model are left from a run whose model was removed. */
     return ours && (steps == 0 || folder_has(dir, "model.safetensors"));
 }
 
@@ -109,7 +109,7 @@ static bool begins_with(const char *dir, const char *name, const char *text)
 
 bool folder_may_profile(const char *dir)
 {
-    /* In the order in which they are written; a picture is taken for the table's beside it. */
+    /* In the order in which they are written. A picture belongs to the profile whose table is beside it. */
     static const struct {
         const char *name, *begins, *with;
     } written[] = {
@@ -137,7 +137,7 @@ void folder_clear_tokenizer(const char *dir)
     const char *name;
     for (size_t i = 0; (name = folder_tokenizer_file(i)) != NULL; i++) {
         char *path = app_join(dir, name);
-        if (path) unlink(path); /* what cannot be removed cannot be replaced either, and that is told */
+        if (path) unlink(path); /* what cannot be removed cannot be replaced either, which is reported */
         free(path);
     }
 }

@@ -1,10 +1,10 @@
-/* Folders that commands write to: which names in them mean something, and whether they may be taken. */
+/* Folders that commands write to: which file names matter in them, and whether these are free. */
 #ifndef APPS_FOLDER_H
 #define APPS_FOLDER_H
 
 #include "app.h"
 
-/* Files by what they are of. A command asks for all names that it writes, or that would be read together with what it writes. */
+/* Kinds of files. A command asks for all names that it writes, or that would be read together with what it writes. */
 enum { FOLDER_MODEL = 1, FOLDER_TOKENIZER = 2, FOLDER_RUN = 4 };
 
 /* The row of an option table. */
@@ -18,14 +18,14 @@ enum { FOLDER_MODEL = 1, FOLDER_TOKENIZER = 2, FOLDER_RUN = 4 };
 bool folder_make(const char *option, const char *dir);
 bool folder_has(const char *dir, const char *name);
 
-/* Whether none of these kinds' names is taken in the folder, or --overwrite was given. Files of other names may lie there: they are neither read nor
- * written. False after an error line that begins with the option. */
+/* Whether the folder has no file of these kinds, or --overwrite was given. Files with other names may be there: they are neither read nor written.
+ * False after an error line that begins with the option. */
 bool folder_is_free(const char *option, const char *dir, unsigned kinds, bool overwrite);
 
 /* Whether a run of train or finetune began in this folder and has not come to its first checkpoint: it makes metrics.jsonl before all else. */
 bool folder_of_begun_run(const char *dir);
 
-/* Whether --profile may write there: nothing of the names that it writes is there, or it is an earlier profile. False after an error line. */
+/* Whether --profile may write there: the folder has none of the files that it writes, or they are an earlier profile. False after an error line. */
 bool folder_may_profile(const char *dir);
 
 /* The names of a tokenizer's files, one by one; NULL behind the last. */

@@ -1,4 +1,4 @@
-/* `pumice generate`: a model goes on with a text. */
+/* `pumice generate`: a model continues a text. */
 #include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,10 +66,10 @@ static bool write_piece(writing *out, const char *piece, size_t size)
     if (size == 0) return true;
     out->last = piece[size - 1];
     if (!common.json) {
-        /* Bytes as they come: a character of several byte tokens is whole once its last one is written. */
+        /* Writes bytes as they come: a character of several byte tokens is whole once its last one is written. */
         fwrite(piece, 1, size, stdout);
         fflush(stdout);
-        return !ferror(stdout); /* main() tells */
+        return !ferror(stdout); /* main() reports it */
     }
     if (out->room - out->size <= size) { /* with the 0 behind it */
         const size_t room = 2 * (out->size + size + 1);
@@ -112,7 +112,8 @@ static bool print_json(const writing *out, uint32_t count, bool ended, double ra
     return good;
 }
 
-/* What stands before a text without a prompt: what begins the model's texts, else the token of a line's end, which GPT-1's kind ends with a blank, or of a blank, else token 0. */
+/* The token before a text without a prompt: the one that begins the model's texts, else a line's end (GPT-1's has a blank behind it), else a blank,
+ * else token 0. */
 static uint32_t first_token(const pm_tokenizer *tokenizer, const pm_text_ends *ends)
 {
     static const char *const starts[] = {"\n", "\n ", " "};
@@ -127,7 +128,7 @@ static uint32_t first_token(const pm_tokenizer *tokenizer, const pm_text_ends *e
     return 0;
 }
 
-/* A prompt that ends in the middle of a line, with a token that ends a word and brings the blank behind it: GPT-1's kind. */
+/* Whether the prompt ends within a line, and its last token ends a word with the blank behind it, as GPT-1's do. */
 static bool blank_is_due(const pm_tokenizer *tokenizer, uint32_t last)
 {
     size_t size = 0;
@@ -145,7 +146,7 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, c
     if (prompt[0])
         status = (special ? pm_tokenizer_encode_special : pm_tokenizer_encode)(log, tokenizer, "--prompt", prompt,
                                                                                strlen(prompt), &tokens, &count);
-    if (status == PM_OK && count == 0) { /* no prompt, or nothing but what the tokenizer leaves out */
+    if (status == PM_OK && count == 0) { /* no prompt, or only text that the tokenizer leaves out */
         const uint32_t token = first_token(tokenizer, ends);
         status = pm_session_feed(session, &token, 1);
     } else if (status == PM_OK) {
@@ -156,7 +157,7 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, c
     return status;
 }
 
-/* What there is of a text, which outlives a device. */
+/* The text so far, which outlives a lost device. */
 typedef struct generation {
     uint32_t *tokens; /* drawn and written, [room] */
     uint32_t count, room;
@@ -190,7 +191,7 @@ static bool ends_text(const generation *g, uint32_t token)
     return false;
 }
 
-/* What the model's files say, else the tokenizer's. */
+/* The tokens that begin and end texts: from the model's files, else from the tokenizer's. */
 static pm_status find_ends(const pm_log *log, const app_model *model, pm_text_ends *out)
 {
     const pm_status status = pm_text_ends_load(log, dir, pm_model_config(model->model)->vocab, out);
@@ -201,7 +202,7 @@ static pm_status find_ends(const pm_log *log, const app_model *model, pm_text_en
     return PM_OK;
 }
 
-/* Each token is fed by itself, also those of before a loss: the same calls give the same bits. */
+/* Feeds each token by itself, also those from before a loss: the same calls give the same bits. */
 static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session *session, app_profile *profile)
 {
     pm_status status = PM_OK;

@@ -1,5 +1,4 @@
-/* Input files that are pipes: what can be read once only is copied to a file without a name, which can be read again, mapped and asked for its
- * size. */
+/* Input files that are pipes. They are copied to a file without a name, which can be read again, mapped and asked for its size. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +20,7 @@ typedef struct input {
 static input inputs[INPUTS];
 static int input_count;
 
-/* -1: errno tells. */
+/* -1: errno says why. */
 static int open_unnamed(const char *folder)
 {
     char path[4096];
@@ -71,7 +70,7 @@ static bool copy(const char *option, const char *name, int from, int to, const c
 bool app_input(const char *option, const char **path)
 {
     struct stat info;
-    /* What is not there, or is a folder, is told by whoever opens it. */
+    /* A missing file, or a folder, is reported where it is opened. */
     if (!*path || stat(*path, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode) || input_count == INPUTS)
         return true;
     const char *folder = getenv("TMPDIR"), *name = *path;

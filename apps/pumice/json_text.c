@@ -1,4 +1,4 @@
-/* Reading JSON by the rules of all files; text for JSON, since a model's bytes need not be UTF-8, and a document as a line. */
+/* Parses JSON by Pumice's rules; makes UTF-8 of a model's bytes, for JSON; prints a document as a line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "app.h"
 
-/* How many bytes the UTF-8 character at text takes; 0 where none stands there. */
+/* How many bytes the UTF-8 character at text takes; 0 where there is none. */
 static size_t utf8_length(const unsigned char *text, size_t left)
 {
     static const unsigned char lowest[5] = {0, 0, 0x80, 0xa0,

@@ -1,4 +1,4 @@
-/* `pumice kernel`: a user's own compute shader: compiled, described, run on buffers, timed, its output shown or compared. */
+/* `pumice kernel`: compiles, describes, runs and times a user's own compute shader, and shows or compares its output. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +128,7 @@ static double number(const cJSON *json, const char *name)
     return cJSON_GetNumberValue(cJSON_GetObjectItem(json, name));
 }
 
-/* A number that the report may have as text, to be whole. */
+/* A number of the report, which has some as text to keep all digits. */
 static const char *number_text(const cJSON *item, char text[32])
 {
     if (cJSON_IsRaw(item)) return item->valuestring;
@@ -163,7 +163,7 @@ static void print_report(const cJSON *report)
                number_text(cJSON_GetObjectItem(item, "max_abs"), text), number(item, "nmse"));
 }
 
-/* Buffers, first run and what comes back from it. */
+/* Fills the buffers, does the first run and reads the results. */
 static pm_status first_run(pm_kernel *kernel, const kernel_options *o, const kernel_buffer *buffers, size_t count,
                            const unsigned char *push, char **after, cJSON *report)
 {
@@ -239,7 +239,7 @@ static int build_and_run(const kernel_options *o, const uint32_t *words, size_t 
         cJSON_AddItemToObject(report, "statistics", kernel_statistics_json(kernel));
         status = run(o, device, kernel, report);
     }
-    /* A difference is a result: it is shown as one. */
+    /* A difference is a result, and the report shows it. */
     if (status == PM_OK || cJSON_GetArraySize(cJSON_GetObjectItem(report, "compare")) > 0) {
         if (o->common.json) {
             kernel_print_json(report);

@@ -13,7 +13,7 @@ typedef struct kernel_options {
     const char *groups;
     uint32_t runs, timeout; /* seconds */
     bool unchecked;
-    float flops, bytes; /* of one run; 0: not told */
+    float flops, bytes; /* of one run; 0: not given */
     uint64_t seed;
     const char *target, *builtin;
     bool describe, markdown;
@@ -40,7 +40,7 @@ bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info
                        size_t *count);
 /* Reads --groups into three numbers; false after an error line. */
 bool kernel_parse_groups(const char *text, uint32_t groups[3]);
-/* Fills in the block of push constants, 0 where nothing is told; false after an error line. */
+/* Fills in the block of push constants, 0 where no value is given; false after an error line. */
 bool kernel_parse_push(const kernel_options *options, const pm_kernel_info *info, unsigned char *block);
 /* Reads --buffer into one entry a binding, with its content; false after an error line. Needs kernel_free_buffers in either case. */
 bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers,
@@ -52,8 +52,8 @@ const kernel_buffer *kernel_find_buffer(const char *option, const char *text, co
 
 /* ---- kernel_compare.c ---- */
 
-/* --compare: each buffer that it names, as the first run left it, with its file; what came out into an array of `report`. False, after an
- * error line, where one differs or cannot be compared. */
+/* --compare: compares each named buffer, as the first run left it, with its file. Adds the outcomes to an array of `report`. False, after an error
+ * line, where one differs or cannot be compared. */
 bool kernel_compare(const kernel_options *options, const pm_kernel_info *info, const kernel_buffer *buffers,
                     size_t count, char *const *after, cJSON *report);
 
@@ -69,14 +69,14 @@ void kernel_print_json(cJSON *json);
 
 /* ---- kernel_target.c, kernel_costs.c ---- */
 
-/* Whether this process is one that the others start for a GPU that is not there. */
+/* Whether kernel_targets() started this process, for a GPU that is not there. */
 bool kernel_on_target(void);
-/* Runs the same command line for each target that `name` means; prints what came back. */
+/* Runs the same command line for each target that `name` means; prints the results. */
 int kernel_targets(const kernel_options *options, char **argv);
-/* In such a process: builds the kernels and prints what the driver says of them as one JSON document. */
+/* In such a process: builds the kernels and prints what the driver says about them as one JSON document. */
 int kernel_costs(const kernel_options *options);
 
-/* What one driver said of one kernel, in one set of words. Negative: not told. */
+/* What one driver reported about one kernel, in terms common to all. Negative: not reported. */
 typedef struct kernel_cost {
     double registers, spills, scratch, instructions, cycles, occupancy;
     char note[32]; /* of the occupancy: "of 16 waves" */

@@ -1,4 +1,4 @@
-/* The options made of a kernel's numbers: --spec, --push, --groups. */
+/* The options that give a kernel numbers: --spec, --push, --groups. */
 #include <string.h>
 
 #include "kernel.h"
@@ -100,7 +100,7 @@ static bool push_member(const char *text, const char *key, const char *value, co
         return false;
     }
     const size_t size = pm_scalar_size(m->type.scalar);
-    const bool packed = m->type.elements == 1 || m->type.components != 3; /* three of an array lie on four places */
+    const bool packed = m->type.elements == 1 || m->type.components != 3; /* a vec3 of an array takes four places */
     const bool plain = size > 0 && packed && m->type.columns == 1 && m->type.scalar != PM_SCALAR_ADDRESS;
     if (!plain || !put_values(value, m->type.scalar, m->size / size, block + m->offset)) {
         char type[48], range[80];
