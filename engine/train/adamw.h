@@ -14,17 +14,17 @@ typedef struct adamw {
     bool kept;                                   /* the last checkpoint was read or written whole */
 } adamw;
 
-/* Allocates what the model needs; moments and gradients are zero. */
+/* Allocates the model's gradients and moments, filled with zeros. */
 pm_status adamw_init(adamw *a, pm_model *model);
 void adamw_fini(adamw *a);
 
-/* The gradient norm over all segments, clipping, AdamW on each: the last commands of a step. `box` gives the scalars and takes the norm. */
+/* Records a step's last commands: the gradient norm over all segments, clipping, AdamW on each. `box` gives the scalars and takes the norm. */
 void adamw_record(const adamw *a, const mailbox *box, gpu_program *program);
 
 /* The scalars of step number `step` (1 is the first) at this learning rate, for a micro batch that is `share` of the step. */
 struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float share, float lr, uint64_t seed);
 
-/* Gradients of a parameter as they are, without the loss scale. */
+/* A parameter's gradient, divided by the loss scale. */
 pm_status adamw_read_gradient(const adamw *a, size_t param, float *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Random windows of a text: where each one is depends on the seed, the draw and the window's number in it, so a resumed run draws the same ones. */
+/* Random windows of a text. Seed, draw and the window's number decide on its place, so a resumed run draws the same windows. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ pm_status batch_check(const pm_log *log, const batch_source *from, uint32_t time
     return PM_OK;
 }
 
-/* A row's place in one of the inputs that have an element a token. */
+/* A row of an input that has one element for each token. */
 static int32_t *row_of(const pass *p, uint32_t micro, uint32_t row, int input)
 {
     return mailbox_ints(&p->box, micro, input) + (size_t)row * p->shape.time;

@@ -1,8 +1,8 @@
 /* Checkpoints: weights and both moments by parameter name, the step and the run's settings, in one sealed safetensors file.
  *
- * A run keeps two. A write that is cut short leaves the last one as it was, but a disk may still give back other bytes than it took, or a copy
- * end early; then the run goes on from the one before. Keeping it takes no more room than saving does anyway: its file goes before the
- * next one is written. */
+ * A run keeps two. An interrupted write leaves the last one as it was. But a disk may give back wrong bytes, or a copy may end early: then the
+ * run goes on from the one before. Keeping that one takes no more room than saving does anyway: it is removed before the next one is
+ * written. */
 #include <math.h>
 #include <pumice/pumice.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ fact *fact_number(facts *f, const char *key, uint64_t value, const char *absent)
     return fact_text(f, key, text, absent);
 }
 
-/* In as few digits as give the number back: 0.0003, not 0.000300000014. */
+/* Takes the fewest digits that give the number back: 0.0003, not 0.000300000014. */
 fact *fact_float(facts *f, const char *key, float value)
 {
     char text[FACT_MAX];
@@ -76,7 +76,7 @@ void facts_of_optimizer(facts *f, const adamw *a)
     fact_float(f, "clip", a->clip)->kind = FACT_FREE;
 }
 
-/* What a checkpoint has of it; NULL: nothing. */
+/* A checkpoint's value of the fact; NULL: none. */
 static const char *value_in(const st_file *file, const fact *own)
 {
     const char *there = st_meta_find(file, own->key);
@@ -109,7 +109,7 @@ static pm_status check_facts(const pm_log *log, const facts *f, const char *path
                     there ? there : "(none)", wrong->value);
 }
 
-/* A value for a line: of a float, as many digits as people write. */
+/* A value for a log line; a float gets 6 digits at most. */
 static const char *shown(const fact *own, const char *value, char text[FACT_MAX])
 {
     snprintf(text, FACT_MAX, "%s", value);
@@ -117,7 +117,7 @@ static const char *shown(const fact *own, const char *value, char text[FACT_MAX]
     return text;
 }
 
-/* One line with all that the run goes on with and had otherwise before. */
+/* One line with all settings that differ from the saved run's. */
 static void tell_changes(const pm_log *log, const facts *f, const char *path, const st_file *file)
 {
     char text[900] = "";
@@ -142,7 +142,7 @@ static void tell_device(const pm_log *log, const pm_caps *caps, const char *path
 
 /* ---- files ---- */
 
-/* The loss scale's state: the scale, good steps since it changed, skipped ones in all. A checkpoint without it is of before there was one. */
+/* The loss scale's state: the scale, good steps since it changed, skipped ones in all. Older checkpoints do not have it. */
 #define SCALE_FORMAT "%.9g %u %u"
 
 static bool read_scale(const char *text, loss_scale *s)
@@ -180,7 +180,7 @@ static void tensor_name(char out[GPT_NAME_MAX + 16], int set, const char *param)
     snprintf(out, GPT_NAME_MAX + 16, "%s.%s", set_name[set], param);
 }
 
-/* What is read next, and where it goes. */
+/* The set being written, and its file. */
 typedef struct passing {
     const adamw *a;
     int set;
@@ -203,7 +203,7 @@ static pm_status put_piece(void *user, uint32_t param, uint64_t first, uint64_t 
     return PM_OK;
 }
 
-/* The three sets, piece by piece. */
+/* Writes the three sets piece by piece. */
 static pm_status write_tensors(const adamw *a, const char *path, const st_meta *meta, size_t meta_count)
 {
     const pm_log *log = gpu_log(a->model->device);
@@ -248,7 +248,7 @@ pm_status checkpoint_save(adamw *a, const facts *f, uint32_t done, const char *d
     pm_status status = names_init(&names, log, dir);
     if (status != PM_OK) return status;
     status = file_make_dir(log, dir);
-    /* One that may be damaged does not push out the one before it. */
+    /* A checkpoint that may be damaged must not replace the previous one. */
     if (status == PM_OK && a->kept) (void)file_keep(names.last, names.previous);
     if (status == PM_OK) status = write_tensors(a, names.last, meta, meta_count);
     if (status == PM_OK) a->kept = true;
@@ -256,7 +256,7 @@ pm_status checkpoint_save(adamw *a, const facts *f, uint32_t done, const char *d
     return status;
 }
 
-/* Everything is as it should be: facts, names, shapes. Nothing on the device has changed yet. */
+/* Checks facts, names and shapes. Changes nothing on the device. */
 static pm_status check(const adamw *a, const facts *f, const char *path, const st_file *file, uint32_t *step,
                        loss_scale *scale)
 {
@@ -338,7 +338,7 @@ static void keep_line(void *user, pm_log_level level, const char *line)
     snprintf(((last_line *)user)->text, sizeof((last_line *)user)->text, "%s", line);
 }
 
-/* A checkpoint whose every byte is as it was written. What is wrong otherwise goes to *reason, not to the log. */
+/* Opens a checkpoint whose checksum is right. Otherwise the error line goes to *reason, not to the log. */
 static pm_status open_whole(const char *path, st_file *file, last_line *reason)
 {
     const pm_log log = {keep_line, reason, PM_LOG_ERROR};
@@ -348,7 +348,7 @@ static pm_status open_whole(const char *path, st_file *file, last_line *reason)
     return log_fail(&log, PM_FORMAT, "%s: is damaged, or no checkpoint of this version: it has no checksum", path);
 }
 
-/* The last checkpoint, or the one before it where the last is damaged; *path tells which, *reason what is wrong with the last. */
+/* Opens the last checkpoint, or the one before it where the last is damaged. *path tells which; *reason is the last one's error line. */
 static pm_status open_either(const pm_log *log, const file_names *names, st_file *file, const char **path,
                              last_line *reason)
 {

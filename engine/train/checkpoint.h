@@ -4,11 +4,11 @@
 
 #include "train/adamw.h"
 
-/* What a resumed run may do with a setting of the run that saved. */
+/* How a resumed run's setting may differ from the saved run's. */
 typedef enum fact_kind {
-    FACT_SAME,   /* it must have the same one */
-    FACT_FACTOR, /* it may have another one, if the product of all of this kind stays */
-    FACT_FREE,   /* it may have another one, and this is told */
+    FACT_SAME,   /* not at all */
+    FACT_FACTOR, /* if the product of all settings of this kind stays */
+    FACT_FREE,   /* freely; a warning tells of it */
 } fact_kind;
 
 /* A setting of a run, as text. */
@@ -30,14 +30,14 @@ fact *fact_number(facts *f, const char *key, uint64_t value, const char *absent)
 fact *fact_float(facts *f, const char *key, float value);
 fact *fact_text(facts *f, const char *key, const char *value, const char *absent);
 void facts_of_model(facts *f, const pm_gpt_config *config);
-/* Its settings, which a resumed run may change. */
+/* Adds the optimiser's settings, of kind FACT_FREE. */
 void facts_of_optimizer(facts *f, const adamw *a);
 
-/* checkpoint.safetensors in `dir`, at once or not at all; the one that was there, where it is known to be whole, stays as
+/* Writes checkpoint.safetensors in `dir`, whole or not at all. The one that was there, if known to be whole, becomes
  * checkpoint.previous.safetensors. note may be NULL. */
 pm_status checkpoint_save(adamw *a, const facts *f, uint32_t step, const char *dir, const char *note);
-/* Where the checkpoint is damaged: the one before it, after a warning. Settings that may change and did, and another device, are told in a warning
- * each. Fails: PM_IO, PM_FORMAT; the weights are then what they were. *note, where wanted, is malloc'd. */
+/* Reads the checkpoint or, with a warning, the one before it where it is damaged. One more warning tells of changed settings, and one of another
+ * device. Fails: PM_IO, PM_FORMAT; the weights then stay as they were. note may be NULL; *note is malloc'd. */
 pm_status checkpoint_load(adamw *a, const facts *f, const char *dir, uint32_t *step, char **note);
 
 #endif

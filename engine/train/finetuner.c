@@ -55,7 +55,7 @@ static pm_status fill_params(const pm_log *log, const pm_finetune_params *params
     return PM_OK;
 }
 
-/* Sequences that each example has room for. */
+/* Rows of a micro batch that each example takes. */
 static uint32_t slots(const pm_finetuner *t)
 {
     return t->set->most_sequences;
@@ -207,7 +207,7 @@ void pm_finetuner_destroy(pm_finetuner **finetuner)
 
 /* ---- steps ---- */
 
-/* A sequence's targets: each token's follower, weighted so that the sequence counts 1. Returns its tokens. */
+/* A sequence's targets: the next tokens, with weights that add up to 1. Returns the sequence's length. */
 static uint32_t fill_targets(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time, const pm_taskset *set,
                              size_t sequence)
 {
@@ -223,7 +223,7 @@ static uint32_t fill_targets(const mailbox *box, uint32_t micro, uint32_t row, u
     return s->count;
 }
 
-/* A row that holds nothing. */
+/* Empties a row. */
 static void fill_nothing(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time)
 {
     memset(mailbox_ints(box, micro, INPUT_TOKENS) + (size_t)row * time, 0, 4ull * time);
@@ -245,7 +245,7 @@ static void fill_answer(const pm_finetuner *t, const mailbox *box, uint32_t micr
     }
 }
 
-/* `count` examples, fewer than the micro batch has room for perhaps. Returns their tokens. */
+/* Fills a micro batch with `count` examples and empties its other rows. Returns the number of tokens. */
 static uint32_t fill_micro(const pm_finetuner *t, const pass *p, uint32_t micro, const uint32_t *examples,
                            uint32_t count)
 {
@@ -375,7 +375,7 @@ pm_status pm_finetuner_read_gradient(const pm_finetuner *t, size_t param, float 
 
 /* ---- checkpoints ---- */
 
-/* Of the sequences and their answers: the data that the run is about. */
+/* A hash of the sequences and their answers. */
 static uint64_t hash_of(const pm_taskset *set)
 {
     uint64_t hash = hash_bytes(HASH_INIT, set->tokens, set->token_count * sizeof *set->tokens);

@@ -39,7 +39,7 @@ const float *mailbox_norm(const mailbox *box); /* gradient norm, clip factor */
 /* The device's side. */
 gpu_span mailbox_span(const mailbox *box, uint32_t micro, int input);
 gpu_span mailbox_norm_span(const mailbox *box);
-/* Every part of a micro batch. */
+/* Fills in all parts of a micro batch. */
 void mailbox_bind(const mailbox *box, uint32_t micro, gpu_span inputs[INPUT_MAILBOX]);
 /* First and last commands of a program. */
 void mailbox_record_in(const mailbox *box, gpu_program *program);

@@ -1,4 +1,4 @@
-/* fp16 or fp32: as asked, or as the device is faster. */
+/* fp16 or fp32: as asked, or the faster one on the device. */
 #include "train/precision.h"
 
 #include "base/log.h"

@@ -1,5 +1,5 @@
-/* Warm-up and cosine as in nanoGPT's train.py (get_lr), whose iteration 0 is step 1; no step has a rate of 0. Warm-up and line for
- * fine-tuning. */
+/* Warm-up and cosine as in nanoGPT's train.py (get_lr), whose iteration 0 is step 1; no step has a rate of 0. Fine-tuning has warm-up and a
+ * straight line. */
 #include "train/schedule.h"
 
 #include <math.h>

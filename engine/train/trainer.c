@@ -130,7 +130,7 @@ void pm_trainer_destroy(pm_trainer **trainer)
 
 /* ---- steps ---- */
 
-/* Targets of a micro batch that count. `targets`: the caller's, of the whole step; NULL: none is ignored. */
+/* How many of a micro batch's targets count. `targets`: those of the whole step; NULL: all count. */
 static uint32_t counted(const pm_trainer *t, const int32_t *targets, uint32_t micro)
 {
     const uint32_t rows = t->params.batch * t->params.time;
@@ -140,8 +140,8 @@ static uint32_t counted(const pm_trainer *t, const int32_t *targets, uint32_t mi
     return count;
 }
 
-/* Run the step that stands in the mailbox, which was begun to be filled at `begin`. A micro batch weighs as much as it has of the step's targets,
- * so that loss and gradient are those of one large batch. */
+/* Runs the step in the mailbox. `begin`: when its filling began. A micro batch's weight is its share of the step's targets, so that loss and
+ * gradient are those of one large batch. */
 static pm_status run(pm_trainer *t, const int32_t *targets, double begin, pm_step *out)
 {
     pm_profile *profile = gpu_profile(t->model->device);
@@ -151,7 +151,7 @@ static pm_status run(pm_trainer *t, const int32_t *targets, double begin, pm_ste
     float lr = schedule_lr(p, step);
     double all = 0, loss = 0;
     for (uint32_t micro = 0; micro < p->accum; micro++) all += counted(t, targets, micro);
-    if (all == 0) all = 1; /* then nothing weighs anything */
+    if (all == 0) all = 1; /* all weights are 0 then */
     for (uint32_t micro = 0; micro < p->accum; micro++) {
         struct step_scalars *s = mailbox_scalars(box, micro);
         *s = adamw_scalars(&t->optimizer, step, (float)(counted(t, targets, micro) / all), lr, p->seed);

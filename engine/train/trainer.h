@@ -1,4 +1,4 @@
-/* A trainer's insides. */
+/* Internal declarations of the trainer. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
@@ -15,7 +15,7 @@ typedef struct evaluator {
 
 pm_status evaluator_init(evaluator *e, pm_model *model, uint32_t batch, uint32_t time);
 void evaluator_fini(evaluator *e);
-/* Loss of the batch that stands in the mailbox's micro batch 0: sum over targets, and how many there are. */
+/* Loss of the batch in the mailbox's micro batch 0: the sum over its targets, and how many there are. */
 pm_status evaluator_run(evaluator *e, double *sum, double *count);
 
 struct pm_trainer {
@@ -42,10 +42,10 @@ typedef struct batch_source {
 
 /* Whether windows of time + 1 tokens can be drawn. */
 pm_status batch_check(const pm_log *log, const batch_source *from, uint32_t time);
-/* Fills a row of a micro batch with window number `window` of draw number `draw`: which tokens these are depends on nothing else, so that a batch
- * that is cut into micro batches has the same windows. */
+/* Fills a row of a micro batch with window number `window` of draw number `draw`. These two and the source alone decide on the tokens. So a batch
+ * has the same windows in any number of micro batches. */
 void batch_draw(const pass *p, uint32_t micro, uint32_t row, const batch_source *from, uint32_t draw, uint32_t window);
-/* Leaves a row without a target: it counts nothing. */
+/* Empties a row. It has no target and does not count. */
 void batch_clear(const pass *p, uint32_t micro, uint32_t row);
 
 #endif
