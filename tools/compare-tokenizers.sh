@@ -1,7 +1,6 @@
 #!/bin/sh
-# Compares the tokenizers with other implementations, on wikitext2, tiny Shakespeare and 4,000 difficult lines, each text whole and line by
-# line: GPT-2's with npm's gpt-3-encoder and with tokenizer_reference.py, GPT-1's with the latter and ftfy 4.4. (gpt-3-encoder's time is the square of a
-# text's length: whole, it gets the first 500 lines.)
+# Compares the tokenizers with other implementations, on wikitext2, tiny Shakespeare and 8,000 difficult lines, each text whole and line by
+# line: GPT-2's with npm's js-tiktoken and with tokenizer_reference.py, GPT-1's with the latter and ftfy 4.4.
 # usage: compare-tokenizers.sh [PUMICE]      default build/pumice
 # Needs the texts and the original vocabularies in PUMICE_DATA, default ../shared/data; nodejs with npm and python3-regex are installed where
 # they are missing. Tells lines, tokens and mismatches; ends with 1 where there is any mismatch.
@@ -25,8 +24,8 @@ command -v npm > /dev/null || apt-get install -y nodejs npm > /dev/null || { say
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-(cd "$dir" && npm install --silent --no-audit --no-fund --ignore-scripts gpt-3-encoder > npm.log 2>&1) || {
-    say "npm cannot install gpt-3-encoder: $(tail -n 1 "$dir/npm.log")"
+(cd "$dir" && npm install --silent --no-audit --no-fund --ignore-scripts js-tiktoken > npm.log 2>&1) || {
+    say "npm cannot install js-tiktoken: $(tail -n 1 "$dir/npm.log")"
     exit 1
 }
 kinds="gpt2 gpt1"
@@ -37,10 +36,11 @@ if ! ftfy && ! { "$python" -m pip install --quiet --target "$dir/python" ftfy==4
     kinds=gpt2
 fi
 cat > "$dir/encode.js" << 'END'
-const { encode } = require('gpt-3-encoder')
+const { Tiktoken } = require('js-tiktoken/lite')
+const gpt2 = new Tiktoken(require('js-tiktoken/ranks/gpt2'))
 const text = require('fs').readFileSync(0, 'utf8')
 const parts = process.argv[2] === '--lines' ? text.replace(/\n$/, '').split('\n') : [text]
-for (const part of parts) process.stdout.write(encode(part).join(' ') + '\n')
+for (const part of parts) process.stdout.write(gpt2.encode(part, [], []).join(' ') + '\n')
 END
 
 # compare NAME OTHER FILE: their lines of ids; NAME says what was compared.
@@ -59,18 +59,16 @@ END
 # The lines of a text that JavaScript reads as the original does: its \s has U+FEFF and lacks U+0085. (Neither counts U+001C to U+001F.)
 for_js() { LC_ALL=C grep -av "$(printf '\357\273\277\|\302\205')" "$1"; }
 
-"$python" "$here/tools/tokenizer_reference.py" difficult > "$dir/difficult.txt"
+"$python" "$here/tools/tokenizer_reference.py" difficult 8000 > "$dir/difficult.txt" # more than 4,000 of which JavaScript reads alike
 for text in "$data/wikitext2/test.txt" "$data/wikitext2/valid.txt" "$data/shakespeare/input.txt" "$dir/difficult.txt"; do
     name=$(basename "$(dirname "$text")")/$(basename "$text")
     [ "$text" = "$dir/difficult.txt" ] && name=difficult
     for_js "$text" > "$dir/js.txt"
     for lines in --lines ""; do
         how=${lines:-whole}
-        [ -n "$lines" ] || head -n 500 "$dir/js.txt" > "$dir/some.txt"
-        [ -n "$lines" ] || mv "$dir/some.txt" "$dir/js.txt"
         "$pumice" tokenize --tokenizer "$data/tokenizers/gpt2" $lines < "$dir/js.txt" > "$dir/ours"
         node "$dir/encode.js" $lines < "$dir/js.txt" > "$dir/theirs"
-        compare "gpt2 $name ($how), gpt-3-encoder" "$dir/ours" "$dir/theirs"
+        compare "gpt2 $name ($how), js-tiktoken" "$dir/ours" "$dir/theirs"
         for kind in $kinds; do
             "$pumice" tokenize --tokenizer "$data/tokenizers/$kind" $lines < "$text" > "$dir/ours"
             "$python" "$here/tools/tokenizer_reference.py" $kind "$data/tokenizers/$kind" $lines < "$text" > "$dir/theirs"
