@@ -1,4 +1,5 @@
-/* --compare: a buffer after the first run and a file, element by element. Whole numbers are compared as such: a double has not all of 64 bits. */
+/* --compare: compares a buffer after the first run with a file, element by element. Whole numbers stay whole, because a double does not hold 64
+ * bits. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "kernel.h"
 #include "kernel_values.h"
 
-/* How far two elements may be, or are, apart. Of whole numbers `whole` counts, of floats `number`. */
+/* How far two elements may be, or are, apart: `whole` for whole numbers, `number` for floats. */
 typedef struct distance {
     uint64_t whole;
     double number;
@@ -16,7 +17,7 @@ typedef struct distance {
 
 typedef struct comparison {
     distance worst;
-    uint64_t at, beyond; /* where that is; how many elements are further off than may be */
+    uint64_t at, beyond; /* its index; how many elements are beyond the tolerance */
     double error, power; /* sums of squares: of the differences, of the file's numbers */
 } comparison;
 
@@ -98,7 +99,7 @@ static char *read_wanted(const char *text, const char *path, const kernel_buffer
     return NULL;
 }
 
-/* One comparison into `json`; false where it is beyond the tolerance or cannot be made. */
+/* Writes one comparison into `json`; false where the difference is beyond the tolerance or cannot be made. */
 static bool compare_one(const char *text, const char *path, distance tolerance, const kernel_buffer *b,
                         const char *after, cJSON *json)
 {

@@ -1,4 +1,5 @@
-/* What the drivers said, in one set of words: registers, spills, scratch memory, instructions, cycles, occupancy. */
+/* What the drivers reported, in terms common to all: registers, spills, scratch memory, instructions, cycles,
+ * occupancy. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +39,8 @@ static double sum_of(const cJSON *statistics, const char *a, const char *b)
     return x < 0 ? y : y < 0 ? x : x + y;
 }
 
-/* AMD: VGPRs a lane; Intel: live registers of 32 bytes; Adreno: registers of four words a lane; VideoCore tells none, Mali none either.
- * Spills: AMD, VGPRs and SGPRs; Intel, spilling sends; Adreno, stores and loads of private memory; VideoCore, bytes; Mali, stores. */
+/* AMD: VGPRs a lane; Intel: live registers of 32 bytes; Adreno: registers of four words a lane; VideoCore and Mali report none. Spills: AMD, VGPRs
+ * and SGPRs; Intel, spilling sends; Adreno, stores and loads of private memory; VideoCore, bytes; Mali, stores. */
 kernel_cost kernel_cost_of(const cJSON *s)
 {
     static const char *const registers[] = {"VGPRs", "Max live registers", "Registers used", NULL};
@@ -128,7 +129,7 @@ static void print_table(const cJSON *result, bool markdown)
     cJSON_ArrayForEach(kernel, cJSON_GetObjectItem(result, "kernels")) print_row(kernel, markdown);
 }
 
-/* The most that any of a GPU's kernels reaches; the smallest ones reach all there is. */
+/* The highest occupancy of a GPU's kernels. The smallest kernels reach the GPU's limit. */
 static double full_occupancy(const cJSON *result)
 {
     const cJSON *kernel;
@@ -148,8 +149,8 @@ static void print_spill(const cJSON *kernel, const kernel_cost *cost, const char
     printf("\n");
 }
 
-/* The kernels with a fault: spills or scratch memory, or with `occupancy` less than half of what fits (Intel tells none: the SIMD width is the
- * compiler's choice), or that were not built. */
+/* Prints the kernels that were not built, or have spills or scratch memory. With `occupancy`: those below half of what fits. Intel reports no
+ * occupancy, because its compiler chooses the SIMD width. */
 static void print_faults(const cJSON *results, bool occupancy, bool markdown)
 {
     const cJSON *result, *kernel;

@@ -27,7 +27,7 @@ static void keep_line(void *user, pm_log_level level, const char *line)
 
 /* ---- one kernel ---- */
 
-/* From now on so much more processor time, then SIGXCPU: some compilers take minutes for a kernel. */
+/* Limits further processor time, then SIGXCPU comes: some compilers take minutes for a kernel. */
 static void limit_time(void)
 {
     struct rusage used;
@@ -72,7 +72,7 @@ static bool print_file(pm_device *device, char error[256], const kernel_options 
     size_t count = 0, spec_count = 0;
     uint32_t *words = kernel_words(options, &count);
     bool good = words && info;
-    /* What is wrong with the module itself is told when it is built. */
+    /* A fault of the module itself is reported when it is built. */
     if (good && pm_kernel_describe(&silent, options->file, words, count, NULL, 0, info) == PM_OK)
         good = kernel_parse_spec(options, info, spec, &spec_count);
     if (good) good = print_kernel(device, error, options->file, words, count, spec, spec_count);
@@ -126,7 +126,8 @@ static int compare_used(const void *a, const void *b)
     return x->spec_count < y->spec_count ? -1 : x->spec_count > y->spec_count;
 }
 
-/* The variants that Pumice itself takes on this device: what its programs asked for while they were recorded. */
+/* Prints the variants that Pumice itself takes on this device: those that its programs asked for while they were
+ * recorded. */
 static bool print_builtin(pm_device *device, char error[256], const char *wanted)
 {
     pm_kernel_used *used = calloc(MAX_USED, sizeof *used);
@@ -169,7 +170,7 @@ int kernel_costs(const kernel_options *options)
     print_device(pm_device_caps(device));
     const bool good =
         options->file ? print_file(device, error, options) : print_builtin(device, error, options->builtin);
-    /* Not closed: VideoCore's driver would run a last job, which its shim cannot. */
+    /* The device stays open: VideoCore's driver would run a last job, which its shim cannot. */
     fflush(stdout);
     _exit(good ? EXIT_DONE : EXIT_FAILED);
 }

@@ -1,5 +1,5 @@
-/* Where a kernel's words come from: a SPIR-V file, or GLSL compiled by libshaderc. The library is linked into this program, never into
- * libpumice; opening it at run time instead would fail on Debian 12, whose shared one lacks symbols. */
+/* Reads a kernel's words from a SPIR-V file, or compiles GLSL with libshaderc. That library is linked into this program, never into libpumice. It is
+ * not opened at run time, because Debian 12's shared library lacks symbols. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static uint32_t *words_of_bytes(const char *path, const char *data, size_t size,
     return words;
 }
 
-/* Whether a SPIR-V file is valid, where this program has SPIRV-Tools; what Pumice itself checks does not look into functions. */
+/* Whether a SPIR-V file is valid, where this program has SPIRV-Tools. Pumice's own checks do not look into functions. */
 #ifdef PUMICE_SPIRV_TOOLS
 #include <spirv-tools/libspirv.h>
 
@@ -77,7 +77,7 @@ static size_t mark_length(const char *text)
     return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
-/* Behind blanks and comments. */
+/* The text behind blanks and comments. */
 static const char *skip_comments(const char *text)
 {
     for (;;) {
@@ -92,7 +92,7 @@ static const char *skip_comments(const char *text)
     }
 }
 
-/* Compute shaders are there from version 310 es and 430 on; before 140 glslang fails within its own text, and prints it. */
+/* Compute shaders exist from version 310 es and 430 on. Before 140 glslang fails within its own text, and prints it. */
 static bool check_text(const char *path, const char *text, size_t size)
 {
     enum { LEAST_ES = 310, LEAST = 420 };
@@ -129,7 +129,7 @@ static shaderc_include_result *resolve(void *user, const char *name, int type, c
 {
     (void)type;
     shaderc_include_result *result = calloc(1, sizeof *result);
-    if (!result) return NULL; /* shaderc has no way to hear of it */
+    if (!result) return NULL; /* shaderc cannot be told of it */
     char *path = beside(from, name), *text = NULL;
     size_t size = 0;
     if (depth <= MAX_INCLUDES && path) text = app_read(path, &size);
@@ -190,8 +190,8 @@ static void say_lines(const char *text)
     }
 }
 
-/* stdout and stderr lead nowhere while it compiles: glslang prints what it cannot read of its own there. What it has to say of the file
- * comes back as text. `kept` gets what quiet(false, kept) needs. */
+/* Silences stdout and stderr while glslang compiles: it prints faults of its own text there. What it says about the file comes back as text. `kept`
+ * gets what quiet(false, kept) needs. */
 static void quiet(bool on, int kept[2])
 {
     fflush(stdout);

@@ -1,5 +1,5 @@
-/* --target: this program once more, as a process of its own, with the real compiler of a GPU that is not there. AMD's driver offers such a
- * device by itself; the others run on the shims and drivers that tools/gpu-lab.sh builds. One process each: some drivers end it. */
+/* --target: runs this program again as a process, with the real compiler of a GPU that is not there. AMD's driver offers such a device by itself; the
+ * others run on the shims and drivers that tools/gpu-lab.sh builds. Each target has a process, because some drivers end it. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #define TARGET_MARK "PUMICE_KERNEL_ON_TARGET"
 #define TARGET_SKIP "PUMICE_KERNEL_SKIP"
 
-/* How each family is told which chip it is, the shim that stands in for its kernel driver, and the driver. */
+/* For each family: the variable that chooses the chip, the shim in place of the kernel driver, and the driver. */
 static const struct {
     const char *variable, *shim, *manifest;
     bool own; /* the driver is in the lab too, not the installed one */
@@ -29,7 +29,7 @@ static const struct {
     [TARGET_VIDEOCORE] = {"V3D_SHIM_VER", "libv3d_noop_drm_shim.so", "broadcom", true},
 };
 
-/* `standard`: of "all", the GPUs that the table of `tools/gpu-lab.sh table` has. */
+/* `standard`: part of "all", the GPUs in the table of `tools/gpu-lab.sh table`. */
 static const kernel_target targets[] = {
     {"navi31", TARGET_AMD, "navi31", "Radeon RX 7900", true},
     {"navi21", TARGET_AMD, "navi21", "Radeon RX 6800", true},
@@ -113,7 +113,7 @@ static bool installed_manifest(const char *name, char path[512])
     return false;
 }
 
-/* Paths of shim ("" where none is needed) and manifest; false where something is not there: *lab says that the lab would bring it. */
+/* Paths of shim ("" where none is needed) and manifest; false where one is missing: *lab says whether tools/gpu-lab.sh would build it. */
 static bool find_driver(target_family family, char shim[512], char manifest[512], bool *lab)
 {
     char name[64];
@@ -145,7 +145,7 @@ static bool check_driver(const kernel_target *target, bool tell)
 
 /* ---- the process ---- */
 
-/* In the child: the environment, then this program anew. Returns only where that failed. */
+/* In the child: sets the environment and executes this program. Returns only where that failed. */
 static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *err, char **argv)
 {
     char shim[512], manifest[512], number[16];
@@ -156,9 +156,9 @@ static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *
     setenv(TARGET_SKIP, number, 1);
     setenv(families[target->family].variable, target->chip, 1);
     setenv("VK_DRIVER_FILES", manifest, 1);
-    setenv("VK_ICD_FILENAMES", manifest, 1);        /* what loaders before 1.3.207 know */
+    setenv("VK_ICD_FILENAMES", manifest, 1);        /* for loaders before 1.3.207 */
     setenv("MESA_SHADER_CACHE_DISABLE", "true", 1); /* a real compilation each time */
-    setenv("BIFROST_MESA_DEBUG", "shaderdb", 1);    /* Mali tells registers and spills there alone */
+    setenv("BIFROST_MESA_DEBUG", "shaderdb", 1);    /* Mali reports registers and spills only there */
     setenv("PAN_I_WANT_A_BROKEN_VULKAN_DRIVER", "1", 1);
     if (strcmp(target->name, "ptl") == 0) setenv("INTEL_FORCE_PROBE", "b080", 1);
     if (shim[0]) setenv("LD_PRELOAD", shim, 1);
@@ -166,7 +166,7 @@ static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *
     execv("/proc/self/exe", argv);
 }
 
-/* Waits; how the process ended, in words; "" where well. True where a signal ended it. */
+/* Waits for the process. `ending` says how it ended, "" after a success. True where a signal ended it. */
 static bool wait_for(pid_t child, char ending[64])
 {
     int status = 0;
@@ -229,8 +229,8 @@ static bool number_before(const char *line, const char *word, double *value)
     return start < at - 1;
 }
 
-/* stderr: marks, what Mali's compiler says about the kernel of the last one, error lines. Called twice: the marks first, for the results to
- * take their places. */
+/* Reads stderr: marks, what Mali's compiler says about the kernel of the last mark, and error lines. Called twice: first for the marks, whose places
+ * the results then take. */
 static void read_messages(FILE *err, bool marks, target_run *run)
 {
     static const char *const words[] = {"inst", "cycles", "quadwords", "threads", "spills"};
@@ -258,7 +258,7 @@ static void read_messages(FILE *err, bool marks, target_run *run)
     free(line);
 }
 
-/* Starts the process without its first `skip` kernels. False, after an error line, where none could start. */
+/* Starts the process without its first `skip` kernels. False, after an error line, where no process could start. */
 static bool run_process(const kernel_target *target, uint32_t skip, char **argv, target_run *run, char ending[64],
                         bool *killed)
 {
@@ -282,8 +282,8 @@ static bool run_process(const kernel_target *target, uint32_t skip, char **argv,
     return child > 0;
 }
 
-/* One target: {"target", "gpu", "device", "driver", "kernels": […], "error"}; NULL, after an error line, where no process could start. Where
- * a kernel ends the process, another goes on behind it. */
+/* One target: {"target", "gpu", "device", "driver", "kernels": […], "error"}; NULL, after an error line, where no process could start. Where a kernel
+ * ends the process, another process begins behind that kernel. */
 static cJSON *run_target(const kernel_target *target, char **argv)
 {
     cJSON *json = cJSON_CreateObject(), *kernels = cJSON_CreateArray();

@@ -26,10 +26,10 @@ typedef struct kernel_target {
 #define TARGET_KERNEL_MARK "pumice-kernel "
 enum { KERNEL_LIMIT_S = 30 }; /* processor time for one kernel */
 
-/* How many kernels such a process is to leave out. */
+/* How many kernels a target's process leaves out. */
 uint32_t kernel_target_skip(void);
 
-/* Prints what came back from the targets; false where a kernel could not be built, after an error line. */
+/* Prints the targets' results; false where a kernel could not be built, after an error line. */
 bool kernel_print_targets(const kernel_options *options, const cJSON *results);
 
 #endif

@@ -57,7 +57,7 @@ uint64_t kernel_float_bits(pm_scalar scalar, double value)
 
 /* ---- to text ---- */
 
-/* In the fewest digits that mean this number of the type. */
+/* Prints a number in the fewest digits that give it back in its type. */
 static void float_text(pm_scalar scalar, double value, char text[32])
 {
     if (fabs(value) < 1e15 && floor(value) == value) {
@@ -129,7 +129,7 @@ bool kernel_parse_whole(pm_scalar scalar, const char *text, uint64_t *bits)
     return true;
 }
 
-/* What the type would round to infinity is none of its numbers; "inf" is. */
+/* Refuses a number that the type would round to infinity; "inf" is allowed. */
 static bool parse_float(pm_scalar scalar, const char *text, uint64_t *bits)
 {
     char *end = NULL;

@@ -19,9 +19,9 @@ cJSON *kernel_number_json(pm_scalar scalar, const void *data, uint64_t index);
 /* "uint: 0 to 4294967295": the type and its numbers, for error lines. */
 const char *kernel_range_text(pm_scalar scalar, char text[80]);
 
-/* The bits of a number of the type, decimal or, where it is whole, 0x and hexadecimal; false where the text is none or beyond the type. */
+/* The bits of a number of the type, decimal or, where it is whole, hexadecimal with 0x. False where the text is not a number, or beyond the type. */
 bool kernel_parse_number(pm_scalar scalar, const char *text, uint64_t *bits);
-/* The same of types of whole numbers alone. */
+/* The same for types of whole numbers only. */
 bool kernel_parse_whole(pm_scalar scalar, const char *text, uint64_t *bits);
 /* Splits "key=value": the value, or NULL where there is no such form. */
 const char *kernel_split(const char *text, char key[64]);

@@ -80,10 +80,10 @@ int main(int argc, char **argv)
 {
     app_open_streams();
     app_seconds();            /* starts the program's clock */
-    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a write that fails, and told as one */
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond `ulimit -f` then fails, and is reported */
     int code = dispatch(argc, argv);
     if (code == EXIT_LOST) code = EXIT_FAILED;
-    /* The reason is told only where it is that of this very call. */
+    /* errno is printed only where it comes from this call. */
     const bool flushed = fflush(stdout) == 0;
     if (!flushed || ferror(stdout)) {
         app_error("stdout cannot be written%s%s", flushed ? "" : ": ", flushed ? "" : strerror(errno));

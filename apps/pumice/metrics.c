@@ -1,4 +1,5 @@
-/* Appending, and cutting back on resume. What finds no room on the disk is kept, and written with what follows. */
+/* Appends lines, and cuts them back on resume. Lines that find no room on the disk are kept, and written with later
+ * ones. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@ static bool curve_add(metrics_curve *curve, uint32_t step, double value)
     return true;
 }
 
-/* Whether a line is of a step up to `keep`; then its numbers are in the curves. */
+/* Whether a line is of a step up to `keep`; then adds its numbers to the curves. */
 static bool take_line(metrics *out, const char *line, size_t size, uint32_t keep, bool *good)
 {
     bool taken = false;
@@ -74,7 +75,7 @@ bool metrics_are_of_run(const char *path, uint32_t *steps)
     return ours;
 }
 
-/* Reads the lines that are there and leaves those up to step `keep`. */
+/* Reads the file's lines and keeps those up to step `keep`. */
 static bool cut_back(metrics *out, uint32_t keep)
 {
     size_t size = 0, kept = 0;
@@ -100,7 +101,8 @@ static bool cut_back(metrics *out, uint32_t keep)
     return good;
 }
 
-/* Opens for appending, and locks it against other runs; what cannot lock (some network file systems) goes without. */
+/* Opens the file for appending, and locks it against other runs where the file system can lock (some network ones
+ * cannot). */
 static bool open_file(metrics *out)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -120,7 +122,7 @@ bool metrics_open(metrics *out, const char *dir, uint32_t keep)
     *out = (metrics){0};
     out->path = app_join(dir, "metrics.jsonl");
     if (!out->path || !open_file(out) || !cut_back(out, keep)) goto fail;
-    /* Once more: reading the file has lost the lock, as locks are, and cutting it has put another in its place. */
+    /* Opened again: reading and closing the file has dropped the lock (POSIX), and cutting has replaced the file. */
     close(out->file);
     out->opened = false;
     if (!open_file(out)) goto fail;
@@ -130,7 +132,7 @@ fail:
     return false;
 }
 
-/* Writes what is pending; what finds no room stays, and errno tells why. */
+/* Writes the pending lines. Lines that find no room stay, and errno says why. */
 static bool write_pending(metrics *out)
 {
     size_t done = 0;
@@ -187,7 +189,7 @@ bool metrics_add(metrics *out, const metrics_line *line, bool echo)
                              number(a, line->more[i].value));
     snprintf(text + used, sizeof text - (size_t)used, "}\n");
     if (!add_pending(out, text, strlen(text))) return false;
-    (void)write_pending(out); /* metrics_sync tells where it keeps failing */
+    (void)write_pending(out); /* metrics_sync reports it if it keeps failing */
     if (echo) {
         fputs(text, stdout);
         fflush(stdout);

@@ -26,10 +26,10 @@ typedef struct metrics {
     metrics_curve loss, val_loss;
 } metrics;
 
-/* Opens DIR/metrics.jsonl for appending, after dropping, at once or not at all, what lies behind step `keep` (and lines that are
- * damaged). False after an error line, also where another run has it open. */
+/* Opens DIR/metrics.jsonl for appending. First drops damaged lines and those behind step `keep`, all or none. False after an error line, also where
+ * another run has it open. */
 bool metrics_open(metrics *out, const char *dir, uint32_t keep);
-/* Whether a file has nothing but lines that metrics_add wrote, perhaps none, and perhaps one cut short at the end; how many, in *steps. */
+/* Whether a file has only lines that metrics_add wrote, perhaps none, the last perhaps cut short. *steps: how many. */
 bool metrics_are_of_run(const char *path, uint32_t *steps);
 /* A further number of a line. */
 #define METRICS_NULL HUGE_VAL
@@ -46,8 +46,8 @@ typedef struct metrics_line {
     metrics_field more[METRICS_MORE]; /* up to the first without a name */
 } metrics_line;
 
-/* One line: step, loss, lr, grad_norm, tokens_per_s, val_loss, and what more there is. Also to stdout if `echo`. Where the disk is full the line is
- * kept for later. */
+/* One line: step, loss, lr, grad_norm, tokens_per_s, val_loss, and `more`. Also to stdout if `echo`. Where the disk is full the line is kept for
+ * later. */
 bool metrics_add(metrics *out, const metrics_line *line, bool echo);
 /* Makes sure that the lines are on the disk. False after an error line; they are kept then. */
 bool metrics_sync(metrics *out);

@@ -91,8 +91,8 @@ void plan_refuse(const plan *p, const pm_caps *caps, const char *advice)
               caps->name, advice);
 }
 
-/* The next smaller way to do the same step: recomputation, then micro batches that are half as large, down to single sequences; then, no longer the
- * same, half the context. False when there is none left. */
+/* The next smaller way to do the same step: recomputation, then micro batches of half the size, down to single sequences. Then half the context,
+ * which is another step. False when there is none left. */
 static bool smaller(plan_settings *s)
 {
     enum { LEAST_TIME = 16 };
@@ -121,7 +121,7 @@ typedef struct training {
     void *user;
 } training;
 
-/* total is INFINITY where one tensor is too large: that is no failure, and no line. */
+/* total is INFINITY where one tensor is too large: that is not a failure, and gives no line. */
 static pm_status make_plan(const training *t, const plan_settings *settings, plan *out)
 {
     const pm_log quiet = {0}, log = app_log(t->common);

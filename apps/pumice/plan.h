@@ -1,5 +1,5 @@
-/* What a command will take of a device's memory, known before anything is allocated there: `--plan` prints it, and what does not fit is refused with
- * settings that would. */
+/* The memory of a device that a command will take, known before anything is allocated there. `--plan` prints it. A run that does not fit is refused
+ * with settings that would. */
 #ifndef APPS_PLAN_H
 #define APPS_PLAN_H
 
@@ -14,7 +14,7 @@ typedef struct plan_part {
 typedef struct plan {
     plan_part parts[PLAN_PARTS];
     double total;   /* bytes; INFINITY where one tensor is larger than the device allocates */
-    uint32_t nodes; /* 0: not told */
+    uint32_t nodes; /* 0: not printed */
     double flops;   /* of a step */
     double parameters;
 } plan;
@@ -27,7 +27,7 @@ bool plan_device(const app_common *common, pm_caps *caps);
 /* A table on stdout, or with --json a document. */
 void plan_print(const app_common *common, const pm_caps *caps, const plan *p);
 bool plan_fits(const plan *p, const pm_caps *caps);
-/* The error line of what does not fit; `advice` ends it. */
+/* Prints the error line of a plan that does not fit; `advice` ends the line. */
 void plan_refuse(const plan *p, const pm_caps *caps, const char *advice);
 
 /* Settings of a training run that cost memory. */
@@ -41,7 +41,7 @@ typedef struct plan_settings {
 typedef pm_status plan_make(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
                             pm_train_plan *out);
 
-/* The exit code: EXIT_DONE where the run fits; else it has been refused with the nearest settings that would. `print`: the plan is printed first. */
+/* The exit code: EXIT_DONE where the run fits, else it is refused with the nearest settings that would. `print`: prints the plan first. */
 int plan_training(const app_common *common, const pm_gpt_config *config, const pm_caps *caps,
                   const plan_settings *settings, plan_make *make, void *user, bool print);
 

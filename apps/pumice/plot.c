@@ -105,7 +105,7 @@ static void draw_axes(raster *image, scale x, scale y)
     raster_text(image, 16, middle_y + 0.5f * raster_text_width(unit, 2.5f), 2.5f, true, unit, INK);
 }
 
-/* Points of a curve in pixels, leaving out what is not finite; malloc'd. Each is the mean of up to `reach` neighbours on either side. */
+/* Points of a curve in pixels, without values that are not finite; malloc'd. Each is the mean of up to `reach` neighbours on either side. */
 static raster_point *make_points(const metrics_curve *curve, scale x, scale y, size_t reach, size_t *count)
 {
     raster_point *points = malloc((curve->count + 1) * sizeof *points);

@@ -63,7 +63,7 @@ static pm_status predict(void *user, app_model *model, app_profile *profile)
 {
     (void)user;
     if (!report_task_agrees(dir, model->model, task_name)) return PM_FORMAT;
-    profile_step(profile); /* one for all */
+    profile_step(profile); /* one step for all of it */
     const pm_log log = app_log(&common);
     const pm_task *task = pm_model_task(model->model);
     pm_taskset *set = NULL;

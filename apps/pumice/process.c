@@ -9,8 +9,8 @@
 
 /* ---- standard streams ---- */
 
-/* Standard input and output are opened the wrong way round, so that reading and writing fail as they do on a closed stream: what is printed there is
- * wanted by somebody. Messages may be lost. */
+/* Standard input and output are opened the wrong way round, so reading and writing fail as on a closed stream: output must not get lost unnoticed.
+ * Messages may. */
 void app_open_streams(void)
 {
     static const int flags[] = {O_WRONLY, O_RDONLY, O_WRONLY};
@@ -23,7 +23,7 @@ void app_open_streams(void)
 static volatile sig_atomic_t interrupted, asked, working;
 
 /* Before there is work to save, a signal ends the program as it would any other. Later it sets the flag, and only a second SIGINT or SIGTERM ends the
- * program at once. A terminal that is gone often tells so twice (SIGHUP), and a closed pipe is met again by the last messages. */
+ * program at once. A terminal that is gone often sends SIGHUP twice, and the last messages meet a closed pipe (SIGPIPE) again. */
 static void on_signal(int number)
 {
     const bool ends = number == SIGINT || number == SIGTERM;
@@ -42,7 +42,7 @@ void app_catch_interrupts(void)
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) /* nohup has SIGHUP ignored */
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) /* nohup lets a program start with SIGHUP ignored */
         if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
 }

@@ -1,4 +1,4 @@
-/* `--profile DIR`: which steps of a run are profiled, and what comes of it. */
+/* `--profile DIR`: which steps of a run are profiled, and the results. */
 #ifndef APPS_PROFILE_H
 #define APPS_PROFILE_H
 
@@ -14,19 +14,19 @@ typedef struct app_profile {
     bool stopped, failed;
 } app_profile;
 
-/* Before a run, after all that may be wrong with its input: makes the folder and sees whether it can be written. False after an error line. */
+/* Before a run, after its input is checked: makes the folder and tests whether it can be written. False after an error line. */
 bool profile_prepare(const app_common *common);
-/* On a device opened with .profile. Measures the roofs, before the run has taken the memory. `skip`: first steps that are no rule for the
- * others, for what is compiled or made in them. */
+/* On a device opened with .profile. Measures the roofs, before the run takes the memory. `skip`: first steps to leave out, because kernels are
+ * compiled and programs made in them. */
 pm_status profile_open(app_profile *p, const app_common *common, pm_device *device, uint32_t skip);
 /* At the beginning of each step. The files are written when the last one is over. */
 void profile_step(app_profile *p);
-/* After the run: writes the files where that is still to do, and prints the table. False if one could not be written. */
+/* After the run: writes the files if they are not written yet, and prints the table. False if a file could not be written. */
 bool profile_close(app_profile *p);
 
 /* Rows of commands that differ only in layer, program or constants, summed. */
 typedef struct profile_line {
-    pm_profile_row sum;       /* its layer and program are some line's */
+    pm_profile_row sum;       /* its layer and program are those of one of the rows */
     double share;             /* of the device's time, 0 to 1 */
     double registers, spills; /* the largest; -1: not known */
 } profile_line;

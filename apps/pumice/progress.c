@@ -36,7 +36,7 @@ void progress_start(progress *state, uint32_t first, uint32_t total)
 
 enum { TEXT_SIZE = 160, BAR_MOST = 40, BAR_LEAST = 8 };
 
-/* How far the run is, in at most `columns`: what is least needed is left out first. Returns its length. */
+/* How far the run is, in at most `columns`: the least important parts are left out first. Returns its length. */
 static int describe(const progress *state, uint32_t step, int columns, char text[TEXT_SIZE])
 {
     char left[32], val[32] = "", rate[32];
@@ -63,7 +63,7 @@ static void show(const progress *state, uint32_t step)
         fprintf(stderr, "%s\n", text);
         return;
     }
-    int columns = app_columns(STDERR_FILENO) - 1; /* in the last one some terminals go on to the next line */
+    int columns = app_columns(STDERR_FILENO) - 1; /* in the last one some terminals begin the next line */
     if (columns > TEXT_SIZE - 1) columns = TEXT_SIZE - 1;
     int width = columns - describe(state, step, columns, text) - 3;
     if (width > BAR_MOST) width = BAR_MOST;
@@ -92,7 +92,7 @@ void progress_step(progress *state, uint32_t step, double loss, double val_loss,
     const uint32_t count = step - state->first;
     state->loss = smooth(state->loss, loss, count);
     state->rate = smooth(state->rate, tokens_per_s, count);
-    /* The mean over the whole run so far weighs evaluations as they come. */
+    /* The mean over the whole run weighs evaluations by how often they come. */
     state->step_seconds = (now - state->started) / (double)count;
     state->last_step = now;
     if (!isnan(val_loss)) state->val_loss = val_loss;

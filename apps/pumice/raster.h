@@ -23,7 +23,7 @@ typedef struct raster {
     unsigned char *coverage; /* height x width, of the curve being drawn */
 } raster;
 
-/* White all over. False where memory is short. */
+/* Makes a white picture. False where memory is short. */
 bool raster_init(raster *image, int width, int height);
 void raster_fini(raster *image);
 

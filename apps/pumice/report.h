@@ -30,16 +30,16 @@ bool report_choose(const pm_task *task, const char *asked, report_choice *out);
 /* NaN where it is not defined. */
 double report_value(const report_choice *choice, const pm_task *task, const pm_task_metrics *m,
                     const uint32_t *confusion);
-/* Whether a model of this value is to be kept in place of the one with `best`, NaN: none yet. An undefined value is better than none only
- * as later is: it never counts as the best. */
+/* Whether a model of this value is to be kept in place of the one with `best`, NaN: none yet. An undefined value never counts as the best; a later
+ * model replaces it. */
 bool report_better(const report_choice *choice, double value, double best);
 /* Why a measure is not defined; choice NULL: the task's own one, which is not f1:LABEL. */
 const char *report_undefined(const report_choice *choice, const pm_task *task, const pm_task_metrics *m);
 
 /* ---- output ---- */
 
-/* On stdout: lines with the measures, a table of the classes' and one of right and given classes, or one JSON document. On stderr a
- * warning where a measure is not defined. `path`: the examples. */
+/* Prints on stdout the measures, a table of each class's measures and one of right and given classes, or one JSON document. Warns on stderr of a
+ * measure that is not defined. `path`: the examples. */
 void report_print(const char *path, const pm_task *task, const pm_task_metrics *m, const uint32_t *confusion,
                   bool json);
 /* The tables. report_table.c */
@@ -48,10 +48,10 @@ void report_print_confusion(const pm_task *task, const uint32_t *confusion);
 
 /* ---- models and files ---- */
 
-/* --task may be left out where the model says it; true if the two agree, else false after an error line. */
+/* Whether --task, if given (`asked`), agrees with the model's task; false after an error line. */
 bool report_task_agrees(const char *dir, const pm_model *model, const char *asked);
 
-/* A set's examples, warning of those that were cut. fields: what --fields says; NULL: as the task has it. */
+/* Opens a set's examples, and warns of those that were cut. fields: what --fields says; NULL: as the task has it. */
 pm_status report_open_set(const pm_log *log, const char *path, const char *fields, const pm_task *task,
                           const pm_tokenizer *tok, uint32_t ctx, bool labelled, pm_taskset **out);
 

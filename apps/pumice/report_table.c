@@ -1,4 +1,4 @@
-/* The tables of a task's classes. Labels stand whole, however long. */
+/* The tables of a task's classes. Labels are printed whole, however long. */
 #include <math.h>
 #include <stdio.h>
 
@@ -45,7 +45,7 @@ static int digits(uint32_t value)
     return snprintf(NULL, 0, "%u", (unsigned)value);
 }
 
-/* Of each column, where its head is the label or, `numbered`, its number. */
+/* The width of a column, whose head is the label or, `numbered`, its number. */
 static int column_width(const pm_task *task, const uint32_t *confusion, uint32_t column, bool numbered)
 {
     int width = numbered ? digits(column + 1) : columns_width(task->labels[column]);
@@ -63,7 +63,7 @@ static int table_width(const pm_task *task, const uint32_t *confusion, int first
     return width;
 }
 
-/* Right classes in rows, given ones in columns. Where labels are too wide to stand above the columns, their numbers do. */
+/* Right classes in rows, given ones in columns. Where labels are too wide for the columns' heads, their numbers replace them. */
 void report_print_confusion(const pm_task *task, const uint32_t *confusion)
 {
     enum { MOST = 12 };

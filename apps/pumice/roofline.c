@@ -28,7 +28,7 @@ typedef struct chart {
     const profile_line *lines;
     size_t count;
     raster_point tags[LABELS];          /* where numbers are */
-    const profile_line *tagged[LABELS]; /* and of what */
+    const profile_line *tagged[LABELS]; /* and of which lines */
     size_t tag_count;
 } chart;
 
@@ -61,7 +61,7 @@ static void include(axis *a, double value)
     a->high = fmax(a->high, log10(value));
 }
 
-/* Some room around, at least two decades, whole tenths. */
+/* Rounds an axis out: some room around, at least two decades, whole tenths. */
 static void round_out(axis *a, double fallback)
 {
     if (a->low > a->high) *a = (axis){fallback, fallback};
@@ -151,7 +151,7 @@ static void draw_y(chart *c)
 
 /* ---- roofs ---- */
 
-/* From the slope to the frame's end, with its name above. */
+/* Draws a roof from the slope to the frame's end, with its name above. */
 static void draw_roof(chart *c, const char *name, double flops)
 {
     const raster_point ends[2] = {place(c, flops / c->peaks->copy_bytes_per_s, flops),
@@ -224,8 +224,8 @@ static void draw_tag(chart *c, raster_point at, size_t number, pm_direction dire
     raster_text(&c->image, at.x - 0.5f * raster_text_width(text, 2) + 1, at.y - 8, 2, false, text, INK);
 }
 
-/* In the middle of its point, or at the nearest place around that no other number has. The leader there is drawn, the number when all
- * leaders are. */
+/* Places a number in the middle of its point, or at the nearest free place around. Draws the leader to it; the numbers are drawn after all
+ * leaders. */
 static void place_number(chart *c, const profile_line *line)
 {
     const raster_point middle = place(c, intensity(line), speed(line));

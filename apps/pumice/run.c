@@ -44,7 +44,7 @@ int run_start(metrics *curves, const pm_log *log, const char *out, bool overwrit
 
 /* ---- options ---- */
 
-/* Whether an option stands in the list, which ends with NULL. */
+/* Whether an option is in the list, which ends with NULL. */
 static bool listed(const char *const *list, const arg_option *option)
 {
     while (*list && strcmp(*list, option->name) != 0) list++;
@@ -79,7 +79,7 @@ char *run_note(cJSON *note, const arg_command *command)
 
 int run_take_options(arg_command *command, const pm_log *log, const char *out, cJSON **kept)
 {
-    /* What neither the trainer nor the run's files know of. */
+    /* Options that neither the trainer nor the run's files know. */
     static const char *const own[] = {"--dev",       "--measure", "--eval-every", "--eval-batches", "--save-every",
                                       "--recompute", NULL};
     char *note = NULL, told[400] = "";

@@ -1,16 +1,16 @@
-/* What `pumice train` and `pumice finetune` share: the folder of a run, its options, its plot, how to go on with it. */
+/* What `pumice train` and `pumice finetune` share: the folder of a run, its options, its plot, how it resumes. */
 #ifndef APPS_RUN_H
 #define APPS_RUN_H
 
 #include "again.h"
 #include "metrics.h"
 
-/* Whether to go on from a checkpoint; *code is set, after an error line, where the folder forbids to start: it has a run, or a model, or files that
- * a run would replace and that no run wrote (unless `overwrite`). */
+/* Whether to resume from a checkpoint. *code is set, after an error line, where the folder is not free: it has a run, or a model, or files that a run
+ * would replace and that no run wrote (unless `overwrite`). */
 bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code);
 
-/* The first files of a new run: metrics.jsonl, which tells that the folder is a run's and that no other run may write to it, then the tokenizer, and
- * last the model. The exit code. */
+/* Writes the first files of a new run: metrics.jsonl, then the tokenizer, and last the model. metrics.jsonl marks the folder as a run's and keeps
+ * other runs out. Returns the exit code. */
 int run_start(metrics *curves, const pm_log *log, const char *out, bool overwrite, const pm_tokenizer *tokenizer,
               const pm_model *model);
 
@@ -18,25 +18,25 @@ int run_start(metrics *curves, const pm_log *log, const char *out, bool overwrit
 
 /* A checkpoint's note with the command's options added: text, malloc'd; NULL after an error line. Takes the note. */
 char *run_note(struct cJSON *note, const arg_command *command);
-/* The options of the run in `out` that were not given. What was given and differs stays, and is told here where the trainer does not tell it. *kept
- * holds the options' texts: delete it with them. The exit code. */
+/* Takes the options that were not given from the run in `out`. An option that was given and differs stays; a line says so here where the trainer does
+ * not. *kept holds the options' texts: delete it with them. Returns the exit code. */
 int run_take_options(arg_command *command, const pm_log *log, const char *out, struct cJSON **kept);
 
 /* out/loss.png, titled with the model's sizes. False after an error line. */
 bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, const metrics *curves);
 
-/* After a save at `step` that failed, with an error line: the exit code. EXIT_DONE, and a line, where it was the disk's fault and there will be
- * another save: what is in memory is worth more than an end at once, and room may be made meanwhile. */
+/* The exit code after a save at `step` that failed, with an error line. EXIT_DONE, and a line, where the disk was at fault and another save will
+ * come: what is in memory is worth more than an end, and the disk may get room. */
 int run_save_failed(pm_status status, bool again, uint32_t step, uint32_t saved);
 
-/* The row of an option table for a precision, and what it says. */
+/* The row of an option table for --precision, and the precision that its text names. */
 #define APP_OPTION_PRECISION(field)                                                                                    \
     {                                                                                                                  \
         ARG_CHOICE, "--precision", "f32|f16|auto", &(field), "auto", 0, 0,                                             \
             "of activations in memory; auto: f16 where a product is faster so on this device", false, false            \
     }
 pm_precision run_precision(const char *text);
-/* And of --recompute. */
+/* The row for --recompute. */
 #define APP_OPTION_RECOMPUTE(field)                                                                                    \
     {                                                                                                                  \
         ARG_FLAG, "--recompute", NULL, &(field), NULL, 0, 0,                                                           \
@@ -52,13 +52,13 @@ typedef struct run_step {
     pm_precision precision;
 } run_step;
 
-/* Tells of a step that was skipped. False, after an error line, where there is no going on. */
+/* Reports a step that was skipped. False, after an error line, where the run cannot continue. */
 bool run_step_check(const run_step *s);
 
-/* After the last loss of the device that a run takes: what is saved (the step of the last checkpoint; 0: none), and advice. */
+/* After the last loss of the device that a run accepts: prints what is saved (the last checkpoint's step; 0: none), and advice. */
 void run_say_lost(const app_losses *losses, const char *out, uint32_t saved, int argc, char **argv);
 
-/* On stderr: the command line as a shell would take it, with --resume. */
+/* Prints on stderr the command line as a shell would take it, with --resume. */
 void run_say_command(int argc, char **argv);
 
 #endif

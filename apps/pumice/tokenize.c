@@ -96,7 +96,7 @@ static uint32_t *parse_ids(const char *text, size_t size, size_t start, uint32_t
     return ids;
 }
 
-/* The ids of one JSON document, an array or an object with "ids", behind those that are there. False after an error line. */
+/* Appends the ids of one JSON document, an array or an object with "ids". False after an error line. */
 static bool add_json_ids(const cJSON *json, size_t at, uint32_t vocab, uint32_t *ids, size_t *count)
 {
     const cJSON *list = cJSON_IsArray(json) ? json : cJSON_GetObjectItemCaseSensitive(json, "ids"), *item;
@@ -121,7 +121,7 @@ static bool add_json_ids(const cJSON *json, size_t at, uint32_t vocab, uint32_t 
     return true;
 }
 
-/* The same out of JSON documents, one after the other. */
+/* The same for JSON documents, one after the other. */
 static uint32_t *parse_json_ids(const char *text, size_t size, size_t start, uint32_t vocab, size_t *count)
 {
     uint32_t *ids = malloc((size / 2 + 1) * sizeof *ids); /* each takes a digit, and a comma or bracket */
@@ -212,7 +212,7 @@ static bool print(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t cou
     return true;
 }
 
-/* One text of the input, from byte `start` on. */
+/* Encodes or decodes one text of the input, from byte `start` on, and prints it. */
 static bool tell(const pm_log *log, const pm_tokenizer *tokenizer, const char *input, size_t start, size_t size)
 {
     uint32_t *ids = NULL;

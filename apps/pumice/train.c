@@ -35,7 +35,8 @@ static pm_status make_tokenizer(train_run *run, const char *folder)
     return status;
 }
 
-/* Text to tokens to the two parts. `folder`: whose tokenizer to take; NULL: as --tokenizer says. */
+/* Encodes the text and divides the tokens into the two parts. `folder`: whose tokenizer to take; NULL: as --tokenizer
+ * says. */
 static int prepare_data(train_run *run, const char *folder)
 {
     const train_options *options = run->options;
@@ -58,7 +59,7 @@ static int prepare_data(train_run *run, const char *folder)
 
 /* ---- the model ---- */
 
-/* The model in `dir` gives the sizes; what the command line says of them must agree. A smaller context is fine. */
+/* The model in `dir` gives the sizes; sizes on the command line must agree with it. A smaller context is allowed. */
 static int check_sizes(const train_run *run, const char *dir, const pm_gpt_config *model)
 {
     const train_options *options = run->options;
@@ -141,7 +142,7 @@ static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, c
     return pm_train_plan_make(log, caps, &run->config, &params, out);
 }
 
-/* Refuses, after an error line, a run that does not fit; with `print` it is told what it takes. */
+/* Refuses, after an error line, a run that does not fit; with `print`, prints what the run takes. */
 static int check_memory(train_run *run, const pm_caps *caps, bool print)
 {
     const pm_train_params *p = &run->params;
@@ -157,7 +158,7 @@ static int make_trainer(train_run *run)
     if (status != PM_OK) return app_exit_code(status);
     const int code = check_memory(run, pm_device_caps(run->device), false);
     if (code != EXIT_DONE) return code;
-    /* A checkpoint has the weights, though not what belongs to a task's head. */
+    /* A checkpoint has the weights, but not what belongs to a task's head. */
     const char *dir = !run->resume ? options->init : run->config.outputs ? options->out : NULL;
     if (dir) {
         status = pm_model_load(run->device, dir, &run->model);
@@ -166,14 +167,14 @@ static int make_trainer(train_run *run)
     }
     if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
     if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
-    if (status == PM_OK) { /* after a loss, and by a resume, it is not measured again */
+    if (status == PM_OK) { /* not measured again after a loss or in a resume */
         run->params.precision = pm_trainer_precision(run->trainer);
         train_options_now.precision = pm_precision_name(run->params.precision);
     }
     return app_exit_code(status);
 }
 
-/* Where a run starts: from its checkpoint, or with a first save, which also finds out at once whether the folder can be written. */
+/* Loads the checkpoint, or saves a first one, which also shows at once whether the folder can be written. */
 static int start_or_resume(train_run *run)
 {
     const train_options *options = run->options;
@@ -208,7 +209,7 @@ static void announce(const train_run *run)
                 (unsigned)run->params.warmup, (unsigned)run->params.steps, (double)run->params.lr);
 }
 
-/* From a device that is opened to the end of the run, or of the device. */
+/* Opens a device and runs until the run ends or the device is lost. */
 static int attempt(train_run *run)
 {
     int code = make_trainer(run);
@@ -217,7 +218,7 @@ static int attempt(train_run *run)
     return code == EXIT_DONE ? train_loop(run) : code;
 }
 
-/* What is made anew with a device, and what a checkpoint's note tells. */
+/* Frees what is made again with each device, and resets what a checkpoint's note restores. */
 static void close_device(train_run *run)
 {
     metrics_close(&run->curves);

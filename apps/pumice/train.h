@@ -21,7 +21,7 @@ typedef struct train_options {
 
 typedef struct train_run {
     const train_options *options;
-    int argc; /* the whole command line, for telling how to go on */
+    int argc; /* the whole command line, to print how to continue */
     char **argv;
     pm_log log;
     pm_tokenizer *tokenizer;
@@ -41,7 +41,7 @@ typedef struct train_run {
     double best_val;       /* NaN before the first evaluation */
     uint32_t best_step;
     uint32_t saved; /* the last checkpoint's step; 0: none */
-    uint32_t told;  /* steps that --json has printed: those done again after a loss are not */
+    uint32_t told;  /* steps that --json has printed; it prints no step twice */
 } train_run;
 
 /* train_options.c: reads the command line into train_options_now. */
@@ -52,7 +52,8 @@ bool train_options_check(void);
 
 /* train_loop.c: steps, evaluates and saves until done or interrupted; returns the exit code. */
 int train_loop(train_run *run);
-/* What a checkpoint's note says of the run so far; false, after an error line, if it was on other data. */
+/* Takes over what a checkpoint's note says about the run so far; false, after an error line, if it was on other
+ * data. */
 bool train_take_note(train_run *run, const char *note);
 
 #endif

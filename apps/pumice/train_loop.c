@@ -1,4 +1,4 @@
-/* The steps of `pumice train`: evaluating, saving, stopping when asked, and what is said at the end. */
+/* The steps of `pumice train`: evaluating, saving, stopping when asked, and the last lines. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -98,8 +98,8 @@ static pm_status save_checkpoint(train_run *run, loop_times *times)
     return status;
 }
 
-/* The checkpoint first: it alone is what a resume needs, so whatever fails later, no step is lost. The model may then for a moment be
- * older than the checkpoint; both are whole. */
+/* The checkpoint goes first: a resume needs only that, so no step is lost whatever fails later. The model may be older than the checkpoint for a
+ * moment; both are whole. */
 static pm_status save(train_run *run, loop_times *times)
 {
     const char *out = run->options->out;
@@ -155,7 +155,7 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     if (!metrics_add(&run->curves, &line, options->common.json && step.step > run->told)) return EXIT_FAILED;
     if (step.step > run->told) run->told = step.step;
     progress_step(shown, step.step, (double)step.loss, (double)val, rate);
-    if (times->first_step == 0) { /* it pays for the pipelines, and is told apart */
+    if (times->first_step == 0) { /* it includes making the pipelines, and is reported separately */
         times->first_step = ended;
     } else {
         times->steps += seconds + (app_seconds() - shown_from);
@@ -174,7 +174,7 @@ int train_loop(train_run *run)
     uint32_t done = first;
     progress shown;
     int code = EXIT_DONE;
-    /* With room for a checkpoint or not at all: that is found out now, not after --save-every steps. */
+    /* Shows now, not after --save-every steps, whether there is room for a checkpoint. */
     if (first == 0 && options->save_every) code = app_exit_code(save_checkpoint(run, &times));
     progress_start(&shown, first, options->steps);
     while (done < options->steps && !app_interrupted() && code == EXIT_DONE) {
