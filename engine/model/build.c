@@ -38,7 +38,7 @@ static tensor_id linear(builder *b, tensor_id x, uint32_t weight, uint32_t in, u
     return graph_matmul(b->g, x, own(b, weight, in, out), own(b, weight + 1, 1, out), false, false);
 }
 
-/* (N,C) -> (N,C), or 0 where only the caches were wanted and this was the last. */
+/* (N,C) -> (N,C). In GPT_PREFILL the last block gives 0: only its cache is needed. */
 static tensor_id attention_branch(builder *b, tensor_id x)
 {
     const pm_gpt_config *c = b->config;
@@ -73,7 +73,7 @@ static tensor_id block(builder *b, tensor_id x)
     return before ? x : norm(b, x, BLOCK_LN2_GAIN);
 }
 
-/* Mean negative log-likelihood of the targets, in fine-tuning weighted. */
+/* Mean negative log-likelihood of the targets, weighted in fine-tuning. */
 static void language_loss(builder *b, tensor_id x, tensor_id head, float scale)
 {
     uint32_t N = b->shape->batch * b->shape->time;
@@ -83,7 +83,7 @@ static void language_loss(builder *b, tensor_id x, tensor_id head, float scale)
     graph_lm_loss(b->g, x, head, targets, weights, graph_tensor(b->g, TENSOR_INPUT, 1, 4, INPUT_RESULT), scale);
 }
 
-/* The head: hidden values at <e>, of `group` sequences added, times W^T. Into y, or into a tensor of its own where y is 0. */
+/* The head: hidden values at <e>, added over `group` sequences, times W^T. The result is y, or a new tensor where y is 0. */
 static tensor_id outputs(builder *b, tensor_id x, tensor_id y)
 {
     const gpt_shape *s = b->shape;

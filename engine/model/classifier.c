@@ -1,4 +1,4 @@
-/* What config.json says of such a head becomes a plain task, and the other way round. */
+/* Converts such a head's keys in config.json to a plain task, and back. */
 #include "model/classifier.h"
 
 #include <math.h>

@@ -6,9 +6,9 @@
 
 #include "model/gpt.h"
 
-/* The task of such a model: its labels are id2label's, or LABEL_0 and so on; one label alone, or problem_type "regression", is a score. Leaves
- * *out at zeros where "architectures" names no such class, and, with a warning, where the head answers what Pumice cannot:
- * several labels at once, or several scores. Fails: PM_FORMAT. */
+/* Reads such a model's task. Its labels are id2label's, or LABEL_0 and so on. One label alone, or problem_type "regression", is a score. *out
+ * stays zero where "architectures" names no such class. It also does, with a warning, where the head gives several labels at once or several
+ * scores. Fails: PM_FORMAT. */
 pm_status classifier_read(const pm_log *log, const char *path, const cJSON *root, const pm_gpt_config *config,
                           pm_task *out);
 /* Adds the labels and the problem; "architectures" is written by the caller. */

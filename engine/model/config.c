@@ -191,8 +191,8 @@ static void read_kind(reader *r, pm_gpt_config *c)
         wrong(r, "model_type", "is neither \"gpt2\" nor \"openai-gpt\"");
 }
 
-/* GELU is computed by its tanh formula. transformers' names for that: gelu_new, gelu_fast and gelu_pytorch_tanh; in GPT-1 also gelu, which
- * in GPT-2 is the exact one, by erf. */
+/* GELU is computed by its tanh formula. transformers' names for that are gelu_new, gelu_fast and gelu_pytorch_tanh, and in GPT-1 also gelu.
+ * In GPT-2 gelu is the exact one, by erf. */
 static void read_activation(reader *r, const pm_gpt_config *c)
 {
     static const char *const tanh_form[] = {"gelu_new", "gelu_fast", "gelu_pytorch_tanh"};
@@ -212,7 +212,7 @@ static void read_activation(reader *r, const pm_gpt_config *c)
             r->path, key);
 }
 
-/* Variants of attention that transformers' GPT-2 can have and this one has not. (reorder_and_upcast_attn changes the order of operations in
+/* Refuses variants of attention that transformers' GPT-2 has and Pumice lacks. (reorder_and_upcast_attn changes the order of operations in
  * half precision, not what is computed.) */
 static void read_variants(reader *r, const pm_gpt_config *c)
 {
@@ -230,7 +230,7 @@ static void read_variants(reader *r, const pm_gpt_config *c)
     }
 }
 
-/* The head's task, where there is one: Pumice's own, or a classifier's of transformers. */
+/* The head's task, where there is one: Pumice's own, or a transformers classifier's. */
 static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
 {
     if (r->status != PM_OK) return;

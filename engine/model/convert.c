@@ -1,4 +1,4 @@
-/* From any form of a model that can be read to Pumice's own, piece by piece and without a device. */
+/* Converts any readable form of a model to Pumice's own, piece by piece and without a device. */
 #include "base/log.h"
 #include "model/openai.h"
 #include "model/special.h"

@@ -32,7 +32,7 @@ static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, 
 
 pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, pm_text_ends *out)
 {
-    static const char *const names[] = {"generation_config.json", "config.json"}; /* the former counts */
+    static const char *const names[] = {"generation_config.json", "config.json"}; /* the first decides */
     pm_text_ends ends = {.begin = PM_TOKEN_NONE};
     pm_status status = PM_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK; i++) {

@@ -1,4 +1,4 @@
-/* Parameters on their way, piece by piece, and model folders as they are written. */
+/* Copies parameters piece by piece, and writes model folders. */
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -68,7 +68,7 @@ pm_status gpt_folder_write(const pm_log *log, const char *dir, const pm_gpt_conf
     pm_status status =
         config_path && weights_path ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", dir);
     if (status == PM_OK) status = file_make_dir(log, dir);
-    /* The weights last: a folder that has them is a whole model. */
+    /* The weights come last: a folder that has them is a whole model. */
     if (status == PM_OK) status = gpt_config_write(log, config_path, config, task);
     if (status == PM_OK) status = write_weights(log, weights_path, layout, from);
     free(config_path);

@@ -26,7 +26,7 @@ enum {
     BLOCK_PARAMS
 };
 
-/* What may come after the blocks, in this order, where the configuration has it. */
+/* Optional parameters after the blocks, in this order; gpt_has tells which there are. */
 typedef enum gpt_tail {
     TAIL_NORM_GAIN, /* the final LayerNorm: GPT-2 */
     TAIL_NORM_BIAS,
@@ -36,14 +36,14 @@ typedef enum gpt_tail {
 } gpt_tail;
 
 bool gpt_has(const pm_gpt_config *config, gpt_tail which);
-/* A parameter's index. gpt_tail_param of TAIL_COUNT is how many parameters there are. */
+/* A parameter's index. gpt_tail_param of TAIL_COUNT is the number of parameters. */
 uint32_t gpt_block_param(uint32_t block, uint32_t which);
 uint32_t gpt_tail_param(const pm_gpt_config *config, gpt_tail which);
 
 enum { GPT_NAME_MAX = 64 };
 
-/* Parameters lie in a few flat segments, those that weight decay acts on first, so that optimiser, norm and checkpoint are loops over
- * buffers. Gradients and moments have the same layout. */
+/* Parameters lie in a few flat segments, so that optimiser and norm loop over buffers. Those that weight decay acts on come first. Gradients
+ * and moments have the same layout. */
 typedef struct gpt_layout {
     uint32_t count;
     pm_param *params;            /* names point into `names` */
@@ -52,7 +52,7 @@ typedef struct gpt_layout {
     uint64_t *offset;            /* [count] words */
     uint32_t segment_count;
     uint64_t *segment_words;   /* [segment_count] */
-    uint64_t *segment_decayed; /* [segment_count] the first so many words are decayed */
+    uint64_t *segment_decayed; /* [segment_count] so many words at the front */
     uint64_t total_words;
 } gpt_layout;
 
@@ -73,7 +73,7 @@ struct pm_model {
     gpt_layout layout;
     gpu_buffer **weights;
     pm_task *task;      /* what the head answers; NULL without one */
-    char (*labels)[16]; /* "h.0" …, for what is recorded */
+    char (*labels)[16]; /* "h.0" …, of recorded commands */
 };
 
 /* A model with its weights allocated and zero. */
@@ -82,9 +82,9 @@ pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_
 /* pm_gpt_config_check with `where` before its line: a path and ": ", or nothing. */
 pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config);
 
-/* Fill in what 0 means. */
+/* Replaces 0 by defaults. */
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config);
-/* The same of the model that pm_model_for_task makes. */
+/* The same for the model that pm_model_for_task makes. */
 pm_gpt_config gpt_config_for_task(const pm_gpt_config *config, const pm_task *task);
 
 /* config.json. */
@@ -96,7 +96,7 @@ char *gpt_config_text(const pm_gpt_config *config, const pm_task *task);
 struct cJSON;
 void gpt_config_add_float(struct cJSON *object, const char *key, float value);
 
-/* Where parameters come from, in pieces, so that none is in memory whole: numbers [first, first + count) of one, first upwards. */
+/* A source of parameters in pieces, so that none is in memory whole: numbers [first, first + count) of one, in rising order. */
 enum { GPT_PIECE = 1 << 20 }; /* the longest */
 typedef struct gpt_source {
     pm_status (*read)(void *user, uint32_t param, uint64_t first, uint64_t count, float *out);
@@ -107,7 +107,7 @@ typedef struct gpt_source {
 typedef pm_status gpt_piece_fn(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values);
 pm_status gpt_copy(const pm_log *log, const gpt_layout *layout, gpt_source from, gpt_piece_fn *to, void *user);
 
-/* A model's parameters as a source, and as where pieces go: `user` is the model. */
+/* A model's parameters as a source and as a sink: `user` is the model. */
 pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out);
 gpt_piece_fn gpt_write_piece;
 
@@ -118,7 +118,7 @@ float gpt_deviation(const pm_gpt_config *config);
 void gpt_normal(float *out, uint64_t first, uint64_t count, float deviation, uint64_t seed, uint32_t param,
                 uint32_t which);
 
-/* A model folder of config.json and model.safetensors in fp32, each written at once or not at all. */
+/* Writes a model folder: config.json, and model.safetensors in fp32. Each is written whole or not at all. */
 pm_status gpt_folder_write(const pm_log *log, const char *dir, const pm_gpt_config *config, const pm_task *task,
                            const gpt_layout *layout, gpt_source from);
 
@@ -155,17 +155,17 @@ typedef struct gpt_shape {
     gpt_mode mode;
     uint32_t batch, time;
     bool half;                                       /* fp16 activations */
-    bool recompute;                                  /* a block's values are made again for its gradient */
+    bool recompute;                                  /* a block's activations, in the backward pass */
     float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
     /* GPT_FINETUNE and GPT_ANSWER */
     uint32_t group;     /* sequences whose hidden values are added */
-    uint32_t examples;  /* X: questions share R among them, else X = R */
+    uint32_t examples;  /* X: questions divide R among them, else X = R */
     bool scores;        /* SCORE_LOSS, not LABEL_LOSS */
     float lambda;       /* weight of the language-model loss; 0: not computed */
     float dropout_head; /* of what the head reads */
 } gpt_shape;
 
-/* Add the forward graph. *scalars is its scalars input, which graph_gradient needs. labels: [layers], or NULL. */
+/* Adds the forward graph. *scalars is its scalars input, which graph_gradient needs. labels: [layers], or NULL. */
 void gpt_build(graph *g, const pm_gpt_config *config, const gpt_shape *shape, char (*labels)[16], tensor_id *scalars);
 
 #endif

@@ -8,7 +8,7 @@
 #include "model/gpt.h"
 #include "model/task_head.h"
 
-/* Segments begin each parameter at a multiple of this (words): whole cache lines. */
+/* Each parameter begins at a multiple of so many words: whole cache lines. */
 enum { ALIGN_WORDS = 16 };
 
 bool gpt_has(const pm_gpt_config *c, gpt_tail which)
@@ -92,7 +92,7 @@ static void name_all(gpt_layout *l, const pm_gpt_config *c)
     name_tail(l, c);
 }
 
-/* Fill segments first with what is decayed, then with the rest. */
+/* Fills segments with the decayed parameters, then with the others. */
 static void place_all(gpt_layout *l, uint64_t max_words)
 {
     uint32_t s = 0;

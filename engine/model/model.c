@@ -62,17 +62,16 @@ void gpt_normal(float *out, uint64_t first, uint64_t count, float deviation, uin
     }
 }
 
-/* Both papers draw from N(0, 0.02) for 768 channels and more. Normalised rows of C numbers times such a matrix come out with the deviation
- * 0.02 sqrt(C): 0.55 at 768, but 0.23 at 128, where attention then starts almost uniform and GELU almost linear. So narrower models get
- * the 0.55 too. */
+/* Both papers draw from N(0, 0.02) for 768 channels and more. A normalised row of C numbers times such a matrix has the deviation 0.02 sqrt(C):
+ * 0.55 at 768, but 0.23 at 128. There attention would start almost uniform and GELU almost linear. So narrower models get the 0.55 too. */
 float gpt_deviation(const pm_gpt_config *config)
 {
     return config->embd < 768 ? 0.02f * sqrtf(768.0f / (float)config->embd) : 0.02f;
 }
 
-/* Positions keep their deviation at every width: 0.02 as everything in GPT-1's paper, 0.01 in GPT-2's published model.py (github.com/openai/gpt-2).
- * Beside tokens of their own size, positions drown in attention whether two tokens are the same, which is what comparing two texts begins
- * with (docs/measurements/finetune.md). */
+/* Positions keep their deviation at every width: 0.02 in GPT-1's paper, 0.01 in GPT-2's published model.py (github.com/openai/gpt-2). If they were
+ * as large as the tokens, attention could hardly tell whether two tokens are the same. Comparing two texts begins with that
+ * (docs/measurements/finetune.md). */
 static float position_deviation(const pm_gpt_config *config)
 {
     return config->arch == PM_ARCH_GPT2 ? 0.01f : 0.02f;
@@ -177,7 +176,7 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     pm_task task = {0};
     pm_status status = gpt_config_load(log, dir, &config, &task);
     if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &wanted);
-    /* Files first: what config.json claims takes no memory on the device before the weights bear it out. */
+    /* Files first: the sizes in config.json take no device memory before the weights confirm them. */
     if (status == PM_OK) status = weights_open(log, dir, &config, &wanted, &from);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);

@@ -1,4 +1,4 @@
-/* From a parameter's name to the tensor that holds it, and what to say of tensors that no parameter takes. */
+/* Finds the tensor that holds a parameter, and reports tensors that no parameter takes. */
 #include "model/names.h"
 
 #include <stdio.h>
@@ -9,12 +9,12 @@
 
 /* ---- plain names ---- */
 
-/* Parts of a name that wrappers of modules add, anywhere; and what stands in front of all parameters of a model. */
+/* Parts that module wrappers add anywhere in a name, and prefixes of all of a model's parameters. */
 static const char *const wrappers[] = {"_orig_mod.", "module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.",
                                        "_forward_module."};
 static const char *const owners[] = {"transformer.", "model."};
 
-/* What `name` begins with, of a list; 0: nothing. */
+/* Length of the entry that `name` begins with; 0: none. */
 static size_t begins_with(const char *name, const char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -111,7 +111,7 @@ static named_tensor *row_of(const name_table *t, const char *name)
     return NULL;
 }
 
-/* Where __metadata__ has {parameter: tensor}. */
+/* By an entry {parameter: tensor} of __metadata__. */
 static named_tensor *row_by_metadata(const name_table *t, const char *plain)
 {
     for (size_t s = 0; s < t->set->shard_count; s++) {
@@ -136,7 +136,7 @@ static size_t likeness(const char *a, const char *b)
     return front + back;
 }
 
-/* The line for a parameter that is not there names those tensors that come nearest. */
+/* Fails for a missing parameter. The line names the tensors with the nearest names. */
 static pm_status missing(const pm_log *log, const name_table *t, const char *name)
 {
     enum { SHOWN = 3 };
@@ -187,7 +187,7 @@ pm_status names_find(const pm_log *log, name_table *t, const pm_gpt_config *conf
 
 /* ---- what is not used ---- */
 
-/* The block that a plain name belongs to, and what follows; false where it is none's. */
+/* A plain name's block, and the rest of the name; false where it is not in a block. */
 static bool in_block(const char *plain, uint32_t *block, const char **rest)
 {
     if (strncmp(plain, "h.", 2) != 0) return false;
@@ -208,7 +208,7 @@ static bool is_buffer(const char *plain)
     return in_block(plain, &block, &rest) && (!strcmp(rest, "attn.bias") || !strcmp(rest, "attn.masked_bias"));
 }
 
-/* A tensor's name in the warning: its own, or that of its block with all that is in it. */
+/* A tensor's name in the warning: its own, or that of its whole block as "h.12.*". */
 static void group_name(const named_tensor *row, const pm_gpt_config *config, char *out, size_t size)
 {
     uint32_t block;
@@ -219,7 +219,7 @@ static void group_name(const named_tensor *row, const pm_gpt_config *config, cha
     }
     char digits[16];
     snprintf(digits, sizeof digits, "h.%u.", (unsigned)block);
-    const char *at = strstr(name, digits); /* not there where a wrapper stands between */
+    const char *at = strstr(name, digits); /* NULL where a wrapper's part lies between */
     snprintf(out, size, "%.*s%s*", at ? (int)(at - name) : 0, name, digits);
 }
 

@@ -18,21 +18,21 @@ typedef struct name_table {
     named_tensor *rows; /* [set->tensor_count] by plain name */
 } name_table;
 
-/* Lives no longer than the set. */
+/* It must not outlive the set. */
 pm_status names_open(const pm_log *log, const shard_set *set, name_table *out);
 void names_close(name_table *table);
 
-/* The tensor of a parameter, which is then used: by its full name; else by its plain name; else by the name that __metadata__ says it was
- * saved under, as safetensors' save_model does with one of two names of a shared tensor; and a tied model's token table may be there as
- * lm_head.weight alone. Fails: PM_FORMAT, with a line that tells what there is instead, or that several would fit. */
+/* Finds a parameter's tensor and marks it as used: by its full name, else by its plain name, else by the name that __metadata__ gives for it.
+ * (safetensors' save_model puts the second name of a shared tensor there.) A tied model's token table may also be lm_head.weight alone.
+ * Fails: PM_FORMAT, with a line that tells what there is instead, or that several tensors fit. */
 pm_status names_find(const pm_log *log, name_table *table, const pm_gpt_config *config, const char *name,
                      const shard_tensor **out);
 
 /* The tensor of that plain name, or NULL. */
 named_tensor *names_row(const name_table *table, const char *plain);
 
-/* Tells of tensors that are not used: of buffers that transformers keeps beside the parameters as an information, of others as a warning
- * that names them, blocks beyond the configuration's as transformer.h.12.*. */
+/* Logs tensors that are not used: an info line for buffers that transformers keeps beside the parameters, a warning for others. The warning
+ * names them; a block beyond the configuration's is transformer.h.12.*. */
 void names_tell_unused(const pm_log *log, const name_table *table, const pm_gpt_config *config);
 
 #endif

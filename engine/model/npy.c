@@ -33,7 +33,7 @@ static bool take(cursor *c, const char *text)
     return true;
 }
 
-/* A string without escapes, as all that stand in such headers are; cut to size - 1 bytes, which no right one reaches. */
+/* A string without escapes: these headers have no others. It is cut to size - 1 bytes; valid ones are shorter. */
 static bool take_string(cursor *c, char *out, size_t size)
 {
     skip_blanks(c);
@@ -104,7 +104,7 @@ static bool parse(const char *text, size_t size, header *h)
     return c.at == c.end && h->seen == 7;
 }
 
-/* Where the numbers start; 0 where the file is none of the known versions or ends before. */
+/* Where the numbers start; 0 where the file's version is unknown or the file ends before. */
 static size_t header_end(const file_map *map, size_t *header_start)
 {
     const unsigned char *b = map->data;

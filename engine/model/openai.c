@@ -1,5 +1,5 @@
-/* params_0.npy, params_1.npy … hold one long vector of all parameters. params_shapes.json lists their shapes in its order: positions (P,C),
- * tokens (V,C), then twelve a block, as that repository's train.py makes its variables; products' weights are convolutions of
+/* params_0.npy, params_1.npy … hold one long vector of all parameters. params_shapes.json lists their shapes in the same order: positions
+ * (P,C), tokens (V,C), then twelve a block, as that repository's train.py makes its variables. A product's weight is a convolution of
  * width 1, (1, in, out). */
 #include "model/openai.h"
 
@@ -14,7 +14,7 @@
 
 enum { SHAPE_POSITIONS, SHAPE_TOKENS, SHAPE_BLOCKS };
 
-/* A block's order there. */
+/* The order in a block. */
 static const uint32_t block_order[BLOCK_PARAMS] = {
     BLOCK_QKV_WEIGHT, BLOCK_QKV_BIAS, BLOCK_PROJ_WEIGHT, BLOCK_PROJ_BIAS, BLOCK_LN1_GAIN, BLOCK_LN1_BIAS,
     BLOCK_FC_WEIGHT,  BLOCK_FC_BIAS,  BLOCK_OUT_WEIGHT,  BLOCK_OUT_BIAS,  BLOCK_LN2_GAIN, BLOCK_LN2_BIAS,
@@ -83,7 +83,7 @@ static pm_status read_shapes(const pm_log *log, const char *path, shape_list *ou
     return status;
 }
 
-/* The shape of that index must be the parameter's. */
+/* Fails where the shape is not the parameter's. */
 static pm_status expect(const pm_log *log, const char *path, const shape_list *list, uint32_t index, pm_param param)
 {
     const shape *s = &list->shapes[index];
@@ -103,7 +103,7 @@ static pm_status expect(const pm_log *log, const char *path, const shape_list *l
                     param.rows, param.cols, there);
 }
 
-/* The index in the list of a parameter of a GPT-1. */
+/* A GPT-1 parameter's index in the list. */
 static uint32_t place_of(uint32_t param)
 {
     if (param == PARAM_TOKENS) return SHAPE_TOKENS;

@@ -11,13 +11,13 @@ typedef struct openai_release {
     char *shapes_path;
     npy_file parts[OPENAI_MAX_PARTS]; /* one long vector, cut anywhere */
     uint32_t part_count;
-    uint64_t *starts; /* [parameters] where each begins in the vector, by Pumice's order */
+    uint64_t *starts; /* [parameters] where each begins in the vector, in Pumice's order */
 } openai_release;
 
 /* Whether the folder holds params_shapes.json. */
 bool openai_is_release(const char *dir);
 
-/* Sizes come from params_shapes.json, but the number of heads, which it does not tell. Fails: PM_IO, PM_FORMAT with one line. */
+/* params_shapes.json gives all sizes but the number of heads: 0 heads mean 12. Fails: PM_IO, PM_FORMAT with one line. */
 pm_status openai_open(const pm_log *log, const char *dir, uint32_t heads, pm_gpt_config *config, openai_release *out);
 void openai_close(openai_release *release);
 

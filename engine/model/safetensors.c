@@ -145,8 +145,8 @@ static uint64_t begin_of(const reader *r, const st_tensor *t)
     return (uint64_t)((const unsigned char *)t->data - r->data);
 }
 
-/* Brings the tensors into the order of their data and sees that they cover the data without a gap. Headers list them in that
- * order as a rule, and it is the only one that keeps several empty tensors in their places, so it is tried first. */
+/* Sorts the tensors by the place of their data, and checks that they cover the data without a gap. The header's own order is
+ * tried first: it is usually right, and sorting moves empty tensors that share a place. */
 static pm_status check_places(const reader *r)
 {
     uint64_t at = 0;
@@ -199,7 +199,7 @@ done:
     return status;
 }
 
-/* A seal that is not where Pumice puts it was carried along by another program, which wrote the file anew: it says nothing of it. */
+/* Checks the seal. One in another place was copied by another program that rewrote the file: it is ignored. */
 static pm_status check_seal(reader *r, const char *header, size_t size)
 {
     const size_t begin = sizeof ST_SEAL_BEGIN - 1;

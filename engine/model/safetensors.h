@@ -1,12 +1,12 @@
 /* The safetensors format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes
- * (huggingface.co/docs/safetensors). Reading trusts nothing. What is written here has a seal, which other readers take for one more
- * string of "__metadata__": "pumice.xxh64", the XXH64 of the whole file with its own 16 digits as '0's. */
+ * (huggingface.co/docs/safetensors). Reading trusts nothing. Files written here have a seal, "pumice.xxh64" in "__metadata__", which
+ * other readers ignore. It is the XXH64 of the whole file with its own 16 digits as '0's. */
 #ifndef MODEL_SAFETENSORS_H
 #define MODEL_SAFETENSORS_H
 
 #include "base/file.h"
 
-/* The format's types of whole bytes, with the bytes of an element. What Pumice has no use for is read, not written. */
+/* The format's types of whole bytes: name, bytes of an element, whether Pumice writes them, too. */
 #define ST_DTYPE_LIST(X)                                                                                               \
     X(F32, 4, true)                                                                                                    \
     X(F16, 2, true)                                                                                                    \
@@ -58,7 +58,7 @@ typedef struct st_file {
     size_t tensor_count;
     st_meta *meta; /* the "__metadata__" strings, without the seal */
     size_t meta_count;
-    bool sealed; /* it had a seal, which fits; other programs' files have none */
+    bool sealed; /* it has a seal that fits; other programs' files have none */
 } st_file;
 
 /* Opens and checks everything: header length within the file and below 100 MB, JSON well formed, names unique, dtypes and shapes
@@ -73,7 +73,7 @@ const char *st_meta_find(const st_file *file, const char *key);  /* or NULL */
 pm_status st_write(const pm_log *log, const char *path, const st_tensor *tensors, size_t tensor_count,
                    const st_meta *meta, size_t meta_count);
 
-/* The same for data that are not in memory at once: tensors' data are not looked at; put each tensor's bytes, in order, and commit. */
+/* The same for data that are not in memory at once. It ignores the tensors' data: put each tensor's bytes, in order, and commit. */
 pm_status st_write_begin(const pm_log *log, const char *path, const st_tensor *tensors, size_t tensor_count,
                          const st_meta *meta, size_t meta_count, file_writer **out);
 

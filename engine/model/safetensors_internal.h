@@ -9,7 +9,7 @@
 enum { ST_MAX_RANK = 8, ST_MAX_HEADER = 100 * 1000 * 1000, ST_PREFIX = 8 /* bytes of the header's length */ };
 
 #define ST_META_NAME "__metadata__"
-/* The seal is the first string of the metadata, so that its place is known: the header begins so, and digits follow. */
+/* The seal is the first string of the metadata, so that its place is known: behind ST_SEAL_BEGIN, its digits follow. */
 #define ST_SEAL_NAME "pumice.xxh64"
 #define ST_SEAL_BEGIN "{\"" ST_META_NAME "\":{\"" ST_SEAL_NAME "\":\""
 enum { ST_SEAL_AT = ST_PREFIX + sizeof ST_SEAL_BEGIN - 1 };
@@ -23,7 +23,7 @@ bool st_valid_utf8(const unsigned char *s, size_t size);
 /* shape product x element size, or false where it overflows 64 bits */
 bool st_tensor_size(const uint64_t *shape, uint32_t rank, uint64_t element, uint64_t *size);
 
-/* Names the first text that occurs twice, or NULL; sorts the list. */
+/* A text that occurs twice, or NULL. Sorts the list. */
 const char *st_find_twin(const char **list, size_t count);
 
 static inline pm_status st_no_memory(const pm_log *log, const char *path)

@@ -58,7 +58,7 @@ static void text_string(text *t, const char *s)
     text_add(t, "\"");
 }
 
-/* What keeps a tensor from being written, or NULL. */
+/* Why a tensor cannot be written, or NULL. */
 static const char *tensor_fault(const st_tensor *t)
 {
     uint64_t size;

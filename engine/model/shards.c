@@ -1,4 +1,4 @@
-/* One file or several; the index is as little trusted as the files. */
+/* One file or several. The index is trusted as little as the files. */
 #include "model/shards.h"
 
 #include <stdlib.h>
@@ -53,7 +53,7 @@ static pm_status open_single(const pm_log *log, const char *dir, shard_set *set)
 
 /* ---- an index ---- */
 
-/* A name of a safetensors file, without any way to another folder. */
+/* Whether it is a safetensors file's name, without a folder. */
 static bool is_file_name(const char *name)
 {
     const size_t n = strlen(name), suffix = sizeof SUFFIX - 1;
@@ -69,7 +69,7 @@ static bool is_shard(const shard *s, const char *name)
     return path > n && s->path[path - n - 1] == '/' && strcmp(s->path + path - n, name) == 0;
 }
 
-/* The shard of that name, opened where it is a new one. */
+/* The shard of that name; a new one is opened. */
 static pm_status shard_named(const pm_log *log, const char *dir, const char *name, shard_set *set, const shard **out)
 {
     for (size_t i = 0; i < set->shard_count; i++)
@@ -126,7 +126,7 @@ static pm_status open_index(const pm_log *log, const char *dir, shard_set *set)
 
 /* ---- both ---- */
 
-/* Why there are no weights: what older models have in their place is told by name. */
+/* Fails for missing weights. The line names an older model's file, where there is one. */
 static pm_status none_here(const pm_log *log, const char *dir)
 {
     static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",

@@ -22,8 +22,8 @@ typedef struct shard_set {
     size_t tensor_count;
 } shard_set;
 
-/* Opens all files and checks them as st_open does; and of an index, that it names files of the same folder and that each tensor is in
- * the file it names. Fails: PM_IO, PM_FORMAT with one line that names file and tensor. */
+/* Opens all files and checks them as st_open does. An index must name files of the same folder, and each of its tensors must be in the
+ * file it gives. Fails: PM_IO, PM_FORMAT with one line that names file and tensor. */
 pm_status shards_open(const pm_log *log, const char *dir, shard_set *out);
 void shards_close(shard_set *set);
 const shard_tensor *shards_find(const shard_set *set, const char *name); /* or NULL */

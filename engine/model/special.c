@@ -1,4 +1,4 @@
-/* Reading takes what is there and within the vocabulary; writing says it in transformers' words. */
+/* Special tokens are checked, read from and written to config.json, and taken from a tokenizer. */
 #include "model/special.h"
 
 #include <inttypes.h>
@@ -46,7 +46,7 @@ void special_read(const cJSON *root, pm_gpt_config *config)
     s->has_pad = read_id(root, "pad_token_id", config->vocab, &s->pad);
 }
 
-/* null where there is none: left out, transformers' GPT-2 would take its released tokenizer's. */
+/* null where there is none: without the key, transformers' GPT-2 takes its released tokenizer's. */
 static void write_id(cJSON *root, const char *key, bool has, uint32_t id)
 {
     if (has)

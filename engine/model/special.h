@@ -6,18 +6,18 @@
 
 #include "model/gpt.h"
 
-/* PM_INVALID where one is outside the vocabulary; as gpt_config_check. */
+/* PM_INVALID where one is outside the vocabulary. `where`: see gpt_config_check. */
 pm_status special_check(const pm_log *log, const char *where, const pm_gpt_config *config);
 /* Whether a value is a token's id below `vocab`, and which. */
 bool special_id(const cJSON *value, uint32_t vocab, uint32_t *id);
-/* Those that lie within the vocabulary; of a list of ends the first. transformers writes the defaults of GPT-2's released tokenizer into
- * configurations of other vocabularies: these name no token. */
+/* Reads those within the vocabulary; of a list of ends, the first. transformers writes the ids of GPT-2's released tokenizer into
+ * configurations of smaller vocabularies; there they name no token. */
 void special_read(const cJSON *root, pm_gpt_config *config);
-/* A classifier of Pumice's own gets a padding token, so that transformers takes batches of texts: what ends a text, which no text holds, or
- * else the delimiter. */
+/* Writes them. A classifier of Pumice's own gets a padding token, so that transformers takes batches of texts: the end-of-text token, which
+ * no text holds, or else the delimiter. */
 void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task);
 
-/* Takes what the configuration has none of from a tokenizer: its tokens that begin and end a text. */
+/* Takes missing tokens that begin and end a text from a tokenizer. */
 void special_of_tokenizer(pm_gpt_config *config, const pm_tokenizer *tok);
 
 #endif

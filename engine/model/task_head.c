@@ -10,8 +10,8 @@
 #include "data/task.h"
 
 /* ---- config.json ----
- * "pumice_task" holds what Pumice needs. For one sequence an example the head is Hugging Face's ForSequenceClassification: score.weight on
- * the last token; "architectures" and the labels say so too. */
+ * "pumice_task" holds what Pumice needs. With one sequence an example, the head is Hugging Face's ForSequenceClassification: score.weight on
+ * the last token. "architectures" and the labels say so, too. */
 
 static bool one_sequence(const pm_task *task)
 {
@@ -137,7 +137,7 @@ typedef struct adapting {
     uint64_t seed;
 } adapting;
 
-/* The source's parameter of this name, or none: another number of classes is another head. */
+/* The source's parameter of this name. A head with another number of classes does not count. */
 static bool find_source(const adapting *a, uint32_t p, uint32_t *out)
 {
     pm_param wanted = a->to->layout.params[p];

@@ -12,7 +12,7 @@
 const char *gpt_task_architecture(const pm_task *task, pm_arch arch);
 /* Adds "pumice_task", and the labels in Hugging Face's form. */
 void gpt_task_write(cJSON *root, const pm_task *task);
-/* Reads "pumice_task", which is there. Fails: PM_FORMAT. */
+/* Reads "pumice_task", which must be there. Fails: PM_FORMAT. */
 pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, pm_task *out);
 
 /* The model keeps a copy. */

@@ -12,7 +12,7 @@ enum { PIECE = 1 << 22 }; /* bytes compared at a time */
 
 /* ---- finding ---- */
 
-/* Bytes of a type that is read as floats; 0: it is not. */
+/* Bytes of a type that is read as floats; 0: another type. */
 static uint32_t float_size(st_dtype dtype)
 {
     const bool is_float = dtype == ST_F32 || dtype == ST_F16 || dtype == ST_BF16 || dtype == ST_F64;

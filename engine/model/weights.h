@@ -9,7 +9,7 @@ typedef struct weights {
     pm_log log;
     shard_set set;
     shard_tensor *params; /* [layout's count] */
-    bool told;            /* that a value is not finite */
+    bool told;            /* of a value that is not finite */
 } weights;
 
 /* Finds every parameter of the layout under one of the names that names.h knows. Other tensors are left alone; a line tells of them. A
@@ -19,7 +19,7 @@ pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *
                        weights *out);
 void weights_close(weights *w);
 
-/* Reads from F32, F16, BF16 or F64, which is rounded; warns once of NaN or infinity. Each piece is expected once: its pages are dropped. */
+/* Reads F32, F16, BF16, or F64 with rounding; warns once of NaN or infinity. Read each piece once: its pages are dropped. */
 gpt_source weights_source(weights *w);
 
 #endif
