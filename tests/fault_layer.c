@@ -1,18 +1,18 @@
-/* A Vulkan layer for tests, VK_LAYER_PUMICE_fault: between the program and any driver it plays a device that is lost, out of memory or
- * slow. What it does stands in PUMICE_FAULT, words with blanks between:
+/* A Vulkan layer for tests, VK_LAYER_PUMICE_fault. Between the program and any driver it imitates a device that is lost, out of memory or
+ * slow. PUMICE_FAULT says what it does, in words with blanks between:
  *
- *   lose=N       the N-th call that waits for the device or gives it work loses it: from then on every such call on that VkDevice says
- *                VK_ERROR_DEVICE_LOST. May be given several times, for the devices that come after.
- *   deny=N       the N-th call that may run out of memory does: VK_ERROR_OUT_OF_DEVICE_MEMORY
+ *   lose=N       the N-th call that waits for the device or gives it work loses it: from then on every such call on that VkDevice
+ *                returns VK_ERROR_DEVICE_LOST. May be given several times, for later devices.
+ *   deny=N       the N-th call that may run out of memory returns VK_ERROR_OUT_OF_DEVICE_MEMORY
  *   deny_host=N  the same with VK_ERROR_OUT_OF_HOST_MEMORY
- *   group_us=X   slow: it is an integrated GPU on which each work group takes X microseconds, by its time stamps and by the host's clock
- *   drift=X      slower and slower: X times with each wait
- *   drift_after=N  and that only after N waits
- *   watchdog_ms=X  slow with a watchdog: what one vkQueueSubmit brings (drivers merge its parts: Mesa's vk_queue_submits_merge) may take
- *                no longer, or the device is lost
- *   report=FILE  what happened is written there: calls counted, objects that live, the longest job in ms, devices lost
+ *   group_us=X   slow: an integrated GPU on which each work group takes X microseconds, by its time stamps and by the host's clock
+ *   drift=X      slower and slower: X times as slow after each wait
+ *   drift_after=N  starts the drift only after N waits
+ *   watchdog_ms=X  slow with a watchdog: the device is lost where one vkQueueSubmit takes longer (drivers merge its parts: Mesa's
+ *                vk_queue_submits_merge)
+ *   report=FILE  the results go there: calls counted, live objects, the longest job in ms, devices lost
  *
- * Counting starts anew when an instance is made under another PUMICE_FAULT. One driver and one thread at a time. */
+ * Counting starts again when an instance is made under another PUMICE_FAULT. One driver and one thread at a time. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdbool.h>
 #include <stdio.h>
@@ -122,7 +122,7 @@ static PFN_vkGetPhysicalDeviceProperties next_GetPhysicalDeviceProperties;
 
 /* ---- devices and their loss ---- */
 
-/* A device and its queues begin with the loader's same pointer. */
+/* A device and its queues begin with the same pointer of the loader. */
 static struct {
     void *key;
     VkDevice handle;
@@ -141,7 +141,7 @@ static int slot_of(const void *handle)
     return i;
 }
 
-/* The driver's own work ends first: what the program destroys afterwards is not in use. */
+/* Waits for the driver's work first, so that nothing that the program destroys afterwards is in use. */
 static void lose(int slot)
 {
     next_DeviceWaitIdle(devices[slot].handle);
@@ -336,7 +336,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_GetQueryPoolResults(VkDevice device,
     return result;
 }
 
-/* These two end a device's life as a rule: they are not counted. */
+/* These two usually come before a device's end, and are not counted. */
 static VKAPI_ATTR VkResult VKAPI_CALL layer_QueueWaitIdle(VkQueue queue)
 {
     return devices[slot_of(queue)].lost ? VK_ERROR_DEVICE_LOST : next_QueueWaitIdle(queue);

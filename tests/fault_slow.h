@@ -8,7 +8,7 @@
 #include <vulkan/vulkan.h>
 
 static double slow_group_us; /* 0: the device is not slow */
-static double slow_drift;    /* it gets slower so many times with each wait, after so many; 0: it does not */
+static double slow_drift;    /* factor of its slowness with each wait, after slow_drift_after; 0: none */
 static unsigned long slow_drift_after, slow_waits;
 static double slow_now_ms;     /* its clock */
 static double slow_longest_ms; /* its longest job */
@@ -64,7 +64,7 @@ static slow_pool *slow_pool_of(VkQueryPool handle)
     return p;
 }
 
-/* Runs the job on the slow device's clock, and lets the host wait as long. */
+/* Runs the job on the slow device's clock, and lets the host wait for as long. */
 static double slow_play(uint32_t count, const VkSubmitInfo *infos)
 {
     const double begin = slow_now_ms;

@@ -10,7 +10,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-/* Validation messages that passed through test_device_log(), those of closing a device among them. */
+/* Validation messages that came to test_device_log(), also those of closing a device. */
 static unsigned validation_lines;
 
 static void print_line(void *user, pm_log_level level, const char *line)
@@ -73,5 +73,5 @@ void test_device_done(pm_device **device)
     pm_device_close(device);
     assert_null(*device);
     assert_int_equal(messages, 0);
-    assert_int_equal(validation_lines, before); /* closing said nothing either */
+    assert_int_equal(validation_lines, before); /* closing gave no message either */
 }

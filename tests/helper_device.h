@@ -9,17 +9,16 @@
  * the running test where no Vulkan device exists, fails it where one exists and cannot be opened. Never NULL. */
 pm_device *test_device(const char *disable);
 
-/* The same with all parameters in the caller's hand; `select` and `log` are filled in where they are empty. A NULL
- * cache_dir means none. */
+/* The same with the caller's parameters; empty `select` and `log` are filled in. A NULL cache_dir means none. */
 pm_device *test_device_open(const pm_device_params *params);
 
-/* Closes the device and fails the test when the validation layer had anything to say. */
+/* Closes the device and fails the test when the validation layer gave any message. */
 void test_device_done(pm_device **device);
 
 /* Prints warnings and errors on stderr; PUMICE_TEST_LOG=1 everything. */
 pm_log test_device_log(void);
 
-/* Keeps what is said, down to debug level, where a failure or a message is what is wanted. */
+/* Keeps all lines, down to debug level, for tests that expect a failure or a message. */
 typedef struct test_lines {
     char last[1000]; /* error line */
     char all[8000];  /* the first lines of any level, each ended by \n */

@@ -21,7 +21,7 @@ const char *test_path(const char *dir, const char *name);
 /* Entries of a folder whose name contains `part` ("" counts all), without . and .. */
 size_t test_dir_count(const char *dir, const char *part);
 
-/* Plain stdio, so that the library's own file code is not what tests it. They fail the test on errors. */
+/* Plain stdio, so that the library's file code does not test itself. They fail the test on errors. */
 void test_write(const char *path, const void *data, size_t size);
 char *test_read(const char *path, size_t *size); /* with a 0 behind it; the caller frees */
 

@@ -1,4 +1,4 @@
-/* Switching the layer on by the environment, which the loader and the layer read when an instance is made. */
+/* Switches the layer on by the environment, which the loader and the layer read when an instance is made. */
 #define _POSIX_C_SOURCE 200809L
 #include "helper_fault.h"
 
@@ -17,11 +17,11 @@ void test_fault(const char *format, ...)
     va_start(args, format);
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
-    /* The loader looks at the folders that are added only where none are given. */
+    /* The loader reads VK_ADD_LAYER_PATH only where VK_LAYER_PATH is not set. */
     const char *path = getenv("VK_LAYER_PATH");
     if (!layers[0]) snprintf(layers, sizeof layers, "%s%s%s", TEST_FAULT_DIR, path ? ":" : "", path ? path : "");
     if (!report[0]) snprintf(report, sizeof report, "/tmp/pumice-fault-%ld", (long)getpid());
-    /* The number makes it another text, for counting starts anew with one. */
+    /* The number makes the text a new one, with which counting starts again. */
     snprintf(all, sizeof all, "%s report=%s number=%u", words, report, count++);
     setenv("PUMICE_FAULT", all, 1);
     setenv(path ? "VK_LAYER_PATH" : "VK_ADD_LAYER_PATH", layers, 1);

@@ -1,4 +1,4 @@
-/* Devices that are lost, out of memory or slow, by the layer of fault_layer.c, which has the words. */
+/* Devices that are lost, out of memory or slow, by the layer of fault_layer.c, which explains the words. */
 #ifndef HELPER_FAULT_H
 #define HELPER_FAULT_H
 
@@ -6,9 +6,9 @@
 
 #include <pumice/status.h>
 
-/* What the next devices to be opened do wrong, counted from now on; "": nothing. */
+/* Says how the devices opened next fail, counted from now on; "": they do not. */
 void test_fault(const char *format, ...) PM_PRINTF(1, 2);
-/* No layer any more. */
+/* Switches the layer off. */
 void test_fault_end(void);
 
 typedef struct test_fault_report {
@@ -19,7 +19,7 @@ typedef struct test_fault_report {
     bool seen;                     /* an instance was made, and the layer in it */
 } test_fault_report;
 
-/* What happened since test_fault(), to be asked for once the devices are closed. */
+/* What happened since test_fault(). Call it once the devices are closed. */
 test_fault_report test_fault_done(void);
 
 #endif

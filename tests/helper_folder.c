@@ -1,4 +1,4 @@
-/* Folders by hand. Values are whole in every type that they are written in. */
+/* Folders made by hand. Values are exact in every type that they are written in. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -34,23 +34,23 @@ typedef struct folder_tensors {
 
 /* A model's tensors in that form, each with memory of its own. */
 void folder_collect(const pm_model *model, const folder_form *form, folder_tensors *t);
-/* One more, of `data` that it takes over. */
+/* Adds one more, and takes over `data`. */
 void folder_add(folder_tensors *t, const char *name, st_dtype dtype, uint32_t rows, uint32_t cols, void *data);
 void folder_free(folder_tensors *t);
 
-/* Writes them as the folder's model.safetensors; or, with an index, to so many shards. */
+/* Write them as the folder's model.safetensors, or as so many shards with an index. */
 void folder_write_file(const folder_tensors *t, const st_meta *meta, size_t meta_count);
 void folder_write_shards(const folder_tensors *t, int shards);
 /* The whole folder, in that form. */
 void folder_write(const pm_model *model, const folder_form *form);
 
-/* Lines that loading gave. */
+/* How many lines of each level loading gave. */
 typedef struct folder_lines {
     unsigned warnings, infos;
 } folder_lines;
-/* The folder loads, as this model. */
+/* Fails the test unless the folder loads as this model. */
 folder_lines folder_loads_as(pm_model *original);
-/* One line that has `part` in it, and names the folder. */
+/* Fails the test unless loading gives `want` and one line, which has `part` in it and names the folder. */
 void folder_refused(pm_status want, const char *part);
 
 #endif

@@ -1,4 +1,4 @@
-/* Values that scripts of golden/ made with PyTorch. Each function fails the test where something is not as it should be. */
+/* Values that scripts of golden/ made with PyTorch. Each function fails the test where a value is missing or wrong. */
 #ifndef HELPER_GOLDEN_H
 #define HELPER_GOLDEN_H
 
@@ -15,7 +15,7 @@ double golden_setting(const st_file *values, const char *key);
 /* |a - b| / |b| over all elements must not exceed the tolerance; NaN fails. */
 void golden_near(const char *what, const float *a, const float *b, size_t count, double tolerance);
 
-/* Zeros; the caller frees. */
+/* `count` zeros; the caller frees. */
 float *golden_floats(size_t count);
 
 #endif

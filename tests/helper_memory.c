@@ -1,4 +1,4 @@
-/* The allocator's calls, counted; and which blocks are there. */
+/* Counts the allocator's calls, and keeps the blocks that are not freed. */
 #include "helper_memory.h"
 
 #include <stdbool.h>
@@ -40,7 +40,7 @@ static void *add(void *block)
     return block;
 }
 
-/* Blocks of before, or of another library, are not there. */
+/* Blocks of other libraries, or from before counting, are not in the table. */
 static void drop(const void *block)
 {
     size_t at = slot_of(block);

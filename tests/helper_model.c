@@ -1,4 +1,4 @@
-/* Values by counter, and comparison through the public interface. */
+/* Makes values from a counter, and compares models through the public interface. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -14,15 +14,16 @@ int make_dir(void **state);
 int remove_dir(void **state);
 
 void put_raw(const void *bytes, size_t size);
-/* With this header length, header text and so many bytes of data: 0, 1, 2 … */
+/* Writes a file with this header length, header text and so many bytes of data: 0, 1, 2 … */
 void put_file(uint64_t length, const char *header, size_t header_size, size_t data_size);
 char *read_back(const char *from, size_t *size); /* malloc'd, a 0 behind it */
 /* Where the text holds `part`, or NULL. */
 char *in_text(char *text, size_t size, const char *part);
 
-/* Opening the file fails so, with one line that names it, and writes nothing; `what` is for the test's own message. */
+/* Fails the test unless opening the file gives `want`, one line that names it, and writes nothing. `what` is for the
+ * test's own message. */
 void refused_now(const char *what, pm_status want);
-/* A file with this header is refused as malformed, or taken with so many tensors. */
+/* Fails the test unless a file with this header is refused as malformed, or taken with so many tensors. */
 void refused(const char *header, size_t data_size);
 void accepted(const char *header, size_t data_size, size_t tensors);
 

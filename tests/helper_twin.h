@@ -27,11 +27,11 @@ typedef struct chain {
 
 double objective(const chain *c);
 
-/* `gradient` is what a backward operation claims for each element of `input`. Elements far smaller than the largest one are
- * held to 1e-9 of that one, as the difference quotient itself knows them no better. */
+/* `gradient` is what a backward operation claims for each element of `input`. Elements far smaller than the largest one are held to 1e-9 of that one,
+ * because the difference quotient is no more exact. */
 void check_gradient(const char *what, const chain *c, const op_view *input, const double *gradient);
 
-/* The backward call once more, accumulating into known values. */
+/* Repeats the backward call, accumulating into known values. */
 void check_accumulates(op_call call, int slot);
 
 void expect(const op_view *view, const double *list, double tolerance);

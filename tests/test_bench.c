@@ -1,4 +1,4 @@
-/* Benchmarks: what can be timed, that its numbers are sane, that nothing stays behind, that bad requests are told. */
+/* Benchmarks: all operations can be timed, their numbers are sane, no memory stays behind, bad requests are refused. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -101,7 +101,7 @@ static void test_refusals(void **state)
     }
 }
 
-/* What only the operands tell: one line, and nothing is left allocated. */
+/* Faults that only the operands show: one line, and nothing is left allocated. */
 static void test_refusals_of_shapes(void **state)
 {
     (void)state;
@@ -156,13 +156,13 @@ static void test_every_op(void **state)
         assert_true(row.needed_flops > 0 && row.needed_flops <= row.flops);
         assert_true(row.runs >= 3 && row.copies >= 1);
         gpu_memory_stats(device, &after, &peak);
-        /* What the device keeps for itself (staging, a dummy) may have come. */
+        /* The device may have allocated memory for itself (staging, a dummy). */
         assert_true(after <= before + (16u << 20));
     }
     test_device_done(&device);
 }
 
-/* Each operation with fp16 activations: as long as it has any, and half of their bytes. */
+/* Each operation with fp16 activations, where it has any, moves half of their bytes. */
 static void test_halves(void **state)
 {
     (void)state;
@@ -195,7 +195,7 @@ static void test_counts(void **state)
     assert_true(row.flops == 2.0 * 16 * 24 * 8 && row.needed_flops == row.flops);
     assert_true(row.bytes == 4.0 * (16 * 8 + 8 * 24 + 16 * 24));
     assert_true(strncmp(row.variant, "matmul", 6) == 0);
-    assert_int_equal(row.copies, 64); /* as many as there ever are */
+    assert_int_equal(row.copies, 64); /* the most that there may be */
     assert_true(row.device_time == pm_device_caps(device)->timestamps);
 
     params = (pm_bench_params){.op = "attention", .shape = "2x3x9x8", .quick = true};
@@ -218,7 +218,7 @@ static void test_counts(void **state)
     test_device_done(&device);
 }
 
-/* Copies fill a few caches and no more, and keep to small allocations and bindings. */
+/* Copies fill a few caches and no more, and stay within small allocations and bindings. */
 static void test_rotation(void **state)
 {
     (void)state;

@@ -14,7 +14,8 @@
 
 enum { BATCH = 2, TIME = 12, STEPS = 3, TOKENS = 2 * BATCH * TIME }; /* two micro batches a step */
 
-/* A device without addresses that binds so many; products without further matrices, as then, whatever the number. */
+/* Opens a device and lets it bind only so many buffers. `disable` names features to do without: addresses and fused
+ * products, as on such a device. */
 static pm_device *open_with(uint32_t buffers, const char *disable, pm_log log)
 {
     pm_device *device = test_device_open(&(pm_device_params){.log = log, .disable = disable});
@@ -61,7 +62,7 @@ static void write_some(pm_model *model, uint32_t out[8])
     pm_session_destroy(&session);
 }
 
-/* Four, which is what Vulkan promises, give the bits that sixteen give. */
+/* Four buffers, which Vulkan promises, give the same bits as sixteen. */
 static void compare(const char *disable, pm_precision precision)
 {
     float losses[2][STEPS];

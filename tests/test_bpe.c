@@ -19,7 +19,7 @@
 enum {
     MEGABYTE = 1 << 20,
     LIMIT_SECONDS = 20
-}; /* a slow machine and sanitizers included; what is not linear takes hours */
+}; /* enough for a slow machine and sanitizers; a run that is not linear takes hours */
 
 static const char TEXT[] =
     "the cat sat on the mat; the other cat didn't. It's 1234 times the cats' mat!\n\n  the   end, <|endoftext|>\t"
@@ -36,7 +36,7 @@ static pm_tokenizer *learn(const char *text, size_t size, uint32_t vocab)
 
 /* ---- merging ---- */
 
-/* The published algorithm, pass by pass. */
+/* Merges by the published algorithm, pass by pass. */
 static size_t merge_plainly(const bpe_table *table, uint32_t *ids, size_t count)
 {
     for (;;) {
@@ -178,7 +178,7 @@ static void test_random_bytes(void **state)
     pm_tokenizer_destroy(&tok);
 }
 
-/* A million of the same: no limit of PCRE2 is met, and time stays linear. */
+/* A million equal characters: no limit of PCRE2 is met, and time stays linear. */
 static void test_long_pieces(void **state)
 {
     (void)state;
@@ -200,7 +200,7 @@ static void test_long_pieces(void **state)
     pm_tokenizer_destroy(&tok);
 }
 
-/* However few tokens are asked for at a time, they are the same. */
+/* The tokens are the same however few are asked for at a time. */
 static void test_borders(void **state)
 {
     (void)state;

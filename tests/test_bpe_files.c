@@ -239,7 +239,7 @@ static void test_hostile_merges(void **state)
     test_dir_remove(dir);
 }
 
-/* Loads what may be damaged: refused with one line, or good for any text. */
+/* Loads a folder that may be damaged: it is refused with one line, or encodes any text. */
 static void expect_sound(const char *dir)
 {
     pm_log log = test_log();

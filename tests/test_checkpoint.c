@@ -1,4 +1,4 @@
-/* Checkpoints that are damaged, in every way and place: refused with one line, or the one before it taken. */
+/* Checkpoints that are damaged, in every way and place: they are refused with one line, or the one before is taken. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,7 +65,7 @@ static void damaged_close(damaged *d)
     test_device_done(&d->device);
 }
 
-/* Loading tells of it in one warning, and takes the checkpoint of step 1. */
+/* Fails the test unless loading gives one warning and takes the checkpoint of step 1. */
 static void expect_previous(damaged *d)
 {
     test_log_reset();
@@ -86,7 +86,8 @@ static void flip_and_expect(damaged *d, size_t at)
     d->bytes[at] ^= (char)(1 << at % 8);
 }
 
-/* A byte of the length, of the names and numbers, of each tensor, of the end; less, more, nothing, no file, a folder. */
+/* Damages a byte of the length, of the names and numbers, of each tensor, and of the end. Then the file is shorter, longer, empty, missing, or a
+ * folder. */
 static void test_damaged_checkpoint(void **state)
 {
     (void)state;
@@ -117,7 +118,7 @@ static void test_damaged_checkpoint(void **state)
     damaged_close(&d);
 }
 
-/* The good one of two is never pushed out by a damaged one; without a good one there is one line, and nothing changes. */
+/* A damaged checkpoint never pushes out a good one. Without a good one there is one line, and nothing changes. */
 static void test_two_checkpoints(void **state)
 {
     (void)state;

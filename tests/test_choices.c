@@ -1,4 +1,4 @@
-/* Tuned choices: taken where they fit, kept in a file, ignored where the file is another's or damaged, measured by pm_device_autotune. */
+/* Autotuned choices: taken where they fit, kept in a file, ignored where the file is another device's or damaged, measured by pm_device_autotune. */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <setjmp.h>
@@ -61,7 +61,7 @@ static void test_taken(void **state)
     assert_int_equal(recorded(device, &program), block ? KERNEL_matmul_block_plain : usual);
     assert_int_equal(gpu_choice_set(device, key, VARIANT_MATVEC), PM_OK); /* does not fit 64 rows */
     assert_int_equal(recorded(device, &program), usual);
-    assert_int_equal(gpu_choice_set(device, key, OP_VARIANTS + 7), PM_OK); /* is none */
+    assert_int_equal(gpu_choice_set(device, key, OP_VARIANTS + 7), PM_OK); /* is no variant */
     assert_int_equal(recorded(device, &program), usual);
     assert_int_equal(gpu_choice_set(device, key, 0), PM_OK);
     assert_int_equal(recorded(device, &program), usual);
@@ -78,7 +78,7 @@ static uint32_t choice_of(pm_device *device, const char *key)
     return choice;
 }
 
-/* Whether a device that opens with this cache folder knows both choices, or neither; where it does not, it says why in one line. */
+/* Whether a device that is opened with this cache folder knows both choices, else neither. Where it does not, one line says `why`. */
 static bool known(const char *cache, const char *why)
 {
     test_log_reset();
@@ -133,7 +133,7 @@ static void test_kept(void **state)
         test_write(path, good, cut);
         assert_false(known(cache, "is damaged"));
     }
-    test_write(path, good, size + 1); /* or more there than should be: test_read's 0 */
+    test_write(path, good, size + 1); /* or a byte too many: test_read's 0 */
     assert_false(known(cache, "is damaged"));
     assert_int_equal(remove(path), 0);
     assert_int_equal(mkdir(path, 0700), 0);
@@ -150,7 +150,7 @@ static void test_kept(void **state)
     assert_false(known(cache, NULL));
 }
 
-/* A device that is lowered has choices of its own; a preset plays another vendor. What doctor found is of the device itself, and stays. */
+/* A device that is lowered has choices of its own, and a preset imitates another vendor. Doctor's findings are about the device itself, and stay. */
 static void test_lowered(void **state)
 {
     (void)state;
@@ -180,7 +180,7 @@ static void test_lowered(void **state)
     assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
     own.kernels_off[KERNEL_matmul_tile_plain / 64] |= 1ull << KERNEL_matmul_tile_plain % 64;
     assert_memory_equal(own.kernels_off, pm_device_caps(device)->kernels_off, sizeof own.kernels_off);
-    assert_int_equal(choice_of(device, "one"), 0); /* without the kernel, other variants may be the fastest */
+    assert_int_equal(choice_of(device, "one"), 0); /* without the kernel, another variant may be the fastest */
     assert_true(gpu_faults_forget(device));
     assert_int_equal(gpu_faults_save(device), PM_OK);
     pm_device_close(&device);
@@ -190,7 +190,7 @@ static void test_lowered(void **state)
     pm_device_close(&device);
 }
 
-/* Builds before kept both in one file: its faults still count, its choices may be of a lowered device. Damaged, it is told of. */
+/* Older builds kept both in one file. Its faults still count, but its choices may be a lowered device's. A damaged one is reported. */
 static void test_old_faults(void **state)
 {
     (void)state;
@@ -275,7 +275,7 @@ static void test_measured(void **state)
     params.time = 0;
     assert_int_equal(pm_device_autotune(device, &config, &params, count_row, &s), PM_OK);
     assert_true(s.rows >=
-                16); /* four products a layer, forward and two ways backward, the loss's, those of generating */
+                16); /* four products a layer, forward and twice backward; those of the loss and of generating */
     char path[512];
     size_t size, lines = 0;
     tuning_file(cache, path);

@@ -1,5 +1,5 @@
-/* transformers' classifiers: a head whose rows are rows of the token table answers with those tokens' logits behind the text's last token. And
- * the special tokens of configurations. */
+/* transformers' classifiers. A head whose rows are rows of the token table answers with these tokens' logits behind the text's last token. Also the
+ * special tokens of configurations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -135,7 +135,7 @@ static void expect_outputs(pm_model *model, const char *lines, const char *const
     pm_taskset_close(&set);
 }
 
-/* Texts stand alone, are cut at their end, and the padding token at a text's end is not read. Labels are names or numbers of classes. */
+/* Texts are separate sequences, are cut at their end, and the padding token at a text's end is not read. Labels are names or numbers of classes. */
 static void test_labels(void **state)
 {
     (void)state;
@@ -197,7 +197,7 @@ static void test_one_score(void **state)
     }
 }
 
-/* What Pumice does not take, and what is damaged. */
+/* Heads that Pumice does not take, and damaged ones. */
 static void test_other_heads(void **state)
 {
     (void)state;
@@ -230,7 +230,7 @@ static void test_other_heads(void **state)
     }
 }
 
-/* Fine-tuned further it has special tokens and a head like any other. */
+/* After further fine-tuning it has special tokens and a head like any other. */
 static void test_finetuned(void **state)
 {
     (void)state;
@@ -315,7 +315,7 @@ static void test_special_tokens(void **state)
     assert_non_null(strstr(test_last_error(), "special.pad: token 300"));
 }
 
-/* 0 that a file gives is 0, and what it leaves out or has as null is the default. */
+/* A 0 in a file is 0. A key that is absent or null gives the default. */
 static void test_zeros(void **state)
 {
     (void)state;

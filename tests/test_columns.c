@@ -11,7 +11,7 @@
 #include "helper_log.h"
 #include "helper_task.h"
 
-/* The letters of sequence `which`; ^, $ and # for the special tokens. */
+/* Compares the letters of sequence `which`; ^, $ and # stand for the special tokens. */
 static void expect_text(const pm_taskset *set, size_t i, uint32_t which, const char *want)
 {
     uint32_t count;
@@ -39,7 +39,7 @@ static void expect_two(const char *path, const char *fields, const char *first, 
 static void test_forms(void **state)
 {
     (void)state;
-    /* quotes are text in TSV, lines of white space are none, a byte order mark and \r do not matter */
+    /* in TSV quotes are text; lines of white space, a byte order mark and \r are ignored */
     expect_two(test_task_file("a.tsv", "text\tlabel\n\"a\tno\nb, c\"\"\tyes\n"), NULL, "^\"a#", "^b, c\"\"#");
     expect_two(test_task_file("b.TSV", "\xEF\xBB\xBFid\ttext\tlabel\r\n1\ta b\t0\r\n\t \r\n\n2\tc\t1"), NULL, "^a b#",
                "^c#");
@@ -60,7 +60,7 @@ static void test_forms(void **state)
         "text=sentence,label=gold", "^a#", "^b#");
 }
 
-/* Numbers in order where all labels are; else names. What was learnt in columns is known in JSON lines, and the other way. */
+/* Labels are numbers in order where all are numbers, else names. Labels learnt from columns are known in JSON lines, and the other way round. */
 static void test_labels(void **state)
 {
     (void)state;
@@ -94,7 +94,7 @@ static void test_kinds(void **state)
     expect_text(set, 1, 1, "^d$c#");
     pm_taskset_close(&set);
     pm_task_fini(&task);
-    /* a score that is named counts, whatever else there is */
+    /* a score that is named counts, whatever other fields there are */
     path = test_task_file("l.csv", "text_a,text_b,label,how\na,b,x,1\nc,d,y,2\n");
     task = test_task_learn(PM_TASK_SIMILAR, path, "score=how");
     assert_true(task.scores);

@@ -43,7 +43,7 @@ static int close_all(void **state)
 
 /* ---- NumPy files ---- */
 
-/* A file of this version with this header text and so many bytes behind it: 0, 1, 2 … Returns its size. */
+/* Writes a file of this version with this header text and so many bytes behind it: 0, 1, 2 … Returns its size. */
 static size_t put_npy(const char *path, int version, const char *text, const void *data, size_t data_size)
 {
     static unsigned char bytes[1 << 17];
@@ -148,7 +148,7 @@ static void test_npy(void **state)
     }
 }
 
-/* Random bytes of a good file changed, and files cut short: never a crash. */
+/* Changes random bytes of a good file, and cuts files short: never a crash. */
 static void test_npy_damage(void **state)
 {
     (void)state;
@@ -252,7 +252,7 @@ static void test_release(void **state)
 {
     (void)state;
     pm_model *original = test_model_make(device, PM_ARCH_GPT1, false), *model = NULL;
-    assert_int_equal(pm_model_save(original, dir), PM_OK); /* makes the folder; what it has in it must not matter */
+    assert_int_equal(pm_model_save(original, dir), PM_OK); /* makes the folder; its files must not matter */
     release r = collect(original);
     write_release(&r, 1001, 0);
     test_log_reset();
@@ -275,7 +275,7 @@ static void test_release(void **state)
     convert_refused(dir, 3, PM_FORMAT, "heads");
     convert_refused(dir, 0, PM_FORMAT, "heads: 12");
     static const struct {
-        const char *was, *is, *part; /* a place of params_shapes.json changed */
+        const char *was, *is, *part; /* a place of params_shapes.json that is changed */
     } bad[] = {
         {"[12, 16]", "[12, 17]", "shape 0"},
         {"[12, 16]", "[0, 16]", "shape 0"},

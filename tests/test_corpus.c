@@ -109,14 +109,14 @@ static void test_cached(void **state)
     expect_tokens(again, chars, TEXT, size);
     assert_true(pm_corpus_hash(made) == pm_corpus_hash(again));
     assert_int_equal(stat(cache, &second), 0);
-    assert_true(first.st_ino == second.st_ino); /* not written again */
+    assert_true(first.st_ino == second.st_ino); /* it is not written again */
 
     pm_corpus *other = open_corpus(path, bytes); /* another tokenizer has its own file */
     expect_tokens(other, bytes, TEXT, size);
     assert_true(pm_corpus_hash(other) != pm_corpus_hash(made));
     assert_int_equal(test_dir_count(test_path(dir, "cache"), "tokens-"), 2);
     pm_corpus_close(&other);
-    test_write(path, TEXT, size - 1); /* and so has another text */
+    test_write(path, TEXT, size - 1); /* another text has its own file, too */
     other = open_corpus(path, chars);
     expect_tokens(other, chars, TEXT, size - 1);
     assert_int_equal(test_dir_count(test_path(dir, "cache"), ""), 3);
@@ -205,7 +205,7 @@ static void test_damaged(void **state)
         assert_memory_equal(now, whole, whole_size);
         free(now);
     }
-    /* a checksum that fits does not make a token outside the vocabulary right */
+    /* a token outside the vocabulary is refused though the checksum fits */
     uint16_t token = (uint16_t)pm_tokenizer_vocab(tok);
     memcpy(whole + 64, &token, sizeof token);
     uint64_t fitting = hash_bytes(HASH_INIT, whole + 64, 2 * size);
@@ -271,7 +271,8 @@ static void test_folder(void **state)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         test_write(test_path(folder, files[i][0]), files[i][1], strlen(files[i][1]));
     }
-    /* joined with nothing between: b.txt goes between the bytes of a character, which is a fault that names its file */
+    /* files are joined with nothing between: b.txt then parts the bytes of a character, and the error line names the
+     * file */
     pm_log log = test_log();
     char *text = NULL;
     size_t size = 0;
@@ -287,7 +288,8 @@ static void test_folder(void **state)
     test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
                         "not UTF-8 at byte 4;");
     assert_null(corpus);
-    /* What is no file is told, not left out: a link to nothing, and a pipe, which can be read once only. */
+    /* An entry that is not a regular file is reported, not left out: a dangling link, and a pipe, which can be read
+     * only once. */
     assert_int_equal(symlink("nowhere", test_path(folder, "d.txt")), 0);
     test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "), "is a link");
     assert_int_equal(remove(test_path(folder, "d.txt")), 0);
@@ -317,7 +319,7 @@ static void expect_corpus(const char *path, const pm_tokenizer *tok, pm_document
 {
     pm_log log = test_log();
     const pm_corpus_params params = {.documents = documents, .special = special};
-    for (int again = 0; again < 2; again++) { /* made, then found */
+    for (int again = 0; again < 2; again++) { /* made, then read from the cache */
         pm_corpus *corpus = NULL;
         char got[256] = "";
         assert_int_equal(pm_corpus_open_with(&log, path, tok, &params, &corpus), PM_OK);
@@ -332,7 +334,7 @@ static void expect_corpus(const char *path, const pm_tokenizer *tok, pm_document
     }
 }
 
-/* A document's end is a token, which no text is by accident. */
+/* A document ends in a token, which no text becomes by accident. */
 static void test_documents(void **state)
 {
     (void)state;
@@ -427,7 +429,7 @@ static void test_failures(void **state)
     teardown(dir);
 }
 
-/* Tokens of kinds with merges: chunks of the encoder end anywhere, even within a piece of several of them, and change nothing. */
+/* Tokens of kinds with merges. The encoder's chunks may end anywhere, even within a piece that spans several, and change nothing. */
 static void test_merges(void **state)
 {
     (void)state;
@@ -453,7 +455,7 @@ static void test_merges(void **state)
         expect_tokens(corpus, i % 2 ? gpt1 : tok, text, SIZE);
         pm_corpus_close(&corpus);
     }
-    /* GPT-1 leaves white space out, and a text of nothing else has no tokens */
+    /* GPT-1 leaves out white space: a text of only white space has no tokens */
     pm_log log = test_log();
     pm_corpus *corpus = NULL;
     test_write(path, " \n\t ", 4);

@@ -1,4 +1,4 @@
-/* The examination of a device: a sound one, and ones that are made faulty, whose kernels are found out, switched off and remembered. */
+/* The examination of a sound device, and of devices that are made faulty: their kernels are found, switched off and remembered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +47,7 @@ static void test_sound(void **state)
     assert_true(report.loss_error > 0 && report.weight_error > 0); /* fp32 is not double */
 }
 
-/* One operation of a device that gets a kernel wrong. */
+/* Examines one operation of a device that gets a kernel wrong. */
 static void examine(const pm_device_params *params, op_id op, pm_doctor_report *report)
 {
     const doctor_options options = {.opened = break_it, .one = true, .op = op};
@@ -61,7 +61,7 @@ static bool all_on(const pm_caps *caps)
     return on;
 }
 
-/* The kernel's row is named, is off in what is opened next, and is tried again by the next examination. */
+/* The kernel's row is named, is off in the device that is opened next, and is tried again by the next examination. */
 static void check_found(const char *disable, op_id op, kernel_id kernel, const char *off)
 {
     char *dir = test_dir_make();
@@ -88,7 +88,7 @@ static void check_found(const char *disable, op_id op, kernel_id kernel, const c
     test_dir_remove(dir);
 }
 
-/* Under PUMICE_DISABLE a kernel may not come up: what was found of it stays. */
+/* Under PUMICE_DISABLE a kernel may not be tried: earlier findings about it stay. */
 static void test_not_tried(void **state)
 {
     (void)state;
@@ -126,7 +126,8 @@ static void test_kernels(void **state)
     check_found("serial", OP_ATTENTION, KERNEL_attention_join_wide, "kernel attention_join_wide");
 }
 
-/* What has no replacement leaves the device unfit: nothing is switched off for it. fp16 can be done without. */
+/* A faulty kernel without a replacement leaves the device unfit, and nothing is switched off. fp16 can be switched
+ * off. */
 static void test_no_replacement(void **state)
 {
     (void)state;

@@ -48,7 +48,7 @@ static void test_read_and_map(void **state)
             assert_memory_equal(map.data, bytes, size);
         else
             assert_null(map.data);
-        if (size) { /* whatever is dropped, and where it begins: the view stays what it was */
+        if (size) { /* whatever part is dropped, the view has the same bytes */
             file_map_drop(&map, map.data + size / 3, size - size / 3);
             file_map_drop(&map, map.data + size / 2, 0);
             file_map_drop(&map, map.data, size);
@@ -86,9 +86,8 @@ static void test_read_failures(void **state)
     test_dir_remove(dir);
 }
 
-/* What stat says of size 0 but has content. */
-/* Files that stand in the place of others: a Git LFS pointer is refused by name wherever a file is read, and a path that should be a folder is
- * told what it is. */
+/* Files in the place of others. A Git LFS pointer is refused by name wherever a file is read. The error line about a path that should be a folder
+ * says what it is. */
 static void test_kinds(void **state)
 {
     (void)state;
@@ -117,7 +116,7 @@ static void test_kinds(void **state)
     test_expect_failure(file_read(&log, path, &data, &size), PM_FORMAT, path, "Git LFS pointer");
     test_expect_failure(file_map_open(&log, path, &map), PM_FORMAT, path, "Git LFS pointer");
     assert_null(data);
-    memset(text, ' ', sizeof text); /* a long text that begins so is one */
+    memset(text, ' ', sizeof text); /* a long text that begins like a pointer is a text */
     memcpy(text, pointer, sizeof pointer - 1);
     test_write(path, text, sizeof text);
     assert_int_equal(file_read(&log, path, &data, &size), PM_OK);
@@ -127,6 +126,7 @@ static void test_kinds(void **state)
     test_dir_remove(dir);
 }
 
+/* A file of size 0 by stat(), which has content. */
 static void test_read_without_size(void **state)
 {
     (void)state;
@@ -160,10 +160,10 @@ static void test_writer(void **state)
 
     file_writer *w = NULL, *v = NULL;
     assert_int_equal(file_writer_open(&log, path, &w), PM_OK);
-    assert_int_equal(file_writer_open(&log, path, &v), PM_OK); /* a second writer of the same file */
+    assert_int_equal(file_writer_open(&log, path, &v), PM_OK); /* a second writer for the same file */
     file_writer_put(w, "new ", 4);
     file_writer_put(v, "newer", 5);
-    expect_content(path, "old"); /* until commit */
+    expect_content(path, "old"); /* the old file stays until commit */
     assert_int_equal(test_dir_count(dir, ".tmp-"), 2);
     file_writer_put(w, "text", 4);
     assert_int_equal(file_writer_commit(&w), PM_OK);
@@ -319,7 +319,7 @@ static pid_t write_elsewhere(const char *path, bool killed, int *hold)
     return child;
 }
 
-/* What killed writers left goes when the same file is written next; what a living one writes, here or elsewhere, stays. */
+/* The next writer of the same file removes the files that killed writers left. A file that another writer is writing, here or elsewhere, stays. */
 static void test_left_files(void **state)
 {
     (void)state;
@@ -331,7 +331,7 @@ static void test_left_files(void **state)
     assert_true(waitpid(write_elsewhere(path, true, NULL), &code, 0) > 0);
     assert_true(WIFSIGNALED(code));
     assert_int_equal(test_dir_count(dir, "file.tmp-"), 1);
-    assert_int_equal(file_writer_open(&log, path, &own), PM_OK); /* takes the left one away */
+    assert_int_equal(file_writer_open(&log, path, &own), PM_OK); /* removes the left file */
     assert_int_equal(test_dir_count(dir, "file.tmp-"), 1);
     const pid_t living = write_elsewhere(path, false, &hold);
     assert_int_equal(test_dir_count(dir, "file.tmp-"), 2);
@@ -384,7 +384,7 @@ static bool seal_fits(const char *path, size_t at)
     return fits;
 }
 
-/* No byte of a sealed file can be another, none can be missing or more. */
+/* A sealed file is refused where any byte is changed, missing or added. */
 static void test_seal(void **state)
 {
     (void)state;

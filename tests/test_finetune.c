@@ -1,5 +1,5 @@
-/* Fine-tuning through the public interface: the same seed gives the same bits, a resumed run equals an uninterrupted one, padding and
- * company change nothing, the order of examples is fair, and a small task is learnt. */
+/* Fine-tuning through the public interface. The same seed gives the same bits, and a resumed run equals an uninterrupted one. Padding and other
+ * examples in the batch change nothing. The order of examples is fair, and a small task is learnt. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +25,7 @@ static pm_taskset *set;
 
 enum { CTX = 32, EXAMPLES = 45 };
 
-/* Texts of different lengths; the label is whether there is an x. */
+/* Writes texts of different lengths; the label says whether there is an x. */
 static void write_examples(const char *path)
 {
     char *text = calloc(EXAMPLES, 80);
@@ -77,7 +77,7 @@ static pm_model *new_model(void)
     return model;
 }
 
-/* Steps until `until`, from the folder's checkpoint if there is one there; saves to `to`. */
+/* Trains until step `until`, from the checkpoint in `from` if there is one; saves to `to`. */
 static void train(const char *from, const char *to, uint32_t until)
 {
     pm_finetune_params params = PM_FINETUNE_PARAMS;
@@ -121,7 +121,7 @@ static void test_bits(void **state)
     test_same_file(once, resumed, "checkpoint.safetensors");
 }
 
-/* Every example once an epoch, in another order each time, those of one batch of like length. */
+/* Every example comes once an epoch, in another order each time. Examples of one batch have similar lengths. */
 static void test_order(void **state)
 {
     (void)state;
@@ -177,7 +177,7 @@ static void test_padding(void **state)
     pm_model_destroy(&model);
 }
 
-/* The old weights are there, the new rows are small noise, and the folder brings the task back. */
+/* The old weights stay, the new rows are small noise, and a loaded folder has the task. */
 static void test_model_for_task(void **state)
 {
     (void)state;
@@ -221,7 +221,7 @@ static void test_model_for_task(void **state)
     pm_model_destroy(&base);
 }
 
-/* What the interface refuses. */
+/* Calls that the interface refuses. */
 static void test_refusals(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* A GPT-1, a GPT-2 and one with an output table of its own against PyTorch: logits, loss, every gradient, ten AdamW steps, and files that
- * come back as they were. golden/make_golden.py made the values and says how. */
+/* Compares a GPT-1, a GPT-2 and one with an output table of its own with PyTorch: logits, loss, every gradient and ten AdamW steps. Files come back
+ * as they were. golden/make_golden.py made the values and says how. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdarg.h>
 #include <stddef.h>
@@ -155,7 +155,7 @@ static void test_logits(void **state)
     golden_near("logits", got, floats_of(&g, "logits", n), n, LOGITS_TOLERANCE);
     golden_near("logits (fp32)", got, floats_of(&g, "fp32.logits", n), n, LOGITS_TOLERANCE);
 
-    /* The last sequence once more, in one piece: its last logits end the golden ones. */
+    /* Reads the last sequence again, in one piece: its last logits are the last golden ones. */
     uint32_t *all = calloc(g.time, sizeof *all);
     assert_non_null(all);
     for (uint32_t i = 0; i < g.time; i++) all[i] = (uint32_t)tokens[(g.batch - 1) * g.time + i];
@@ -297,7 +297,7 @@ static void test_save(void **state)
     test_same_file(first, second, "config.json");
     pm_model_destroy(&again);
 
-    assert_int_equal(test_dir_count(first, ""), 2); /* nothing else was left there */
+    assert_int_equal(test_dir_count(first, ""), 2); /* no other file was left */
     assert_int_equal(test_dir_count(second, ""), 2);
     test_dir_remove(root);
     golden_close(&g);
