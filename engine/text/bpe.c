@@ -1,5 +1,5 @@
-/* Merging. The original merges every occurrence of the earliest pair, left to right, before it looks again; so do both ways here: by
- * scanning short rows, and with a heap and a linked list in long ones. */
+/* Merging. The original merges every occurrence of the earliest pair, left to right, before it looks again. Both ways here do the same:
+ * short rows are scanned, long ones use a heap and a linked list. */
 #include "text/bpe.h"
 
 #include <stdlib.h>
@@ -148,7 +148,7 @@ static uint64_t heap_pop(bpe_row *row)
     return top;
 }
 
-/* Room for links and, so that a pass of one rank can be gathered first, for a batch. */
+/* Makes room for links, and for a batch, which gathers all positions of one rank. */
 static bool links_reserve(bpe_row *row)
 {
     if (row->count > row->link_room) {
@@ -162,7 +162,7 @@ static bool links_reserve(bpe_row *row)
     return true;
 }
 
-/* The rank of the pair that starts at `position` as it is now, and its place in the heap. */
+/* Updates the rank of the pair that starts at `position`, and puts it into the heap. */
 static bool refresh(const bpe_table *table, bpe_row *row, uint32_t position)
 {
     uint32_t next = row->next[position];

@@ -1,6 +1,6 @@
 /* Byte-pair encoding (Sennrich, Haddow, Birch: "Neural machine translation of rare words with subword units", ACL 2016): a piece of text
- * starts as a row of small symbols; again and again the neighbours that were merged earliest in training become one. Symbols are token
- * ids. The files of this are in bpe_files.c, the learning in bpe_train.c. */
+ * starts as a row of small symbols. Again and again, the pair of neighbours that training merged earliest becomes one symbol. Symbols are
+ * token ids. bpe_files.c has its files, bpe_train.c learns merges. */
 #ifndef TEXT_BPE_H
 #define TEXT_BPE_H
 
@@ -28,15 +28,15 @@ typedef struct bpe_table {
     bpe_slot *slots; /* open addressing */
 } bpe_table;
 
-/* Takes over merges (count), which may be NULL for none. On false, for want of memory, the caller keeps it. *twice: the rank of a merge
- * whose pair had an earlier one, or BPE_NONE. */
+/* Takes over merges (count), which may be NULL for none. On false, when short of memory, the caller keeps it. *twice: the rank of a merge
+ * whose pair an earlier merge has, or BPE_NONE. */
 bool bpe_table_make(bpe_table *table, bpe_merge *merges, uint32_t count, uint32_t *twice);
 void bpe_table_free(bpe_table *table);
 
-/* The slot of a pair, or NULL where it never merges. BPE_NONE as an id, an unknown symbol, merges with nothing. */
+/* The slot of a pair, or NULL where it never merges. The id BPE_NONE, an unknown symbol, merges with nothing. */
 const bpe_slot *bpe_find(const bpe_table *table, uint32_t left, uint32_t right);
 
-/* A row of symbols and what merging it needs; zeros to begin with. One thread at a time. */
+/* A row of symbols and scratch for merging it. Zero it before use. One thread at a time. */
 typedef struct bpe_row {
     uint32_t *ids; /* (room) */
     size_t count, room;

@@ -1,8 +1,8 @@
 /* The two files of a tokenizer with merges: a JSON object {"spelling": id}, and a line for each merge, "LEFT RIGHT" in spellings, the
- * earliest first, behind a line "#version: 0.2" that may be missing. Files of strangers: nothing in them is trusted.
+ * earliest first, behind a line "#version: 0.2" that may be missing. Nothing in them is trusted.
  *
- * gpt2 spells each byte of a token as one character (gpt2.h). gpt1 spells characters as they are and the end of a word as </w>; a piece
- * has a blank there, which no spelling of it can hold. */
+ * gpt2 spells each byte of a token as one character (gpt2.h). gpt1 spells characters as they are and the end of a word as </w>. A piece
+ * has a blank in its place, which no spelling can hold. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ enum { WORD_END_BYTES = sizeof WORD_END - 1, SPELLING_CODES = 0x144 }; /* gpt2 s
 typedef struct speller {
     tok_kind kind;
     uint32_t codes[256];                 /* gpt2: code point by byte */
-    unsigned char bytes[SPELLING_CODES]; /* and the other way round, */
+    unsigned char bytes[SPELLING_CODES]; /* byte by code point, */
     bool known[SPELLING_CODES];          /* where there is one */
 } speller;
 
@@ -57,7 +57,7 @@ char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry)
     return out;
 }
 
-/* The piece of a spelling into `out`, which has room for as many bytes; SIZE_MAX where it is none. */
+/* Writes a spelling's piece to `out`, which has room for `size` bytes. SIZE_MAX: it is not a spelling. */
 static size_t unspell(const speller *spell, const char *text, size_t size, char *out)
 {
     size_t used = 0;
@@ -85,7 +85,7 @@ static size_t unspell(const speller *spell, const char *text, size_t size, char 
 
 /* ---- the vocabulary ---- */
 
-/* GPT-1's has many entries that end a word; GPT-2's can only have a few, learnt from a text about GPT-1. */
+/* GPT-1's has many entries that end a word. GPT-2's has a few at most, learnt from a text about GPT-1. */
 static tok_kind kind_of(const cJSON *vocab, int count)
 {
     int ends = 0;
@@ -206,7 +206,7 @@ static bool index_entries(const entry_list *entries, tok_bpe_parts *parts, tok_i
     return lay_out(entries, parts) && tok_index_make(parts, index, twice);
 }
 
-/* Those of the settings that have an id, and that the vocabulary lacks: tokens added to it. True where there were some. */
+/* Adds the settings' tokens that have an id and that the vocabulary lacks. True where there were some. */
 static bool add_entries(const tok_settings *settings, const tok_index *index, entry_list *entries)
 {
     const size_t count = entries->count;
@@ -398,7 +398,7 @@ static uint32_t next_name(const pm_tokenizer *tok, uint32_t id, uint32_t name)
     return TOK_NONE;
 }
 
-/* Whether two names make one of the token `made`. */
+/* Whether two names, joined, are one of the token `made`. */
 static bool names_fit(const pm_tokenizer *tok, uint32_t left, uint32_t right, uint32_t made)
 {
     const size_t first = tok_entry_size(tok, left), second = tok_entry_size(tok, right);
@@ -411,7 +411,7 @@ static bool names_fit(const pm_tokenizer *tok, uint32_t left, uint32_t right, ui
     return false;
 }
 
-/* The names by which a merge is read again: those that together are a name of the token that it makes. */
+/* The names to write a merge with. Joined, they must be a name of the token that it makes, to be read again. */
 static void merge_names(const pm_tokenizer *tok, const bpe_merge *merge, uint32_t *left, uint32_t *right)
 {
     for (*left = merge->left; *left != TOK_NONE; *left = next_name(tok, merge->left, *left))

@@ -1,6 +1,6 @@
 /* Learning merges from a text: the commonest pair of neighbours becomes a token, again and again (Sennrich, Haddow, Birch 2016). Pairs lie
- * within GPT-2's pieces, so each different piece is looked at once, with how often it is there as its weight. All pairs know their places,
- * and a merge only touches those: the work is that of the places that change, not of the text.
+ * within GPT-2's pieces, so each different piece is kept once, with its count as its weight. Each pair knows its places, and a merge
+ * touches only those: the work grows with the places that change, not with the text.
  *
  * Of pairs that are equally common the one with the smaller left id is merged first, then the one with the smaller right id. The ids are
  * GPT-2's: 256 bytes, the merges in their order, <|endoftext|> last. */
@@ -91,7 +91,7 @@ static bool count_pieces(const char *text, size_t size, piece_set *set)
 typedef struct pair {
     uint32_t left, right;
     uint64_t count;   /* weighted */
-    uint32_t *places; /* (place_count) where it was ever; ascending */
+    uint32_t *places; /* (place_count) all that it ever had; ascending */
     uint32_t place_count, place_room;
     bool touched; /* waits for its new count to be put into the heap */
 } pair;
@@ -151,7 +151,7 @@ static void *one_more(void *array, size_t count, size_t *room, size_t size)
     return grown;
 }
 
-/* The pair that now starts at `place`. */
+/* Counts the pair that now starts at `place`. */
 static bool pair_add(trainer *t, uint32_t place)
 {
     if (t->pair_count == t->pair_room && !pairs_grow(t)) return false;
@@ -178,7 +178,7 @@ static bool pair_add(trainer *t, uint32_t place)
     return true;
 }
 
-/* The pair that starts at `place` is about to change. */
+/* Uncounts the pair at `place`, which is about to change. */
 static void pair_remove(trainer *t, uint32_t place)
 {
     t->pairs[*pair_slot(t, t->symbols[place], t->symbols[t->next[place]])].count -= t->weights[place];
@@ -228,7 +228,7 @@ static bool push_touched(trainer *t)
     return true;
 }
 
-/* The commonest pair, or TOK_NONE. Candidates whose pair has become rarer go back in with what is true now. False when short of memory. */
+/* The commonest pair, or TOK_NONE. Candidates whose pair has become rarer go back in with the present count. False when short of memory. */
 static bool take_commonest(trainer *t, uint32_t *out)
 {
     *out = TOK_NONE;
@@ -337,7 +337,7 @@ static bool learn(const char *text, size_t size, tok_bpe_parts *parts)
     return fine;
 }
 
-/* The bytes of all tokens, from the merges. */
+/* Makes the bytes of all tokens from the merges. */
 static bool fill_pieces(tok_bpe_parts *parts)
 {
     unsigned char order[BYTES];

@@ -1,4 +1,4 @@
-/* The character sets that text in UTF-8 is read in by mistake. */
+/* The character sets in which UTF-8 text is read by mistake. */
 #include <stdlib.h>
 
 #include "text/repair.h"
@@ -78,11 +78,11 @@ static const uint16_t cp437[128] = {
     0x2321, 0xF7,   0x2248, 0xB0,   0x2219, 0xB7,   0x221A, 0x207F, 0xB2,   0x25A0, 0xA0,
 };
 
-/* Sloppy ones let bytes that stand for nothing be Latin-1's, and have the byte 0x1A for U+FFFD. */
+/* In sloppy sets, bytes that stand for nothing are read as Latin-1, and the byte 0x1A stands for U+FFFD. */
 static const struct {
     const uint16_t *codes; /* NULL: Latin-1 */
     bool sloppy;
-    int cost; /* of taking it: the rarer the more */
+    int cost; /* see charset_cost */
 } charsets[CHARSETS] = {
     [LATIN_1] = {NULL, false, 0},
     [WINDOWS_1252] = {windows_1252, true, 0},
@@ -118,7 +118,7 @@ static int by_code(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The rows of one code point become one. */
+/* Joins the rows of the same code point. */
 static void join_rows(charset_table *table)
 {
     size_t to = 0;

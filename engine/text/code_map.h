@@ -1,4 +1,4 @@
-/* A number for each code point, in pages of 256 that are there only where something was put. Zeros to begin with. */
+/* A number for each code point, in pages of 256. Only pages with numbers are allocated. Zero it before use. */
 #ifndef TEXT_CODE_MAP_H
 #define TEXT_CODE_MAP_H
 

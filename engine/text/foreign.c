@@ -8,7 +8,7 @@ static bool begins(const char *text, size_t size, const char *with, size_t count
     return size >= count && memcmp(text, with, count) == 0;
 }
 
-/* `tag` in small letters. */
+/* `tag` is in small letters. */
 static bool begins_tag(const char *text, size_t size, const char *tag)
 {
     size_t i = 0;
@@ -24,7 +24,7 @@ size_t text_mark(const char *text, size_t size)
     return begins(text, size, "\xEF\xBB\xBF", 3) ? 3 : 0;
 }
 
-/* Its mark, or every second byte of the first few a 0: what ASCII becomes in UTF-16. */
+/* Whether it begins with UTF-16's mark, or every second byte is 0, as for ASCII in UTF-16. */
 static bool is_utf16(const char *text, size_t size)
 {
     if (begins(text, size, "\xFF\xFE", 2) || begins(text, size, "\xFE\xFF", 2)) return true;

@@ -1,5 +1,5 @@
-/* GPT-1's words: its text is made plain, split as spaCy's English tokenizer did in the original, and lower-cased. README.md of this folder
- * tells what of that is covered. */
+/* GPT-1's words: a text is repaired, split as spaCy's English tokenizer did in the original, and lower-cased. README.md of this folder
+ * tells how much is covered. */
 #ifndef TEXT_GPT1_H
 #define TEXT_GPT1_H
 
@@ -26,7 +26,7 @@ typedef struct gpt1_specials {
 } gpt1_specials;
 
 bool gpt1_specials_make(gpt1_specials *out); /* false when short of memory */
-/* NULL where the characters are no special word. */
+/* NULL where the characters are not a special word. */
 const gpt1_special *gpt1_special_find(const gpt1_specials *specials, const uint32_t *codes, size_t count);
 
 /* ---- rules: shared by threads ---- */
@@ -61,7 +61,7 @@ typedef struct gpt1_reader gpt1_reader;
 gpt1_reader *gpt1_reader_make(const gpt1_rules *rules); /* NULL when short of memory; the rules must outlive it */
 void gpt1_reader_free(gpt1_reader *reader);
 
-/* From here on it reads another text, or a part of one that is a text of its own. */
+/* Begins another text, or a part of one that is a text of its own. */
 void gpt1_reader_again(gpt1_reader *reader);
 
 /* The next word in lower case, "\n" for the end of a line, from text[*at] on; it lives until the next call. *word_size is 0 at the end.

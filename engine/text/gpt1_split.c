@@ -1,9 +1,9 @@
-/* Words out of what stands between two blanks, as spaCy 2's tokenizer finds them (explosion/spaCy: spacy/tokenizer.pyx for the order of
- * steps, lang/punctuation.py and lang/char_classes.py for the rules): punctuation comes off the front and the end, one piece a turn, until
- * a special word, a host name or nothing to take off is left; what is left is cut at punctuation inside.
+/* Splits the characters between two blanks into words, as spaCy 2's tokenizer does (explosion/spaCy: spacy/tokenizer.pyx for the order of
+ * steps, lang/punctuation.py and lang/char_classes.py for the rules). Punctuation comes off the front and the end, one piece a turn, until
+ * a special word or a host name is left, or there is none to take off. The rest is cut at punctuation inside.
  *
- * Left out, because gpt1_text.c has put blanks around them before: rules about - ~ ! " ; ? + , ( ) / * [ ] { } | _. Units are the Latin
- * ones. Every test looks at a bounded number of characters, so that a row of a million quotes is no trouble. */
+ * Rules about - ~ ! " ; ? + , ( ) / * [ ] { } | _ are left out, because gpt1_text.c has put blanks around these before. Units are the
+ * Latin ones. Every test looks at a bounded number of characters, so a row of a million quotes is not slow. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +79,7 @@ static size_t prefix(const span *s)
     return among(both_ends, first) || among(front_only, first) || (kind(s, s->low) & UNICODE_SYMBOL) ? 1 : 0;
 }
 
-/* What a digit must stand before: currency or a unit at the end. */
+/* Characters of currency or a unit behind a digit at the end; 0: none. */
 static size_t suffix_of_number(const span *s)
 {
     char unit[UNIT_CHARACTERS * UTF8_MAX + 3] = " ";
@@ -141,7 +141,7 @@ static bool host_at(const span *s, size_t i)
 }
 
 /* spaCy's URL_PATTERN as far as it can still match: someone@, a host name, anything, a letter or digit at the end. So "end.then" is one
- * word, there too. */
+ * word, as in spaCy. */
 static bool is_host(const span *s)
 {
     if (s->high - s->low > HOST_CHARACTERS) return false;

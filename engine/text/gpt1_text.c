@@ -1,4 +1,4 @@
-/* Reading a text as GPT-1's encoder did (openai/finetune-transformer-lm, text_utils.py): ftfy's fix_text (repair.h), line by line, then
+/* Reads a text as GPT-1's encoder did (openai/finetune-transformer-lm, text_utils.py): ftfy's fix_text (repair.h), line by line, then
  * text_standardize, then words, then Python's str.lower.
  *
  * Bytes that are not UTF-8 become U+FFFD one by one. */
@@ -8,7 +8,7 @@
 #include "text/gpt1.h"
 #include "text/utf8.h"
 
-/* Bytes of a line that are repaired at once: of longer ones ftfy does not look at the character set, and here they are read in pieces. */
+/* Bytes of a line that are repaired at once. Longer lines are read in pieces; their character set is not checked, as in ftfy. */
 enum { MOST_LINE = 1000000 };
 
 struct gpt1_reader {
@@ -16,14 +16,14 @@ struct gpt1_reader {
     code_row line;  /* the line at hand, repaired and standardized */
     size_t line_at; /* characters of it that were read */
     bool long_line; /* more of the same line is to come */
-    bool entities;  /* HTML's characters are read still */
+    bool entities;  /* HTML's characters are still replaced */
     code_row raw;   /* the line as it is in the text */
     repair_scratch scratch;
     uint32_t *codes; /* (room) the characters between two blanks */
     size_t count, room;
     gpt1_words words, suffixes; /* of these characters */
     size_t given;               /* words that came out already */
-    bool begun;                 /* some word was there: line ends count from now on */
+    bool begun;                 /* there was a word: line ends count from now on */
     char *word;                 /* (word_room) */
     size_t word_room;
 };
@@ -82,7 +82,7 @@ void gpt1_reader_again(gpt1_reader *reader)
 
 /* ---- lines ---- */
 
-/* text_standardize: characters that become others. */
+/* text_standardize's replacements of characters. */
 static bool standardize(const code_row *from, code_row *to)
 {
     static const uint32_t dots[] = {'.', '.', '.'};
@@ -100,7 +100,7 @@ static bool standardize(const code_row *from, code_row *to)
     return true;
 }
 
-/* Where the piece of a line ends that begins at `at`: behind its end or, in a long line, behind the last blank of MOST_LINE bytes. */
+/* The end of a line's piece that begins at `at`: behind the line's end or, in a long line, behind the last blank of MOST_LINE bytes. */
 static size_t piece_end(const char *text, size_t size, size_t at, bool *whole)
 {
     const size_t most = size - at < MOST_LINE ? size - at : MOST_LINE;
@@ -112,11 +112,11 @@ static size_t piece_end(const char *text, size_t size, size_t at, bool *whole)
     while (cut > at && text[cut - 1] != ' ') cut--;
     if (cut > at) return cut;
     cut = at + most;
-    while (cut > at + 1 && ((unsigned char)text[cut] & 0xC0) == 0x80) cut--; /* no character in two */
+    while (cut > at + 1 && ((unsigned char)text[cut] & 0xC0) == 0x80) cut--; /* cuts no character */
     return cut;
 }
 
-/* Whether nothing in it needs a repair, or more than a look: ASCII that one types, without what HTML's characters begin with. */
+/* Whether nothing in it can need a repair: printable ASCII, tabs and line ends, without &, which begins HTML's characters. */
 static bool is_plain(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -153,8 +153,8 @@ static bool fill(gpt1_reader *reader, const char *text, size_t size, size_t *at)
     return true;
 }
 
-/* text_standardize puts blanks around each run of one of these. It means to do so with \ too, but its pattern, no raw string, says + a second
- * time there; what the model was trained on counts. */
+/* text_standardize puts blanks around each run of one of these. It was meant to include \, but its pattern is not a raw string and has a second
+ * + in that place. What the model was trained on counts. */
 static bool stands_alone(uint32_t code)
 {
     return code && code < 0x80 && strchr("-~!\";?+,)(/*[]}{|_", (int)code);
@@ -216,7 +216,7 @@ static bool read_codes(gpt1_reader *reader, const char *text, size_t size, size_
 
 /* ---- words ---- */
 
-/* A sigma's final form stands behind a letter with case and before none, whatever case ignores lying between (Unicode 3.13, Final_Sigma). */
+/* A sigma is final behind a cased letter and not before one; case-ignorable characters between do not count (Unicode 3.13, Final_Sigma). */
 static uint32_t lower_sigma(const gpt1_reader *reader, const gpt1_word *word, size_t i)
 {
     const unicode_table *unicode = reader->rules->unicode;
@@ -258,7 +258,7 @@ bool gpt1_reader_next(gpt1_reader *reader, const char *text, size_t size, size_t
         bool line;
         if (!skip_space(reader, text, size, at, &line)) return false;
         if (line) {
-            reader->begun = false; /* one token for all the white space: it is behind us now */
+            reader->begun = false; /* one token for all the white space, which is skipped */
             *word = "\n";
             *word_size = 1;
             return true;

@@ -1,7 +1,7 @@
-/* The words that spaCy's English tokenizer has rules of their own for (explosion/spaCy, 2.x: lang/tokenizer_exceptions.py and
- * lang/en/tokenizer_exceptions.py), written as what they are made of. Each is there as it stands and with its first letter in upper case;
- * no other upper case counts: DON'T is one word. Left out are those that no rule would cut anyway, and faces that text_standardize or the
- * rules for quotes take apart before. */
+/* Words that have rules of their own in spaCy's English tokenizer (explosion/spaCy, 2.x: lang/tokenizer_exceptions.py and
+ * lang/en/tokenizer_exceptions.py), written as stems and endings. Each is there as it is and with its first letter in upper case. No
+ * other upper case counts: DON'T is one word. Words that no rule would cut anyway are left out, and so are faces that text_standardize or
+ * the rules for quotes take apart before. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static const struct {
     {"how", "'d|'y"},
 };
 
-/* What the table above makes of ordinary words. */
+/* Ordinary words that the table above would cut. */
 static const char ordinary[] = " ill its hell shell shed were well whore Ill Its Hell Shell Shed Were Well Whore ";
 
 /* Words as they are, | where they are cut. */

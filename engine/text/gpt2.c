@@ -20,7 +20,7 @@
 #define WHITE                                                                                                          \
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
-/* Characters of one of these four kinds are all there are, so a match is never empty; group 1 is white space. */
+/* Every character is of one of these four kinds, so a match is never empty. Group 1 is white space. */
 #define PATTERN "'(?:[sdmt]|ll|ve|re)|\\x{20}?(?:\\p{L}++|\\p{N}++|[^" WHITE "\\p{L}\\p{N}]++)|([" WHITE "]++)"
 
 /* Longest stretch of valid text that is looked at in one go: positions in rows of symbols have 32 bits. */

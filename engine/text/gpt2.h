@@ -18,7 +18,7 @@ typedef struct gpt2_cutter gpt2_cutter;
 gpt2_cutter *gpt2_cutter_make(const gpt2_pattern *pattern); /* NULL when short of memory; the pattern must outlive it */
 void gpt2_cutter_free(gpt2_cutter *cutter);
 
-/* From here on it cuts another text, or another part of one. */
+/* Begins another text, or another part of one. */
 void gpt2_cutter_again(gpt2_cutter *cutter);
 
 /* Bytes of the piece at `at` < size, where the piece before ended; 0 when short of memory. The pieces of a text, joined, are the text. */

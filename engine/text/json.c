@@ -140,7 +140,7 @@ pm_status json_read(const pm_log *log, const json_place *place, const char *text
     pm_status status = check_escapes(log, place, text, size);
     if (status != PM_OK) return status;
     const char *end = text;
-    errno = 0; /* cJSON tells bad text and no memory alike */
+    errno = 0; /* cJSON reports bad text and no memory alike */
     cJSON *json = json_parse(text, size + 1, &end, true);
     if (!json && errno == ENOMEM) return fail(log, place, PM_NO_HOST_MEMORY, "out of memory");
     if (!json)

@@ -1,4 +1,4 @@
-/* JSON text: one set of rules for whatever is read. */
+/* JSON text: one set of rules for all that is read. */
 #ifndef TEXT_JSON_H
 #define TEXT_JSON_H
 
@@ -16,12 +16,12 @@ typedef struct json_place {
     const char *nul;  /* how a file of this kind spells U+0000; NULL: it has no such character */
 } json_place;
 
-/* One JSON value, for cJSON_Delete; white space may stand around it. A 0 byte follows the text, at text[size]. Fails: PM_FORMAT, also where a
+/* One JSON value, to free with cJSON_Delete. White space may stand around it. text[size] must be a 0 byte. Fails: PM_FORMAT, also where a
  * string holds U+0000 or half of a surrogate pair, where an object has a key twice, and for UTF-16. PM_NO_HOST_MEMORY. */
 pm_status json_read(const pm_log *log, const json_place *place, const char *text, size_t size, cJSON **out);
 
-/* cJSON_ParseWithLengthOpts, and cJSON_Print or cJSON_PrintUnformatted for cJSON_free, in the locale "C", whatever the host's is. With `whole`
- * the text ends with a 0 byte within `size`, and nothing but white space follows the value. */
+/* cJSON_ParseWithLengthOpts, and cJSON_Print or cJSON_PrintUnformatted (free with cJSON_free), in the locale "C", whatever the host's is. With
+ * `whole` the text ends with a 0 byte within `size`, and only white space follows the value. */
 cJSON *json_parse(const char *text, size_t size, const char **end, bool whole);
 char *json_print(const cJSON *json, bool indented);
 

@@ -1,5 +1,5 @@
 /* The walk of the kinds with merges: pieces of the text become rows of symbols, are merged, and come out as tokens. Most pieces of a text
- * were there before, so their tokens are kept in a small table. */
+ * repeat, so their tokens are kept in a small table. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +19,8 @@ _Static_assert(sizeof(cache_entry) == 64, "a line of most processors' caches");
 struct tok_merging {
     gpt2_cutter *cutter; /* one of the two */
     gpt1_reader *reader;
-    bpe_row row;  /* the piece at hand; behind merging, its tokens */
-    size_t given; /* of which these came out already */
+    bpe_row row;  /* the present piece; after merging, its tokens */
+    size_t given; /* tokens of it that came out already */
     char *first;  /* (first_room) a stretch's beginning behind a blank */
     size_t first_room;
     cache_entry *cache; /* (CACHE_ENTRIES) by hash; a newer piece takes an older one's place */
@@ -74,7 +74,7 @@ static void word_symbols(const pm_tokenizer *tok, const char *word, size_t size,
     row->count = count;
 }
 
-/* gpt2: a byte without a token is the unknown one, or a fault at its place. */
+/* gpt2: a byte without a token becomes the unknown one, or is a fault at its place. */
 static bool know_bytes(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
 {
     const pm_tokenizer *tok = walk->tok;
@@ -126,8 +126,8 @@ static bool merge_piece(tok_walk *walk, const char *piece, size_t size, tok_faul
     return true;
 }
 
-/* The first piece of a stretch as if a blank stood before it: what is cut is a copy of the stretch's beginning, and of more of it while the
- * piece goes on. */
+/* The first piece of a stretch, as if a blank stood before it. It is cut from a copy of the stretch's beginning, which grows while the piece
+ * goes on. */
 static bool first_piece(tok_walk *walk, const char **piece, size_t *size)
 {
     struct tok_merging *merging = walk->merging;

@@ -1,5 +1,5 @@
 /* Mojibake: text in UTF-8 that was read in one of seven other character sets is read again, and kept where it costs less (fix_encoding of
- * ftfy 4.4). A text costs its characters, and twice the places where characters meet that seldom do. */
+ * ftfy 4.4). A text's cost is its number of characters, plus 2 for each rare pair or character, minus 1 for each common one (is_common). */
 #include "text/repair.h"
 
 #include <stdlib.h>
@@ -84,7 +84,7 @@ static bool weird_pair(char a, char b)
            (a != b && among(a, "MmN13") && among(b, "MmN13"));
 }
 
-/* Characters that mojibake has, but texts, too. */
+/* Characters of mojibake that ordinary texts have, too. */
 static bool is_common(uint32_t code)
 {
     static const uint32_t common[] = {0x2026, 0x2014, 0x2013, 0x2018, 0x201C, 0x2019, 0x201D, 0xA1, 0xBF, 0xB0,  0x2122,
@@ -125,7 +125,7 @@ static bool is_next(unsigned char byte)
     return byte >= 0x80 && byte <= 0xBF;
 }
 
-/* Bytes at `p` that were UTF-8 before a program took byte 0xA0 for a blank; 0: none. */
+/* Bytes at `p` that were UTF-8 before a program made byte 0xA0 a blank; 0: none. */
 static size_t altered(const unsigned char *p, size_t left)
 {
     if (left < 2) return 0;
@@ -140,7 +140,7 @@ static size_t altered(const unsigned char *p, size_t left)
     return blanks == 1 ? length : 0;
 }
 
-/* Puts the bytes 0xA0 back; true, with what that costs, where there was one. */
+/* Puts the bytes 0xA0 back, and adds their cost. True where there was one. */
 static bool restore_blanks(unsigned char *bytes, size_t count, int *cost)
 {
     bool any = false;
@@ -174,7 +174,7 @@ static size_t lossy(const unsigned char *p, size_t left)
     return lost ? length : p[0] == SUBSTITUTE;
 }
 
-/* The same with U+FFFD for each such character; `to` has room for three times the bytes. */
+/* Copies the bytes with U+FFFD for each such character; `to` has room for three times as many. */
 static size_t replace_lossy(const unsigned char *bytes, size_t count, unsigned char *to)
 {
     size_t used = 0;
@@ -191,7 +191,7 @@ static size_t replace_lossy(const unsigned char *bytes, size_t count, unsigned c
     return used;
 }
 
-/* A character in two surrogates of three bytes, or U+0000 in two; 0: none. */
+/* A character in two surrogates of three bytes, or U+0000 in two bytes; 0: none. */
 static size_t decode_variant(const unsigned char *p, size_t left, uint32_t *code)
 {
     if (left >= 2 && p[0] == 0xC0 && p[1] == 0x80) {
@@ -205,7 +205,7 @@ static size_t decode_variant(const unsigned char *p, size_t left, uint32_t *code
     return 6;
 }
 
-/* Whether the bytes are UTF-8, then *out. */
+/* Decodes UTF-8. *fits: whether it is. */
 static bool decode(const unsigned char *bytes, size_t count, code_row *out, bool *fits)
 {
     out->count = 0;
@@ -222,7 +222,7 @@ static bool decode(const unsigned char *bytes, size_t count, code_row *out, bool
     return true;
 }
 
-/* U+2000 to U+203F in UTF-8, read in windows-1252, wherever they stand. */
+/* Restores U+2000 to U+203F from UTF-8 that was read in windows-1252. */
 static bool fix_punctuation(const charset_table *table, const code_row *text, code_row *out, bool *any)
 {
     out->count = 0;
@@ -239,7 +239,7 @@ static bool fix_punctuation(const charset_table *table, const code_row *text, co
     return true;
 }
 
-/* Latin-1 that was meant to be windows-1252; *fits: it can be. */
+/* Reads Latin-1 as windows-1252. *fits: whether it can be. */
 static bool fix_latin_1(const code_row *text, code_row *out, bool *fits)
 {
     out->count = 0;
@@ -248,14 +248,14 @@ static bool fix_latin_1(const code_row *text, code_row *out, bool *fits)
         uint32_t code = text->list[i];
         if (code >= 0x80 && code < 0xA0) {
             code = charset_windows_1252(code);
-            *fits = *fits && (code < 0x80 || code >= 0xA0); /* a byte of its own stands for nothing there */
+            *fits = *fits && (code < 0x80 || code >= 0xA0); /* an unchanged byte stands for nothing there */
         }
         if (!code_row_add(out, code)) return false;
     }
     return true;
 }
 
-/* The text in UTF-8 where some set's bytes are; *cost: of the step. */
+/* Reads the text's bytes in a set as UTF-8. *cost: of this step. */
 static bool read_again(const charset_table *table, int set, const code_row *text, code_row *out, repair_scratch *s,
                        int *cost, bool *fits)
 {
@@ -356,7 +356,7 @@ bool repair_compose(const code_row *from, code_row *to, repair_scratch *s)
         size += utf8_encode(code >= 0xD800 && code <= 0xDFFF ? REPLACEMENT : code, (char *)s->utf8 + size);
     }
     const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-    for (int again = 0; again < 2; again++) { /* it tells how much room it takes */
+    for (int again = 0; again < 2; again++) { /* the first call may only tell the room */
         const utf8proc_ssize_t count = utf8proc_decompose(s->utf8, (utf8proc_ssize_t)size, (utf8proc_int32_t *)to->list,
                                                           (utf8proc_ssize_t)to->room, options);
         if (count < 0) return false;

@@ -1,5 +1,5 @@
-/* The order of ftfy's repairs, and the small ones. They are done over again until nothing changes, at most MOST_ROUNDS times: ftfy has no such
- * limit, and its time is the square of a text's length where characters of HTML are nested. */
+/* The order of ftfy's repairs, and the small ones. They are repeated until nothing changes, at most MOST_ROUNDS times. ftfy has no such
+ * limit: where characters of HTML are nested, its time grows with the square of the text's length. */
 #include "text/repair.h"
 
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static int digit_of(uint32_t code, uint32_t base)
     return base == 16 && letter >= 'a' && letter <= 'f' ? (int)(letter - 'a') + 10 : -1;
 }
 
-/* The number of &#100; or &#x64; between the letters, or UINT32_MAX. */
+/* The number in &#100; or &#x64;, given without &# and ;, or UINT32_MAX. */
 static uint32_t reference(const uint32_t *p, size_t count)
 {
     const uint32_t base = count > 0 && p[0] == 'x' ? 16 : 10;
@@ -69,7 +69,7 @@ static uint32_t reference(const uint32_t *p, size_t count)
     return value < 0x110000 ? (uint32_t)value : UINT32_MAX;
 }
 
-/* The character of HTML, &name; or &#number;, at `p`: its characters there, and what it stands for. 0: none. */
+/* The length of an HTML character, &name; or &#number;, at `p`, and what it stands for. 0: none. */
 static size_t html_character(const uint32_t *p, size_t left, uint32_t out[2], size_t *count)
 {
     if (left < 3 || p[0] != '&') return 0;
@@ -109,7 +109,7 @@ static void remove_escapes(code_row *line)
     line->count = to;
 }
 
-/* What HTML's characters stand for is never longer than their names. */
+/* Works in place: what HTML's characters stand for is never longer. */
 static void read_entities(code_row *line)
 {
     size_t to = 0;
@@ -130,7 +130,7 @@ static void read_entities(code_row *line)
 
 /* ---- single characters ---- */
 
-/* Letters that are one character only to look well. */
+/* The letters of a ligature; NULL: it is not one. */
 static const char *ligature(uint32_t code)
 {
     switch (code) {
@@ -148,7 +148,7 @@ static const char *ligature(uint32_t code)
 
 enum { MOST_WIDE = 4 };
 
-/* The form of usual width, mostly one character. Returns how many. */
+/* The form of usual width, mostly one character. Returns the count. */
 static size_t width(uint32_t code, uint32_t out[MOST_WIDE])
 {
     out[0] = code == 0x3000 ? ' ' : code;
@@ -178,7 +178,7 @@ static bool is_surrogate(uint32_t code, uint32_t first)
     return code >= first && code < first + 0x400;
 }
 
-/* Quotes straight, ends of lines \n. */
+/* Makes quotes straight, and line ends \n. */
 static uint32_t plain(uint32_t code)
 {
     if (code >= 0x2018 && code <= 0x201B) return '\'';

@@ -1,5 +1,5 @@
-/* Text repaired as ftfy 4.4's fix_text repairs it by default (https://github.com/rspeer/python-ftfy), written anew from what it does: mojibake,
- * HTML's characters, terminal escapes, ligatures, widths, quotes, line ends, control characters, NFC. */
+/* Repairs text as ftfy 4.4's fix_text does by default (https://github.com/rspeer/python-ftfy). The code was written anew from its behaviour:
+ * mojibake, HTML's characters, terminal escapes, ligatures, widths, quotes, line ends, control characters, NFC. */
 #ifndef TEXT_REPAIR_H
 #define TEXT_REPAIR_H
 
@@ -9,7 +9,7 @@
 
 #include "text/unicode.h"
 
-/* A growing row of code points; zeros to begin with. */
+/* A growing row of code points. Zero it before use. */
 typedef struct code_row {
     uint32_t *list; /* (count) */
     size_t count, room;
@@ -36,24 +36,24 @@ void code_row_free(code_row *row);
 enum { LATIN_1, WINDOWS_1252, WINDOWS_1250, ISO_8859_2, WINDOWS_1251, MAC_ROMAN, CP437, CHARSETS };
 enum { SUBSTITUTE = 0x1A }; /* the byte of U+FFFD in sloppy sets */
 
-/* Which bytes code points are in these sets. Read-only once made: threads share it. */
+/* The bytes of code points in these sets. Read-only once made: threads share it. */
 typedef struct charset_table charset_table;
 charset_table *charset_table_make(void); /* NULL when short of memory */
 void charset_table_free(charset_table *table);
 
 /* The byte of a code point in a set, or -1. */
 int charset_byte(const charset_table *table, int set, uint32_t code);
-/* A bit for each set that has all of the text. *ascii: it is nothing else. */
+/* A bit for each set that has the whole text. *ascii: it is ASCII only. */
 unsigned charset_fits(const charset_table *table, const code_row *text, bool *ascii);
 bool charset_is_sloppy(int set);
-/* Of taking it for the one that a text was read in: the rarer the more. */
+/* The cost of assuming that a text was read in this set: more for rare sets. */
 int charset_cost(int set);
 /* What windows-1252 has for a byte from 0x80 to 0x9F; the byte itself where it has nothing. */
 uint32_t charset_windows_1252(uint32_t byte);
 
 /* ---- mojibake.c ---- */
 
-/* Scratch of one thread; zeros to begin with. */
+/* Scratch of one thread. Zero it before use. */
 typedef struct repair_scratch {
     code_row rows[4];
     unsigned char *bytes, *more; /* (bytes_room) each */
@@ -63,15 +63,15 @@ typedef struct repair_scratch {
 } repair_scratch;
 void repair_scratch_free(repair_scratch *scratch);
 
-/* Reads a line again in UTF-8 that was read in another character set, where that makes it more likely to be text. */
+/* Reads a line as UTF-8 that was read in another character set, where the result is more likely to be text. */
 bool repair_mojibake(const unicode_table *unicode, const charset_table *charsets, code_row *line, repair_scratch *s);
 /* NFC of `from`. */
 bool repair_compose(const code_row *from, code_row *to, repair_scratch *s);
 
 /* ---- repair.c ---- */
 
-/* One line, with the end that it may have. `mojibake`: whether its character set may be wrong, which is not looked at in very long lines.
- * *entities: whether HTML's characters are read; becomes false, for the lines behind it too, at one that may be HTML. */
+/* Repairs one line, with its end if it has one. `mojibake`: whether to check its character set; very long lines are not checked.
+ * *entities: whether to replace HTML's characters. A line that may be HTML makes it false, for later lines too. */
 bool repair_line(const unicode_table *unicode, const charset_table *charsets, bool mojibake, bool *entities,
                  code_row *line, repair_scratch *s);
 

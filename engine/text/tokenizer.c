@@ -36,7 +36,7 @@ static uint64_t hash_piece(uint64_t hash, const pm_tokenizer *tok, uint32_t entr
     return hash_bytes(hash_number(hash, size), tok->pieces + tok->starts[entry], size);
 }
 
-/* Kind, each token's size and bytes, each merge's two ids; then, where it is not as usual, what else changes the ids of a text. */
+/* Hashes the kind, each token's size and bytes, each merge's two ids; then, if not `usual`, what else changes the ids of a text. */
 static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
 {
     const char *name = tok_kind_name(tok->kind);
@@ -95,7 +95,7 @@ void tok_bpe_parts_free(tok_bpe_parts *parts)
     *parts = (tok_bpe_parts){0};
 }
 
-/* Where the walk finds the symbols that a piece starts from: bytes, or characters within a word and at its end. */
+/* Maps the symbols that a piece starts from to ids: bytes, or characters within a word and at its end. */
 static bool map_symbols(pm_tokenizer *tok)
 {
     for (uint32_t entry = 0; entry < tok->vocab + tok->same_count; entry++) {
@@ -157,8 +157,8 @@ static uint32_t named_id(const tok_index *index, const char *name)
     return name ? tok_index_find(index, name, strlen(name)) : TOK_NONE;
 }
 
-/* Added tokens, and what stands at a text's ends: what the settings say, else <|endoftext|> where gpt2's vocabulary has it. *usual: it is
- * all as without settings. */
+/* Sets added tokens and those at a text's ends: the settings', else <|endoftext|> where gpt2's vocabulary has it. *usual: no settings and
+ * no second names change the ids. */
 static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
 {
     static const tok_settings none = {.kind = TOK_KINDS};
@@ -186,7 +186,7 @@ static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_
     return true;
 }
 
-/* gpt1: <unk>, else token 0, as the original has it. gpt2: what the settings name, where a byte has no token. Never the end of a text. */
+/* gpt1: <unk>, else token 0, as in the original. gpt2: the settings' token, where some byte has none; never the end of a text. */
 static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
 {
     tok->unknown = TOK_NONE;

@@ -1,5 +1,5 @@
-/* What a tokenizer is made of, and the walk over a text that every use of one goes through. Two families: the kinds `byte` and `char` have
- * one token a unit, a byte value or a code point; `gpt2` and `gpt1` merge the symbols of pieces and words (bpe.h). */
+/* The parts of a tokenizer, and the walk over a text with which all encoding is done. Two families: the kinds `byte` and `char` have one
+ * token a unit, a byte value or a code point; `gpt2` and `gpt1` merge the symbols of pieces and words (bpe.h). */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
@@ -20,9 +20,9 @@ typedef enum tok_kind { TOK_BYTE, TOK_CHAR, TOK_GPT2, TOK_GPT1, TOK_KINDS } tok_
 enum {
     TOK_MOST = 1 << 24,
     TOK_MOST_NAMED = 4096
-}; /* tokens: no model has more; names that files give some, each compared with each */
+}; /* most tokens of a vocabulary; most tokens that files name: each is compared with each */
 
-/* A token that stands for its bytes wherever a text spells them, before the text is cut. Special ones do so only where the caller wants it. */
+/* A token that stands for its bytes wherever a text spells them, before the text is cut. Special ones do so only if the caller asks for it. */
 enum { TOK_ADDED_PLAIN = 1, TOK_ADDED_SPECIAL = 2 };
 typedef struct tok_added {
     uint32_t entry; /* an id or, from vocab on, a second name */
@@ -35,12 +35,12 @@ struct pm_tokenizer {
     uint64_t hash;
     char *pieces;        /* the tokens' bytes, in id order, then the second names'; an id that no token has is empty */
     size_t *starts;      /* (vocab + same_count + 1) offsets into pieces */
-    uint32_t *same;      /* (same_count) the ids of second names: of one token in vocab.json there may be two */
+    uint32_t *same;      /* (same_count) the ids of second names: vocab.json may give a token two names */
     uint32_t same_count; /* gpt2, gpt1 */
     tok_added *added;    /* (added_count) longer ones first */
     size_t added_count;
     unsigned char added_first[256]; /* kinds of added tokens by the byte they begin with */
-    uint32_t begin, end;            /* what texts begin with and end in, or TOK_NONE */
+    uint32_t begin, end;            /* the tokens around a text, or TOK_NONE */
     uint32_t fast[256];             /* id by byte: all of them, or the ASCII characters; TOK_NONE where there is none */
     code_map codes;                 /* id by code point: char, and gpt1 within a word */
     code_map end_codes;             /* gpt1: id of a code point that ends a word */
@@ -72,7 +72,7 @@ bool tok_kind_merges(tok_kind kind);
 pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units, uint32_t count, pm_tokenizer **out);
 
 /* What a folder's files say beside the vocabulary: tokenizer_config.json, special_tokens_map.json, added_tokens.json, and a part of
- * tokenizer.json. Zeros to begin with, but for the kind. */
+ * tokenizer.json. All zeros at first but the kind. */
 typedef struct tok_named {
     char *text;
     uint32_t id; /* TOK_NONE: the vocabulary's */
@@ -82,7 +82,7 @@ typedef struct tok_named {
 typedef struct tok_settings {
     tok_kind kind;                               /* TOK_KINDS: not said */
     bool own;                                    /* by Pumice's own key */
-    char *other_class;                           /* a class that is none of GPT-2's and GPT-1's, or NULL */
+    char *other_class;                           /* a class of neither GPT-2 nor GPT-1, or NULL */
     char *begin, *end, *unknown;                 /* names of tokens, or NULL */
     enum { TOK_UNSAID, TOK_NO, TOK_YES } prefix; /* add_prefix_space */
     tok_named *named;                            /* (named_count) */
@@ -94,10 +94,10 @@ pm_status tok_settings_read(const pm_log *log, const char *dir, tok_settings *ou
 /* False when short of memory. */
 bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bool special);
 void tok_settings_free(tok_settings *settings);
-/* The key's settings of a tokenizer for tokenizer_config.json. False when short of memory. */
+/* Adds a tokenizer's settings to tokenizer_config.json. False when short of memory. */
 struct cJSON;
 bool tok_settings_write(const pm_tokenizer *tok, struct cJSON *config);
-/* The key of an added token's object that asks for what Pumice does not do; NULL: none. */
+/* A key of an added token's object that Pumice does not support; NULL: none. */
 const char *tok_added_fault(const struct cJSON *token);
 
 /* The vocabulary of a kind with merges. Pieces of gpt1 end in a blank where a word ends. */
@@ -118,7 +118,7 @@ void tok_bpe_parts_free(tok_bpe_parts *parts);
 /* The files of a kind with merges. Reading finds out the kind where settings do not say it. */
 pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, const tok_settings *settings,
                        pm_tokenizer **out);
-/* The same out of one file, tokenizer.json, of gpt2's kind: {"spelling": id}, and merges as lines or as pairs of spellings; NULL: none. */
+/* The same from tokenizer.json alone, of gpt2's kind: vocab is {"spelling": id}; merges are lines or pairs of spellings; NULL: none. */
 pm_status tok_bpe_read_json(const pm_log *log, const char *path, const struct cJSON *vocab, const struct cJSON *merges,
                             const tok_settings *settings, pm_tokenizer **out);
 pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const char *path);
@@ -138,7 +138,7 @@ typedef struct tok_index {
     uint32_t vocab;
 } tok_index;
 
-/* Twice: the id of a piece that another one equals, or TOK_NONE. False when short of memory. */
+/* *twice: the id of a piece that is there twice, or TOK_NONE. False when short of memory. */
 bool tok_index_make(const tok_bpe_parts *parts, tok_index *out, uint32_t *twice);
 uint32_t tok_index_entry(const tok_index *index, const char *piece, size_t size); /* TOK_NONE: not there */
 uint32_t tok_index_find(const tok_index *index, const char *piece, size_t size);  /* its id */
@@ -170,7 +170,7 @@ typedef struct tok_walk {
     struct tok_merging *merging; /* gpt2, gpt1 */
 } tok_walk;
 
-/* Fails only for want of memory, without a line. */
+/* Fails only when short of memory, without a line. */
 bool tok_walk_begin(const pm_tokenizer *tok, const char *text, size_t size, tok_walk *out);
 /* At most `capacity` > 0 further tokens; *made is 0 only at the end. False at a fault. */
 bool tok_walk_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault);
@@ -181,7 +181,7 @@ struct tok_merging *tok_merging_make(const pm_tokenizer *tok);
 bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault);
 void tok_merging_free(struct tok_merging *merging);
 
-/* Logs the one line about a fault at a byte offset of what `name` names. */
+/* Logs one line about a fault at a byte offset of the text `name`. */
 pm_status tok_fault_fail(const pm_log *log, const char *name, size_t offset, const tok_fault *fault);
 
 #endif

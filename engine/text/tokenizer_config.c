@@ -1,5 +1,5 @@
-/* What Hugging Face's small files say of a tokenizer beside its vocabulary: tokenizer_config.json, special_tokens_map.json and
- * added_tokens.json. Keys that change no token's id are left alone. */
+/* A tokenizer's settings in Hugging Face's small files beside its vocabulary: tokenizer_config.json, special_tokens_map.json and
+ * added_tokens.json. Keys that change no token's id are ignored. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,6 @@ static const char *token_text(const cJSON *value)
     return text && *text ? text : NULL;
 }
 
-/* What has no counterpart here; NULL: nothing. */
 const char *tok_added_fault(const cJSON *token)
 {
     static const char *const flags[] = {"single_word", "lstrip", "rstrip"};
@@ -214,7 +213,7 @@ static char *entry_text(const pm_tokenizer *tok, uint32_t entry)
     return text;
 }
 
-/* The name of an added token among those of an id: its first name may be a byte's. Without an added one, the first. */
+/* The name of an id that is an added token, since its first name may be a byte's. Without one, the first name. */
 static uint32_t added_name(const pm_tokenizer *tok, uint32_t id)
 {
     uint32_t found = id;
@@ -235,7 +234,7 @@ static bool write_name(const pm_tokenizer *tok, cJSON *config, const char *key, 
     return fine;
 }
 
-/* Under its id as transformers has it; a second name, for which there is no id left, in a list of names. */
+/* Writes it under its id, as transformers does. A second name has no id of its own and goes to a list. */
 static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *decoder, cJSON *names)
 {
     char key[16], *text = entry_text(tok, added->entry);

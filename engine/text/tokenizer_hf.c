@@ -1,6 +1,6 @@
-/* tokenizer.json of Hugging Face's library `tokenizers`: a whole tokenizer as a chain of parts. Read is the chain of GPT-2: no normalizer,
- * ByteLevel with GPT-2's pattern, BPE of bytes. A part that would give other ids is refused by its name; padding and truncation, which
- * are settings of a program, are left alone. */
+/* tokenizer.json of Hugging Face's library `tokenizers`: a whole tokenizer as a chain of parts. Only GPT-2's chain is read: no normalizer,
+ * ByteLevel with GPT-2's pattern, BPE of bytes. A part that would give other ids is refused by its name. Padding and truncation are
+ * settings of a program, and are ignored. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "text/json_file.h"
 #include "text/tokenizer.h"
 
-/* The pattern of ByteLevel, as it is spelled where a Split has it. */
+/* The pattern of ByteLevel, as a Split spells it. */
 #define GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 typedef struct chain {
@@ -91,7 +91,7 @@ static pm_status read_pre_tokenizer(const chain *c, const cJSON *part)
 
 /* ---- the other parts ---- */
 
-/* Parts of which only ByteLevel, or none at all, leaves the ids alone. */
+/* Refuses a part, which may change ids, unless it is empty or, with `byte_level`, ByteLevel. */
 static pm_status check_part(const chain *c, const cJSON *root, const char *key, bool byte_level)
 {
     const cJSON *part = item(root, key);

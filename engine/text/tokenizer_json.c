@@ -2,9 +2,9 @@
  * (bpe_files.c) or all in tokenizer.json (tokenizer_hf.c).
  *
  * Spellings of the byte kind are GPT-2's: the printable bytes ! to ~, U+00A1 to U+00AC and U+00AE to U+00FF are the
- * characters of that code, the other 68 bytes, in order, are U+0100 and up. Spellings of the char kind are the
- * characters themselves, whatever JSON escapes, but for U+0000, which C strings cannot hold: it is "<0x00>",
- * SentencePiece's spelling of that byte. Every other spelling is a single character, so this one cannot be mistaken. */
+ * characters of that code. The other 68 bytes, in order, are U+0100 and up. Spellings of the char kind are the
+ * characters themselves, with JSON's escapes. C strings cannot hold U+0000: it is "<0x00>", SentencePiece's spelling
+ * of that byte. Every other spelling is a single character, so this one cannot be mistaken. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@
 
 enum { SPELLING_BYTES = sizeof NUL_SPELLING };
 
-/* Hugging Face's name for a kind: what its files say it is, and what it is loaded with there. */
+/* Hugging Face's class for a kind: the files name it, and transformers loads them with it. */
 static const char *const classes[TOK_KINDS] = {[TOK_BYTE] = "PumiceTokenizer",
                                                [TOK_CHAR] = "PumiceTokenizer",
                                                [TOK_GPT2] = "GPT2Tokenizer",
@@ -162,8 +162,8 @@ fail:
     return status;
 }
 
-/* The pairs of files that a tokenizer with merges can lie in, the first that is there counting: Hugging Face's, and OpenAI's of GPT-1 and
- * GPT-2. TOK_KINDS: of either kind. */
+/* The pairs of files that a tokenizer with merges can lie in: Hugging Face's, and OpenAI's of GPT-1 and GPT-2. The first pair that is there
+ * counts. TOK_KINDS: of either kind. */
 static const struct {
     const char *vocab, *merges;
     tok_kind kind;
@@ -200,7 +200,7 @@ static pm_status load_pair(const pm_log *log, const char *dir, tok_settings *set
     return status;
 }
 
-/* What a folder has that is a tokenizer, but none that is read. */
+/* Tells of a tokenizer in the folder that Pumice does not read. */
 static const char *other_tokenizer(const char *dir)
 {
     static const struct {
@@ -220,7 +220,7 @@ static const char *other_tokenizer(const char *dir)
     return "";
 }
 
-/* tokenizer.json where it is there, since it has all; but Pumice's own folders, and GPT-1's, are their vocab.json and merges.txt. */
+/* Reads tokenizer.json where there is one, since it has all. Pumice's own folders and GPT-1's are read from vocab.json and merges.txt. */
 static pm_status load_merging(const pm_log *log, const char *dir, tok_settings *settings, pm_tokenizer **out)
 {
     bool found = false, other = true;

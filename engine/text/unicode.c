@@ -1,4 +1,4 @@
-/* The tables are filled by running PCRE2 over a text of all characters, which keeps the facts in one place and takes a few
+/* The tables are filled by running PCRE2 over a text of all characters. This keeps the facts in one place and takes a few
  * milliseconds. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/unicode.h"
@@ -11,7 +11,7 @@
 #error "PCRE2 10.40 or later is needed: earlier ones do not know \\p{Cased}"
 #endif
 
-enum { TABLE_CODES = 0x20000 }; /* planes 0 and 1; what is above are ideographs and tags */
+enum { TABLE_CODES = 0x20000 }; /* planes 0 and 1; above are ideographs and tags */
 
 struct unicode_table {
     unsigned char kind[TABLE_CODES];
@@ -72,7 +72,7 @@ static bool mark_kind(unicode_table *table, const char *text, size_t size, const
     return fine;
 }
 
-/* Where PCRE2 has no letter to change, or changes it to another one than lower-case. */
+/* Characters that PCRE2's substitution does not change, or not to lower case. */
 static bool put_other_lower(unicode_table *table)
 {
     static const uint32_t title[] = {0x1C5, 0x1C8, 0x1CB, 0x1F2}; /* Dž Lj Nj Dz */

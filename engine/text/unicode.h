@@ -1,4 +1,4 @@
-/* What Unicode says of characters, taken from PCRE2's tables once and kept where a look-up is one step. */
+/* Properties of characters in Unicode, taken from PCRE2's tables once and kept for fast look-up. */
 #ifndef TEXT_UNICODE_H
 #define TEXT_UNICODE_H
 

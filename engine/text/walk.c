@@ -19,7 +19,7 @@ void tok_walk_end(tok_walk *walk)
     *walk = (tok_walk){0};
 }
 
-/* Finds the next added token, the longest of those that begin first: up to there the text is encoded as one of its own. */
+/* Finds the next added token, the longest of those that begin first. The text before it is encoded as one of its own. */
 static void look_ahead(tok_walk *walk)
 {
     const pm_tokenizer *tok = walk->tok;
