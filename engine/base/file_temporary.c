@@ -67,7 +67,7 @@ static void remove_left(const char *prefix, const char *own)
     closedir(folder);
 }
 
-/* Makes the file and locks it. EEXIST: try another name. Before the lock, another writer may take the file for a left one. */
+/* Makes the file and locks it. EEXIST: try another name. Before the lock, another writer may take the file for a leftover. */
 static int open_locked(const char *name)
 {
     struct stat info;

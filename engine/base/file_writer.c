@@ -151,7 +151,7 @@ pm_status file_writer_commit(file_writer **writer)
     write_out(w, w->buffer, w->used);
     if (w->sealed && !w->error) write_seal(w);
     if (!w->error && fsync(w->fd) != 0 && errno != EINVAL) w->error = errno;
-    /* Rename before closing: another writer would take the closed file for a left one. */
+    /* Rename before closing: another writer would take the closed file for a leftover. */
     if (!w->error && rename(w->temporary, w->target) != 0) w->error = errno;
     if (close(w->fd) != 0 && !w->error) w->error = errno;
     pm_status status = PM_OK;

@@ -1,5 +1,5 @@
 /* Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC'11): a counter-based generator,
- * so any draw can be made again, on the host or in shaders/common/philox.glsl, from its key and its counter. */
+ * so any draw can be repeated, on the host or in shaders/common/philox.glsl, from its key and its counter. */
 #ifndef BASE_RNG_H
 #define BASE_RNG_H
 

@@ -85,7 +85,7 @@ static bool is_number_of_column(const char *name)
     return name[0] == '#' && name[1] && name[1 + strspn(name + 1, "0123456789")] == 0;
 }
 
-/* Whether columns are told by number, in a file without a header. */
+/* Whether columns are named by number, in a file without a header. */
 static bool by_number(const row_file *file)
 {
     for (int i = 0; i < ROWS_FIELDS; i++)

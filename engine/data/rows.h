@@ -50,7 +50,7 @@ pm_status rows_string(const row_file *file, const char *key, const char **out);
 /* Whether `fields` renames it. */
 bool rows_named(const row_file *file, const char *key);
 
-/* Appends `name` to a list with commas; "…" where `name` and a later "…" would not fit. */
+/* Appends `name` to a comma-separated list; "…" where `name` and a later "…" would not fit. */
 void rows_list(char *list, size_t size, const char *name);
 
 #endif

@@ -89,9 +89,9 @@ static double matthews(const uint32_t *confusion, uint32_t K)
 
 static const double ROUNDING = 8.0 / (1 << 23);
 
-/* Whether values are all the same but for rounding. The model's scores are float32 and standardised, so they are sums near 1, with an error of
- * a few units in the last place (2^-23 each). Up to 8 of these count as no difference. Right scores come from a file and are not rounded sums:
- * any difference counts. */
+/* Whether values are all the same but for rounding. The model's scores are float32 and standardised: they differ by about 1, and
+ * their sums are rounded by a few units in the last place of 1 (2^-23 each). Up to 8 of these count as no difference. Right scores come from
+ * a file and are not sums: any difference counts. */
 static bool constant(const double *x, size_t n, double tolerance)
 {
     double low = x[0], high = x[0];

@@ -9,7 +9,7 @@ typedef struct sampler_entry {
     uint32_t token;
 } sampler_entry;
 
-/* One token. Temperature first, then top-k, then top-p of what is left. A temperature that is not above 0 means the
+/* Draws a token. Temperature first, then top-k, then top-p of what is left. A temperature that is not above 0 means the
  * largest logit. Of equal logits the lower index comes first. The same (logits, how, counter) give the same token; each
  * counter is a draw of its own. Logits of NaN are left out; those of +infinity exclude all others. 0 if nothing is left.
  * `scratch`: vocab entries, overwritten; unused, and may be NULL, where neither top-k nor top-p cuts anything. */

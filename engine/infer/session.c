@@ -12,7 +12,7 @@
 #include "model/gpt.h"
 #include "push.h"
 
-/* A chunk pays for more tokens than this: it takes about as long as two single tokens. */
+/* A chunk pays off for more tokens than this: it takes about as long as two single ones. */
 enum { CHUNK_LEAST = 4 };
 
 /* A program that reads `time` tokens. */

@@ -1,4 +1,4 @@
-/* Converts such a head's keys in config.json to a plain task, and back. */
+/* Converts a transformers classifier's keys in config.json to a plain task, and back. */
 #include "model/classifier.h"
 
 #include <math.h>

@@ -52,7 +52,7 @@ typedef struct gpt_layout {
     uint64_t *offset;            /* [count] words */
     uint32_t segment_count;
     uint64_t *segment_words;   /* [segment_count] */
-    uint64_t *segment_decayed; /* [segment_count] so many words at the front */
+    uint64_t *segment_decayed; /* [segment_count] decayed words, at the front */
     uint64_t total_words;
 } gpt_layout;
 

@@ -18,7 +18,7 @@ typedef struct name_table {
     named_tensor *rows; /* [set->tensor_count] by plain name */
 } name_table;
 
-/* It must not outlive the set. */
+/* The table must not outlive the set. */
 pm_status names_open(const pm_log *log, const shard_set *set, name_table *out);
 void names_close(name_table *table);
 

@@ -1,6 +1,6 @@
 /* Byte-pair encoding (Sennrich, Haddow, Birch: "Neural machine translation of rare words with subword units", ACL 2016): a piece of text
  * starts as a row of small symbols. Again and again, the pair of neighbours that training merged earliest becomes one symbol. Symbols are
- * token ids. bpe_files.c has its files, bpe_train.c learns merges. */
+ * token ids. bpe_files.c reads and writes its files, bpe_train.c learns merges. */
 #ifndef TEXT_BPE_H
 #define TEXT_BPE_H
 

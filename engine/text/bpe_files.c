@@ -411,7 +411,7 @@ static bool names_fit(const pm_tokenizer *tok, uint32_t left, uint32_t right, ui
     return false;
 }
 
-/* The names to write a merge with. Joined, they must be a name of the token that it makes, to be read again. */
+/* The names to write a merge with. Joined, they must be a name of the token that it makes: so it can be read again. */
 static void merge_names(const pm_tokenizer *tok, const bpe_merge *merge, uint32_t *left, uint32_t *right)
 {
     for (*left = merge->left; *left != TOK_NONE; *left = next_name(tok, merge->left, *left))

@@ -6,7 +6,7 @@
 
 enum { ENTITY_NAME = 8 }; /* letters of the longest name that is known */
 
-/* The two code points of a name, the second one maybe 0; NULL: no such name. */
+/* The two code points of a name; the second may be 0. NULL: no such name. */
 const uint32_t *entity_find(const char *name);
 
 #endif

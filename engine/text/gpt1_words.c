@@ -50,7 +50,7 @@ static const char *const exact[] = {
     "Minn. Miss. Mo. Mont.",
     "N.C. N.D. N.H. N.J. N.M. N.Y. Neb. Nebr. Nev. Okla. Ore. Pa. S.C. Tenn. Va. Wash. Wis.",
     "a. b. c. d. e. f. g. h. i. j. k. l. m. n. o. p. q. r. s. t. u. v. w. x. y. z. ä. ö. ü.",
-    /* what is left of faces */
+    /* the faces that remain */
     ":' =| :1 :P :p :O :o :0 >:o :3 =3 :> :X :x :D =D 8D xD XD xDD XDD >.< >.> <.< ._. v.v V.V o.O O.o O.O o.o 0.0 o.0 "
     "0.o <3 <33 <333",
     "<space> \\n \\t",

@@ -63,7 +63,7 @@ static pm_status check_escapes(const pm_log *log, const json_place *place, const
         uint32_t unit = 0, second = 0;
         if (text[i] && text[i] != '\\') continue;
         if (text[i] && (size - i < 2 || text[i + 1] != 'u')) {
-            i++; /* what it escapes, another backslash too */
+            i++; /* the escaped character, maybe a backslash */
             continue;
         }
         if (text[i] && !read_unit(text + i, size - i, &unit)) return bad_syntax(log, place, i);

@@ -51,15 +51,15 @@ void tok_merging_free(struct tok_merging *merging)
     free(merging);
 }
 
-/* gpt2: a symbol a byte. */
+/* gpt2: one symbol for each byte. */
 static void byte_symbols(const pm_tokenizer *tok, const char *piece, size_t size, bpe_row *row)
 {
     for (size_t i = 0; i < size; i++) row->ids[i] = tok->fast[(unsigned char)piece[i]];
     row->count = size;
 }
 
-/* gpt1: a symbol a character, the last one in the form that ends a word; TOK_NONE for those that the vocabulary lacks. A byte that is not
- * UTF-8 counts as a character that it lacks. */
+/* gpt1: one symbol for each character, the last in the form that ends a word; TOK_NONE for characters that the vocabulary lacks. A byte that
+ * is not UTF-8 counts as one of these. */
 static void word_symbols(const pm_tokenizer *tok, const char *word, size_t size, bpe_row *row)
 {
     size_t count = 0;
@@ -86,7 +86,7 @@ static bool know_bytes(tok_walk *walk, const char *piece, size_t size, tok_fault
         size_t lacks = 0;
         while (lacks + 1 < size && tok->fast[(unsigned char)piece[lacks]] != TOK_NONE) lacks++;
         *fault = (tok_fault){.kind = TOK_FAULT_BYTE, .code = (unsigned char)piece[lacks]};
-        walk->at = size - lacks <= walk->at ? walk->at - (size - lacks) : 0; /* it stands behind the piece */
+        walk->at = size - lacks <= walk->at ? walk->at - (size - lacks) : 0; /* `at` is behind the piece */
         return false;
     }
     return true;

@@ -205,7 +205,7 @@ static size_t decode_variant(const unsigned char *p, size_t left, uint32_t *code
     return 6;
 }
 
-/* Decodes UTF-8. *fits: whether it is. */
+/* Decodes the bytes. *fits: they are UTF-8. */
 static bool decode(const unsigned char *bytes, size_t count, code_row *out, bool *fits)
 {
     out->count = 0;

@@ -1,4 +1,4 @@
-/* Repairs text as ftfy 4.4's fix_text does by default (https://github.com/rspeer/python-ftfy). The code was written anew from its behaviour:
+/* Repairs text as ftfy 4.4's fix_text does by default (https://github.com/rspeer/python-ftfy), written anew from its behaviour. It covers
  * mojibake, HTML's characters, terminal escapes, ligatures, widths, quotes, line ends, control characters, NFC. */
 #ifndef TEXT_REPAIR_H
 #define TEXT_REPAIR_H

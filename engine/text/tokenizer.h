@@ -125,8 +125,8 @@ pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const
 /* A token, or a second name, as the files of a kind with merges spell it, malloc'd; NULL when short of memory. */
 char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry);
 
-/* Hugging Face's tokenizer.json, which has all of a tokenizer: gpt2's kind is read, and any other one refused with a line that names what
- * is different. *other: the file is of GPT-1's kind, and nothing was read. */
+/* Hugging Face's tokenizer.json, which has all of a tokenizer. Only gpt2's kind is read; another one is refused with a line that names the
+ * difference. *other: the file is of GPT-1's kind, and nothing was read. */
 pm_status tok_hf_read(const pm_log *log, const char *path, tok_settings *settings, bool *other, pm_tokenizer **out);
 
 /* Ids by piece, of vocab pieces and same_count second names. */

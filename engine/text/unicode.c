@@ -86,7 +86,7 @@ static bool put_other_lower(unicode_table *table)
     return fine;
 }
 
-/* PCRE2's substitution makes what it replaces lower-case after \L, a character for a character. */
+/* After \L, PCRE2's substitution makes its match lower-case, one character for one. */
 static bool map_lower(unicode_table *table, const char *text, size_t size)
 {
     pcre2_code *code = compile("[\\p{Lu}\\p{Lt}]++");

@@ -12,7 +12,7 @@ typedef struct pass {
     gpu_program *program; /* NULL until pass_record */
 } pass;
 
-/* The graph (with its gradient, if asked), fused, and its plan. Needs no device. labels as gpt_build's. */
+/* Makes the graph (with its gradient, if asked), fused, and its plan. Needs no device. labels: see gpt_build. */
 pm_status pass_plan(pass *p, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                     const gpt_shape *shape, bool gradient, char (*labels)[16], uint64_t max_block);
 
