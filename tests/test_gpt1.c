@@ -95,12 +95,12 @@ static void test_repairs(void **state)
     expect_words("cafe\xCC\x81 \xE2\x84\xAB", "caf\xC3\xA9|\xC3\xA5");
     expect_words("\xEF\xBD\xB6\xEF\xBE\x9E", "\xE3\x82\xAC"); /* half-width ka and its mark are one ga */
     expect_words("\xEF\xAC\x85", "\xC5\xBFt");
-    /* HTML's characters, but in a line that may be HTML, and behind it */
+    /* HTML's characters, except in a line that may be HTML, and behind it */
     expect_words("caf&eacute; &amp;amp; &#233; &#xE9; &#150; &notone;", "caf\xC3\xA9|&|\xC3\xA9|\xC3\xA9|-|&|notone|;");
     expect_words("&eacute;\n&eacute; <b>\n&eacute;", "\xC3\xA9|\n|&|eacute|;|<|b|>|\n|&|eacute|;");
     expect_words("&#xD83D;&#xDE00;", "\xF0\x9F\x98\x80");
     expect_words("a\x1B[1;31mred\x1B[0m", "ared");
-    /* mojibake: once, twice, with a lost byte, with a blank for 0xA0, and what is none */
+    /* mojibake: once, twice, with a lost byte, with a blank for 0xA0; and text that is not mojibake */
     expect_words("caf\xC3\x83\xC2\xA9", "caf\xC3\xA9");
     expect_words("caf\xC3\x83\xC6\x92\xC3\x82\xC2\xA9", "caf\xC3\xA9");
     expect_words("it\xC3\xA2\xE2\x82\xAC\xE2\x84\xA2s", "it|'s");
@@ -171,7 +171,7 @@ static void test_splitting(void **state)
     expect_words("\xD0\xBC\xD0\xB8\xD1\x80. ``quoted''", "\xD0\xBC\xD0\xB8\xD1\x80|.|``|quoted|''");
 }
 
-/* A million of the same is read in time that is linear in it. */
+/* A million equal characters are read in linear time. */
 static void test_long(void **state)
 {
     (void)state;

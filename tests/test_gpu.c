@@ -145,7 +145,7 @@ static void test_devices(void **state)
     pm_device_close(&device);
 }
 
-/* Validation that was asked for and cannot be had is a failure, not a silence. */
+/* Where validation is asked for and not available, opening fails. */
 static void test_no_layer(void **state)
 {
     (void)state;
@@ -170,7 +170,7 @@ static void test_no_layer(void **state)
 
 /* ---- SPIR-V ------------------------------------------------------------------------------------------------------ */
 
-/* Each kernel's struct of push.h, by how its name starts. */
+/* The size of a kernel's struct in push.h, by the beginning of the kernel's name. */
 static size_t push_size_of(const char *kernel)
 {
     static const struct {
@@ -223,7 +223,8 @@ static void test_spirv_facts(void **state)
     assert_int_equal(facts.push_param, sizeof(rows_push));
 }
 
-/* Cut short or changed anywhere, the reader answers or refuses; a sanitizer watches that it stays within the words. */
+/* The reader accepts or refuses a module that is cut short or changed anywhere. A sanitizer watches that it stays
+ * within the words. */
 static void test_spirv_damaged(void **state)
 {
     (void)state;
@@ -289,7 +290,7 @@ static void test_cut(void **state)
     }
     assert_int_equal(next, cut.part_count);
 
-    /* everything takes twice the time: so do the commands */
+    /* the whole takes twice the time, and so do the commands */
     double measured[64];
     assert_true(cut.submission_count <= 64);
     for (uint32_t s = 0; s < cut.submission_count; s++) measured[s] = 2 * cut.submissions[s].ms;
@@ -309,7 +310,8 @@ static void test_cut(void **state)
     assert_true(isfinite(gpu_cut_guess(PM_DEVICE_CPU, INFINITY, 0)));
 }
 
-/* Submission by submission: all of it, in order, once; each fits, or has the least that can be run by itself. */
+/* Submission by submission, all commands are run once, in order. Each submission fits, or has the least that can run by
+ * itself. */
 static void test_cut_next(void **state)
 {
     (void)state;

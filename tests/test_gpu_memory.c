@@ -44,7 +44,7 @@ static void round_trips(const char *disable)
             assert_int_equal(gpu_read(gpu_span_of(buffer), in), PM_OK);
             assert_memory_equal(in, out, size);
             if (life == GPU_SHARED) assert_memory_equal(gpu_map(gpu_span_of(buffer)), out, size);
-            if (size >= 16) { /* a fill within leaves its neighbours alone */
+            if (size >= 16) { /* a fill within the buffer leaves the words beside it alone */
                 gpu_span middle = {buffer, 4, 8};
                 assert_int_equal(gpu_fill(middle, 0xa1b2c3d4u), PM_OK);
                 for (int k = 0; k < 2; k++) memcpy(out + 4 + 4 * k, &(uint32_t){0xa1b2c3d4u}, 4);
@@ -87,7 +87,8 @@ static void test_many_buffers(void **state)
     uint32_t tags[SLOTS] = {0}, seed = 1;
     uint64_t before, now, peak;
     static uint32_t zeros[4096];
-    /* A staging buffer stays where one is needed: to write, or to read much that the host does not cache. */
+    /* The device keeps a staging buffer where it needs one: to write, or to read much memory that the host does not
+     * cache. */
     assert_int_equal(gpu_buffer_create(device, GPU_WEIGHTS, sizeof zeros, "first", &buffers[0]), PM_OK);
     assert_int_equal(gpu_write(gpu_span_of(buffers[0]), zeros), PM_OK);
     assert_int_equal(gpu_read(gpu_span_of(buffers[0]), zeros), PM_OK);
@@ -120,7 +121,7 @@ static void test_many_buffers(void **state)
     test_device_done(&device);
 }
 
-/* Ranges given back in any order grow together: a block's remainder serves as one. */
+/* Ranges that are freed in any order grow together, so a block's free part can serve as one range. */
 static void test_coalescing(void **state)
 {
     (void)state;
@@ -171,7 +172,7 @@ static void test_memory_limits(void **state)
 
 /* ---- the pipeline cache on disk ---------------------------------------------------------------------------------- */
 
-/* A run with some pipelines, its cache in `dir`; what was logged goes to *kept. */
+/* A run with some pipelines and its cache in `dir`; log lines go to *kept. */
 static void run_with_cache(const char *dir, test_lines *kept)
 {
     pm_device_params params = {.log = test_lines_log(kept), .cache_dir = dir};
@@ -250,8 +251,8 @@ static void test_pipeline_cache(void **state)
     run_with_cache(dir, &kept);
     assert_non_null(strstr(kept.all, "pipelines read"));
 
-    /* a byte of each of the header's fields and of its padding, of the driver's first, middle and last; a file cut short, an empty one, one
-     * that is too long: told in one line, and replaced */
+    /* changed: a byte of each header field and of its padding, and the first, middle and last byte of the driver's data. Also a file cut short, an
+     * empty one, one that is too long. Each is reported in one line, and replaced */
     const long size = file_size(path);
     const struct {
         long at;
@@ -268,7 +269,7 @@ static void test_pipeline_cache(void **state)
         run_with_cache(dir, &kept);
         assert_non_null(strstr(kept.all, "pipelines read"));
     }
-    /* a folder in its place: told twice, when it is read and when it is written */
+    /* a folder in its place is reported twice: when the cache is read and when it is written */
     assert_int_equal(remove(path), 0);
     assert_int_equal(mkdir(path, 0700), 0);
     run_with_cache(dir, &kept);

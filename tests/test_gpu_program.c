@@ -14,7 +14,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-/* A device that says its failures to *kept. */
+/* A device that logs its failures to *kept. */
 static pm_device *quiet_device(test_lines *kept, const char *disable, uint64_t max_range)
 {
     pm_device_params params = {.log = test_lines_log(kept), .disable = disable, .max_buffer_range = max_range};
@@ -43,7 +43,7 @@ static gpu_program *new_program(pm_device *device)
 
 enum { LOCAL = 32, PER = 4 };
 
-/* to = gelu(from), `groups` overriding the grid where it is not NULL, the work as the caller claims it. */
+/* Records to = gelu(from). `groups`, if not NULL, overrides the grid; the caller claims the work. */
 static void record_gelu(gpu_program *program, gpu_span to, gpu_span from, const uint32_t *groups, double flops)
 {
     const uint32_t count = (uint32_t)(to.size / 4);
@@ -182,7 +182,7 @@ static void test_barriers(void **state)
     record_gelu(program, s[1], s[0], NULL, 0);
     record_gelu(program, s[1], s[0], NULL, 0); /* write after write */
     record_gelu(program, s[3], s[1], NULL, 0); /* read after write */
-    gpu_record_fill(program, s[0], 0);         /* its readers are behind a barrier already */
+    gpu_record_fill(program, s[0], 0);         /* its readers are already behind a barrier */
     gpu_record_copy(program, s[4], s[3]);      /* read after write */
     gpu_record_copy(program, s[5], s[3]);
     record_gelu(program, s[6], s[4], NULL, 0); /* read after write */
@@ -254,7 +254,7 @@ static void test_replay(void **state)
     test_device_done(&device);
 }
 
-/* Programs as long as the recorder's memory, and one command more or less. */
+/* Programs that just fill the recorder's memory, or have one command more or less. */
 static void lengths(const char *disable)
 {
     enum { N = 33 };
@@ -354,7 +354,7 @@ static void test_failures_stick(void **state)
     gpu_record_fail(program, PM_INTERNAL); /* the first one counts */
     record_gelu(program, to, from, NULL, 0);
     assert_int_equal(gpu_program_finish(program), PM_UNSUPPORTED);
-    assert_int_equal(kept.errors, 0); /* who recorded the failure said why */
+    assert_int_equal(kept.errors, 0); /* the function that recorded the failure logs why */
     assert_int_equal(gpu_submit(program), PM_UNSUPPORTED);
     assert_int_equal(kept.errors, 1);
     gpu_program_destroy(&program);
@@ -394,17 +394,17 @@ static void test_failures_stick(void **state)
     program = new_program(device);
     assert_int_equal(gpu_submit(program), PM_INVALID); /* not finished */
     assert_int_equal(gpu_program_finish(program), PM_OK);
-    run(device, program); /* an empty program is one */
+    run(device, program); /* an empty program is valid */
     assert_int_equal(gpu_program_finish(program), PM_INVALID);
     gpu_program_destroy(&program);
 
-    program = new_program(device); /* what comes after the end spoils the program */
+    program = new_program(device); /* a command after the end spoils the program */
     assert_int_equal(gpu_program_finish(program), PM_OK);
     record_gelu(program, to, from, NULL, 0);
     assert_int_equal(gpu_submit(program), PM_INTERNAL);
     gpu_program_destroy(&program);
 
-    program = new_program(device); /* the device goes on */
+    program = new_program(device); /* the device still works */
     record_gelu(program, to, from, NULL, 0);
     assert_int_equal(gpu_program_finish(program), PM_OK);
     fill_input(from);
@@ -415,7 +415,7 @@ static void test_failures_stick(void **state)
     assert_int_equal(messages, 0);
 }
 
-/* What only shows against the module or the device's limits, at the end. */
+/* Faults that show only at the end, against the module or the device's limits. */
 static void test_refusals(void **state)
 {
     (void)state;

@@ -51,7 +51,7 @@ static uint32_t count(const graph *g, op_id op)
     return n;
 }
 
-/* Whatever a node reads was written before: by an earlier node, unless it is an input or a parameter. */
+/* Every value that a node reads was written by an earlier node, unless it is an input or a parameter. */
 static void check_order(const graph *g)
 {
     char *written = calloc(g->tensor_count, 1);
@@ -92,7 +92,7 @@ static void test_gradient(void **state)
     }
 }
 
-/* What fusion takes away, and what it must leave. */
+/* The nodes that fusion removes, and those that it must leave. */
 static void test_fusion(void **state)
 {
     (void)state;
@@ -217,7 +217,7 @@ static void test_plan_random(void **state)
     }
 }
 
-/* Values that are made again take no room in between, and no node but those that make them is there twice. */
+/* Recomputed values take no room in between, and only the nodes that recompute them appear twice. */
 static void test_recompute(void **state)
 {
     (void)state;
@@ -247,7 +247,7 @@ static void test_recompute(void **state)
     }
     assert_int_equal(attentions[0], LAYERS);
     assert_int_equal(attentions[1], 2 * LAYERS - 1);               /* the last one's values are still there */
-    assert_int_equal(products[1] - products[0], 3 * (LAYERS - 1)); /* what the last of a block gives was kept */
+    assert_int_equal(products[1] - products[0], 3 * (LAYERS - 1)); /* the results of a block's last product are kept */
     assert_true(bytes[1] < bytes[0] / 2);
 }
 

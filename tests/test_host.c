@@ -1,4 +1,4 @@
-/* What a host may have done to its process: standard streams that are closed, and a locale whose decimal point is none. */
+/* Changes that a host may make to its process: closed standard streams, and a locale whose decimal point is not a point. */
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <locale.h>
@@ -55,7 +55,7 @@ static void open_streams(const int saved[STREAMS])
     }
 }
 
-/* No assertion between closing and opening: it could not be read. */
+/* No assertion between closing and opening: its message would be lost. */
 static void test_files_above_streams(void **state)
 {
     (void)state;
@@ -84,11 +84,11 @@ static void test_files_above_streams(void **state)
     assert_true(fd >= STREAMS && folder_fd >= STREAMS);
 }
 
-/* What the driver opens stays open as long as the device. */
+/* Files that the driver opens stay open as long as the device. */
 static void test_device_above_streams(void **state)
 {
     (void)state;
-    test_device_done(&(pm_device *){test_device(NULL)}); /* there is one */
+    test_device_done(&(pm_device *){test_device(NULL)}); /* skips where there is no device */
     const pm_device_params params = {.log = test_log(), .select = getenv("PUMICE_TEST_DEVICE"), .cache_dir = ""};
     const pm_gpt_config config = {.vocab = 8, .ctx = 8, .embd = 16, .heads = 2, .layers = 1};
     pm_device *device = NULL;
@@ -139,8 +139,8 @@ static void test_streams_held(void **state)
 
 /* ---- locales ---- */
 
-/* Takes a locale that has no "." before the decimals, if need be one that localedef makes; in a folder of its own, for the C library remembers what it
- * did not find in one. */
+/* Takes a locale without "." before the decimals, if necessary one that localedef makes. Each has a folder of its own, because the C library
+ * remembers which locales it did not find in a folder. */
 static bool take_locale(const char *name)
 {
     char command[700], folder[300];
@@ -153,7 +153,7 @@ static bool take_locale(const char *name)
     return setlocale(LC_ALL, name) != NULL;
 }
 
-/* A small run, and all that it writes. */
+/* Does a small run, and writes all of its files. */
 static void write_all(const char *dir)
 {
     const pm_device_params params = {.log = test_log(), .profile = true};
@@ -240,7 +240,7 @@ static void check_locale(const char *name)
     test_same_file(plain, dir, "checkpoint.safetensors");
     check_columns(test_path(dir, "kernels.csv"));
     check_trace(test_path(dir, "trace.json"));
-    /* what is read, and error lines */
+    /* numbers that are read, and error lines */
     pm_task task = {0};
     const pm_log log = test_log();
     test_write(test_path(test_root, "scores"), examples, sizeof examples - 1);
@@ -270,7 +270,7 @@ static void test_comma(void **state)
     check_locale("de_DE.UTF-8");
 }
 
-/* Its point has two bytes. */
+/* A locale whose decimal point has two bytes. */
 static void test_long_point(void **state)
 {
     (void)state;
@@ -309,7 +309,7 @@ static void test_memory_left(void **state)
     assert_true(left_of("0::/a\n", root) == 3500);
     assert_true(left_of("0::/\n", root) == UINT64_MAX);
     assert_true(left_of("0::/elsewhere/c\n", root) == UINT64_MAX);
-    put(root, "", "memory.max", "2000\n"); /* a container's own, seen at the root */
+    put(root, "", "memory.max", "2000\n"); /* a container's own limit, which it sees at the root */
     put(root, "", "memory.current", "3000\n");
     assert_true(left_of("0::/elsewhere/c\n", root) == 0);
     put(root, "/memory/v", "memory.limit_in_bytes", "9000\n");

@@ -1,5 +1,5 @@
-/* Model folders as Hugging Face's transformers writes them, in all their variants: what is loaded equals the original bit by bit; what cannot
- * be loaded is refused in one line. */
+/* Model folders as Hugging Face's transformers writes them, in all their variants. A loaded model equals the original bit by bit; a folder that
+ * cannot be loaded is refused in one line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +48,7 @@ static void test_forms(void **state)
     }
 }
 
-/* A tied model with an output table of its own in the file: the token table counts, and a warning tells. */
+/* A tied model with an output table of its own in the file: the token table counts, and a warning says so. */
 static void test_other_head(void **state)
 {
     (void)state;
@@ -149,7 +149,7 @@ static void test_index(void **state)
     pm_model_destroy(&original);
 }
 
-/* Wrong shapes and types, and what a tied or untied configuration asks for. */
+/* Wrong shapes and types, and the tensors that a tied or untied configuration needs. */
 static void test_tensors(void **state)
 {
     (void)state;
@@ -196,7 +196,7 @@ static void test_tensors(void **state)
 #define LABELS(numbered, labels)                                                                                       \
     "\"pumice_task\": {\"kind\": \"classify\", \"text_vocab\": 9, \"numbered\": " numbered ", \"labels\": [" labels "]}"
 
-/* An object's text without the keys that `put`, where it is good JSON, is to have. */
+/* An object's text without the keys that `put` has, where that is good JSON. */
 static char *without_keys(const char *object, const char *put)
 {
     char text[300];
@@ -211,7 +211,7 @@ static char *without_keys(const char *object, const char *put)
     return left;
 }
 
-/* What config.json may say: `put` stands in a good one, in place of what has these keys there. */
+/* Contents of config.json: `put` replaces the entries with the same keys in a good one. */
 static void test_config(void **state)
 {
     (void)state;
@@ -270,7 +270,8 @@ static void test_config(void **state)
     }
 }
 
-/* Bytes of config.json and of the index changed at random: loaded, or refused in one line; never a crash. */
+/* Changes bytes of config.json and of the index at random: the folder is loaded, or refused in one line; never a
+ * crash. */
 static void test_damage(void **state)
 {
     (void)state;
@@ -299,7 +300,8 @@ static void test_damage(void **state)
     pm_model_destroy(&original);
 }
 
-/* The released sizes: GPT-1, and GPT-2's smallest and largest, which share the token table, and what an own output table adds. */
+/* The parameters of the released sizes: GPT-1, and GPT-2's smallest and largest, which share the token table. Also those that an own output table
+ * adds. */
 static void test_counts(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Measures of a task's answers, against their definitions written down another way; ties, classes that are missing, one class, constant
- * scores, one example and two. */
+/* Measures of a task's answers, compared with their definitions in another form. Cases are ties, missing classes, one class, constant scores, one
+ * example and two. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -115,7 +115,7 @@ static void test_classes(void **state)
         int n, K, right[6], given[6];
     } rows[] = {
         {6, 3, {0, 0, 1, 1, 2, 2}, {0, 0, 1, 2, 2, 1}},
-        {6, 3, {0, 1, 0, 1, 0, 1}, {0, 1, 0, 1, 0, 1}}, /* none is 2 */
+        {6, 3, {0, 1, 0, 1, 0, 1}, {0, 1, 0, 1, 0, 1}}, /* no label or answer is 2 */
         {6, 3, {0, 1, 0, 1, 0, 1}, {0, 1, 2, 1, 0, 1}},
         {6, 3, {0, 1, 0, 1, 0, 1}, {2, 2, 2, 2, 2, 2}}, /* one given */
         {6, 2, {0, 0, 0, 0, 0, 0}, {0, 1, 0, 0, 1, 0}},
@@ -201,7 +201,7 @@ static void test_scores(void **state)
     check_scores((float[]){1, 2}, (float[]){3, 2}, 2);
     check_scores((float[]){1, 1}, (float[]){3, 2}, 2);
     check_scores((float[]){1}, (float[]){3}, 1);
-    check_scores((float[]){1e6f, 1e6f + 1, 1e6f + 2}, (float[]){0.25f, 0.5f, 0.375f}, 3); /* little beside their size */
+    check_scores((float[]){1e6f, 1e6f + 1, 1e6f + 2}, (float[]){0.25f, 0.5f, 0.375f}, 3); /* small differences */
     for (uint64_t i = 0; i < 200; i++) {
         float right[MOST], given[MOST];
         const uint32_t n = 1 + draw(80, i) % MOST, levels = 1 + draw(81, i) % 6;
@@ -213,7 +213,7 @@ static void test_scores(void **state)
     }
 }
 
-/* What does not vary, whatever the rounding of its mean, correlates with nothing; neither does what varies by rounding alone. */
+/* Constant values correlate with nothing, whatever the rounding of their mean; nor do values that vary by rounding only. */
 static void test_constant(void **state)
 {
     (void)state;
@@ -223,7 +223,7 @@ static void test_constant(void **state)
             right[i] = 0.7f;
             same[i] = 0.1f;
             given[i] = (float)(i % 5);
-            nearly[i] = 0.1f + (float)(i % 3) * 1.5e-8f; /* as sums in another order come out */
+            nearly[i] = 0.1f + (float)(i % 3) * 1.5e-8f; /* as sums in another order differ */
             real[i] = 0.1f + (float)(i % 3) * 1e-4f;
         }
         pm_task_metrics m;

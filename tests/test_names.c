@@ -1,5 +1,5 @@
-/* The names under which programs save a GPT's tensors: those that wrappers change, shared tables under one of their names, and what is
- * left over. */
+/* The names under which programs save a GPT's tensors: those that wrappers change, shared tables under one of their names, and tensors that are left
+ * over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include "helper_log.h"
 #include "helper_model.h"
 
-/* Writes a model under names of which each begins with `front` and has `inside` behind "h.N."; as one file, or as two. */
+/* Writes a model with names that begin with `front` and have `inside` behind "h.N."; as one file, or as two. */
 static void write_named(const pm_model *model, bool bare, const char *front, const char *inside, int shards)
 {
     folder_tensors t;
@@ -74,7 +74,7 @@ static st_tensor *tensor_named(const char *name)
     return NULL;
 }
 
-/* One of two names of a shared table is there: as save_model writes it, with __metadata__ or without. */
+/* The file has one of two names of a shared table, as save_model writes it, with __metadata__ or without. */
 static void test_shared(void **state)
 {
     (void)state;
@@ -99,7 +99,7 @@ static void test_shared(void **state)
         folder_write_file(&by_name, (st_meta[]){{other, "decoder.tables"}}, 1);
         folder_refused(PM_FORMAT, ".weight is missing; the tensors there are ");
         t->name = (char *)table;
-        /* two that are the same parameter */
+        /* two names of the same parameter */
         st_tensor *bias = tensor_named("transformer.h.0.ln_1.bias"),
                   *gain = tensor_named("transformer.h.0.ln_1.weight");
         gain->name = (char *)"h.0.ln_1.bias";
@@ -116,7 +116,7 @@ static void test_shared(void **state)
     }
 }
 
-/* Tensors that the configuration leaves out are named, those of a block together. */
+/* The log names tensors that the configuration leaves out, those of a block together. */
 static void test_left_out(void **state)
 {
     (void)state;

@@ -44,7 +44,7 @@ static void test_half(void **state)
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         assert_int_equal(half_from_float(known[i].value), known[i].half);
     assert_true(isnan(half_to_float(half_from_float(NAN))));
-    /* Every half comes back; what lies between two neighbours goes to the nearer, in the middle to the even one. */
+    /* Every half comes back. A value between two neighbours goes to the nearer one, in the middle to the even one. */
     for (uint32_t h = 0; h < 0x7c00; h++) {
         const float low = half_to_float((uint16_t)h), high = h < 0x7bff ? half_to_float((uint16_t)(h + 1)) : 65536;
         const float middle = low + (high - low) / 2;
@@ -119,7 +119,7 @@ static size_t count_of(const pm_model *model, size_t param)
     return (size_t)p.rows * p.cols;
 }
 
-/* Each parameter's gradient, as a relative distance of two: fp16 rounds each of a few dozen activations on the way by 2^-11. */
+/* The relative distance of each parameter's gradient: fp16 rounds each of a few dozen activations on the way by 2^-11. */
 static void test_gradients(void **state)
 {
     (void)state;
@@ -209,7 +209,7 @@ static void test_overflow(void **state)
     test_device_done(&device);
 }
 
-/* What a device cannot do is refused, what it need not do is not done; and halves take less room. */
+/* fp16 is refused where the device cannot do it, and `auto` then takes fp32. Halves take less room. */
 static void test_choice(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Devices that are not there: presets of real parts, subgroups of every size, work groups and shared memory of several. */
+/* Devices that are not there: presets of real parts, subgroups of every size, work groups and shared memory of several sizes. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,7 +67,7 @@ static pm_caps small(void)
     return caps;
 }
 
-/* Nothing grew, and what may not change did not. */
+/* Fails the test where a limit or feature grew, or a fixed value changed. */
 static void check_lower(const pm_caps *now, const pm_caps *before)
 {
     assert_true(now->max_allocation <= before->max_allocation && now->max_buffer_range <= before->max_buffer_range);
@@ -94,7 +94,7 @@ static void test_lowers(void **state)
         assert_int_equal(pm_caps_lower(NULL, &caps, "test", presets[i]), PM_OK);
         check_lower(&caps, &most);
         assert_false(caps.serial);
-        /* the least that any part of that kind has */
+        /* the range that parts of that kind have */
         assert_true(caps.max_shared_memory >= 16 << 10 && caps.max_shared_memory <= 64 << 10);
         assert_true(caps.max_workgroup_size >= 128 && caps.max_workgroup_size <= 1024);
         assert_true(caps.max_push_constants >= 128 && caps.max_buffer_range >= 128 << 20);
@@ -132,7 +132,7 @@ static void test_lists(void **state)
     for (int i = 0; i < PRESETS; i++) assert_non_null(strstr(kept.last, presets[i]));
 }
 
-/* A software driver takes the kernels of the part that it stands for. */
+/* A software driver takes the kernels of the part that it imitates. */
 static void test_vendors(void **state)
 {
     (void)state;
@@ -153,7 +153,7 @@ static void test_vendors(void **state)
     }
 }
 
-/* Of Intel's matrix units only Xe2's, in subgroups of 16, are taken without a measurement. */
+/* Only Xe2's matrix units among Intel's, in subgroups of 16, are taken without a measurement. */
 static void test_matrix_units(void **state)
 {
     (void)state;
@@ -169,7 +169,7 @@ static void test_matrix_units(void **state)
     }
 }
 
-/* What Mesa 22.3's llvmpipe would cut short: two loops over a tile of the vocabulary. */
+/* Mesa 22.3's llvmpipe would cut these loops short: two loops over a tile of the vocabulary. */
 static void test_rounds(void **state)
 {
     (void)state;
@@ -185,7 +185,7 @@ static void test_rounds(void **state)
     }
 }
 
-/* SwiftShader cannot run GPUs' kernels with addresses, whichever way it comes to them. */
+/* SwiftShader cannot run GPUs' kernels with addresses, however they are chosen. */
 static void test_quirk(void **state)
 {
     (void)state;
@@ -224,8 +224,8 @@ static pm_status record_training(pm_model *model, pm_precision precision)
     return status;
 }
 
-/* Training in both precisions, a prompt and a token of a small GPT-2, in which all families of kernels are; rows of its logits are wide enough for
- * work groups of 256. */
+/* Records training in both precisions, a prompt and a token of a small GPT-2, which uses all families of kernels. Rows of its logits are wide enough
+ * for work groups of 256. */
 static pm_status record_gpt2(pm_device *device)
 {
     const pm_gpt_config config = {
@@ -244,8 +244,8 @@ static pm_status record_gpt2(pm_device *device)
     return status;
 }
 
-/* The kernels that were taken: how many are for matrix units, and for lanes of a software driver. Work groups of the former are whole
- * subgroups, of the latter one; none is larger than the device allows (gpu_pipeline_get has seen to shared memory). */
+/* The kernels that were taken: how many are for matrix units, and how many for lanes of a software driver. The former have work groups of whole
+ * subgroups, the latter of one. No group is larger than the device allows (gpu_pipeline_get checks shared memory). */
 typedef struct taken {
     uint32_t all, units, lanes;
 } taken;
@@ -306,7 +306,7 @@ static void test_subgroup_sizes(void **state)
     assert_true(units > 0 || !gpu_kernel_built(KERNEL_matmul_coop));
 }
 
-/* As each part of each preset: whatever the preset leaves, there is a kernel for all of a GPT. */
+/* Every preset, as every part: whatever the preset leaves, all of a GPT has kernels. */
 static void test_parts(void **state)
 {
     (void)state;
@@ -319,7 +319,7 @@ static void test_parts(void **state)
     }
 }
 
-/* A kernel with more shared memory, or a larger group, than a preset leaves is refused, not given to the driver. */
+/* A kernel with more shared memory or a larger group than a preset leaves is refused, and never reaches the driver. */
 static void test_refused(void **state)
 {
     (void)state;
@@ -352,7 +352,7 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    /* The tests say what a device has. They give a driver modules that it need not know, and run nothing. */
+    /* The tests set what a device has. They give a driver modules that it may not know, and run nothing. */
     unsetenv("PUMICE_DISABLE");
     unsetenv("PUMICE_VALIDATE");
     const struct CMUnitTest tests[] = {

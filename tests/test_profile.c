@@ -1,4 +1,4 @@
-/* Profiles: complete, in order, inside the host's bracket, as much work as the graph has, bounded, and without effect on the results. */
+/* Profiles are complete, in order, within the host's times, and bounded. They have as much work as the graph, and do not change the results. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,7 +122,7 @@ static void check_times(const setup *s)
             waiting++;
         } else if (strcmp(row->op, "submit") == 0) {
             submit = e.start_ms;
-        } else if (strcmp(row->op, "wait") == 0) { /* comes after its run's commands */
+        } else if (strcmp(row->op, "wait") == 0) { /* it comes after its run's commands */
             assert_true(waiting > 0);
             assert_true(last_end <= e.start_ms + e.ms + slack);
             waiting = 0;
@@ -133,7 +133,7 @@ static void check_times(const setup *s)
     assert_true(info.device_seconds > 0 && info.device_seconds <= info.seconds);
 }
 
-/* What the graph's nodes of an operation count, a step. */
+/* The FLOPs of the graph's nodes of an operation, in a step. */
 static double graph_flops_of(const setup *s, op_id op, pm_direction direction, bool weights)
 {
     const graph *g = &s->trainer->pass.graph;
@@ -156,7 +156,7 @@ static void test_complete(void **state)
     (void)state;
     enum { STEPS = 3 };
     setup s = open_setup(&(pm_device_params){.profile = true});
-    step(&s); /* not asked for */
+    step(&s); /* not profiled */
     assert_int_equal(pm_profile_event_count(s.profile), 0);
     if (!has_times(&s)) {
         close_setup(&s);
@@ -207,7 +207,7 @@ static void test_complete(void **state)
     close_setup(&s);
 }
 
-/* Rows say where they belong, and what the driver knows of a kernel is in order. */
+/* Rows have their layer and direction, and the driver's data about a kernel are plausible. */
 static void test_labels(void **state)
 {
     (void)state;
@@ -269,7 +269,7 @@ static void test_windows(void **state)
     close_setup(&s);
 }
 
-/* A full time line drops events; the rows have them. Neither grows with the steps. */
+/* A full time line drops events, but the rows count them. Neither grows with the steps. */
 static void test_bounded(void **state)
 {
     (void)state;
@@ -289,7 +289,7 @@ static void test_bounded(void **state)
     close_setup(&s);
 }
 
-/* The pieces of a dispatch have its work together. */
+/* The pieces of a dispatch together have all of its work. */
 static void test_pieces(void **state)
 {
     (void)state;
@@ -344,7 +344,7 @@ static void test_cut(void **state)
     gpu_program_stats stats;
     gpu_program_get_stats(s.trainer->pass.program, &stats);
     assert_true(stats.submissions > 1);
-    step(&s); /* the first run's commands end before its submitting does: test_pieces has one */
+    step(&s); /* the first run's commands end before submitting does; test_pieces tests one */
     if (has_times(&s)) {
         pm_profile_start(s.profile);
         step(&s);
@@ -357,7 +357,7 @@ static void test_cut(void **state)
     close_setup(&s);
 }
 
-/* Without time stamps there are the host's spans. */
+/* Without time stamps the profile has only the host's spans. */
 static void test_no_stamps(void **state)
 {
     (void)state;

@@ -1,5 +1,4 @@
-/* The CPU twin against itself and against paper: backward operations agree with central differences of the forward ones, forward
- * operations with values worked out by hand. */
+/* The CPU twin: backward operations agree with central differences of the forward ones, and forward operations with values worked out by hand. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -247,7 +246,7 @@ static void test_optimizer_by_hand(void **state)
     op_view parts = from_list(1, 3, (double[]){9, 7, 9}), norm = zeros(1, 2);
     const float clips[] = {2.5f, 10, 0};
     op_call clip = {.op = OP_CLIP, .in = {parts, scalars_at(0)}, .out = {norm}};
-    for (int i = 0; i < 3; i++) { /* what the buffers hold is twice the gradient */
+    for (int i = 0; i < 3; i++) { /* the buffers hold twice the gradient */
         clip.attr.clip = clips[i] / 2;
         ref_run(&clip);
         expect(&norm, (double[]){2.5, i == 0 ? 0.5 * 1.25 / (2.5 + 1e-6) : 0.5}, 0);

@@ -1,4 +1,4 @@
-/* The CPU twin of what fine-tuning adds: gathering, weighted losses, losses of labels and scores. */
+/* The CPU twin of fine-tuning's operations: gathering, weighted losses, losses of labels and scores. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

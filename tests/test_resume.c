@@ -1,5 +1,5 @@
-/* What a run is: the same windows however a step is cut into micro batches, the same evaluation for every batch size, and at a resume the settings that
- * the run had, or a word. */
+/* A run has the same windows however a step is cut into micro batches, and the same evaluation for every batch size. A resume has the run's settings,
+ * or a line reports a change. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,7 +86,7 @@ static void assert_near(double a, double b, double tolerance)
     if (!(fabs(a - b) <= tolerance * fabs(b))) fail_msg("%.9g is not %.9g", a, b);
 }
 
-/* A step's windows, one behind the other. */
+/* The windows of a step, one behind the other. */
 static void windows_of(const run *r, int32_t out[WINDOWS * TIME])
 {
     const pm_train_params *p = &r->trainer->params;
@@ -148,7 +148,7 @@ static void test_ignored_targets(void **state)
     assert_near((double)out[1].grad_norm, (double)out[0].grad_norm, 1e-5);
 }
 
-/* An evaluation is of the same windows whatever the batch: one that divides their number, one that does not, one that is larger. */
+/* An evaluation has the same windows for every batch size: one that divides their number, one that does not, one that is larger. */
 static void test_evaluation(void **state)
 {
     static const uint32_t batches[] = {12, 1, 7, 40};
@@ -185,7 +185,7 @@ static void saved_run(const fixture *f, const char *dir)
     run_close(&r);
 }
 
-/* What may change is told in one line with both values, and nothing is told where nothing has changed; what must stay is refused. */
+/* A setting that may change is reported in one line with both values; without a change there is no line. A change of a fixed setting is refused. */
 static void test_settings(void **state)
 {
     const fixture *f = *state;
@@ -246,7 +246,7 @@ static void edit(const char *dir, const char *key, const char *to)
     st_close(&file);
 }
 
-/* A checkpoint of another device, or driver, is told of in one line; one that does not say, or not what lr it had, is not. */
+/* A checkpoint of another device or driver is reported in one line. One that does not name them, or its lr, is not. */
 static void test_another_device(void **state)
 {
     const fixture *f = *state;
@@ -266,12 +266,12 @@ static void test_another_device(void **state)
     edit(dir, "driver", NULL);
     edit(dir, "lr", NULL);
     edit(dir, "dropout", "0.00");         /* the same number */
-    edit(dir, "pumice_version", "9.9.9"); /* is there, and does not matter */
+    edit(dir, "pumice_version", "9.9.9"); /* read, but ignored */
     assert_int_equal(resume(f, &PARAMS, dir), PM_OK);
     assert_int_equal(test_log_count(PM_LOG_WARN), 0);
 }
 
-/* The note alone, without a device; of the checkpoint before where the last is damaged. */
+/* Reads the note alone, without a device. Where the last checkpoint is damaged, it comes from the one before. */
 static void test_note(void **state)
 {
     const fixture *f = *state;

@@ -81,7 +81,7 @@ static void test_exact_bytes(void **state)
     st_close(&file);
 }
 
-/* What other programs may write and is right. */
+/* Valid files of other programs. */
 static void test_foreign(void **state)
 {
     (void)state;
@@ -138,7 +138,7 @@ static void test_bad_lengths(void **state)
     put_file(100000001, good, sizeof good - 1, 8);
     refused_now("length beyond 100 MB", PM_FORMAT);
     put_file(100000001, good, sizeof good - 1, 0);
-    assert_int_equal(truncate(sample_path, 100000200), 0); /* there, but sparse */
+    assert_int_equal(truncate(sample_path, 100000200), 0); /* the bytes exist, but sparse */
     refused_now("a header of more than 100 MB", PM_FORMAT);
     unlink(sample_path);
     refused_now("no file", PM_IO);
@@ -156,7 +156,7 @@ static void test_bad_json(void **state)
     refused("{", 0);
     refused("{\"1\":1,", 0);
     assert_non_null(
-        strstr(test_last_error(), "is not a JSON object")); /* not given to cJSON, which may look behind it */
+        strstr(test_last_error(), "is not a JSON object")); /* not given to cJSON, which may read behind it */
     refused("{} x", 0);
     refused("{}{}", 0);
     refused("{\"a\":}", 0);

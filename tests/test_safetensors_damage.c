@@ -1,4 +1,4 @@
-/* Safetensors files that were damaged: what the seal tells of, and what it does not. */
+/* Damaged safetensors files: damage that the seal finds, and damage that it does not. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 #include "helper_log.h"
 #include "helper_safetensors.h"
 
-/* Every bit of a sealed file counts, wherever it is, and every byte more or less; only without the seal's name there is no seal. */
+/* The seal finds every changed bit of a file, and every byte added or missing. Only a file without the seal's name has no seal. */
 static void test_seal(void **state)
 {
     (void)state;
@@ -28,7 +28,7 @@ static void test_seal(void **state)
         put_raw(bytes, size);
         if (at < name || at >= name + 12) {
             refused_now("a bit", PM_FORMAT);
-        } else if (st_open(&log_here, sample_path, &file) == PM_OK) { /* else the name is no text any more */
+        } else if (st_open(&log_here, sample_path, &file) == PM_OK) { /* else the name is not text any more */
             assert_false(file.sealed);
             assert_string_equal(st_meta_find(&file, "format"), "pt");
             st_close(&file);
@@ -49,7 +49,7 @@ static void test_seal(void **state)
     free(bytes);
 }
 
-/* Another program's file: it has no seal, or one that it took over and put elsewhere, which says nothing. */
+/* Another program's file has no seal, or one that it copied to another place, which is ignored. */
 static void test_foreign_seal(void **state)
 {
     (void)state;
@@ -75,7 +75,7 @@ static uint32_t draw(uint32_t round, uint32_t index, uint32_t n)
     return (uint32_t)rng_below(0, rng_philox(5, round, index, 0, 0).v[0], n);
 }
 
-/* Change a few bytes: any value, or one that means something to JSON; or cut; or repeat a piece. */
+/* Changes a few bytes, to any value or to one that means something to JSON; or cuts the file; or repeats a piece. */
 static size_t damage(unsigned char *bytes, size_t size, uint32_t round)
 {
     static const char telling[] = "{}[],:\"\\0123456789eE.-+ntfu \n";
@@ -100,7 +100,7 @@ static size_t damage(unsigned char *bytes, size_t size, uint32_t round)
     return size;
 }
 
-/* Damage that no seal tells of. */
+/* Damage without a seal that would find it. */
 static void test_random_damage(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Drawing tokens: greedy, temperature, top-k, top-p, their distributions, and logits that are no numbers. */
+/* Drawing tokens: greedy, temperature, top-k, top-p, their distributions, and logits that are not numbers. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +25,7 @@ static pm_sampling sampling_of(float temperature, uint32_t top_k, float top_p)
     return how;
 }
 
-/* One draw with a scratch of exactly vocab entries, from the heap, so that a sanitizer sees a step outside. */
+/* One draw with a scratch of exactly vocab entries, from the heap, so that a sanitizer sees an access outside. */
 static uint32_t draw(const float *logits, uint32_t vocab, const pm_sampling *how, uint64_t counter)
 {
     sampler_entry *scratch = calloc(vocab ? vocab : 1, sizeof *scratch);
@@ -182,7 +182,8 @@ static void test_seeds(void **state)
     assert_distribution(counts, p, 8);
 }
 
-/* A larger vocabulary with many ties: the kept set is right. At an infinite temperature all kept ones are alike. */
+/* A larger vocabulary with many ties: the kept set is right. At an infinite temperature all kept tokens have the same
+ * probability. */
 static void test_kept_sets(void **state)
 {
     (void)state;
@@ -239,7 +240,7 @@ static void test_no_numbers(void **state)
     count_draws(MIXED, 6, &how, counts);
     const double half[6] = {0, 0, 0, 0.5, 0, 0.5};
     assert_distribution(counts, half, 6);
-    how.temperature = INFINITY; /* -infinity / infinity is no number either */
+    how.temperature = INFINITY; /* -infinity / infinity is not a number either */
     const double third[6] = {0, 1.0 / 3, 0, 1.0 / 3, 0, 1.0 / 3};
     count_draws(HOLES, 6, &how, counts);
     assert_distribution(counts, third, 6);

@@ -1,5 +1,5 @@
-/* Memory that runs out, the host's and the device's, and a device that is lost, at each call in turn: one clear error line, nothing left
- * behind, no harm to a later try. usage: test_scarce [POINTS [TEST]]: how many calls of each kind, spread over all; 0: every one. */
+/* The host's or the device's memory runs out, or the device is lost, at each call in turn. Each gives one clear error line, leaves nothing behind,
+ * and does not harm a later try. usage: test_scarce [POINTS [TEST]]: how many calls of each kind, spread over all; 0: every one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ typedef struct objects {
     char *note;
 } objects;
 
-/* What came out, bit by bit. */
+/* The results, bit by bit. */
 typedef struct outcome {
     double values[4];
 } outcome;
@@ -145,7 +145,7 @@ typedef struct attempt {
     size_t calls, leaked;     /* of the host's memory; blocks that are left */
 } attempt;
 
-/* Under the layer's words, with the host's n-th allocation failing (0: none). */
+/* Runs under the layer's words; the host's n-th allocation fails (0: none). */
 static void run(scenario what, size_t n, const char *words, attempt *a)
 {
     objects o = {0};
@@ -161,7 +161,7 @@ static void run(scenario what, size_t n, const char *words, attempt *a)
     if (opened && !a->report.seen) fail_msg("the layer was not there");
 }
 
-/* A tuned choice, whose file is read with each device. */
+/* Stores an autotuned choice, whose file is read with each device. */
 static void tune(void)
 {
     const pm_log log = test_device_log();
@@ -172,7 +172,7 @@ static void tune(void)
     pm_device_close(&device);
 }
 
-/* Undisturbed, once to fill the caches, and once to count. */
+/* Runs undisturbed, once to fill the caches, and once to count. */
 static void count_calls(scenario what, attempt *out)
 {
     size_t devices;
@@ -186,8 +186,8 @@ static void count_calls(scenario what, attempt *out)
     }
 }
 
-/* Failures at `points` of `count` calls: by `format`, the layer's word for it, or, where that is NULL, the host's allocations. Each gives
- * `wanted` with one line, or goes on without what it lacked to the same outcome, with none. */
+/* Fails `points` of `count` calls: by `format`, the layer's word, or, where that is NULL, host allocations. Each run gives `wanted` with one line, or
+ * has the same outcome without that memory, with no line. */
 static void sweep(scenario what, const attempt *right, size_t count, const char *format, pm_status wanted)
 {
     const size_t most = points && points < count ? points : count;
@@ -221,7 +221,7 @@ static void host(scenario what)
     sweep(what, &right, right.calls, NULL, PM_NO_HOST_MEMORY);
 }
 
-/* A device that has none, and a driver that has none on the host. */
+/* The device has no memory, and the driver has none on the host. */
 static void driver(scenario what)
 {
     attempt right;
@@ -250,7 +250,7 @@ TEST(driver, finetune)
 TEST(lost, train)
 TEST(lost, finetune)
 
-/* A session, and a trainer at work. */
+/* Begins a session, and a trainer that has done a step. */
 static pm_status begin(const pm_log *log, objects *o, outcome *out)
 {
     const pm_train_params params = {.batch = BATCH, .steps = STEPS};
@@ -271,7 +271,7 @@ static pm_status begin(const pm_log *log, objects *o, outcome *out)
     return PM_OK;
 }
 
-/* After a loss every call that needs the device says so, in one line. */
+/* After a loss every call that needs the device reports it in one line. */
 static void test_all_lost(void **state)
 {
     (void)state;
@@ -285,13 +285,13 @@ static void test_all_lost(void **state)
     pm_eval_result result;
     test_lines lines;
     count_calls(begin, &right);
-    /* Behind the session, and in time where a busy machine made the counted run's submissions shorter, and so many more, than this one's. */
+    /* Late enough for the session to exist. Early enough where a busy machine cut the counted run into more submissions than this one. */
     test_fault("lose=%lu", right.report.queue / 4);
     const pm_log log = test_lines_log(&lines);
     pm_status status = begin(&log, &o, &out);
     assert_int_equal(status, PM_DEVICE_LOST);
     assert_int_equal(lines.errors, 1);
-    assert_non_null(o.session); /* so late a loss */
+    assert_non_null(o.session); /* the loss came after it was made */
     const char *dir = test_path(test_root, "begin"), *other = test_path(test_root, "other");
     const size_t count = pm_corpus_size(o.corpus);
 #define LOST(call)                                                                                                     \
@@ -315,7 +315,7 @@ static void test_all_lost(void **state)
     pm_session *session = NULL;
     LOST(pm_session_create(o.model, &session));
 #undef LOST
-    assert_int_equal(test_dir_count(other, ".safetensors"), 0); /* what could not be read is not half written */
+    assert_int_equal(test_dir_count(other, ".safetensors"), 0); /* no half-written weights */
     destroy(&o);
     assert_int_equal(test_fault_done().objects, 0);
 }

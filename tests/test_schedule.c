@@ -73,7 +73,7 @@ static void test_to_zero(void **state)
 static void test_edges(void **state)
 {
     (void)state;
-    pm_train_params p = params_of(1.0f, 0.25f, 8, 5); /* a ramp longer than the run: it goes on */
+    pm_train_params p = params_of(1.0f, 0.25f, 8, 5); /* a ramp longer than the run continues */
     assert_rate(&p, 5, 5.0 / 9);
     assert_rate(&p, 8, 8.0 / 9);
     assert_true(schedule_lr(&p, 9) == 0.25f);
@@ -82,7 +82,7 @@ static void test_edges(void **state)
     assert_true(schedule_lr(&p, 6) == 0.25f);
     p = params_of(1.0f, 0.25f, 0, 1);
     assert_rate(&p, 1, 1.0);
-    assert_rate(&p, 0, 1.0); /* step 0 is taken for the first */
+    assert_rate(&p, 0, 1.0); /* step 0 counts as the first */
     p = params_of(1.0f, 0.5f, UINT32_MAX, UINT32_MAX);
     assert_rate(&p, UINT32_MAX, 4294967295.0 / 4294967296.0);
 }
@@ -93,7 +93,7 @@ static void assert_linear(float warmup, uint32_t step, uint32_t steps, double wa
     if (!(fabs(got - want) <= 1e-6 * want)) fail_msg("step %u of %u: %.9g, not %.9g", step, steps, got, want);
 }
 
-/* Shares that floats hold a little too large still mean whole steps. */
+/* Shares that are a little too large as floats still mean whole steps. */
 static void test_linear(void **state)
 {
     (void)state;

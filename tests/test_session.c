@@ -1,4 +1,4 @@
-/* A session reads a prompt in chunks of two sizes and singly: the logits are the same, however the tokens come. */
+/* A session reads a prompt in chunks of two sizes and token by token: the logits are the same. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,8 @@
 
 enum { CTX = 300, VOCAB = 33 };
 
-/* The pieces that fill the context: long ones, so that a GPU's chunks are used, and their ends, where none has room. */
+/* Reads pieces that fill the context: long ones, so that a GPU's chunks are used, and short ends, where no chunk has
+ * room. */
 static void read_all(pm_session *session, const uint32_t *tokens, const uint32_t *pieces, float *logits)
 {
     uint32_t at = 0;

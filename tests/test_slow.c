@@ -17,8 +17,8 @@ enum { STEPS = 3, MOST_STEPS = 48, BATCH = 4, TIME = 64, VOCAB = 320 };
 static const pm_gpt_config config = {
     .arch = PM_ARCH_GPT2, .vocab = VOCAB, .ctx = TIME, .embd = 64, .heads = 4, .layers = 2};
 
-/* Trains a little under the layer's words; what the layer saw. Drivers' watchdogs fire after two seconds or more, twenty times a
- * submission of 100 ms: this one's is as many times submit_ms. */
+/* Trains a little under the layer's words, and returns the layer's report. Drivers' watchdogs fire after two seconds or more, twenty times a
+ * submission of 100 ms. This one fires after twenty times submit_ms. */
 static test_fault_report train(const char *words, uint32_t submit_ms, int steps, const char *disable, float *losses,
                                gpu_program_stats *stats)
 {
@@ -69,14 +69,14 @@ static void test_stamps(void **state)
     slow(NULL);
 }
 
-/* By the host's clock. */
+/* The device is timed by the host's clock. */
 static void test_no_stamps(void **state)
 {
     (void)state;
     slow("timestamps");
 }
 
-/* A device that gets slower and slower, as when it is hot: it is cut anew for more often than a busy machine would be. */
+/* A device that gets slower and slower, as when it is hot. Its programs are cut anew more often than on a busy machine. */
 static void test_drift(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* SPIR-V from anywhere: the interface of good modules, what is refused and in which words, and thousands of damaged modules, which the reader
- * must answer or refuse without leaving their words (the sanitizers watch). And a kernel from outside, through the library. */
+/* SPIR-V from anywhere: the interface of good modules, and modules that are refused, with the error lines. The reader must accept or refuse thousands
+ * of damaged modules without reading outside them (the sanitizers watch). Also a kernel from outside, through the library. */
 #include <pumice/kernel.h>
 
 #include "base/rng.h"
@@ -150,7 +150,7 @@ static void test_builtin(void **state)
     assert_null(pm_builtin_words(kernels, false, &count));
 }
 
-/* A kernel with shared memory and specialization constants: values given change what follows from them. */
+/* A kernel with shared memory and specialization constants: given values change the results that depend on them. */
 static void test_specialized(void **state)
 {
     (void)state;
@@ -187,7 +187,7 @@ static void refused(size_t at, uint32_t value, const char *why)
     if (!strstr(lines.last, why)) fail_msg("'%s' does not say '%s'", lines.last, why);
 }
 
-/* Where a word stands that follows `before`. */
+/* The index behind a pair of words. */
 static size_t behind(uint32_t first, uint32_t second)
 {
     for (size_t i = 5; i + 2 < SMALL; i++)
@@ -286,7 +286,7 @@ static void test_mutated(void **state)
     }
 }
 
-/* Noise behind a good header. */
+/* Random words behind a good header. */
 static void test_random(void **state)
 {
     (void)state;
@@ -345,7 +345,8 @@ static void test_run(void **state)
     test_device_done(&device);
 }
 
-/* A device is not asked for what it does not report: a work group beyond its limit, a capability nobody enables. */
+/* A kernel is refused that needs more than the device reports: a larger work group, or a capability that is not
+ * enabled. */
 static void test_limits(void **state)
 {
     (void)state;
@@ -382,8 +383,8 @@ static size_t insert(const uint32_t *words, size_t count, size_t at, const uint3
     return count + more_count;
 }
 
-/* Two modules that need what Pumice's own kernels do not: 64-bit floats, and LocalSizeId. A device has them where it was opened for kernels from
- * outside, as far as it has them at all. */
+/* Two modules that need features that Pumice's own kernels do not: 64-bit floats, and LocalSizeId. A device that has them enables them where it was
+ * opened for kernels from outside. */
 static void test_features(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Task files: framing, cutting, what is refused and how. */
+/* Task files: framing, cutting, and error lines. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +28,7 @@ static pm_taskset *open_set(const pm_task *task, const char *text, uint32_t ctx)
     return test_task_open(task, file_of(text), ctx, true);
 }
 
-/* Letters for bytes; ^, $ and # for the three special tokens. */
+/* Compares the letters of a sequence; ^, $ and # stand for the three special tokens. */
 static void expect_sequence(const pm_taskset *set, size_t i, uint32_t which, const char *want)
 {
     uint32_t count;
@@ -119,7 +119,7 @@ static void test_cutting(void **state)
     pm_task_fini(&task);
 }
 
-/* A file that learning or opening refuses, with one line that names the place. */
+/* Fails the test unless learning or opening refuses the file, with one line that names the place. */
 static void refused(pm_task_kind kind, const char *text, const char *place, const char *what)
 {
     const pm_log log = test_log();
@@ -200,7 +200,7 @@ static void test_zeros(void **state)
     pm_task_fini(&task);
 }
 
-/* Labels of 255 bytes are whole, and those of one more refused. */
+/* Labels of 255 bytes stay whole; longer ones are refused. */
 static void test_long_labels(void **state)
 {
     (void)state;

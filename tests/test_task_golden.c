@@ -1,5 +1,5 @@
-/* Fine-tuning against PyTorch: the heads' outputs, both losses, every gradient and five steps, for each of the four tasks, padding in the
- * batch. golden/make_task_golden.py made the values and says how. */
+/* Compares fine-tuning with PyTorch, for each of the four tasks: the heads' outputs, both losses, every gradient and five steps. The batch has
+ * padding. golden/make_task_golden.py made the values and says how. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -138,7 +138,7 @@ static void test_task(void **state)
     golden_close(&g);
 }
 
-/* Three micro batches add up to the same step, where examples have as many sequences each. */
+/* Three micro batches add up to the same step, where all examples have the same number of sequences. */
 static void test_accumulation(void **state)
 {
     golden g = golden_open(*state);
@@ -153,7 +153,7 @@ static void test_accumulation(void **state)
     golden_close(&g);
 }
 
-/* With lambda 0 the task's loss stays what it was. */
+/* With lambda 0 the task's loss does not change. */
 static void test_no_language_model(void **state)
 {
     golden g = golden_open(*state);

@@ -67,7 +67,8 @@ static void test_bytes(void **state)
     pm_tokenizer_destroy(&tok);
 }
 
-/* Characters of one to four bytes, a combining accent, what JSON escapes, NUL, and those that spell bytes for GPT-2. */
+/* Characters of one to four bytes, a combining accent, NUL, those that JSON escapes, and those that spell bytes for
+ * GPT-2. */
 static const char MIXED[] = "a\n\t\r\b\f\"\\/ \x7f\x1f\0e\xCC\x81 \xC4\x80\xC4\xA0\xC5\x83 \xE2\x80\xA8 \xE4\xB8\xAD"
                             "\xF0\x9F\x98\x80\xF4\x8F\xBF\xBF\xEF\xBB\xBF\xEF\xBF\xBD<0x00>";
 
@@ -114,7 +115,7 @@ static void test_chars_random(void **state)
     free(text);
 }
 
-/* Where the first fault is, at the start, in the middle and at the end of a text. */
+/* The error line names the first fault, at the start, in the middle and at the end of a text. */
 static void test_invalid_utf8(void **state)
 {
     (void)state;
@@ -232,7 +233,7 @@ static void test_files(void **state)
     free(text);
 }
 
-/* What other programs rely on: GPT-2's spelling of bytes, Hugging Face's form, the kind. */
+/* Properties that other programs rely on: GPT-2's spelling of bytes, Hugging Face's form, the kind. */
 static void test_file_form(void **state)
 {
     (void)state;
@@ -338,7 +339,7 @@ static void test_hostile_vocab(void **state)
         test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
         assert_null(tok);
     }
-    test_write(path, "{\"a\":0}\0{", 9); /* hidden behind a 0 byte */
+    test_write(path, "{\"a\":0}\0{", 9); /* text hidden behind a 0 byte */
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON");
     char *deep = malloc(200000);
     assert_non_null(deep);

@@ -1,5 +1,5 @@
-/* Folders of tokenizers as other programs write them: tokenizer.json, special and added tokens, add_prefix_space, vocabularies with holes,
- * missing bytes and second names, byte order marks, and files that are something else. */
+/* Folders of tokenizers as other programs write them: tokenizer.json, special and added tokens, add_prefix_space, vocabularies with holes, missing
+ * bytes and second names, byte order marks, and files of another kind. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@
 
 enum { VOCAB_ROOM = 8192 };
 
-/* {"spelling": id} of all bytes but those below `from`, by their value, with more entries behind. In a static buffer. */
+/* {"spelling": id} of all bytes except those below `from`, by their value, with `more` behind them. In a static buffer. */
 static const char *vocab_from(unsigned from, const char *more)
 {
     static char text[VOCAB_ROOM];
@@ -54,7 +54,7 @@ static pm_tokenizer *load(const char *dir)
     return tok;
 }
 
-/* What the two kinds of encoding give. */
+/* Compares the ids of both kinds of encoding. */
 static void expect(const pm_tokenizer *tok, const char *text, const char *plain, const char *special)
 {
     char got[256] = "";
@@ -68,7 +68,7 @@ static void expect(const pm_tokenizer *tok, const char *text, const char *plain,
     free(ids);
 }
 
-/* Saved and loaded it is the same tokenizer. */
+/* After saving and loading it is the same tokenizer. */
 static void expect_kept(const char *dir, pm_tokenizer *tok)
 {
     pm_log log = test_log();
@@ -99,7 +99,7 @@ static void test_end_of_text(void **state)
     expect_kept(dir, tok);
     const uint64_t hash = pm_tokenizer_hash(tok);
     pm_tokenizer_destroy(&tok);
-    /* what GPT-2's own configurations say changes nothing */
+    /* GPT-2's own configurations change nothing */
     put(dir, "special_tokens_map.json",
         "{\"bos_token\":\"<|endoftext|>\",\"eos_token\":{\"content\":\"<|endoftext|>\"},"
         "\"unk_token\":\"<|endoftext|>\"}");
@@ -114,7 +114,7 @@ static void test_end_of_text(void **state)
     assert_int_equal(pm_tokenizer_vocab(tok), 301);
     assert_int_equal(pm_tokenizer_end(tok), 300);
     assert_int_equal(pm_tokenizer_begin(tok), 256);
-    expect(tok, "x<|end|>", "120 299 101 110 100 124 62", "120 300"); /* the longest, and what is not special always */
+    expect(tok, "x<|end|>", "120 299 101 110 100 124 62", "120 300"); /* the longest; one not special always */
     assert_true(pm_tokenizer_hash(tok) != hash);
     expect_kept(dir, tok);
     pm_tokenizer_destroy(&tok);
@@ -138,7 +138,7 @@ static void test_prefix(void **state)
     expect(tok, "a<|endoftext|>a", "256 60 124 101 110 100 111 102 116 101 120 116 124 62 97", "256 257 256");
     expect(tok, "\xFF", "32 255", "32 255");
     expect(tok, "", "", "");
-    /* a first piece that is longer than what is looked at first */
+    /* a first piece that is longer than the part that is read first */
     enum { LONG = 1000 };
     char text[LONG + 1];
     uint32_t *ids = NULL;
@@ -200,7 +200,7 @@ static void test_vocabularies(void **state)
     expect_kept(dir, tok);
     pm_tokenizer_destroy(&tok);
     put(dir, "tokenizer_config.json",
-        "{\"unk_token\":\"<|endoftext|>\"}"); /* a text's end is nothing that a byte becomes */
+        "{\"unk_token\":\"<|endoftext|>\"}"); /* a byte never becomes an end-of-text token */
     tok = load(dir);
     assert_int_equal(pm_tokenizer_encode(NULL, tok, "text", "\n", 1, &ids, &count), PM_FORMAT);
     pm_tokenizer_destroy(&tok);
@@ -267,7 +267,7 @@ static void test_whole(void **state)
                    rows[i].prefix ? "257 258" : "256 258");
             expect_kept(dir, tok);
             pm_tokenizer_destroy(&tok);
-            /* the configuration's word counts */
+            /* the configuration counts */
             put(dir, "tokenizer_config.json",
                 rows[i].prefix ? "{\"add_prefix_space\":false}" : "{\"add_prefix_space\":true}");
             tok = load(dir);
@@ -278,7 +278,7 @@ static void test_whole(void **state)
     }
 }
 
-/* One line names the part. */
+/* Tokenizers of other kinds are refused, and one line names the part. */
 static void test_other_kinds(void **state)
 {
     (void)state;
@@ -330,7 +330,7 @@ static void test_other_kinds(void **state)
     }
     put(dir, "tokenizer.json", "{}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "the model that is missing");
-    /* GPT-1's kind is read from its other files, and named where there are none */
+    /* GPT-1's kind is read from its other files; where there are none, the error line names the kind */
     put(dir, "tokenizer.json",
         "{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\",\"vocab\":{},\"merges\":[]}}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "holds no tokenizer");
@@ -343,7 +343,7 @@ static void test_other_kinds(void **state)
     test_dir_remove(dir);
 }
 
-/* Files that are something else are called what they are. */
+/* The error line says what a foreign file is. */
 static void test_foreign(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Training and generation through the public interface: the same seed gives the same bits, a resumed run equals an uninterrupted one,
- * the cache changes nothing, damaged and foreign files are refused. */
+/* Training and generation through the public interface. The same seed gives the same bits, a resumed run equals an uninterrupted one, and the cache
+ * changes nothing. Damaged and foreign files are refused. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <setjmp.h>
@@ -101,7 +101,7 @@ static void reproduce(pm_device *device, pm_corpus *corpus, pm_precision precisi
     assert_true(loss < 4.0f && loss > 0.0f); /* from log 256 = 5.5 */
     train(device, corpus, precision, NULL, again, 40);
     test_same_file(once, again, "model.safetensors");
-    train_so(device, corpus, precision, true, NULL, again, 40); /* values made again are the same values */
+    train_so(device, corpus, precision, true, NULL, again, 40); /* recomputed values are the same */
     test_same_file(once, again, "model.safetensors");
     train(device, corpus, precision, NULL, half, 20);
     train(device, corpus, precision, half, resumed, 40);
@@ -120,7 +120,7 @@ static void test_reproducible(void **state)
     test_device_done(&device);
 }
 
-/* A trainer of a new model, tied or not, that goes on from the checkpoint in `from`; then saves one in `to`. */
+/* Makes a trainer of a new model, tied or not, which resumes from the checkpoint in `from`; then saves one in `to`. */
 static pm_status checkpoint_passes(pm_device *device, pm_corpus *corpus, bool untied, const char *from, const char *to)
 {
     pm_gpt_config config = CONFIG;
@@ -138,7 +138,7 @@ static pm_status checkpoint_passes(pm_device *device, pm_corpus *corpus, bool un
     return status;
 }
 
-/* Checkpoints know whether the output table is one of its own, and those that do not say so are of tied models. */
+/* A checkpoint says whether the model has an output table of its own; one that does not say it is of a tied model. */
 static void test_untied_checkpoint(void **state)
 {
     (void)state;
@@ -168,7 +168,7 @@ static void test_untied_checkpoint(void **state)
     test_device_done(&device);
 }
 
-/* Greedy generation with the cache against reading the whole prefix again for each token; prefixes longer than a chunk of 32, too. */
+/* Compares greedy generation with the cache with reading the whole prefix again for each token, also prefixes longer than a chunk of 32. */
 static void test_cache(void **state)
 {
     (void)state;
@@ -192,7 +192,7 @@ static void test_cache(void **state)
             assert_int_equal(pm_session_feed(whole, tokens, count), PM_OK);
             assert_int_equal(pm_session_sample(whole, &greedy, &b), PM_OK);
             assert_int_equal(a, b);
-            /* An untrained model soon repeats itself: a varied text makes the comparison worth its name. */
+            /* An untrained model soon repeats itself; a varied text makes the comparison stricter. */
             tokens[count] = (a + 31 * count) % 256;
             assert_int_equal(pm_session_feed(cached, tokens + count, 1), PM_OK);
             count++;
@@ -204,7 +204,7 @@ static void test_cache(void **state)
     test_device_done(&device);
 }
 
-/* New tables have the deviations that pumice/model.h tells, positions another one than tokens. */
+/* New tables have the deviations that pumice/model.h states; those of positions and tokens differ. */
 static void check_table(const pm_model *model, size_t param, double deviation)
 {
     static float values[256 * 32];
@@ -233,8 +233,8 @@ static void test_beginning(void **state)
     test_device_done(&device);
 }
 
-/* Beyond the context the older half goes; what follows equals a fresh session that reads the newer half: in bits where it reads in the same
- * pieces, 16 tokens and one; nearly where it reads all at once, for few tokens have other kernels than many, which add in another order. */
+/* Beyond the context the session drops the older half. Then it equals a fresh session that reads the newer half: in bits where that reads the same
+ * pieces, 16 tokens and one; nearly where it reads all at once, because few tokens have other kernels than many, which add in another order. */
 static void test_slide(void **state)
 {
     (void)state;
@@ -314,7 +314,7 @@ static char *find(char *text, size_t size, const char *part)
     return NULL;
 }
 
-/* One line, the right status, nothing changed. */
+/* Refused calls give one line and the right status, and change nothing. */
 static void test_refused(void **state)
 {
     (void)state;
@@ -355,7 +355,7 @@ static void test_refused(void **state)
     assert_null(broken);
     free(bytes);
 
-    /* No weights without what tells their form: a folder stands in config.json's place. */
+    /* Weights are not written without config.json, in whose place there is a folder. */
     const char *half = test_path(test_root, "half-written");
     snprintf(path, sizeof path, "%s/config.json", half);
     assert_int_equal(mkdir(half, 0700), 0);

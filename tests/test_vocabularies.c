@@ -1,5 +1,5 @@
-/* The real vocabularies of GPT-2 and GPT-1 and real texts, where a folder has them (helper_text.h): ids that other implementations give too,
- * round trips, and how fast it goes. tools/compare-tokenizers.sh compares whole texts. */
+/* The real vocabularies of GPT-2 and GPT-1 and real texts, where a folder has them (helper_text.h). Tests ids of other implementations, round trips
+ * and speed. tools/compare-tokenizers.sh compares whole texts. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,7 +76,7 @@ static void test_gpt1(void **state)
     pm_tokenizer_destroy(&tok);
 }
 
-/* A folder that pm_tokenizer_save wrote gives the same tokenizer again. */
+/* A folder that pm_tokenizer_save wrote gives the same tokenizer. */
 static void test_saved(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* A checkpoint's metadata: the facts that must agree, the step, the loss scale, the note. The model has no parameters, so no device is asked. */
+/* A checkpoint's metadata: the facts that must agree, the step, the loss scale, the note. The model has no parameters, so no device is needed. */
 #include <stdlib.h>
 #include <string.h>
 

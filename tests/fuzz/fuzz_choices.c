@@ -1,4 +1,4 @@
-/* The file of tuned choices: its lines, under a head that fits them; or all of it, where the input begins with an exclamation mark. */
+/* The file of autotuned choices: its lines, under a head that fits them. Where the input begins with an exclamation mark, it is the whole file. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* A model's config.json. What is accepted, written and read again is the same. */
+/* A model's config.json. An accepted file, written and read again, is the same. */
 #include <stdlib.h>
 #include <string.h>
 

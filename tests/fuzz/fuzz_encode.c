@@ -1,4 +1,4 @@
-/* A tokenizer's kind, or "learn" for one of kind "gpt2" that learns from the text; and in a second part the text. */
+/* A tokenizer's kind, or "learn" for one of kind "gpt2" that learns from the text. The second part is the text. */
 #include <string.h>
 
 #include "helper_fuzz.h"

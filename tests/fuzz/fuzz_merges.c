@@ -1,4 +1,4 @@
-/* A merges file beside a good vocabulary of GPT-2's kind, and in a second part a text to encode. */
+/* A merges file beside a good vocabulary of GPT-2's kind. The second part is a text to encode. */
 #include "helper_fuzz.h"
 #include "helper_fuzz_text.h"
 

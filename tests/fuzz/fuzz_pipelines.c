@@ -1,5 +1,5 @@
-/* The pipeline cache's file, damaged, with its checksum put right. Where it is still good the driver gets its bytes; this driver reads them
- * all, and refuses those that begin with an odd byte. */
+/* The pipeline cache's file, damaged, with its checksum put right. Where it is still good, the driver gets its bytes. This driver, a stand-in, reads
+ * all of them, and refuses those that begin with an odd byte. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +34,7 @@ static VKAPI_ATTR void VKAPI_CALL drop_cache(VkDevice device, VkPipelineCache ca
     (void)device, (void)cache, (void)host;
 }
 
-/* A device's cache opened and closed: with pipelines made meanwhile, it is saved. */
+/* Opens and closes a device's cache, which is saved where pipelines were made meanwhile. */
 static void open_and_close(const char *path, uint32_t pipelines)
 {
     pm_device *device = calloc(1, sizeof *device);

@@ -1,4 +1,4 @@
-/* A safetensors file. What is accepted lies within the file, is found by its name, and comes back from a file written of it. */
+/* A safetensors file. An accepted tensor lies within the file, is found by its name, and comes back from a file that is written from it. */
 #include <string.h>
 
 #include "helper_fuzz.h"

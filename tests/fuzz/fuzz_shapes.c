@@ -1,4 +1,4 @@
-/* OpenAI's release of GPT-1: params_shapes.json, beside 1,000 numbers. What is accepted gives every parameter. */
+/* OpenAI's release of GPT-1: params_shapes.json, beside 1,000 numbers. An accepted release gives every parameter. */
 #include <stdio.h>
 
 #include "helper_fuzz.h"

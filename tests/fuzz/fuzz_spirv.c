@@ -1,5 +1,5 @@
-/* A SPIR-V module of anyone's, as `pumice kernel` reads it, without a device; with none, one and two values for specialization constants, which
- * stand where the header has its generator's number. */
+/* A SPIR-V module, as `pumice kernel` reads it, without a device. It gets none, one and two values for specialization constants, which the
+ * generator's number in the header gives. */
 #include <stdlib.h>
 #include <string.h>
 

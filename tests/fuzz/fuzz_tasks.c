@@ -1,6 +1,6 @@
-/* A task's name, its file of examples, and in a third part another one: what the first teaches, and the examples of both framed for that.
- * The fourth part is how the files' names end, tsv or csv, else they are JSON lines; the fifth what they call the fields. The last three may
- * be left out. */
+/* A task's name, a file of examples, and in the third part another file. The task is learnt from the first file, and the examples of both are framed
+ * for it. The fourth part is the end of the files' names: tsv, csv, else JSON lines. The fifth names the fields. The last three parts may be left
+ * out. */
 #include <stdlib.h>
 #include <string.h>
 

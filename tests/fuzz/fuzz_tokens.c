@@ -1,4 +1,4 @@
-/* A text's cache of tokens, damaged, with its checksum put right. It is taken only where it can be the text's; else it is made again. */
+/* A text's cache of tokens, damaged, with its checksum put right. It is taken only where it fits the text, else made again. */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { HEADER = 64, HASH_AT = 56 };
 
-/* Where the tokens of the text are kept: the one file of the folder of caches. */
+/* The file with the tokens of the text: the only one in the cache folder. */
 static char *cache_of(const char *dir)
 {
     DIR *d = opendir(dir);

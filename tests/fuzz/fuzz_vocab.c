@@ -1,6 +1,6 @@
-/* A tokenizer's folder: tokenizer_config.json, vocab.json, merges.txt, a text to encode, tokenizer.json and added_tokens.json, in six parts. An
- * empty part is no file. A vocab
- * that begins with "+" goes on behind the 256 bytes that GPT-2's must have. What is accepted, saved and loaded again is the same. */
+/* A tokenizer's folder: tokenizer_config.json, vocab.json, merges.txt, a text to encode, tokenizer.json and added_tokens.json, in six parts. An empty
+ * part means no file. A vocab that begins with "+" continues behind the 256 bytes that GPT-2's must have. An accepted tokenizer, saved and loaded
+ * again, is the same. */
 #include "helper_fuzz.h"
 #include "helper_fuzz_text.h"
 

@@ -1,4 +1,4 @@
-/* The weights of a small model, its config.json being good. What is accepted gives every parameter. */
+/* The weights of a small model with a good config.json. An accepted file gives every parameter. */
 #include <math.h>
 
 #include "helper_fuzz.h"

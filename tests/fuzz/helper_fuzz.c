@@ -53,15 +53,15 @@ void fuzz_no_file(const char *name)
     (void)unlink(test_path(fuzz_dir(), name));
 }
 
-/* The linker puts these in the place of mmap and munmap (--wrap). A map reaches to the end of a page, where no sanitizer looks; memory of
- * the file's own size ends where the file does. */
+/* The linker replaces mmap and munmap by these (--wrap). A map reaches to the end of a page, where no sanitizer looks; malloc'd memory ends where the
+ * file does. */
 void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 int __wrap_munmap(void *at, size_t size);
 
 void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
     (void)at, (void)protection;
-    void *data = flags & MAP_FIXED ? NULL : malloc(size); /* what drops pages keeps them where it fails */
+    void *data = flags & MAP_FIXED ? NULL : malloc(size); /* code that drops pages keeps them where this fails */
     if (data && pread(fd, data, size, offset) == (ssize_t)size) return data;
     free(data);
     return MAP_FAILED;

@@ -10,7 +10,7 @@
 
 enum { FEW = 3 };
 
-/* The linker puts these in the place of the functions (--wrap): the table is the same for all tokenizers, and making it takes 50 ms here. */
+/* The linker replaces the functions by these (--wrap): the table is the same for all tokenizers, and making it takes 50 ms. */
 unicode_table *__real_unicode_table_make(void);
 unicode_table *__wrap_unicode_table_make(void);
 void __wrap_unicode_table_free(unicode_table *table);
@@ -27,7 +27,7 @@ void __wrap_unicode_table_free(unicode_table *table)
     (void)table;
 }
 
-/* The tokens once more, FEW at a time. */
+/* Walks over the tokens again, FEW at a time. */
 static void walk(const pm_tokenizer *tok, const char *text, size_t size, const uint32_t *tokens, size_t count,
                  bool special)
 {
@@ -51,7 +51,7 @@ void fuzz_encode(const pm_tokenizer *tok, const char *text, size_t size)
     uint32_t *tokens = NULL;
     size_t count = 0, at = 0;
     const bool keeps = tok->kind != TOK_GPT1 && !tok->same_count && !tok->prefix && tok->unknown == TOK_NONE;
-    char *own = malloc(size ? size : 1); /* its end is its memory's */
+    char *own = malloc(size ? size : 1); /* it ends where its memory ends, which a sanitizer watches */
     REQUIRE(own);
     if (size) memcpy(own, text, size);
     if (fuzz_done(pm_tokenizer_encode(fuzz_log(), tok, "text", own, size, &tokens, &count))) {

@@ -1,4 +1,4 @@
-/* Seeds that are no text, written by what writes such files: seeds DIR makes DIR/NAME/ for fuzz_NAME. Seeds that are text lie in seeds/. */
+/* Binary seeds, written by the code that writes such files: seeds DIR makes DIR/NAME/ for fuzz_NAME. Seeds that are text are in seeds/. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static void put(const char *fuzzer, const char *name, const void *data, size_t s
     fine = fine && file_write(NULL, place(fuzzer, name), data, size) == PM_OK;
 }
 
-/* A small model's weights in all four types, and a head beside the token table, as fuzz_safetensors takes them: header and data in parts. Each
- * name has `front` before it; with `shared` the token table is the head alone, as __metadata__ says. */
+/* A small model's weights in all four types, and a head beside the token table, as fuzz_safetensors takes them: header and data in parts. Each name
+ * begins with `front`. With `shared` the file has the token table only as the head, as __metadata__ says. */
 static void weights(const char *seed, const char *front, bool shared)
 {
     enum { PREFIX = 8, MOST = 20 };
@@ -79,7 +79,7 @@ static void npy(void)
     put("npy", "three", file, sizeof file);
 }
 
-/* The small ones of Pumice's own kernels, with buffer addresses and with bindings. */
+/* The small ones among Pumice's own kernels, with buffer addresses and with bindings. */
 static void spirv(void)
 {
     enum { MOST_WORDS = 900 };
