@@ -1,5 +1,5 @@
 #!/bin/sh
-# `pumice bench`: its rows, its table, its comparison of two files, and that bad requests and files get one clear line.
+# `pumice bench`: its rows, its table, its comparison of two files, and one clear line for bad requests and files.
 # usage: check_bench.sh PUMICE
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -60,7 +60,7 @@ grep -q '^3 of 4 rows of A and of 4 of B' "$dir/err" || fail "nothing about the 
 run 0 bench --json --compare "$dir/A" "$dir/B"
 has '"op":"one","shape":"8x16","dtype":"f32","device":"d","ms_a":4,"ms_b":2,"speedup":2,"verdict":"faster"'
 [ "$(wc -l < "$dir/out")" = 3 ] || fail "not three rows: $(cat "$dir/out")"
-# Two clocks, two drivers, two devices: each told in one line.
+# Two clocks, two drivers, two devices: each is reported in one line.
 printf '%s\n' '{"op":"one","shape":"1","dtype":"f32","device":"d","driver":"v1","clock":"device","ms":1}' > "$dir/c1"
 sed 's/"device","ms/"host","ms/' "$dir/c1" > "$dir/c2"
 sed 's/v1/v2/' "$dir/c1" > "$dir/c3"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The command line end to end on a small model: its answers, files and exit codes, and that bad input gets one clear line.
+# The command line end to end on a small model: its answers, files and exit codes, and one clear line for bad input.
 # usage: check_cli.sh PUMICE
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -148,7 +148,7 @@ run 0 $train --out "$dir/g" --steps $((steps + 3)) --resume
 [ "$(wc -l < "$dir/g/metrics.jsonl")" = $((steps + 3)) ] || fail "a resume did not cut metrics.jsonl back to the checkpoint"
 
 # ---- a terminal of 40 columns, and one that cannot draw ----
-# on_terminal TERM COLUMNS ARGS…: all that a run writes there.
+# on_terminal TERM COLUMNS ARGS…: everything that a run writes there.
 on_terminal() {
     TERM=$1 script -qec "stty cols $2; '$pumice' $3" /dev/null < /dev/null > "$dir/typed" 2>&1 || fail "a run on a terminal failed"
 }
@@ -198,7 +198,7 @@ if [ -e /dev/full ]; then
 fi
 
 # ---- fp16 ----
-# Where a device has no 16-bit storage (as with PUMICE_DISABLE=all) it is refused, and nothing written.
+# Where a device has no 16-bit storage (as with PUMICE_DISABLE=all), f16 is refused and nothing is written.
 if "$pumice" devices | grep -q 'storage16 *yes'; then
     run 0 $train --out "$dir/h" --steps 6 --precision f16
     grep -q ', f16, ' "$dir/err" || fail "train does not say that it is f16"
@@ -269,7 +269,7 @@ for ids in '280' '-1' '1,2' 'x' '99999999999999999999' '1x'; do
 done
 refused 1 "$dir/none" tokenize --tokenizer "$dir/none"
 refused 1 "$dir/bpe/vocab.json: is a file; give " tokenize --tokenizer "$dir/bpe/vocab.json"
-# What --json prints comes back, and so do arrays; a special token is one only where asked for.
+# --decode takes what --json prints, and arrays; a special token is read as one only with --special.
 said 0 'a<|endoftext|>' tokenize --tokenizer "$dir/bpe" --special --json
 printed '{"ids":[64,279],"pieces":["a","<|endoftext|>"]}'
 cp "$dir/out" "$dir/json"
@@ -302,7 +302,7 @@ run 0 eval --model "$dir/x" --data "$dir/docs" --documents off --json
 run 0 eval --model "$dir/x" --data "$dir/text" --documents on --json
 has "\"tokens\":$((tokens / 3))}"
 refused 2 "has no token that ends a document" eval --model "$dir/c" --data "$dir/text" --documents on
-# generate ends at the model's end of text, and starts behind its begin.
+# generate ends at the model's end-of-text token, and starts behind its begin token.
 run 0 generate --model "$dir/x" --prompt 'the cat' --tokens 5 --special --temperature 0
 cp "$dir/out" "$dir/greedy"
 first=$("$pumice" generate --model "$dir/x" --prompt 'the cat' --tokens 1 --temperature 0 --json | sed 's/.*"text":"\(.*\)","tokens":1.*/\1/')
@@ -323,7 +323,7 @@ has '^the cat'
 run 0 eval --model "$dir/w" --data "$dir/text" --json
 targets=$(sed 's/.*"tokens":\([0-9]*\)}/\1/' "$dir/out")
 [ "$targets" = $(($(wc -w < "$dir/ids") - 1)) ] || fail "eval counted $targets targets with merges"
-# A model may have more tokens than its tokenizer, which then print nothing; not fewer.
+# A model may have more tokens than its tokenizer; these print nothing. It may not have fewer.
 run 0 tokenizer train --data "$dir/text" --vocab-size 270 --out "$dir/bpe3"
 cp "$dir/bpe3/"* "$dir/w/"
 run 0 generate --model "$dir/w" --prompt 'the cat' --tokens 20
@@ -331,7 +331,7 @@ run 0 tokenizer train --data "$dir/text" --vocab-size 290 --out "$dir/bpe4"
 cp "$dir/bpe4/"* "$dir/w/"
 refused 1 "$dir/w: the tokenizer has 290 tokens, the model only 280" generate --model "$dir/w" --prompt 'the cat'
 
-# GPT-1's kind: a token that ends a word brings its blank with it.
+# GPT-1's kind: a token that ends a word contains the blank behind it.
 mkdir "$dir/gpt1"
 printf '{"<unk>":0,"a":1,"b":2,"a</w>":3,"b</w>":4,"ab</w>":5,"\\n</w>":6}' > "$dir/gpt1/vocab.json"
 printf '#version: 0.2\na b</w>\n' > "$dir/gpt1/merges.txt"
@@ -381,7 +381,7 @@ refused 2 "heads" convert --from "$dir/c" --out "$dir/q" --heads 2
 refused 1 "$dir/text" convert --from "$dir/c" --out "$dir/text/q"
 [ ! -e "$dir/q" ] || fail "a refused conversion made its folder"
 
-# OpenAI's release of GPT-1, with zeros for weights: then every token is as likely as every other.
+# OpenAI's release of GPT-1, with zeros for weights: then all tokens are equally likely.
 # npy COUNT: a NumPy file of so many zeros.
 npy() {
     printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': ($1,), }"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The documentation agrees with the tree: every relative link leads to a file, every anchor to a heading, and docs/reference/commands.md has
-# every subcommand and every option that --help has.
+# The documentation agrees with the tree: every relative link leads to a file, and every anchor to a heading. docs/reference/commands.md has every
+# subcommand and every option that --help has.
 # usage: check_docs.sh PUMICE, from the project's root
 set -eu
 pumice=$1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The C examples of the documentation compile against the public headers and the library, and run: the whole program of docs/guide/embed.md,
-# which writes something, and the function of README.md, called on a small text.
+# The C examples of the documentation compile against the public headers and the library, and run. They are the program of docs/guide/embed.md, which
+# must write something, and the function of README.md, called on a small text.
 # usage: check_example.sh C-COMPILER LIBRARY [FURTHER-LIBRARY ...], from the project's root
 set -eu
 compiler=$1
@@ -26,7 +26,7 @@ build program "$@"
 cat "$folder/out"
 [ "$(wc -c < "$folder/out")" -gt 20 ] || { echo "the example of docs/guide/embed.md wrote next to nothing"; exit 1; }
 
-# The README's 100 steps of the default batch take most of a minute on a software driver; 2 steps of a smaller model show as much.
+# The README's 100 steps of the default batch take most of a minute on a software driver; 2 steps of a smaller model test the same code.
 example README.md function
 for change in '.steps = 100/.batch = 2, .steps = 2' 'i < 100/i < 2' '.embd = 128/.embd = 32' '.layers = 4/.layers = 1'; do
     grep -qF "${change%%/*}" "$folder/function.c" || { echo "README.md: no '${change%%/*}' in the example"; exit 1; }

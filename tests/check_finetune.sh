@@ -1,12 +1,12 @@
 #!/bin/sh
-# Fine-tuning from the command line: the four tasks end to end on small data made here, resuming, predictions, and that bad input gets one
-# clear line and leaves nothing behind.
+# Fine-tuning from the command line: the four tasks end to end on small data made here, resuming, predictions. Bad input gets one clear line and
+# leaves nothing behind.
 # usage: check_finetune.sh PUMICE
 set -u
 . "$(dirname "$0")/helper_cli.sh"
 start "$1"
 
-# ---- data: what to answer is in the words ----
+# ---- data: the words of a text give its answer ----
 awk -v dir="$dir" 'BEGIN {
     split("red blue green", c, " ")
     for (i = 0; i < 48; i++) {
@@ -38,7 +38,7 @@ for task in classify entail similar choice; do
     run 0 predict --model "$dir/m-$task" --input "$dir/$task" --task $task
     [ "$(wc -l < "$dir/out")" = 48 ] || fail "$task: not a prediction a line"
 done
-# What is made again is the same.
+# A repeated run gives the same files.
 run 0 finetune --task entail --train "$dir/entail" $tiny --layers 3 --epochs 1 --dropout 0.2 --out "$dir/kept"
 run 0 finetune --task entail --train "$dir/entail" $tiny --layers 3 --epochs 1 --dropout 0.2 --recompute --out "$dir/again"
 same "$dir/kept/model.safetensors" "$dir/again/model.safetensors"
@@ -60,7 +60,7 @@ run 0 predict --model "$dir/m-similar" --input "$dir/similar"
 has '^{"score":[0-9.e-]*}$'
 run 0 predict --model "$dir/m-choice" --input "$dir/choice"
 has '^{"answer":[012],"probabilities":\[[0-9.,e-]*\]}$'
-# Answers need not be there to predict; the best model is what was kept.
+# Predicting needs no answers in the file. The best model is the one that was kept.
 sed 's/, "label": "[a-z]*"//' "$dir/classify" > "$dir/unlabelled"
 run 0 predict --model "$dir/m-classify" --input "$dir/classify"
 cp "$dir/out" "$dir/first"
@@ -92,12 +92,12 @@ grep -q lm_loss "$dir/based/metrics.jsonl" && fail "lambda 0 has a language-mode
 run 0 finetune --task choice --train "$dir/choice" --model "$dir/based" --out "$dir/further" --epochs 1
 run 0 eval --model "$dir/further" --test "$dir/choice"
 
-# ---- cut texts are told ----
+# ---- texts that were cut are reported ----
 printf '{"text": "%s", "label": "red"}\n{"text": "b", "label": "blue"}\n' "$(printf 'a%.0s' $(seq 100))" > "$dir/long"
 run 0 finetune --task classify --train "$dir/long" $tiny --epochs 1 --out "$dir/o1"
 grep -q "warning: $dir/long: 1 of 2 examples were longer" "$dir/err" || fail "no warning of what was cut"
 
-# ---- measures: what does not vary has no correlation, and no model is the best by it ----
+# ---- measures: constant values have no correlation, and no model is the best by it ----
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do echo '{"text_a": "red", "text_b": "blue", "score": 0.7}'; done > "$dir/constant"
 run 0 finetune --task similar --train "$dir/similar" --dev "$dir/constant" $tiny --epochs 2 --out "$dir/m-constant"
 [ "$(grep -c 'warning: .*Pearson is not defined' "$dir/err")" = 1 ] || fail "not one warning that Pearson's correlation is not defined"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The sources are as clang-format 14 lays them out (other versions differ in details): see .clang-format.
+# The sources have clang-format 14's layout (other versions differ in details): see .clang-format.
 # usage: check_format.sh, from the project's root
 set -eu
 tool=""

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the host gives a program: standard streams, signals, pipes as input files, drivers that are not there.
+# The program's surroundings: standard streams, signals, pipes as input files, missing drivers.
 # usage: check_host.sh PUMICE [DIR]
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -23,7 +23,7 @@ code=0
 grep -q 'stdout cannot be written' "$dir/err" || fail "a closed stdout is not told"
 
 # ---- signals ----
-# begin ARGS…: in the background, until 3 steps are done.
+# begin: starts a run in the background and waits until 3 steps are done.
 begin() {
     "$pumice" $train --steps 1000000 --save-every 0 --out "$dir/run" > "$dir/out" 2> "$dir/err" < /dev/null &
     child=$!
@@ -33,7 +33,7 @@ begin() {
         tries=$((tries + 1))
     done
 }
-# ended CODE WHAT
+# ended CODE WHAT: the run in the background must end with CODE.
 ended() {
     code=0
     wait $child 2> /dev/null || code=$?
@@ -41,7 +41,7 @@ ended() {
 }
 begin
 kill -HUP $child
-kill -HUP $child 2> /dev/null # a terminal that is gone often tells so twice
+kill -HUP $child 2> /dev/null # a terminal that is gone often sends it twice
 ended 130 "a run whose terminal is gone"
 [ "$(wc -l < "$dir/run/metrics.jsonl")" -ge 3 ] && grep -q -- '--resume' "$dir/err" || fail "SIGHUP did not save"
 rm -r "$dir/run"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# pumice kernel: a small shader described, run, compared, and what it says to bad input.
+# pumice kernel: a small shader is described, run and compared; bad input gets an error line.
 # usage: check_kernel.sh PUMICE [GLSLC]
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -87,7 +87,7 @@ else
     grep -q "wrong.comp:14: error: 'wrong'" "$dir/err" || fail "the compiler's line is missing"
     refused 1 'does not compile' kernel "$dir/nowhere.comp" --describe
     grep -q 'nowhere.comp:3: error' "$dir/err" || fail "the include's line is missing"
-    # Text that is no GLSL for Vulkan: glslang would print its own built-in declarations.
+    # Text that is not GLSL for Vulkan: glslang would print its own built-in declarations.
     tail -n +2 "$dir/saxpy.comp" > "$dir/noversion.comp"
     : > "$dir/empty.comp"
     printf '// no more\n' > "$dir/comment.comp"
@@ -150,7 +150,7 @@ perl -e 'print pack "q<*", 9007199254740992, -9223372036854775807, 10' > "$dir/o
 run 1 $wide --compare x="$dir/off64"
 grep -q 'in 2 elements by more than 0: most, 1, at element 0' "$dir/err" || fail "64-bit numbers are not compared whole"
 run 0 $wide --compare x="$dir/off64:1"
-# Random bytes are any byte, other whole numbers any number of their type.
+# Random bytes take every value, other whole numbers any value of their type.
 run 0 kernel "$dir/half.spv" --buffer x=3h --buffer y=3f --buffer z=4096b:random --runs 1 --dump z="$dir/random"
 perl -e 'local $/; my $d = <STDIN>; my %seen; $seen{$_}++ for unpack "x8C*", $d; exit(keys %seen == 256 ? 0 : 1)' < "$dir/random" || fail "random bytes are not all of 256"
 refused 2 'uint: 0 to 4294967295' $wide --push n=4294967296

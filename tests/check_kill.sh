@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs that are killed (kill -9) at random moments: each time there is a checkpoint that loads, at most --save-every steps older than the last line
-# of metrics.jsonl; at the end weights and metrics are those of a run that nobody disturbed. For `train` and `finetune`, KILLS times each.
+# Runs that are killed (kill -9) at random moments. Each time there is a checkpoint that loads, at most --save-every steps older than the last line of
+# metrics.jsonl. At the end weights and metrics are those of an undisturbed run. For `train` and `finetune`, KILLS times each.
 # usage: check_kill.sh PUMICE [KILLS [SEED]]
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -13,7 +13,7 @@ every=3 # steps between checkpoints
 awk -v dir="$dir" 'BEGIN {
     split("red blue green", c, " ")
     for (i = 0; i < 500; i++) print c[1 + i * 7 % 3] " or " c[1 + i * i % 3] "." > (dir "/text")
-    # What to answer is in the words of most examples, not of all: the best model on dev is not the last one.
+    # The words give the answer of most examples, not of all, so the best model on dev is not the last one.
     for (i = 0; i < 48; i++) {
         print "{\"text\": \"" c[1 + i % 3] " " i * i "\", \"label\": " (i * i + i * (i % 5 == 0)) % 3 "}" > (dir "/train")
         print "{\"text\": \"" c[1 + i % 3] " " i * 7 "\", \"label\": " (i * i + (i % 4 == 0)) % 3 "}" > (dir "/dev")
@@ -26,12 +26,12 @@ finetune="finetune --task classify --train $dir/train --dev $dir/dev $small --ct
 lines() { if [ -e "$1/metrics.jsonl" ]; then wc -l < "$1/metrics.jsonl"; else echo 0; fi; }
 without_times() { sed 's/"tokens_per_s": [^,}]*//' "$1/metrics.jsonl"; }
 
-# What a kill left: whole lines of steps 1, 2, 3 …, perhaps a half one at the end.
+# metrics.jsonl after a kill: whole lines of steps 1, 2, 3 …, perhaps a half line at the end.
 whole_lines() {
     awk -v whole="$(lines "$1")" 'NR <= whole && $0 !~ "^{\"step\": " NR ",.*}$" { exit 1 }' "$1/metrics.jsonl" || fail "$1: metrics.jsonl is not steps 1, 2, 3 …"
 }
 
-# resumed LAST: the run that was started again went on from a checkpoint at most $every steps before step LAST.
+# resumed LAST: the run that was started again continued from a checkpoint at most $every steps before step LAST.
 resumed() {
     step=$(sed -n 's/^going on from step \([0-9]*\) of .*/\1/p' "$dir/err")
     if grep -qe '^pumice: ' "$dir/err"; then
@@ -43,7 +43,7 @@ resumed() {
     fi
 }
 
-# One run after another, each killed as often as it takes to finish.
+# One run after another, each killed again and again until it finishes.
 # disturbed NAME COMMAND: its folder is $dir/NAME, the undisturbed run's $dir/NAME-whole.
 disturbed() {
     name=$1
@@ -54,7 +54,7 @@ disturbed() {
     killed=0
     finished=0
     last=0
-    # The moment: a kind, and a share. One of four is a share of the start, the others one of what comes behind the first step.
+    # The moment: a kind, and a share. One kind of four is a share of the time before the first step, the others a share of the time after it.
     awk -v seed="$seed" -v n=$((4 * kills + 100)) 'BEGIN { srand(seed); for (i = 0; i < n; i++) print int(4 * rand()), 0.5 * rand() }' > "$dir/moments"
     while [ $killed -lt "$kills" ] || [ -e "$at" ]; do
         read -r kind delay || break
@@ -69,7 +69,7 @@ disturbed() {
         [ "$kind" = end ] || { sleep "$delay" && kill -9 $child 2> /dev/null; }
         code=0
         wait $child 2> /dev/null || code=$?
-        # A kill in the first moments comes before the run says where it goes on.
+        # A kill in the first moments comes before the run says where it continues.
         if [ $code != 137 ] || grep -q '^going on' "$dir/err"; then resumed "$last"; fi
         if [ $code = 137 ]; then
             killed=$((killed + 1))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A folder includes only itself and what stands below it; Vulkan stays in engine/gpu; the library neither prints nor ends the process.
+# A folder includes only itself and folders below it; Vulkan stays in engine/gpu; the library neither prints nor ends the process.
 # usage: check_layers.sh, from the project's root
 set -eu
 awk '
@@ -32,7 +32,7 @@ FNR == 1 {
     if (engine && !(name in may) && !told[name]++) fail(folder ": not a layer that check_layers.sh knows")
 }
 
-# What the host'\''s locale changes: base/number.c and text/json.c alone, which set it aside.
+# Functions that the host'\''s locale changes: only base/number.c and text/json.c use them, under another locale.
 FNR == 1 {
     local = engine && FILENAME != "engine/base/number.c" && FILENAME != "engine/text/json.c"
     statement = ""
@@ -70,7 +70,7 @@ engine && own {
     if (index(" " may[name] " ", " " from " ") == 0)
         fail(FILENAME ": may not include \"" included "\" (engine/" name " may include: " may[name] ")")
 }
-# The command line and the public headers stand on the public headers alone.
+# The command line and the public headers include only public headers.
 !engine && included ~ /^(volk|vulkan\/)/ { fail(FILENAME ": may not include " included) }
 !engine && ("engine/" included) in there { fail(FILENAME ": may not include the engine'\''s " included) }
 END { exit bad }' engine/*/*.[ch] apps/pumice/*.[ch] include/pumice/*.h

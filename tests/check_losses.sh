@@ -1,12 +1,12 @@
 #!/bin/sh
-# A device that is lost in the middle, at calls to its queue spread over each command's run: the command opens it again, and what comes out
-# are the bits of an undisturbed run. The layer of fault_layer.c plays the losses.
+# A device that is lost in the middle of a run, at queue calls spread over each command's run. The command opens it again, and the results have the
+# bits of an undisturbed run. The layer of fault_layer.c loses the device.
 # usage: check_losses.sh PUMICE DIR_OF_LAYER [POINTS]
 set -u
 . "$(dirname "$0")/helper_cli.sh"
 start "$1"
 points=${3:-3}
-# The loader looks at the folders that are added only where none are given.
+# The loader reads VK_ADD_LAYER_PATH only where VK_LAYER_PATH is not set.
 if [ -n "${VK_LAYER_PATH:-}" ]; then VK_LAYER_PATH=$2:$VK_LAYER_PATH; fi
 VK_ADD_LAYER_PATH=$2
 VK_INSTANCE_LAYERS=VK_LAYER_PUMICE_fault
@@ -16,10 +16,10 @@ recovered=0
 
 # said NAME: what the layer counted in the last run
 said() { sed -n "s/.*$1=\([0-9.-]*\).*/\1/p" "$report" 2> /dev/null; }
-# Metrics without what a clock tells.
+# Metrics without the values of a clock.
 numbers() { sed 's/"tokens_per_s": [^,}]*//' "$1"; }
 
-# lose WORDS ARGS…: the command under these words of the layer; it must succeed and leave nothing alive.
+# lose WORDS ARGS…: the command under these words of the layer; it must succeed and leave no object alive.
 lose() {
     PUMICE_FAULT="$1 report=$report"
     shift
@@ -27,7 +27,7 @@ lose() {
     [ "$(said objects)" = 0 ] || fail "pumice $*, $PUMICE_FAULT: $(said objects) objects are left"
 }
 
-# spread COMMAND NAME ARGS…: COMMAND N is called for so many N of the calls that an undisturbed `pumice ARGS` made.
+# spread COMMAND NAME ARGS…: calls COMMAND N for POINTS numbers N, spread over the calls that an undisturbed `pumice ARGS` made.
 spread() {
     command=$1
     calls=$(said queue)
@@ -39,7 +39,7 @@ spread() {
     done
 }
 
-# recovers N ARGS…: with the loss at call N the command says so, and ends well.
+# recovers N ARGS…: with the loss at call N the command says so, and succeeds.
 recovers() {
     at=$1
     shift
@@ -59,7 +59,7 @@ awk 'BEGIN {
     for (i = 0; i < 24; i++) print "{\"text\": \"" substr("ohohohohoh", 1, i % 11) " " c[1 + i % 3] "\", \"label\": \"" c[1 + i % 3] "\"}"
 }' > "$dir/classify"
 
-# ---- train: steps done again come from the checkpoint, or from the seed ----
+# ---- train: steps are repeated from the checkpoint, or from the seed ----
 train="train --data $dir/text --layers 1 --heads 2 --embd 16 --ctx 16 --batch 4 --steps 9 --eval-every 4 --eval-batches 2 --save-every 4 --dropout 0.1"
 lose '' $train --json --out "$dir/a"
 numbers "$dir/out" > "$dir/told"
@@ -74,7 +74,7 @@ train_lost() {
 late=$(said queue)
 spread train_lost
 
-# ---- three losses are no accident ----
+# ---- after three losses the run ends ----
 at=$((late * 3 / 4))
 PUMICE_FAULT="lose=$at lose=$((at + 3)) lose=$((at + 6)) report=$report"
 run 1 $train --out "$dir/c"
@@ -97,7 +97,7 @@ autotune_lost() {
 spread autotune_lost
 
 # ---- commands that only read a model ----
-# Each begins anew; a text goes on behind what is written.
+# Each begins again; generate continues behind the text that is already written.
 reads() {
     again="$*"
     lose '' "$@"

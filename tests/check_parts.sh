@@ -1,5 +1,5 @@
 #!/bin/sh
-# The parts that test_ops is cut into have all of its tests between them, and each only once.
+# The parts of test_ops together have all of its tests, each once.
 # usage: check_parts.sh TEST_OPS ARGUMENTS ...      the arguments of each part, as one word
 set -euf
 dir=$(mktemp -d)

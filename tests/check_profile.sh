@@ -1,6 +1,6 @@
 #!/bin/sh
-# --profile DIR on every subcommand that runs a model: the files are there and parse, the run's results are the same bits, a folder that cannot be
-# written is refused before training starts.
+# --profile DIR on every subcommand that runs a model: the files are there and parse, and the run's results have the same bits. A folder that cannot
+# be written is refused before training starts.
 # usage: check_profile.sh PUMICE
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -28,7 +28,7 @@ complete() {
     parses "$1/trace.json"
     parses "$1/kernels.json"
     head -1 "$1/kernels.csv" | grep -q '^kind,program,op,layer,direction,shape,kernel,constants,count,total_ms,' || fail "$1/kernels.csv: another head"
-    # as many fields a line as the head has, that in quotes counting one
+    # each line has as many fields as the head; a quoted field counts as one
     awk -F, '{ line = $0; gsub(/"[^"]*"/, "", line); n = split(line, f, ","); if (NR == 1) want = n; if (n != want) bad = 1 }
              END { exit bad }' "$1/kernels.csv" || fail "$1/kernels.csv: not the same fields on each line"
     od -An -c -N4 "$1/roofline.png" | grep -q 'P *N *G' || fail "$1/roofline.png is no PNG"

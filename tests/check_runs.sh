@@ -1,6 +1,6 @@
 #!/bin/sh
-# Folders and settings of runs: no command replaces files that are not its own, --resume alone goes on with all that the run had, and what is given again
-# is taken and told, or refused.
+# Folders and settings of runs. No command replaces files that are not its own. --resume alone continues with all of the run's settings. A setting
+# that is given again is taken and reported, or refused.
 # usage: check_runs.sh PUMICE
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -15,7 +15,7 @@ small="--layers 1 --heads 1 --embd 8 --eval-batches 1"
 train="train --data $dir/text $small --ctx 8 --batch 2"
 finetune="finetune --task classify --train $dir/examples --layers 1 --heads 1 --embd 8 --ctx 16 --batch 4 --epochs 1"
 
-# kept FOLDER: all is in it that was, and nothing else.
+# kept FOLDER: it has all files that it had, and no others.
 kept() { diff -r "$1" "$dir/before" > "$dir/diff" || fail "$1 is not what it was: $(cat "$dir/diff")"; }
 # foreign FILE TEXT: a folder with somebody's file.
 foreign() {
@@ -25,7 +25,7 @@ foreign() {
     cp -r "$dir/theirs" "$dir/before"
 }
 
-# ---- folders: somebody's files stay ----
+# ---- folders: files of others stay ----
 theirs='--out .*/theirs: .*/theirs/.* is there already.*--overwrite'
 for file in config.json vocab.json merges.txt tokenizer.json encoder.json metrics.jsonl loss.png; do
     foreign $file '{"step": 1, "loss": 2.5, "note": "of another program"}'
@@ -44,7 +44,7 @@ printf '{"metrics": "one line without an end"}' > "$dir/theirs/metrics.jsonl"
 mv "$dir/theirs/model.safetensors" "$dir/theirs/config.json"
 refused 1 "$theirs" $train --out "$dir/theirs" --steps 2
 
-# A tokenizer's folder is no run's, and no other tokenizer's.
+# A tokenizer's folder is refused for a run, and for another tokenizer.
 run 0 tokenizer train --data "$dir/text" --vocab-size 260 --out "$dir/theirs/bpe"
 rm -rf "$dir/before"
 cp -r "$dir/theirs/bpe" "$dir/before"
@@ -55,14 +55,14 @@ kept "$dir/theirs/bpe"
 run 0 tokenizer train --data "$dir/text" --vocab-size 262 --out "$dir/theirs/bpe" --overwrite
 cmp -s "$dir/theirs/bpe/vocab.json" "$dir/before/vocab.json" && fail "--overwrite replaced nothing"
 
-# --overwrite: the run's files in place of theirs, and no tokenizer's file that the run did not write.
+# --overwrite: the run's files replace the others, and no file of the old tokenizer stays.
 cp "$dir/theirs/bpe/"* "$dir/theirs/"
 run 0 $train --out "$dir/theirs" --steps 3 --overwrite
 [ ! -e "$dir/theirs/merges.txt" ] || fail "merges.txt stays beside another vocabulary"
 [ "$(wc -l < "$dir/theirs/metrics.jsonl")" = 3 ] || fail "metrics.jsonl has not the run's 3 lines"
 run 0 generate --model "$dir/theirs" --prompt red --tokens 3
 
-# Files of other names do not stand in the way; a folder of a run does, also without its checkpoint.
+# Files with other names do not matter. A run's folder is refused, also without its checkpoint.
 mkdir "$dir/a"
 echo notes > "$dir/a/README"
 echo '*' > "$dir/a/.gitignore"
@@ -76,7 +76,7 @@ refused 1 'there is a run in it already' $train --out "$dir/b" --steps 2
 run 0 $train --out "$dir/b" --steps 2 --resume # killed before its first checkpoint: from the beginning
 rm "$dir/b/model.safetensors" "$dir"/b/checkpoint*
 refused 1 '--out .*/b: .* is there already' $train --out "$dir/b" --steps 2
-# One that was killed while it wrote its first files.
+# A run that was killed while it wrote its first files.
 mkdir "$dir/begun"
 : > "$dir/begun/metrics.jsonl"
 cp "$dir/a/vocab.json" "$dir/a/config.json" "$dir/begun"
@@ -105,7 +105,8 @@ grep -q 'warning' "$dir/err" && fail "a resume warns of settings that it did not
 run 0 train --out "$dir/c" --resume --steps 16
 [ "$(grep -c 'warning: .*settings: steps 16 (was 8)$' "$dir/err")" = 1 ] || fail "other --steps are not told in one line"
 grep -q '"val_loss"' "$dir/c/metrics.jsonl" || fail "the run's own --eval-every was not taken"
-# A run of 16 steps that is stopped after 8 and goes on alone, in other pieces: the bits, and to rounding the losses, of one that nobody stopped.
+# A run of 16 steps is stopped after 8. Continued with --resume alone, it has the bits of an undisturbed one; in other micro batches, its losses to
+# rounding.
 "$pumice" $train --out "$dir/d" --steps 16 $options --save-every 8 --json 2> "$dir/err" < /dev/null | head -n 8 > "$dir/out"
 cp -r "$dir/d" "$dir/e"
 run 0 train --out "$dir/d" --resume
@@ -125,7 +126,7 @@ run 0 train --out "$dir/a" --resume --lr 1e-3 --weight-decay 0.1 --clip 1 --beta
 [ "$(grep -c 'warning: .*settings: lr 0.001 (was 0.002), min_lr 0 (was 0.0001), warmup 2 (was 3), beta2 0.99 (was 0.95), weight_decay 0.1 (was 0.2), clip 1 (was 0.5)$' "$dir/err")" = 1 ] ||
     fail "settings that differ are not told in one line"
 grep -q 'a: the run goes on with --eval-every 2 (was 4)' "$dir/err" || fail "another --eval-every is not told"
-# The lowest rate is a tenth of the highest as long as nobody gives it.
+# Without --min-lr, the lowest rate stays a tenth of the highest.
 run 0 $train --out "$dir/f" --steps 2
 run 0 train --out "$dir/f" --resume --lr 1e-4
 grep -q 'settings: lr 0.0001 (was 0.001), min_lr 1e-05 (was 0.0001)$' "$dir/err" || fail "--min-lr did not follow --lr"
@@ -144,7 +145,7 @@ run 0 $train --out "$dir/g" --steps 3 --warmup 3
 grep -q '^--warmup 3: .*--steps 3' "$dir/err" || fail "a warm-up as long as the run is not told"
 run 0 $train --out "$dir/h" --steps 3 --warmup 2
 grep -q '^--warmup' "$dir/err" && fail "a shorter warm-up is told"
-# The validation loss is of the same windows for every batch.
+# The validation loss has the same windows for every batch size.
 for batch in 1 5 12; do
     run 0 train --data "$dir/text" $small --ctx 8 --lr 1e-9 --batch $batch --steps 1 --out "$dir/batch$batch"
     sed 's/.*"val_loss": \([0-9.]*\)[0-9].*/\1/' "$dir/batch$batch/metrics.jsonl" >> "$dir/losses"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every SPIR-V module of the build is valid for Vulkan 1.1, and has a translation to Metal, which MoltenVK makes on a Mac; Metal's compiler is not asked.
+# Every SPIR-V module of the build is valid for Vulkan 1.1, and can be translated to Metal, as MoltenVK does on a Mac. Metal's compiler does not run.
 # usage: check_spirv.sh FOLDER-OF-INC-FILES [SPIRV-VAL-THAT-KNOWS-COOPERATIVE-MATRICES]
 set -eu
 if ! command -v spirv-val > /dev/null || ! command -v perl > /dev/null; then
@@ -33,7 +33,7 @@ for module in "$dir"/*.spv; do
     esac
     "$val" --target-env vulkan1.1 "$module" || { echo "$name: not valid"; exit 1; }
     valid=$((valid + 1))
-    # Metal 3: addresses of buffers. Vulkan's cooperative matrices have no translation.
+    # Buffer addresses need Metal 3. Vulkan's cooperative matrices have no translation.
     if $units; then
         not_metal=$((not_metal + 1))
     elif $metal; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs and their files when the disk is full or read-only, or gives back damaged files: what was there stays, one line tells, nothing is left
-# lying about, and the run ends with the bits of one that nothing disturbed.
+# Runs and their files where the disk is full or read-only, or files are damaged. Earlier files stay, one line reports the fault, and no temporary
+# file is left. The run ends with the bits of an undisturbed one.
 # usage: check_storage.sh PUMICE
 set -u
 . "$(dirname "$0")/helper_cli.sh"
@@ -17,7 +17,7 @@ untouched() {
     none_left "$1"
 }
 
-# waits FILE PATTERN: until a line of the file matches; at most a minute.
+# waits FILE PATTERN: waits until a line of the file matches, at most a minute.
 waits() {
     tries=0
     until grep -qe "$2" "$1" 2> /dev/null; do
@@ -27,7 +27,7 @@ waits() {
     done
 }
 
-# begin ARGS…: a run beside this script, its number in $child; ended CODE: stopped, or as it ends by itself.
+# begin ARGS…: starts a run in the background, its process in $child. ended CODE: the run must end with CODE.
 begin() { "$pumice" "$@" > "$dir/out" 2> "$dir/err" < /dev/null & child=$!; }
 ended() {
     code=0
@@ -35,7 +35,7 @@ ended() {
     [ $code = "$1" ] || fail "a run ended with $code instead of $1"
 }
 
-# flip FILE OFFSET: another bit in this byte.
+# flip FILE OFFSET: changes a bit of this byte.
 flip() {
     byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
     # shellcheck disable=SC2059
@@ -50,16 +50,16 @@ if [ "${2:-}" = disk ]; then
     rm "$dir/disk/run/checkpoint.previous.safetensors"
     fill() { head -c 1000000 /dev/zero > "$dir/disk/filler" 2> /dev/null; }
     fill
-    # The last checkpoint stays where a new one finds no room, and serves once there is room again.
+    # The last checkpoint stays where a new one finds no room. A run continues from it once there is room again.
     refused 1 "$dir/disk/run/.*[Ss]pace" $train --out "$dir/disk/run" --steps 44 --resume
     untouched "$dir/disk/run"
     rm "$dir/disk/filler"
-    # Full and free again while a run goes on: it tells and tries again, and no line of metrics.jsonl is lost.
+    # The disk is full and free again during a run. The run reports it and tries again, and no line of metrics.jsonl is lost.
     begin $train --out "$dir/disk/run" --steps 100000 --resume --save-every 5
     waits "$dir/disk/run/metrics.jsonl" '"step": 5.,'
-    # 20 saves: the lines of 100 steps are more than the last block of metrics.jsonl still takes.
+    # 20 saves: the lines of 100 steps do not fit the last block of metrics.jsonl.
     until [ "$(grep -c 'not everything could be saved' "$dir/err")" -ge 20 ] || ! kill -0 $child; do
-        rm -f "$dir/disk/run/checkpoint.previous.safetensors" # it would give its room to the next one
+        rm -f "$dir/disk/run/checkpoint.previous.safetensors" # its room would serve the next one
         fill
     done
     grep -q '^pumice: .*[Ss]pace' "$dir/err" || fail "a full disk is not told"
@@ -78,7 +78,7 @@ if [ "${2:-}" = disk ]; then
     refused 1 "$dir/disk/run.*Read-only" $train --out "$dir/disk/run" --steps 44 --resume
     refused 1 "$dir/disk/new.*Read-only" $train --out "$dir/disk/new" --steps 4
     refused 1 "$dir/disk/new.*Read-only" convert --from "$dir/run" --out "$dir/disk/new"
-    PUMICE_CACHE_DIR="$dir/disk" run 0 eval --model "$dir/disk/run" --data "$dir/text" # does without a cache
+    PUMICE_CACHE_DIR="$dir/disk" run 0 eval --model "$dir/disk/run" --data "$dir/text" # works without a cache
     untouched "$dir/disk/run"
     exit $bad
 fi
@@ -104,7 +104,7 @@ else
     echo "left out: a disk that is full or read-only (no mount namespaces here)"
 fi
 
-# ---- a limit on a file's size, 20 blocks of 512 bytes: as a full disk, for everybody; not for llvmpipe, whose memory is a file ----
+# ---- a limit on a file's size, 20 blocks of 512 bytes, stands for a full disk; not for llvmpipe, whose memory is a file ----
 (
     ulimit -f 20
     refused 1 "$dir/limited/model.safetensors: .*too large" convert --from "$dir/run" --out "$dir/limited"
@@ -112,7 +112,7 @@ fi
 ) || bad=1
 none_left "$dir/limited"
 
-# ---- folders that cannot be written; root may write in any. A model is there last, when all else is ----
+# ---- folders that cannot be written; root may write in any. A model is written last ----
 mkdir "$dir/half" "$dir/half/vocab.json"
 refused 1 "$dir/half/vocab.json.*folder" $train --out "$dir/half" --steps 2
 [ ! -e "$dir/half/model.safetensors" ] || fail "a model is there before its tokenizer"
@@ -123,7 +123,7 @@ if [ "$(id -u)" != 0 ]; then
     chmod u+w "$dir/run"
 fi
 
-# ---- a save that fails in the middle of a run: a folder stands where the checkpoint is to be ----
+# ---- a save that fails in the middle of a run: a folder has the checkpoint's name ----
 cp -r "$dir/run" "$dir/blocked"
 begin $train --out "$dir/blocked" --steps 100000 --resume --save-every 5
 waits "$dir/blocked/metrics.jsonl" '"step": 5.,'
@@ -140,7 +140,7 @@ run 0 $train --out "$dir/undisturbed" --steps "$done"
 same "$dir/blocked/model.safetensors" "$dir/undisturbed/model.safetensors"
 none_left "$dir/blocked"
 
-# Fine-tuning stops rather than go on without its best model, and comes by it again.
+# Fine-tuning ends where its best model cannot be saved; a resume reaches that model again.
 run 0 $finetune --out "$dir/tuned"
 begin $finetune --out "$dir/stopped" --save-every 1
 waits "$dir/stopped/metrics.jsonl" '"step": 2,'

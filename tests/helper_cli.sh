@@ -1,4 +1,4 @@
-# What the checks of the command line share; for sh, with ".". They begin with `start PUMICE`.
+# Functions for the checks of the command line, which source this file and begin with `start PUMICE`.
 
 LC_ALL=C
 export LC_ALL
@@ -41,6 +41,6 @@ refused() {
 }
 
 has() { grep -qe "$1" "$dir/out" || fail "no $1 on stdout"; }
-# none_left FOLDER: no temporary files are in it.
+# none_left FOLDER: it has no temporary files.
 none_left() { for file in "$1"/*tmp*; do [ ! -e "$file" ] || fail "$file stays"; done; }
 same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a program that may take so many seconds of processor time, each of its processes by itself: a busy machine fails no test.
+# Runs a program, each of whose processes may take so many seconds of processor time. So a busy machine fails no test.
 # usage: limit.sh SECONDS PROGRAM [ARGUMENT ...]
 set -eu
 ulimit -S -t "$1"

@@ -250,7 +250,7 @@ TEST(driver, finetune)
 TEST(lost, train)
 TEST(lost, finetune)
 
-/* Begins a session, and a trainer that has done a step. */
+/* Begins a session, and a trainer that has done its steps. */
 static pm_status begin(const pm_log *log, objects *o, outcome *out)
 {
     const pm_train_params params = {.batch = BATCH, .steps = STEPS};

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Pumice on a software driver against the CPU's own libraries, each pair in the same minute: products against OpenBLAS, rows, attention and
-# training steps against PyTorch. sh tools/bench-cpu.sh [PUMICE] [WORD ...]
+# Compares Pumice on a software driver with the CPU's own libraries, each pair in the same minute: products with OpenBLAS; rows, attention and
+# training steps with PyTorch. sh tools/bench-cpu.sh [PUMICE] [WORD ...]
 #
 # PUMICE: a program, or the folder it was built in; by default build/pumice, which is built.
 # WORDs: only the lines whose titles contain one of them, such as matmul.
-# Environment: THREADS (2), for all three; VK_DRIVER_FILES as ever, to choose the driver.
-# Prints a line for each: what Pumice reached, the yardstick, the fraction, the target and whether it is met. Nothing else should run on the
-# machine meanwhile. Some minutes; a line whose yardstick is missing has "-" for it.
+# Environment: THREADS (2), for all three; VK_DRIVER_FILES, to choose the driver.
+# Prints a line for each: Pumice's value, the yardstick, the fraction, the target and whether it is met. Nothing else should run on the machine
+# meanwhile. Some minutes; a line whose yardstick is missing has "-" for it.
 set -eu
 
 say() { echo "bench-cpu: $*" >&2; }
@@ -21,7 +21,8 @@ LP_NUM_THREADS=$threads
 export LP_NUM_THREADS
 
 sh "$here/tools/setup.sh" bench
-# OpenBLAS knows processors by their numbers. A processor newer than OpenBLAS gets kernels of 2004, a worthless yardstick; then choose by features.
+# OpenBLAS knows processors by their numbers. A processor newer than OpenBLAS gets kernels of 2004, a worthless yardstick. Then the script chooses by
+# features.
 if [ -z "${OPENBLAS_CORETYPE:-}" ] && OPENBLAS_VERBOSE=2 "$python" -c "import numpy" 2>&1 | grep -q "Core: Prescott"; then
     case $(grep -m 1 "^flags" /proc/cpuinfo) in
     *avx512vl*) OPENBLAS_CORETYPE=SkylakeX ;;
@@ -65,7 +66,7 @@ line "layernorm 1024x768, GB/s" layernorm 1024x768 gbps least 6 layernorm 1024 7
 line "softmax 1024x1024, GB/s" softmax 1024x1024 gbps least 6 softmax 1024 1024
 line "gelu 256x3072, GB/s" gelu 256x3072 gbps least 6 gelu 256 3072
 
-# Every pipeline of a GPT-2 training step; two layers have the same ones as twelve. The time is that of the first run less a later one.
+# Every pipeline of a GPT-2 training step; two layers have the same ones as twelve. The time is that of the first run minus a later one.
 title="pipelines of a GPT-2 step, cold, s"
 if asked "$title"; then
     "$pumice" bench train-step --shape 2x12x768x64x1x50257 --quick --json > "$dir/row"

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Lines of a report that sets Pumice against yardsticks; a script sources it and sets: pumice, the program; here, the checkout; wanted, words of
-# the titles to take (all where it is empty); torch, what bench_reference.py gets first; say, a function; and before a line, where it needs them,
-# unit, of a target, and bench_options. Then `line` for each; bad is 1 where one failed.
+# Lines of a report that compares Pumice with yardsticks. A script sources this file and sets: pumice, the program; here, the checkout; wanted, words
+# of the titles to take (all where it is empty); torch, the first argument of bench_reference.py; say, a function. Where a line needs them, it also
+# sets unit, of a target, and bench_options. Then it calls `line` for each; bad is 1 where one failed.
 
 bad=0
 dir=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests what passes on which driver: every operation on each driver at hand, at full features and lowered to each preset; the kernels on GPUs that
-# are not there; the SPIR-V. Written to BUILD/conformance/conformance.md; docs/measurements/conformance.md is a summary of such a table.
+# Tests what passes on which driver: every operation on each driver at hand, at full features and lowered to each preset; the kernels on GPUs that are
+# not there; the SPIR-V. Writes BUILD/conformance/conformance.md; docs/measurements/conformance.md is a summary of such a table.
 #     sh tools/conformance.sh [-b BUILD] [-q] [WORD …]     without a WORD all; some hours on 2 cores, much of it once
 # WORD: a driver, or a row of it, as stock or stock:mali
 #     installed      the llvmpipe that is installed (tools/setup.sh: Mesa 25)
@@ -10,8 +10,8 @@
 #     null           GPUs that are not there (tools/gpu-lab.sh)
 #     spirv          the modules, and subgroups of every size
 #     document       measures nothing; only writes the document
-# -q: at full features two configurations of test_ops, as with presets, instead of all. What was measured is kept in BUILD/conformance, and goes
-# into the document, until the programs or the driver change: an interrupted run goes on where it was.
+# -q: at full features two configurations of test_ops, as with presets, instead of all. Results are kept in BUILD/conformance, and go into the
+# document, until the programs or the driver change. So an interrupted run continues where it was.
 set -eu
 
 say() { echo "conformance: $*" >&2; }
@@ -35,7 +35,7 @@ for program in "$pumice" "$test_ops" "$build/tests/test_presets"; do
 done
 kept=$build/conformance
 mkdir -p "$kept"
-scratch=$(mktemp -d) # of this run alone: another may measure another driver meanwhile
+scratch=$(mktemp -d) # of this run only: another run may measure another driver meanwhile
 trap 'rm -rf "$scratch"' EXIT
 PUMICE_CACHE_DIR=$kept/cache
 export PUMICE_CACHE_DIR
@@ -43,7 +43,7 @@ unset PUMICE_DISABLE VK_DRIVER_FILES VK_ICD_FILENAMES PUMICE_TEST_DEVICE || true
 presets=$("$pumice" devices --help | sed -n 's/^  \([a-z][a-z0-9-]*\): .*/\1/p')
 [ -n "$presets" ] || fail "pumice devices --help lists no presets"
 
-# sum_of FILE: what tells one build of a program from another.
+# sum_of FILE: a checksum, which tells one build of a program from another.
 sum_of() { cksum < "$1" | cut -d ' ' -f 1; }
 ops_sum=$(sum_of "$test_ops")
 
@@ -99,16 +99,16 @@ field() {
 }
 
 # ---- rows -------------------------------------------------------------------------------------------------------------------------
-# tested STATUS: names of the tests in $log that ended so, each once; cmocka names failures twice.
+# tested STATUS: names of the tests in $log with this status, each once; cmocka names failures twice.
 tested() { sed -n "s/^\[ *$1 *\] \([a-z].*(.*)\)\$/\1/p" "$log" | grep -v '^no validation messages' | sort -u; }
 
-# halves DISABLE: whether the device so lowered has 16-bit storage, without which the tests of fp16 have nothing to run.
+# halves DISABLE: whether the lowered device has 16-bit storage, without which the fp16 tests have nothing to run.
 halves() {
     PUMICE_DISABLE=$1 on "$pumice" devices --json | awk '/"index":/ { taken = 0 } /"chosen":.*true/ { taken = 1 } taken && /"storage16":/ { here = 1 }
         here && /"used":/ { found = /true/; exit } END { exit !found }'
 }
 
-# row DRIVER PRESET: measures it, unless that was done with these programs and this driver. Presets, and -q, take two configurations.
+# row DRIVER PRESET: measures it, unless a result of these programs and this driver is kept. Presets, and -q, take two configurations.
 row() {
     file=$kept/$1.$2.row log=$kept/$1.$2.log title="$1, $2" disable=$2 stamp="$ops_sum $(field driver)" which=two limit=2700
     [ "$2" != full ] || disable=""

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, builds, trains a small GPT on a text and lets it write: sh tools/demo.sh [FILE]
-# Without FILE the text is the King James Bible as the package bible-kjv prints it. A run that was interrupted goes on, one that is
-# finished is not repeated; each FILE has a folder of its own below out/.
+# Without FILE the text is the King James Bible as the package bible-kjv prints it. An interrupted run continues, and a finished one is not repeated.
+# Each FILE has a folder of its own below out/.
 set -eu
 
 steps=1500

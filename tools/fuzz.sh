@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the fuzzers of tests/fuzz and runs them, one after the other, until the first finding.
 # usage: fuzz.sh [--in BUILD] [SECONDS] [NAME ...]      default 600 seconds each, all of them
-# --in: the programs of that build folder, as they are there. A line each: executions, seconds, edges of the code that were reached, findings.
+# --in: runs the programs of that build folder without building. Prints a line for each: executions, seconds, edges of the code that were reached,
+# findings.
 # A finding's input and its report stay in BUILD/fuzz; so do the inputs that reached something new, for the next run.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compilers of GPUs that are not there, for `pumice kernel --target`: Mesa's drivers for Adreno, Mali and VideoCore, and for these and Intel
-# the little libraries ("shims") that stand in for the kernel driver: they say yes to everything and run nothing. AMD needs none of it.
+# Compilers of GPUs that are not there, for `pumice kernel --target`: Mesa's drivers for Adreno, Mali and VideoCore. For these and Intel also small
+# libraries ("shims") in place of the kernel driver, which accept every call and run nothing. AMD needs neither.
 #     sh tools/gpu-lab.sh [setup] [-j JOBS]     builds them once (5 minutes on 2 cores) into pumice/gpu-lab in the user's cache folder
 #     sh tools/gpu-lab.sh table [PUMICE]        what each default kernel costs on each GPU, written to gpu-costs.md beside PUMICE
 # Debian 12 or later, as root or with sudo. The source is that of the installed mesa-vulkan-drivers; nothing is installed but packages.
@@ -12,7 +12,7 @@ fail() { say "$*"; exit 1; }
 here=$(cd "$(dirname "$0")/.." && pwd)
 case ${XDG_CACHE_HOME:-} in
 /*) lab=$XDG_CACHE_HOME/pumice/gpu-lab ;;
-*) lab=$HOME/.cache/pumice/gpu-lab ;; # relative ones do not count (XDG base directories)
+*) lab=$HOME/.cache/pumice/gpu-lab ;; # relative paths do not count (XDG base directories)
 esac
 what=setup jobs=$(nproc) pumice=$here/build/pumice
 while [ $# -gt 0 ]; do
@@ -85,7 +85,7 @@ if [ -n "$missing" ]; then
 fi
 
 # ---- source -----------------------------------------------------------------------------------------------------------------------
-# A private copy of the machine's package sources, asked for sources instead of binaries; the machine's own lists stay as they are.
+# A private copy of the machine's package lists, with sources instead of binaries; the machine's own lists stay as they are.
 work=$lab/work
 mkdir -p "$work" "$lab/lib"
 rm -f "$lab/done"
@@ -103,7 +103,7 @@ if [ ! -e "mesa-$upstream/meson.build" ]; then
     say "fetching Mesa's source"
     # shellcheck disable=SC2086
     apt-get $private update > apt/log 2>&1 || true
-    # Only the upstream archive is needed, and apt-get checks it. A mirror that has dropped the rest of that version still has it.
+    # Only the upstream archive is needed, and apt-get checks it. A mirror still has it after it has dropped the rest of that version.
     # shellcheck disable=SC2086
     apt-get $private source --tar-only "mesa=$version" > apt/log 2>&1 || true
     archive=$(ls mesa_"$upstream".orig.tar.* 2> /dev/null | grep -v '\.asc$' | head -n 1)
@@ -140,8 +140,8 @@ patch_once src/freedreno/drm-shim/freedreno_noop.c 'struct drm_msm_param \*gp = 
    }
 END
 
-# VideoCore: the driver asks for parameters that the shim does not know. V3D_SHIM_VER=71 is the Raspberry Pi 5. Of the two identity words the
-# compiler reads only the version: "V3D" and the major number; the minor number in the low digit.
+# VideoCore: the driver asks for parameters that the shim does not know. V3D_SHIM_VER=71 is the Raspberry Pi 5. The compiler reads only the version
+# from the two identity words: "V3D" and the major number; the minor number in the low digit.
 patch_once src/broadcom/drm-shim/v3d_noop.c 'struct drm_v3d_get_param \*gp = arg;' << 'END'
         const char *pumice_version = getenv("V3D_SHIM_VER");
         const int pumice_71 = pumice_version && atoi(pumice_version) == 71;

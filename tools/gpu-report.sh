@@ -1,6 +1,6 @@
 #!/bin/sh
-# Reports on a GPU in one table: the operations' tests, then Pumice's speed against PyTorch on the same GPU and against the GPU's own
-# peaks. sh tools/gpu-report.sh [BUILD [WORD ...]]
+# Reports on a GPU in one table: the operations' tests, then Pumice's speed compared with PyTorch on the same GPU and with the GPU's own peaks.
+# usage: gpu-report.sh [BUILD [WORD ...]]
 #
 # BUILD: a folder that has been built, such as one brought from another machine; by default build/, which is built. WORDs: only the lines
 # whose titles contain one of them; "tests" is the tests' title.
@@ -38,7 +38,7 @@ reference about
 echo
 show work Pumice yardstick fraction target ""
 
-# Each operation against its twin in double precision: of the configurations the one with all features, and that with fp16 activations.
+# Each operation against its twin in double precision, in two configurations: all features, and fp16 activations.
 title="tests of every operation"
 if asked "$title"; then
     # shellcheck disable=SC2153

@@ -1,6 +1,6 @@
 #!/bin/sh
-# debian_mirror SUITE: the mirror that this machine's own Debian sources name for a suite: one-line and deb822 forms, one without a snapshot
-# date first. For other scripts to include.
+# debian_mirror SUITE: the mirror that this machine's own Debian sources name for a suite, in one-line or deb822 form. One without a snapshot date
+# comes first. Other scripts source this file.
 debian_mirror() {
     suite=$1
     {

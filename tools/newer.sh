@@ -1,9 +1,10 @@
 #!/bin/sh
-# A newer glslc, which knows cooperative matrices, and a newer Mesa, whose llvmpipe has them, for Debian 12: from Debian 13 and its backports, with
-# their own C library, unpacked into pumice/newer in the user's cache folder (260 MB). Nothing is installed, and no root is needed.
+# A newer glslc, which knows cooperative matrices, and a newer Mesa, whose llvmpipe has them, for Debian 12. They come from Debian 13 and its
+# backports, with their own C library, and are unpacked into pumice/newer in the user's cache folder (260 MB). Nothing is installed, and no root is
+# needed.
 #     sh tools/newer.sh          prints the folder; in it: glslc, spirv-val, run PROGRAM [ARGUMENT …] (with that C library), lvp_icd.json (for VK_DRIVER_FILES)
 #     sh tools/newer.sh stock    the other way round: Debian 12's own Mesa 22.3, in pumice/stock (280 MB); its folder has run and lvp_icd.json
-# Fails where there is no apt-get or the packages cannot be had; what uses the folder does without it then.
+# Fails where there is no apt-get or the packages cannot be had. Scripts that use the folder then work without it.
 set -eu
 
 say() { echo "newer: $*" >&2; }
@@ -22,7 +23,7 @@ stock) suites=bookworm programs="" saying="Mesa of Debian 12" packages="install 
 esac
 case ${XDG_CACHE_HOME:-} in
 /*) dir=$XDG_CACHE_HOME/pumice/$what ;;
-*) dir=$HOME/.cache/pumice/$what ;; # relative ones do not count (XDG base directories)
+*) dir=$HOME/.cache/pumice/$what ;; # relative paths do not count (XDG base directories)
 esac
 stamp="recipe 2" # count up when it changes
 if [ "$(cat "$dir/done" 2> /dev/null)" = "$stamp" ]; then
@@ -39,7 +40,7 @@ mkdir -p "$new/apt/lists/partial" "$new/apt/cache/archives/partial" "$new/root"
 trap 'rm -rf "$new"' EXIT
 key=/usr/share/keyrings/debian-archive-keyring.gpg
 for suite in $suites; do echo "deb [signed-by=$key] $from $suite main"; done > "$new/apt/sources.list"
-: > "$new/apt/status" # as if nothing were installed: everything that is needed comes along
+: > "$new/apt/status" # as if nothing were installed, so that all dependencies are fetched
 
 apt() {
     apt-get -qq -o Dir::Etc::sourcelist="$new/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$new/apt/lists" \
@@ -59,7 +60,7 @@ mv "$new" "$dir"
 loader=$(find "$dir/root" -type f -name 'ld-linux*.so.*' | head -n 1)
 libraries=$(dirname "$loader")
 drivers=$(dirname "$(find "$dir/root" -name libvulkan_lvp.so)")
-host=/usr/lib/$(basename "$libraries") # for what is not among the unpacked ones
+host=/usr/lib/$(basename "$libraries") # for files that are not among the unpacked ones
 printf '#!/bin/sh\nexec "%s" --library-path "%s:%s:%s" "$@"\n' "$loader" "$libraries" "$drivers" "$host" > "$dir/run"
 for program in $programs; do
     printf '#!/bin/sh\nexec "%s/run" "%s/root/usr/bin/%s" "$@"\n' "$dir" "$dir" "$program" > "$dir/$program"

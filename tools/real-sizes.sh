@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs each subcommand on GPT-1 and the smallest GPT-2 at their released sizes, with random weights, and measures time and memory:
-#     sh tools/real-sizes.sh [FOLDER] (out/real-sizes by default; 3 GB, removed at the end). Some minutes on a software driver, so
-# no test. Needs what the tests need, and GNU time (Debian's package `time`).
+#     sh tools/real-sizes.sh [FOLDER] (out/real-sizes by default; 3 GB, removed at the end). It takes some minutes on a software driver, so it is not
+#     a test. Needs what the tests need, and GNU time (Debian's package `time`).
 #
 # Prints a line for each: seconds from start to end, peak resident memory of the process in MiB. On a software driver the weights are part of
 # that memory: 445 MiB (GPT-1) and 475 MiB (GPT-2).
@@ -31,7 +31,7 @@ if ! { cmake -S . -B build $generator && cmake --build build --target pumice_cli
     exit 1
 fi
 
-# measure WHAT COMMAND…: its line; what it writes goes to $dir/log.
+# measure WHAT COMMAND…: prints its line; its output goes to $dir/log.
 measure() {
     what=$1
     shift

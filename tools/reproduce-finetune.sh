@@ -1,16 +1,16 @@
 #!/bin/sh
-# Fine-tuning's numbers: small models on four tasks, from random weights and from a pre-trained model, with and without the language-model
-# loss. sh tools/reproduce-finetune.sh [DATA [OUT]]   (DATA: ../shared/data, OUT: out/finetune)
+# Reproduces fine-tuning's numbers: small models on four tasks, from random weights and from a pre-trained model, with and without the language-model
+# loss. sh tools/reproduce-finetune.sh [DATA [OUT]] (DATA: ../shared/data, OUT: out/finetune)
 #
 # DATA holds sst2/{train,dev}.jsonl, sick/{entailment,similarity}.{train,dev,test}.jsonl, mctest/mc500.{train,dev}.jsonl, and text to
-# pre-train on: wikitext2/*.txt, shakespeare/*.txt; the Bible is added where Debian's bible-kjv is installed. What is absent is left out.
+# pre-train on: wikitext2/*.txt, shakespeare/*.txt; the Bible is added where Debian's bible-kjv is installed. Absent files are left out.
 # TASKS="sst2 sick-entail sick-similar mctest sick-similar-own sick-entail-after", STARTS="scratch pretrained", LAMBDAS="0 0.5" and
-# SEEDS="1 2 3" say which runs, by default all of them. sick-entail-after begins with the model that sick-similar left. JOBS=2 runs go at once, on
-# a software driver with one thread each. PASSES=30: how often sick-similar sees SICK's pairs, each time with new ones that a rule scores.
+# SEEDS="1 2 3" choose the runs, by default all. sick-entail-after begins with sick-similar's model. JOBS=2 runs go at once, on a software driver with
+# one thread each. PASSES=30: how often sick-similar sees SICK's pairs, each time with new ones that a rule scores.
 # SIZE, BASE and LR: options of the model and of its pre-training, and the learning rate of fine-tuning, such as GPT-1's own:
 #   SIZE="--arch gpt1 --layers 12 --heads 12 --embd 768" BASE="--batch 32 --steps 1000 --lr 2.5e-4" LR=6.25e-5; PRECISION=f16 for all of it.
 # BUILD: a folder that has been built, such as one brought from another machine; by default build/, which is built.
-# Runs that are done are not repeated, interrupted ones go on: the same command again. OUT/results.txt gets a line a run, and at the end a table of
+# The same command again continues interrupted runs and does not repeat finished ones. OUT/results.txt gets a line a run, and at the end a table of
 # means and spreads goes to stdout. A seed takes hours on two cores, most of them for
 # lambda 0.5. One at a time: OUT is not locked.
 set -eu
@@ -79,9 +79,8 @@ case $starts in
     ;;
 esac
 
-# SICK's pairs are few for a model that starts from nothing: it learns them by heart before it finds that sharing words is what similarity is
-# about. So they come again and again, each time with 6,000 others whose score nobody has to give: sentences with themselves, and with
-# others drawn at random.
+# SICK has few pairs for a model with random weights: it learns them by heart before it finds that similar sentences share words. So they are
+# repeated, each time with 6,000 other pairs whose scores need no labels: sentences with themselves, and with others drawn at random.
 pairs=$data/sick/similarity.train.jsonl similar=$out/similar-$passes.jsonl
 if [ -e "$pairs" ] && [ ! -e "$similar" ]; then
     jq -c '.text_a, .text_b' "$pairs" | sort -u > "$out/sentences"
@@ -134,7 +133,7 @@ one() {
     say "$(cat "$dir/result")"
 }
 
-# The runs in a list, `jobs` of them at a time: a worker takes the next when it has done one.
+# Does the runs in a list, `jobs` at a time: a worker takes the next run when it has done one.
 list=$out/list
 worker() {
     number=0
@@ -165,7 +164,7 @@ all_of() {
     wait
 }
 rm -f "$out/failed"
-# What begins with another's model comes behind all others.
+# Runs that begin with another run's model come behind all others.
 before="" after=""
 for task in $tasks; do
     case $task in *-after) after="$after $task" ;; *) before="$before $task" ;; esac

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what Pumice needs and this machine lacks: sh tools/setup.sh [demo] [tests] [bench]
-# Debian 12 or later, or Ubuntu, as root or with sudo; elsewhere it only tells what it would have installed. Quick when all is there.
+# Debian 12 or later, or Ubuntu, as root or with sudo; elsewhere it only prints what it would have installed. Quick where nothing is missing.
 set -eu
 
 say() { echo "setup: $*" >&2; }
@@ -9,10 +9,10 @@ build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-
        libcmocka-dev mesa-vulkan-drivers"
 demo="bible-kjv|fortunes"
 tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers locales"
-# Optional: pumice kernel needs them for GLSL, and some tests. These say so where a package is absent.
+# Optional: pumice kernel needs them for GLSL, and so do some tests. These say so where a package is absent.
 build_optional="libshaderc-dev spirv-tools fonts-open-sans"
 tests_optional="chromium"
-# Yardsticks of bench-cpu.sh, which does without those that are absent.
+# Yardsticks of bench-cpu.sh, which works without those that are absent.
 bench_optional="python3-numpy libopenblas0-pthread python3-torch"
 
 packages=$build
@@ -33,7 +33,7 @@ fi
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null)" = installed ]; }
 
-# any_installed A|B: whether one of the alternatives is.
+# any_installed A|B: whether one of the alternatives is installed.
 any_installed() {
     for one in $(echo "$1" | tr '|' ' '); do
         if installed "$one"; then return 0; fi
@@ -71,7 +71,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 apt() { as_root apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@" > "$log" 2>&1; }
 
-# A failing third-party source must not stop packages that do not come from it: it counts only whether the packages are found.
+# A failing third-party source must not stop packages that do not come from it. So only missing packages count as a failure.
 update() {
     say "$1"
     apt update || say "apt-get update had complaints, of which the first: $(grep -m 1 '^[EW]:' "$log" || true)"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what is missing, builds, and runs every test: sh tools/test.sh [quick] [CTEST-OPTION ...]
-# One ctest run has it all: each driver, the validation layer, the sanitizers, clang, and the checks of the sources.
-# quick: for a change in progress. The tests run once each, on the main driver, those of operations in one configuration; so do the checks of
-# the sources and the one of the command line.
+# One ctest run does everything: each driver, the validation layer, the sanitizers, clang, and the checks of the sources.
+# quick: for a change in progress. The tests run once each, on the main driver, those of operations in one configuration. The checks of the sources
+# and of the command line run, too.
 set -eu
 
 say() { echo "test: $*" >&2; }
