@@ -3,7 +3,7 @@
 # line: GPT-2's with npm's js-tiktoken and with tokenizer_reference.py, GPT-1's with the latter and ftfy 4.4.
 # usage: compare-tokenizers.sh [PUMICE]      default build/pumice
 # Needs the texts and the original vocabularies in PUMICE_DATA, default ../shared/data; nodejs with npm and python3-regex are installed where
-# they are missing. Tells lines, tokens and mismatches; ends with 1 where there is any mismatch.
+# they are missing. Prints lines, tokens and mismatches; ends with 1 where there is any mismatch.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 pumice=${1:-$here/build/pumice}
