@@ -130,7 +130,7 @@ for file in classify.tsv classify.csv named.jsonl; do
     has '"n":48,"labels":\["blue","green","red"\],"classes":\[{"label":"blue","precision":'
 done
 refused 1 '"sentence" is missing; the line has "text", "label"' eval --model "$dir/m-named" --test "$dir/classify"
-refused 2 'fields text: is no KEY=NAME' eval --model "$dir/m-named" --test "$dir/classify" --fields text
+refused 2 'fields text: is not KEY=NAME' eval --model "$dir/m-named" --test "$dir/classify" --fields text
 refused 2 '\-\-measure pearson: a task of this kind has accuracy' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure pearson --out "$dir/o"
 refused 2 '\-\-measure f1:pink: no such label' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure f1:pink --out "$dir/o"
 refused 2 '\-\-measure loss.*\-\-dev' $named --train "$dir/named.jsonl" --measure loss --out "$dir/o"

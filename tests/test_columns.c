@@ -171,9 +171,9 @@ static void test_refusals(void **state)
     refused(PM_TASK_CHOICE, "x.tsv", "question\ta\tb\tanswer\nq\tr\ts\t0\n", "choices=a+c",
             "x.tsv:2: \"c\" is missing");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "",
-            "fields : is no KEY=NAME; give KEY=NAME,… for one or more of text, label");
-    refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=text,", "is no KEY=NAME");
-    refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=", "fields text=: is no KEY=NAME");
+            "fields : is not KEY=NAME; give KEY=NAME,… for one or more of text, label");
+    refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=text,", "is not KEY=NAME");
+    refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=", "fields text=: is not KEY=NAME");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "premise=text", "fields premise=text: the task has no such field");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=text,text=label", "fields text=label: is there twice");
     refused(PM_TASK_CLASSIFY, "x.txt", GOOD, NULL, "x.txt:1: is not valid JSON");

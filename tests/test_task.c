@@ -225,7 +225,7 @@ static void test_unknown_label(void **state)
     pm_taskset *set = NULL;
     const char *dev = file_of("{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"label\": 2}\n");
     assert_int_equal(pm_taskset_open(&log, dev, &task, test_task_bytes, 32, true, &set), PM_FORMAT);
-    assert_non_null(strstr(test_last_error(), "f.jsonl:2: the label 2 is not one that was learnt (0, 1)"));
+    assert_non_null(strstr(test_last_error(), "f.jsonl:2: the label 2 is not in the training file (0, 1)"));
     assert_int_equal(pm_taskset_open(&log, dev, &task, test_task_bytes, 32, false, &set),
                      PM_OK); /* to predict, none is needed */
     assert_int_equal(pm_taskset_size(set), 2);

@@ -287,29 +287,29 @@ static void test_other_kinds(void **state)
     const struct {
         const char *parts, *model, *merges, *added, *words;
     } rows[] = {
-        {"\"pre_tokenizer\":null", bpe, merges, "", "the pre_tokenizer that is missing"},
-        {"\"pre_tokenizer\":{\"type\":\"Metaspace\"}", bpe, merges, "", "the pre_tokenizer Metaspace is not"},
+        {"\"pre_tokenizer\":null", bpe, merges, "", "pre_tokenizer: missing"},
+        {"\"pre_tokenizer\":{\"type\":\"Metaspace\"}", bpe, merges, "", "pre_tokenizer: Metaspace; Pumice reads GPT-2's kind"},
         {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x\"}"
          ","
          "\"behavior\":\"Isolated\"}]}",
-         bpe, merges, "", "the pre_tokenizer Split with another pattern"},
+         bpe, merges, "", "pre_tokenizer: Split with another pattern"},
         {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"}]}", bpe, merges, "",
-         "the pre_tokenizer Digits"},
+         "pre_tokenizer: Digits"},
         {"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":false}", bpe, merges, "",
          "with \"use_regex\": false"},
         {"\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
-         "the normalizer NFC"},
+         "normalizer: NFC"},
         {"\"post_processor\":{\"type\":\"TemplateProcessing\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
-         "the post_processor TemplateProcessing"},
+         "post_processor: TemplateProcessing"},
         {"\"decoder\":{\"type\":\"WordPiece\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
-         "the decoder WordPiece"},
-        {byte_level, "\"type\":\"Unigram\"", merges, "", "the model Unigram"},
-        {byte_level, "\"type\":\"BPE\",\"byte_fallback\":true", merges, "", "the model with \"byte_fallback\""},
-        {byte_level, "\"type\":\"BPE\",\"ignore_merges\":true", merges, "", "the model with \"ignore_merges\""},
-        {byte_level, "\"type\":\"BPE\",\"dropout\":0.1", merges, "", "the model with \"dropout\""},
+         "decoder: WordPiece"},
+        {byte_level, "\"type\":\"Unigram\"", merges, "", "model: Unigram"},
+        {byte_level, "\"type\":\"BPE\",\"byte_fallback\":true", merges, "", "model: with \"byte_fallback\""},
+        {byte_level, "\"type\":\"BPE\",\"ignore_merges\":true", merges, "", "model: with \"ignore_merges\""},
+        {byte_level, "\"type\":\"BPE\",\"dropout\":0.1", merges, "", "model: with \"dropout\""},
         {byte_level, "\"type\":\"BPE\",\"continuing_subword_prefix\":\"##\"", merges, "",
          "\"continuing_subword_prefix\""},
-        {byte_level, bpe, "{}", "", "the model without a list \"merges\""},
+        {byte_level, bpe, "{}", "", "model: without a list \"merges\""},
         {byte_level, bpe, "[\"a b\",\"ab\"]", "", "merge 2 must be two tokens"},
         {byte_level, bpe, "[[\"a\",\"b\",\"c\"]]", "", "merge 1 must be two tokens"},
         {byte_level, bpe, "[[\"a\",7]]", "", "merge 1 must be two tokens"},
@@ -329,7 +329,7 @@ static void test_other_kinds(void **state)
         test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
     }
     put(dir, "tokenizer.json", "{}");
-    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "the model that is missing");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "model: missing");
     /* GPT-1's kind is read from its other files; where there are none, the error line names the kind */
     put(dir, "tokenizer.json",
         "{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\",\"vocab\":{},\"merges\":[]}}");

@@ -31,9 +31,8 @@ static pm_status open_device(const app_common *common, const app_losses *losses,
     }
     if (status != PM_OK) return status;
     if (losses->count > 0 && losses->caps.name[0] && !same_device(pm_device_caps(device), &losses->caps)) {
-        app_error(
-            "%s did not come back, and on %s the bits would be others; start again with --resume when it is there",
-            losses->caps.name, pm_device_caps(device)->name);
+        app_error("%s did not come back, and %s would give other bits; start again with --resume when it is back",
+                  losses->caps.name, pm_device_caps(device)->name);
         pm_device_close(&device);
         return PM_NO_DEVICE;
     }

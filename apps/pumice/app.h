@@ -38,14 +38,14 @@ typedef struct app_common {
     }
 #define APP_OPTION_VERBOSE(common)                                                                                     \
     {                                                                                                                  \
-        ARG_FLAG, "--verbose", NULL, &(common).verbose, NULL, 0, 0, "tell on stderr what the library does", false,     \
+        ARG_FLAG, "--verbose", NULL, &(common).verbose, NULL, 0, 0, "print on stderr what the library does", false,    \
             false                                                                                                      \
     }
 #define APP_OPTION_PROFILE(common)                                                                                     \
     {                                                                                                                  \
         ARG_TEXT, "--profile", "DIR", &(common).profile, NULL, 0, 0,                                                   \
-            "time each command on the device: trace.json, kernels.csv, kernels.json and roofline.png in DIR, a table " \
-            "on stderr",                                                                                               \
+            "measure the time of each command on the device: trace.json, kernels.csv, kernels.json and "               \
+            "roofline.png in DIR, a table on stderr",                                                                  \
             false, false                                                                                               \
     }
 /* `unit`: what the subcommand's steps are. */

@@ -176,7 +176,7 @@ static void say_unlike(const unlike *seen, size_t pairs)
     if (seen->clocks)
         app_say(
             "pumice: warning: %zu of %zu pairs were timed by different clocks, A by the %s's and B by the %s's: the "
-            "host's counts waiting for the driver, too",
+            "host's clock also counts the wait for the driver",
             seen->clocks, pairs, seen->a->clock, seen->b->clock);
     if (seen->drivers)
         app_say("pumice: warning: %zu of %zu pairs were measured with different drivers: A with %s, B with %s",

@@ -120,8 +120,7 @@ bool folder_may_profile(const char *dir)
     };
     for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
         if (!folder_has(dir, written[i].name) || begins_with(dir, written[i].begins, written[i].with)) continue;
-        app_error("--profile %s: %s/%s is there already, and not of a profile; give another folder", dir, dir,
-                  written[i].name);
+        app_error("--profile %s: %s/%s exists and is not a profile's; give another folder", dir, dir, written[i].name);
         return false;
     }
     return true;

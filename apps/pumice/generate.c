@@ -18,14 +18,14 @@ static pm_sampling sampling;
 static arg_option table[] = {
     {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the model's folder", true, false},
     {ARG_TEXT, "--prompt", "TEXT", &prompt, "", 0, 0,
-     "the text to go on with; none: the model starts behind its bos_token_id or end-of-text token, without one as "
-     "after a line's end or a blank",
+     "the text to continue; without it the model begins after its bos_token_id or end-of-text token, or, with neither, "
+     "as after a line's end or a blank",
      false, false},
     {ARG_FLAG, "--special", NULL, &special, NULL, 0, 0,
      "a special token that --prompt spells, such as <|endoftext|>, is that token; else it is text like any other",
      false, false},
     {ARG_FLAG, "--ignore-eos", NULL, &ignore_eos, NULL, 0, 0,
-     "go on behind a token that ends a text: the model's eos_token_id, or the tokenizer's end-of-text token", false,
+     "do not stop at a token that ends a text: the model's eos_token_id, or the tokenizer's end-of-text token", false,
      false},
     {ARG_U32, "--tokens", "N", &wanted, "200", 1, 1e9, "tokens to add at most", false, false},
     {ARG_F32, "--temperature", "X", &sampling.temperature, "0.8", 0, 100, "0: always the most likely token", false,

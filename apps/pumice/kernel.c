@@ -29,7 +29,7 @@ static arg_option table[] = {
     {ARG_TEXT, "--groups", "X[,Y[,Z]]", &options.groups, "1", 0, 0, "work groups", false, false},
     {ARG_U32, "--runs", "N", &options.runs, "10", 1, 1e6, "timed runs, after a first one", false, false},
     {ARG_U32, "--timeout", "SECONDS", &options.timeout, "60", 0, 4e6,
-     "the longest that a run may take: then the program ends, for the run cannot be cancelled; 0: no limit", false,
+     "the longest that a run may take: then the program ends, since a run cannot be cancelled; 0: no limit", false,
      false},
     {ARG_FLAG, "--unchecked", NULL, &options.unchecked, NULL, 0, 0,
      "for timing: without robustBufferAccess, the driver's checks that accesses stay within the buffers, as Pumice's "

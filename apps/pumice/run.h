@@ -33,7 +33,7 @@ int run_save_failed(pm_status status, bool again, uint32_t step, uint32_t saved)
 #define APP_OPTION_PRECISION(field)                                                                                    \
     {                                                                                                                  \
         ARG_CHOICE, "--precision", "f32|f16|auto", &(field), "auto", 0, 0,                                             \
-            "of activations in memory; auto: f16 where a product is faster so on this device", false, false            \
+            "of activations in memory; auto: f16 where products are faster with it on this device", false, false       \
     }
 pm_precision run_precision(const char *text);
 /* The row for --recompute. */

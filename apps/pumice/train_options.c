@@ -33,7 +33,8 @@ static arg_option table[] = {
     APP_OPTION_SPECIAL(train_options_now.special),
     TEXT("--init", "DIR", init, NULL, "start from this model and its tokenizer instead of from random weights"),
     {ARG_FLAG, "--resume", NULL, &train_options_now.resume, NULL, 0, 0,
-     "go on from the checkpoint in --out, with the run's options; those given again replace them, and a larger --steps "
+     "go on from the checkpoint in --out, with the run's options; options given again replace them, and a larger "
+     "--steps "
      "extends the run",
      false, false},
     APP_OPTION_OVERWRITE(train_options_now.overwrite),

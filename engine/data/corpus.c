@@ -82,7 +82,8 @@ static const char *cache_fault(const file_map *map, const cache_header *want, ca
     if (memcmp(found->magic, want->magic, sizeof found->magic) != 0) return "it is not a token cache";
     if (found->version != want->version) return "it has another version";
     if (found->token_bytes != want->token_bytes || found->vocab != want->vocab) return "its tokens have another form";
-    if (found->text_bytes != want->text_bytes || found->text_hash != want->text_hash) return "it is of another text";
+    if (found->text_bytes != want->text_bytes || found->text_hash != want->text_hash)
+        return "it was made from another text";
     if (found->tokenizer_hash != want->tokenizer_hash) return "it is of another tokenizer";
     size_t payload = map->size - sizeof *found;
     if (!found->count || payload % found->token_bytes || found->count != payload / found->token_bytes) {

@@ -30,7 +30,7 @@ pm_status delimited_open(const pm_log *log, const char *path, delimited *out)
     } else if (memchr(f.text, 0, f.size)) {
         size_t line = 1;
         for (const char *c = f.text; *c; c++) line += *c == '\n';
-        status = log_fail(log, PM_FORMAT, "%s:%zu: holds U+0000, which is no text", path, line);
+        status = log_fail(log, PM_FORMAT, "%s:%zu: holds U+0000, which is not text", path, line);
     }
     f.at = text_mark(f.text, f.size);
     if (status == PM_OK)

@@ -65,7 +65,7 @@ static pm_status read_fields(row_file *file, pm_task_kind kind, const char *fiel
         end = at + strcspn(at, ",");
         const size_t size = (size_t)(end - at), key = strcspn(at, "=,"), name = size > key ? size - key - 1 : 0;
         rows_name *n = find_name(file, at, key);
-        if (name == 0) return bad_fields(file, "is no KEY=NAME", at, size);
+        if (name == 0) return bad_fields(file, "is not KEY=NAME", at, size);
         if (!n) return bad_fields(file, "the task has no such field", at, size);
         if (n->name[0]) return bad_fields(file, "is there twice", at, size);
         if (name >= ROWS_NAME_MAX) return bad_fields(file, "a name has up to 255 bytes", at, size);

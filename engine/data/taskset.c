@@ -165,7 +165,7 @@ static pm_status read_label(reader *r, int32_t *out)
     }
     char known[300] = "";
     for (uint32_t k = 0; k < t->outputs; k++) rows_list(known, sizeof known, t->labels[k]);
-    return rows_fail(&r->file, "the label %s is not one that was learnt (%s)", text, known);
+    return rows_fail(&r->file, "the label %s is not in the training file (%s)", text, known);
 }
 
 static pm_status read_answer(reader *r, task_example *e)

@@ -270,7 +270,7 @@ pm_status pm_session_sample(pm_session *s, const pm_sampling *sampling, uint32_t
     const pm_log *log = gpu_log(s->model->device);
     if (!s->length) return log_fail(log, PM_INVALID, "session: feed it a token before drawing one");
     if (!(sampling->temperature >= 0 && isfinite(sampling->temperature)))
-        return log_fail(log, PM_INVALID, "session: temperature %g is not a number from 0",
+        return log_fail(log, PM_INVALID, "session: temperature %g is not a number of 0 or more",
                         (double)sampling->temperature);
     if (!(sampling->top_p >= 0 && sampling->top_p <= 1))
         return log_fail(log, PM_INVALID, "session: top_p %g is not within 0 to 1", (double)sampling->top_p);

@@ -157,7 +157,7 @@ static pm_status missing(const pm_log *log, const name_table *t, const char *nam
         snprintf(shown + used, sizeof shown - used, "%s%s", i ? ", " : "",
                  st_show(set->tensors[best[i]].tensor->name).text);
     }
-    if (!count) return log_fail(log, PM_FORMAT, "%s: %s is missing; there is no tensor at all", set->origin, name);
+    if (!count) return log_fail(log, PM_FORMAT, "%s: %s is missing; the file has no tensors", set->origin, name);
     return log_fail(log, PM_FORMAT, "%s: %s is missing; the tensors there are %s%s (%zu in all)", set->origin, name,
                     shown, set->tensor_count > count ? ", …" : "", set->tensor_count);
 }

@@ -58,7 +58,7 @@ static pm_status read_labels(const pm_log *log, const char *path, const cJSON *l
 {
     int count = cJSON_GetArraySize(labels);
     if (!cJSON_IsArray(labels) || count < 2 || count > 10000)
-        return wrong(log, path, "\"labels\" is no array of 2 to 10000 names");
+        return wrong(log, path, "\"labels\" must be an array of 2 to 10000 names");
     pm_task view = *t;
     view.outputs = (uint32_t)count;
     view.labels = calloc((size_t)count, sizeof *view.labels);
@@ -101,7 +101,7 @@ pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, 
         return wrong(log, path, "\"kind\" is none of classify, entail, similar, choice");
     if (!cJSON_IsNumber(vocab) || !(vocab->valuedouble >= 1 && vocab->valuedouble < 1 << 24) ||
         vocab->valuedouble != floor(vocab->valuedouble))
-        return wrong(log, path, "\"text_vocab\" is no number of tokens");
+        return wrong(log, path, "\"text_vocab\" must be a number of tokens");
     t.vocab = (uint32_t)vocab->valuedouble;
     t.scores = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "scores"));
     t.numbered = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "numbered"));

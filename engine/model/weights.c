@@ -150,7 +150,8 @@ static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t
     convert(bytes, from->tensor->dtype, count, out);
     file_map_drop(&from->from->file.map, bytes, size * count);
     if (!w->told && !all_finite(out, count)) {
-        log_line(&w->log, PM_LOG_WARN, "%s: %s has values that are not finite; so will be what the model computes",
+        log_line(&w->log, PM_LOG_WARN,
+                 "%s: %s has values that are not finite; what the model computes will not be finite either",
                  from->from->path, from->tensor->name);
         w->told = true;
     }

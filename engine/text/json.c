@@ -70,15 +70,15 @@ static pm_status check_escapes(const pm_log *log, const json_place *place, const
         char what[160];
         if (unit == 0) {
             if (!text[i] && !place->line) return bad_syntax(log, place, i);
-            if (!place->nul) return fail(log, place, PM_FORMAT, "holds U+0000, which is no text");
+            if (!place->nul) return fail(log, place, PM_FORMAT, "holds U+0000, which is not text");
             snprintf(what, sizeof what, "holds \\u0000; spell this character %s", place->nul);
             return fail(log, place, PM_FORMAT, what);
         }
         const bool pair = is_high(unit) && read_unit(text + i + 6, size - i - 6, &second) && is_low(second);
         if ((is_high(unit) || is_low(unit)) && !pair) {
             snprintf(what, sizeof what,
-                     "holds \\u%04x without its other half: a lone surrogate is no character, as when a text was cut "
-                     "within one",
+                     "holds \\u%04x without its other half: a lone surrogate is not a character "
+                     "(was the text cut within one?)",
                      (unsigned)unit);
             return fail(log, place, PM_FORMAT, what);
         }

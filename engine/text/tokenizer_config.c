@@ -112,8 +112,8 @@ static pm_status read_decoder(const pm_log *log, const char *path, const cJSON *
             return log_fail(log, PM_FORMAT,
                             "%s: \"added_tokens_decoder\" must hold an id and \"content\" of each token", path);
         if (fault)
-            return log_fail(log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not do", path, text,
-                            fault);
+            return log_fail(log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not support", path,
+                            text, fault);
         const bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "special"));
         if (!tok_settings_name(out, text, (uint32_t)id, special)) return no_memory(log, path);
     }

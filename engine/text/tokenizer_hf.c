@@ -32,9 +32,7 @@ static const char *type_of(const cJSON *part)
 
 static pm_status refuse(const chain *c, const char *part, const char *what)
 {
-    return log_fail(c->log, PM_FORMAT,
-                    "%s: the %s %s is not of GPT-2's kind of tokenizer, which is the one Pumice reads", c->path, part,
-                    what);
+    return log_fail(c->log, PM_FORMAT, "%s: %s: %s; Pumice reads GPT-2's kind of tokenizer only", c->path, part, what);
 }
 
 static bool is_empty(const cJSON *text)
@@ -67,7 +65,7 @@ static bool is_gpt2_split(const cJSON *part)
 
 static pm_status read_pre_tokenizer(const chain *c, const cJSON *part)
 {
-    if (!part) return refuse(c, "pre_tokenizer", "that is missing");
+    if (!part) return refuse(c, "pre_tokenizer", "missing");
     if (strcmp(type_of(part), "ByteLevel") == 0) return read_byte_level(c, part, false);
     if (strcmp(type_of(part), "Sequence") != 0) return refuse(c, "pre_tokenizer", type_of(part));
     bool split = false, done = false;
@@ -112,7 +110,7 @@ static pm_status check_part(const chain *c, const cJSON *root, const char *key, 
 static pm_status check_model(const chain *c, const cJSON *model)
 {
     const cJSON *type = item(model, "type"), *dropout = item(model, "dropout");
-    if (!cJSON_IsObject(model)) return refuse(c, "model", "that is missing");
+    if (!cJSON_IsObject(model)) return refuse(c, "model", "missing");
     if (type && strcmp(type_of(model), "BPE") != 0) return refuse(c, "model", type_of(model));
     if (!cJSON_IsObject(item(model, "vocab"))) return refuse(c, "model", "without an object \"vocab\"");
     if (!cJSON_IsArray(item(model, "merges"))) return refuse(c, "model", "without a list \"merges\"");
@@ -139,8 +137,8 @@ static pm_status read_added(const chain *c, const cJSON *added)
                             "%s: each of \"added_tokens\" must have \"content\" and \"id\", from 0 to %d", c->path,
                             TOK_MOST - 1);
         if (fault)
-            return log_fail(c->log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not do", c->path,
-                            text, fault);
+            return log_fail(c->log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not support",
+                            c->path, text, fault);
         if (c->settings->named_count >= TOK_MOST_NAMED)
             return log_fail(c->log, PM_FORMAT, "%s: names more than %d tokens", c->path, TOK_MOST_NAMED);
         if (!tok_settings_name(c->settings, text, (uint32_t)value, cJSON_IsTrue(item(one, "special"))))

@@ -268,7 +268,7 @@ static pm_status check(const adamw *a, const facts *f, const char *path, const s
     char *end = NULL;
     unsigned long n = text ? strtoul(text, &end, 10) : 0;
     if (!text || !*text || *end || n > UINT32_MAX)
-        return log_fail(log, PM_FORMAT, "%s: its step is missing or no number", path);
+        return log_fail(log, PM_FORMAT, "%s: its step is missing or not a number", path);
     if (!read_scale(st_meta_find(file, "loss_scale"), scale) || scale->skipped > n)
         return log_fail(log, PM_FORMAT, "%s: its loss scale cannot be read", path);
     for (uint32_t i = 0; i < SETS * l->count; i++) {
@@ -345,7 +345,7 @@ static pm_status open_whole(const char *path, st_file *file, last_line *reason)
     pm_status status = st_open(&log, path, file);
     if (status != PM_OK || file->sealed) return status;
     st_close(file);
-    return log_fail(&log, PM_FORMAT, "%s: is damaged, or no checkpoint of this version: it has no checksum", path);
+    return log_fail(&log, PM_FORMAT, "%s: is damaged, or not a checkpoint of this version: it has no checksum", path);
 }
 
 /* Opens the last checkpoint, or the one before it where the last is damaged. *path tells which; *reason is the last one's error line. */

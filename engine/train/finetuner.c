@@ -144,7 +144,7 @@ static pm_status check(const pm_model *model, const pm_taskset *set)
     if (!a) return log_fail(log, PM_INVALID, "finetuner: the model has no task's head: see pm_model_for_task");
     if (!set->labelled) return log_fail(log, PM_INVALID, "finetuner: the examples were opened without their answers");
     if (a->kind != b->kind || a->outputs != b->outputs || a->vocab != b->vocab || a->scores != b->scores)
-        return log_fail(log, PM_INVALID, "finetuner: the examples are of another task than the model's");
+        return log_fail(log, PM_INVALID, "finetuner: the examples belong to another task than the model's");
     if (set->longest > model->config.ctx)
         return log_fail(log, PM_INVALID, "finetuner: a sequence of %u tokens does not fit the model's context of %u",
                         set->longest, model->config.ctx);

@@ -73,7 +73,7 @@ pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set)
     if (!model->task) return log_fail(log, PM_INVALID, "predict: the model has no task's head");
     if (model->task->kind != set->task.kind || model->task->outputs != set->task.outputs ||
         model->task->vocab != set->task.vocab || model->task->plain != set->task.plain)
-        return log_fail(log, PM_INVALID, "predict: the examples are of another task than the model's");
+        return log_fail(log, PM_INVALID, "predict: the examples belong to another task than the model's");
     if (set->longest > model->config.ctx)
         return log_fail(log, PM_INVALID, "predict: a sequence of %u tokens does not fit the model's context of %u",
                         set->longest, model->config.ctx);

@@ -25,7 +25,7 @@ pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, cons
     if (p.time > config->ctx)
         return log_fail(log, PM_INVALID, "time: %u tokens do not fit the model's context of %u", p.time, config->ctx);
     if ((uint64_t)p.batch * p.time > 1u << 24 || (uint64_t)p.batch * p.time * p.accum > 1u << 28)
-        return log_fail(log, PM_INVALID, "batch: %u x %u x %u tokens a step are more than this version takes", p.batch,
+        return log_fail(log, PM_INVALID, "batch: %u x %u x %u tokens a step are more than Pumice takes", p.batch,
                         p.time, p.accum);
     if (!(p.beta1 >= 0 && p.beta1 < 1) || !(p.beta2 >= 0 && p.beta2 < 1))
         return log_fail(log, PM_INVALID, "beta: a decay rate is at least 0 and below 1");
