@@ -288,7 +288,8 @@ static void test_other_kinds(void **state)
         const char *parts, *model, *merges, *added, *words;
     } rows[] = {
         {"\"pre_tokenizer\":null", bpe, merges, "", "pre_tokenizer: missing"},
-        {"\"pre_tokenizer\":{\"type\":\"Metaspace\"}", bpe, merges, "", "pre_tokenizer: Metaspace; Pumice reads GPT-2's kind"},
+        {"\"pre_tokenizer\":{\"type\":\"Metaspace\"}", bpe, merges, "",
+         "pre_tokenizer: Metaspace; Pumice reads GPT-2's kind"},
         {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x\"}"
          ","
          "\"behavior\":\"Isolated\"}]}",
