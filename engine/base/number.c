@@ -23,6 +23,16 @@ int number_print(char *text, size_t size, const char *format, ...)
     return length;
 }
 
+int number_print_float(char *text, size_t size, float value)
+{
+    int length = 0;
+    for (int digits = 6; digits <= 9; digits++) {
+        length = number_print(text, size, "%.*g", digits, (double)value);
+        if (number_read_float(text, NULL) == value) break;
+    }
+    return length;
+}
+
 double number_read(const char *text, char **end)
 {
     os_locale locale;

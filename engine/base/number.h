@@ -11,6 +11,9 @@
 int number_print(char *text, size_t size, const char *format, ...) PM_PRINTF(3, 4);
 int number_vprint(char *text, size_t size, const char *format, va_list args) PM_PRINTF(3, 0);
 
+/* The fewest digits, 6 to 9, from which number_read_float() reads the same value. */
+int number_print_float(char *text, size_t size, float value);
+
 /* strtod and strtof, with a point. */
 double number_read(const char *text, char **end);
 float number_read_float(const char *text, char **end);

@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L
 #include "data/rows.h"
 
 #include <stdarg.h>
@@ -95,13 +96,6 @@ static bool by_number(const row_file *file)
 
 /* ---- columns ---- */
 
-static char *copy_text(const char *text)
-{
-    char *copy = malloc(strlen(text) + 1);
-    if (copy) strcpy(copy, text);
-    return copy;
-}
-
 /* The first row is the header; without one, columns are called #1, #2, … */
 static pm_status name_columns(row_file *file, bool numbered)
 {
@@ -111,7 +105,7 @@ static pm_status name_columns(row_file *file, bool numbered)
     for (size_t i = 0; i < table->count; i++) {
         char number[24];
         snprintf(number, sizeof number, "#%zu", i + 1);
-        file->columns[i] = copy_text(numbered ? number : table->cells[i]);
+        file->columns[i] = strdup(numbered ? number : table->cells[i]);
         if (!file->columns[i]) return no_memory(file);
         file->column_count++;
         for (size_t k = 0; k < i; k++)

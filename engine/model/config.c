@@ -84,10 +84,7 @@ uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
 void gpt_config_add_float(cJSON *o, const char *key, float v)
 {
     char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        number_print(text, sizeof text, "%.*g", digits, (double)v);
-        if (number_read_float(text, NULL) == v) break;
-    }
+    number_print_float(text, sizeof text, v);
     cJSON_AddRawToObject(o, key, text);
 }
 

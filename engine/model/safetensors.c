@@ -1,4 +1,5 @@
 /* Reading safetensors files. cJSON parses the header; everything in it is then checked against the file's size. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 
 #include "model/safetensors_internal.h"
 #include "text/json.h"
+#include "text/utf8.h"
 
 typedef struct reader {
     const pm_log *log;
@@ -28,14 +30,6 @@ static bool exact_integer(const cJSON *item, uint64_t *out)
 static pm_status bad_tensor(const reader *r, const char *name, const char *what)
 {
     return log_fail(r->log, PM_FORMAT, "%s: tensor '%s': %s", r->path, st_show(name).text, what);
-}
-
-static char *copy_text(const char *text)
-{
-    size_t size = strlen(text) + 1;
-    char *copy = malloc(size);
-    if (copy) memcpy(copy, text, size);
-    return copy;
 }
 
 static pm_status read_dtype(const reader *r, const cJSON *item, st_tensor *t)
@@ -79,7 +73,7 @@ static pm_status read_offsets(const reader *r, const cJSON *list, st_tensor *t)
 static pm_status read_tensor(reader *r, const cJSON *entry)
 {
     st_tensor *t = &r->file.tensors[r->used];
-    if (!(t->name = copy_text(entry->string))) return st_no_memory(r->log, r->path);
+    if (!(t->name = strdup(entry->string))) return st_no_memory(r->log, r->path);
     r->used++;
     if (!cJSON_IsObject(entry)) return bad_tensor(r, t->name, "must be an object with dtype, shape and data_offsets");
     uint32_t seen = 0;
@@ -123,8 +117,8 @@ static pm_status read_meta(reader *r, const cJSON *object)
                             st_show(item->string).text);
         if (strcmp(item->string, ST_SEAL_NAME) == 0) continue;
         st_meta *m = &meta[r->file.meta_count++];
-        m->key = copy_text(item->string);
-        m->value = copy_text(item->valuestring);
+        m->key = strdup(item->string);
+        m->value = strdup(item->valuestring);
         if (!m->key || !m->value) return st_no_memory(r->log, r->path);
     }
     return PM_OK;
@@ -171,7 +165,7 @@ static pm_status check_places(const reader *r)
 static pm_status read_header(reader *r, const char *text, size_t size)
 {
     while (size && memchr(" \n\r\t", text[size - 1], 4)) size--;
-    if (size < 2 || text[0] != '{' || text[size - 1] != '}' || !st_valid_utf8((const unsigned char *)text, size))
+    if (size < 2 || text[0] != '{' || text[size - 1] != '}' || utf8_valid(text, size) < size)
         return log_fail(r->log, PM_FORMAT, "%s: its header is not a JSON object in UTF-8", r->path);
     cJSON *root;
     const cJSON *entry;

@@ -67,28 +67,6 @@ st_shown st_show_shape(const uint64_t *shape, uint32_t rank)
     return st_show(text);
 }
 
-bool st_valid_utf8(const unsigned char *s, size_t size)
-{
-    for (size_t i = 0; i < size;) {
-        unsigned char c = s[i++];
-        if (c < 0x80) continue;
-        int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-        if (c < 0xc2 || c > 0xf4 || size - i < (size_t)more) return false;
-        /* the second byte's range excludes overlong forms, surrogates and what lies beyond U+10FFFF */
-        unsigned char low = c == 0xe0   ? 0xa0
-                            : c == 0xf0 ? 0x90
-                                        : 0x80,
-                      high = c == 0xed   ? 0x9f
-                             : c == 0xf4 ? 0x8f
-                                         : 0xbf;
-        if (s[i] < low || s[i] > high) return false;
-        for (int k = 1; k < more; k++)
-            if (s[i + (size_t)k] < 0x80 || s[i + (size_t)k] > 0xbf) return false;
-        i += (size_t)more;
-    }
-    return true;
-}
-
 bool st_tensor_size(const uint64_t *shape, uint32_t rank, uint64_t element, uint64_t *size)
 {
     uint64_t total = element;

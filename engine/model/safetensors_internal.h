@@ -18,8 +18,6 @@ enum { ST_SEAL_AT = ST_PREFIX + sizeof ST_SEAL_BEGIN - 1 };
 /* The type of that name; false where there is none. */
 bool st_dtype_find(const char *name, st_dtype *dtype);
 
-bool st_valid_utf8(const unsigned char *s, size_t size);
-
 /* shape product x element size, or false where it overflows 64 bits */
 bool st_tensor_size(const uint64_t *shape, uint32_t rank, uint64_t element, uint64_t *size);
 

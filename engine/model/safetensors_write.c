@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/safetensors_internal.h"
+#include "text/utf8.h"
 
 /* Growing text; running out of memory sticks. */
 typedef struct text {
@@ -58,12 +59,17 @@ static void text_string(text *t, const char *s)
     text_add(t, "\"");
 }
 
+static bool is_utf8(const char *s)
+{
+    return utf8_valid(s, strlen(s)) == strlen(s);
+}
+
 /* Why a tensor cannot be written, or NULL. */
 static const char *tensor_fault(const st_tensor *t)
 {
     uint64_t size;
     if (strcmp(t->name, ST_META_NAME) == 0) return "the name is reserved";
-    if (!st_valid_utf8((const unsigned char *)t->name, strlen(t->name))) return "the name is not UTF-8";
+    if (!is_utf8(t->name)) return "the name is not UTF-8";
     if (!st_dtype_written(t->dtype)) return "only F32, F16, BF16, F64, I32, I64 and U8 can be written";
     if (t->rank > ST_MAX_RANK) return "more than 8 dimensions";
     for (uint32_t i = 0; i < t->rank; i++)
@@ -94,9 +100,7 @@ static pm_status check_written(const pm_log *log, const char *path, const st_ten
     if (fault) status = log_fail(log, PM_INVALID, "%s: tensor '%s': %s", path, st_show(name).text, fault);
     for (size_t i = 0; i < meta_count && !fault; i++) {
         names[i] = name = meta[i].key;
-        if (!st_valid_utf8((const unsigned char *)name, strlen(name)) ||
-            !st_valid_utf8((const unsigned char *)meta[i].value, strlen(meta[i].value)))
-            fault = "is not UTF-8";
+        if (!is_utf8(name) || !is_utf8(meta[i].value)) fault = "is not UTF-8";
         if (strcmp(name, ST_SEAL_NAME) == 0) fault = "the name is reserved";
     }
     if (!fault && (name = st_find_twin(names, meta_count))) fault = "is given twice";

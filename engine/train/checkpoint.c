@@ -45,10 +45,7 @@ fact *fact_number(facts *f, const char *key, uint64_t value, const char *absent)
 fact *fact_float(facts *f, const char *key, float value)
 {
     char text[FACT_MAX];
-    for (int digits = 6; digits <= 9; digits++) {
-        number_print(text, sizeof text, "%.*g", digits, (double)value);
-        if (number_read_float(text, NULL) == value) break;
-    }
+    number_print_float(text, sizeof text, value);
     fact *to = fact_text(f, key, text, NULL);
     to->is_float = true;
     return to;
