@@ -147,11 +147,13 @@ static void add_optimizer_rows(void)
     row_adamw(700, 100, 35001, 0.1f);
 }
 
-/* More than SMALL_RANGE bytes in one operand each. */
+/* More than OPTEST_SMALL_RANGE bytes in one operand each. Products: each shape with each pair of transposes, half of these adding to y. */
 static void add_tiled_rows(void)
 {
+    static const uint32_t shapes[][3] = {{1100, 1001, 7}, {300, 5, 4001}, {5, 300, 4001},
+                                         {3, 5, 400001},  {400001, 2, 3}, {2, 400001, 3}};
     optest_all.adding = TILED;
-    for (int i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < 2; i++) {
         row_embed(1, 7, 96, 50257, 9, 2);
         row_embed_bwd(7, 96, 50257, i);
         row_loss(5, 96, 50257, i ? OPTEST_NONE : OPTEST_SOME, i, i);
@@ -160,17 +162,12 @@ static void add_tiled_rows(void)
         row_flat(OP_GELU, 1100, 1101);
         row_flat(OP_GELU_BWD, 1100, 1101);
         row_flat(OP_ADD, 1100, 1101);
-        for (uint32_t trans = 0; trans < 4; trans++) {
-            row_matmul(1100, 1001, 7, trans, i ? "a" : "");
-            row_matmul(300, 5, 4001, trans, i ? "a" : "");
-            row_matmul(5, 300, 4001, trans, i ? "a" : "");
-            row_matmul(3, 5, 400001, trans, i ? "a" : "");
-            row_matmul(400001, 2, 3, trans, i ? "a" : "");
-            row_matmul(2, 400001, 3, trans, i ? "a" : "");
-        }
         row_matmul(1100, 1001, 3, 0, i ? "br" : "s");
         row_matmul(2, 400001, 3, 2, i ? "bpg" : "br");
     }
+    for (uint32_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (uint32_t trans = 0; trans < 4; trans++)
+            row_matmul(shapes[s][0], shapes[s][1], shapes[s][2], trans, (s + trans) % 2 ? "a" : "");
 }
 
 /* GPT-2's token table: 147 MiB, more than many devices bind. */
