@@ -89,7 +89,7 @@ kept "$dir/theirs"
 run 0 convert --from "$dir/a" --out "$dir/theirs" --overwrite
 for file in trace.json kernels.csv kernels.json roofline.png; do
     foreign $file 'of another program'
-    refused 1 "--profile .*/theirs: .*/theirs/$file is there already" eval --model "$dir/a" --data "$dir/text" --profile "$dir/theirs"
+    refused 1 "--profile .*/theirs: .*/theirs/$file exists and is not a profile's" eval --model "$dir/a" --data "$dir/text" --profile "$dir/theirs"
     kept "$dir/theirs"
 done
 run 0 eval --model "$dir/a" --data "$dir/text" --profile "$dir/profile"

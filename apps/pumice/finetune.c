@@ -145,11 +145,7 @@ static int make_finetuner(finetune_run *run)
 
 static void announce(const finetune_run *run)
 {
-    const pm_gpt_config *c = pm_model_config(run->model);
-    app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            pm_device_caps(run->device)->name, pm_precision_name(pm_finetuner_precision(run->finetuner)),
-            c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd,
-            (unsigned)c->ctx, (unsigned)c->vocab, 1e-6 * (double)pm_gpt_config_parameters(c));
+    run_say_model(run->device, pm_finetuner_precision(run->finetuner), pm_model_config(run->model));
     char answers[64] = "choices";
     if (run->task.scores)
         snprintf(answers, sizeof answers, "scores of %.3g +- %.3g", (double)run->task.mean, (double)run->task.spread);

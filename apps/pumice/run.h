@@ -22,6 +22,9 @@ char *run_note(struct cJSON *note, const arg_command *command);
  * not. *kept holds the options' texts: delete it with them. Returns the exit code. */
 int run_take_options(arg_command *command, const pm_log *log, const char *out, struct cJSON **kept);
 
+/* Prints the device, the precision and the model's sizes. */
+void run_say_model(const pm_device *device, pm_precision precision, const pm_gpt_config *config);
+
 /* out/loss.png, titled with the model's sizes. False after an error line. */
 bool run_draw_plot(const char *out, const pm_gpt_config *config, uint32_t time, const metrics *curves);
 

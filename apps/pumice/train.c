@@ -193,12 +193,7 @@ static int start_or_resume(train_run *run)
 
 static void announce(const train_run *run)
 {
-    const pm_caps *caps = pm_device_caps(run->device);
-    app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            caps->name, pm_precision_name(pm_trainer_precision(run->trainer)),
-            run->config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)run->config.layers,
-            (unsigned)run->config.heads, (unsigned)run->config.embd, (unsigned)run->config.ctx,
-            (unsigned)run->config.vocab, 1e-6 * (double)pm_gpt_config_parameters(&run->config));
+    run_say_model(run->device, pm_trainer_precision(run->trainer), &run->config);
     app_say("%s: %zu tokens to train on, %zu to validate", run->options->data, run->train_tokens,
             run->tokens - run->train_tokens);
     if (pm_corpus_documents(run->corpus) > 0)

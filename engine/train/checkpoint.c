@@ -345,55 +345,56 @@ static pm_status open_whole(const char *path, st_file *file, last_line *reason)
     return log_fail(&log, PM_FORMAT, "%s: is damaged, or not a checkpoint of this version: it has no checksum", path);
 }
 
-/* Opens the last checkpoint, or the one before it where the last is damaged. *path tells which; *reason is the last one's error line. */
-static pm_status open_either(const pm_log *log, const file_names *names, st_file *file, const char **path,
-                             last_line *reason)
+/* A folder's checkpoint, opened: the last one, or the one before it where the last is damaged. */
+typedef struct found {
+    file_names names;
+    st_file file;
+    const char *path;
+    last_line reason; /* the last one's error line */
+} found;
+
+static void close_found(found *c)
+{
+    st_close(&c->file);
+    names_fini(&c->names);
+}
+
+static pm_status open_either(const pm_log *log, const char *dir, found *out)
 {
     last_line other;
-    *path = names->last;
-    const pm_status status = open_whole(names->last, file, reason);
+    *out = (found){0};
+    pm_status status = names_init(&out->names, log, dir);
+    if (status != PM_OK) return status;
+    out->path = out->names.last;
+    status = open_whole(out->path, &out->file, &out->reason);
     if (status == PM_OK) return PM_OK;
-    *path = names->previous;
-    if ((status == PM_IO || status == PM_FORMAT) && open_whole(names->previous, file, &other) == PM_OK) return PM_OK;
-    return log_fail(log, status, "%s", reason->text);
+    out->path = out->names.previous;
+    if ((status == PM_IO || status == PM_FORMAT) && open_whole(out->path, &out->file, &other) == PM_OK) return PM_OK;
+    names_fini(&out->names);
+    return log_fail(log, status, "%s", out->reason.text);
 }
 
 pm_status checkpoint_load(adamw *a, const facts *f, const char *dir, uint32_t *step, char **note)
 {
     const pm_log *log = gpu_log(a->model->device);
-    file_names names;
-    st_file file;
-    last_line reason = {0};
-    const char *path;
-    pm_status status = names_init(&names, log, dir);
+    found c;
+    pm_status status = open_either(log, dir, &c);
     if (status != PM_OK) return status;
-    status = open_either(log, &names, &file, &path, &reason);
-    if (status == PM_OK) {
-        const bool whole = path == names.last;
-        status = load(a, f, path, &file, step, note);
-        st_close(&file);
-        if (status == PM_OK) a->kept = whole;
-        if (status == PM_OK && !whole)
-            log_line(log, PM_LOG_WARN, "%s; going on from %s, which is of step %u", reason.text, names.previous,
-                     (unsigned)*step);
-    }
-    names_fini(&names);
+    const bool whole = c.path == c.names.last;
+    status = load(a, f, c.path, &c.file, step, note);
+    if (status == PM_OK) a->kept = whole;
+    if (status == PM_OK && !whole)
+        log_line(log, PM_LOG_WARN, "%s; going on from %s, which is of step %u", c.reason.text, c.path, (unsigned)*step);
+    close_found(&c);
     return status;
 }
 
 pm_status pm_checkpoint_note(const pm_log *log, const char *dir, char **note)
 {
-    file_names names;
-    st_file file;
-    last_line reason = {0};
-    const char *path;
-    pm_status status = names_init(&names, log, dir);
+    found c;
+    pm_status status = open_either(log, dir, &c);
     if (status != PM_OK) return status;
-    status = open_either(log, &names, &file, &path, &reason);
-    if (status == PM_OK) {
-        status = copy_note(log, path, &file, note);
-        st_close(&file);
-    }
-    names_fini(&names);
+    status = copy_note(log, c.path, &c.file, note);
+    close_found(&c);
     return status;
 }
