@@ -283,7 +283,7 @@ cp "$dir/out" "$dir/json"
 said 0 "$(cat "$dir/json")" tokenize --tokenizer "$dir/bpe" --decode --lines
 printed 'a<|endoftext|>
 !'
-for ids in '[280]' '[-1]' '[0.5]' '["a"]' '{}' '{"ids":0}' '[1' '[1] x'; do
+for ids in '{"ids":[1],"ids":[2]}' '[280]' '[-1]' '[0.5]' '["a"]' '{}' '{"ids":0}' '[1' '[1] x'; do
     said 1 "$ids" tokenize --tokenizer "$dir/bpe" --decode
     grep -q '^pumice: stdin: ' "$dir/err" || fail "no line about the ids $ids"
     [ ! -s "$dir/out" ] || fail "tokenize --decode $ids wrote on stdout"

@@ -134,7 +134,18 @@ refused 2 'fields text: is not KEY=NAME' eval --model "$dir/m-named" --test "$di
 refused 2 '\-\-measure pearson: a task of this kind has accuracy' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure pearson --out "$dir/o"
 refused 2 '\-\-measure f1:pink: no such label' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure f1:pink --out "$dir/o"
 refused 2 '\-\-measure loss.*\-\-dev' $named --train "$dir/named.jsonl" --measure loss --out "$dir/o"
+refused 2 '\-\-task entail: only a task' eval --model "$dir/m-named" --data "$dir/classify" --task entail
+refused 2 '\-\-special: only a text' eval --model "$dir/m-named" --test "$dir/named.jsonl" --special
 refused 2 '\-\-fields.*\-\-test' eval --model "$dir/m-named" --data "$dir/classify" --fields text=sentence
+
+# A finished run that is resumed with another measure, or another --dev, keeps its best model, which is measured anew.
+for more in "--measure accuracy --dev $dir/classify.csv" "--dev $dir/named.jsonl"; do
+    rm -rf "$dir/again"
+    cp -r "$dir/m-named" "$dir/again"
+    run 0 finetune --out "$dir/again" --resume $more
+    same "$dir/again/model.safetensors" "$dir/m-named/model.safetensors"
+    grep -q '^the best model so far, of step [0-9]*, has [a-z0-9:]* [01]\.[0-9]* on dev$' "$dir/err" || fail "finetune --resume $more does not measure the best model"
+done
 
 # ---- labels of many columns: whole, and aligned ----
 awk 'BEGIN { for (i = 0; i < 8; i++) { print "{\"text\": \"red " i "\", \"label\": \"体育新闻报道\"}"; print "{\"text\": \"blue " i "\", \"label\": \"e\xcc\x81t\xc3\xa9\"}" } }' > "$dir/wide"

@@ -69,6 +69,9 @@ same "$dir/open/model.safetensors" "$dir/piped/model.safetensors"
 cat "$dir/text" | "$pumice" train --data /dev/stdin $sizes --eval-every 0 --steps 3 --out "$dir/stdin" 2> "$dir/err" ||
     fail "--data /dev/stdin ended with $?"
 same "$dir/open/model.safetensors" "$dir/stdin/model.safetensors"
+# A pipe cannot be read again: to go on, the run wants its text once more.
+refused 2 'train needs --data' train --out "$dir/stdin" --resume
+cat "$dir/text" | "$pumice" train --data /dev/stdin --out "$dir/stdin" --resume --steps 4 2> "$dir/err" || fail "--resume with a pipe ended with $?"
 "$pumice" train --data "$dir/pipe" $sizes --out "$dir/never" 2> "$dir/err" < /dev/null & # nobody writes
 child=$!
 sleep 0.5

@@ -57,7 +57,9 @@ cmp -s "$dir/theirs/bpe/vocab.json" "$dir/before/vocab.json" && fail "--overwrit
 
 # --overwrite: the run's files replace the others, and no file of the old tokenizer stays.
 cp "$dir/theirs/bpe/"* "$dir/theirs/"
+echo '{"eos_token_id": 1}' > "$dir/theirs/generation_config.json"
 run 0 $train --out "$dir/theirs" --steps 3 --overwrite
+[ ! -e "$dir/theirs/generation_config.json" ] || fail "another model's generation_config.json stays"
 [ ! -e "$dir/theirs/merges.txt" ] || fail "merges.txt stays beside another vocabulary"
 [ "$(wc -l < "$dir/theirs/metrics.jsonl")" = 3 ] || fail "metrics.jsonl has not the run's 3 lines"
 run 0 generate --model "$dir/theirs" --prompt red --tokens 3
@@ -73,20 +75,28 @@ cp -r "$dir/a" "$dir/b"
 rm "$dir/b/checkpoint.safetensors"
 [ ! -e "$dir/b/checkpoint.previous.safetensors" ] || rm "$dir/b/checkpoint.previous.safetensors"
 refused 1 'there is a run in it already' $train --out "$dir/b" --steps 2
+refused 1 'its checkpoint is gone, and beginning again would replace its model' $train --out "$dir/b" --steps 2 --resume
+same "$dir/a/model.safetensors" "$dir/b/model.safetensors"
+rm "$dir/b/loss.png"
 run 0 $train --out "$dir/b" --steps 2 --resume # killed before its first checkpoint: from the beginning
 rm "$dir/b/model.safetensors" "$dir"/b/checkpoint*
 refused 1 '--out .*/b: .* is there already' $train --out "$dir/b" --steps 2
 # A run that was killed while it wrote its first files.
 mkdir "$dir/begun"
 : > "$dir/begun/metrics.jsonl"
-cp "$dir/a/vocab.json" "$dir/a/config.json" "$dir/begun"
+cp "$dir/a/vocab.json" "$dir/a/config.json" "$dir/a/loss.png" "$dir/begun"
+refused 1 '\-\-out .*/begun: .* is there already' $train --out "$dir/begun" --steps 2 # no run draws before its first step
+rm "$dir/begun/loss.png"
 run 0 $train --out "$dir/begun" --steps 2
 
 # A conversion, and a profile.
 foreign vocab.json '{}'
 refused 1 "$theirs" convert --from "$dir/a" --out "$dir/theirs"
 kept "$dir/theirs"
+echo '{"eos_token_id": 1}' > "$dir/theirs/generation_config.json"
+cp "$dir/before/vocab.json" "$dir/theirs/tokenizer.json"
 run 0 convert --from "$dir/a" --out "$dir/theirs" --overwrite
+for file in generation_config.json tokenizer.json; do [ ! -e "$dir/theirs/$file" ] || fail "another model's $file stays beside a converted one"; done
 for file in trace.json kernels.csv kernels.json roofline.png; do
     foreign $file 'of another program'
     refused 1 "--profile .*/theirs: .*/theirs/$file exists and is not a profile's" eval --model "$dir/a" --data "$dir/text" --profile "$dir/theirs"
@@ -120,12 +130,18 @@ awk -v x="$(last "$dir/e")" -v y="$(last "$dir/whole")" 'BEGIN { exit !(x > 0 &&
 refused 1 'made with batch 2, this run has 4' train --out "$dir/a" --resume --batch 4
 refused 1 'made with dropout 0.1, this run has 0' train --out "$dir/a" --resume --dropout 0
 refused 1 'made with seed 5, this run has 6' train --out "$dir/a" --resume --seed 6
+refused 2 '\-\-tokenizer byte: the run in .*/a began with char; leave it out' train --out "$dir/a" --resume --tokenizer byte
+refused 2 '\-\-init .*/c: the run in .*/a began without it; leave it out' train --out "$dir/a" --resume --init "$dir/c"
+refused 2 '\-\-documents off: the run in .*/a began with auto' train --out "$dir/a" --resume --documents off
 refused 2 '\-\-embd 16: the model in .*/a has 8' train --out "$dir/a" --resume --embd 16
 refused 2 '\-\-min-lr 0.0001: must not be above --lr 1e-05' train --out "$dir/a" --resume --lr 1e-5
 run 0 train --out "$dir/a" --resume --lr 1e-3 --weight-decay 0.1 --clip 1 --beta2 0.99 --warmup 2 --min-lr 0 --eval-every 2
 [ "$(grep -c 'warning: .*settings: lr 0.001 (was 0.002), min_lr 0 (was 0.0001), warmup 2 (was 3), beta2 0.99 (was 0.95), weight_decay 0.1 (was 0.2), clip 1 (was 0.5)$' "$dir/err")" = 1 ] ||
     fail "settings that differ are not told in one line"
 grep -q 'a: the run goes on with --eval-every 2 (was 4)' "$dir/err" || fail "another --eval-every is not told"
+# `auto` is what it was when the run began.
+run 0 $train --out "$dir/half" --steps 2 --precision f16
+run 0 train --out "$dir/half" --resume --steps 3 --precision auto
 # Without --min-lr, the lowest rate stays a tenth of the highest.
 run 0 $train --out "$dir/f" --steps 2
 run 0 train --out "$dir/f" --resume --lr 1e-4
@@ -138,6 +154,7 @@ grep -q 'warning' "$dir/err" && fail "finetune --resume warns of settings that i
 run 0 finetune --out "$dir/t" --resume --lr 1e-4 --warmup 0.1 --accum 2
 grep -q 'warning: .*settings: accum 2 (was 1), lr 0.0001 (was 0.001), warmup 0.1 (was 0.002)$' "$dir/err" || fail "finetune: other settings are not told"
 refused 1 'made with lambda 0.5, this run has 0' finetune --out "$dir/t" --resume --lambda 0
+refused 1 '\-\-out .*/t: the run in it is one of pumice finetune, not of pumice train' train --out "$dir/t" --resume
 refused 2 'needs --task' finetune --out "$dir/none" --resume
 
 # ---- hints ----

@@ -59,8 +59,8 @@ bool app_losses_go_on(app_losses *losses, const pm_caps *caps)
     if (!losses->caps.name[0] && caps) losses->caps = *caps;
     app_has_work(false); /* what is left of the work is in the checkpoint */
     if (++losses->count >= LOSSES_MOST) return false;
-    app_say("pumice: warning: %s was lost, for the %s time; opening it again",
-            losses->caps.name[0] ? losses->caps.name : "the device", losses->count == 1 ? "first" : "second");
+    app_warn("%s was lost, for the %s time; opening it again", losses->caps.name[0] ? losses->caps.name : "the device",
+             losses->count == 1 ? "first" : "second");
     return true;
 }
 

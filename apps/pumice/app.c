@@ -45,13 +45,23 @@ void app_say(const char *format, ...)
     va_end(args);
 }
 
+void app_warn(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_line("pumice: warning: ", format, args);
+    va_end(args);
+}
+
 static void print_line(void *user, pm_log_level level, const char *line)
 {
     (void)user;
     if (level == PM_LOG_ERROR)
         app_error("%s", line);
+    else if (level == PM_LOG_WARN)
+        app_warn("%s", line);
     else
-        app_say("%s%s", level == PM_LOG_WARN ? "pumice: warning: " : "", line);
+        app_say("%s", line);
 }
 
 pm_log app_log(const app_common *common)

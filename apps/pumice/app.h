@@ -66,6 +66,8 @@ typedef struct app_common {
 void app_error(const char *format, ...) PM_PRINTF(1, 2);
 /* One line on stderr, as it is. */
 void app_say(const char *format, ...) PM_PRINTF(1, 2);
+/* The same, behind "pumice: warning: ". */
+void app_warn(const char *format, ...) PM_PRINTF(1, 2);
 /* The library's log: errors and warnings, with --verbose information too. */
 pm_log app_log(const app_common *common);
 /* The exit code of a failure that the library has already reported. */
@@ -99,14 +101,17 @@ struct cJSON;
 /* Parses JSON text by Pumice's rules. NULL where the text breaks them, after a line to `log`, which may be NULL. The line begins as pm_json_check
  * says. */
 struct cJSON *app_json(const pm_log *log, const char *name, size_t line, const char *text, size_t size);
-/* Prints a document as one line on stdout, flushes it and frees the document. False when short of memory for the
- * line. */
-bool app_print_json(struct cJSON *json);
+/* Prints a document as one line on stdout, flushes it and frees the document. Short of memory for the line, it prints an error line instead, and the
+ * program ends with EXIT_FAILED. */
+void app_print_json(struct cJSON *json);
+bool app_printed_all(void);
 /* All of a file with a 0 byte behind it, malloc'd. NULL where it cannot be read: *size stays, and errno says why. */
 char *app_read(const char *path, size_t *size);
 /* Replaces a path that can be read only once, such as a pipe, by that of a copy in the folder for temporary files. False after an error line, which
- * names the option. Blocks until the pipe's end. Call it before anything else, so that a signal ends the program. */
+ * names the option. Blocks until the pipe's end. Call it before app_catch_interrupts, so that a signal ends the program. */
 bool app_input(const char *option, const char **path);
+/* Whether a path is that of such a copy. */
+bool app_input_is_copy(const char *path);
 /* The text with the names that the user gave in place of such copies' paths, cut to the size. */
 void app_input_names(const char *text, char *out, size_t size);
 /* Writes a whole file or nothing: a temporary file, synced and renamed. False after an error line. */

@@ -174,13 +174,12 @@ static void note_unlike(const row *a, const row *b, unlike *seen)
 static void say_unlike(const unlike *seen, size_t pairs)
 {
     if (seen->clocks)
-        app_say(
-            "pumice: warning: %zu of %zu pairs were timed by different clocks, A by the %s's and B by the %s's: the "
-            "host's clock also counts the wait for the driver",
-            seen->clocks, pairs, seen->a->clock, seen->b->clock);
+        app_warn("%zu of %zu pairs were timed by different clocks, A by the %s's and B by the %s's: the "
+                 "host's clock also counts the wait for the driver",
+                 seen->clocks, pairs, seen->a->clock, seen->b->clock);
     if (seen->drivers)
-        app_say("pumice: warning: %zu of %zu pairs were measured with different drivers: A with %s, B with %s",
-                seen->drivers, pairs, seen->driver_a->driver, seen->driver_b->driver);
+        app_warn("%zu of %zu pairs were measured with different drivers: A with %s, B with %s", seen->drivers, pairs,
+                 seen->driver_a->driver, seen->driver_b->driver);
 }
 
 /* Reports that there is no pair, and whether the devices are the reason. */

@@ -110,6 +110,7 @@ int convert_main(int argc, char **argv)
     if (status != PM_OK) take_back();
     if (status == PM_OK) status = pm_gpt_config_load(&log, out, &config);
     if (status != PM_OK) return app_exit_code(status);
+    if (overwrite) folder_clear_for_model(out);
     if (!copy_tokenizer() || copy_file("generation_config.json") < 0) return EXIT_FAILED;
     app_say("%s: %s, %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters", out,
             config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)config.layers, (unsigned)config.heads,

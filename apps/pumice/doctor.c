@@ -58,7 +58,7 @@ static void print_text(const pm_doctor_report *r)
            r->seconds);
 }
 
-static bool print_json(const pm_doctor_report *r)
+static void print_json(const pm_doctor_report *r)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "pumice", PM_VERSION);
@@ -82,7 +82,7 @@ static bool print_json(const pm_doctor_report *r)
     }
     cJSON_AddBoolToObject(json, "fit", r->fit);
     cJSON_AddBoolToObject(json, "saved", r->saved);
-    return app_print_json(json);
+    app_print_json(json);
 }
 
 int doctor_main(int argc, char **argv)
@@ -94,13 +94,13 @@ int doctor_main(int argc, char **argv)
     }
     const pm_device_params params = {.log = app_log(&common), .select = common.device};
     pm_doctor_report *report = malloc(sizeof *report);
-    if (!report) return EXIT_FAILED;
+    if (!report) {
+        app_error("out of host memory for the report");
+        return EXIT_FAILED;
+    }
     pm_status status = pm_doctor_run(&params, tell, NULL, report);
     int code = app_exit_code(status);
-    if (status == PM_OK && common.json)
-        code = print_json(report) ? EXIT_DONE : EXIT_FAILED;
-    else if (status == PM_OK)
-        print_text(report);
+    if (status == PM_OK) (common.json ? print_json : print_text)(report);
     if (status == PM_OK && !report->fit) code = EXIT_FAILED;
     free(report);
     return code;

@@ -117,6 +117,16 @@ int eval_main(int argc, char **argv)
         app_error("eval needs --data FILE|DIR or --test FILE, one of the two: see pumice eval --help");
         return EXIT_USAGE;
     }
+    if (task_name && !test) {
+        app_error("--task %s: only a task's examples are of a task; give --test FILE", task_name);
+        return EXIT_USAGE;
+    }
+    for (int i = 0; test && i < 2; i++) {
+        static const char *const texts[] = {"--documents", "--special"};
+        if (!args_given(&eval_command, texts[i])) continue;
+        app_error("%s: only a text has documents and special tokens; give --data FILE|DIR", texts[i]);
+        return EXIT_USAGE;
+    }
     if (fields && !test) {
         app_error("--fields %s: only a task's examples have fields; give --test FILE", fields);
         return EXIT_USAGE;

@@ -201,6 +201,10 @@ static int finetune(finetune_run *run)
         run->resume = run_decide_resume(out, options->resume, options->overwrite, &code);
     if (run->resume) code = run_take_options(&finetune_command, &run->log, out, &run->kept);
     if (code == EXIT_DONE && !finetune_options_check()) code = EXIT_USAGE;
+    if (code == EXIT_DONE &&
+        !(app_input("--train", &finetune_options_now.train) && app_input("--dev", &finetune_options_now.dev)))
+        code = EXIT_FAILED;
+    app_catch_interrupts();
     if (code == EXIT_DONE) run->precision = run_precision(options->precision);
     if (code == EXIT_DONE) code = app_exit_code(prepare(run));
     if (code == EXIT_DONE && options->plan) {
@@ -225,14 +229,11 @@ int finetune_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
-    if (!app_input("--train", &finetune_options_now.train) || !app_input("--dev", &finetune_options_now.dev))
-        return EXIT_FAILED;
     finetune_run run = {.options = &finetune_options_now,
                         .argc = argc,
                         .argv = argv,
                         .log = app_log(&finetune_options_now.common),
                         .best = NAN};
-    app_catch_interrupts();
     const int code = finetune(&run);
     close_device(&run);
     pm_taskset_close(&run.train);

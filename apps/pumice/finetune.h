@@ -38,10 +38,11 @@ typedef struct finetune_run {
     pm_model *model;
     pm_finetuner *finetuner;
     metrics curves;
-    bool resume;           /* there is a checkpoint to go on from */
-    struct cJSON *kept;    /* the run's options, where it is resumed; owns their texts */
-    double elapsed_before; /* seconds of training before a resume */
-    double best;           /* the chosen measure on dev; NaN before it is first defined */
+    bool resume;             /* there is a checkpoint to go on from */
+    struct cJSON *kept;      /* the run's options, where it is resumed; owns their texts */
+    double elapsed_before;   /* seconds of training before a resume */
+    double best;             /* the chosen measure on dev; NaN before it is first defined */
+    bool measured_elsewhere; /* `best` is of another measure or another dev: see finetune_take_note */
     uint32_t best_step;
     pm_precision precision; /* as asked, later as chosen */
     uint32_t saved;         /* the last checkpoint's step; 0: none */
@@ -57,7 +58,8 @@ bool finetune_options_check(void);
 
 /* finetune_loop.c: steps, evaluates and saves until done or interrupted; returns the exit code. */
 int finetune_loop(finetune_run *run);
-/* Takes over what a checkpoint's note says about the run so far. */
+/* Takes over what a checkpoint's note says about the run so far. Where the best model was chosen by another measure, or on another --dev, the loop
+ * measures it anew before the first step. */
 void finetune_take_note(finetune_run *run, const char *note);
 
 #endif

@@ -26,17 +26,19 @@ static char *make_note(const finetune_run *run, double elapsed)
 
 void finetune_take_note(finetune_run *run, const char *note)
 {
-    cJSON *json = note ? app_json(&run->log, "the checkpoint's note", 0, note, strlen(note)) : NULL;
+    cJSON *json = run_read_note(&run->log, note);
+    const cJSON *options = cJSON_GetObjectItemCaseSensitive(json, "options");
     const cJSON *elapsed = cJSON_GetObjectItemCaseSensitive(json, "elapsed_s");
     const cJSON *best = cJSON_GetObjectItemCaseSensitive(json, "best");
     const cJSON *step = cJSON_GetObjectItemCaseSensitive(json, "best_step");
     const char *measure = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "measure"));
     if (cJSON_IsNumber(elapsed)) run->elapsed_before = elapsed->valuedouble;
-    if (measure && strcmp(measure, run->choice.name) != 0) {
-        app_say("the best model so far was chosen by %s; from here on the best by %s is", measure, run->choice.name);
-    } else if (cJSON_IsNumber(best) && cJSON_IsNumber(step)) {
+    const char *dev = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, "--dev"));
+    if (cJSON_IsNumber(best) && cJSON_IsNumber(step)) {
         run->best = best->valuedouble;
         run->best_step = (uint32_t)step->valuedouble;
+        run->measured_elsewhere = (measure && strcmp(measure, run->choice.name) != 0) ||
+                                  (dev && run->options->dev && strcmp(dev, run->options->dev) != 0);
     }
     cJSON_Delete(json);
 }
@@ -84,6 +86,27 @@ static pm_status save_rest(finetune_run *run)
     return status == PM_OK ? draw(run) : status;
 }
 
+/* The best model so far, which is the folder's, by the measure and the --dev of this call. */
+static pm_status measure_best(finetune_run *run)
+{
+    if (!run->measured_elsewhere || !run->dev) return PM_OK;
+    pm_model *model = NULL;
+    pm_task_metrics dev;
+    pm_status status = pm_model_load(run->device, run->options->out, &model);
+    if (status == PM_OK) status = pm_model_predict(model, run->dev, run->outputs);
+    pm_model_destroy(&model);
+    if (status != PM_OK) return status;
+    pm_taskset_measure(run->dev, run->outputs, &dev, run->confusion);
+    run->best = report_value(&run->choice, &run->task, &dev, run->confusion);
+    run->measured_elsewhere = false;
+    if (isnan(run->best))
+        app_say("%s is not defined on dev for the best model so far", run->choice.shown);
+    else
+        app_say("the best model so far, of step %u, has %s %.4f on dev", (unsigned)run->best_step, run->choice.shown,
+                run->best);
+    return PM_OK;
+}
+
 /* ---- the loop ---- */
 
 static bool due(const finetune_run *run, uint32_t step)
@@ -99,8 +122,8 @@ static void warn_undefined(finetune_run *run, uint32_t step, const loop *l)
     if (run->undefined_told) return;
     run->undefined_told = true;
     progress_clear();
-    app_say("warning: at step %u %s is not defined on %s: %s; a model without it is never the best", (unsigned)step,
-            run->choice.shown, run->options->dev, report_undefined(&run->choice, &run->task, &l->dev));
+    app_warn("at step %u %s is not defined on %s: %s; a model without it is never the best", (unsigned)step,
+             run->choice.shown, run->options->dev, report_undefined(&run->choice, &run->task, &l->dev));
 }
 
 /* Measures the model on dev and decides whether to keep it. Without dev every model is kept until the next. */
@@ -223,10 +246,13 @@ int finetune_loop(finetune_run *run)
     loop l = {.started = app_seconds()};
     progress shown;
     int code = EXIT_DONE;
-    if (first > 0)
-        code = app_exit_code(save_rest(run));
-    else if (run->options->save_every)
+    if (first > 0) {
+        pm_status status = save_rest(run);
+        if (status == PM_OK) status = measure_best(run);
+        code = app_exit_code(status);
+    } else if (run->options->save_every) {
         code = app_exit_code(save_checkpoint(run, &l)); /* shows now whether there is room for it */
+    }
     progress_start(&shown, first, all);
     while (pm_finetuner_steps_done(run->finetuner) < all && !app_interrupted() && code == EXIT_DONE)
         code = step_once(run, &l, &shown);

@@ -78,7 +78,7 @@ bool folder_is_free(const char *option, const char *dir, unsigned kinds, bool ov
     }
     for (size_t i = 0; i < FILES && !overwrite; i++) {
         if (!(files[i].kind & kinds) || !folder_has(dir, files[i].name)) continue;
-        app_error("%s %s: %s/%s is there already, and no run goes on there; give another folder, or add --overwrite to "
+        app_error("%s %s: %s/%s is there already, and belongs to no run; give another folder, or add --overwrite to "
                   "replace it",
                   option, dir, dir, files[i].name);
         return false;
@@ -92,8 +92,13 @@ bool folder_of_begun_run(const char *dir)
     uint32_t steps = 0;
     const bool ours = path && metrics_are_of_run(path, &steps);
     free(path);
-    /* A run has a model before its first step: steps without a model are left from a run whose model was removed. */
-    return ours && (steps == 0 || folder_has(dir, "model.safetensors"));
+    /* A run has a model before its first step: steps without a model are left from a run whose model was removed. Before that step, it has no other
+     * files than these. */
+    if (steps > 0) return ours && folder_has(dir, "model.safetensors");
+    static const char *const later[] = {"generation_config.json", "model.safetensors.index.json", "loss.png"};
+    for (size_t i = 0; i < sizeof later / sizeof *later && ours; i++)
+        if (folder_has(dir, later[i])) return false;
+    return ours;
 }
 
 /* Whether a file begins with this text. */
@@ -131,12 +136,21 @@ const char *folder_tokenizer_file(size_t index)
     return index < FILES && files[index].kind == FOLDER_TOKENIZER ? files[index].name : NULL;
 }
 
+static void clear(const char *dir, const char *name)
+{
+    char *path = app_join(dir, name);
+    if (path) unlink(path); /* what cannot be removed cannot be replaced either, which is reported */
+    free(path);
+}
+
 void folder_clear_tokenizer(const char *dir)
 {
     const char *name;
-    for (size_t i = 0; (name = folder_tokenizer_file(i)) != NULL; i++) {
-        char *path = app_join(dir, name);
-        if (path) unlink(path); /* what cannot be removed cannot be replaced either, which is reported */
-        free(path);
-    }
+    for (size_t i = 0; (name = folder_tokenizer_file(i)) != NULL; i++) clear(dir, name);
+}
+
+void folder_clear_for_model(const char *dir)
+{
+    folder_clear_tokenizer(dir);
+    clear(dir, "generation_config.json");
 }

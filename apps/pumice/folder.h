@@ -32,5 +32,7 @@ bool folder_may_profile(const char *dir);
 const char *folder_tokenizer_file(size_t index);
 /* Removes them, so that none is read together with those of another tokenizer. */
 void folder_clear_tokenizer(const char *dir);
+/* The same for what is read beside a model: the tokenizer, and generation_config.json. */
+void folder_clear_for_model(const char *dir);
 
 #endif

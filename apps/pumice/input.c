@@ -98,6 +98,13 @@ bool app_input(const char *option, const char **path)
     return true;
 }
 
+bool app_input_is_copy(const char *path)
+{
+    for (int i = 0; i < input_count; i++)
+        if (strcmp(path, inputs[i].path) == 0) return true;
+    return false;
+}
+
 /* The input whose path a text begins with. */
 static const input *input_at(const char *text)
 {

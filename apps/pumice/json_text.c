@@ -55,13 +55,20 @@ cJSON *app_json(const pm_log *log, const char *name, size_t line, const char *te
     return json;
 }
 
-bool app_print_json(cJSON *json)
+static bool lost; /* a document was not printed */
+
+void app_print_json(cJSON *json)
 {
     char *line = cJSON_PrintUnformatted(json);
-    const bool good = line != NULL;
-    if (good) puts(line);
+    if (line) puts(line);
+    if (!line) app_error("out of host memory for a line of JSON");
+    lost |= !line;
     fflush(stdout);
     free(line);
     cJSON_Delete(json);
-    return good;
+}
+
+bool app_printed_all(void)
+{
+    return !lost;
 }

@@ -82,7 +82,7 @@ int main(int argc, char **argv)
     app_seconds();            /* starts the program's clock */
     signal(SIGXFSZ, SIG_IGN); /* a write beyond `ulimit -f` then fails, and is reported */
     int code = dispatch(argc, argv);
-    if (code == EXIT_LOST) code = EXIT_FAILED;
+    if (code == EXIT_LOST || (code == EXIT_DONE && !app_printed_all())) code = EXIT_FAILED;
     /* errno is printed only where it comes from this call. */
     const bool flushed = fflush(stdout) == 0;
     if (!flushed || ferror(stdout)) {

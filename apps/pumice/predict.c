@@ -34,7 +34,7 @@ arg_command predict_command = {
     sizeof table / sizeof *table,
 };
 
-static bool print_answer(const pm_task *task, const pm_taskset *set, const float *outputs, size_t i,
+static void print_answer(const pm_task *task, const pm_taskset *set, const float *outputs, size_t i,
                          float *probabilities)
 {
     const pm_answer answer = pm_taskset_answer(set, outputs, i, probabilities);
@@ -56,7 +56,7 @@ static bool print_answer(const pm_task *task, const pm_taskset *set, const float
         for (uint32_t k = 0; k < answer.count; k++)
             cJSON_AddNumberToObject(map, task->labels[k], (double)probabilities[k]);
     }
-    return app_print_json(json);
+    app_print_json(json);
 }
 
 static pm_status predict(void *user, app_model *model, app_profile *profile)
@@ -79,8 +79,8 @@ static pm_status predict(void *user, app_model *model, app_profile *profile)
         }
     }
     if (status == PM_OK) status = pm_model_predict(model->model, set, outputs);
-    for (size_t i = 0; status == PM_OK && i < pm_taskset_size(set); i++)
-        if (!print_answer(task, set, outputs, i, probabilities)) status = PM_NO_HOST_MEMORY;
+    for (size_t i = 0; status == PM_OK && app_printed_all() && i < pm_taskset_size(set); i++)
+        print_answer(task, set, outputs, i, probabilities);
     free(outputs);
     free(probabilities);
     pm_taskset_close(&set);

@@ -131,7 +131,7 @@ void report_print(const char *path, const pm_task *task, const pm_task_metrics *
     report_measures(task, m, all);
     for (int i = 0; all[i].name; i++)
         if (all[i].applies && isnan(all[i].value)) {
-            app_say("warning: %s: %s is not defined: %s", path, all[i].name, report_undefined(NULL, task, m));
+            app_warn("%s: %s is not defined: %s", path, all[i].name, report_undefined(NULL, task, m));
             break; /* one reason for all */
         }
     if (json) {
@@ -172,7 +172,7 @@ pm_status report_open_set(const pm_log *log, const char *path, const char *field
     if (fields) asked.fields = (char *)fields;
     const pm_status status = pm_taskset_open(log, path, &asked, tok, ctx, labelled, out);
     if (status == PM_OK && pm_taskset_cut(*out) > 0)
-        app_say("warning: %s: %zu of %zu examples were longer than the context of %u tokens and were cut", path,
-                pm_taskset_cut(*out), pm_taskset_size(*out), (unsigned)ctx);
+        app_warn("%s: %zu of %zu examples were longer than the context of %u tokens and were cut", path,
+                 pm_taskset_cut(*out), pm_taskset_size(*out), (unsigned)ctx);
     return status;
 }

@@ -17,6 +17,12 @@ bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code)
     const bool checkpoint =
         folder_has(out, "checkpoint.safetensors") || folder_has(out, "checkpoint.previous.safetensors");
     if (checkpoint && resume) return true;
+    if (resume && folder_has(out, "loss.png") && folder_has(out, "model.safetensors")) {
+        app_error("--out %s: its checkpoint is gone, and beginning again would replace its model; give another folder",
+                  out);
+        *code = EXIT_FAILED;
+        return false;
+    }
     const bool begun = folder_of_begun_run(out), model = folder_has(out, "model.safetensors");
     if (checkpoint || (model && begun && !resume)) {
         app_error("--out %s: there is a run in it already; add --resume to go on, or give another folder", out);
@@ -36,7 +42,7 @@ int run_start(metrics *curves, const pm_log *log, const char *out, bool overwrit
               const pm_model *model)
 {
     if (!folder_make("--out", out) || !metrics_open(curves, out, 0)) return EXIT_FAILED;
-    if (overwrite) folder_clear_tokenizer(out);
+    if (overwrite) folder_clear_for_model(out);
     pm_status status = pm_tokenizer_save(log, tokenizer, out);
     if (status == PM_OK) status = pm_model_save(model, out); /* last: a folder with a model has all of it */
     return app_exit_code(status);
@@ -62,11 +68,13 @@ static bool is_kept(const arg_option *option)
 
 char *run_note(cJSON *note, const arg_command *command)
 {
-    cJSON *options = cJSON_AddObjectToObject(note, "options");
+    cJSON *options =
+        cJSON_AddStringToObject(note, "command", command->name) ? cJSON_AddObjectToObject(note, "options") : NULL;
     for (size_t i = 0; i < command->count && options; i++) {
         char number[32];
         const arg_option *option = &command->options[i];
         const char *value = is_kept(option) ? args_text(option, number) : NULL;
+        if (value && app_input_is_copy(value)) continue; /* a pipe cannot be read again */
         char *text = value ? app_json_text(value, strlen(value)) : NULL;
         if (value && !cJSON_AddStringToObject(options, option->name, text ? text : "")) options = NULL;
         free(text);
@@ -77,34 +85,67 @@ char *run_note(cJSON *note, const arg_command *command)
     return text;
 }
 
-int run_take_options(arg_command *command, const pm_log *log, const char *out, cJSON **kept)
+/* An option that a resumed run was given. Adds it to `told` where the run takes another value than it had. False after an error line. */
+static bool take_given(const arg_command *command, arg_option *option, const char *was, const char *out, char *told,
+                       size_t room)
 {
-    /* Options that neither the trainer nor the run's files know. */
+    /* Options that neither the trainer nor the run's files know, and those that only count at a run's start. */
     static const char *const own[] = {"--dev",       "--measure", "--eval-every", "--eval-batches", "--save-every",
                                       "--recompute", NULL};
+    static const char *const first[] = {"--init", "--model", "--tokenizer", "--documents", "--special", NULL};
+    char number[32];
+    const char *now = args_text(option, number);
+    if (now && was && strcmp(now, "auto") == 0) return args_set(option, was); /* what it was then */
+    if (!now || strcmp(now, was ? was : "") == 0) return true;
+    const size_t used = strlen(told);
+    if (listed(own, option))
+        snprintf(told + used, room - used, "%s%s %s (was %s)", used ? ", " : "", option->name, now,
+                 was ? was : "not given");
+    if (!listed(first, option)) return true;
+    app_error("%s %s: the run in %s began %s %s; leave it out, or begin another run: see pumice %s --help",
+              option->name, now, out, was ? "with" : "without", was ? was : "it", command->name);
+    return false;
+}
+
+/* Before runs noted their options, a folder's documents had no ends. */
+static bool take_old(arg_command *command)
+{
+    for (size_t i = 0; i < command->count; i++) {
+        arg_option *option = &command->options[i];
+        if (option->type == ARG_CHOICE && strcmp(option->name, "--documents") == 0 && !option->given)
+            return args_set(option, "off");
+    }
+    return true;
+}
+
+int run_take_options(arg_command *command, const pm_log *log, const char *out, cJSON **kept)
+{
     char *note = NULL, told[400] = "";
     const pm_status status = pm_checkpoint_note(log, out, &note);
     if (status != PM_OK) return app_exit_code(status);
-    *kept = note ? app_json(log, "the checkpoint's note", 0, note, strlen(note)) : NULL;
+    *kept = run_read_note(log, note);
     free(note);
+    const char *made_by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*kept, "command"));
+    if (made_by && strcmp(made_by, command->name) != 0) {
+        app_error("--out %s: the run in it is one of pumice %s, not of pumice %s", out, made_by, command->name);
+        return EXIT_FAILED;
+    }
     const cJSON *options = cJSON_GetObjectItemCaseSensitive(*kept, "options");
+    if (!options && !take_old(command)) return EXIT_FAILED;
     for (size_t i = 0; i < command->count && options; i++) {
         arg_option *option = &command->options[i];
-        const char *was =
-            is_kept(option) ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, option->name)) : NULL;
-        if (!option->given) {
-            if (was && !args_set(option, was)) return EXIT_FAILED;
-            continue;
-        }
-        char number[32];
-        const char *now = args_text(option, number);
-        const size_t used = strlen(told);
-        if (listed(own, option) && now && strcmp(now, was ? was : "") != 0)
-            snprintf(told + used, sizeof told - used, "%s%s %s (was %s)", used ? ", " : "", option->name, now,
-                     was ? was : "not given");
+        if (!is_kept(option)) continue;
+        const char *was = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, option->name));
+        if (!option->given && was && !args_set(option, was)) return EXIT_FAILED;
+        if (option->given && !take_given(command, option, was, out, told, sizeof told)) return EXIT_USAGE;
     }
     if (told[0]) app_say("%s: the run goes on with %s", out, told);
     return EXIT_DONE;
+}
+
+cJSON *run_read_note(const pm_log *log, const char *note)
+{
+    return note && *note ? app_json(log, "the checkpoint's note", 0, note, strlen(note)) : NULL;
 }
 
 void run_say_model(const pm_device *device, pm_precision precision, const pm_gpt_config *c)

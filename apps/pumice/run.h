@@ -18,6 +18,8 @@ int run_start(metrics *curves, const pm_log *log, const char *out, bool overwrit
 
 /* A checkpoint's note with the command's options added: text, malloc'd; NULL after an error line. Takes the note. */
 char *run_note(struct cJSON *note, const arg_command *command);
+/* A checkpoint's note; NULL where a program that is not this one has saved without. Delete it. */
+struct cJSON *run_read_note(const pm_log *log, const char *note);
 /* Takes the options that were not given from the run in `out`. An option that was given and differs stays; a line says so here where the trainer does
  * not. *kept holds the options' texts: delete it with them. Returns the exit code. */
 int run_take_options(arg_command *command, const pm_log *log, const char *out, struct cJSON **kept);

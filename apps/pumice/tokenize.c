@@ -122,7 +122,8 @@ static bool add_json_ids(const cJSON *json, size_t at, uint32_t vocab, uint32_t 
 }
 
 /* The same for JSON documents, one after the other. */
-static uint32_t *parse_json_ids(const char *text, size_t size, size_t start, uint32_t vocab, size_t *count)
+static uint32_t *parse_json_ids(const pm_log *log, const char *text, size_t size, size_t start, uint32_t vocab,
+                                size_t *count)
 {
     uint32_t *ids = malloc((size / 2 + 1) * sizeof *ids); /* each takes a digit, and a comma or bracket */
     *count = 0;
@@ -134,8 +135,11 @@ static uint32_t *parse_json_ids(const char *text, size_t size, size_t start, uin
         }
         const char *end = text + at;
         cJSON *json = cJSON_ParseWithLengthOpts(text + at, size - at, &end, 0);
-        bool fine = json && add_json_ids(json, start + at, vocab, ids, count);
-        if (!json) app_error("stdin: not valid JSON at byte %zu", start + (size_t)(end - text));
+        const bool whole = json != NULL;
+        cJSON_Delete(json);
+        if (!whole) app_error("stdin: not valid JSON at byte %zu", start + (size_t)(end - text));
+        json = whole ? app_json(log, "stdin", 0, text + at, (size_t)(end - text) - at) : NULL; /* by Pumice's rules */
+        const bool fine = json && add_json_ids(json, start + at, vocab, ids, count);
         cJSON_Delete(json);
         at = (size_t)(end - text);
         if (!fine) {
@@ -220,8 +224,9 @@ static bool tell(const pm_log *log, const pm_tokenizer *tokenizer, const char *i
     bool fine;
     if (decode) {
         const char first = input[start + strspn(input + start, " \t\r\n")];
-        ids = (first == '{' || first == '[' ? parse_json_ids : parse_ids)(input + start, size, start,
-                                                                          pm_tokenizer_vocab(tokenizer), &count);
+        const uint32_t vocab = pm_tokenizer_vocab(tokenizer);
+        ids = first == '{' || first == '[' ? parse_json_ids(log, input + start, size, start, vocab, &count)
+                                           : parse_ids(input + start, size, start, vocab, &count);
         fine = ids != NULL;
     } else {
         fine = (special ? pm_tokenizer_encode_special : pm_tokenizer_encode)(log, tokenizer, "stdin", input + start,

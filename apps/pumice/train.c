@@ -232,6 +232,8 @@ static int train(train_run *run)
         run->resume = run_decide_resume(options->out, options->resume, options->overwrite, &code);
     if (run->resume) code = run_take_options(&train_command, &run->log, options->out, &run->kept);
     if (code == EXIT_DONE && !train_options_check()) code = EXIT_USAGE;
+    if (code == EXIT_DONE && !app_input("--data", &train_options_now.data)) code = EXIT_FAILED;
+    app_catch_interrupts();
     if (code == EXIT_DONE) code = prepare_data(run, run->resume ? options->out : options->init);
     if (code == EXIT_DONE) code = make_config(run);
     if (code == EXIT_DONE && options->plan) {
@@ -257,13 +259,11 @@ int train_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
-    if (!app_input("--data", &train_options_now.data)) return EXIT_FAILED;
     train_run run = {.options = &train_options_now,
                      .argc = argc,
                      .argv = argv,
                      .log = app_log(&train_options_now.common),
                      .best_val = NAN};
-    app_catch_interrupts();
     const int code = train(&run);
     close_device(&run);
     pm_corpus_close(&run.corpus);

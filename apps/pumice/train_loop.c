@@ -34,7 +34,7 @@ bool train_take_note(train_run *run, const char *note)
     char hash[32];
     bool good = true;
     snprintf(hash, sizeof hash, "%016" PRIx64, pm_corpus_hash(run->corpus));
-    cJSON *json = note ? app_json(&run->log, "the checkpoint's note", 0, note, strlen(note)) : NULL;
+    cJSON *json = run_read_note(&run->log, note);
     const cJSON *data_hash = cJSON_GetObjectItemCaseSensitive(json, "data_hash");
     const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(json, "tokens");
     const cJSON *elapsed = cJSON_GetObjectItemCaseSensitive(json, "elapsed_s");
