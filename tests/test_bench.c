@@ -156,7 +156,7 @@ static void test_every_op(void **state)
         assert_true(row.needed_flops > 0 && row.needed_flops <= row.flops);
         assert_true(row.runs >= 3 && row.copies >= 1);
         gpu_memory_stats(device, &after, &peak);
-        /* The device may have allocated memory for itself (staging, a dummy). */
+        /* The device may have allocated memory for itself (staging). */
         assert_true(after <= before + (16u << 20));
     }
     test_device_done(&device);

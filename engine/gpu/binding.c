@@ -14,6 +14,26 @@ static gpu_span arg_span(const gpu_program *program, const gpu_command *command,
     return program->args[command->first_arg + index].span;
 }
 
+/* The first operand that the command writes, or else the first one; GPU_MAX_BINDINGS: none. */
+static uint32_t written_arg(const gpu_program *program, const gpu_command *command)
+{
+    uint32_t found = GPU_MAX_BINDINGS;
+    for (uint32_t i = 0; i < command->arg_count && i < GPU_MAX_BINDINGS; i++) {
+        const gpu_arg *arg = &program->args[command->first_arg + i];
+        if (!arg->span.buffer) continue;
+        if (arg->access & GPU_WRITE) return i;
+        if (found == GPU_MAX_BINDINGS) found = i;
+    }
+    return found;
+}
+
+gpu_span gpu_arg_bound(const gpu_program *program, const gpu_command *command, uint32_t index)
+{
+    const gpu_span span = arg_span(program, command, index);
+    const uint32_t other = span.buffer ? index : written_arg(program, command);
+    return other < command->arg_count ? arg_span(program, command, other) : span;
+}
+
 static window joined(const window *a, const window *b)
 {
     return (window){a->block, a->begin < b->begin ? a->begin : b->begin, a->end > b->end ? a->end : b->end,
@@ -39,13 +59,14 @@ static bool join_nearest(window *windows, uint32_t *count, uint64_t most)
     return true;
 }
 
-/* A range for each operand present. An absent one gets the dummy buffer or, where bindings are few, any other range. */
-static pm_status open_windows(const gpu_program *program, const gpu_command *command, uint32_t mask, bool few,
-                              window *windows, uint32_t *count)
+/* A range for each operand present. Absent ones share that of an operand which the command writes: barriers keep others away from it. */
+static pm_status open_windows(const gpu_program *program, const gpu_command *command, uint32_t mask, window *windows,
+                              uint32_t *count)
 {
     const pm_device *device = program->device;
     const uint64_t most = device->caps.max_buffer_range;
-    uint32_t absent = 0;
+    const uint32_t written = written_arg(program, command);
+    uint32_t absent = 0, share = 0;
     *count = 0;
     for (uint32_t i = 0; i < GPU_MAX_BINDINGS; i++) {
         if (!(mask >> i & 1)) continue;
@@ -53,12 +74,12 @@ static pm_status open_windows(const gpu_program *program, const gpu_command *com
             return log_fail(&device->log, PM_INTERNAL,
                             "gpu: kernel %s binds argument %u, which program '%s' did not give",
                             gpu_command_name(command), i, program->name);
-        gpu_span span = arg_span(program, command, i);
-        if (!span.buffer && few) {
+        const gpu_span span = arg_span(program, command, i);
+        if (!span.buffer) {
             absent |= 1u << i;
             continue;
         }
-        if (!span.buffer) span = gpu_span_of(device->dummy);
+        if (i == written) share = *count;
         const uint64_t at = span.buffer->offset + span.offset, before = at % device->caps.offset_alignment;
         if (span.size > most - before)
             return log_fail(&device->log, PM_UNSUPPORTED,
@@ -67,7 +88,7 @@ static pm_status open_windows(const gpu_program *program, const gpu_command *com
                             device->caps.name, (unsigned long long)most);
         windows[(*count)++] = (window){span.buffer->block, at - before, at + span.size, 1u << i};
     }
-    if (*count > 0) windows[0].operands |= absent;
+    if (*count > 0) windows[share].operands |= absent;
     return PM_OK;
 }
 
@@ -86,7 +107,7 @@ pm_status gpu_places_of(const gpu_program *program, const gpu_command *command, 
     *out = (gpu_places){.map = GPU_OWN_BINDINGS};
     pm_status status = operands_of(program, command, &mask);
     const bool few = !command->module && gpu_bit_count(mask) > most;
-    if (status == PM_OK) status = open_windows(program, command, mask, few, windows, &count);
+    if (status == PM_OK) status = open_windows(program, command, mask, windows, &count);
     if (status != PM_OK) return status;
     while (few && count > most)
         if (!join_nearest(windows, &count, device->caps.max_buffer_range))

@@ -311,6 +311,8 @@ typedef struct gpu_places {
 } gpu_places;
 #define GPU_OWN_BINDINGS UINT64_C(0xfedcba9876543210)
 
+/* What an operand is bound to: its span, or for an absent one that of an operand which the command writes. */
+gpu_span gpu_arg_bound(const gpu_program *program, const gpu_command *command, uint32_t index);
 /* The places of a dispatch's operands. Fails, with a line: PM_UNSUPPORTED where the device cannot bind them. */
 pm_status gpu_places_of(const gpu_program *program, const gpu_command *command, gpu_places *out);
 /* Turns a mask of operands into a mask of bindings. */
@@ -393,7 +395,7 @@ struct pm_device {
 
     gpu_block *blocks;
     gpu_buffer *buffers;
-    gpu_buffer *staging, *dummy; /* made when first needed */
+    gpu_buffer *staging; /* made when first needed */
     uint64_t bytes_now, bytes_peak;
     uint64_t heap_used[VK_MAX_MEMORY_HEAPS]; /* bytes */
     bool spilled;                            /* device memory ran out once, and host memory was used instead */

@@ -364,5 +364,5 @@ void gpu_memory_close(pm_device *device)
         gpu_buffer *buffer = device->buffers;
         gpu_buffer_destroy(&buffer);
     }
-    device->staging = device->dummy = NULL;
+    device->staging = NULL;
 }

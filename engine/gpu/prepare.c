@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 
-enum { ADDRESS_WORDS = 2, DUMMY_BYTES = 256 };
+enum { ADDRESS_WORDS = 2 };
 
 const char *gpu_command_name(const gpu_command *command)
 {
@@ -77,8 +77,7 @@ static pm_status make_push(gpu_program *program, gpu_command *command)
     pm_status status = gpu_places_of(program, command, &places);
     if (status != PM_OK) return status;
     for (uint32_t i = 0; i < command->arg_count; i++) {
-        gpu_span span = program->args[command->first_arg + i].span;
-        if (!span.buffer) span = gpu_span_of(device->dummy);
+        const gpu_span span = gpu_arg_bound(program, command, i);
         uint64_t value =
             device->caps.bda ? span.buffer->block->address + span.buffer->offset + span.offset : places.words[i];
         uint32_t pair[ADDRESS_WORDS] = {(uint32_t)value, (uint32_t)(value >> 32)};
@@ -202,12 +201,6 @@ static pm_status count_submissions(gpu_program *program)
     return PM_OK;
 }
 
-/* What stands for an operand that is absent. */
-static pm_status make_dummy(pm_device *device)
-{
-    return device->dummy ? PM_OK : gpu_buffer_create(device, GPU_WORKSPACE, DUMMY_BYTES, "dummy", &device->dummy);
-}
-
 pm_status gpu_program_finish(gpu_program *program)
 {
     pm_device *device = program->device;
@@ -216,8 +209,7 @@ pm_status gpu_program_finish(gpu_program *program)
     if (program->finished)
         return log_fail(&device->log, PM_INVALID, "gpu: program '%s' was finished before", program->name);
     if (program->status != PM_OK) return program->status; /* logged where it happened */
-    status = make_dummy(device);
-    if (status == PM_OK) status = make_pipelines(program);
+    status = make_pipelines(program);
     if (device->compile_only) {
         program->finished = status == PM_OK;
         return program->status = status;
@@ -267,7 +259,7 @@ uint64_t gpu_program_fingerprint(gpu_program *program)
 {
     const uint32_t bda = program->device->caps.bda;
     uint64_t hash = hash_bytes(HASH_INIT, &bda, sizeof bda);
-    if (program->status != PM_OK || make_dummy(program->device) != PM_OK) return 0;
+    if (program->status != PM_OK) return 0;
     for (uint32_t i = 0; i < program->command_count; i++) {
         const gpu_command *c = &program->commands[i];
         const uint32_t head[] = {c->kind, c->kernel, c->spec_count, c->push_size, c->word};
