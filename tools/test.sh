@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what is missing, builds, and runs every test: sh tools/test.sh [quick] [CTEST-OPTION ...]
 # One ctest run does everything: each driver, the validation layer, the sanitizers, clang, and the checks of the sources.
-# quick: for a change in progress. The tests run once each, on the main driver, those of operations in one configuration. The checks of the sources
-# and of the command line run, too.
+# quick: for a change in progress. The test programs run once each, those of operations in one configuration, and the checks of the sources, the
+# command line and the docs.
 set -eu
 
 say() { echo "test: $*" >&2; }

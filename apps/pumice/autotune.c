@@ -30,9 +30,8 @@ arg_command autotune_command = {
     "tune",
     "[--model DIR] [options]",
     "Measures which kernels are fastest on this device for a model's products; later runs take them",
-    "The choices are kept in the user's cache folder, by device, driver, build and capabilities: those of a run under "
-    "PUMICE_DISABLE are for such\n"
-    "runs alone.",
+    "The choices are kept in the user's cache folder, by device, driver, build and capabilities. A run under "
+    "PUMICE_DISABLE has its own.",
     table,
     sizeof table / sizeof *table,
 };
