@@ -243,11 +243,12 @@ void args_help(const arg_command *command)
 {
     /* On a narrow terminal an option's text is below it. */
     const int columns = app_columns(STDOUT_FILENO), narrow = isatty(STDOUT_FILENO) && columns < HELP_WIDTH;
-    const int most = narrow ? columns - 1 : HELP_WIDTH, indent = narrow && columns < 70 ? 6 : HELP_COLUMN;
+    const int most = narrow ? columns - 1 : HELP_WIDTH, wide = isatty(STDOUT_FILENO) ? columns - 1 : INT_MAX;
+    const int indent = narrow && columns < 70 ? 6 : HELP_COLUMN;
     char head[256];
     snprintf(head, sizeof head, "usage: pumice %s %s\n\n%s.\n", command->name, command->usage, command->summary);
-    print_text(head, narrow ? most : INT_MAX);
-    if (command->text) print_text(command->text, narrow ? most : INT_MAX);
+    print_text(head, wide);
+    if (command->text) print_text(command->text, wide);
     putchar('\n');
     for (size_t i = 0; i < command->count; i++) {
         const arg_option *option = &command->options[i];

@@ -1,10 +1,7 @@
-#define _DEFAULT_SOURCE
 #include "columns.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <utf8proc.h>
 
@@ -26,13 +23,4 @@ void columns_print(const char *text, int width, int right)
 {
     const int blanks = width - columns_width(text), pad = blanks > 0 ? blanks : 0;
     printf("%*s%s%*s", right ? pad : 0, "", text, right ? 0 : pad, "");
-}
-
-int columns_of_terminal(void)
-{
-#ifdef TIOCGWINSZ
-    struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) return size.ws_col;
-#endif
-    return 80;
 }

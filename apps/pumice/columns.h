@@ -6,7 +6,5 @@
 int columns_width(const char *text);
 /* Prints a text, and blanks up to `width` columns: behind it, or before it where `right`. */
 void columns_print(const char *text, int width, int right);
-/* Of the terminal on stdout; 80 where there is none. */
-int columns_of_terminal(void);
 
 #endif

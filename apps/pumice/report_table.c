@@ -1,7 +1,9 @@
 /* The tables of a task's classes. Labels are printed whole, however long. */
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "app.h"
 #include "columns.h"
 #include "report.h"
 
@@ -27,7 +29,10 @@ void report_print_classes(const pm_task *task, const uint32_t *confusion)
 {
     enum { MOST = 200 };
     const uint32_t K = task->outputs;
-    if (K > MOST) return; /* --json has them */
+    if (K > MOST) {
+        printf("\n--json has the measures of all %u labels\n", (unsigned)K);
+        return;
+    }
     const int width = label_width(task, 5);
     printf("\n%-*s precision    recall        f1         n     given\n", width, "label");
     for (uint32_t k = 0; k < K; k++) {
@@ -68,9 +73,12 @@ void report_print_confusion(const pm_task *task, const uint32_t *confusion)
 {
     enum { MOST = 12 };
     const uint32_t K = task->outputs;
-    if (K > MOST) return; /* no terminal is so wide; --json has them */
+    if (K > MOST) { /* no terminal is so wide */
+        printf("\n--json has the confusion of all %u labels\n", (unsigned)K);
+        return;
+    }
     const int label = label_width(task, 5);
-    const bool numbered = table_width(task, confusion, label, false) > columns_of_terminal();
+    const bool numbered = table_width(task, confusion, label, false) > app_columns(STDOUT_FILENO);
     const int first = label + (numbered ? 2 + digits(K) : 0);
     printf("\n%-*s  given\n%-*s", first, "", first, "right");
     for (uint32_t k = 0; k < K; k++) {

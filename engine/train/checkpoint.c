@@ -102,6 +102,7 @@ static pm_status check_facts(const pm_log *log, const facts *f, const char *path
     if (!wrong && product != product_there) wrong = factor;
     if (!wrong) return PM_OK;
     const char *there = value_in(file, wrong);
+    if (wrong->other) return log_fail(log, PM_FORMAT, "%s: it was made with %s", path, wrong->other);
     return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, wrong->key,
                     there ? there : "(none)", wrong->value);
 }

@@ -19,6 +19,7 @@ typedef struct fact {
     char value[FACT_MAX];
     bool is_float;      /* compared as the number that it spells */
     const char *absent; /* what a checkpoint without the key means; NULL: nothing */
+    const char *other; /* "it was made with …", instead of the values, such as hashes, that differ; NULL: the values */
 } fact;
 typedef struct facts {
     fact all[MOST_FACTS];

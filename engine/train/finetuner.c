@@ -394,7 +394,7 @@ static facts facts_of(const pm_finetuner *t)
     facts_of_model(&f, &t->model->config);
     fact_text(&f, "task", pm_task_name(t->set->task.kind), NULL);
     fact_number(&f, "examples", t->set->example_count, NULL);
-    fact_number(&f, "data", hash_of(t->set), NULL);
+    fact_number(&f, "data", hash_of(t->set), NULL)->other = "other training examples";
     fact_number(&f, "batch", p->batch, NULL);
     fact_number(&f, "accum", p->accum, NULL)->kind = FACT_FREE; /* it only divides the batch */
     fact_number(&f, "steps", t->steps, NULL);
