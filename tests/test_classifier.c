@@ -135,13 +135,13 @@ static void expect_outputs(pm_model *model, const char *lines, const char *const
     pm_taskset_close(&set);
 }
 
-/* Texts are separate sequences, are cut at their end, and the padding token at a text's end is not read. Labels are names or numbers of classes. */
+/* Texts are separate sequences, are cut at their end, and the padding token at a text's end is not read. */
 static void test_labels(void **state)
 {
     (void)state;
-    static const char lines[] = "{\"text\": \"a fox\", \"label\": \"no\"}\n{\"text\": \"z!!\", \"label\": 2}\n"
+    static const char lines[] = "{\"text\": \"a fox\", \"label\": \"no\"}\n{\"text\": \"z!!\", \"label\": 7}\n"
                                 "{\"text\": \"!!\", \"label\": \"yes\"}\n"
-                                "{\"text\": \"more than twelve letters\", \"label\": 0}\n";
+                                "{\"text\": \"more than twelve letters\", \"label\": \"7\"}\n";
     static const char *const with[] = {"a fox", "z!!", "!!", "more than tw"}, *const without[] = {"a fox", "z", "!",
                                                                                                   "more than tw"};
     for (int arch = 0; arch < 2; arch++) {
@@ -172,6 +172,55 @@ static void test_labels(void **state)
             pm_model_destroy(&again);
             pm_model_destroy(&model);
         }
+    }
+}
+
+/* A label is a class's name. Only where no name is a whole number, it may be the class's index. */
+static void test_label_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *names, *label;
+        int class; /* -1: refused */
+    } rows[] = {
+        {"\"0\": \"1\", \"1\": \"2\", \"2\": \"3\"", "1", 0},
+        {"\"0\": \"1\", \"1\": \"2\", \"2\": \"3\"", "3", 2},
+        {"\"0\": \"1\", \"1\": \"2\", \"2\": \"3\"", "0", -1},
+        {"\"0\": 2, \"1\": 1, \"2\": 0", "2", 0},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": 7", "7", 2},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": 7", "2", -1},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": \"odd\"", "2", 2},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": \"odd\"", "3", -1},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": \"odd\"", "-1", -1},
+    };
+    const pm_log log = test_log();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char more[200], line[100];
+        snprintf(more, sizeof more, "\"id2label\": {%s}", rows[i].names);
+        write_classifier(PM_ARCH_GPT2, 3, more);
+        pm_model *model = load();
+        for (int columns = 0; columns < 2; columns++) {
+            const char *path = test_path(folder_dir, columns ? "one.tsv" : "one.jsonl");
+            const int n =
+                snprintf(line, sizeof line, columns ? "text\tlabel\na\t%s\n" : "{\"text\": \"a\", \"label\": %s}\n",
+                         rows[i].label);
+            test_write(path, line, (size_t)n);
+            pm_taskset *set = NULL;
+            pm_task_metrics m;
+            test_log_reset();
+            const pm_status status = pm_taskset_open(&log, path, pm_model_task(model), chars, CTX, true, &set);
+            assert_int_equal(status, rows[i].class < 0 ? PM_FORMAT : PM_OK);
+            if (rows[i].class < 0) {
+                assert_non_null(strstr(test_last_error(), "is not in id2label ("));
+                continue;
+            }
+            float outputs[3] = {0};
+            outputs[rows[i].class] = 1;
+            pm_taskset_measure(set, outputs, &m, NULL);
+            assert_true(m.accuracy == 1);
+            pm_taskset_close(&set);
+        }
+        pm_model_destroy(&model);
     }
 }
 
@@ -345,8 +394,9 @@ static void test_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels),    cmocka_unit_test(test_one_score),      cmocka_unit_test(test_other_heads),
-        cmocka_unit_test(test_finetuned), cmocka_unit_test(test_special_tokens), cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_labels),      cmocka_unit_test(test_label_numbers), cmocka_unit_test(test_one_score),
+        cmocka_unit_test(test_other_heads), cmocka_unit_test(test_finetuned),     cmocka_unit_test(test_special_tokens),
+        cmocka_unit_test(test_zeros),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
