@@ -207,6 +207,66 @@ static void test_vocabularies(void **state)
     test_dir_remove(dir);
 }
 
+/* An added token with the bytes of another token, and an id of its own. Merges make the other; a text's spelling is the added one. */
+static void test_own_ids(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *added, *config; /* NULL: no such file */
+    } rows[] = {
+        {"{\"\\n\\n\":300,\"\\t\":299}", NULL},
+        {NULL, "{\"added_tokens_decoder\":{\"300\":{\"content\":\"\\n\\n\"},\"299\":{\"content\":\"\\t\"}}}"},
+        {"{\"\\n\\n\":301}", /* the first file counts */
+         "{\"added_tokens_decoder\":{\"299\":{\"content\":\"\\t\"},\"300\":{\"content\":\"\\n\\n\"}}}"},
+    };
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    pm_tokenizer *tok = NULL;
+    put(dir, "vocab.json", vocab(",\"\xC4\x8A\xC4\x8A\":256,\"\xC4\x8A\xC4\x8A\xC4\x8A\":257,\"<|endoftext|>\":258"));
+    put(dir, "merges.txt", "\xC4\x8A \xC4\x8A\n\xC4\x8A\xC4\x8A \xC4\x8A\n");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        (void)remove(test_path(dir, "added_tokens.json"));
+        (void)remove(test_path(dir, "tokenizer_config.json"));
+        if (rows[i].added) put(dir, "added_tokens.json", rows[i].added);
+        if (rows[i].config) put(dir, "tokenizer_config.json", rows[i].config);
+        tok = load(dir);
+        assert_int_equal(pm_tokenizer_vocab(tok), 301);
+        expect(tok, "a\n\n\nb\tc", "97 300 10 98 299 99", "97 300 10 98 299 99");
+        size_t size;
+        assert_memory_equal(pm_tokenizer_piece(tok, 300, &size), "\n\n", 2);
+        assert_memory_equal(pm_tokenizer_piece(tok, 256, &size), "\n\n", 2);
+        expect_kept(dir, tok);
+        pm_tokenizer_destroy(&tok);
+    }
+    (void)remove(test_path(dir, "added_tokens.json"));
+    put(dir, "tokenizer_config.json", /* special: the other one where the caller does not ask for it */
+        "{\"eos_token\":\"\\n\\n\",\"added_tokens_decoder\":{\"300\":{\"content\":\"\\n\\n\",\"special\":true}}}");
+    tok = load(dir);
+    assert_int_equal(pm_tokenizer_end(tok), 300);
+    expect(tok, "a\n\n\n", "97 257", "97 300 10");
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+    (void)remove(test_path(dir, "tokenizer_config.json"));
+
+    static const struct {
+        const char *added, *words;
+    } bad[] = {
+        {"{\"<|endoftext|>\":300}",
+         "the token <|endoftext|> has the id 258 in the vocabulary, and 300 as an added token"},
+        {"{\"\\n\\n\":97}", "has another token's id, 97"},
+        {"{\"\\n\\n\":300,\"x y\":300}", "the added token x y has another token's id, 300"},
+        {"{\"x y\":300,\"\\n\\n\":300}", "has another token's id, 300"},
+    };
+    char path[1024];
+    snprintf(path, sizeof path, "%s", test_path(dir, "vocab.json"));
+    test_log_reset();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put(dir, "added_tokens.json", bad[i].added);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, bad[i].words);
+    }
+    test_dir_remove(dir);
+}
+
 /* ---- tokenizer.json ---- */
 
 #define BYTE_LEVEL(prefix)                                                                                             \
@@ -393,8 +453,9 @@ static void test_foreign(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix),      cmocka_unit_test(test_vocabularies),
-        cmocka_unit_test(test_whole),       cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix), cmocka_unit_test(test_vocabularies),
+        cmocka_unit_test(test_own_ids),     cmocka_unit_test(test_whole),  cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,9 +62,10 @@ static cJSON *vocab_json(const pm_tokenizer *tok)
     gpt2_spellings(codes);
     cJSON *vocab = cJSON_CreateObject();
     bool fine = vocab != NULL;
-    for (uint32_t entry = 0; fine && entry < tok->vocab + tok->same_count; entry++) {
+    for (uint32_t entry = 0, only = 0; fine && entry < tok->vocab + tok->same_count; entry++) {
         char one[SPELLING_BYTES], *whole = NULL;
-        if (tok->starts[entry] == tok->starts[entry + 1]) continue; /* an id that no token has */
+        if (tok_is_only(tok->only, tok->only_count, &only, entry)) continue; /* tokenizer_config.json has it */
+        if (tok->starts[entry] == tok->starts[entry + 1]) continue;          /* an id that no token has */
         if (tok_kind_merges(tok->kind))
             whole = tok_bpe_spell(tok, entry);
         else
