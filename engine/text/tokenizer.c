@@ -201,12 +201,13 @@ static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_
     return true;
 }
 
-/* gpt1: <unk>, else token 0, as in the original. gpt2: the settings' token, where some byte has none; never the end of a text. */
+/* gpt1: the settings' token, else <unk>, else token 0, as in the original. gpt2: the settings' token, where some byte has none; never the end of a text. */
 static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
 {
     tok->unknown = TOK_NONE;
     if (tok->kind == TOK_GPT1) {
-        tok->unknown = named_id(tok, index, "<unk>");
+        tok->unknown = settings ? named_id(tok, index, settings->unknown) : TOK_NONE;
+        if (tok->unknown == TOK_NONE) tok->unknown = named_id(tok, index, "<unk>");
         if (tok->unknown == TOK_NONE) tok->unknown = 0;
         return;
     }

@@ -219,6 +219,13 @@ static uint32_t added_name(const pm_tokenizer *tok, uint32_t id)
     return found;
 }
 
+static bool is_added(const pm_tokenizer *tok, uint32_t id)
+{
+    for (size_t i = 0; i < tok->added_count; i++)
+        if (tok_entry_id(tok->vocab, tok->same, tok->added[i].entry) == id) return true;
+    return false;
+}
+
 static bool write_name(const pm_tokenizer *tok, cJSON *config, const char *key, uint32_t id)
 {
     if (id == TOK_NONE) return true;
@@ -252,7 +259,9 @@ static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *
 bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
 {
     bool fine = write_name(tok, config, "bos_token", tok->begin) && write_name(tok, config, "eos_token", tok->end);
-    if (tok->kind == TOK_GPT2) fine = fine && write_name(tok, config, "unk_token", tok->unknown);
+    /* gpt1's own <unk> goes without saying; written, it would become a special token */
+    if (tok->kind == TOK_GPT2 || is_added(tok, tok->unknown))
+        fine = fine && write_name(tok, config, "unk_token", tok->unknown);
     if (tok->prefix) fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
     if (!fine || tok->added_count == 0) return fine;
     cJSON *decoder = cJSON_AddObjectToObject(config, "added_tokens_decoder");
