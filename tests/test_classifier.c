@@ -242,6 +242,21 @@ static void test_one_score(void **state)
         logits_of(model, read[1], right, 1);
         assert_true(fabsf(pm_taskset_answer(set, outputs, 1, NULL).score - right[0]) <= 1e-5f);
         pm_taskset_close(&set);
+        /* files may call the score by another name; there is no label */
+        const pm_log log = test_log();
+        const char *path = test_path(folder_dir, "named.tsv");
+        test_write(path, "text\trating\na\t0.5\nb\t2\n", strlen("text\trating\na\t0.5\nb\t2\n"));
+        pm_task named = *pm_model_task(model);
+        named.fields = (char[]){"score=rating"};
+        if (pm_taskset_open(&log, path, &named, chars, CTX, true, &set) != PM_OK) fail_msg("%s", test_last_error());
+        pm_task_metrics m;
+        pm_taskset_measure(set, (float[]){0.5f, 2}, &m, NULL);
+        assert_true(fabs(m.loss) < 1e-9 && m.pearson > 0.999);
+        pm_taskset_close(&set);
+        named.fields = (char[]){"label=rating"};
+        assert_int_equal(pm_taskset_open(&log, path, &named, chars, CTX, true, &set), PM_INVALID);
+        assert_non_null(
+            strstr(test_last_error(), "the task has no such field; give KEY=NAME,… for one or more of text, score"));
         pm_model_destroy(&model);
     }
 }

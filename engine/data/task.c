@@ -218,7 +218,7 @@ pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, 
 {
     pm_task task = {.kind = kind, .vocab = vocab};
     learner l = {.task = &task};
-    pm_status status = rows_open(log, path, kind, fields, &l.file);
+    pm_status status = rows_open(log, path, kind, false, fields, &l.file);
     if (status == PM_OK && fields && !(task.fields = strdup(fields)))
         status = log_fail(log, PM_NO_HOST_MEMORY, "task: out of memory for its fields");
     for (bool more = true; status == PM_OK;) {

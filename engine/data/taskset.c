@@ -252,7 +252,7 @@ pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *ta
     if (!r.set) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
     r.set->labelled = labelled;
     pm_status status = pm_task_copy(log, task, &r.set->task);
-    if (status == PM_OK) status = rows_open(log, path, task->kind, task->fields, &r.file);
+    if (status == PM_OK) status = rows_open(log, path, task->kind, task->scores, task->fields, &r.file);
     for (bool more = true; status == PM_OK;) {
         status = rows_next(&r.file, &more);
         if (!more) break;

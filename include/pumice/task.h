@@ -59,7 +59,7 @@ typedef struct pm_task {
     uint32_t vocab;     /* the model's tokens before fine-tuning; <s>, $ and <e> are the three that follow */
     /* A classifier that transformers made (…ForSequenceClassification): a text stands alone, without special tokens, and the head reads
      * its last token. Where no label is a whole number, a file may give a class's index, from 0, in place of its label. With `scores` it gives
-     * a number. */
+     * a number, and a line has {"text": "…", "score": number}. */
     bool plain;
     int32_t plain_pad; /* config.json's pad_token_id: not read at a text's end; -1: none */
 } pm_task;
