@@ -1,5 +1,6 @@
 /* transformers' classifiers. A head whose rows are rows of the token table answers with these tokens' logits behind the text's last token. Also the
  * special tokens of configurations. */
+#define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -379,6 +381,46 @@ static void test_special_tokens(void **state)
     assert_non_null(strstr(test_last_error(), "special.pad: token 300"));
 }
 
+/* generation_config.json counts before config.json, each key by itself, and a null counts, too. */
+static void test_text_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *generation, *config;
+        uint32_t begin, end_count, end;
+        bool no_begin, no_end;
+    } rows[] = {
+        {"{\"eos_token_id\": null}", "\"bos_token_id\": 4, \"eos_token_id\": 5", 4, 0, 0, false, true},
+        {"{\"bos_token_id\": null, \"eos_token_id\": [7, 8]}", "\"bos_token_id\": 4, \"eos_token_id\": 5",
+         PM_TOKEN_NONE, 2, 7, true, false},
+        {"{}", "\"bos_token_id\": 4, \"eos_token_id\": 5", 4, 1, 5, false, false},
+        {"{\"eos_token_id\": 3}", "\"bos_token_id\": null, \"eos_token_id\": null", PM_TOKEN_NONE, 1, 3, true, false},
+        {"{\"eos_token_id\": 50256}", "\"bos_token_id\": 4, \"eos_token_id\": 5", 4, 1, 5, false, false},
+        {"{\"eos_token_id\": [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}", "\"bos_token_id\": 4", 4, PM_ENDS_MOST, 0,
+         false, false},
+    };
+    const pm_log log = test_log();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pm_text_ends ends;
+        (void)config_with(rows[i].config);
+        test_write(folder_path("generation_config.json"), rows[i].generation, strlen(rows[i].generation));
+        test_log_reset();
+        assert_int_equal(pm_text_ends_load(&log, folder_dir, 37, &ends), PM_OK);
+        assert_int_equal(ends.begin, rows[i].begin);
+        assert_int_equal(ends.end_count, rows[i].end_count);
+        if (ends.end_count) assert_int_equal(ends.ends[0], rows[i].end);
+        assert_true(ends.no_begin == rows[i].no_begin && ends.no_end == rows[i].no_end);
+        assert_int_equal(test_log_count(PM_LOG_WARN), ends.end_count == PM_ENDS_MOST);
+    }
+    remove(folder_path("generation_config.json"));
+    pm_text_ends ends;
+    assert_int_equal(symlink("nowhere", folder_path("generation_config.json")), 0);
+    test_log_reset();
+    assert_int_equal(pm_text_ends_load(&log, folder_dir, 37, &ends), PM_IO);
+    assert_non_null(strstr(test_last_error(), "generation_config.json: cannot open"));
+    remove(folder_path("generation_config.json"));
+}
+
 /* A 0 in a file is 0. A key that is absent or null gives the default. */
 static void test_zeros(void **state)
 {
@@ -411,7 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_labels),      cmocka_unit_test(test_label_numbers), cmocka_unit_test(test_one_score),
         cmocka_unit_test(test_other_heads), cmocka_unit_test(test_finetuned),     cmocka_unit_test(test_special_tokens),
-        cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_text_ends),   cmocka_unit_test(test_zeros),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

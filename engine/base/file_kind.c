@@ -1,4 +1,5 @@
 /* Recognises files that were given in place of others. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -49,7 +50,8 @@ pm_status file_check_folder(const pm_log *log, const char *path)
     char data[POINTER_MOST + 1];
     size_t size = 0;
     if (file_is_dir(path)) return PM_OK;
-    if (!file_exists(path)) return log_fail(log, PM_IO, "%s: there is no such folder", path);
+    if (!file_exists(path) && errno == ENOENT) return log_fail(log, PM_IO, "%s: there is no such folder", path);
+    if (!file_exists(path)) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, strerror(errno));
     if (!file_peek(path, data, sizeof data, &size)) size = 0;
     const char *kind = file_kind(data, size);
     if (!kind || strstr(kind, "safetensors"))
