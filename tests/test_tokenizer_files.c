@@ -1,5 +1,6 @@
 /* Folders of tokenizers as other programs write them: tokenizer.json, special and added tokens, add_prefix_space, vocabularies with holes, missing
  * bytes and second names, byte order marks, and files of another kind. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "helper_dir.h"
 #include "helper_log.h"
@@ -404,6 +406,34 @@ static void test_other_kinds(void **state)
     test_dir_remove(dir);
 }
 
+/* A file that is there but cannot be read, such as a link to nothing in a cache of downloads, is told and not left out. */
+static void test_dangling(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "tokenizer.json",
+                                        "merges.txt",
+                                        "vocab.json"};
+    pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    test_log_reset();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *dir = test_dir_make();
+        char path[1024];
+        put(dir, "vocab.json", vocab(""));
+        put(dir, "merges.txt", "");
+        put(dir, "encoder.json", vocab("")); /* not taken in place of the others */
+        put(dir, "vocab.bpe", "");
+        snprintf(path, sizeof path, "%s", test_path(dir, names[i]));
+        (void)remove(path);
+        assert_int_equal(symlink("../blobs/none", path), 0);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, path, "cannot open: No such file");
+        test_dir_remove(dir);
+    }
+}
+
 /* The error line says what a foreign file is. */
 static void test_foreign(void **state)
 {
@@ -453,9 +483,9 @@ static void test_foreign(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix), cmocka_unit_test(test_vocabularies),
-        cmocka_unit_test(test_own_ids),     cmocka_unit_test(test_whole),  cmocka_unit_test(test_other_kinds),
-        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix),   cmocka_unit_test(test_vocabularies),
+        cmocka_unit_test(test_own_ids),     cmocka_unit_test(test_dangling), cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

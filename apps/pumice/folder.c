@@ -65,7 +65,8 @@ bool folder_has(const char *dir, const char *name)
 {
     struct stat info;
     char *path = app_join(dir, name);
-    const bool there = path && lstat(path, &info) == 0; /* a dangling link counts, too */
+    /* a dangling link counts, too, and so does what cannot be looked at */
+    const bool there = path && (lstat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR));
     free(path);
     return there;
 }

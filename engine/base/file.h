@@ -65,6 +65,9 @@ pm_status file_check_pointer(const pm_log *log, const char *path, const void *da
 pm_status file_check_folder(const pm_log *log, const char *path);
 
 bool file_exists(const char *path);
+/* For files that may be absent: false only where nothing has this name. What cannot be looked at, such as a link to nothing, counts as there, so that
+ * its reader tells the reason. */
+bool file_named(const char *path);
 bool file_is_dir(const char *path);
 
 /* dir + "/" + name in malloc'd memory, or NULL. */

@@ -179,7 +179,7 @@ pm_status tok_settings_read(const pm_log *log, const char *dir, tok_settings *ou
         char *path = file_join(dir, names[i]);
         if (!path) {
             status = no_memory(log, dir);
-        } else if (file_exists(path)) {
+        } else if (file_named(path)) {
             status = json_file_read(log, path, "<0x00>", &json);
             if (status == PM_OK && i == 0) status = read_config(log, path, json, out);
             if (status == PM_OK && i == 1 && !read_roles(json, out)) status = no_memory(log, path);

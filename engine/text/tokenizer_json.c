@@ -190,7 +190,7 @@ static pm_status load_pair(const pm_log *log, const char *dir, tok_settings *set
         char *vocab = file_join(dir, file_names[i].vocab), *merges = file_join(dir, file_names[i].merges);
         if (!vocab || !merges) {
             status = no_memory(log, dir);
-        } else if (file_exists(vocab) && file_exists(merges)) {
+        } else if (file_named(vocab) && file_named(merges)) {
             *found = true;
             if (of != TOK_KINDS) settings->kind = of;
             status = tok_bpe_read(log, vocab, merges, settings, out);
@@ -214,7 +214,7 @@ static const char *other_tokenizer(const char *dir)
                   {MERGES_FILE, "; it has merges.txt alone"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char *path = file_join(dir, others[i].file);
-        const bool there = path && file_exists(path);
+        const bool there = path && file_named(path);
         free(path);
         if (there) return others[i].what;
     }
@@ -227,7 +227,7 @@ static pm_status load_merging(const pm_log *log, const char *dir, tok_settings *
     bool found = false, other = true;
     char *whole = file_join(dir, WHOLE_FILE), *config = file_join(dir, CONFIG_FILE);
     pm_status status = whole && config ? PM_OK : no_memory(log, dir);
-    if (status == PM_OK && !settings->own && settings->kind != TOK_GPT1 && file_exists(whole)) {
+    if (status == PM_OK && !settings->own && settings->kind != TOK_GPT1 && file_named(whole)) {
         status = tok_hf_read(log, whole, settings, &other, out);
         found = !other;
     }
