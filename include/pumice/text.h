@@ -40,7 +40,8 @@ PM_API void pm_tokenizer_destroy(pm_tokenizer **tok);
 
 PM_API const char *pm_tokenizer_kind(const pm_tokenizer *tok); /* "byte", "char", "gpt2" or "gpt1" */
 PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok);   /* the largest id + 1 */
-/* What gives the same tokens for every text gives the same hash: kind, vocabulary, merges, added tokens. */
+/* Of kind, vocabulary, merges, added tokens and those at a text's ends. The same hash means the same tokens for every text; others may give
+ * the same tokens, too. */
 PM_API uint64_t pm_tokenizer_hash(const pm_tokenizer *tok);
 /* The tokens that a text begins with and ends in, such as <|endoftext|>; PM_TOKEN_NONE: the tokenizer has none. */
 #define PM_TOKEN_NONE UINT32_MAX
