@@ -474,6 +474,17 @@ static void test_foreign(void **state)
     put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
                         "\"tokenizer_class\" is \"LlamaTokenizer\"");
+    put(dir, "tokenizer_config.json", "{\"add_bos_token\":false}");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "holds no tokenizer");
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    put(dir, "vocab.json", vocab(""));
+    put(dir, "merges.txt", "");
+    put(dir, "tokenizer_config.json", "{\"add_bos_token\":true}");
+    tok = load(dir);
+    test_expect_ids(tok, "a", "97");
+    assert_int_equal(test_log_count(PM_LOG_WARN), 1);
+    assert_non_null(strstr(test_last_warning(), "tokenizer_config.json: \"add_bos_token\" is true"));
+    pm_tokenizer_destroy(&tok);
     put(dir, "tokenizer_config.json", "{\"add_prefix_space\":1}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
                         "\"add_prefix_space\" must be true or false");

@@ -164,6 +164,10 @@ static pm_status read_config(const pm_log *log, const char *path, const cJSON *c
     if (status != PM_OK) return status;
     if (prefix && !cJSON_IsNull(prefix) && !cJSON_IsBool(prefix))
         return log_fail(log, PM_FORMAT, "%s: \"add_prefix_space\" must be true or false", path);
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "add_bos_token")))
+        log_line(log, PM_LOG_WARN,
+                 "%s: \"add_bos_token\" is true: transformers puts a token before each text, which Pumice does not",
+                 path);
     if (cJSON_IsBool(prefix)) out->prefix = cJSON_IsTrue(prefix) ? TOK_YES : TOK_NO;
     if (!read_roles(config, out)) return no_memory(log, path);
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
