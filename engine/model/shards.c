@@ -178,10 +178,3 @@ void shards_close(shard_set *set)
     free(set->origin);
     *set = (shard_set){0};
 }
-
-const shard_tensor *shards_find(const shard_set *set, const char *name)
-{
-    const st_tensor key_tensor = {.name = (char *)name};
-    const shard_tensor key = {&key_tensor, NULL};
-    return set->tensor_count ? bsearch(&key, set->tensors, set->tensor_count, sizeof key, compare_names) : NULL;
-}
