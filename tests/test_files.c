@@ -99,6 +99,8 @@ static void test_kinds(void **state)
                 {"GGUF\3\0\0", "is a GGUF file", 7},
                 {"PK\3\4", "is a PyTorch or a zip file", 4},
                 {"\x80\2}", "is a PyTorch file", 3},
+                {"\xEF\xBB\xBF \n<!DOCTYPE HTML>", "is an HTML page", 20},
+                {"<Html>", "is an HTML page", 6},
                 {"\2\0\0\0\0\0\0\0{}", "is a safetensors file; give the folder", 10},
                 {"{}", "is a file; give the folder", 2},
                 {"", "is a file; give the folder", 0}};

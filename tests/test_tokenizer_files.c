@@ -452,7 +452,7 @@ static void test_foreign(void **state)
         {"tokenizer_config.json", "\xFF\xFE\0\0{\0\0\0", 8, "is UTF-32; save it as UTF-8"},
         {"vocab.json", "version https://git-lfs.github.com/spec/v1\noid", 46, "is a Git LFS pointer"},
         {"tokenizer.json", "\n<!DOCTYPE HTML><html>", 22, "is an HTML page; download the file itself"},
-        {"vocab.json", "\x1F\x8B\x08", 3, "is compressed by gzip; unpack it"},
+        {"vocab.json", "\x1F\x8B\x08", 3, "is a gzip file; unpack it"},
     };
     pm_log log = test_log();
     pm_tokenizer *tok = NULL;
