@@ -115,8 +115,6 @@ typedef struct learner {
     size_t count;
 } learner;
 
-enum { MOST_LABELS = 10000 };
-
 /* Labels stay in their final order. */
 static int compare(const learner *l, const char *a, const char *b)
 {
@@ -146,7 +144,7 @@ static pm_status add_label(learner *l)
         else
             high = middle;
     }
-    if (t->outputs == MOST_LABELS) return rows_fail(&l->file, "more than %d different labels", MOST_LABELS);
+    if (t->outputs == LABELS_MOST) return rows_fail(&l->file, "more than %d different labels", LABELS_MOST);
     if (t->outputs == l->capacity) {
         uint32_t wanted = l->capacity ? 2 * l->capacity : 8;
         char **more = realloc(t->labels, wanted * sizeof *more);
