@@ -39,13 +39,12 @@ enum { FILES = sizeof files / sizeof *files };
 
 bool folder_make(const char *option, const char *dir)
 {
-    char *path = malloc(strlen(dir) + 1);
+    char *path = strdup(dir);
     if (!*dir || !path) {
         app_error("%s: %s", option, path ? "give the name of a folder" : "out of host memory");
         free(path);
         return false;
     }
-    strcpy(path, dir);
     bool good = true;
     for (char *c = path + 1; good; c++) {
         if (*c != '/' && *c) continue;

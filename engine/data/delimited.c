@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "text/foreign.h"
 
 enum { MOST_COLUMNS = 10000 };
@@ -12,10 +13,7 @@ char delimited_separator(const char *path)
     const size_t size = strlen(path);
     if (size < 4 || path[size - 4] != '.') return 0;
     char end[3];
-    for (int i = 0; i < 3; i++) {
-        const char c = path[size - 3 + (size_t)i];
-        end[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
+    for (size_t i = 0; i < 3; i++) end[i] = letter_small(path[size - 3 + i]);
     return memcmp(end, "tsv", 3) == 0 ? '\t' : memcmp(end, "csv", 3) == 0 ? ',' : 0;
 }
 

@@ -272,6 +272,6 @@ bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
     cJSON *names = cJSON_AddArrayToObject(config, "additional_special_tokens");
     fine = decoder && names;
     for (size_t i = 0; i < tok->added_count && fine; i++) fine = write_added(tok, &tok->added[i], decoder, names);
-    if (fine && !names->child) cJSON_DeleteItemFromObject(config, "additional_special_tokens");
+    if (fine && !names->child) cJSON_DeleteItemFromObjectCaseSensitive(config, "additional_special_tokens");
     return fine;
 }
