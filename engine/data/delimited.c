@@ -45,14 +45,17 @@ void delimited_close(delimited *file)
     *file = (delimited){0};
 }
 
+/* Lines of white space. A line of tabs in TSV is a row of empty cells. */
 static void skip_blank_lines(delimited *file)
 {
-    for (size_t i = file->at; i < file->size && memchr(" \t\r\n\v\f", file->text[i], 6); i++) {
-        if (file->text[i] != '\n') continue;
-        file->at = i + 1;
+    const char *blanks = file->separator == '\t' ? " \r\v\f" : " \t\r\v\f";
+    for (;;) {
+        const size_t end = file->at + strspn(file->text + file->at, blanks);
+        if (file->text[end] == 0) file->at = file->size;
+        if (file->text[end] != '\n') return;
+        file->at = end + 1;
         file->next_line++;
     }
-    if (file->text[file->at + strspn(file->text + file->at, " \t\r\v\f")] == 0) file->at = file->size;
 }
 
 static pm_status add_cell(delimited *file, char *cell)

@@ -149,8 +149,8 @@ static pm_status read_choices(reader *r, part parts[MOST_PARTS])
 static bool takes_index(const pm_task *t)
 {
     bool takes = t->plain;
-    for (uint32_t k = 0; takes && t->labels && k < t->outputs; k++)
-        takes = task_label_fault(t->labels[k], true) != NULL;
+    long long value;
+    for (uint32_t k = 0; takes && t->labels && k < t->outputs; k++) takes = !task_label_number(t->labels[k], &value);
     return takes;
 }
 
@@ -166,8 +166,8 @@ static pm_status read_label(reader *r, int32_t *out)
         *out = (int32_t)k;
         return PM_OK;
     }
-    const long k = r->by_index && number ? strtol(text, NULL, 10) : -1;
-    if (k >= 0 && k < (long)t->outputs) {
+    const long long k = r->by_index && number ? strtoll(text, NULL, 10) : -1;
+    if (k >= 0 && k < (long long)t->outputs) {
         *out = (int32_t)k;
         return PM_OK;
     }
