@@ -196,6 +196,19 @@ static void test_vocabularies(void **state)
                         "byte 4 is 0x0A, for which");
     expect_kept(dir, tok);
     pm_tokenizer_destroy(&tok);
+    /* the blank that add_prefix_space puts first has no place in the text; its line names the stretch's beginning */
+    put(dir, "vocab.json", vocab_from(33, ""));
+    put(dir, "merges.txt", "");
+    put(dir, "tokenizer_config.json",
+        "{\"add_prefix_space\":true,\"added_tokens_decoder\":{\"300\":{\"content\":\"<x>\"}}}");
+    tok = load(dir);
+    test_expect_failure(pm_tokenizer_encode(&log, tok, "some/file", "<x>abc", 6, &ids, &count), PM_FORMAT, "some/file",
+                        "byte 3 is 0x20, for which");
+    test_expect_failure(pm_tokenizer_encode(&log, tok, "some/file", "a<x>", 4, &ids, &count), PM_FORMAT, "some/file",
+                        "byte 0 is 0x20, for which");
+    pm_tokenizer_destroy(&tok);
+    put(dir, "merges.txt", "#version: 0.2\na b\n");
+    put(dir, "vocab.json", vocab_from(32, ",\"ab\":400,\"<unk>\":10,\"<|endoftext|>\":500"));
     put(dir, "tokenizer_config.json", "{\"unk_token\":\"<unk>\"}");
     tok = load(dir);
     test_expect_ids(tok, "ab c\nd", "400 32 99 10 100");

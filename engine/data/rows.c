@@ -8,6 +8,7 @@
 
 #include "base/number.h"
 #include "data/task.h"
+#include "text/utf8.h"
 
 pm_status rows_fail(const row_file *file, const char *format, ...)
 {
@@ -50,7 +51,7 @@ static pm_status bad_fields(const row_file *file, const char *what, const char *
     for (const rows_name *n = file->names; n < file->names + ROWS_FIELDS && n->key; n++)
         rows_list(known, sizeof known, n->key);
     return log_fail(file->log, PM_INVALID, "fields %.*s: %s; give KEY=NAME,… for one or more of %s",
-                    size < 200 ? (int)size : 200, part, what, known);
+                    (int)utf8_valid(part, size < 200 ? size : 200), part, what, known);
 }
 
 static pm_status read_fields(row_file *file, pm_task_kind kind, bool scores, const char *fields)
@@ -113,7 +114,8 @@ static pm_status name_columns(row_file *file, bool numbered)
         file->column_count++;
         for (size_t k = 0; k < i; k++)
             if (file->columns[i][0] && strcmp(file->columns[i], file->columns[k]) == 0)
-                return rows_fail(file, "the header has the column \"%.100s\" twice", file->columns[i]);
+                return rows_fail(file, "the header has the column \"%.*s\" twice",
+                                 (int)utf8_valid(file->columns[i], strnlen(file->columns[i], 100)), file->columns[i]);
     }
     return PM_OK;
 }
