@@ -346,6 +346,8 @@ static void test_special_tokens(void **state)
     assert_true(c.special.bos == 36 && c.special.eos == 0 && c.special.pad == 3);
     c = config_with("\"bos_token_id\": 50256, \"eos_token_id\": null, \"pad_token_id\": -1");
     assert_false(c.special.has_bos || c.special.has_eos || c.special.has_pad);
+    c = config_with("\"Pumice_Task\": {}"); /* another key */
+    assert_int_equal(c.task_tokens, 0);
 
     /* what is written */
     pm_tokenizer *tok = NULL;
