@@ -79,6 +79,40 @@ static void test_saved(void **state)
     test_dir_remove(dir);
 }
 
+/* What GPT-1's kind does not know becomes the token that the files name, else <unk>, else id 0. */
+static void test_unknown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *vocab, *config, *ids;
+    } rows[] = {
+        {GPT1_VOCAB, "{\"tokenizer_class\": \"OpenAIGPTTokenizer\", \"unk_token\": \"ab\"}", "5 3"},
+        {GPT1_VOCAB, "{\"tokenizer_class\": \"OpenAIGPTTokenizer\", \"unk_token\": \"[UNK]\"}", "0 3"},
+        {GPT1_VOCAB, "{\"tokenizer_class\": \"OpenAIGPTTokenizer\"}", "0 3"},
+        {"{\"a\":0,\"a</w>\":1,\"[UNK]\":2}", "{\"unk_token\": \"[UNK]\"}", "2 1"},
+        {"{\"a\":0,\"a</w>\":1,\"<unk>\":2}", "{}", "2 1"},
+        {"{\"a\":0,\"a</w>\":1}", "{}", "0 1"},
+    };
+    pm_log log = test_log();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *dir = test_dir_make();
+        pm_tokenizer *tok = NULL, *again = NULL;
+        put(dir, "vocab.json", rows[i].vocab);
+        put(dir, "merges.txt", "");
+        put(dir, "tokenizer_config.json", rows[i].config);
+        assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
+        assert_string_equal(pm_tokenizer_kind(tok), "gpt1");
+        test_expect_ids(tok, "x a", rows[i].ids);
+        assert_int_equal(pm_tokenizer_save(&log, tok, test_path(dir, "again")), PM_OK);
+        assert_int_equal(pm_tokenizer_load(&log, test_path(dir, "again"), &again), PM_OK);
+        test_expect_same(tok, again);
+        test_expect_ids(again, "x a", rows[i].ids);
+        pm_tokenizer_destroy(&tok);
+        pm_tokenizer_destroy(&again);
+        test_dir_remove(dir);
+    }
+}
+
 /* The kind comes from pumice_kind, or tokenizer_class, or the names of the files, or what is in them. */
 static void test_layouts(void **state)
 {
@@ -290,8 +324,9 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_saved),         cmocka_unit_test(test_layouts),        cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_hostile_vocab), cmocka_unit_test(test_hostile_merges), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_saved),   cmocka_unit_test(test_unknown),       cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_hash),    cmocka_unit_test(test_hostile_vocab), cmocka_unit_test(test_hostile_merges),
+        cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests_name("bpe files", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* transformers' classifiers. A head whose rows are rows of the token table answers with these tokens' logits behind the text's last token. Also the
  * special tokens of configurations. */
+#define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -135,13 +137,13 @@ static void expect_outputs(pm_model *model, const char *lines, const char *const
     pm_taskset_close(&set);
 }
 
-/* Texts are separate sequences, are cut at their end, and the padding token at a text's end is not read. Labels are names or numbers of classes. */
+/* Texts are separate sequences, are cut at their end, and the padding token at a text's end is not read. */
 static void test_labels(void **state)
 {
     (void)state;
-    static const char lines[] = "{\"text\": \"a fox\", \"label\": \"no\"}\n{\"text\": \"z!!\", \"label\": 2}\n"
+    static const char lines[] = "{\"text\": \"a fox\", \"label\": \"no\"}\n{\"text\": \"z!!\", \"label\": 7}\n"
                                 "{\"text\": \"!!\", \"label\": \"yes\"}\n"
-                                "{\"text\": \"more than twelve letters\", \"label\": 0}\n";
+                                "{\"text\": \"more than twelve letters\", \"label\": \"7\"}\n";
     static const char *const with[] = {"a fox", "z!!", "!!", "more than tw"}, *const without[] = {"a fox", "z", "!",
                                                                                                   "more than tw"};
     for (int arch = 0; arch < 2; arch++) {
@@ -175,6 +177,55 @@ static void test_labels(void **state)
     }
 }
 
+/* A label is a class's name. Only where no name is a whole number, it may be the class's index. */
+static void test_label_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *names, *label;
+        int class; /* -1: refused */
+    } rows[] = {
+        {"\"0\": \"1\", \"1\": \"2\", \"2\": \"3\"", "1", 0},
+        {"\"0\": \"1\", \"1\": \"2\", \"2\": \"3\"", "3", 2},
+        {"\"0\": \"1\", \"1\": \"2\", \"2\": \"3\"", "0", -1},
+        {"\"0\": 2, \"1\": 1, \"2\": 0", "2", 0},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": 7", "7", 2},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": 7", "2", -1},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": \"odd\"", "2", 2},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": \"odd\"", "3", -1},
+        {"\"0\": \"no\", \"1\": \"yes\", \"2\": \"odd\"", "-1", -1},
+    };
+    const pm_log log = test_log();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char more[200], line[100];
+        snprintf(more, sizeof more, "\"id2label\": {%s}", rows[i].names);
+        write_classifier(PM_ARCH_GPT2, 3, more);
+        pm_model *model = load();
+        for (int columns = 0; columns < 2; columns++) {
+            const char *path = test_path(folder_dir, columns ? "one.tsv" : "one.jsonl");
+            const int n =
+                snprintf(line, sizeof line, columns ? "text\tlabel\na\t%s\n" : "{\"text\": \"a\", \"label\": %s}\n",
+                         rows[i].label);
+            test_write(path, line, (size_t)n);
+            pm_taskset *set = NULL;
+            pm_task_metrics m;
+            test_log_reset();
+            const pm_status status = pm_taskset_open(&log, path, pm_model_task(model), chars, CTX, true, &set);
+            assert_int_equal(status, rows[i].class < 0 ? PM_FORMAT : PM_OK);
+            if (rows[i].class < 0) {
+                assert_non_null(strstr(test_last_error(), "is not in id2label ("));
+                continue;
+            }
+            float outputs[3] = {0};
+            outputs[rows[i].class] = 1;
+            pm_taskset_measure(set, outputs, &m, NULL);
+            assert_true(m.accuracy == 1);
+            pm_taskset_close(&set);
+        }
+        pm_model_destroy(&model);
+    }
+}
+
 static void test_one_score(void **state)
 {
     (void)state;
@@ -193,6 +244,21 @@ static void test_one_score(void **state)
         logits_of(model, read[1], right, 1);
         assert_true(fabsf(pm_taskset_answer(set, outputs, 1, NULL).score - right[0]) <= 1e-5f);
         pm_taskset_close(&set);
+        /* files may call the score by another name; there is no label */
+        const pm_log log = test_log();
+        const char *path = test_path(folder_dir, "named.tsv");
+        test_write(path, "text\trating\na\t0.5\nb\t2\n", strlen("text\trating\na\t0.5\nb\t2\n"));
+        pm_task named = *pm_model_task(model);
+        named.fields = (char[]){"score=rating"};
+        if (pm_taskset_open(&log, path, &named, chars, CTX, true, &set) != PM_OK) fail_msg("%s", test_last_error());
+        pm_task_metrics m;
+        pm_taskset_measure(set, (float[]){0.5f, 2}, &m, NULL);
+        assert_true(fabs(m.loss) < 1e-9 && m.pearson > 0.999);
+        pm_taskset_close(&set);
+        named.fields = (char[]){"label=rating"};
+        assert_int_equal(pm_taskset_open(&log, path, &named, chars, CTX, true, &set), PM_INVALID);
+        assert_non_null(
+            strstr(test_last_error(), "the task has no such field; give KEY=NAME,… for one or more of text, score"));
         pm_model_destroy(&model);
     }
 }
@@ -280,6 +346,8 @@ static void test_special_tokens(void **state)
     assert_true(c.special.bos == 36 && c.special.eos == 0 && c.special.pad == 3);
     c = config_with("\"bos_token_id\": 50256, \"eos_token_id\": null, \"pad_token_id\": -1");
     assert_false(c.special.has_bos || c.special.has_eos || c.special.has_pad);
+    c = config_with("\"Pumice_Task\": {}"); /* another key */
+    assert_int_equal(c.task_tokens, 0);
 
     /* what is written */
     pm_tokenizer *tok = NULL;
@@ -315,6 +383,46 @@ static void test_special_tokens(void **state)
     assert_non_null(strstr(test_last_error(), "special.pad: token 300"));
 }
 
+/* generation_config.json counts before config.json, each key by itself, and a null counts, too. */
+static void test_text_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *generation, *config;
+        uint32_t begin, end_count, end;
+        bool no_begin, no_end;
+    } rows[] = {
+        {"{\"eos_token_id\": null}", "\"bos_token_id\": 4, \"eos_token_id\": 5", 4, 0, 0, false, true},
+        {"{\"bos_token_id\": null, \"eos_token_id\": [7, 8]}", "\"bos_token_id\": 4, \"eos_token_id\": 5",
+         PM_TOKEN_NONE, 2, 7, true, false},
+        {"{}", "\"bos_token_id\": 4, \"eos_token_id\": 5", 4, 1, 5, false, false},
+        {"{\"eos_token_id\": 3}", "\"bos_token_id\": null, \"eos_token_id\": null", PM_TOKEN_NONE, 1, 3, true, false},
+        {"{\"eos_token_id\": 50256}", "\"bos_token_id\": 4, \"eos_token_id\": 5", 4, 1, 5, false, false},
+        {"{\"eos_token_id\": [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}", "\"bos_token_id\": 4", 4, PM_ENDS_MOST, 0,
+         false, false},
+    };
+    const pm_log log = test_log();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pm_text_ends ends;
+        (void)config_with(rows[i].config);
+        test_write(folder_path("generation_config.json"), rows[i].generation, strlen(rows[i].generation));
+        test_log_reset();
+        assert_int_equal(pm_text_ends_load(&log, folder_dir, 37, &ends), PM_OK);
+        assert_int_equal(ends.begin, rows[i].begin);
+        assert_int_equal(ends.end_count, rows[i].end_count);
+        if (ends.end_count) assert_int_equal(ends.ends[0], rows[i].end);
+        assert_true(ends.no_begin == rows[i].no_begin && ends.no_end == rows[i].no_end);
+        assert_int_equal(test_log_count(PM_LOG_WARN), ends.end_count == PM_ENDS_MOST);
+    }
+    remove(folder_path("generation_config.json"));
+    pm_text_ends ends;
+    assert_int_equal(symlink("nowhere", folder_path("generation_config.json")), 0);
+    test_log_reset();
+    assert_int_equal(pm_text_ends_load(&log, folder_dir, 37, &ends), PM_IO);
+    assert_non_null(strstr(test_last_error(), "generation_config.json: cannot open"));
+    remove(folder_path("generation_config.json"));
+}
+
 /* A 0 in a file is 0. A key that is absent or null gives the default. */
 static void test_zeros(void **state)
 {
@@ -345,8 +453,9 @@ static void test_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels),    cmocka_unit_test(test_one_score),      cmocka_unit_test(test_other_heads),
-        cmocka_unit_test(test_finetuned), cmocka_unit_test(test_special_tokens), cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_labels),      cmocka_unit_test(test_label_numbers), cmocka_unit_test(test_one_score),
+        cmocka_unit_test(test_other_heads), cmocka_unit_test(test_finetuned),     cmocka_unit_test(test_special_tokens),
+        cmocka_unit_test(test_text_ends),   cmocka_unit_test(test_zeros),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -41,7 +41,7 @@ static void test_forms(void **state)
     (void)state;
     /* in TSV quotes are text; lines of white space, a byte order mark and \r are ignored */
     expect_two(test_task_file("a.tsv", "text\tlabel\n\"a\tno\nb, c\"\"\tyes\n"), NULL, "^\"a#", "^b, c\"\"#");
-    expect_two(test_task_file("b.TSV", "\xEF\xBB\xBFid\ttext\tlabel\r\n1\ta b\t0\r\n\t \r\n\n2\tc\t1"), NULL, "^a b#",
+    expect_two(test_task_file("b.TSV", "\xEF\xBB\xBFid\ttext\tlabel\r\n1\ta b\t0\r\n  \r\n\n2\tc\t1"), NULL, "^a b#",
                "^c#");
     expect_two(test_task_file("a.csv", "text,label\na,0\nb,1\n"), NULL, "^a#", "^b#");
     expect_two(test_task_file("b.csv", "\"text\",\"label\"\r\n\"a, \"\"b\"\"\",\"no\"\r\n\"c\r\nd\n\",\"yes\"\r\n"),
@@ -75,6 +75,20 @@ static void test_labels(void **state)
         &task, test_task_file("n.jsonl", "{\"text\": \"a\", \"label\": 9}\n{\"text\": \"a\", \"label\": \"10\"}\n"), 64,
         true);
     pm_taskset_close(&set);
+    pm_task_fini(&task);
+    /* the largest ones are the same in each form; beyond them they are names */
+    task = test_task_learn(PM_TASK_CLASSIFY,
+                           test_task_file("l.tsv", "text\tlabel\na\t9999999999\nb\t-9999999999\nc\t5\n"), NULL);
+    assert_true(task.numbered && task.outputs == 3);
+    assert_string_equal(task.labels[0], "-9999999999");
+    set = test_task_open(&task,
+                         test_task_file("l.jsonl", "{\"text\": \"a\", \"label\": 9999999999}\n"
+                                                   "{\"text\": \"b\", \"label\": -9999999999}\n"),
+                         64, true);
+    pm_taskset_close(&set);
+    pm_task_fini(&task);
+    task = test_task_learn(PM_TASK_CLASSIFY, test_task_file("m.tsv", "text\tlabel\na\t10000000000\nb\t5\n"), NULL);
+    assert_true(!task.numbered);
     pm_task_fini(&task);
     task = test_task_learn(PM_TASK_CLASSIFY, test_task_file("w.tsv", "text\tlabel\na\t10\nb\t9\nc\tx\nd\t09\n"), NULL);
     assert_true(!task.numbered && task.outputs == 4);
@@ -146,6 +160,9 @@ static void test_refusals(void **state)
     refused(PM_TASK_CLASSIFY, "x.tsv", "text\tlabel\n", NULL, "x.tsv: is empty; it needs a header and rows");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD "c\n", NULL, "x.tsv:4: has 1 columns, the header 2");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD "c\td\tx\n", NULL, "x.tsv:4: has 3 columns, the header 2");
+    refused(PM_TASK_CLASSIFY, "x.tsv", GOOD "\t\nc\tx\n", NULL, "x.tsv:4: \"text\" is empty"); /* a row, as any other */
+    refused(PM_TASK_CLASSIFY, "x.tsv", GOOD "\t\t", NULL, "x.tsv:4: has 3 columns, the header 2");
+    refused(PM_TASK_CLASSIFY, "x.csv", "text,label\n \t\n,\n", NULL, "x.csv:3: \"text\" is empty");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD "c\t\n", NULL, "x.tsv:4: \"label\" must have 1 to 255 bytes");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD " \tx\n", NULL, "x.tsv:4: \"text\" is empty");
     refused(PM_TASK_CLASSIFY, "x.tsv", "text\tlabel\ttext\na\tx\tb\n", NULL,

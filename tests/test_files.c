@@ -99,6 +99,8 @@ static void test_kinds(void **state)
                 {"GGUF\3\0\0", "is a GGUF file", 7},
                 {"PK\3\4", "is a PyTorch or a zip file", 4},
                 {"\x80\2}", "is a PyTorch file", 3},
+                {"\xEF\xBB\xBF \n<!DOCTYPE HTML>", "is an HTML page", 20},
+                {"<Html>", "is an HTML page", 6},
                 {"\2\0\0\0\0\0\0\0{}", "is a safetensors file; give the folder", 10},
                 {"{}", "is a file; give the folder", 2},
                 {"", "is a file; give the folder", 0}};
@@ -123,6 +125,30 @@ static void test_kinds(void **state)
     free(data);
     assert_int_equal(file_check_folder(&log, dir), PM_OK);
     test_expect_failure(file_check_folder(&log, test_path(dir, "no")), PM_IO, dir, "there is no such folder");
+    test_expect_failure(file_check_folder(&log, test_path(dir, "x/no")), PM_IO, dir,
+                        "open this folder: Not a directory");
+    test_dir_remove(dir);
+}
+
+/* A file that may be absent is absent only where nothing has its name. */
+static void test_named(void **state)
+{
+    (void)state;
+    pm_log log = test_log();
+    char *dir = test_dir_make(), *data = NULL;
+    const char *path = test_path(dir, "file"), *dangling = test_path(dir, "dangling"), *loop = test_path(dir, "loop");
+    size_t size;
+    test_log_reset();
+    assert_false(file_named(path));
+    test_write(path, "", 0);
+    assert_true(file_named(path) && file_named(dir));
+    assert_false(file_named(test_path(dir, "file/below")) || file_named(test_path(dir, "none/below")));
+    assert_int_equal(symlink("nowhere", dangling), 0);
+    assert_int_equal(symlink("loop", loop), 0);
+    assert_true(file_named(dangling) && file_named(loop) && file_named(test_path(dir, "loop/below")));
+    assert_false(file_exists(dangling) || file_exists(loop));
+    test_expect_failure(file_read(&log, dangling, &data, &size), PM_IO, dangling, "cannot open: No such file");
+    test_expect_failure(file_check_folder(&log, loop), PM_IO, loop, "cannot open this folder: Too many");
     test_dir_remove(dir);
 }
 
@@ -425,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_read_and_map),
         cmocka_unit_test(test_read_failures),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_named),
         cmocka_unit_test(test_read_without_size),
         cmocka_unit_test(test_writer),
         cmocka_unit_test(test_writer_pieces),

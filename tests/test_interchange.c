@@ -1,5 +1,6 @@
 /* Model folders as Hugging Face's transformers writes them, in all their variants. A loaded model equals the original bit by bit; a folder that
  * cannot be loaded is refused in one line. */
+#define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -146,6 +148,12 @@ static void test_index(void **state)
     test_write(folder_path("pytorch_model.bin"), "PK", 2);
     folder_refused(PM_FORMAT, "pytorch_model.bin: this format is not read");
     remove(folder_path("pytorch_model.bin"));
+    assert_int_equal(symlink("../blobs/none", folder_path("model.safetensors.index.json")), 0);
+    folder_refused(PM_IO, "model.safetensors.index.json: cannot open");
+    assert_int_equal(symlink("../blobs/none", folder_path("model.safetensors")), 0);
+    folder_refused(PM_IO, "model.safetensors: cannot open");
+    remove(folder_path("model.safetensors"));
+    remove(folder_path("model.safetensors.index.json"));
     pm_model_destroy(&original);
 }
 

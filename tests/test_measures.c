@@ -52,7 +52,7 @@ static double ratio(double a, double b)
 static void check_classes(const int *right, const int *given, int n, uint32_t K)
 {
     float outputs[MOST * CLASSES] = {0};
-    uint32_t confusion[CLASSES * CLASSES] = {0};
+    uint32_t confusion[CLASSES * CLASSES];
     pm_task_metrics m;
     pm_taskset *set = classes_of(right, n, K);
     double hits = 0, f1_sum = 0, f1_count = 0, loss = 0;
@@ -61,6 +61,7 @@ static void check_classes(const int *right, const int *given, int n, uint32_t K)
         hits += right[i] == given[i];
         loss += log(exp(5.0) + K - 1) - (right[i] == given[i] ? 5 : 0);
     }
+    memset(confusion, 0xFF, sizeof confusion);
     pm_taskset_measure(set, outputs, &m, confusion);
     expect_near("accuracy", m.accuracy, hits / n);
     expect_near("loss", m.loss, loss / n);
@@ -179,7 +180,9 @@ static void check_scores(const float *right, const float *given, int n)
     double x[MOST], y[MOST], loss = 0;
     pm_task_metrics m;
     pm_taskset *set = scores_of(right, n);
-    pm_taskset_measure(set, given, &m, NULL);
+    uint32_t confusion = 7; /* of no labels: 0 */
+    pm_taskset_measure(set, given, &m, &confusion);
+    assert_int_equal(confusion, 0);
     for (int i = 0; i < n; i++) {
         x[i] = (double)right[i];
         y[i] = (double)given[i];

@@ -322,6 +322,24 @@ static void test_bad_writes(void **state)
 
 /* ---- size ------------------------------------------------------------------------------------------------------------- */
 
+/* Long names are cut between characters. */
+static void test_shown(void **state)
+{
+    (void)state;
+    char name[100], want[100];
+    for (size_t before = 76; before < 82; before++) {
+        memset(name, 'a', before);
+        strcpy(name + before, "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
+        const size_t ends[] = {before, before + 2, before + 5, before + 9};
+        size_t shown = 80;
+        for (size_t i = 0; i < 4 && before < 80; i++)
+            if (ends[i] <= 80) shown = ends[i];
+        snprintf(want, sizeof want, "%.*s...", (int)shown, name);
+        assert_string_equal(st_show(name).text, want);
+    }
+    assert_string_equal(st_show("caf\xC3\xA9").text, "caf\xC3\xA9");
+}
+
 static void test_many_tensors(void **state)
 {
     (void)state;
@@ -346,10 +364,10 @@ static void test_many_tensors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_exact_bytes), cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_bad_lengths),  cmocka_unit_test(test_bad_json),    cmocka_unit_test(test_bad_tensors),
-        cmocka_unit_test(test_bad_numbers),  cmocka_unit_test(test_bad_places),  cmocka_unit_test(test_bad_writes),
-        cmocka_unit_test(test_many_tensors),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_exact_bytes),  cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_bad_lengths), cmocka_unit_test(test_bad_json),     cmocka_unit_test(test_bad_tensors),
+        cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_bad_places),   cmocka_unit_test(test_bad_writes),
+        cmocka_unit_test(test_shown),       cmocka_unit_test(test_many_tensors),
     };
     return cmocka_run_group_tests_name("safetensors", tests, make_dir, remove_dir);
 }

@@ -163,6 +163,8 @@ static void test_refusals(void **state)
     refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\\u0000b\", \"label\": 0}\n", "f.jsonl:3:", "U+0000");
     refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\"}\n", "f.jsonl:3:", "\"label\" is missing");
     refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": 0.5}\n", "f.jsonl:3:", "whole number");
+    refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": 10000000000}\n",
+            "f.jsonl:3:", "whole number of up to ten digits");
     refused(PM_TASK_CLASSIFY, GOOD "{\"text\": \"a\", \"label\": \"x\"}\n", "f.jsonl:3:", "strings in others");
     refused(PM_TASK_CLASSIFY, "{\"text\": \"a\", \"label\": 7}\n", "f.jsonl", "every label is 7");
     refused(PM_TASK_CLASSIFY, "{\"text\": \"a\", \"label\": \"a\\u009b2Jb\"}\n", "f.jsonl:1:", "control characters");

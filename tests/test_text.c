@@ -87,9 +87,10 @@ static void test_chars(void **state)
     assert_null(pm_tokenizer_piece(tok, 8, &(size_t){0}));
     pm_tokenizer_destroy(&tok);
 
-    size_t size = sizeof MIXED - 1;
+    size_t size = sizeof MIXED - 1, characters = 0;
+    for (size_t i = 0; i < size; i++) characters += ((unsigned char)MIXED[i] & 0xC0) != 0x80;
     tok = chars_of(MIXED, size);
-    assert_int_equal(test_round_trip(tok, MIXED, size), utf8_count(MIXED, size));
+    assert_int_equal(test_round_trip(tok, MIXED, size), characters);
     assert_int_equal(test_round_trip(tok, MIXED, 0), 0);
     pm_tokenizer_destroy(&tok);
 }

@@ -1,5 +1,6 @@
 /* Folders of tokenizers as other programs write them: tokenizer.json, special and added tokens, add_prefix_space, vocabularies with holes, missing
  * bytes and second names, byte order marks, and files of another kind. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "helper_dir.h"
 #include "helper_log.h"
@@ -194,6 +196,19 @@ static void test_vocabularies(void **state)
                         "byte 4 is 0x0A, for which");
     expect_kept(dir, tok);
     pm_tokenizer_destroy(&tok);
+    /* the blank that add_prefix_space puts first has no place in the text; its line names the stretch's beginning */
+    put(dir, "vocab.json", vocab_from(33, ""));
+    put(dir, "merges.txt", "");
+    put(dir, "tokenizer_config.json",
+        "{\"add_prefix_space\":true,\"added_tokens_decoder\":{\"300\":{\"content\":\"<x>\"}}}");
+    tok = load(dir);
+    test_expect_failure(pm_tokenizer_encode(&log, tok, "some/file", "<x>abc", 6, &ids, &count), PM_FORMAT, "some/file",
+                        "byte 3 is 0x20, for which");
+    test_expect_failure(pm_tokenizer_encode(&log, tok, "some/file", "a<x>", 4, &ids, &count), PM_FORMAT, "some/file",
+                        "byte 0 is 0x20, for which");
+    pm_tokenizer_destroy(&tok);
+    put(dir, "merges.txt", "#version: 0.2\na b\n");
+    put(dir, "vocab.json", vocab_from(32, ",\"ab\":400,\"<unk>\":10,\"<|endoftext|>\":500"));
     put(dir, "tokenizer_config.json", "{\"unk_token\":\"<unk>\"}");
     tok = load(dir);
     test_expect_ids(tok, "ab c\nd", "400 32 99 10 100");
@@ -204,6 +219,66 @@ static void test_vocabularies(void **state)
     tok = load(dir);
     assert_int_equal(pm_tokenizer_encode(NULL, tok, "text", "\n", 1, &ids, &count), PM_FORMAT);
     pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
+/* An added token with the bytes of another token, and an id of its own. Merges make the other; a text's spelling is the added one. */
+static void test_own_ids(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *added, *config; /* NULL: no such file */
+    } rows[] = {
+        {"{\"\\n\\n\":300,\"\\t\":299}", NULL},
+        {NULL, "{\"added_tokens_decoder\":{\"300\":{\"content\":\"\\n\\n\"},\"299\":{\"content\":\"\\t\"}}}"},
+        {"{\"\\n\\n\":301}", /* the first file counts */
+         "{\"added_tokens_decoder\":{\"299\":{\"content\":\"\\t\"},\"300\":{\"content\":\"\\n\\n\"}}}"},
+    };
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    pm_tokenizer *tok = NULL;
+    put(dir, "vocab.json", vocab(",\"\xC4\x8A\xC4\x8A\":256,\"\xC4\x8A\xC4\x8A\xC4\x8A\":257,\"<|endoftext|>\":258"));
+    put(dir, "merges.txt", "\xC4\x8A \xC4\x8A\n\xC4\x8A\xC4\x8A \xC4\x8A\n");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        (void)remove(test_path(dir, "added_tokens.json"));
+        (void)remove(test_path(dir, "tokenizer_config.json"));
+        if (rows[i].added) put(dir, "added_tokens.json", rows[i].added);
+        if (rows[i].config) put(dir, "tokenizer_config.json", rows[i].config);
+        tok = load(dir);
+        assert_int_equal(pm_tokenizer_vocab(tok), 301);
+        expect(tok, "a\n\n\nb\tc", "97 300 10 98 299 99", "97 300 10 98 299 99");
+        size_t size;
+        assert_memory_equal(pm_tokenizer_piece(tok, 300, &size), "\n\n", 2);
+        assert_memory_equal(pm_tokenizer_piece(tok, 256, &size), "\n\n", 2);
+        expect_kept(dir, tok);
+        pm_tokenizer_destroy(&tok);
+    }
+    (void)remove(test_path(dir, "added_tokens.json"));
+    put(dir, "tokenizer_config.json", /* special: the other one where the caller does not ask for it */
+        "{\"eos_token\":\"\\n\\n\",\"added_tokens_decoder\":{\"300\":{\"content\":\"\\n\\n\",\"special\":true}}}");
+    tok = load(dir);
+    assert_int_equal(pm_tokenizer_end(tok), 300);
+    expect(tok, "a\n\n\n", "97 257", "97 300 10");
+    expect_kept(dir, tok);
+    pm_tokenizer_destroy(&tok);
+    (void)remove(test_path(dir, "tokenizer_config.json"));
+
+    static const struct {
+        const char *added, *words;
+    } bad[] = {
+        {"{\"<|endoftext|>\":300}",
+         "the token <|endoftext|> has the id 258 in the vocabulary, and 300 as an added token"},
+        {"{\"\\n\\n\":97}", "has another token's id, 97"},
+        {"{\"\\n\\n\":300,\"x y\":300}", "the added token x y has another token's id, 300"},
+        {"{\"x y\":300,\"\\n\\n\":300}", "has another token's id, 300"},
+    };
+    char path[1024];
+    snprintf(path, sizeof path, "%s", test_path(dir, "vocab.json"));
+    test_log_reset();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put(dir, "added_tokens.json", bad[i].added);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, bad[i].words);
+    }
     test_dir_remove(dir);
 }
 
@@ -344,6 +419,34 @@ static void test_other_kinds(void **state)
     test_dir_remove(dir);
 }
 
+/* A file that is there but cannot be read, such as a link to nothing in a cache of downloads, is told and not left out. */
+static void test_dangling(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "tokenizer.json",
+                                        "merges.txt",
+                                        "vocab.json"};
+    pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    test_log_reset();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *dir = test_dir_make();
+        char path[1024];
+        put(dir, "vocab.json", vocab(""));
+        put(dir, "merges.txt", "");
+        put(dir, "encoder.json", vocab("")); /* not taken in place of the others */
+        put(dir, "vocab.bpe", "");
+        snprintf(path, sizeof path, "%s", test_path(dir, names[i]));
+        (void)remove(path);
+        assert_int_equal(symlink("../blobs/none", path), 0);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, path, "cannot open: No such file");
+        test_dir_remove(dir);
+    }
+}
+
 /* The error line says what a foreign file is. */
 static void test_foreign(void **state)
 {
@@ -362,7 +465,7 @@ static void test_foreign(void **state)
         {"tokenizer_config.json", "\xFF\xFE\0\0{\0\0\0", 8, "is UTF-32; save it as UTF-8"},
         {"vocab.json", "version https://git-lfs.github.com/spec/v1\noid", 46, "is a Git LFS pointer"},
         {"tokenizer.json", "\n<!DOCTYPE HTML><html>", 22, "is an HTML page; download the file itself"},
-        {"vocab.json", "\x1F\x8B\x08", 3, "is compressed by gzip; unpack it"},
+        {"vocab.json", "\x1F\x8B\x08", 3, "is a gzip file; unpack it"},
     };
     pm_log log = test_log();
     pm_tokenizer *tok = NULL;
@@ -384,6 +487,17 @@ static void test_foreign(void **state)
     put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
                         "\"tokenizer_class\" is \"LlamaTokenizer\"");
+    put(dir, "tokenizer_config.json", "{\"add_bos_token\":false}");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "holds no tokenizer");
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    put(dir, "vocab.json", vocab(""));
+    put(dir, "merges.txt", "");
+    put(dir, "tokenizer_config.json", "{\"add_bos_token\":true}");
+    tok = load(dir);
+    test_expect_ids(tok, "a", "97");
+    assert_int_equal(test_log_count(PM_LOG_WARN), 1);
+    assert_non_null(strstr(test_last_warning(), "tokenizer_config.json: \"add_bos_token\" is true"));
+    pm_tokenizer_destroy(&tok);
     put(dir, "tokenizer_config.json", "{\"add_prefix_space\":1}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
                         "\"add_prefix_space\" must be true or false");
@@ -393,8 +507,9 @@ static void test_foreign(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix),      cmocka_unit_test(test_vocabularies),
-        cmocka_unit_test(test_whole),       cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix),   cmocka_unit_test(test_vocabularies),
+        cmocka_unit_test(test_own_ids),     cmocka_unit_test(test_dangling), cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

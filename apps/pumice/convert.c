@@ -68,7 +68,7 @@ static int copy_file(const char *name)
     size_t size = 0;
     char *source = app_join(from, name), *target = app_join(out, name), *data = NULL;
     if (source && target) {
-        if (!app_exists(source)) {
+        if (!folder_has(from, name)) {
             result = 0;
         } else if (!(data = app_read(source, &size))) {
             app_error("%s: cannot be read", source);

@@ -39,13 +39,12 @@ enum { FILES = sizeof files / sizeof *files };
 
 bool folder_make(const char *option, const char *dir)
 {
-    char *path = malloc(strlen(dir) + 1);
+    char *path = strdup(dir);
     if (!*dir || !path) {
         app_error("%s: %s", option, path ? "give the name of a folder" : "out of host memory");
         free(path);
         return false;
     }
-    strcpy(path, dir);
     bool good = true;
     for (char *c = path + 1; good; c++) {
         if (*c != '/' && *c) continue;
@@ -65,7 +64,8 @@ bool folder_has(const char *dir, const char *name)
 {
     struct stat info;
     char *path = app_join(dir, name);
-    const bool there = path && lstat(path, &info) == 0; /* a dangling link counts, too */
+    /* a dangling link counts, too, and so does what cannot be looked at */
+    const bool there = path && (lstat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR));
     free(path);
     return there;
 }

@@ -15,6 +15,12 @@ bool file_exists(const char *path)
     return stat(path, &info) == 0;
 }
 
+bool file_named(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 bool file_is_dir(const char *path)
 {
     struct stat info;

@@ -57,6 +57,8 @@ bool file_keep(const char *path, const char *as);
 
 /* A file's kind by its first bytes (all, or a few hundred), such as "a GGUF file". NULL: a kind that it does not know. */
 const char *file_kind(const void *data, size_t size);
+/* What it is and what to do about it, "is a gzip file; unpack it", where no text begins like this file. NULL: it may be a text. */
+const char *file_not_text(const void *data, size_t size);
 /* The first bytes of a file that is not a folder; false where it cannot be read. */
 bool file_peek(const char *path, void *data, size_t room, size_t *size);
 /* PM_FORMAT where the file is a Git LFS pointer, a clone's stand-in for a large file. file_read and file_map_open check this. */
@@ -65,6 +67,9 @@ pm_status file_check_pointer(const pm_log *log, const char *path, const void *da
 pm_status file_check_folder(const pm_log *log, const char *path);
 
 bool file_exists(const char *path);
+/* For files that may be absent: false only where nothing has this name. What cannot be looked at, such as a link to nothing, counts as there, so that
+ * its reader tells the reason. */
+bool file_named(const char *path);
 bool file_is_dir(const char *path);
 
 /* dir + "/" + name in malloc'd memory, or NULL. */

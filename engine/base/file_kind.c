@@ -1,47 +1,75 @@
-/* Recognises files that were given in place of others. */
+/* Recognises files that were given in place of others: the one table of them. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/number.h"
 
 enum { POINTER_MOST = 1024 }; /* bytes of a Git LFS pointer, by its specification */
 
-static bool begins(const void *data, size_t size, const char *with)
+typedef struct known_kind {
+    const char *begin, *kind, *not_text; /* NULL: a text may begin so */
+} known_kind;
+
+#define NOT_TEXT(begin, kind, advice)                                                                                  \
+    {                                                                                                                  \
+        begin, kind, "is " kind "; " advice                                                                            \
+    }
+
+static const known_kind kinds[] = {
+    NOT_TEXT("version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file itself",
+             "`git lfs pull` in its repository gets it"),
+    {"GGUF", "a GGUF file", NULL},
+    {"ggjt", "a GGML file", NULL},
+    {"lmgg", "a GGML file", NULL},
+    NOT_TEXT("PK\3\4", "a PyTorch or a zip file", "unpack it"),
+    {"\x80\2", "a PyTorch file", NULL},
+    {"\x93NUMPY", "a NumPy file", NULL},
+    {"\x89HDF\r\n", "an HDF5 file", NULL},
+    NOT_TEXT("\x1f\x8b", "a gzip file", "unpack it"),
+    NOT_TEXT("<!doctype html", "an HTML page", "download the file itself"),
+    NOT_TEXT("<html", "an HTML page", "download the file itself"),
+};
+
+/* Tags are in small letters in the table. Before one, a file may have a byte order mark and blanks. */
+static bool begins(const char *data, size_t size, const char *with)
 {
-    const size_t n = strlen(with);
-    return size >= n && memcmp(data, with, n) == 0;
+    size_t at = 0, i = 0;
+    const bool tag = with[0] == '<';
+    if (tag && size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) at = 3;
+    while (tag && at < size && memchr(" \t\r\n", data[at], 4)) at++;
+    for (; with[i] && i < size - at; i++)
+        if ((tag ? letter_small(data[at + i]) : data[at + i]) != with[i]) return false;
+    return !with[i];
+}
+
+static const known_kind *find(const void *data, size_t size)
+{
+    for (size_t i = size <= POINTER_MOST ? 0 : 1; i < sizeof kinds / sizeof *kinds; i++)
+        if (begins(data, size, kinds[i].begin)) return &kinds[i];
+    return NULL;
 }
 
 const char *file_kind(const void *data, size_t size)
 {
-    static const struct {
-        const char *begin, *kind;
-    } kinds[] = {
-        {"GGUF", "a GGUF file"},
-        {"ggjt", "a GGML file"},
-        {"lmgg", "a GGML file"},
-        {"PK\3\4", "a PyTorch or a zip file"},
-        {"\x80\2", "a PyTorch file"},
-        {"\x93NUMPY", "a NumPy file"},
-        {"\x89HDF\r\n", "an HDF5 file"},
-        {"\x1f\x8b", "a gzip file"},
-        {"<!DOCTYPE html", "an HTML page"},
-        {"<html", "an HTML page"},
-    };
-    if (size <= POINTER_MOST && begins(data, size, "version https://git-lfs.github.com/spec/"))
-        return "a Git LFS pointer, not the file itself";
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (begins(data, size, kinds[i].begin)) return kinds[i].kind;
+    const known_kind *found = find(data, size);
+    if (found) return found->kind;
     /* safetensors: the length of a header, and the object that it begins with */
     return size > 8 && memcmp((const char *)data + 5, "\0\0\0", 3) == 0 && ((const char *)data)[8] == '{'
                ? "a safetensors file"
                : NULL;
 }
 
+const char *file_not_text(const void *data, size_t size)
+{
+    const known_kind *found = find(data, size);
+    return found ? found->not_text : NULL;
+}
+
 pm_status file_check_pointer(const pm_log *log, const char *path, const void *data, size_t size)
 {
-    const char *kind = file_kind(data, size);
-    if (!kind || !strstr(kind, "LFS")) return PM_OK;
-    return log_fail(log, PM_FORMAT, "%s: is %s; `git lfs pull` in its repository gets it", path, kind);
+    const known_kind *found = find(data, size);
+    return found == kinds ? log_fail(log, PM_FORMAT, "%s: %s", path, found->not_text) : PM_OK;
 }
 
 pm_status file_check_folder(const pm_log *log, const char *path)
@@ -49,7 +77,8 @@ pm_status file_check_folder(const pm_log *log, const char *path)
     char data[POINTER_MOST + 1];
     size_t size = 0;
     if (file_is_dir(path)) return PM_OK;
-    if (!file_exists(path)) return log_fail(log, PM_IO, "%s: there is no such folder", path);
+    if (!file_exists(path) && errno == ENOENT) return log_fail(log, PM_IO, "%s: there is no such folder", path);
+    if (!file_exists(path)) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, strerror(errno));
     if (!file_peek(path, data, sizeof data, &size)) size = 0;
     const char *kind = file_kind(data, size);
     if (!kind || strstr(kind, "safetensors"))

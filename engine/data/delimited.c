@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "text/foreign.h"
 
 enum { MOST_COLUMNS = 10000 };
@@ -12,10 +13,7 @@ char delimited_separator(const char *path)
     const size_t size = strlen(path);
     if (size < 4 || path[size - 4] != '.') return 0;
     char end[3];
-    for (int i = 0; i < 3; i++) {
-        const char c = path[size - 3 + (size_t)i];
-        end[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
+    for (size_t i = 0; i < 3; i++) end[i] = letter_small(path[size - 3 + i]);
     return memcmp(end, "tsv", 3) == 0 ? '\t' : memcmp(end, "csv", 3) == 0 ? ',' : 0;
 }
 
@@ -47,14 +45,17 @@ void delimited_close(delimited *file)
     *file = (delimited){0};
 }
 
+/* Lines of white space. A line of tabs in TSV is a row of empty cells. */
 static void skip_blank_lines(delimited *file)
 {
-    for (size_t i = file->at; i < file->size && memchr(" \t\r\n\v\f", file->text[i], 6); i++) {
-        if (file->text[i] != '\n') continue;
-        file->at = i + 1;
+    const char *blanks = file->separator == '\t' ? " \r\v\f" : " \t\r\v\f";
+    for (;;) {
+        const size_t end = file->at + strspn(file->text + file->at, blanks);
+        if (file->text[end] == 0) file->at = file->size;
+        if (file->text[end] != '\n') return;
+        file->at = end + 1;
         file->next_line++;
     }
-    if (file->text[file->at + strspn(file->text + file->at, " \t\r\v\f")] == 0) file->at = file->size;
 }
 
 static pm_status add_cell(delimited *file, char *cell)

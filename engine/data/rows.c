@@ -8,6 +8,7 @@
 
 #include "base/number.h"
 #include "data/task.h"
+#include "text/utf8.h"
 
 pm_status rows_fail(const row_file *file, const char *format, ...)
 {
@@ -50,18 +51,21 @@ static pm_status bad_fields(const row_file *file, const char *what, const char *
     for (const rows_name *n = file->names; n < file->names + ROWS_FIELDS && n->key; n++)
         rows_list(known, sizeof known, n->key);
     return log_fail(file->log, PM_INVALID, "fields %.*s: %s; give KEY=NAME,… for one or more of %s",
-                    size < 200 ? (int)size : 200, part, what, known);
+                    (int)utf8_valid(part, size < 200 ? size : 200), part, what, known);
 }
 
-static pm_status read_fields(row_file *file, pm_task_kind kind, const char *fields)
+static pm_status read_fields(row_file *file, pm_task_kind kind, bool scores, const char *fields)
 {
-    static const char *const keys[PM_TASK_COUNT][ROWS_FIELDS] = {
+    enum { CLASSIFY_SCORES = PM_TASK_COUNT };
+    static const char *const keys[PM_TASK_COUNT + 1][ROWS_FIELDS] = {
         [PM_TASK_CLASSIFY] = {"text", "label"},
         [PM_TASK_ENTAIL] = {"premise", "hypothesis", "label"},
         [PM_TASK_SIMILAR] = {"text_a", "text_b", "score", "label"},
         [PM_TASK_CHOICE] = {"passage", "question", "choices", "answer"},
+        [CLASSIFY_SCORES] = {"text", "score"},
     };
-    for (int i = 0; i < ROWS_FIELDS; i++) file->names[i].key = keys[kind][i];
+    const int row = scores && kind == PM_TASK_CLASSIFY ? CLASSIFY_SCORES : (int)kind;
+    for (int i = 0; i < ROWS_FIELDS; i++) file->names[i].key = keys[row][i];
     for (const char *at = fields, *end; at; at = *end ? end + 1 : NULL) {
         end = at + strcspn(at, ",");
         const size_t size = (size_t)(end - at), key = strcspn(at, "=,"), name = size > key ? size - key - 1 : 0;
@@ -78,7 +82,7 @@ static pm_status read_fields(row_file *file, pm_task_kind kind, const char *fiel
 pm_status task_fields_check(const pm_log *log, pm_task_kind kind, const char *fields)
 {
     row_file file = {.log = log};
-    return read_fields(&file, kind, fields);
+    return read_fields(&file, kind, false, fields);
 }
 
 static bool is_number_of_column(const char *name)
@@ -110,7 +114,8 @@ static pm_status name_columns(row_file *file, bool numbered)
         file->column_count++;
         for (size_t k = 0; k < i; k++)
             if (file->columns[i][0] && strcmp(file->columns[i], file->columns[k]) == 0)
-                return rows_fail(file, "the header has the column \"%.100s\" twice", file->columns[i]);
+                return rows_fail(file, "the header has the column \"%.*s\" twice",
+                                 (int)utf8_valid(file->columns[i], strnlen(file->columns[i], 100)), file->columns[i]);
     }
     return PM_OK;
 }
@@ -160,10 +165,11 @@ static pm_status join_choices(row_file *file)
 
 /* ---- rows ---- */
 
-pm_status rows_open(const pm_log *log, const char *path, pm_task_kind kind, const char *fields, row_file *out)
+pm_status rows_open(const pm_log *log, const char *path, pm_task_kind kind, bool scores, const char *fields,
+                    row_file *out)
 {
     *out = (row_file){.log = log, .path = path, .typed = !delimited_separator(path)};
-    pm_status status = read_fields(out, kind, fields);
+    pm_status status = read_fields(out, kind, scores, fields);
     if (status != PM_OK) return status;
     return out->typed ? jsonl_open(log, path, &out->lines) : delimited_open(log, path, &out->table);
 }

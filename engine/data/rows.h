@@ -31,8 +31,9 @@ typedef struct row_file {
     size_t column_count, count;
 } row_file;
 
-/* fields: as pm_task_learn takes them. Fails: PM_INVALID for bad `fields`; PM_IO, PM_FORMAT. */
-pm_status rows_open(const pm_log *log, const char *path, pm_task_kind kind, const char *fields, row_file *out);
+/* scores: a classifier's field is a score in place of a label. fields: as pm_task_learn takes them. Fails: PM_INVALID for bad `fields`; PM_IO, PM_FORMAT. */
+pm_status rows_open(const pm_log *log, const char *path, pm_task_kind kind, bool scores, const char *fields,
+                    row_file *out);
 void rows_close(row_file *file);
 
 /* The next row; *more is false behind the last one. Fails where there is none at all. */

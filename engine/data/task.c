@@ -31,17 +31,29 @@ bool pm_task_named(const char *name, pm_task_kind *out)
     return false;
 }
 
-const char *task_label_fault(const char *label, bool numbered)
+#define NUMBER_MOST 9999999999 /* ten digits: a label of more is a name */
+#define NUMBER_WORDS "a whole number of up to ten digits"
+
+bool task_label_number(const char *label, long long *out)
 {
     char again[24];
+    const long long value = strtoll(label, NULL, 10);
+    snprintf(again, sizeof again, "%lld", value);
+    if (strcmp(label, again) != 0 || value > NUMBER_MOST || value < -NUMBER_MOST) return false;
+    *out = value;
+    return true;
+}
+
+const char *task_label_fault(const char *label, bool numbered)
+{
+    long long value;
     const size_t size = strlen(label);
     if (size == 0 || size >= LABEL_MAX) return "must have 1 to 255 bytes";
     for (size_t i = 0; i < size; i++)
         if (log_control(label + i)) return "must be without control characters";
     if (utf8_valid(label, size) < size) return "must be UTF-8";
     if (!numbered) return NULL;
-    snprintf(again, sizeof again, "%ld", strtol(label, NULL, 10));
-    return strcmp(label, again) == 0 ? NULL : "must be a whole number";
+    return task_label_number(label, &value) ? NULL : "must be " NUMBER_WORDS;
 }
 
 pm_status task_texts(const row_file *file, pm_task_kind kind)
@@ -65,17 +77,18 @@ pm_status task_label_text(const row_file *file, char out[LABEL_MAX], bool *numbe
     const cJSON *v = rows_get(file, "label");
     if (!v) return rows_missing(file, "label");
     if (cJSON_IsNumber(v)) {
-        if (!(fabs(v->valuedouble) <= 1e9) || v->valuedouble != floor(v->valuedouble))
-            return rows_fail(file, "\"label\" must be a whole number or a string");
+        if (!(fabs(v->valuedouble) <= (double)NUMBER_MOST) || v->valuedouble != floor(v->valuedouble))
+            return rows_fail(file, "\"label\" must be a string or " NUMBER_WORDS);
         number_print(out, LABEL_MAX, "%.0f", v->valuedouble + 0.0); /* -0 is 0 */
         *number = true;
         return PM_OK;
     }
-    if (!cJSON_IsString(v)) return rows_fail(file, "\"label\" must be a whole number or a string");
+    if (!cJSON_IsString(v)) return rows_fail(file, "\"label\" must be a string or " NUMBER_WORDS);
     const char *fault = task_label_fault(v->valuestring, false);
     if (fault) return rows_fail(file, "\"label\" %s", fault);
     strcpy(out, v->valuestring);
-    *number = !file->typed && strlen(out) <= 10 && !task_label_fault(out, true);
+    long long value;
+    *number = !file->typed && task_label_number(out, &value);
     return PM_OK;
 }
 
@@ -115,13 +128,11 @@ typedef struct learner {
     size_t count;
 } learner;
 
-enum { MOST_LABELS = 10000 };
-
 /* Labels stay in their final order. */
 static int compare(const learner *l, const char *a, const char *b)
 {
     if (!l->task->numbered) return strcmp(a, b);
-    long x = strtol(a, NULL, 10), y = strtol(b, NULL, 10);
+    const long long x = strtoll(a, NULL, 10), y = strtoll(b, NULL, 10);
     return (x > y) - (x < y);
 }
 
@@ -146,7 +157,7 @@ static pm_status add_label(learner *l)
         else
             high = middle;
     }
-    if (t->outputs == MOST_LABELS) return rows_fail(&l->file, "more than %d different labels", MOST_LABELS);
+    if (t->outputs == LABELS_MOST) return rows_fail(&l->file, "more than %d different labels", LABELS_MOST);
     if (t->outputs == l->capacity) {
         uint32_t wanted = l->capacity ? 2 * l->capacity : 8;
         char **more = realloc(t->labels, wanted * sizeof *more);
@@ -186,7 +197,7 @@ static pm_status add_line(learner *l)
 /* By value. In a file of columns only the end shows that all labels are numbers. */
 static int by_number(const void *a, const void *b)
 {
-    const long x = strtol(*(char *const *)a, NULL, 10), y = strtol(*(char *const *)b, NULL, 10);
+    const long long x = strtoll(*(char *const *)a, NULL, 10), y = strtoll(*(char *const *)b, NULL, 10);
     return (x > y) - (x < y);
 }
 
@@ -218,7 +229,7 @@ pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, 
 {
     pm_task task = {.kind = kind, .vocab = vocab};
     learner l = {.task = &task};
-    pm_status status = rows_open(log, path, kind, fields, &l.file);
+    pm_status status = rows_open(log, path, kind, false, fields, &l.file);
     if (status == PM_OK && fields && !(task.fields = strdup(fields)))
         status = log_fail(log, PM_NO_HOST_MEMORY, "task: out of memory for its fields");
     for (bool more = true; status == PM_OK;) {

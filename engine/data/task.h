@@ -19,7 +19,9 @@ static inline uint32_t task_group(const pm_task *task)
     return task->kind == PM_TASK_SIMILAR ? 2 : 1;
 }
 
-enum { LABEL_MAX = 256 };
+enum { LABEL_MAX = 256, LABELS_MOST = 10000 }; /* bytes of a label with its end; labels of a task */
+/* The value of a label that is a whole number of up to ten digits, written without anything else; false for other labels. */
+bool task_label_number(const char *label, long long *out);
 /* NULL, or what a label must be and is not. Answers give numbered labels without quotes. */
 const char *task_label_fault(const char *label, bool numbered);
 /* Whether `fields` can be read: PM_INVALID with a line that tells what is wrong. */

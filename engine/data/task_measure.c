@@ -174,7 +174,10 @@ void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_met
     const pm_task *t = &set->task;
     pm_task_metrics m = {set->example_count, NAN, NAN, NAN, NAN, NAN, NAN, false, false};
     uint32_t K = t->outputs;
-    uint32_t *counts = t->labels ? calloc((size_t)K * K, sizeof *counts) : NULL;
+    uint32_t *own = confusion || !t->labels ? NULL : calloc((size_t)K * K, sizeof *own),
+             *counts = confusion ? confusion : own;
+    if (confusion) memset(confusion, 0, (size_t)K * K * sizeof *confusion);
+    if (!t->labels) counts = NULL;
     if (!set->labelled) {
         /* there is nothing to compare with */
     } else if (t->scores) {
@@ -193,11 +196,10 @@ void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_met
         m.loss = loss / (double)m.n;
         m.accuracy = hits / (double)m.n;
     }
-    if (counts) {
+    if (counts && set->labelled) {
         m.macro_f1 = macro_f1(counts, K);
         m.matthews = matthews(counts, K);
-        if (confusion) memcpy(confusion, counts, (size_t)K * K * sizeof *counts);
     }
-    free(counts);
+    free(own);
     *out = m;
 }

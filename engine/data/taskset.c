@@ -19,7 +19,8 @@ typedef struct reader {
     pm_taskset *set;
     const pm_tokenizer *tok;
     uint32_t ctx;
-    bool was_cut; /* a text of the present example */
+    bool by_index; /* a label may be a class's index */
+    bool was_cut;  /* a text of the present example */
 } reader;
 
 static pm_status no_memory(const reader *r)
@@ -144,6 +145,15 @@ static pm_status read_choices(reader *r, part parts[MOST_PARTS])
 
 /* ---- answers ---- */
 
+/* Only for a plain task; and where a name is a whole number, as in id2label {"0": "1", "1": "2"}, an index would be taken for it. */
+static bool takes_index(const pm_task *t)
+{
+    bool takes = t->plain;
+    long long value;
+    for (uint32_t k = 0; takes && t->labels && k < t->outputs; k++) takes = !task_label_number(t->labels[k], &value);
+    return takes;
+}
+
 static pm_status read_label(reader *r, int32_t *out)
 {
     const pm_task *t = &r->set->task;
@@ -151,21 +161,20 @@ static pm_status read_label(reader *r, int32_t *out)
     bool number;
     pm_status status = task_label_text(&r->file, text, &number);
     if (status != PM_OK) return status;
-    if (t->plain && number) {
-        const long k = strtol(text, NULL, 10);
-        if (k >= 0 && k < (long)t->outputs) {
-            *out = (int32_t)k;
-            return PM_OK;
-        }
-    }
     for (uint32_t k = 0; k < t->outputs; k++) {
         if (strcmp(text, t->labels[k]) != 0) continue;
         *out = (int32_t)k;
         return PM_OK;
     }
+    const long long k = r->by_index && number ? strtoll(text, NULL, 10) : -1;
+    if (k >= 0 && k < (long long)t->outputs) {
+        *out = (int32_t)k;
+        return PM_OK;
+    }
     char known[300] = "";
-    for (uint32_t k = 0; k < t->outputs; k++) rows_list(known, sizeof known, t->labels[k]);
-    return rows_fail(&r->file, "the label %s is not in the training file (%s)", text, known);
+    for (uint32_t i = 0; i < t->outputs; i++) rows_list(known, sizeof known, t->labels[i]);
+    return rows_fail(&r->file, "the label %s is not %s (%s)", text, t->plain ? "in id2label" : "in the training file",
+                     known);
 }
 
 static pm_status read_answer(reader *r, task_example *e)
@@ -238,12 +247,12 @@ pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *ta
     if (pm_tokenizer_vocab(tok) > task->vocab)
         return log_fail(log, PM_FORMAT, "%s: the tokenizer has %u tokens, the model only %u", path,
                         pm_tokenizer_vocab(tok), task->vocab);
-    reader r = {.tok = tok, .ctx = ctx};
+    reader r = {.tok = tok, .ctx = ctx, .by_index = takes_index(task)};
     r.set = calloc(1, sizeof *r.set);
     if (!r.set) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
     r.set->labelled = labelled;
     pm_status status = pm_task_copy(log, task, &r.set->task);
-    if (status == PM_OK) status = rows_open(log, path, task->kind, task->fields, &r.file);
+    if (status == PM_OK) status = rows_open(log, path, task->kind, task->scores, task->fields, &r.file);
     for (bool more = true; status == PM_OK;) {
         status = rows_next(&r.file, &more);
         if (!more) break;

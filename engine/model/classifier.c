@@ -1,4 +1,5 @@
 /* Converts a transformers classifier's keys in config.json to a plain task, and back. */
+#define _POSIX_C_SOURCE 200809L
 #include "model/classifier.h"
 
 #include <math.h>
@@ -10,8 +11,6 @@
 #include "base/number.h"
 #include "data/task.h"
 #include "model/safetensors.h"
-
-enum { MOST_LABELS = 10000 };
 
 static bool is_classifier(const cJSON *root)
 {
@@ -33,7 +32,7 @@ static int count_labels(const cJSON *root)
     if (cJSON_IsObject(names)) return cJSON_GetArraySize(names);
     if (!cJSON_IsNumber(count)) return 2;
     const double v = count->valuedouble;
-    return v >= 1 && v <= MOST_LABELS && v == floor(v) ? (int)v : 0;
+    return v >= 1 && v <= LABELS_MOST && v == floor(v) ? (int)v : 0;
 }
 
 /* Label k's name: id2label's "k", which may be a number, or LABEL_k. malloc'd; NULL after an error line. */
@@ -54,11 +53,8 @@ static char *label_name(const pm_log *log, const char *path, const cJSON *root, 
         *status = log_fail(log, PM_FORMAT, "%s: id2label: the label of \"%s\" %s", path, key, fault);
         return NULL;
     }
-    char *copy = malloc(strlen(name) + 1);
-    if (copy)
-        strcpy(copy, name);
-    else
-        *status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its labels", path);
+    char *copy = strdup(name);
+    if (!copy) *status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its labels", path);
     return copy;
 }
 
@@ -89,8 +85,8 @@ pm_status classifier_read(const pm_log *log, const char *path, const cJSON *root
     const char *problem = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "problem_type"));
     const int count = count_labels(root);
     const bool score = problem ? strcmp(problem, "regression") == 0 : count == 1;
-    if (count < 1 || count > MOST_LABELS)
-        return log_fail(log, PM_FORMAT, "%s: id2label must have 1 to %d labels", path, MOST_LABELS);
+    if (count < 1 || count > LABELS_MOST)
+        return log_fail(log, PM_FORMAT, "%s: id2label must have 1 to %d labels", path, LABELS_MOST);
     if ((score && count > 1) || (problem && !score && strcmp(problem, "single_label_classification") != 0)) {
         log_line(log, PM_LOG_WARN, "%s: the head is left out: of problem_type \"%s\" Pumice takes %s", path,
                  st_show(problem).text,

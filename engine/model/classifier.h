@@ -11,7 +11,7 @@
  * scores. Fails: PM_FORMAT. */
 pm_status classifier_read(const pm_log *log, const char *path, const cJSON *root, const pm_gpt_config *config,
                           pm_task *out);
-/* Adds the labels and problem_type. The caller writes "architectures". */
+/* Adds the labels and problem_type of any task with one sequence an example. The caller writes "architectures". */
 void classifier_write(cJSON *root, const pm_task *task);
 
 #endif

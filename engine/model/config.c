@@ -231,7 +231,7 @@ static void read_variants(reader *r, const pm_gpt_config *c)
 static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
 {
     if (r->status != PM_OK) return;
-    if (!cJSON_HasObjectItem(r->object, "pumice_task")) {
+    if (!cJSON_GetObjectItemCaseSensitive(r->object, "pumice_task")) {
         r->status = classifier_read(r->log, r->path, r->object, c, task);
         c->outputs = task->outputs;
         if (task->plain) c->untied = false; /* it has no output layer */

@@ -3,14 +3,19 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "model/special.h"
 #include "text/json_file.h"
 
-static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out)
+static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out, bool *more)
 {
-    if (out->end_count < PM_ENDS_MOST) out->end_count += special_id(value, vocab, &out->ends[out->end_count]);
+    uint32_t id;
+    if (!special_id(value, vocab, &id)) return;
+    *more = out->end_count == PM_ENDS_MOST;
+    if (!*more) out->ends[out->end_count++] = id;
 }
 
+/* What an earlier file says of a key, a token or null, counts. */
 static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, pm_text_ends *out)
 {
     cJSON *root;
@@ -18,14 +23,17 @@ static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, 
     if (status != PM_OK) return status;
     const cJSON *begin = cJSON_GetObjectItemCaseSensitive(root, "bos_token_id");
     const cJSON *ends = cJSON_GetObjectItemCaseSensitive(root, "eos_token_id"), *one;
-    const uint32_t named = out->end_count;
-    if (out->begin == PM_TOKEN_NONE) (void)special_id(begin, vocab, &out->begin);
-    if (named == 0 && !cJSON_IsArray(ends)) add_end(ends, vocab, out);
-    if (named == 0) {
-        cJSON_ArrayForEach(one, ends) add_end(one, vocab, out);
+    bool more = false;
+    if (out->begin == PM_TOKEN_NONE && !out->no_begin) {
+        (void)special_id(begin, vocab, &out->begin);
+        out->no_begin = cJSON_IsNull(begin);
     }
-    out->no_begin = out->begin == PM_TOKEN_NONE && (out->no_begin || cJSON_IsNull(begin));
-    out->no_end = out->end_count == 0 && (out->no_end || cJSON_IsNull(ends));
+    if (out->end_count == 0 && !out->no_end) {
+        if (!cJSON_IsArray(ends)) add_end(ends, vocab, out, &more);
+        cJSON_ArrayForEach(one, ends) add_end(one, vocab, out, &more);
+        out->no_end = cJSON_IsNull(ends);
+    }
+    if (more) log_line(log, PM_LOG_WARN, "%s: of eos_token_id only the first %d count", path, PM_ENDS_MOST);
     cJSON_Delete(root);
     return PM_OK;
 }
@@ -39,7 +47,7 @@ pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, 
         char *path = file_join(dir, names[i]);
         if (!path)
             status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its %s", dir, names[i]);
-        else if (file_exists(path))
+        else if (file_named(path))
             status = read_file(log, path, vocab, &ends);
         free(path);
     }

@@ -24,7 +24,7 @@ enum { FIRST_FC_WEIGHT = SHAPE_BLOCKS + 6 };
 bool openai_is_release(const char *dir)
 {
     char *path = file_join(dir, "params_shapes.json");
-    const bool there = path && file_exists(path);
+    const bool there = path && file_named(path);
     free(path);
     return there;
 }
@@ -175,7 +175,7 @@ static pm_status open_parts(const pm_log *log, const char *dir, openai_release *
         snprintf(name, sizeof name, "params_%u.npy", r->part_count);
         char *path = file_join(dir, name);
         if (!path) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", dir);
-        const bool more = file_exists(path);
+        const bool more = file_named(path);
         pm_status status = more ? npy_open(log, path, &r->parts[r->part_count]) : PM_OK;
         free(path);
         if (status != PM_OK) return status;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/utf8.h"
+
 static const struct {
     const char *name;
     uint32_t size; /* bytes */
@@ -48,11 +50,9 @@ bool st_dtype_find(const char *name, st_dtype *dtype)
 st_shown st_show(const char *name)
 {
     st_shown p;
-    size_t i = 0;
-    for (; i + 4 < sizeof p.text && name[i]; i++) p.text[i] = name[i];
-    if (name[i])
-        for (int dots = 0; dots < 3; dots++) p.text[i++] = '.';
-    p.text[i] = 0;
+    const size_t room = sizeof p.text - sizeof "...", length = strlen(name);
+    const size_t shown = utf8_valid(name, length < room ? length : room);
+    snprintf(p.text, sizeof p.text, "%.*s%s", (int)shown, name, name[shown] ? "..." : "");
     return p;
 }
 

@@ -133,7 +133,7 @@ static pm_status none_here(const pm_log *log, const char *dir)
                                          "flax_model.msgpack"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         char *path = file_join(dir, others[i]);
-        const bool there = path && file_exists(path);
+        const bool there = path && file_named(path);
         free(path);
         if (there)
             return log_fail(log, PM_FORMAT,
@@ -149,7 +149,7 @@ pm_status shards_open(const pm_log *log, const char *dir, shard_set *out)
     shard_set set = {0};
     char *single = file_join(dir, "model" SUFFIX), *index = file_join(dir, "model" SUFFIX ".index.json");
     pm_status status = single && index ? PM_OK : no_memory(log, dir);
-    const bool one = status == PM_OK && file_exists(single), several = status == PM_OK && !one && file_exists(index);
+    const bool one = status == PM_OK && file_named(single), several = status == PM_OK && !one && file_named(index);
     set.origin = one ? single : several ? index : NULL;
     if (status == PM_OK)
         status = one ? open_single(log, dir, &set) : several ? open_index(log, dir, &set) : none_here(log, dir);
@@ -177,11 +177,4 @@ void shards_close(shard_set *set)
     free(set->tensors);
     free(set->origin);
     *set = (shard_set){0};
-}
-
-const shard_tensor *shards_find(const shard_set *set, const char *name)
-{
-    const st_tensor key_tensor = {.name = (char *)name};
-    const shard_tensor key = {&key_tensor, NULL};
-    return set->tensor_count ? bsearch(&key, set->tensors, set->tensor_count, sizeof key, compare_names) : NULL;
 }

@@ -26,6 +26,5 @@ typedef struct shard_set {
  * file it gives. Fails: PM_IO, PM_FORMAT with one line that names file and tensor. */
 pm_status shards_open(const pm_log *log, const char *dir, shard_set *out);
 void shards_close(shard_set *set);
-const shard_tensor *shards_find(const shard_set *set, const char *name); /* or NULL */
 
 #endif

@@ -1,13 +1,14 @@
 /* Models with a task's head: what config.json says of the task, and making one from a language model. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "data/task.h"
+#include "model/classifier.h"
 #include "model/gpt.h"
 #include "model/task_head.h"
-#include "data/task.h"
 
 /* ---- config.json ----
  * "pumice_task" holds what Pumice needs. With one sequence an example, the head is Hugging Face's ForSequenceClassification: score.weight on
@@ -37,16 +38,9 @@ void gpt_task_write(cJSON *root, const pm_task *task)
     }
     if (!task->labels) return;
     cJSON_AddBoolToObject(o, "numbered", task->numbered);
-    cJSON *labels = cJSON_AddArrayToObject(o, "labels"), *names = cJSON_AddObjectToObject(root, "id2label"),
-          *ids = cJSON_AddObjectToObject(root, "label2id");
-    for (uint32_t k = 0; k < task->outputs; k++) {
-        char id[16];
-        snprintf(id, sizeof id, "%u", (unsigned)k);
-        cJSON_AddItemToArray(labels, cJSON_CreateString(task->labels[k]));
-        cJSON_AddStringToObject(names, id, task->labels[k]);
-        cJSON_AddNumberToObject(ids, task->labels[k], k);
-    }
-    cJSON_AddStringToObject(root, "problem_type", "single_label_classification");
+    cJSON *labels = cJSON_AddArrayToObject(o, "labels");
+    for (uint32_t k = 0; k < task->outputs; k++) cJSON_AddItemToArray(labels, cJSON_CreateString(task->labels[k]));
+    classifier_write(root, task);
 }
 
 static pm_status wrong(const pm_log *log, const char *path, const char *what)
@@ -57,8 +51,9 @@ static pm_status wrong(const pm_log *log, const char *path, const char *what)
 static pm_status read_labels(const pm_log *log, const char *path, const cJSON *labels, pm_task *t)
 {
     int count = cJSON_GetArraySize(labels);
-    if (!cJSON_IsArray(labels) || count < 2 || count > 10000)
-        return wrong(log, path, "\"labels\" must be an array of 2 to 10000 names");
+    if (!cJSON_IsArray(labels) || count < 2 || count > LABELS_MOST)
+        return log_fail(log, PM_FORMAT, "%s: \"pumice_task\": \"labels\" must be an array of 2 to %d names", path,
+                        LABELS_MOST);
     pm_task view = *t;
     view.outputs = (uint32_t)count;
     view.labels = calloc((size_t)count, sizeof *view.labels);
@@ -85,10 +80,8 @@ static pm_status read_fields(const pm_log *log, const char *path, const cJSON *f
     const char *text = cJSON_GetStringValue(fields);
     if (!text || task_fields_check(NULL, t->kind, text) != PM_OK)
         return wrong(log, path, "\"fields\" is not KEY=NAME,… of the task's fields");
-    t->fields = malloc(strlen(text) + 1);
-    if (!t->fields) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its fields", path);
-    strcpy(t->fields, text);
-    return PM_OK;
+    t->fields = strdup(text);
+    return t->fields ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its fields", path);
 }
 
 pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, pm_task *out)

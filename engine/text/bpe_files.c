@@ -102,6 +102,7 @@ static tok_kind kind_of(const cJSON *vocab, int count)
 typedef struct entry {
     size_t start, size; /* in the list's bytes */
     uint32_t id;
+    bool only; /* an added token with another token's bytes */
 } entry;
 
 typedef struct entry_list {
@@ -151,7 +152,7 @@ static pm_status read_entries(const pm_log *log, const char *path, const speller
             return log_fail(log, PM_FORMAT, "%s: the token of id %u must be %s", path, (unsigned)id,
                             spell->kind == TOK_GPT2 ? "bytes in GPT-2's spelling" : "UTF-8 without blanks");
         }
-        out->list[out->count++] = (entry){out->used, size, (uint32_t)id};
+        out->list[out->count++] = (entry){out->used, size, (uint32_t)id, false};
         out->used += size;
     }
     return PM_OK;
@@ -169,9 +170,11 @@ static void put_piece(const entry_list *entries, size_t e, tok_bpe_parts *parts,
 static bool lay_out(const entry_list *entries, tok_bpe_parts *parts)
 {
     uint32_t vocab = 0, *first;
-    size_t used = 0, same = 0;
-    for (size_t e = 0; e < entries->count; e++)
+    size_t used = 0, same = 0, only = 0;
+    for (size_t e = 0; e < entries->count; e++) {
         if (entries->list[e].id >= vocab) vocab = entries->list[e].id + 1;
+        only += entries->list[e].only;
+    }
     first = malloc(vocab * sizeof *first); /* entries by id, or TOK_NONE */
     if (!first) return false;
     memset(first, 0xFF, vocab * sizeof *first);
@@ -184,11 +187,14 @@ static bool lay_out(const entry_list *entries, tok_bpe_parts *parts)
     *parts = (tok_bpe_parts){.pieces = malloc(entries->used + 1),
                              .starts = malloc((vocab + same + 1) * sizeof *parts->starts),
                              .vocab = vocab,
-                             .same = malloc((same + 1) * sizeof *parts->same)};
-    const bool fine = parts->pieces && parts->starts && parts->same;
+                             .same = malloc((same + 1) * sizeof *parts->same),
+                             .only = malloc((only + 1) * sizeof *parts->only)};
+    const bool fine = parts->pieces && parts->starts && parts->same && parts->only;
     for (uint32_t id = 0; fine && id < vocab; id++) {
         parts->starts[id] = used;
-        if (first[id] != TOK_NONE) put_piece(entries, first[id], parts, id, &used);
+        if (first[id] == TOK_NONE) continue;
+        put_piece(entries, first[id], parts, id, &used);
+        if (entries->list[first[id]].only) parts->only[parts->only_count++] = id;
     }
     for (size_t e = 0; fine && e < entries->count; e++) {
         if (first[entries->list[e].id] == e) continue;
@@ -206,24 +212,43 @@ static bool index_entries(const entry_list *entries, tok_bpe_parts *parts, tok_i
     return lay_out(entries, parts) && tok_index_make(parts, index, twice);
 }
 
-/* Adds the settings' tokens that have an id and that the vocabulary lacks. True where there were some. */
-static bool add_entries(const tok_settings *settings, const tok_index *index, entry_list *entries)
+/* Whether an earlier one has the same text and an id: the first counts. */
+static bool named_before(const tok_settings *settings, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (settings->named[j].id != TOK_NONE && strcmp(settings->named[j].text, settings->named[i].text) == 0)
+            return true;
+    return false;
+}
+
+/* Adds the settings' tokens that have an id and that the vocabulary lacks. One that has the bytes of the vocabulary's token, but neither its
+ * spelling nor its id, is a token of its own: "\n\n" beside GPT-2's "\u010a\u010a". */
+static pm_status add_entries(const pm_log *log, const char *path, const cJSON *vocab, const tok_settings *settings,
+                             const tok_bpe_parts *parts, const tok_index *index, entry_list *entries)
 {
     const size_t count = entries->count;
     for (size_t i = 0; i < settings->named_count; i++) {
         const tok_named *named = &settings->named[i];
         const size_t size = strlen(named->text);
-        bool there = named->id == TOK_NONE || tok_index_entry(index, named->text, size) != TOK_NONE;
-        for (size_t e = count; e < entries->count && !there; e++) { /* named twice */
-            const entry *other = &entries->list[e];
-            there = other->size == size && memcmp(entries->bytes + other->start, named->text, size) == 0;
-        }
-        if (there) continue;
-        entries->list[entries->count++] = (entry){entries->used, size, named->id};
+        if (named->id == TOK_NONE || named_before(settings, i)) continue;
+        const uint32_t id = tok_index_find(index, named->text, size);
+        const bool only = id != TOK_NONE;
+        if (id == named->id) continue;
+        if (only && cJSON_GetObjectItemCaseSensitive(vocab, named->text))
+            return log_fail(log, PM_FORMAT,
+                            "%s: the token %s has the id %u in the vocabulary, and %u as an added token", path,
+                            named->text, (unsigned)id, (unsigned)named->id);
+        bool taken = only && named->id < parts->vocab && parts->starts[named->id + 1] > parts->starts[named->id];
+        for (size_t e = count; e < entries->count && !taken; e++)
+            taken = entries->list[e].id == named->id && (only || entries->list[e].only);
+        if (taken)
+            return log_fail(log, PM_FORMAT, "%s: the added token %s has another token's id, %u", path, named->text,
+                            (unsigned)named->id);
+        entries->list[entries->count++] = (entry){entries->used, size, named->id, only};
         memcpy(entries->bytes + entries->used, named->text, size);
         entries->used += size;
     }
-    return entries->count > count;
+    return PM_OK;
 }
 
 static pm_status read_vocab(const pm_log *log, const char *path, const cJSON *vocab, const tok_settings *settings,
@@ -236,11 +261,13 @@ static pm_status read_vocab(const pm_log *log, const char *path, const cJSON *vo
     speller_make(settings->kind == TOK_KINDS ? kind_of(vocab, count) : settings->kind, spell);
     pm_status status = read_entries(log, path, spell, vocab, settings, &entries);
     if (status == PM_OK) {
+        const size_t own = entries.count;
         bool fine = index_entries(&entries, parts, index, &twice);
-        if (fine && add_entries(settings, index, &entries)) fine = index_entries(&entries, parts, index, &twice);
-        if (!fine)
+        if (fine && twice == TOK_NONE) status = add_entries(log, path, vocab, settings, parts, index, &entries);
+        if (fine && entries.count > own) fine = index_entries(&entries, parts, index, &twice);
+        if (status == PM_OK && !fine)
             status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %d tokens", path, count);
-        else if (twice != TOK_NONE)
+        else if (status == PM_OK && twice != TOK_NONE)
             status = log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", path, (unsigned)twice);
     }
     free(entries.list);

@@ -131,12 +131,12 @@ static bool fill(gpt1_reader *reader, const char *text, size_t size, size_t *at)
         bool whole;
         const size_t end = piece_end(text, size, *at, &whole);
         const bool mojibake = whole && !reader->long_line;
-        const bool html = memchr(text + *at, '<', end - *at) && memchr(text + *at, '>', end - *at);
         code_row *raw = &reader->raw;
         raw->count = reader->line_at = reader->line.count = 0;
         if (!code_row_reserve(raw, end - *at)) return false;
         const bool plain = is_plain(text + *at, end - *at);
-        if (html) reader->entities = false;
+        /* a line that may be HTML: from it on, HTML's characters stay as they are */
+        if (memchr(text + *at, '<', end - *at) && memchr(text + *at, '>', end - *at)) reader->entities = false;
         for (size_t i = *at; i < end;) {
             uint32_t code;
             const size_t length = utf8_decode(text + i, end - i, &code);
@@ -145,7 +145,7 @@ static bool fill(gpt1_reader *reader, const char *text, size_t size, size_t *at)
         }
         *at = end;
         reader->long_line = !whole;
-        if (!plain && !repair_line(reader->rules->unicode, reader->rules->charsets, mojibake, &reader->entities, raw,
+        if (!plain && !repair_line(reader->rules->unicode, reader->rules->charsets, mojibake, reader->entities, raw,
                                    &reader->scratch))
             return false;
         if (!standardize(raw, &reader->line)) return false;

@@ -1,12 +1,9 @@
 /* Lines of JSON. */
 #include "text/jsonl.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/number.h"
 #include "text/foreign.h"
 #include "text/json.h"
 
@@ -30,13 +27,8 @@ void jsonl_close(jsonl *file)
     file->text = NULL;
 }
 
-pm_status jsonl_fail(const jsonl *file, const char *format, ...)
+static pm_status fail(const jsonl *file, const char *what)
 {
-    char what[512];
-    va_list args;
-    va_start(args, format);
-    number_vprint(what, sizeof what, format, args);
-    va_end(args);
     return log_fail(file->log, PM_FORMAT, "%s:%zu: %s", file->path, file->line, what);
 }
 
@@ -67,19 +59,9 @@ pm_status jsonl_next(jsonl *file, bool *more)
     if (!*more) return PM_OK;
     line[size] = 0; /* where the line ends, or file_read's own 0 byte stands */
     if (file->count++ == 0 && line[strspn(line, " \t\r")] == '[')
-        return jsonl_fail(file, "begins a JSON array; JSON lines are one object a line (jq -c '.[]' makes them of it)");
+        return fail(file, "begins a JSON array; JSON lines are one object a line (jq -c '.[]' makes them of it)");
     pm_status status =
         json_read(file->log, &(json_place){.path = file->path, .line = file->line}, line, size, &file->object);
-    if (status == PM_OK && !cJSON_IsObject(file->object)) status = jsonl_fail(file, "is not a JSON object");
+    if (status == PM_OK && !cJSON_IsObject(file->object)) status = fail(file, "is not a JSON object");
     return status;
-}
-
-pm_status jsonl_string(const jsonl *file, const char *key, const char **out)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(file->object, key);
-    if (!v) return jsonl_fail(file, "\"%s\" is missing", key);
-    if (!cJSON_IsString(v)) return jsonl_fail(file, "\"%s\" must be a string", key);
-    if (v->valuestring[strspn(v->valuestring, " \t\r\n\v\f")] == 0) return jsonl_fail(file, "\"%s\" is empty", key);
-    *out = v->valuestring;
-    return PM_OK;
 }

@@ -25,10 +25,4 @@ void jsonl_close(jsonl *file);
  * there is none at all. */
 pm_status jsonl_next(jsonl *file, bool *more);
 
-/* "path:line: …" */
-pm_status jsonl_fail(const jsonl *file, const char *format, ...) PM_PRINTF(2, 3);
-
-/* A field of the present object that must be a string. */
-pm_status jsonl_string(const jsonl *file, const char *key, const char **out);
-
 #endif

@@ -86,7 +86,8 @@ static bool know_bytes(tok_walk *walk, const char *piece, size_t size, tok_fault
         size_t lacks = 0;
         while (lacks + 1 < size && tok->fast[(unsigned char)piece[lacks]] != TOK_NONE) lacks++;
         *fault = (tok_fault){.kind = TOK_FAULT_BYTE, .code = (unsigned char)piece[lacks]};
-        walk->at = size - lacks <= walk->at ? walk->at - (size - lacks) : 0; /* `at` is behind the piece */
+        const size_t blank = piece == walk->merging->first; /* the text's own bytes follow it */
+        walk->at -= size - (lacks > blank ? lacks : blank); /* `at` is behind the piece */
         return false;
     }
     return true;

@@ -220,24 +220,16 @@ static bool fix_characters(const code_row *line, code_row *out)
 
 /* ---- a line ---- */
 
-static bool has(const code_row *line, uint32_t code)
-{
-    for (size_t i = 0; i < line->count; i++)
-        if (line->list[i] == code) return true;
-    return false;
-}
-
-bool repair_line(const unicode_table *unicode, const charset_table *charsets, bool mojibake, bool *entities,
+bool repair_line(const unicode_table *unicode, const charset_table *charsets, bool mojibake, bool entities,
                  code_row *line, repair_scratch *s)
 {
     code_row *before = &s->rows[3], *other = &s->rows[0];
-    if (has(line, '<') && has(line, '>')) *entities = false;
     for (int round = 0; round < MOST_ROUNDS; round++) {
         before->count = 0;
         if (!code_row_put(before, line->list, line->count)) return false;
         remove_escapes(line);
         if (mojibake && !repair_mojibake(unicode, charsets, line, s)) return false;
-        if (*entities) read_entities(line);
+        if (entities) read_entities(line);
         if (!fix_characters(line, other)) return false;
         if (!repair_compose(other, line, s)) return false;
         if (line->count == before->count &&

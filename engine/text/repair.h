@@ -71,8 +71,8 @@ bool repair_compose(const code_row *from, code_row *to, repair_scratch *s);
 /* ---- repair.c ---- */
 
 /* Repairs one line, with its end if it has one. `mojibake`: whether to check its character set; very long lines are not checked.
- * *entities: whether to replace HTML's characters. A line that may be HTML makes it false, for later lines too. */
-bool repair_line(const unicode_table *unicode, const charset_table *charsets, bool mojibake, bool *entities,
+ * `entities`: whether to replace HTML's characters. The caller ends that at the first line that may be HTML. */
+bool repair_line(const unicode_table *unicode, const charset_table *charsets, bool mojibake, bool entities,
                  code_row *line, repair_scratch *s);
 
 #endif

@@ -34,7 +34,8 @@ bool tok_index_make(const tok_bpe_parts *parts, tok_index *out, uint32_t *twice)
     if (!index.slots) return false;
     memset(index.slots, 0xFF, size * sizeof *index.slots); /* TOK_NONE */
     *twice = TOK_NONE;
-    for (uint32_t e = 0; e < count; e++) {
+    for (uint32_t e = 0, only = 0; e < count; e++) {
+        if (tok_is_only(parts->only, parts->only_count, &only, e)) continue;
         const size_t start = parts->starts[e], length = parts->starts[e + 1] - start;
         if (!length) continue; /* an id that no token has */
         uint32_t *slot = slot_of(&index, parts->pieces + start, length);

@@ -46,6 +46,7 @@ static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
         hash = hash_number(hash_number(hash, tok->merges.merges[i].left), tok->merges.merges[i].right);
     }
     if (usual) return hash;
+    for (uint32_t i = 0; i < tok->only_count; i++) hash = hash_number(hash, tok->only[i]);
     for (uint32_t i = 0; i < tok->same_count; i++)
         hash = hash_number(hash_piece(hash, tok, tok->vocab + i), tok->same[i]);
     for (size_t i = 0; i < tok->added_count; i++)
@@ -91,6 +92,7 @@ void tok_bpe_parts_free(tok_bpe_parts *parts)
     free(parts->pieces);
     free(parts->starts);
     free(parts->same);
+    free(parts->only);
     free(parts->merges);
     *parts = (tok_bpe_parts){0};
 }
@@ -98,7 +100,8 @@ void tok_bpe_parts_free(tok_bpe_parts *parts)
 /* Maps the symbols that a piece starts from to ids: bytes, or characters within a word and at its end. */
 static bool map_symbols(pm_tokenizer *tok)
 {
-    for (uint32_t entry = 0; entry < tok->vocab + tok->same_count; entry++) {
+    for (uint32_t entry = 0, only = 0; entry < tok->vocab + tok->same_count; entry++) {
+        if (tok_is_only(tok->only, tok->only_count, &only, entry)) continue;
         const char *piece = tok->pieces + tok->starts[entry];
         const size_t size = tok->starts[entry + 1] - tok->starts[entry];
         const uint32_t id = tok_entry_id(tok->vocab, tok->same, entry);
@@ -152,9 +155,21 @@ static void sort_added(pm_tokenizer *tok)
     }
 }
 
-static uint32_t named_id(const tok_index *index, const char *name)
+/* The entry that files mean by this text: an added token before the vocabulary's. */
+static uint32_t named_entry(const pm_tokenizer *tok, const tok_index *index, const char *name)
 {
-    return name ? tok_index_find(index, name, strlen(name)) : TOK_NONE;
+    const size_t size = strlen(name);
+    for (uint32_t i = 0; i < tok->only_count; i++) {
+        const uint32_t id = tok->only[i];
+        if (tok_entry_size(tok, id) == size && memcmp(tok->pieces + tok->starts[id], name, size) == 0) return id;
+    }
+    return tok_index_entry(index, name, size);
+}
+
+static uint32_t named_id(const pm_tokenizer *tok, const tok_index *index, const char *name)
+{
+    const uint32_t entry = name ? named_entry(tok, index, name) : TOK_NONE;
+    return entry == TOK_NONE ? TOK_NONE : tok_entry_id(tok->vocab, tok->same, entry);
 }
 
 /* Sets added tokens and those at a text's ends: the settings', else <|endoftext|> where gpt2's vocabulary has it. *usual: no settings and
@@ -170,15 +185,15 @@ static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_
     const uint32_t stop_id = stop == TOK_NONE ? TOK_NONE : tok_entry_id(tok->vocab, tok->same, stop);
     if (stop != TOK_NONE && !add_token(tok, &room, stop, true)) return false;
     for (size_t i = 0; i < s->named_count; i++) {
-        const uint32_t entry = tok_index_entry(index, s->named[i].text, strlen(s->named[i].text));
+        const uint32_t entry = named_entry(tok, index, s->named[i].text);
         if (entry != TOK_NONE && !add_token(tok, &room, entry, s->named[i].special)) return false;
     }
     sort_added(tok);
     for (size_t i = 0; i < tok->added_count; i++)
         tok->added_first[(unsigned char)tok->pieces[tok->starts[tok->added[i].entry]]] |= tok->added[i].kind;
-    tok->end = named_id(index, s->end);
+    tok->end = named_id(tok, index, s->end);
     if (tok->end == TOK_NONE) tok->end = stop_id;
-    tok->begin = named_id(index, s->begin);
+    tok->begin = named_id(tok, index, s->begin);
     if (tok->begin == TOK_NONE) tok->begin = tok->end;
     tok->prefix = tok->kind == TOK_GPT2 && s->prefix == TOK_YES;
     *usual = tok->same_count == 0 && tok->added_count == (stop != TOK_NONE) && tok->end == stop_id &&
@@ -186,19 +201,20 @@ static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_
     return true;
 }
 
-/* gpt1: <unk>, else token 0, as in the original. gpt2: the settings' token, where some byte has none; never the end of a text. */
+/* gpt1: the settings' token, else <unk>, else token 0, as in the original. gpt2: the settings' token, where some byte has none; never the end of a text. */
 static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
 {
     tok->unknown = TOK_NONE;
     if (tok->kind == TOK_GPT1) {
-        tok->unknown = named_id(index, "<unk>");
+        tok->unknown = settings ? named_id(tok, index, settings->unknown) : TOK_NONE;
+        if (tok->unknown == TOK_NONE) tok->unknown = named_id(tok, index, "<unk>");
         if (tok->unknown == TOK_NONE) tok->unknown = 0;
         return;
     }
     bool all = true;
     for (size_t b = 0; b < 256; b++) all = all && tok->fast[b] != TOK_NONE;
     if (all || !settings) return;
-    tok->unknown = named_id(index, settings->unknown);
+    tok->unknown = named_id(tok, index, settings->unknown);
     if (tok->unknown == tok->end) tok->unknown = TOK_NONE;
     *usual = *usual && tok->unknown == TOK_NONE;
 }
@@ -221,6 +237,9 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_b
     parts->pieces = NULL;
     parts->starts = NULL;
     parts->same = NULL;
+    tok->only = parts->only;
+    tok->only_count = parts->only_count;
+    parts->only = NULL;
     if (!bpe_table_make(&tok->merges, parts->merges, parts->merge_count, &twice)) goto fail;
     parts->merges = NULL;
     if (twice != BPE_NONE) {
@@ -300,6 +319,7 @@ void pm_tokenizer_destroy(pm_tokenizer **tok)
     free(t->pieces);
     free(t->starts);
     free(t->same);
+    free(t->only);
     free(t->added);
     free(t);
 }

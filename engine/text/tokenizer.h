@@ -37,7 +37,10 @@ struct pm_tokenizer {
     size_t *starts;      /* (vocab + same_count + 1) offsets into pieces */
     uint32_t *same;      /* (same_count) the ids of second names: vocab.json may give a token two names */
     uint32_t same_count; /* gpt2, gpt1 */
-    tok_added *added;    /* (added_count) longer ones first */
+    uint32_t
+        *only; /* (only_count) ascending ids of added tokens that have another token's bytes: no merge makes them */
+    uint32_t only_count;
+    tok_added *added; /* (added_count) longer ones first */
     size_t added_count;
     unsigned char added_first[256]; /* kinds of added tokens by the byte they begin with */
     uint32_t begin, end;            /* the tokens around a text, or TOK_NONE */
@@ -55,6 +58,14 @@ struct pm_tokenizer {
 static inline uint32_t tok_entry_id(uint32_t vocab, const uint32_t *same, uint32_t entry)
 {
     return entry < vocab ? entry : same[entry - vocab];
+}
+
+/* Whether the ascending ids `only` have this entry. The caller goes through the entries in order, with *at 0 at first. */
+static inline bool tok_is_only(const uint32_t *only, uint32_t count, uint32_t *at, uint32_t entry)
+{
+    const bool is = *at < count && only[*at] == entry;
+    *at += is;
+    return is;
 }
 
 /* Bytes of an entry. */
@@ -107,6 +118,8 @@ typedef struct tok_bpe_parts {
     uint32_t vocab; /* > 0 */
     uint32_t *same; /* (same_count) */
     uint32_t same_count;
+    uint32_t *only; /* (only_count) as in the tokenizer; the index leaves them out */
+    uint32_t only_count;
     bpe_merge *merges; /* (merge_count) by rank, of ids below vocab; NULL for none */
     uint32_t merge_count;
 } tok_bpe_parts;

@@ -164,6 +164,10 @@ static pm_status read_config(const pm_log *log, const char *path, const cJSON *c
     if (status != PM_OK) return status;
     if (prefix && !cJSON_IsNull(prefix) && !cJSON_IsBool(prefix))
         return log_fail(log, PM_FORMAT, "%s: \"add_prefix_space\" must be true or false", path);
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "add_bos_token")))
+        log_line(log, PM_LOG_WARN,
+                 "%s: \"add_bos_token\" is true: transformers puts a token before each text, which Pumice does not",
+                 path);
     if (cJSON_IsBool(prefix)) out->prefix = cJSON_IsTrue(prefix) ? TOK_YES : TOK_NO;
     if (!read_roles(config, out)) return no_memory(log, path);
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
@@ -179,7 +183,7 @@ pm_status tok_settings_read(const pm_log *log, const char *dir, tok_settings *ou
         char *path = file_join(dir, names[i]);
         if (!path) {
             status = no_memory(log, dir);
-        } else if (file_exists(path)) {
+        } else if (file_named(path)) {
             status = json_file_read(log, path, "<0x00>", &json);
             if (status == PM_OK && i == 0) status = read_config(log, path, json, out);
             if (status == PM_OK && i == 1 && !read_roles(json, out)) status = no_memory(log, path);
@@ -219,6 +223,13 @@ static uint32_t added_name(const pm_tokenizer *tok, uint32_t id)
     return found;
 }
 
+static bool is_added(const pm_tokenizer *tok, uint32_t id)
+{
+    for (size_t i = 0; i < tok->added_count; i++)
+        if (tok_entry_id(tok->vocab, tok->same, tok->added[i].entry) == id) return true;
+    return false;
+}
+
 static bool write_name(const pm_tokenizer *tok, cJSON *config, const char *key, uint32_t id)
 {
     if (id == TOK_NONE) return true;
@@ -252,13 +263,15 @@ static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *
 bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
 {
     bool fine = write_name(tok, config, "bos_token", tok->begin) && write_name(tok, config, "eos_token", tok->end);
-    if (tok->kind == TOK_GPT2) fine = fine && write_name(tok, config, "unk_token", tok->unknown);
+    /* gpt1's own <unk> goes without saying; written, it would become a special token */
+    if (tok->kind == TOK_GPT2 || is_added(tok, tok->unknown))
+        fine = fine && write_name(tok, config, "unk_token", tok->unknown);
     if (tok->prefix) fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
     if (!fine || tok->added_count == 0) return fine;
     cJSON *decoder = cJSON_AddObjectToObject(config, "added_tokens_decoder");
     cJSON *names = cJSON_AddArrayToObject(config, "additional_special_tokens");
     fine = decoder && names;
     for (size_t i = 0; i < tok->added_count && fine; i++) fine = write_added(tok, &tok->added[i], decoder, names);
-    if (fine && !names->child) cJSON_DeleteItemFromObject(config, "additional_special_tokens");
+    if (fine && !names->child) cJSON_DeleteItemFromObjectCaseSensitive(config, "additional_special_tokens");
     return fine;
 }

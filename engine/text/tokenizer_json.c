@@ -62,9 +62,10 @@ static cJSON *vocab_json(const pm_tokenizer *tok)
     gpt2_spellings(codes);
     cJSON *vocab = cJSON_CreateObject();
     bool fine = vocab != NULL;
-    for (uint32_t entry = 0; fine && entry < tok->vocab + tok->same_count; entry++) {
+    for (uint32_t entry = 0, only = 0; fine && entry < tok->vocab + tok->same_count; entry++) {
         char one[SPELLING_BYTES], *whole = NULL;
-        if (tok->starts[entry] == tok->starts[entry + 1]) continue; /* an id that no token has */
+        if (tok_is_only(tok->only, tok->only_count, &only, entry)) continue; /* tokenizer_config.json has it */
+        if (tok->starts[entry] == tok->starts[entry + 1]) continue;          /* an id that no token has */
         if (tok_kind_merges(tok->kind))
             whole = tok_bpe_spell(tok, entry);
         else
@@ -189,7 +190,7 @@ static pm_status load_pair(const pm_log *log, const char *dir, tok_settings *set
         char *vocab = file_join(dir, file_names[i].vocab), *merges = file_join(dir, file_names[i].merges);
         if (!vocab || !merges) {
             status = no_memory(log, dir);
-        } else if (file_exists(vocab) && file_exists(merges)) {
+        } else if (file_named(vocab) && file_named(merges)) {
             *found = true;
             if (of != TOK_KINDS) settings->kind = of;
             status = tok_bpe_read(log, vocab, merges, settings, out);
@@ -213,7 +214,7 @@ static const char *other_tokenizer(const char *dir)
                   {MERGES_FILE, "; it has merges.txt alone"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char *path = file_join(dir, others[i].file);
-        const bool there = path && file_exists(path);
+        const bool there = path && file_named(path);
         free(path);
         if (there) return others[i].what;
     }
@@ -226,7 +227,7 @@ static pm_status load_merging(const pm_log *log, const char *dir, tok_settings *
     bool found = false, other = true;
     char *whole = file_join(dir, WHOLE_FILE), *config = file_join(dir, CONFIG_FILE);
     pm_status status = whole && config ? PM_OK : no_memory(log, dir);
-    if (status == PM_OK && !settings->own && settings->kind != TOK_GPT1 && file_exists(whole)) {
+    if (status == PM_OK && !settings->own && settings->kind != TOK_GPT1 && file_named(whole)) {
         status = tok_hf_read(log, whole, settings, &other, out);
         found = !other;
     }

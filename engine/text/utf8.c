@@ -62,10 +62,3 @@ size_t utf8_valid(const char *text, size_t size)
     }
     return at;
 }
-
-size_t utf8_count(const char *text, size_t size)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < size; i++) count += ((unsigned char)text[i] & 0xC0) != 0x80;
-    return count;
-}

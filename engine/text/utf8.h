@@ -17,7 +17,4 @@ size_t utf8_encode(uint32_t code, char out[UTF8_MAX]);
 /* How many bytes from the start of the text are UTF-8. */
 size_t utf8_valid(const char *text, size_t size);
 
-/* Characters of valid UTF-8; at least as many as can be decoded before the first fault in other bytes. */
-size_t utf8_count(const char *text, size_t size);
-
 #endif

@@ -49,8 +49,9 @@ PM_API PM_NODISCARD pm_status pm_gpt_config_load(const pm_log *log, const char *
 /* How many numbers a model has; a table that the output layer shares counts once. */
 PM_API uint64_t pm_gpt_config_parameters(const pm_gpt_config *config);
 
-/* The tokens that begin and end a text, by a folder's generation_config.json, or else its config.json: bos_token_id and eos_token_id. Ids from
- * `vocab` on are left out. Fails: PM_IO, PM_FORMAT. */
+/* The tokens that begin and end a text, by a folder's generation_config.json, or else its config.json: bos_token_id and eos_token_id, each by
+ * itself. A null counts. Ids from `vocab` on are left out, and so, with a warning, are ends behind the first PM_ENDS_MOST. Fails: PM_IO,
+ * PM_FORMAT. */
 enum { PM_ENDS_MOST = 16 };
 typedef struct pm_text_ends {
     uint32_t begin;     /* PM_TOKEN_NONE: the files name none */

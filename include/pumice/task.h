@@ -12,10 +12,10 @@
  *   entail    {"premise": "…", "hypothesis": "…", "label": …}
  *   similar   {"text_a": "…", "text_b": "…", "score": number} or "label" instead of "score"
  *   choice    {"passage": "…", "question": "…", "choices": ["…", "…", …], "answer": index from 0}; passage or question may be absent
- * A label is a whole number, or a string of up to 255 bytes. Other fields are ignored, and so are lines of white space.
+ * A label is a whole number of up to ten digits, or a string of up to 255 bytes. Other fields are ignored, and so are lines of white space.
  *
  * A file whose name ends with .tsv or .csv has columns, and a first line that names them as the fields above. TSV has no quoting, as in GLUE;
- * CSV is RFC 4180's. Labels there are numbers if all of the training file's are whole numbers. */
+ * CSV is RFC 4180's. Labels there are numbers if all of the training file's are such whole numbers. A line of tabs in TSV is a row of empty cells. */
 #ifndef PUMICE_TASK_H
 #define PUMICE_TASK_H
 
@@ -58,7 +58,8 @@ typedef struct pm_task {
     char *fields;       /* what files call these fields, as pm_task_learn takes it; NULL: as above */
     uint32_t vocab;     /* the model's tokens before fine-tuning; <s>, $ and <e> are the three that follow */
     /* A classifier that transformers made (…ForSequenceClassification): a text stands alone, without special tokens, and the head reads
-     * its last token. A label in a file may also be a class's number. With `scores` it gives a number. */
+     * its last token. Where no label is a whole number, a file may give a class's index, from 0, in place of its label. With `scores` it gives
+     * a number, and a line has {"text": "…", "score": number}. */
     bool plain;
     int32_t plain_pad; /* config.json's pad_token_id: not read at a text's end; -1: none */
 } pm_task;
@@ -119,7 +120,8 @@ typedef struct pm_task_metrics {
     bool given_constant,
         right_constant; /* scores: the answers, or the right scores, do not vary: neither of the two is defined */
 } pm_task_metrics;
-/* Of a labelled set; of another all are NaN. confusion, where not NULL: [K * K] counts, row the right class, column the given one. */
+/* Of a labelled set; of another all are NaN. confusion, where not NULL: [K * K] counts, row the right class, column the given one; all 0 where
+ * the task has no labels. Without memory for its sums, F1 and Matthews' are NaN unless `confusion` is given, and so are the measures of scores. */
 PM_API void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_metrics *out, uint32_t *confusion);
 
 /* Of one class; NaN where a number would be 0 / 0. */

@@ -40,7 +40,8 @@ PM_API void pm_tokenizer_destroy(pm_tokenizer **tok);
 
 PM_API const char *pm_tokenizer_kind(const pm_tokenizer *tok); /* "byte", "char", "gpt2" or "gpt1" */
 PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok);   /* the largest id + 1 */
-/* What gives the same tokens for every text gives the same hash: kind, vocabulary, merges, added tokens. */
+/* Of kind, vocabulary, merges, added tokens and those at a text's ends. The same hash means the same tokens for every text; others may give
+ * the same tokens, too. */
 PM_API uint64_t pm_tokenizer_hash(const pm_tokenizer *tok);
 /* The tokens that a text begins with and ends in, such as <|endoftext|>; PM_TOKEN_NONE: the tokenizer has none. */
 #define PM_TOKEN_NONE UINT32_MAX
@@ -49,8 +50,9 @@ PM_API uint32_t pm_tokenizer_end(const pm_tokenizer *tok);
 
 /* Tokens in malloc'd memory; the caller frees. Time is about linear in the size, whatever the text. "byte" and "gpt2" take any bytes, and their
  * tokens' bytes joined are the text again, behind one blank where the tokenizer has add_prefix_space. "gpt1" makes the text plain first (lower
- * case, blanks), and tokens of what it does not know are <unk>. No text becomes a special token such as <|endoftext|>. Fails: PM_FORMAT for a
- * character outside the vocabulary of "char", or a byte outside one of "gpt2" that lacks some: names it, `name` and its offset. */
+ * case, blanks), and what it does not know becomes the files' unk_token, else <unk>, else token 0. No text becomes a special token such as
+ * <|endoftext|>. Fails: PM_FORMAT for a character outside the vocabulary of "char", or a byte outside one of "gpt2" that lacks some: names it,
+ * `name` and its offset. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_encode(const pm_log *log, const pm_tokenizer *tok, const char *name,
                                                   const char *text, size_t size, uint32_t **tokens, size_t *count);
 /* Likewise, but text that spells a special token is that token, and what stands before it and behind it are texts of their own. Only for

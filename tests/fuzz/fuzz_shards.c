@@ -1,4 +1,6 @@
 /* The index of a model in several files, beside two good ones. */
+#include <string.h>
+
 #include "helper_fuzz.h"
 #include "model/shards.h"
 
@@ -21,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!fuzz_done(shards_open(fuzz_log(), fuzz_dir(), &set))) return 0;
     for (size_t i = 0; i < set.tensor_count; i++) {
         const st_tensor *t = set.tensors[i].tensor;
-        REQUIRE(shards_find(&set, t->name) == &set.tensors[i]);
+        REQUIRE(i == 0 || strcmp(set.tensors[i - 1].tensor->name, t->name) < 0);
         fuzz_touch(t->data, t->size);
     }
     shards_close(&set);
