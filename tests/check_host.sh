@@ -90,6 +90,13 @@ mv "$dir/out" "$dir/first"
 cat "$dir/lines" | "$pumice" predict --model "$dir/tuned" --input /dev/stdin > "$dir/out" 2> "$dir/err"
 same "$dir/first" "$dir/out"
 [ "$(wc -l < "$dir/out")" = 8 ] || fail "predict from a pipe has not 8 answers"
+# A pipe has no ending of its name: its first line tells columns from JSON lines.
+sed 's/{"text": "\(.*\)", "label": \(.*\)}/\1\t\2/; 1i text\tlabel' "$dir/lines" > "$dir/columns"
+for form in TSV CSV; do
+    [ $form = TSV ] || tr '\t' ',' < "$dir/columns" > "$dir/commas"
+    cat "$dir/$([ $form = TSV ] && echo columns || echo commas)" | "$pumice" predict --model "$dir/tuned" --input /dev/stdin > "$dir/out" 2> "$dir/err"
+    same "$dir/first" "$dir/out"
+done
 echo '{' > "$dir/lines"
 code=0
 cat "$dir/lines" | "$pumice" predict --model "$dir/tuned" --input /dev/stdin > "$dir/out" 2> "$dir/err" || code=$?

@@ -1,5 +1,6 @@
 #include "data/delimited.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +9,27 @@
 
 enum { MOST_COLUMNS = 10000 };
 
+/* By the first line, of which the longest head is enough. */
+static char guess(const char *path)
+{
+    char head[4096];
+    FILE *file = fopen(path, "rb");
+    const bool again = file && fseek(file, 0, SEEK_END) == 0; /* what can be read once is not looked at */
+    if (again) rewind(file);
+    const size_t size = again ? fread(head, 1, sizeof head - 1, file) : 0;
+    if (file) fclose(file);
+    head[size] = 0;
+    const char *first = head + text_mark(head, size);
+    first += strspn(first, " \t\r\n");
+    const size_t length = strcspn(first, "\n");
+    if (*first == '{' || *first == '[') return 0;
+    return memchr(first, '\t', length) ? '\t' : memchr(first, ',', length) ? ',' : 0;
+}
+
 char delimited_separator(const char *path)
 {
+    if (strncmp(path, "/dev/", 5) == 0)
+        return guess(path); /* a pipe's copy, or standard input: a name without an ending */
     const size_t size = strlen(path);
     if (size < 4 || path[size - 4] != '.') return 0;
     char end[3];

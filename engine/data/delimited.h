@@ -17,7 +17,8 @@ typedef struct delimited {
     size_t count, capacity;
 } delimited;
 
-/* '\t' or ',' where the file's name ends with .tsv or .csv, in any case; 0 for other names. */
+/* '\t' or ',' where the file's name ends with .tsv or .csv, in any case; 0 for other names. A file below /dev, such as a pipe's copy, has no such name:
+ * its first line decides. */
 char delimited_separator(const char *path);
 
 /* Fails: PM_IO; PM_FORMAT for UTF-16 and where the text holds U+0000. */
