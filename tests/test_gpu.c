@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +52,28 @@ static void test_choose(void **state)
     assert_non_null(strstr(why, "cards"));
     assert_int_equal(pm_adapter_choose(all, 0, "auto", why), -1);
     assert_true(strlen(why) > 0);
+}
+
+/* Memory that is the host's: no more is free than the process may take, with a budget or without one. */
+static void test_host_memory(void **state)
+{
+    (void)state;
+    static const pm_device_type types[] = {PM_DEVICE_CPU, PM_DEVICE_INTEGRATED, PM_DEVICE_DISCRETE};
+    static const char *const lists[] = {NULL, "serial", "memory_budget", "all", "baseline"};
+    const uint64_t limit = (uint64_t)1 << 36, all = (uint64_t)1 << 40;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+    if (before.rlim_max < limit) skip();
+    assert_int_equal(setrlimit(RLIMIT_DATA, &(struct rlimit){limit, before.rlim_max}), 0);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        for (size_t list = 0; list < sizeof lists / sizeof *lists; list++) {
+            pm_caps caps = fake("Card", types[i]);
+            caps.memory_budget = true;
+            caps.device_memory = caps.device_memory_free = all;
+            assert_int_equal(pm_caps_lower(NULL, &caps, "test", lists[list]), PM_OK);
+            assert_int_equal(caps.device_memory_free <= limit, types[i] != PM_DEVICE_DISCRETE);
+        }
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
 }
 
 static void test_lowering(void **state)
@@ -354,9 +377,10 @@ static void test_cut_next(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choose),      cmocka_unit_test(test_lowering),      cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),      cmocka_unit_test(test_cut_next),
+        cmocka_unit_test(test_choose),   cmocka_unit_test(test_lowering),    cmocka_unit_test(test_host_memory),
+        cmocka_unit_test(test_groups),   cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged),
+        cmocka_unit_test(test_cut),      cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),
+        cmocka_unit_test(test_cut_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "os/memory.h"
-
 /* Later headers have it; its functions and structs are those of VK_EXT_calibrated_timestamps. */
 #define CALIBRATED_KHR "VK_KHR_calibrated_timestamps"
 
@@ -160,11 +158,7 @@ static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
     if (heap == UINT32_MAX) return; /* cannot happen: Vulkan guarantees one */
     caps->device_memory = m->memoryHeaps[heap].size;
     uint64_t limit = budget.heapBudget[heap], used = budget.heapUsage[heap];
-    caps->device_memory_free = caps->memory_budget ? (limit > used ? limit - used : 0) : caps->device_memory;
-    if (caps->type == PM_DEVICE_CPU || caps->type == PM_DEVICE_INTEGRATED) { /* it is the host's */
-        const uint64_t left = os_memory_left();
-        if (caps->device_memory_free > left) caps->device_memory_free = left;
-    }
+    if (caps->memory_budget) caps->device_memory_free = limit > used ? limit - used : 0;
     const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
                                          VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     /* On a discrete card such a type exists on its largest heap only where the whole of it is mapped (resizable
