@@ -258,6 +258,34 @@ static void test_finetuned(void **state)
     pm_model_destroy(&tuned);
 }
 
+/* It takes examples as transformers frames them, and none with special tokens: those are outside its token table. */
+static void test_framed(void **state)
+{
+    (void)state;
+    static const char lines[] = "{\"text\": \"a fox\", \"label\": \"no\"}\n{\"text\": \"z!!\", \"label\": \"yes\"}\n";
+    const pm_log log = test_log();
+    const pm_finetune_params params = PM_FINETUNE_PARAMS;
+    write_classifier(PM_ARCH_GPT2, 3, "\"id2label\": {\"0\": \"no\", \"1\": \"yes\", \"2\": \"perhaps\"}");
+    pm_model *model = load();
+    pm_taskset *own = open_set(model, lines), *framed = NULL;
+    pm_task task = *pm_model_task(model);
+    task.plain = false;
+    assert_int_equal(pm_taskset_open(&log, test_path(folder_dir, "lines.jsonl"), &task, chars, CTX, true, &framed),
+                     PM_OK);
+    pm_finetuner *finetuner = NULL;
+    float outputs[6];
+    assert_int_equal(pm_finetuner_create(model, own, &params, &finetuner), PM_OK);
+    test_log_reset();
+    test_expect_failure(pm_finetuner_predict(finetuner, framed, outputs), PM_INVALID, "predict: ", "another task");
+    pm_finetuner_destroy(&finetuner);
+    test_expect_failure(pm_finetuner_create(model, framed, &params, &finetuner), PM_INVALID,
+                        "finetuner: ", "another task");
+    assert_null(finetuner);
+    pm_taskset_close(&framed);
+    pm_taskset_close(&own);
+    pm_model_destroy(&model);
+}
+
 /* ---- configurations ---- */
 
 static pm_gpt_config config_with(const char *more)
@@ -345,8 +373,9 @@ static void test_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels),    cmocka_unit_test(test_one_score),      cmocka_unit_test(test_other_heads),
-        cmocka_unit_test(test_finetuned), cmocka_unit_test(test_special_tokens), cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_labels),    cmocka_unit_test(test_one_score), cmocka_unit_test(test_other_heads),
+        cmocka_unit_test(test_finetuned), cmocka_unit_test(test_framed),    cmocka_unit_test(test_special_tokens),
+        cmocka_unit_test(test_zeros),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
