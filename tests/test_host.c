@@ -1,5 +1,6 @@
 /* Changes that a host may make to its process: closed standard streams, and a locale whose decimal point is not a point. */
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <setjmp.h>
@@ -23,6 +24,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "os/descriptor.h"
+#include "os/locale.h"
 #include "os/memory.h"
 
 /* ---- standard streams ---- */
@@ -257,6 +259,13 @@ static void check_locale(const char *name)
     assert_int_not_equal(pm_model_create(device, &wrong, 1, &model), PM_OK);
     assert_non_null(strstr(test_last_error(), "1.5"));
     test_device_done(&device);
+    file_map map;
+    const char *missing = test_path(test_root, "nothing");
+    test_log_reset();
+    test_expect_failure(file_map_open(&log, missing, &map), PM_IO, missing, "No such file or directory");
+    errno = EINTR;
+    assert_string_equal(os_error(EACCES).text, "Permission denied");
+    assert_int_equal(errno, EINTR);
     number_print(text, sizeof text, "%g", 1234.5);
     assert_string_equal(text, "1234.5");
     assert_true(number_read("0.5,", &end) == 0.5 && *end == ',');
