@@ -19,7 +19,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_text.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 static pm_tokenizer *bytes_of(void)
 {
