@@ -16,6 +16,7 @@
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_fault.h"
+#include "helper_log.h"
 #include "helper_memory.h"
 
 enum { CTX = 16, BATCH = 2, VOCAB = 256, STEPS = 2 };
@@ -371,6 +372,34 @@ static void test_all_lost(void **state)
     assert_int_equal(test_fault_done().objects, 0);
 }
 
+/* A driver whose names are not UTF-8: what is valid in them goes into files. */
+static void test_names(void **state)
+{
+    (void)state;
+    char driver[130];
+    test_fault("names=1");
+    pm_device *device = test_device_open(&(pm_device_params){.log = test_log(), .cache_dir = ""});
+    memset(driver, 'd', 119);
+    strcpy(driver + 119, " 1.0");
+    assert_string_equal(pm_device_caps(device)->name, "Karte ");
+    assert_string_equal(pm_device_caps(device)->driver, driver);
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    const pm_train_params params = {.batch = BATCH, .steps = STEPS};
+    assert_int_equal(pm_model_create(device, &config, 1, &model), PM_OK);
+    assert_int_equal(pm_trainer_create(model, &params, &trainer), PM_OK);
+    const char *dir = test_path(test_root, "names");
+    test_log_reset();
+    test_expect_failure(pm_trainer_save(trainer, dir, "\xff"), PM_INVALID, dir, "note is not UTF-8");
+    assert_int_equal(pm_trainer_save(trainer, dir, "\xc3\xa4"), PM_OK);
+    assert_int_equal(pm_trainer_load(trainer, dir, NULL), PM_OK);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+    test_fault_end();
+}
+
 static int prepare(void **state)
 {
     const char text[] = "A text that is long enough for a window or two of sixteen tokens each.\n";
@@ -387,7 +416,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_host_train),   cmocka_unit_test(test_host_finetune),
                                        cmocka_unit_test(test_driver_train), cmocka_unit_test(test_driver_finetune),
                                        cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune),
-                                       cmocka_unit_test(test_feed_again),   cmocka_unit_test(test_all_lost)};
+                                       cmocka_unit_test(test_feed_again),   cmocka_unit_test(test_all_lost),
+                                       cmocka_unit_test(test_names)};
     if (argc > 1) points = strtoul(argv[1], NULL, 10);
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     return cmocka_run_group_tests(tests, prepare, test_root_remove);

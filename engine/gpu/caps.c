@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* Later headers have it; its functions and structs are those of VK_EXT_calibrated_timestamps. */
 #define CALIBRATED_KHR "VK_KHR_calibrated_timestamps"
 
@@ -77,6 +79,14 @@ static void read_limits(const VkPhysicalDeviceLimits *limits, pm_caps *caps)
     caps->timestamp_period_ns = limits->timestampPeriod;
 }
 
+/* Cuts a driver's text before what is not UTF-8, and to `most` bytes. */
+static const char *utf8_of(char *text, size_t most)
+{
+    const char *end = memchr(text, 0, most);
+    text[utf8_valid(text, end ? (size_t)(end - text) : most)] = 0;
+    return text;
+}
+
 static void read_properties(VkPhysicalDevice physical, const extension_list *extensions, bool v12, pm_caps *caps,
                             gpu_features *features)
 {
@@ -99,9 +109,8 @@ static void read_properties(VkPhysicalDevice physical, const extension_list *ext
 
     caps->max_allocation = allocation.maxMemoryAllocationSize;
     features->max_buffer_size = buffers.maxBufferSize ? buffers.maxBufferSize : UINT64_MAX;
-    if (driver.driverName[0])
-        snprintf(caps->driver, sizeof caps->driver, "%.120s%s%.120s", driver.driverName,
-                 driver.driverInfo[0] ? " " : "", driver.driverInfo);
+    const char *name = utf8_of(driver.driverName, 120), *info = utf8_of(driver.driverInfo, 120);
+    if (*name) snprintf(caps->driver, sizeof caps->driver, "%.120s%s%.120s", name, *info ? " " : "", info);
     caps->subgroup_size = subgroup.subgroupSize;
     caps->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : subgroup.subgroupSize;
     caps->subgroup_max = sizes.maxSubgroupSize ? sizes.maxSubgroupSize : subgroup.subgroupSize;
@@ -201,7 +210,7 @@ pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(physical, &properties);
-    snprintf(caps.name, sizeof caps.name, "%.255s", properties.deviceName);
+    snprintf(caps.name, sizeof caps.name, "%.255s", utf8_of(properties.deviceName, sizeof caps.name - 1));
     uint32_t v = properties.driverVersion;
     snprintf(caps.driver, sizeof caps.driver, "driver %u.%u.%u", VK_API_VERSION_MAJOR(v), VK_API_VERSION_MINOR(v),
              VK_API_VERSION_PATCH(v));
