@@ -3,6 +3,7 @@
 #include "gpu/caps.h"
 #include "gpu/cut.h"
 #include "gpu/gpu.h"
+#include "gpu/gpu_internal.h"
 #include "gpu/spirv.h"
 #include "helper_device.h"
 #include "push.h"
@@ -374,13 +375,39 @@ static void test_cut_next(void **state)
     assert_int_equal(submissions, 1 + 2 + 1 + 2 + 2); /* 3 + 7, 10, 8, 50, 15, 15, 1 + 1, 1 */
 }
 
+/* The validation layer's messages go to the host's log; after the device is closed they do not, even where its work never ended. */
+static void test_silence(void **state)
+{
+    (void)state;
+    static gpu_instance *instance; /* it stays until the process ends */
+    test_lines kept;
+    const pm_device_params params = {.log = test_lines_log(&kept), .cache_dir = "", .validate = true};
+    const VkDebugUtilsMessengerCallbackDataEXT data = {
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CALLBACK_DATA_EXT, .pMessage = "a message"};
+    pm_device *device = NULL;
+    if (pm_device_open(&params, &device) != PM_OK) skip(); /* no device, or no layer */
+    instance = &device->instance;
+    PFN_vkSubmitDebugUtilsMessageEXT speak =
+        (PFN_vkSubmitDebugUtilsMessageEXT)vkGetInstanceProcAddr(instance->handle, "vkSubmitDebugUtilsMessageEXT");
+    assert_non_null(speak);
+    for (int closed = 0; closed < 2; closed++) {
+        test_lines_log(&kept);
+        speak(instance->handle, VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+              VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT, &data);
+        assert_int_equal(kept.errors, !closed);
+        if (closed) break;
+        assert_int_equal(gpu_abandon(device), PM_DEVICE_LOST);
+        pm_device_close(&device);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choose),   cmocka_unit_test(test_lowering),    cmocka_unit_test(test_host_memory),
         cmocka_unit_test(test_groups),   cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged),
         cmocka_unit_test(test_cut),      cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),
-        cmocka_unit_test(test_cut_next),
+        cmocka_unit_test(test_cut_next), cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

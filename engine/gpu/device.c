@@ -227,7 +227,10 @@ static void close_device(pm_device *device)
         device->vk.vkDestroyCommandPool(device->handle, device->pool, NULL);
         device->vk.vkDestroyDevice(device->handle, NULL);
     }
-    if (!device->abandoned) gpu_instance_close(&device->instance);
+    if (device->abandoned)
+        gpu_instance_silence(&device->instance);
+    else
+        gpu_instance_close(&device->instance);
     prof_destroy(&device->profile);
     gpu_list_close(&device->choices);
     gpu_list_close(&device->faults);
