@@ -343,6 +343,46 @@ static void test_special_tokens(void **state)
     assert_non_null(strstr(test_last_error(), "special.pad: token 300"));
 }
 
+/* What transformers pads batches with: a token that stands in no text. */
+static void test_padding_token(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n",
+                                        "{\"premise\": \"a\", \"hypothesis\": \"b\", \"label\": \"x\"}\n"
+                                        "{\"premise\": \"b\", \"hypothesis\": \"a\", \"label\": \"y\"}\n"};
+    static const struct {
+        pm_task_kind kind;
+        bool has_eos, has_pad;
+        uint32_t pad;
+    } rows[] = {{PM_TASK_CLASSIFY, true, true, 5},
+                {PM_TASK_CLASSIFY, false, true, 37 + 1},
+                {PM_TASK_ENTAIL, true, true, 5},
+                {PM_TASK_ENTAIL, false, false, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text = lines[rows[i].kind == PM_TASK_ENTAIL], *path = test_path(folder_dir, "train.jsonl");
+        const pm_gpt_config config = {.vocab = 37,
+                                      .ctx = CTX,
+                                      .embd = 4,
+                                      .heads = 1,
+                                      .layers = 1,
+                                      .special = {.has_eos = rows[i].has_eos, .eos = rows[i].has_eos ? 5 : 0}};
+        pm_task task;
+        pm_model *base = NULL, *model = NULL;
+        pm_gpt_config c;
+        test_write(path, text, strlen(text));
+        assert_int_equal(pm_task_learn(NULL, rows[i].kind, path, NULL, config.vocab, &task), PM_OK);
+        assert_int_equal(pm_model_create(folder_device, &config, 1, &base), PM_OK);
+        assert_int_equal(pm_model_for_task(base, &task, 1, &model), PM_OK);
+        assert_int_equal(pm_model_save(model, folder_dir), PM_OK);
+        assert_int_equal(pm_gpt_config_load(NULL, folder_dir, &c), PM_OK);
+        assert_int_equal(c.special.has_pad, rows[i].has_pad);
+        if (c.special.has_pad) assert_int_equal(c.special.pad, rows[i].pad);
+        pm_task_fini(&task);
+        pm_model_destroy(&model);
+        pm_model_destroy(&base);
+    }
+}
+
 /* A 0 in a file is 0. A key that is absent or null gives the default. */
 static void test_zeros(void **state)
 {
@@ -373,9 +413,9 @@ static void test_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels),    cmocka_unit_test(test_one_score), cmocka_unit_test(test_other_heads),
-        cmocka_unit_test(test_finetuned), cmocka_unit_test(test_framed),    cmocka_unit_test(test_special_tokens),
-        cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_labels),        cmocka_unit_test(test_one_score), cmocka_unit_test(test_other_heads),
+        cmocka_unit_test(test_finetuned),     cmocka_unit_test(test_framed),    cmocka_unit_test(test_special_tokens),
+        cmocka_unit_test(test_padding_token), cmocka_unit_test(test_zeros),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
