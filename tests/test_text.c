@@ -49,6 +49,29 @@ static void test_utf8_all_codes(void **state)
     }
 }
 
+static void test_utf8_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t most;
+        const char *left;
+    } rows[] = {{"", 5, ""},
+                {"abc", 5, "abc"},
+                {"abcdef", 5, "abcde"},
+                {"abcd\xc3\xa4", 5, "abcd"},
+                {"abc\xc3\xa4", 5, "abc\xc3\xa4"},
+                {"a\xe4"
+                 "c",
+                 5, "a"},
+                {"\xff", 5, ""}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[8];
+        snprintf(text, sizeof text, "%s", rows[i].text);
+        assert_string_equal(utf8_cut(text, rows[i].most), rows[i].left);
+    }
+}
+
 static void test_bytes(void **state)
 {
     (void)state;
@@ -401,11 +424,17 @@ static void test_hostile_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_utf8_all_codes), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_chars),          cmocka_unit_test(test_chars_random),
-        cmocka_unit_test(test_invalid_utf8),   cmocka_unit_test(test_unknown_character),
-        cmocka_unit_test(test_files),          cmocka_unit_test(test_file_form),
-        cmocka_unit_test(test_hashes),         cmocka_unit_test(test_hostile_vocab),
+        cmocka_unit_test(test_utf8_all_codes),
+        cmocka_unit_test(test_utf8_cut),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_chars),
+        cmocka_unit_test(test_chars_random),
+        cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_unknown_character),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_file_form),
+        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_hostile_vocab),
         cmocka_unit_test(test_hostile_config),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);

@@ -45,6 +45,13 @@ size_t utf8_encode(uint32_t code, char out[UTF8_MAX])
     return length;
 }
 
+char *utf8_cut(char *text, size_t most)
+{
+    const char *end = memchr(text, 0, most);
+    text[utf8_valid(text, end ? (size_t)(end - text) : most)] = 0;
+    return text;
+}
+
 size_t utf8_valid(const char *text, size_t size)
 {
     size_t at = 0;

@@ -79,14 +79,6 @@ static void read_limits(const VkPhysicalDeviceLimits *limits, pm_caps *caps)
     caps->timestamp_period_ns = limits->timestampPeriod;
 }
 
-/* Cuts a driver's text before what is not UTF-8, and to `most` bytes. */
-static const char *utf8_of(char *text, size_t most)
-{
-    const char *end = memchr(text, 0, most);
-    text[utf8_valid(text, end ? (size_t)(end - text) : most)] = 0;
-    return text;
-}
-
 static void read_properties(VkPhysicalDevice physical, const extension_list *extensions, bool v12, pm_caps *caps,
                             gpu_features *features)
 {
@@ -109,7 +101,7 @@ static void read_properties(VkPhysicalDevice physical, const extension_list *ext
 
     caps->max_allocation = allocation.maxMemoryAllocationSize;
     features->max_buffer_size = buffers.maxBufferSize ? buffers.maxBufferSize : UINT64_MAX;
-    const char *name = utf8_of(driver.driverName, 120), *info = utf8_of(driver.driverInfo, 120);
+    const char *name = utf8_cut(driver.driverName, 120), *info = utf8_cut(driver.driverInfo, 120);
     if (*name) snprintf(caps->driver, sizeof caps->driver, "%.120s%s%.120s", name, *info ? " " : "", info);
     caps->subgroup_size = subgroup.subgroupSize;
     caps->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : subgroup.subgroupSize;
@@ -210,7 +202,7 @@ pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(physical, &properties);
-    snprintf(caps.name, sizeof caps.name, "%.255s", utf8_of(properties.deviceName, sizeof caps.name - 1));
+    snprintf(caps.name, sizeof caps.name, "%.255s", utf8_cut(properties.deviceName, sizeof caps.name - 1));
     uint32_t v = properties.driverVersion;
     snprintf(caps.driver, sizeof caps.driver, "driver %u.%u.%u", VK_API_VERSION_MAJOR(v), VK_API_VERSION_MINOR(v),
              VK_API_VERSION_PATCH(v));
