@@ -16,7 +16,7 @@ const uint ROW_FOURS = TILE / TY / 4, COL_FOURS = TILE / TX / 4;
 const uint SIDE = TILE / 4, EACH = FOURS_EACH(SIDE);
 const uint LD = SIDE + 1; // a slice's line, in vec4; the odd length spreads lines over banks
 #if TILE != MATMUL_BLOCK_TILE && TILE != MATMUL_BLOCK_SMALL_TILE
-#error a tile that engine/ops/product_way.c does not know
+#error a tile that engine/ops/product_variant.c does not know
 #elif TILE == MATMUL_BLOCK_SMALL_TILE
 #define ROLLED
 #define FOR_EACH_K [[dont_unroll]] for (uint k = 0; k < DEPTH; k++)

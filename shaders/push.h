@@ -24,7 +24,7 @@ PM_STRUCT(step_scalars)
     U32 pos;              /* tokens already in the key/value cache */
     F32 lr;
     F32 beta1_fix, beta2_fix; /* 1 / (1 - beta^t) */
-    F32 grad_scale;           /* weight of a micro batch in the gradient, 1 / accum, times the loss scale */
+    F32 grad_scale;           /* a micro batch's share of the step's targets or examples, times the loss scale */
     F32 unscale;              /* 1 / loss scale, the factor from stored gradients to real ones */
     U32 micro;                /* number of the micro batch within the step */
 };

@@ -111,6 +111,14 @@ rm "$dir/data/b.txt"
 mkfifo "$dir/data/b.txt"
 refused 1 'data/b.txt: is not a regular file' train --data "$dir/data" $sizes --out "$dir/never"
 
+# ---- memory ----
+# A software driver has no more of it free than the process may take. A sanitizer's own memory exceeds the limit: then nothing runs.
+for off in "" memory_budget all; do
+    (ulimit -d 4000000 && PUMICE_DISABLE=$off "$pumice" devices --json) > "$dir/out" 2> "$dir/err" || continue
+    awk '/"type":/ { cpu = /"cpu"/ } /"device_memory_free":/ { gsub(/[^0-9]/, ""); if (cpu && $0 + 0 > 4096000000) exit 1 }' "$dir/out" ||
+        fail "PUMICE_DISABLE=$off: more memory is free than ulimit leaves"
+done
+
 # ---- no device ----
 for variable in VK_DRIVER_FILES VK_ICD_FILENAMES; do
     code=0

@@ -10,6 +10,7 @@
  *   drift_after=N  starts the drift only after N waits
  *   watchdog_ms=X  slow with a watchdog: the device is lost where one vkQueueSubmit takes longer (drivers merge its parts: Mesa's
  *                vk_queue_submits_merge)
+ *   names=1      the device's and the driver's name are not UTF-8, or not where they are cut
  *   report=FILE  the results go there: calls counted, live objects, the longest job in ms, devices lost
  *
  * Counting starts again when an instance is made under another PUMICE_FAULT. One driver and one thread at a time. */
@@ -32,6 +33,7 @@ static struct {
     unsigned long lose[MOST_LOSSES], deny;
     VkResult denial;
     double watchdog_ms;
+    bool names;
     const char *report;            /* a file; NULL: none */
     unsigned long queue, fallible; /* calls so far */
     unsigned lost;                 /* devices */
@@ -60,6 +62,7 @@ static void read_faults(void)
         if (strncmp(word, "drift_after=", 12) == 0) slow_drift_after = strtoul(value, NULL, 10);
         if (strncmp(word, "drift=", 6) == 0) slow_drift = strtod(value, NULL);
         if (strncmp(word, "watchdog_ms=", 12) == 0) fault.watchdog_ms = strtod(value, NULL);
+        if (strncmp(word, "names=", 6) == 0) fault.names = true;
         if (strncmp(word, "report=", 7) == 0) fault.report = value;
     }
 }
@@ -119,6 +122,7 @@ static PFN_vkGetInstanceProcAddr next_GetInstanceProcAddr;
 static PFN_vkGetDeviceProcAddr next_GetDeviceProcAddr;
 static PFN_vkDestroyInstance next_DestroyInstance;
 static PFN_vkGetPhysicalDeviceProperties next_GetPhysicalDeviceProperties;
+static PFN_vkGetPhysicalDeviceProperties2 next_GetPhysicalDeviceProperties2;
 
 /* ---- devices and their loss ---- */
 
@@ -380,6 +384,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_CreateInstance(const VkInstanceCreat
     next_DestroyInstance = (PFN_vkDestroyInstance)next_GetInstanceProcAddr(*out, "vkDestroyInstance");
     next_GetPhysicalDeviceProperties =
         (PFN_vkGetPhysicalDeviceProperties)next_GetInstanceProcAddr(*out, "vkGetPhysicalDeviceProperties");
+    next_GetPhysicalDeviceProperties2 =
+        (PFN_vkGetPhysicalDeviceProperties2)next_GetInstanceProcAddr(*out, "vkGetPhysicalDeviceProperties2");
     read_faults();
     return result;
 }
@@ -395,6 +401,21 @@ static VKAPI_ATTR void VKAPI_CALL layer_GetPhysicalDeviceProperties(VkPhysicalDe
 {
     next_GetPhysicalDeviceProperties(physical, out);
     if (slow_group_us > 0) out->deviceType = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    if (fault.names) strcpy(out->deviceName, "Karte \xe4");
+}
+
+/* A name of 119 letters and one of two bytes. */
+static VKAPI_ATTR void VKAPI_CALL layer_GetPhysicalDeviceProperties2(VkPhysicalDevice physical,
+                                                                     VkPhysicalDeviceProperties2 *out)
+{
+    next_GetPhysicalDeviceProperties2(physical, out);
+    for (VkBaseOutStructure *link = out->pNext; link && fault.names; link = link->pNext)
+        if (link->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES) {
+            VkPhysicalDeviceDriverProperties *driver = (VkPhysicalDeviceDriverProperties *)link;
+            memset(driver->driverName, 'd', 119);
+            strcpy(driver->driverName + 119, "\xc3\xa4");
+            strcpy(driver->driverInfo, "1.0\xff");
+        }
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL layer_CreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
@@ -443,6 +464,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL layer_GetInstanceProcAddr(VkInst
     FIND(DestroyInstance)
     FIND(CreateDevice)
     FIND(GetPhysicalDeviceProperties)
+    FIND(GetPhysicalDeviceProperties2)
     return instance ? next_GetInstanceProcAddr(instance, name) : NULL;
 }
 

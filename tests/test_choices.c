@@ -145,7 +145,13 @@ static void test_kept(void **state)
     free(bad);
 
     device = open_with(cache);
+    assert_int_equal(remove(path), 0); /* what cannot be forgotten on disk stays in memory */
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(pm_device_forget_choices(device), PM_IO);
+    assert_int_equal(choice_of(device, "one"), 3);
+    assert_int_equal(rmdir(path), 0);
     assert_int_equal(pm_device_forget_choices(device), PM_OK);
+    assert_int_equal(choice_of(device, "one"), 0);
     pm_device_close(&device);
     assert_false(known(cache, NULL));
 }

@@ -324,6 +324,34 @@ static void test_finetuned(void **state)
     pm_model_destroy(&tuned);
 }
 
+/* It takes examples as transformers frames them, and none with special tokens: those are outside its token table. */
+static void test_framed(void **state)
+{
+    (void)state;
+    static const char lines[] = "{\"text\": \"a fox\", \"label\": \"no\"}\n{\"text\": \"z!!\", \"label\": \"yes\"}\n";
+    const pm_log log = test_log();
+    const pm_finetune_params params = PM_FINETUNE_PARAMS;
+    write_classifier(PM_ARCH_GPT2, 3, "\"id2label\": {\"0\": \"no\", \"1\": \"yes\", \"2\": \"perhaps\"}");
+    pm_model *model = load();
+    pm_taskset *own = open_set(model, lines), *framed = NULL;
+    pm_task task = *pm_model_task(model);
+    task.plain = false;
+    assert_int_equal(pm_taskset_open(&log, test_path(folder_dir, "lines.jsonl"), &task, chars, CTX, true, &framed),
+                     PM_OK);
+    pm_finetuner *finetuner = NULL;
+    float outputs[6];
+    assert_int_equal(pm_finetuner_create(model, own, &params, &finetuner), PM_OK);
+    test_log_reset();
+    test_expect_failure(pm_finetuner_predict(finetuner, framed, outputs), PM_INVALID, "predict: ", "another task");
+    pm_finetuner_destroy(&finetuner);
+    test_expect_failure(pm_finetuner_create(model, framed, &params, &finetuner), PM_INVALID,
+                        "finetuner: ", "another task");
+    assert_null(finetuner);
+    pm_taskset_close(&framed);
+    pm_taskset_close(&own);
+    pm_model_destroy(&model);
+}
+
 /* ---- configurations ---- */
 
 static pm_gpt_config config_with(const char *more)
@@ -423,6 +451,46 @@ static void test_text_ends(void **state)
     remove(folder_path("generation_config.json"));
 }
 
+/* What transformers pads batches with: a token that stands in no text. */
+static void test_padding_token(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n",
+                                        "{\"premise\": \"a\", \"hypothesis\": \"b\", \"label\": \"x\"}\n"
+                                        "{\"premise\": \"b\", \"hypothesis\": \"a\", \"label\": \"y\"}\n"};
+    static const struct {
+        pm_task_kind kind;
+        bool has_eos, has_pad;
+        uint32_t pad;
+    } rows[] = {{PM_TASK_CLASSIFY, true, true, 5},
+                {PM_TASK_CLASSIFY, false, true, 37 + 1},
+                {PM_TASK_ENTAIL, true, true, 5},
+                {PM_TASK_ENTAIL, false, false, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text = lines[rows[i].kind == PM_TASK_ENTAIL], *path = test_path(folder_dir, "train.jsonl");
+        const pm_gpt_config config = {.vocab = 37,
+                                      .ctx = CTX,
+                                      .embd = 4,
+                                      .heads = 1,
+                                      .layers = 1,
+                                      .special = {.has_eos = rows[i].has_eos, .eos = rows[i].has_eos ? 5 : 0}};
+        pm_task task;
+        pm_model *base = NULL, *model = NULL;
+        pm_gpt_config c;
+        test_write(path, text, strlen(text));
+        assert_int_equal(pm_task_learn(NULL, rows[i].kind, path, NULL, config.vocab, &task), PM_OK);
+        assert_int_equal(pm_model_create(folder_device, &config, 1, &base), PM_OK);
+        assert_int_equal(pm_model_for_task(base, &task, 1, &model), PM_OK);
+        assert_int_equal(pm_model_save(model, folder_dir), PM_OK);
+        assert_int_equal(pm_gpt_config_load(NULL, folder_dir, &c), PM_OK);
+        assert_int_equal(c.special.has_pad, rows[i].has_pad);
+        if (c.special.has_pad) assert_int_equal(c.special.pad, rows[i].pad);
+        pm_task_fini(&task);
+        pm_model_destroy(&model);
+        pm_model_destroy(&base);
+    }
+}
+
 /* A 0 in a file is 0. A key that is absent or null gives the default. */
 static void test_zeros(void **state)
 {
@@ -453,9 +521,11 @@ static void test_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels),      cmocka_unit_test(test_label_numbers), cmocka_unit_test(test_one_score),
-        cmocka_unit_test(test_other_heads), cmocka_unit_test(test_finetuned),     cmocka_unit_test(test_special_tokens),
-        cmocka_unit_test(test_text_ends),   cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_labels),         cmocka_unit_test(test_label_numbers),
+        cmocka_unit_test(test_one_score),      cmocka_unit_test(test_other_heads),
+        cmocka_unit_test(test_finetuned),      cmocka_unit_test(test_framed),
+        cmocka_unit_test(test_special_tokens), cmocka_unit_test(test_text_ends),
+        cmocka_unit_test(test_padding_token),  cmocka_unit_test(test_zeros),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

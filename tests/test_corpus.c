@@ -21,7 +21,7 @@
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* A folder with cache/ inside, which PUMICE_CACHE_DIR names. */
 static char *setup(void)

@@ -47,6 +47,21 @@ static void test_sound(void **state)
     assert_true(report.loss_error > 0 && report.weight_error > 0); /* fp32 is not double */
 }
 
+/* A report is written where there is one. */
+static void test_no_report(void **state)
+{
+    (void)state;
+    pm_device_params params = params_with("", NULL);
+    params.disable = "nonsense";
+    test_lines lines;
+    pm_doctor_report report, before;
+    memset(&report, 0x5A, sizeof report);
+    before = report;
+    params.log = test_lines_log(&lines);
+    assert_int_equal(pm_doctor_run(&params, NULL, NULL, &report), PM_INVALID);
+    assert_memory_equal(&report, &before, sizeof report);
+}
+
 /* Examines one operation of a device that gets a kernel wrong. */
 static void examine(const pm_device_params *params, op_id op, pm_doctor_report *report)
 {
@@ -150,7 +165,8 @@ static void test_no_replacement(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sound), cmocka_unit_test(test_kernels),
-                                       cmocka_unit_test(test_not_tried), cmocka_unit_test(test_no_replacement)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sound), cmocka_unit_test(test_no_report),
+                                       cmocka_unit_test(test_kernels), cmocka_unit_test(test_not_tried),
+                                       cmocka_unit_test(test_no_replacement)};
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

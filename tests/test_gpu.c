@@ -3,6 +3,7 @@
 #include "gpu/caps.h"
 #include "gpu/cut.h"
 #include "gpu/gpu.h"
+#include "gpu/gpu_internal.h"
 #include "gpu/spirv.h"
 #include "helper_device.h"
 #include "push.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +53,28 @@ static void test_choose(void **state)
     assert_non_null(strstr(why, "cards"));
     assert_int_equal(pm_adapter_choose(all, 0, "auto", why), -1);
     assert_true(strlen(why) > 0);
+}
+
+/* Memory that is the host's: no more is free than the process may take, with a budget or without one. */
+static void test_host_memory(void **state)
+{
+    (void)state;
+    static const pm_device_type types[] = {PM_DEVICE_CPU, PM_DEVICE_INTEGRATED, PM_DEVICE_DISCRETE};
+    static const char *const lists[] = {NULL, "serial", "memory_budget", "all", "baseline"};
+    const uint64_t limit = (uint64_t)1 << 36, all = (uint64_t)1 << 40;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+    if (before.rlim_max < limit) skip();
+    assert_int_equal(setrlimit(RLIMIT_DATA, &(struct rlimit){limit, before.rlim_max}), 0);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        for (size_t list = 0; list < sizeof lists / sizeof *lists; list++) {
+            pm_caps caps = fake("Card", types[i]);
+            caps.memory_budget = true;
+            caps.device_memory = caps.device_memory_free = all;
+            assert_int_equal(pm_caps_lower(NULL, &caps, "test", lists[list]), PM_OK);
+            assert_int_equal(caps.device_memory_free <= limit, types[i] != PM_DEVICE_DISCRETE);
+        }
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
 }
 
 static void test_lowering(void **state)
@@ -351,12 +375,39 @@ static void test_cut_next(void **state)
     assert_int_equal(submissions, 1 + 2 + 1 + 2 + 2); /* 3 + 7, 10, 8, 50, 15, 15, 1 + 1, 1 */
 }
 
+/* The validation layer's messages go to the host's log; after the device is closed they do not, even where its work never ended. */
+static void test_silence(void **state)
+{
+    (void)state;
+    static gpu_instance *instance; /* it stays until the process ends */
+    test_lines kept;
+    const pm_device_params params = {.log = test_lines_log(&kept), .cache_dir = "", .validate = true};
+    const VkDebugUtilsMessengerCallbackDataEXT data = {
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CALLBACK_DATA_EXT, .pMessage = "a message"};
+    pm_device *device = NULL;
+    if (pm_device_open(&params, &device) != PM_OK) skip(); /* no device, or no layer */
+    instance = &device->instance;
+    PFN_vkSubmitDebugUtilsMessageEXT speak =
+        (PFN_vkSubmitDebugUtilsMessageEXT)vkGetInstanceProcAddr(instance->handle, "vkSubmitDebugUtilsMessageEXT");
+    assert_non_null(speak);
+    for (int closed = 0; closed < 2; closed++) {
+        test_lines_log(&kept);
+        speak(instance->handle, VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+              VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT, &data);
+        assert_int_equal(kept.errors, !closed);
+        if (closed) break;
+        assert_int_equal(gpu_abandon(device), PM_DEVICE_LOST);
+        pm_device_close(&device);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choose),      cmocka_unit_test(test_lowering),      cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),      cmocka_unit_test(test_cut_next),
+        cmocka_unit_test(test_choose),   cmocka_unit_test(test_lowering),    cmocka_unit_test(test_host_memory),
+        cmocka_unit_test(test_groups),   cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged),
+        cmocka_unit_test(test_cut),      cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),
+        cmocka_unit_test(test_cut_next), cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

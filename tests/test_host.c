@@ -1,5 +1,6 @@
 /* Changes that a host may make to its process: closed standard streams, and a locale whose decimal point is not a point. */
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +25,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "os/descriptor.h"
+#include "os/locale.h"
 #include "os/memory.h"
 
 /* ---- standard streams ---- */
@@ -43,6 +46,19 @@ static unsigned count_open(void)
 {
     unsigned count = 0;
     for (int fd = 0; fd < STREAMS; fd++) count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* Streams that are /dev/null, and neither can be read from nor written to as it should be. */
+static unsigned count_held(void)
+{
+    struct stat here, null;
+    unsigned count = 0;
+    char byte;
+    if (stat("/dev/null", &null) != 0) return 0;
+    for (int fd = 0; fd < STREAMS; fd++)
+        count +=
+            fstat(fd, &here) == 0 && here.st_rdev == null.st_rdev && (fd ? write(fd, "", 1) : read(fd, &byte, 1)) < 0;
     return count;
 }
 
@@ -84,57 +100,75 @@ static void test_files_above_streams(void **state)
     assert_true(fd >= STREAMS && folder_fd >= STREAMS);
 }
 
-/* Files that the driver opens stay open as long as the device. */
+/* The driver opens files, some of them on threads of its own, as long as there is a device. */
 static void test_device_above_streams(void **state)
 {
     (void)state;
     test_device_done(&(pm_device *){test_device(NULL)}); /* skips where there is no device */
     const pm_device_params params = {.log = test_log(), .select = getenv("PUMICE_TEST_DEVICE"), .cache_dir = ""};
     const pm_gpt_config config = {.vocab = 8, .ctx = 8, .embd = 16, .heads = 2, .layers = 1};
-    pm_device *device = NULL;
+    pm_device *device = NULL, *other = NULL;
     pm_model *model = NULL;
     int saved[STREAMS];
     test_log_reset();
     close_streams(saved);
     pm_status status = pm_device_open(&params, &device);
-    const unsigned opened = count_open();
+    const unsigned opened = count_held();
     if (status == PM_OK) status = pm_model_create(device, &config, 1, &model);
-    const unsigned made = count_open();
+    if (status == PM_OK) status = pm_device_open(&params, &other);
+    pm_device_close(&other);
+    const unsigned made = count_held();
     pm_model_destroy(&model);
     pm_device_close(&device);
     const unsigned closed = count_open();
+    const pm_device_params wrong = {.disable = "nonsense"};
+    const pm_status refused = pm_device_open(&wrong, &device);
+    const unsigned after = count_open();
     open_streams(saved);
     assert_int_equal(status, PM_OK);
-    assert_int_equal(opened, 0);
-    assert_int_equal(made, 0);
+    assert_int_equal(opened, 3);
+    assert_int_equal(made, 3);
     assert_int_equal(closed, 0);
+    assert_int_equal(refused, PM_INVALID);
+    assert_int_equal(after, 0);
 }
 
+/* What the host opens in a place that is held stays, and it may be /dev/null. */
 static void test_streams_held(void **state)
 {
     (void)state;
     int saved[STREAMS];
-    unsigned seen[4];
+    unsigned seen[5];
     close_streams(saved);
     const int own = open("/dev/null", O_RDONLY); /* number 0: the host's own, though it is the same file */
     os_streams_hold();
     os_streams_hold();
     seen[0] = count_open();
-    os_streams_release();
-    seen[1] = count_open();
-    close(2); /* the host puts a file of its own there */
-    const int theirs = open(test_root, O_RDONLY);
+    seen[1] = count_held();
     os_streams_release();
     seen[2] = count_open();
+    close(2);
+    const int theirs = open(test_root, O_RDONLY);
+    os_streams_release();
+    seen[3] = count_open();
     const bool kept = theirs == 2 && fcntl(2, F_GETFD) >= 0;
     close(theirs);
+    os_streams_hold();
+    const int null = open("/dev/null", O_RDWR);
+    for (int fd = 1; fd < STREAMS; fd++) dup2(null, fd);
+    close(null);
+    os_streams_release();
+    seen[4] = count_open();
+    for (int fd = 1; fd < STREAMS; fd++) close(fd);
     close(own);
     open_streams(saved);
     assert_int_equal(own, 0);
     assert_int_equal(seen[0], 3);
-    assert_int_equal(seen[1], 3);
-    assert_int_equal(seen[2], 2);
+    assert_int_equal(seen[1], 2);
+    assert_int_equal(seen[2], 3);
+    assert_int_equal(seen[3], 2);
     assert_true(kept);
+    assert_int_equal(seen[4], 3);
 }
 
 /* ---- locales ---- */
@@ -257,6 +291,13 @@ static void check_locale(const char *name)
     assert_int_not_equal(pm_model_create(device, &wrong, 1, &model), PM_OK);
     assert_non_null(strstr(test_last_error(), "1.5"));
     test_device_done(&device);
+    file_map map;
+    const char *missing = test_path(test_root, "nothing");
+    test_log_reset();
+    test_expect_failure(file_map_open(&log, missing, &map), PM_IO, missing, "No such file or directory");
+    errno = EINTR;
+    assert_string_equal(os_error(EACCES).text, "Permission denied");
+    assert_int_equal(errno, EINTR);
     number_print(text, sizeof text, "%g", 1234.5);
     assert_string_equal(text, "1234.5");
     assert_true(number_read("0.5,", &end) == 0.5 && *end == ',');

@@ -16,6 +16,7 @@
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_fault.h"
+#include "helper_log.h"
 #include "helper_memory.h"
 
 enum { CTX = 16, BATCH = 2, VOCAB = 256, STEPS = 2 };
@@ -250,6 +251,55 @@ TEST(driver, finetune)
 TEST(lost, train)
 TEST(lost, finetune)
 
+/* A prompt whose first feed may fail. Then the session has what it had before, or nothing, and reads the same in a second try. */
+static pm_status talk(const pm_log *log, objects *o, outcome *out)
+{
+    const uint32_t first = 'a', prompt[] = {' ', 't', 'e', 'x', 't', ' ', 'b', 'y'};
+    pm_gpt_config longer = config;
+    float before[VOCAB];
+    pm_status status;
+    longer.ctx = 64;
+    TRY(open_device(log, 1, &o->device));
+    TRY(pm_model_create(o->device, &longer, 1, &o->model));
+    TRY(pm_session_create(o->model, &o->session));
+    TRY(pm_session_feed(o->session, &first, 1));
+    memcpy(before, pm_session_logits(o->session), sizeof before);
+    status = pm_session_feed(o->session, prompt, sizeof prompt / sizeof *prompt);
+    if (status != PM_OK) {
+        const float *left = pm_session_logits(o->session);
+        if (left && memcmp(left, before, sizeof before) != 0) return PM_OK; /* another outcome */
+        if (!left) TRY(pm_session_feed(o->session, &first, 1));
+        TRY(pm_session_feed(o->session, prompt, sizeof prompt / sizeof *prompt));
+    }
+    const float *logits = pm_session_logits(o->session);
+    *out = (outcome){{(double)logits[0], (double)logits[1], (double)logits[2], (double)logits[3]}};
+    return PM_OK;
+}
+
+static void test_feed_again(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"deny=%zu", "deny_host=%zu", NULL};
+    attempt right, a;
+    count_calls(talk, &right);
+    for (int f = 0; f < 3; f++) {
+        const size_t count = formats[f] ? right.report.fallible : right.calls;
+        unsigned again = 0;
+        for (size_t n = count; n > 0; n--) { /* from the last call on: those before the feed make the talk fail */
+            char words[80] = "";
+            if (formats[f]) snprintf(words, sizeof words, formats[f], n);
+            run(talk, formats[f] ? 0 : n, words, &a);
+            if (a.status != PM_OK) break;
+            again += a.lines.errors;
+            if (memcmp(&a.out, &right.out, sizeof a.out) != 0 || a.lines.errors > 1 || a.leaked || a.report.objects)
+                fail_msg("call %zu of %zu: %d errors, %zu blocks and %ld objects left\n%s", n, count, a.lines.errors,
+                         a.leaked, a.report.objects, a.lines.all);
+        }
+        print_message("%u feeds done again\n", again);
+        assert_true(again > 0);
+    }
+}
+
 enum { LATE_STEPS = 40 };
 
 /* Begins a session, and a trainer that has done its steps. Each is one submission, however slow the machine is. */
@@ -322,6 +372,34 @@ static void test_all_lost(void **state)
     assert_int_equal(test_fault_done().objects, 0);
 }
 
+/* A driver whose names are not UTF-8: what is valid in them goes into files. */
+static void test_names(void **state)
+{
+    (void)state;
+    char driver[130];
+    test_fault("names=1");
+    pm_device *device = test_device_open(&(pm_device_params){.log = test_log(), .cache_dir = ""});
+    memset(driver, 'd', 119);
+    strcpy(driver + 119, " 1.0");
+    assert_string_equal(pm_device_caps(device)->name, "Karte ");
+    assert_string_equal(pm_device_caps(device)->driver, driver);
+    pm_model *model = NULL;
+    pm_trainer *trainer = NULL;
+    const pm_train_params params = {.batch = BATCH, .steps = STEPS};
+    assert_int_equal(pm_model_create(device, &config, 1, &model), PM_OK);
+    assert_int_equal(pm_trainer_create(model, &params, &trainer), PM_OK);
+    const char *dir = test_path(test_root, "names");
+    test_log_reset();
+    test_expect_failure(pm_trainer_save(trainer, dir, "\xff"), PM_INVALID, dir, "note is not UTF-8");
+    assert_int_equal(pm_trainer_save(trainer, dir, "\xc3\xa4"), PM_OK);
+    assert_int_equal(pm_trainer_load(trainer, dir, NULL), PM_OK);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    pm_trainer_destroy(&trainer);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+    test_fault_end();
+}
+
 static int prepare(void **state)
 {
     const char text[] = "A text that is long enough for a window or two of sixteen tokens each.\n";
@@ -338,7 +416,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_host_train),   cmocka_unit_test(test_host_finetune),
                                        cmocka_unit_test(test_driver_train), cmocka_unit_test(test_driver_finetune),
                                        cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune),
-                                       cmocka_unit_test(test_all_lost)};
+                                       cmocka_unit_test(test_feed_again),   cmocka_unit_test(test_all_lost),
+                                       cmocka_unit_test(test_names)};
     if (argc > 1) points = strtoul(argv[1], NULL, 10);
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     return cmocka_run_group_tests(tests, prepare, test_root_remove);

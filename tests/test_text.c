@@ -19,7 +19,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_text.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 static pm_tokenizer *bytes_of(void)
 {
@@ -46,6 +46,29 @@ static void test_utf8_all_codes(void **state)
         size_t size = utf8_encode(code, text);
         if (utf8_decode(text, size, &got) != size || got != code) fail_msg("U+%04X", (unsigned)code);
         if (size > 1 && utf8_decode(text, size - 1, &got)) fail_msg("U+%04X, cut", (unsigned)code);
+    }
+}
+
+static void test_utf8_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t most;
+        const char *left;
+    } rows[] = {{"", 5, ""},
+                {"abc", 5, "abc"},
+                {"abcdef", 5, "abcde"},
+                {"abcd\xc3\xa4", 5, "abcd"},
+                {"abc\xc3\xa4", 5, "abc\xc3\xa4"},
+                {"a\xe4"
+                 "c",
+                 5, "a"},
+                {"\xff", 5, ""}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[8];
+        snprintf(text, sizeof text, "%s", rows[i].text);
+        assert_string_equal(utf8_cut(text, rows[i].most), rows[i].left);
     }
 }
 
@@ -402,11 +425,17 @@ static void test_hostile_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_utf8_all_codes), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_chars),          cmocka_unit_test(test_chars_random),
-        cmocka_unit_test(test_invalid_utf8),   cmocka_unit_test(test_unknown_character),
-        cmocka_unit_test(test_files),          cmocka_unit_test(test_file_form),
-        cmocka_unit_test(test_hashes),         cmocka_unit_test(test_hostile_vocab),
+        cmocka_unit_test(test_utf8_all_codes),
+        cmocka_unit_test(test_utf8_cut),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_chars),
+        cmocka_unit_test(test_chars_random),
+        cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_unknown_character),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_file_form),
+        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_hostile_vocab),
         cmocka_unit_test(test_hostile_config),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);

@@ -16,7 +16,7 @@
 #include "helper_log.h"
 #include "helper_text.h"
 #include "text/gpt2.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 enum { VOCAB_ROOM = 8192 };
 

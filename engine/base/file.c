@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/locale.h"
+
 bool file_exists(const char *path)
 {
     struct stat info;
@@ -76,9 +78,10 @@ pm_status file_make_dir(const pm_log *log, const char *path)
         *p = 0;
         if (!make_one(part)) {
             if (separator)
-                status = log_fail(log, PM_IO, "%s: cannot make this folder, at %s: %s", path, part, strerror(errno));
+                status =
+                    log_fail(log, PM_IO, "%s: cannot make this folder, at %s: %s", path, part, os_error(errno).text);
             else
-                status = log_fail(log, PM_IO, "%s: cannot make this folder: %s", path, strerror(errno));
+                status = log_fail(log, PM_IO, "%s: cannot make this folder: %s", path, os_error(errno).text);
         }
         if (!separator) break;
         *p = separator;

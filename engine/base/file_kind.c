@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/number.h"
+#include "os/locale.h"
 
 enum { POINTER_MOST = 1024 }; /* bytes of a Git LFS pointer, by its specification */
 
@@ -78,7 +79,7 @@ pm_status file_check_folder(const pm_log *log, const char *path)
     size_t size = 0;
     if (file_is_dir(path)) return PM_OK;
     if (!file_exists(path) && errno == ENOENT) return log_fail(log, PM_IO, "%s: there is no such folder", path);
-    if (!file_exists(path)) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, strerror(errno));
+    if (!file_exists(path)) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, os_error(errno).text);
     if (!file_peek(path, data, sizeof data, &size)) size = 0;
     const char *kind = file_kind(data, size);
     if (!kind || strstr(kind, "safetensors"))

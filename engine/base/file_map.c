@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/locale.h"
 
 static pm_status cannot(const pm_log *log, const char *path, const char *what)
 {
-    return log_fail(log, PM_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+    return log_fail(log, PM_IO, "%s: cannot %s: %s", path, what, os_error(errno).text);
 }
 
 /* Opens for reading; refuses folders, which open() itself would accept. */

@@ -14,6 +14,7 @@
 #include "base/checksum.h"
 #include "base/file_temporary.h"
 #include "os/descriptor.h"
+#include "os/locale.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
 
@@ -65,7 +66,7 @@ pm_status file_writer_open(const pm_log *log, const char *path, file_writer **ou
     w->fd = file_temporary_open(w->target, w->temporary, room);
     if (w->fd < 0) {
         const pm_status why = errno == ENOMEM ? PM_NO_HOST_MEMORY : PM_IO; /* the temporary file's name takes memory */
-        status = log_fail(log, why, "%s: cannot write: %s", path, strerror(errno));
+        status = log_fail(log, why, "%s: cannot write: %s", path, os_error(errno).text);
         goto fail;
     }
     /* A file that is replaced keeps its permission bits; a file system without them is no reason to fail. */
@@ -157,10 +158,10 @@ pm_status file_writer_commit(file_writer **writer)
     pm_status status = PM_OK;
     if (w->error) {
         (void)unlink(w->temporary);
-        status = log_fail(&w->log, PM_IO, "%s: cannot write: %s", w->path, strerror(w->error));
+        status = log_fail(&w->log, PM_IO, "%s: cannot write: %s", w->path, os_error(w->error).text);
     } else if ((w->error = sync_folder_of(w->target)) != 0) {
         status = log_fail(&w->log, PM_IO, "%s: written, but its folder could not be synced: %s", w->path,
-                          strerror(w->error));
+                          os_error(w->error).text);
     }
     writer_free(w);
     return status;

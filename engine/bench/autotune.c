@@ -156,6 +156,5 @@ pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config, con
 
 pm_status pm_device_forget_choices(pm_device *device)
 {
-    gpu_choices_forget(device);
-    return gpu_choices_save(device);
+    return gpu_choices_forget(device);
 }

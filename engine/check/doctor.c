@@ -24,7 +24,7 @@ typedef struct doctor {
     pm_device *device;
     pm_doctor_fn *tell;
     void *user;
-    pm_doctor_report *report;
+    pm_doctor_report report;
     pm_doctor_finding unkept;   /* used when the report is full */
     bool kernels[KERNEL_COUNT]; /* the kernels that ran */
     bool kernel_off[KERNEL_COUNT], feature_off[FEATURES];
@@ -83,8 +83,8 @@ static pm_status open_device(doctor *d, int without)
 
 static pm_doctor_finding *add_finding(doctor *d, const char *wrong)
 {
-    const uint32_t n = d->report->finding_count++;
-    pm_doctor_finding *f = n < PM_DOCTOR_FINDINGS ? &d->report->findings[n] : &d->unkept;
+    const uint32_t n = d->report.finding_count++;
+    pm_doctor_finding *f = n < PM_DOCTOR_FINDINGS ? &d->report.findings[n] : &d->unkept;
     snprintf(f->wrong, sizeof f->wrong, "%s", wrong);
     f->off[0] = 0;
     return f;
@@ -133,11 +133,11 @@ static pm_status check_row(doctor *d, const optest_row *row)
     if (!optest_applies(pm_device_caps(d->device), row)) return PM_OK;
     const bool right = optest_run(d->device, row, NULL, &result);
     for (uint32_t k = 0; k < result.kernel_count; k++) {
-        d->report->kernels += !d->kernels[result.kernels[k]];
+        d->report.kernels += !d->kernels[result.kernels[k]];
         d->kernels[result.kernels[k]] = true;
     }
-    d->report->checks += !result.no_memory;
-    d->report->skipped += result.no_memory;
+    d->report.checks += !result.no_memory;
+    d->report.skipped += result.no_memory;
     if (right || result.no_memory) return PM_OK;
     pm_status status = gpu_wait(d->device); /* a lost device gives no results */
     if (status != PM_OK) return status;
@@ -145,7 +145,7 @@ static pm_status check_row(doctor *d, const optest_row *row)
     status = try_kernels(d, row, &result, f);
     if (status == PM_OK && !f->off[0]) status = try_features(d, row, f);
     d->has = d->has || f->off[0];
-    d->report->fit = d->report->fit && f->off[0];
+    d->report.fit = d->report.fit && f->off[0];
     return status;
 }
 
@@ -166,7 +166,7 @@ static pm_status check_operation(doctor *d, op_id op)
     static const optest_set sets[] = {USUAL, HALVES};
     pm_status status = PM_OK;
     say(d, op_name(op));
-    d->report->operations++;
+    d->report.operations++;
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         size_t count;
         uint32_t number = 0;
@@ -182,10 +182,10 @@ static pm_status check_memory(doctor *d)
 {
     char wrong[160];
     say(d, "memory");
-    const pm_status status = memory_check(d->device, &d->report->copies, wrong, sizeof wrong);
+    const pm_status status = memory_check(d->device, &d->report.copies, wrong, sizeof wrong);
     if (status == PM_OK && wrong[0]) {
         add_finding(d, wrong);
-        d->report->fit = false;
+        d->report.fit = false;
     }
     return status;
 }
@@ -195,12 +195,12 @@ static pm_status check_training(doctor *d)
     char wrong[160];
     bool right;
     say(d, "training");
-    const pm_status status = train_check(d->device, d->report, &right);
+    const pm_status status = train_check(d->device, &d->report, &right);
     if (status == PM_OK && !right) {
         number_print(wrong, sizeof wrong, "training: losses are off by up to %.2g, weights by %.2g",
-                     d->report->loss_error, d->report->weight_error);
+                     d->report.loss_error, d->report.weight_error);
         add_finding(d, wrong);
-        d->report->fit = false;
+        d->report.fit = false;
     }
     return status;
 }
@@ -217,7 +217,7 @@ static pm_status keep(doctor *d)
         if (d->kernel_was_off[k]) status = gpu_kernel_switch(d->device, (kernel_id)k, false);
     if (status != PM_OK || !(d->had || d->has) || !gpu_faults_kept(d->device)) return status;
     status = gpu_faults_save(d->device);
-    d->report->saved = status == PM_OK;
+    d->report.saved = status == PM_OK;
     return status;
 }
 
@@ -227,16 +227,18 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
     doctor *d = calloc(1, sizeof *d);
     if (!d) return log_fail(&params->log, PM_NO_HOST_MEMORY, "doctor: no memory");
     const double start = clock_seconds();
-    *out = (pm_doctor_report){.fit = true};
-    *d = (doctor){.params = params, .options = options, .tell = tell, .user = user, .report = out};
+    *d = (doctor){.params = params, .options = options, .tell = tell, .user = user, .report.fit = true};
     pm_status status = open_device(d, FEATURES);
     if (status == PM_OK && !options->one) status = check_memory(d);
     for (int op = 0; op < OP_COUNT && status == PM_OK; op++)
         if (!options->one || options->op == (op_id)op) status = check_operation(d, (op_id)op);
     if (status == PM_OK && !options->one) status = check_training(d);
     if (status == PM_OK) status = keep(d);
-    if (d->device) out->caps = *pm_device_caps(d->device);
-    out->seconds = clock_seconds() - start;
+    if (status == PM_OK) {
+        d->report.caps = *pm_device_caps(d->device);
+        d->report.seconds = clock_seconds() - start;
+        *out = d->report;
+    }
     pm_device_close(&d->device);
     free(d);
     return status;

@@ -10,6 +10,7 @@
 #include <pumice/text.h>
 
 #include "os/descriptor.h"
+#include "os/locale.h"
 
 /* *.txt as in a shell, which leaves out hidden names. */
 static bool name_counts(const char *name)
@@ -40,7 +41,7 @@ static bool add_part(corpus_text *text, char *path)
 static pm_status list_folder(const pm_log *log, const char *path, corpus_text *text)
 {
     DIR *dir = os_open_folder(path);
-    if (!dir) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, strerror(errno));
+    if (!dir) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, os_error(errno).text);
     pm_status status = PM_OK;
     const struct dirent *entry;
     while (status == PM_OK && (errno = 0, entry = readdir(dir)) != NULL) {
@@ -63,7 +64,7 @@ static pm_status list_folder(const pm_log *log, const char *path, corpus_text *t
         }
     }
     if (status == PM_OK && errno)
-        status = log_fail(log, PM_IO, "%s: cannot list this folder: %s", path, strerror(errno));
+        status = log_fail(log, PM_IO, "%s: cannot list this folder: %s", path, os_error(errno).text);
     closedir(dir);
     if (status == PM_OK && !text->part_count) {
         status = log_fail(log, PM_FORMAT, "%s: holds no .txt file; give a text file or a folder with some", path);

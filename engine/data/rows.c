@@ -8,7 +8,7 @@
 
 #include "base/number.h"
 #include "data/task.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 pm_status rows_fail(const row_file *file, const char *format, ...)
 {

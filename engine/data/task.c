@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/number.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 static const char *const names[PM_TASK_COUNT] = {
 #define TASK_NAME(id, name) name,

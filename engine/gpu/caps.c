@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "os/memory.h"
+#include "base/utf8.h"
 
 /* Later headers have it; its functions and structs are those of VK_EXT_calibrated_timestamps. */
 #define CALIBRATED_KHR "VK_KHR_calibrated_timestamps"
@@ -101,9 +101,8 @@ static void read_properties(VkPhysicalDevice physical, const extension_list *ext
 
     caps->max_allocation = allocation.maxMemoryAllocationSize;
     features->max_buffer_size = buffers.maxBufferSize ? buffers.maxBufferSize : UINT64_MAX;
-    if (driver.driverName[0])
-        snprintf(caps->driver, sizeof caps->driver, "%.120s%s%.120s", driver.driverName,
-                 driver.driverInfo[0] ? " " : "", driver.driverInfo);
+    const char *name = utf8_cut(driver.driverName, 120), *info = utf8_cut(driver.driverInfo, 120);
+    if (*name) snprintf(caps->driver, sizeof caps->driver, "%.120s%s%.120s", name, *info ? " " : "", info);
     caps->subgroup_size = subgroup.subgroupSize;
     caps->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : subgroup.subgroupSize;
     caps->subgroup_max = sizes.maxSubgroupSize ? sizes.maxSubgroupSize : subgroup.subgroupSize;
@@ -160,11 +159,7 @@ static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
     if (heap == UINT32_MAX) return; /* cannot happen: Vulkan guarantees one */
     caps->device_memory = m->memoryHeaps[heap].size;
     uint64_t limit = budget.heapBudget[heap], used = budget.heapUsage[heap];
-    caps->device_memory_free = caps->memory_budget ? (limit > used ? limit - used : 0) : caps->device_memory;
-    if (caps->type == PM_DEVICE_CPU || caps->type == PM_DEVICE_INTEGRATED) { /* it is the host's */
-        const uint64_t left = os_memory_left();
-        if (caps->device_memory_free > left) caps->device_memory_free = left;
-    }
+    if (caps->memory_budget) caps->device_memory_free = limit > used ? limit - used : 0;
     const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
                                          VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     /* On a discrete card such a type exists on its largest heap only where the whole of it is mapped (resizable
@@ -207,7 +202,7 @@ pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(physical, &properties);
-    snprintf(caps.name, sizeof caps.name, "%.255s", properties.deviceName);
+    snprintf(caps.name, sizeof caps.name, "%.255s", utf8_cut(properties.deviceName, sizeof caps.name - 1));
     uint32_t v = properties.driverVersion;
     snprintf(caps.driver, sizeof caps.driver, "driver %u.%u.%u", VK_API_VERSION_MAJOR(v), VK_API_VERSION_MINOR(v),
              VK_API_VERSION_PATCH(v));

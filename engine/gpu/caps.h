@@ -10,7 +10,7 @@ void gpu_caps_limit(pm_caps *caps, uint64_t max_buffer_range, uint64_t max_alloc
 /* Switches off what the driver is known to compute wrongly (quirks.c), and logs it. `vendor_id` is the real device's, not a preset's. */
 void gpu_quirks_apply(const pm_log *log, pm_caps *caps, uint32_t vendor_id);
 
-/* Recomputes the fields that follow from others. */
+/* Recomputes the fields that follow from others, and what the host leaves of its memory. */
 void gpu_caps_derive(pm_caps *caps);
 
 /* Differs where kernels may be chosen or measured otherwise: what varies from run to run, such as free memory, is none of it. */

@@ -71,7 +71,7 @@ static const char *fault_of(const char *file, size_t size, const char *head, boo
     seal_of(file + *body, size - *body, seal);
     if (line != length + SEAL_BYTES || memcmp(file + length, seal, SEAL_BYTES) != 0 || memcmp(file, head, same) != 0)
         return damaged;
-    return any_build || memcmp(file, head, length) == 0 ? NULL : "is of another build";
+    return any_build || memcmp(file, head, length) == 0 ? NULL : "is of another build of Pumice";
 }
 
 pm_status gpu_list_read(pm_device *device, gpu_choice_list *list, const char *path, const char *head, bool any_build,

@@ -1,4 +1,4 @@
-/* What `pumice tune` measured: which of several variants to take, on this device with this driver, this build, and what is in use of the device's
+/* Autotuned choices: which of several kernel variants to take, on this device with this driver, this build, and what is in use of the device's
  * capabilities. A file of each such set beside the pipeline cache. One that does not match is told of, not used, and replaced when something is
  * stored again. */
 #include "gpu/gpu_internal.h"
@@ -44,25 +44,32 @@ pm_status gpu_choices_open(pm_device *device)
     head_of(device, head);
     pm_status status = gpu_list_read(device, list, list->path, head, false, &fault);
     if (status == PM_OK && fault)
-        log_line(&device->log, PM_LOG_WARN,
-                 "gpu: %s: what was tuned %s; the usual kernels are taken until pumice tune runs again", list->path,
-                 fault);
+        log_line(&device->log, PM_LOG_WARN, "gpu: %s: %s; the usual kernels are taken until pumice tune runs again",
+                 list->path, fault);
     else if (status == PM_OK && list->count > 0)
-        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u tuned choices read", list->path, (unsigned)list->count);
+        log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %u autotuned choices read", list->path, (unsigned)list->count);
     return status;
 }
 
-void gpu_choices_forget(pm_device *device)
+static pm_status save(pm_device *device, const gpu_choice_list *list)
 {
-    for (uint32_t i = 0; i < device->choices.count; i++) device->choices.all[i].choice = 0;
+    char head[GPU_HEAD_MAX];
+    if (!list->path)
+        return log_fail(&device->log, PM_INVALID,
+                        "autotune: there is no cache folder to keep the choices in (PUMICE_CACHE_DIR)");
+    head_of(device, head);
+    return gpu_list_write(device, list, head);
 }
 
 pm_status gpu_choices_save(pm_device *device)
 {
-    char head[GPU_HEAD_MAX];
-    if (!device->choices.path)
-        return log_fail(&device->log, PM_INVALID,
-                        "autotune: there is no cache folder to keep the choices in (PUMICE_CACHE_DIR)");
-    head_of(device, head);
-    return gpu_list_write(device, &device->choices, head);
+    return save(device, &device->choices);
+}
+
+pm_status gpu_choices_forget(pm_device *device)
+{
+    const gpu_choice_list none = {.path = device->choices.path};
+    const pm_status status = save(device, &none);
+    if (status == PM_OK) device->choices.count = 0;
+    return status;
 }

@@ -210,6 +210,35 @@ static pm_status open_choices(pm_device *device, const char *cache_dir)
     return status == PM_OK ? gpu_choices_open(device) : status;
 }
 
+/* All but the hold on the standard streams. */
+static void close_device(pm_device *device)
+{
+    if (device->handle) {
+        if (!device->compile_only) device->vk.vkDeviceWaitIdle(device->handle); /* a lost device is idle */
+        device->pending = false;
+        while (device->programs) {
+            gpu_program *program = device->programs;
+            gpu_program_destroy(&program);
+        }
+        gpu_memory_close(device);
+        gpu_cache_close(device);
+        gpu_pipelines_close(device);
+        device->vk.vkDestroyFence(device->handle, device->fence, NULL);
+        device->vk.vkDestroyCommandPool(device->handle, device->pool, NULL);
+        device->vk.vkDestroyDevice(device->handle, NULL);
+    }
+    if (device->abandoned)
+        gpu_instance_silence(&device->instance);
+    else
+        gpu_instance_close(&device->instance);
+    prof_destroy(&device->profile);
+    gpu_list_close(&device->choices);
+    gpu_list_close(&device->faults);
+    free(device->old_choices_path);
+    free(device->cache_path);
+    if (!device->abandoned) free(device); /* else the validation layer's messages still come here */
+}
+
 static pm_status open_device(const pm_device_params *params, bool with_faults, pm_device **out)
 {
     pm_device *device = calloc(1, sizeof *device);
@@ -236,7 +265,7 @@ static pm_status open_device(const pm_device_params *params, bool with_faults, p
     if (status == PM_OK) status = name_file(device, params->cache_dir, "pipelines", ".bin", &device->cache_path);
     if (status == PM_OK) status = gpu_cache_open(device);
     if (status != PM_OK) {
-        pm_device_close(&device);
+        close_device(device);
         return status;
     }
     char features[200];
@@ -248,11 +277,12 @@ static pm_status open_device(const pm_device_params *params, bool with_faults, p
     return PM_OK;
 }
 
+/* The driver opens files for as long as there is a device: its threads write a cache, and it compiles when work is first submitted. */
 pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out)
 {
     os_streams_hold();
     const pm_status status = open_device(params, with_faults, out);
-    os_streams_release();
+    if (status != PM_OK) os_streams_release();
     return status;
 }
 
@@ -265,28 +295,8 @@ void pm_device_close(pm_device **handle)
 {
     pm_device *device = *handle;
     if (!device) return;
-    os_streams_hold();
-    if (device->handle) {
-        if (!device->compile_only) device->vk.vkDeviceWaitIdle(device->handle); /* a lost device is idle */
-        device->pending = false;
-        while (device->programs) {
-            gpu_program *program = device->programs;
-            gpu_program_destroy(&program);
-        }
-        gpu_memory_close(device);
-        gpu_cache_close(device);
-        gpu_pipelines_close(device);
-        device->vk.vkDestroyFence(device->handle, device->fence, NULL);
-        device->vk.vkDestroyCommandPool(device->handle, device->pool, NULL);
-        device->vk.vkDestroyDevice(device->handle, NULL);
-    }
-    if (!device->abandoned) gpu_instance_close(&device->instance);
-    os_streams_release();
-    prof_destroy(&device->profile);
-    gpu_list_close(&device->choices);
-    gpu_list_close(&device->faults);
-    free(device->old_choices_path);
-    free(device->cache_path);
-    if (!device->abandoned) free(device); /* else the validation layer's messages still come here */
+    const bool abandoned = device->abandoned; /* its driver works on */
+    close_device(device);
+    if (!abandoned) os_streams_release();
     *handle = NULL;
 }

@@ -147,7 +147,7 @@ uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_
  * another of the same driver have equal ones, whatever features either lacks. 0: the device cannot bind the operands. */
 uint64_t gpu_program_fingerprint(gpu_program *program);
 
-/* ---- tuning: which of several variants to take, as measured on this device --------------------------------------------- */
+/* ---- choices: which of several kernel variants to take, as autotuning measured on this device ------------------------- */
 
 enum { GPU_CHOICE_KEY = 64 }; /* bytes of a key, with its 0 */
 /* What is stored for the key; 0: nothing. */
@@ -155,7 +155,8 @@ uint32_t gpu_chosen(const gpu_program *program, const char *key);
 /* Store a choice for programs recorded from now on; 0 removes it. gpu_choices_save keeps all choices for later processes. */
 pm_status gpu_choice_set(pm_device *device, const char *key, uint32_t choice);
 pm_status gpu_choices_save(pm_device *device);
-void gpu_choices_forget(pm_device *device); /* all of them that were measured with these capabilities */
+/* All of them that were measured with these capabilities, on disk and then in memory. */
+pm_status gpu_choices_forget(pm_device *device);
 
 /* ---- faults: what gives wrong numbers on this device ----------------------------------------------------------------- */
 

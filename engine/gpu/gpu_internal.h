@@ -32,12 +32,16 @@ typedef struct gpu_instance {
     const pm_log *log;
     bool debug_utils;     /* VK_EXT_debug_utils is enabled */
     atomic_uint messages; /* of the validation layer */
+    atomic_uint speaking; /* threads that log one */
+    atomic_bool silent;
     VkDebugUtilsMessengerEXT messenger;
 } gpu_instance;
 
 /* Neither *instance nor *log may move while the instance lives. `label` and `validate` enable VK_EXT_debug_utils where there is one. */
 pm_status gpu_instance_open(const pm_log *log, bool validate, bool label, gpu_instance *instance);
 void gpu_instance_close(gpu_instance *instance);
+/* For an instance that cannot be closed: the layer's messages go nowhere once this returns. */
+void gpu_instance_silence(gpu_instance *instance);
 /* All adapters in malloc'd memory; *out is NULL where there are none. */
 pm_status gpu_instance_adapters(const gpu_instance *instance, VkPhysicalDevice **out, uint32_t *count);
 

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "os/memory.h"
 
 /* ---- presets ---------------------------------------------------------------------------------------------------- */
 
@@ -140,6 +141,10 @@ void gpu_caps_derive(pm_caps *caps)
     caps->fused = caps->fused && (caps->bda || caps->max_storage_buffers >= GPU_MAX_ARGS);
     caps->coopmat = caps->coopmat && caps->storage16 && caps->f16 && caps->subgroup;
     if (!caps->memory_budget) caps->device_memory_free = caps->device_memory;
+    if (caps->type == PM_DEVICE_CPU || caps->type == PM_DEVICE_INTEGRATED) { /* it is the host's */
+        const uint64_t left = os_memory_left();
+        if (caps->device_memory_free > left) caps->device_memory_free = left;
+    }
 }
 
 static bool is_word(const char *at, size_t length, const char *word)

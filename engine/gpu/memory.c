@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "os/descriptor.h"
-
 #define MIB ((uint64_t)1 << 20)
 
 /* Every buffer starts where a storage buffer binding and a cache line may. A power of two, as the limit is. */
@@ -186,7 +184,7 @@ static VkResult map_block(pm_device *device, gpu_block *block, VkMemoryPropertyF
 }
 
 /* A block of `size` bytes, all free. Logs nothing: the caller knows for which buffer. */
-static VkResult new_block(pm_device *device, gpu_lifetime lifetime, uint64_t size, gpu_block **out)
+static VkResult make_block(pm_device *device, gpu_lifetime lifetime, uint64_t size, gpu_block **out)
 {
     gpu_block *block = calloc(1, sizeof *block);
     if (!block) return VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -236,15 +234,6 @@ made:
     return VK_SUCCESS;
 fail:
     free_block(device, block);
-    return result;
-}
-
-/* A driver may back memory with a file. */
-static VkResult make_block(pm_device *device, gpu_lifetime lifetime, uint64_t size, gpu_block **out)
-{
-    os_streams_hold();
-    const VkResult result = new_block(device, lifetime, size, out);
-    os_streams_release();
     return result;
 }
 

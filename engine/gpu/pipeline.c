@@ -8,7 +8,6 @@
 
 #include "base/hash.h"
 #include "kernels_spv.h"
-#include "os/descriptor.h"
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
@@ -328,10 +327,8 @@ pm_status gpu_pipeline_make(pm_device *device, const gpu_kernel *kernel, const c
                                                         .pName = entry,
                                                         .pSpecializationInfo = spec},
                                               .layout = kernel->layout};
-    os_streams_hold(); /* the driver has a cache of its own on the disk */
     VK_TRY(device, device->vk.vkCreateComputePipelines(device->handle, device->cache, 1, &info, NULL, out));
 fail:
-    os_streams_release();
     return status;
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
+
 static double value_of(const VkPipelineExecutableStatisticKHR *statistic)
 {
     switch (statistic->format) {
@@ -15,9 +17,8 @@ static double value_of(const VkPipelineExecutableStatisticKHR *statistic)
 }
 
 /* Appends one executable's statistics to out[*count …]. Beyond the capacity it only counts. */
-static pm_status read_executable(pm_device *device, VkPipeline pipeline,
-                                 const VkPipelineExecutablePropertiesKHR *executable, uint32_t index,
-                                 pm_kernel_statistic *out, size_t capacity, size_t *count)
+static pm_status read_executable(pm_device *device, VkPipeline pipeline, VkPipelineExecutablePropertiesKHR *executable,
+                                 uint32_t index, pm_kernel_statistic *out, size_t capacity, size_t *count)
 {
     pm_status status = PM_OK;
     VkPipelineExecutableStatisticKHR *list = NULL;
@@ -33,9 +34,9 @@ static pm_status read_executable(pm_device *device, VkPipeline pipeline,
         if (*count >= capacity) continue;
         pm_kernel_statistic *s = &out[*count];
         *s = (pm_kernel_statistic){.subgroup_size = executable->subgroupSize, .value = value_of(&list[i])};
-        snprintf(s->executable, sizeof s->executable, "%.63s", executable->name);
-        snprintf(s->name, sizeof s->name, "%.63s", list[i].name);
-        snprintf(s->description, sizeof s->description, "%.159s", list[i].description);
+        snprintf(s->executable, sizeof s->executable, "%.63s", utf8_cut(executable->name, 63));
+        snprintf(s->name, sizeof s->name, "%.63s", utf8_cut(list[i].name, 63));
+        snprintf(s->description, sizeof s->description, "%.159s", utf8_cut(list[i].description, 159));
     }
 fail:
     free(list);

@@ -79,24 +79,26 @@ static pm_status reader_plan(reader *r, const pm_log *log, const pm_caps *caps, 
     return graph_plan_make(&r->graph, max_block, &r->plan);
 }
 
-static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
-{
-    pm_model *m = s->model;
-    pm_device *device = m->device;
-    pm_status status = reader_plan(r, gpu_log(device), pm_device_caps(device), &m->config, m->labels, mode, time,
-                                   gpu_max_buffer(device));
-    if (status != PM_OK) return status;
-    status = graph_workspace_create(device, &r->plan, &r->workspace);
-    if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);
-    return status == PM_OK ? record(s, r, mode) : status;
-}
-
 static void reader_fini(reader *r)
 {
     gpu_program_destroy(&r->program);
     graph_workspace_destroy(&r->plan, &r->workspace);
     graph_plan_fini(&r->plan);
     graph_fini(&r->graph);
+    *r = (reader){.time = r->time};
+}
+
+static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
+{
+    pm_model *m = s->model;
+    pm_device *device = m->device;
+    pm_status status = reader_plan(r, gpu_log(device), pm_device_caps(device), &m->config, m->labels, mode, time,
+                                   gpu_max_buffer(device));
+    if (status == PM_OK) status = graph_workspace_create(device, &r->plan, &r->workspace);
+    if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);
+    if (status == PM_OK) status = record(s, r, mode);
+    if (status != PM_OK) reader_fini(r);
+    return status;
 }
 
 static pm_status allocate(pm_session *s)
@@ -212,32 +214,69 @@ static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens, u
     return PM_OK;
 }
 
-/* Reads tokens that fit the context: all but the last in chunks, while a whole chunk has room. The last one gives logits. */
+/* What reads the next of `left` tokens that fit the context, behind `length` others: all but the last are read in chunks, while a whole chunk has
+ * room. The last one gives logits. */
+static reader *reader_for(pm_session *s, uint32_t length, uint32_t left)
+{
+    const uint32_t rest = left - 1, room = s->model->config.ctx - length;
+    const bool fewer = s->small.time < s->chunk.time && (rest <= s->small.time || s->chunk.time > room);
+    reader *r = fewer ? &s->small : &s->chunk;
+    return left > CHUNK_LEAST && r->time <= room ? r : &s->single;
+}
+
+static uint32_t reads(const reader *r, uint32_t left)
+{
+    const uint32_t rest = r->time > 1 ? left - 1 : 1;
+    return rest < r->time ? rest : r->time;
+}
+
 static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
 {
     pm_status status = PM_OK;
-    uint32_t at = 0;
-    while (status == PM_OK && count - at > CHUNK_LEAST) {
-        const uint32_t rest = count - at - 1, room = s->model->config.ctx - s->length;
-        const bool fewer = s->small.time < s->chunk.time && (rest <= s->small.time || s->chunk.time > room);
-        reader *r = fewer ? &s->small : &s->chunk;
-        if (r->time > room) break;
-        const uint32_t n = rest < r->time ? rest : r->time;
-        if (!r->program) status = reader_init(s, r, GPT_PREFILL, r->time);
-        if (status == PM_OK) status = read_tokens(s, r, tokens + at, n);
-        at += n;
+    for (uint32_t at = 0, n; status == PM_OK && at < count; at += n) {
+        reader *r = reader_for(s, s->length, count - at);
+        n = reads(r, count - at);
+        status = read_tokens(s, r, tokens + at, n);
     }
-    for (; status == PM_OK && at < count; at++) status = read_tokens(s, &s->single, tokens + at, 1);
     return status;
 }
 
-/* The context is full: keep its newer half and read that again from position 0. */
+/* Makes the readers that append() will want. */
+static pm_status prepare(pm_session *s, uint32_t length, uint32_t count)
+{
+    pm_status status = PM_OK;
+    for (uint32_t at = 0, n; status == PM_OK && at < count; at += n) {
+        reader *r = reader_for(s, length + at, count - at);
+        if (!r->program) status = reader_init(s, r, GPT_PREFILL, r->time);
+        n = reads(r, count - at);
+    }
+    return status;
+}
+
+/* How many of the tokens stay when the context is full: the newer half, which is read again from position 0. */
+static uint32_t kept(const pm_session *s)
+{
+    return s->model->config.ctx / 2;
+}
+
+static pm_status prepare_all(pm_session *s, size_t count)
+{
+    const uint32_t ctx = s->model->config.ctx;
+    uint32_t length = s->length;
+    pm_status status = PM_OK;
+    for (size_t at = 0, n; status == PM_OK && at < count; at += n, length += (uint32_t)n) {
+        if (length == ctx) status = prepare(s, 0, length = kept(s));
+        n = count - at < ctx - length ? count - at : ctx - length;
+        if (status == PM_OK) status = prepare(s, length, (uint32_t)n);
+    }
+    return status;
+}
+
 static pm_status slide(pm_session *s)
 {
-    uint32_t kept = s->model->config.ctx / 2;
-    const uint32_t *newer = s->history + (s->length - kept);
+    const uint32_t *newer = s->history + (s->length - kept(s));
     s->length = 0;
-    return kept ? append(s, newer, kept) : PM_OK;
+    return append(s, newer, kept(s));
 }
 
 pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
@@ -249,14 +288,18 @@ pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
         if (tokens[i] >= s->model->config.vocab)
             return log_fail(log, PM_INVALID, "session: token %u is outside the vocabulary of %u", tokens[i],
                             s->model->config.vocab);
-    pm_status status = PM_OK;
+    pm_status status = prepare_all(s, count);
+    if (status != PM_OK) return status;
     for (size_t at = 0; at < count && status == PM_OK;) {
         if (s->length == ctx) status = slide(s);
         size_t room = ctx - s->length, n = count - at < room ? count - at : room;
         if (status == PM_OK) status = append(s, tokens + at, (uint32_t)n);
         at += n;
     }
-    if (status == PM_OK) s->fed += count;
+    if (status == PM_OK)
+        s->fed += count;
+    else
+        pm_session_reset(s); /* some were read, and the context may have been dropped */
     return status;
 }
 

@@ -7,7 +7,7 @@
 
 #include "model/safetensors_internal.h"
 #include "text/json.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 typedef struct reader {
     const pm_log *log;

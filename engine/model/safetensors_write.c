@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "model/safetensors_internal.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* Growing text; running out of memory sticks. */
 typedef struct text {

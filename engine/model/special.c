@@ -59,7 +59,7 @@ void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task
 {
     pm_special_tokens s = config->special;
     if (!s.has_pad && task && !task->plain && gpt_task_architecture(task, config->arch)) {
-        s.has_pad = true;
+        s.has_pad = s.has_eos || task->kind == PM_TASK_CLASSIFY;
         s.pad = s.has_eos ? s.eos : task_token(task, TASK_DELIMITER);
     }
     write_id(root, "bos_token_id", s.has_bos, s.bos);

@@ -13,8 +13,9 @@ bool special_id(const cJSON *value, uint32_t vocab, uint32_t *id);
 /* Reads those within the vocabulary; of a list of ends, the first. transformers writes the ids of GPT-2's released tokenizer into
  * configurations of smaller vocabularies; there they name no token. */
 void special_read(const cJSON *root, pm_gpt_config *config);
-/* Writes them. A classifier of Pumice's own gets a padding token, so that transformers takes batches of texts: the end-of-text token, which
- * no text holds, or else the delimiter. */
+/* Writes them. A classifier of Pumice's own gets a padding token, so that transformers takes batches of texts. No text may hold it, because older
+ * versions read up to its first place: it is the end-of-text token, or else the delimiter, which stands between entailment's texts only. So those
+ * get none without an end-of-text token. */
 void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task);
 
 /* Takes missing tokens that begin and end a text from a tokenizer. */

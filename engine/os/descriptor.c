@@ -65,11 +65,16 @@ static bool is_open(int fd)
     return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
 }
 
-/* The host may have opened a file of its own in our place. */
-static bool is_null(int fd)
+/* /dev/null the wrong way round: reading and writing fail as on a closed stream, so what the host prints does not get lost unnoticed. And no host
+ * has such a stream, so ours can be told from its own. */
+static const int wrong_way[STREAMS] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+/* The host may have opened a file of its own in our place, even /dev/null. */
+static bool is_ours(int fd)
 {
     struct stat here, null;
-    return fstat(fd, &here) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(here.st_mode) &&
+    return ours[fd] && (fcntl(fd, F_GETFL) & O_ACCMODE) == wrong_way[fd] && (fcntl(fd, F_GETFD) & FD_CLOEXEC) &&
+           fstat(fd, &here) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(here.st_mode) &&
            here.st_rdev == null.st_rdev;
 }
 
@@ -80,7 +85,7 @@ void os_streams_hold(void)
     holders++;
     for (int fd = 0; fd < STREAMS; fd++) {
         if (is_open(fd)) continue;
-        const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        const int null = open("/dev/null", wrong_way[fd] | O_CLOEXEC);
         if (null == fd)
             ours[fd] = true;
         else if (null >= 0) /* another thread was quicker */
@@ -96,7 +101,7 @@ void os_streams_release(void)
     take_lock();
     holders--;
     for (int fd = 0; fd < STREAMS && holders == 0; fd++) {
-        if (ours[fd] && is_null(fd)) close(fd);
+        if (is_ours(fd)) close(fd);
         ours[fd] = false;
     }
     give_lock();

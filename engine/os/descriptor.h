@@ -13,8 +13,9 @@ int os_open_at(int folder, const char *path, int flags, mode_t mode);
 /* opendir() likewise. NULL: see errno. */
 DIR *os_open_folder(const char *path);
 
-/* Drivers and the Vulkan loader open files, too. Between these two calls each closed number of 0 to 2 is /dev/null, so that a driver's files get
- * other numbers. The calls nest and may come from any thread. */
+/* Drivers and the Vulkan loader open files, too, and drivers on threads of their own. Between these two calls each number of 0 to 2 that was closed
+ * is /dev/null, so that a driver's files get other numbers. Reading and writing fail there as before. The host may open a file of its own in such a
+ * place, which then stays; only not at the very moment of the last release. The calls nest and may come from any thread. */
 void os_streams_hold(void);
 void os_streams_release(void);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <string.h>
 
 void os_locale_plain(os_locale *locale)
 {
@@ -21,4 +22,16 @@ void os_locale_restore(os_locale *locale)
         freelocale((locale_t)locale->plain);
     }
     errno = error;
+}
+
+os_error_text os_error(int error)
+{
+    const int before = errno;
+    os_error_text out = {"unknown error"};
+    os_locale locale;
+    os_locale_plain(&locale);
+    (void)strerror_r(error, out.text, sizeof out.text); /* POSIX's; it writes what fits */
+    os_locale_restore(&locale);
+    errno = before;
+    return out;
 }

@@ -11,4 +11,10 @@ typedef struct os_locale {
 void os_locale_plain(os_locale *locale);
 void os_locale_restore(os_locale *locale);
 
+/* What an errno value means, in English: os_error(errno).text. It leaves errno as it is. */
+typedef struct os_error_text {
+    char text[128];
+} os_error_text;
+os_error_text os_error(int error);
+
 #endif

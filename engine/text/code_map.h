@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 enum { CODE_PAGE = 256, CODE_PAGES = UTF8_CODES / CODE_PAGE };
 #define CODE_NONE UINT32_MAX

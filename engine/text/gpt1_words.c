@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "text/gpt1.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 enum { SLOTS = 4096 };
 

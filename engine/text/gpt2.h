@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* The compiled pattern; threads share it. */
 typedef struct gpt2_pattern gpt2_pattern;

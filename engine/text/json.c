@@ -10,7 +10,7 @@
 
 #include "os/locale.h"
 #include "text/foreign.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* "path: what", "path: its header what", "path:line: what" */
 static pm_status fail(const pm_log *log, const json_place *place, pm_status status, const char *what)

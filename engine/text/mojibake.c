@@ -7,7 +7,7 @@
 
 #include <utf8proc.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 enum { REPLACEMENT = 0xFFFD };
 

@@ -12,7 +12,7 @@
 #include "text/code_map.h"
 #include "text/gpt1.h"
 #include "text/gpt2.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 typedef enum tok_kind { TOK_BYTE, TOK_CHAR, TOK_GPT2, TOK_GPT1, TOK_KINDS } tok_kind;
 

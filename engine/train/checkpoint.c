@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/utf8.h"
 #include "model/safetensors.h"
 #include "train/checkpoint.h"
 
@@ -230,6 +231,8 @@ pm_status checkpoint_save(adamw *a, const facts *f, uint32_t done, const char *d
 {
     const pm_log *log = gpu_log(a->model->device);
     char step[FACT_MAX], scale[64];
+    if (note && utf8_valid(note, strlen(note)) < strlen(note))
+        return log_fail(log, PM_INVALID, "%s: the checkpoint's note is not UTF-8", dir);
     snprintf(step, sizeof step, "%u", (unsigned)done);
     number_print(scale, sizeof scale, SCALE_FORMAT, (double)a->scale.scale, a->scale.good, a->scale.skipped);
     pm_caps *caps = (pm_caps *)pm_device_caps(a->model->device); /* st_meta is also for reading, and not const */

@@ -81,22 +81,17 @@ static gpt_shape shape_of(const pm_finetuner *t, uint32_t time)
                        .dropout_resid = own ? c->dropout_resid : p->dropout};
 }
 
-static pass *pass_for(const pm_finetuner *t, uint32_t length)
-{
-    return &t->passes[(length - 1) / order_unit(t->model->config.ctx)];
-}
-
 /* A plan for each padded length that an example has; their programs are recorded when first needed. */
 static pm_status plan_passes(pm_finetuner *t, const pm_log *log, const pm_caps *caps, uint64_t max_block)
 {
     pm_model *m = t->model;
     pm_status status = PM_OK;
-    t->pass_count = (m->config.ctx - 1) / order_unit(m->config.ctx) + 1;
+    t->pass_count = order_rank(m->config.ctx, m->config.ctx) + 1;
     t->passes = calloc(t->pass_count, sizeof *t->passes);
     if (!t->passes) return log_fail(log, PM_NO_HOST_MEMORY, "finetuner: no memory");
     for (uint32_t i = 0; i < t->set->example_count && status == PM_OK; i++) {
         uint32_t length = order_length(t->set, i);
-        pass *at = pass_for(t, length);
+        pass *at = &t->passes[order_rank(length, m->config.ctx)];
         if (at->shape.batch) continue;
         gpt_shape shape = shape_of(t, order_padded(length, m->config.ctx));
         status = pass_plan(at, log, caps, &m->config, &shape, true, m->labels, max_block);
@@ -140,14 +135,9 @@ pm_status pm_finetune_plan_make(const pm_log *log, const pm_caps *caps, const pm
 static pm_status check(const pm_model *model, const pm_taskset *set)
 {
     const pm_log *log = gpu_log(model->device);
-    const pm_task *a = model->task, *b = &set->task;
-    if (!a) return log_fail(log, PM_INVALID, "finetuner: the model has no task's head: see pm_model_for_task");
+    pm_status status = predict_check(model, set, "finetuner");
+    if (status != PM_OK) return status;
     if (!set->labelled) return log_fail(log, PM_INVALID, "finetuner: the examples were opened without their answers");
-    if (a->kind != b->kind || a->outputs != b->outputs || a->vocab != b->vocab || a->scores != b->scores)
-        return log_fail(log, PM_INVALID, "finetuner: the examples belong to another task than the model's");
-    if (set->longest > model->config.ctx)
-        return log_fail(log, PM_INVALID, "finetuner: a sequence of %u tokens does not fit the model's context of %u",
-                        set->longest, model->config.ctx);
     if (set->example_count > UINT32_MAX / 2) return log_fail(log, PM_INVALID, "finetuner: too many examples");
     return PM_OK;
 }
@@ -311,7 +301,7 @@ pm_status pm_finetuner_step(pm_finetuner *t, pm_finetune_step *out)
         uint32_t length = order_length(t->set, examples[i]);
         if (length > longest) longest = length;
     }
-    pass *p = pass_for(t, longest);
+    pass *p = &t->passes[order_rank(longest, t->model->config.ctx)];
     if (!p->program) {
         pm_status status = pass_record(p, t->model, "fine-tuning step", t->workspace, &t->optimizer, params->accum);
         if (status != PM_OK) return status;

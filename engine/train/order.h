@@ -32,5 +32,10 @@ static inline uint32_t order_padded(uint32_t length, uint32_t ctx)
     uint32_t unit = order_unit(ctx), padded = (length + unit - 1) / unit * unit;
     return padded < ctx ? padded : ctx;
 }
+/* Which of a context's padded lengths it is, from 0. */
+static inline uint32_t order_rank(uint32_t length, uint32_t ctx)
+{
+    return (length - 1) / order_unit(ctx);
+}
 
 #endif

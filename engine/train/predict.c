@@ -38,10 +38,10 @@ static pm_status list_rows(predictor *p)
     return PM_OK;
 }
 
-/* The pass for rows of this length; its shape only depends on the padded length. */
-static pass *pass_for(const predictor *p, uint32_t length)
+/* The pass for a row's length; its shape only depends on the padded length. */
+static pass *pass_for(const predictor *p, size_t row)
 {
-    return &p->passes[(length - 1) / order_unit(p->model->config.ctx)];
+    return &p->passes[order_rank(p->rows[row].length, p->model->config.ctx)];
 }
 
 static pm_status plan_passes(predictor *p)
@@ -50,11 +50,11 @@ static pm_status plan_passes(predictor *p)
     const pm_log *log = gpu_log(m->device);
     uint32_t group = task_group(&p->set->task);
     pm_status status = PM_OK;
-    p->pass_count = (m->config.ctx - 1) / order_unit(m->config.ctx) + 1;
+    p->pass_count = order_rank(m->config.ctx, m->config.ctx) + 1;
     p->passes = calloc(p->pass_count, sizeof *p->passes);
     if (!p->passes) return log_fail(log, PM_NO_HOST_MEMORY, "predict: no memory");
     for (size_t i = 0; i < p->row_count && status == PM_OK; i++) {
-        pass *at = pass_for(p, p->rows[i].length);
+        pass *at = pass_for(p, i);
         if (at->shape.batch) continue;
         uint32_t time = order_padded(p->rows[i].length, m->config.ctx), rows = PASS_TOKENS / (time * group);
         if (rows < 1) rows = 1;
@@ -67,18 +67,26 @@ static pm_status plan_passes(predictor *p)
     return status;
 }
 
-pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set)
+pm_status predict_check(const pm_model *model, const pm_taskset *set, const char *who)
 {
     const pm_log *log = gpu_log(model->device);
-    if (!model->task) return log_fail(log, PM_INVALID, "predict: the model has no task's head");
-    if (model->task->kind != set->task.kind || model->task->outputs != set->task.outputs ||
-        model->task->vocab != set->task.vocab || model->task->plain != set->task.plain)
-        return log_fail(log, PM_INVALID, "predict: the examples belong to another task than the model's");
+    const pm_task *a = model->task, *b = &set->task;
+    if (!a) return log_fail(log, PM_INVALID, "%s: the model has no task's head: see pm_model_for_task", who);
+    if (a->kind != b->kind || a->outputs != b->outputs || a->vocab != b->vocab || a->scores != b->scores ||
+        a->plain != b->plain)
+        return log_fail(log, PM_INVALID, "%s: the examples belong to another task than the model's", who);
     if (set->longest > model->config.ctx)
-        return log_fail(log, PM_INVALID, "predict: a sequence of %u tokens does not fit the model's context of %u",
+        return log_fail(log, PM_INVALID, "%s: a sequence of %u tokens does not fit the model's context of %u", who,
                         set->longest, model->config.ctx);
+    return PM_OK;
+}
+
+pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set)
+{
+    pm_status status = predict_check(model, set, "predict");
+    if (status != PM_OK) return status;
     predictor p = {.model = model, .set = set};
-    pm_status status = list_rows(&p);
+    status = list_rows(&p);
     if (status == PM_OK) status = plan_passes(&p);
     if (status == PM_OK) status = graph_workspace_create(model->device, &p.room, &p.workspace);
     for (uint32_t i = 0; i < p.pass_count && status == PM_OK; i++) {
@@ -117,11 +125,10 @@ pm_status predictor_run(predictor *p, float *outputs)
 {
     uint32_t group = task_group(&p->set->task), K = p->set->task.outputs;
     for (size_t first = 0; first < p->row_count;) {
-        pass *at = pass_for(p, p->rows[first].length);
+        pass *at = pass_for(p, first);
         const mailbox *box = &at->box;
         uint32_t count = 0, room = at->shape.batch / group;
-        while (count < room && first + count < p->row_count && pass_for(p, p->rows[first + count].length) == at)
-            count++;
+        while (count < room && first + count < p->row_count && pass_for(p, first + count) == at) count++;
         int32_t *extract = mailbox_ints(box, 0, INPUT_EXTRACT);
         for (uint32_t q = 0; q < room * group; q++)
             extract[q] = q < count * group ? predict_fill(box, 0, q, at->shape.time, p->set,

@@ -22,6 +22,9 @@ typedef struct predictor {
     gpu_buffer **workspace;
 } predictor;
 
+/* Whether the examples are of the model's task and fit it: PM_INVALID with a line that begins with `who`. */
+pm_status predict_check(const pm_model *model, const pm_taskset *set, const char *who);
+
 pm_status predictor_init(predictor *p, pm_model *model, const pm_taskset *set);
 void predictor_fini(predictor *p);
 pm_status predictor_run(predictor *p, float *outputs);

@@ -1,6 +1,6 @@
 /* Autotuning: measures which kernel variants are fastest for a model's matrix products on a device. The choices are kept beside the pipeline
- * cache, by device, driver, build and the capabilities in use, and all later runs on that device with these capabilities use them. A choice may change the order of a sum, and so its last
- * bits: runs that must equal each other bit for bit need the same choices. */
+ * cache, by device, driver, build and the capabilities in use, and all later runs on that device with these capabilities use them. A choice may
+ * change the order of a sum, and so its last bits: runs that must equal each other bit for bit need the same choices. */
 #ifndef PUMICE_AUTOTUNE_H
 #define PUMICE_AUTOTUNE_H
 
@@ -28,11 +28,12 @@ typedef void pm_autotune_fn(void *user, const pm_autotune_row *row);
 
 /* Measures each distinct product of training, prefill and decoding with this model, also in fp16 where the device has matrix units.
  * It calls `row` for each, and keeps the faster variants. Blocks: a second or two a product. Fails: PM_INVALID (a bad configuration; no
- * cache folder), PM_NO_*_MEMORY. */
+ * cache folder), PM_IO (the choices cannot be kept there), PM_NO_*_MEMORY, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config,
                                                  const pm_autotune_params *params, pm_autotune_fn *row, void *user);
 
-/* Forgets every choice for this device with these capabilities, in memory and on disk. What pm_doctor_run switched off stays off. */
+/* Forgets every choice for this device with these capabilities, in memory and on disk. What pm_doctor_run switched off stays off.
+ * Fails: PM_INVALID (no cache folder), PM_IO, PM_NO_HOST_MEMORY; nothing is forgotten then. */
 PM_API PM_NODISCARD pm_status pm_device_forget_choices(pm_device *device);
 
 #ifdef __cplusplus

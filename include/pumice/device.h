@@ -50,7 +50,7 @@ typedef enum pm_device_type {
 
 /* An adapter's features and limits as plain numbers. They are the device's own, or lower where it was opened so. */
 typedef struct pm_caps {
-    char name[256];
+    char name[256];     /* UTF-8, as all text here */
     char driver[256];   /* driver name and version text */
     uint32_t vendor_id; /* PCI id; a preset's, where one lowered it */
     uint32_t device_id; /* PCI id */

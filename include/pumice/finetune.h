@@ -67,10 +67,11 @@ PM_API uint32_t pm_finetuner_steps_done(const pm_finetuner *finetuner); /* so fa
 PM_API uint32_t pm_finetuner_epoch_steps(const pm_finetuner *finetuner);
 
 /* The next optimiser step. Each epoch takes every example once, in an order of its own, those of like length together. Blocks until done.
- * Fails: PM_INVALID (the run is over), PM_DEVICE_LOST. */
+ * Fails: PM_INVALID (the run is over); PM_NO_*_MEMORY, PM_SHADER (the program for a length that no step had before); PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_finetuner_step(pm_finetuner *finetuner, pm_finetune_step *out);
 
-/* The head's outputs for all examples of a set: pm_taskset_all_outputs numbers. What it needs is kept for the next call with this set. */
+/* The head's outputs for all examples of a set: pm_taskset_all_outputs numbers. What it needs is kept for the next call with this set.
+ * Fails: PM_INVALID (a set of another task), PM_NO_*_MEMORY, PM_SHADER, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_finetuner_predict(pm_finetuner *finetuner, const pm_taskset *set, float *outputs);
 
 /* Gradients of the last step (before clipping), parameter by parameter as pm_model_read. */

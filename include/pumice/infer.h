@@ -28,6 +28,7 @@ PM_API PM_NODISCARD pm_status pm_session_plan_make(const pm_log *log, const pm_c
 /* One sequence in the making. Lives: no longer than the model. Threads: as the device. */
 typedef struct pm_session pm_session;
 
+/* Fails: PM_NO_*_MEMORY, PM_SHADER, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_session_create(pm_model *model, pm_session **out);
 PM_API void pm_session_destroy(pm_session **session);
 
@@ -35,11 +36,12 @@ PM_API void pm_session_destroy(pm_session **session);
 PM_API void pm_session_reset(pm_session *session);
 
 /* Append tokens; logits of the token after the last one are ready afterwards. When the context is full the older half of it is dropped
- * and the rest read again. Fails: PM_INVALID (a token outside the vocabulary, or none), PM_DEVICE_LOST (a new session
- * that is fed the same tokens by the same calls has the same logits). */
+ * and the rest read again. Fails: PM_INVALID (a token outside the vocabulary, or none), PM_NO_*_MEMORY, PM_SHADER,
+ * PM_DEVICE_LOST (a new session that is fed the same tokens by the same calls has the same logits). After a failure the session is as it was before
+ * the call; or, where it had begun to read, it is empty as after a reset, and has no logits. */
 PM_API PM_NODISCARD pm_status pm_session_feed(pm_session *session, const uint32_t *tokens, size_t count);
 
-/* vocab floats; valid until the next feed. NULL before the first. */
+/* vocab floats; valid until the next feed. NULL before the first, and after a reset. */
 PM_API const float *pm_session_logits(const pm_session *session);
 
 /* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. Fails: PM_INVALID (nothing was fed yet; a

@@ -78,8 +78,8 @@ PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_co
  * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
 
-/* Writes config.json, with Pumice's version in it, and then model.safetensors, each at once or not at all; makes the folder. Same weights, same bytes. The weights' file holds a
- * checksum, by which pm_model_load refuses a damaged one. */
+/* Writes config.json, with Pumice's version in it, and then model.safetensors, each at once or not at all; makes the folder. Same weights,
+ * same bytes. The weights' file holds a checksum, by which pm_model_load refuses a damaged one. */
 PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *dir);
 
 /* A model for fine-tuning: the weights of `from`, three new rows in its token tables for the task's special tokens, and a new head; new

@@ -2,9 +2,11 @@
 #ifndef PUMICE_PUMICE_H
 #define PUMICE_PUMICE_H
 
+#include <pumice/autotune.h>
 #include <pumice/bench.h>
 #include <pumice/device.h>
 #include <pumice/doctor.h>
+#include <pumice/finetune.h>
 #include <pumice/infer.h>
 #include <pumice/kernel.h>
 #include <pumice/model.h>
@@ -13,8 +15,6 @@
 #include <pumice/task.h>
 #include <pumice/text.h>
 #include <pumice/train.h>
-#include <pumice/finetune.h>
-#include <pumice/autotune.h>
 
 #define PM_VERSION "0.1.0"
 

@@ -92,7 +92,7 @@ PM_API PM_NODISCARD pm_status pm_trainer_read_gradient(const pm_trainer *trainer
 /* What to go on from after PM_DEVICE_LOST (pumice/device.h): save now and then.
  * Weights, optimiser moments, step and parameters in one file, written at once or not at all: checkpoint.safetensors in `dir`. The one that this
  * trainer saved or loaded before stays as checkpoint.previous.safetensors, where the file system has hard links. `note` is stored and comes
- * back at load (may be NULL). */
+ * back at load (UTF-8; may be NULL). Fails: PM_INVALID (a note that is not UTF-8), PM_IO, PM_NO_*_MEMORY, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_trainer_save(pm_trainer *trainer, const char *dir, const char *note);
 /* Goes on from there, bit for bit; where that checkpoint is damaged (a checksum tells), from the previous one, with a warning.
  * The trainer keeps the parameters that it was created with. The model's sizes, batch x accum, time, seed, dropout and precision must be those of the

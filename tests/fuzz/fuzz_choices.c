@@ -45,9 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(device->choices.all[i].choice && memchr(device->choices.all[i].key, 0, GPU_CHOICE_KEY));
     const uint32_t count = device->choices.count;
     REQUIRE(gpu_choices_save(device) == PM_OK);
-    gpu_choices_forget(device);
+    device->choices.count = 0;
     gpu_choices_open(device);
     REQUIRE(fuzz_done(PM_OK) && device->choices.count == count);
+    REQUIRE(gpu_choices_forget(device) == PM_OK && !device->choices.count);
+    gpu_choices_open(device);
+    REQUIRE(fuzz_done(PM_OK) && !device->choices.count);
     gpu_list_close(&device->choices);
     free(device);
     return 0;

@@ -1,4 +1,4 @@
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -43,6 +43,13 @@ size_t utf8_encode(uint32_t code, char out[UTF8_MAX])
     }
     out[0] = (char)(lead[length] | code);
     return length;
+}
+
+char *utf8_cut(char *text, size_t most)
+{
+    const char *end = memchr(text, 0, most);
+    text[utf8_valid(text, end ? (size_t)(end - text) : most)] = 0;
+    return text;
 }
 
 size_t utf8_valid(const char *text, size_t size)
