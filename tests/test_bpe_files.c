@@ -221,6 +221,12 @@ static void test_hostile_vocab(void **state)
         put(dir, "vocab.json", rows[i].vocab);
         test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
     }
+    /* among many keys, too */
+    char many[2000] = "{";
+    for (int i = 0; i < 60; i++) sprintf(many + strlen(many), "\"a%d\":%d,", i % 57, i);
+    strcpy(many + strlen(many) - 1, "}");
+    put(dir, "vocab.json", many);
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "the key \"a0\" is there twice");
     test_write(path, "{\"a\0b\":0}", 9);
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "is not valid JSON, at byte 3");
     put(dir, "tokenizer_config.json", "{\"pumice_kind\":\"gpt2\"}");

@@ -8,9 +8,10 @@
 
 #include <pumice/text.h>
 
+#include "base/hash.h"
+#include "base/utf8.h"
 #include "os/locale.h"
 #include "text/foreign.h"
-#include "base/utf8.h"
 
 /* "path: what", "path: its header what", "path:line: what" */
 static pm_status fail(const pm_log *log, const json_place *place, pm_status status, const char *what)
@@ -94,24 +95,57 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* A key that the object has twice, or NULL; `keys` has room for all. */
+static const char *twin_by_order(const cJSON *object, const char **keys)
+{
+    size_t count = 0;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, object) keys[count++] = child->string;
+    qsort(keys, count, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(keys[i - 1], keys[i]) == 0) return keys[i];
+    return NULL;
+}
+
+/* The same by a hash table of `room` slots, a power of 2 above twice the number of keys. False where too many keys meet in it, as they may be made
+ * to: then nothing is known. */
+static bool twin_by_hash(const cJSON *object, const char **slots, size_t room, const char **twin)
+{
+    size_t steps = 0;
+    const cJSON *child;
+    memset(slots, 0, room * sizeof *slots);
+    cJSON_ArrayForEach(child, object)
+    {
+        const char *key = child->string;
+        size_t at = (size_t)hash_bytes(HASH_INIT, key, strlen(key)) & (room - 1);
+        for (; slots[at]; at = (at + 1) & (room - 1)) {
+            if (strcmp(slots[at], key) == 0) {
+                *twin = key;
+                return true;
+            }
+            if (++steps > 4 * room) return false;
+        }
+        slots[at] = key;
+    }
+    return true;
+}
+
 /* A key that one of the objects has twice, or NULL. */
 static const char *find_twin(const cJSON *item, bool *no_memory)
 {
+    enum { FEW = 16 };
     const char *found = NULL;
     const cJSON *child;
-    size_t count = 0;
+    size_t count = 0, room = 2 * FEW;
     cJSON_ArrayForEach(child, item) count++;
     if (cJSON_IsObject(item) && count > 1) {
-        const char *few[16], **keys = count <= 16 ? few : malloc(count * sizeof *keys);
-        size_t n = 0;
-        if (!keys) {
+        const char *few[FEW], **keys = few;
+        while (room < 2 * count) room *= 2;
+        if (count > FEW && !(keys = malloc(room * sizeof *keys))) {
             *no_memory = true;
             return NULL;
         }
-        cJSON_ArrayForEach(child, item) keys[n++] = child->string;
-        qsort(keys, n, sizeof *keys, compare_keys);
-        for (size_t i = 1; i < n && !found; i++)
-            if (strcmp(keys[i - 1], keys[i]) == 0) found = keys[i];
+        if (count <= FEW || !twin_by_hash(item, keys, room, &found)) found = twin_by_order(item, keys);
         if (keys != few) free(keys);
     }
     cJSON_ArrayForEach(child, item)
