@@ -157,6 +157,9 @@ static void test_devices(void **state)
     if (caps->type == PM_DEVICE_CPU && !getenv("PUMICE_DISABLE")) assert_true(caps->serial && caps->unified);
     test_device_done(&device);
 
+    assert_int_equal(pm_device_open(NULL, &device), PM_OK); /* as with zeros */
+    pm_device_close(&device);
+
     test_lines kept;
     pm_device_params params = {.log = test_lines_log(&kept), .cache_dir = "", .disable = "wings"};
     assert_int_equal(pm_device_open(&params, &device), PM_INVALID);

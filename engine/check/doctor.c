@@ -246,6 +246,7 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
 
 pm_status pm_doctor_run(const pm_device_params *params, pm_doctor_fn *tell, void *user, pm_doctor_report *out)
 {
+    static const pm_device_params usual = {0};
     const doctor_options whole = {0};
-    return doctor_run(params, &whole, tell, user, out);
+    return doctor_run(params ? params : &usual, &whole, tell, user, out);
 }

@@ -288,7 +288,8 @@ pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_d
 
 pm_status pm_device_open(const pm_device_params *params, pm_device **out)
 {
-    return gpu_device_open(params, false, out);
+    static const pm_device_params usual = {0};
+    return gpu_device_open(params ? params : &usual, false, out);
 }
 
 void pm_device_close(pm_device **handle)

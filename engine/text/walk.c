@@ -113,9 +113,8 @@ pm_status tok_fault_fail(const pm_log *log, const char *name, size_t offset, con
         shown[2 + utf8_encode(c, shown + 2)] = '\'';
     }
     return log_fail(log, PM_FORMAT,
-                    "%s: the character U+%04" PRIX32
-                    "%s at byte %zu is not in the tokenizer's vocabulary; use the byte "
-                    "tokenizer, or one made from this text",
+                    "%s: the character U+%04" PRIX32 "%s at byte %zu is not in the tokenizer's vocabulary, which was "
+                    "made from another text; a model with a byte or BPE tokenizer reads any",
                     name, c, shown, offset);
 }
 

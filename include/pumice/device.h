@@ -126,7 +126,7 @@ typedef struct pm_device_params {
     bool compile_only; /* build kernels and programs, run none: for drivers without their GPU. Vulkan 1.0 suffices */
 } pm_device_params;
 
-/* Opens an adapter. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
+/* Opens an adapter; params: NULL for zeros. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_device_open(const pm_device_params *params, pm_device **out);
 
 /* Saves the pipeline cache and frees the device. *device may be NULL; it becomes NULL. */
