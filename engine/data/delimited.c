@@ -1,23 +1,20 @@
 #include "data/delimited.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/number.h"
 #include "text/foreign.h"
 
 enum { MOST_COLUMNS = 10000 };
 
-/* By the first line, of which the longest head is enough. */
+/* By the first line, of which the head is enough. What is not a regular file is not looked at, since it can be read only once. */
 static char guess(const char *path)
 {
     char head[4096];
-    FILE *file = fopen(path, "rb");
-    const bool again = file && fseek(file, 0, SEEK_END) == 0; /* what can be read once is not looked at */
-    if (again) rewind(file);
-    const size_t size = again ? fread(head, 1, sizeof head - 1, file) : 0;
-    if (file) fclose(file);
+    size_t size = 0;
+    if (!file_peek(path, head, sizeof head - 1, &size)) return 0;
     head[size] = 0;
     const char *first = head + text_mark(head, size);
     first += strspn(first, " \t\r\n");

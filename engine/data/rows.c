@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/number.h"
-#include "data/task.h"
 #include "base/utf8.h"
+#include "data/task.h"
 
 pm_status rows_fail(const row_file *file, const char *format, ...)
 {

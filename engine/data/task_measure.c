@@ -174,10 +174,9 @@ void pm_taskset_measure(const pm_taskset *set, const float *outputs, pm_task_met
     const pm_task *t = &set->task;
     pm_task_metrics m = {set->example_count, NAN, NAN, NAN, NAN, NAN, NAN, false, false};
     uint32_t K = t->outputs;
-    uint32_t *own = confusion || !t->labels ? NULL : calloc((size_t)K * K, sizeof *own),
-             *counts = confusion ? confusion : own;
+    uint32_t *own = t->labels && !confusion ? calloc((size_t)K * K, sizeof *own) : NULL;
+    uint32_t *counts = t->labels && confusion ? confusion : own;
     if (confusion) memset(confusion, 0, (size_t)K * K * sizeof *confusion);
-    if (!t->labels) counts = NULL;
     if (!set->labelled) {
         /* there is nothing to compare with */
     } else if (t->scores) {

@@ -5,9 +5,9 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/utf8.h"
 #include "model/safetensors_internal.h"
 #include "text/json.h"
-#include "base/utf8.h"
 
 typedef struct reader {
     const pm_log *log;

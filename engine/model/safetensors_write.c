@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/safetensors_internal.h"
 #include "base/utf8.h"
+#include "model/safetensors_internal.h"
 
 /* Growing text; running out of memory sticks. */
 typedef struct text {

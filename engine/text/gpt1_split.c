@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/gpt1.h"
 #include "base/utf8.h"
+#include "text/gpt1.h"
 
 enum { HOST_CHARACTERS = 1000, UNIT_CHARACTERS = 4 };
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/gpt1.h"
 #include "base/utf8.h"
+#include "text/gpt1.h"
 
 /* Bytes of a line that are repaired at once. Longer lines are read in pieces; their character set is not checked, as in ftfy. */
 enum { MOST_LINE = 1000000 };

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "text/gpt1.h"
 #include "base/utf8.h"
+#include "text/gpt1.h"
 
 enum { SLOTS = 4096 };
 

@@ -8,11 +8,11 @@
 #include <pumice/text.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/code_map.h"
 #include "text/gpt1.h"
 #include "text/gpt2.h"
-#include "base/utf8.h"
 
 typedef enum tok_kind { TOK_BYTE, TOK_CHAR, TOK_GPT2, TOK_GPT1, TOK_KINDS } tok_kind;
 
@@ -37,8 +37,7 @@ struct pm_tokenizer {
     size_t *starts;      /* (vocab + same_count + 1) offsets into pieces */
     uint32_t *same;      /* (same_count) the ids of second names: vocab.json may give a token two names */
     uint32_t same_count; /* gpt2, gpt1 */
-    uint32_t
-        *only; /* (only_count) ascending ids of added tokens that have another token's bytes: no merge makes them */
+    uint32_t *only; /* (only_count) ascending ids of added tokens with another token's bytes: no merge makes them */
     uint32_t only_count;
     tok_added *added; /* (added_count) longer ones first */
     size_t added_count;
