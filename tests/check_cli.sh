@@ -117,7 +117,7 @@ same "$dir/a/model.safetensors" "$dir/b/model.safetensors"
 # ---- going on ----
 run 0 $train --out "$dir/c" --steps 40
 run 0 $train --out "$dir/d" --steps 20 --resume
-grep -q 'from the beginning' "$dir/err" || fail "a resume without a checkpoint did not say so"
+grep -q 'holds no run yet: a new one begins' "$dir/err" || fail "a resume without a checkpoint did not say so"
 run 0 $train --out "$dir/d" --steps 40 --resume
 same "$dir/c/model.safetensors" "$dir/d/model.safetensors"
 [ "$(wc -l < "$dir/d/metrics.jsonl")" = 40 ] || fail "metrics.jsonl of a resumed run has not 40 lines"

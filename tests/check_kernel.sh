@@ -74,6 +74,7 @@ refused 1 'is no storage buffer' kernel "$dir/uniform.spv" --buffer 0=16 --buffe
 # ---- running: y = 1 + 2 i + 0.25 ----
 run 0 kernel "$dir/saxpy.spv" --spec 0=64 --push n=1000 --push a=2 --groups 16 --runs 2 $buffers --dump y="$dir/y"
 has 'binding 1 *1.25 3.25 5.25'
+has '^launch  *16 x 1 x 1 work groups$'
 [ "$(wc -c < "$dir/y")" = 4000 ] || fail "the dump has not 4000 bytes"
 perl -e 'print pack "f<*", map { 1.25 + 2 * $_ } 0 .. 999' > "$dir/want"
 same "$dir/y" "$dir/want"
@@ -105,13 +106,15 @@ else
     run 0 kernel "$dir/saxpy.comp" --describe --json
     has '"name":.*"BIAS"'
 fi
+run 0 kernel "$dir/saxpy.spv" $buffers --runs 1 # what was left out is said
+has '^launch  *1 x 1 x 1 work groups, as --groups is not given; push constants are all 0, as --push is not given$'
 run 0 $saxpy $buffers --compare y="$dir/want"
 has 'largest difference 0,'
 run 0 $saxpy $buffers --compare y="$dir/off:0.6"
 run 1 $saxpy $buffers --compare y="$dir/off:0.4"
 grep -q 'differs from .*off in 1 elements' "$dir/err" || fail "the difference is not told"
 run 0 $saxpy $buffers --json --flops 2000 --bytes 12000
-for key in ms ms_min first_ms gflops gbps device local_size buffers; do has "\"$key\":"; done
+for key in ms ms_min first_ms gflops gbps device local_size groups buffers; do has "\"$key\":"; done
 run 0 $saxpy --buffer x=1000f:random --buffer "y=:$dir/want" --push 0x40000000,1000 --spec BIAS=0
 
 # ---- numbers of every type ----

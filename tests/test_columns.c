@@ -193,7 +193,8 @@ static void test_refusals(void **state)
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=", "fields text=: is not KEY=NAME");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "premise=text", "fields premise=text: the task has no such field");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=text,text=label", "fields text=label: is there twice");
-    refused(PM_TASK_CLASSIFY, "x.txt", GOOD, NULL, "x.txt:1: is not valid JSON");
+    refused(PM_TASK_CLASSIFY, "x.txt", GOOD, NULL,
+            "x.txt:1: is not a JSON object; JSON lines are one a line, and columns belong in a file NAME.tsv");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_task_setup, test_task_teardown)

@@ -378,7 +378,13 @@ static void test_documents(void **state)
     test_write(file, "\xFF\xFEx\0", 4);
     test_expect_failure(pm_corpus_open(&log, file, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
     test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
-    expect_corpus(file, bytes, PM_DOCUMENTS_AUTO, false, "255 254 120 0", 0);
+    char *text = NULL;
+    size_t size = 0;
+    test_expect_failure(pm_corpus_text(&log, folder, &text, &size), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
+    test_log_reset();
+    expect_corpus(file, bytes, PM_DOCUMENTS_AUTO, false, "255 254 120 0", 0); /* bytes take all, with a word */
+    assert_non_null(
+        strstr(test_last_warning(), "a.txt: is UTF-16; save it as UTF-8, or its bytes are read as they are"));
     pm_tokenizer_destroy(&tok);
     pm_tokenizer_destroy(&bytes);
     teardown(dir);

@@ -168,7 +168,8 @@ static int start_or_resume(finetune_run *run)
     free(note);
     if (status != PM_OK) return app_exit_code(status);
     run->saved = pm_finetuner_steps_done(run->finetuner);
-    app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)pm_finetuner_steps(run->finetuner));
+    if (run->saved < pm_finetuner_steps(run->finetuner))
+        app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)pm_finetuner_steps(run->finetuner));
     return metrics_open(&run->curves, options->out, run->saved) ? EXIT_DONE : EXIT_FAILED;
 }
 

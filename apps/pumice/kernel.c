@@ -136,6 +136,18 @@ static const char *number_text(const cJSON *item, char text[32])
     return text;
 }
 
+/* What a user may have left out stands here: the number of work groups, and push constants. */
+static void print_launch(const cJSON *report)
+{
+    const cJSON *groups = cJSON_GetObjectItem(report, "groups"), *interface = cJSON_GetObjectItem(report, "interface");
+    printf("launch         %.0f x %.0f x %.0f work groups%s", cJSON_GetNumberValue(cJSON_GetArrayItem(groups, 0)),
+           cJSON_GetNumberValue(cJSON_GetArrayItem(groups, 1)), cJSON_GetNumberValue(cJSON_GetArrayItem(groups, 2)),
+           args_given(&kernel_command, "--groups") ? "" : ", as --groups is not given");
+    if (number(interface, "push_bytes") > 0 && options.push.count == 0)
+        printf("; push constants are all 0, as --push is not given");
+    printf("\n");
+}
+
 static void print_report(const cJSON *report)
 {
     const cJSON *item, *value;
@@ -143,6 +155,7 @@ static void print_report(const cJSON *report)
     printf("\ndevice         %s%s\n", cJSON_GetStringValue(cJSON_GetObjectItem(report, "device")),
            cJSON_IsTrue(cJSON_GetObjectItem(report, "robust")) ? "; buffer bounds are checked (--unchecked: not)" : "");
     kernel_print_statistics(cJSON_GetObjectItem(report, "statistics"));
+    print_launch(report);
     printf("time           %.4g ms, the median of %.0f runs (%.4g to %.4g) by %s; first run %.4g ms, after %.4g ms of "
            "building\n",
            number(report, "ms"), number(report, "runs"), number(report, "ms_min"), number(report, "ms_max"),
@@ -170,6 +183,8 @@ static pm_status first_run(pm_kernel *kernel, const kernel_options *o, const ker
     uint32_t groups[3];
     pm_status status = kernel_parse_groups(o->groups, groups) ? PM_OK : PM_INVALID;
     double ms = 0;
+    cJSON *list = cJSON_AddArrayToObject(report, "groups");
+    for (int i = 0; i < 3 && status == PM_OK; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(groups[i]));
     for (size_t i = 0; i < count && status == PM_OK; i++) {
         status = pm_kernel_buffer(kernel, buffers[i].binding, buffers[i].size);
         if (status == PM_OK)

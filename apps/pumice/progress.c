@@ -36,12 +36,12 @@ void progress_start(progress *state, uint32_t first, uint32_t total)
 
 enum { TEXT_SIZE = 160, BAR_MOST = 40, BAR_LEAST = 8 };
 
-/* How far the run is, in at most `columns`: the least important parts are left out first. Returns its length. */
-static int describe(const progress *state, uint32_t step, int columns, char text[TEXT_SIZE])
+/* How far the run is, in at most `columns`: the least important parts are left out first. val_loss: NaN leaves it out. Returns its length. */
+static int describe(const progress *state, uint32_t step, double val_loss, int columns, char text[TEXT_SIZE])
 {
     char left[32], val[32] = "", rate[32];
     const double seconds = state->step_seconds * (double)(state->total - step);
-    if (!isnan(state->val_loss)) snprintf(val, sizeof val, "  val %.4f", state->val_loss);
+    if (!isnan(val_loss)) snprintf(val, sizeof val, "  val %.4f", val_loss);
     snprintf(rate, sizeof rate, "  %.0f tokens/s", state->rate);
     (void)app_duration(seconds, left);
     int length = 0;
@@ -55,17 +55,18 @@ static int describe(const progress *state, uint32_t step, int columns, char text
     return columns;
 }
 
-static void show(const progress *state, uint32_t step)
+/* A bar keeps the last validation loss; a line has the one of its step. */
+static void show(const progress *state, uint32_t step, double val_loss)
 {
     char text[TEXT_SIZE], bar[BAR_MOST + 3] = "";
     if (!state->terminal) {
-        (void)describe(state, step, TEXT_SIZE - 1, text);
+        (void)describe(state, step, val_loss, TEXT_SIZE - 1, text);
         fprintf(stderr, "%s\n", text);
         return;
     }
     int columns = app_columns(STDERR_FILENO) - 1; /* in the last one some terminals begin the next line */
     if (columns > TEXT_SIZE - 1) columns = TEXT_SIZE - 1;
-    int width = columns - describe(state, step, columns, text) - 3;
+    int width = columns - describe(state, step, state->val_loss, columns, text) - 3;
     if (width > BAR_MOST) width = BAR_MOST;
     if (width >= BAR_LEAST) {
         const int full = (int)((double)width * (double)step / (double)state->total);
@@ -98,7 +99,7 @@ void progress_step(progress *state, uint32_t step, double loss, double val_loss,
     if (!isnan(val_loss)) state->val_loss = val_loss;
     const bool due = now - state->last_shown >= (state->terminal ? BAR_EVERY : LINE_EVERY);
     if (due || !isnan(val_loss) || step == state->total) {
-        show(state, step);
+        show(state, step, val_loss);
         state->last_shown = now;
     }
 }

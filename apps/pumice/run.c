@@ -33,7 +33,7 @@ bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code)
     } else if (!begun && !folder_is_free("--out", out, FOLDER_MODEL | FOLDER_TOKENIZER | FOLDER_RUN, overwrite)) {
         *code = EXIT_FAILED;
     } else if (resume) {
-        app_say("%s has no checkpoint yet: starting from the beginning", out);
+        app_say("%s holds no run yet: a new one begins", out);
     }
     return false;
 }

@@ -187,7 +187,8 @@ static int start_or_resume(train_run *run)
     if (status != PM_OK) return app_exit_code(status);
     if (!good) return EXIT_FAILED;
     run->saved = pm_trainer_steps_done(run->trainer);
-    app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)options->steps);
+    if (run->saved < options->steps)
+        app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)options->steps);
     return metrics_open(&run->curves, options->out, run->saved) ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -200,8 +201,9 @@ static void announce(const train_run *run)
         app_say("%s: %zu documents, each with an end-of-text token behind it", run->options->data,
                 pm_corpus_documents(run->corpus));
     if (run->params.warmup >= run->params.steps)
-        app_say("--warmup %u: the learning rate rises until the end of --steps %u, and does not reach --lr %g",
-                (unsigned)run->params.warmup, (unsigned)run->params.steps, (double)run->params.lr);
+        app_say("--warmup %u%s: the learning rate rises until the end of --steps %u, and does not reach --lr %g",
+                (unsigned)run->params.warmup, args_given(&train_command, "--warmup") ? "" : ", the default",
+                (unsigned)run->params.steps, (double)run->params.lr);
 }
 
 /* Opens a device and runs until the run ends or the device is lost. */

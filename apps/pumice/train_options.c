@@ -34,8 +34,7 @@ static arg_option table[] = {
     TEXT("--init", "DIR", init, NULL, "start from this model and its tokenizer instead of from random weights"),
     {ARG_FLAG, "--resume", NULL, &train_options_now.resume, NULL, 0, 0,
      "go on from the checkpoint in --out, with the run's options; options given again replace them, and a larger "
-     "--steps "
-     "extends the run",
+     "--steps extends the run; without a checkpoint a new run begins",
      false, false},
     APP_OPTION_OVERWRITE(train_options_now.overwrite),
     {ARG_FLAG, "--plan", NULL, &train_options_now.plan, NULL, 0, 0,

@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "data/corpus_text.h"
-#include "text/foreign.h"
 #include "text/tokenizer.h"
 
 #define CACHE_MAGIC "PUMTOKEN"
@@ -169,11 +168,6 @@ static uint64_t recipe_hash(const recipe *r, const corpus_text *text)
     return hash;
 }
 
-static size_t part_end(const corpus_text *text, size_t part)
-{
-    return part + 1 < text->part_count ? text->parts[part + 1].start : text->size;
-}
-
 /* A corpus being filled. */
 typedef struct gathering {
     pm_corpus *corpus;
@@ -231,7 +225,8 @@ static pm_status encode(const pm_log *log, const char *path, const corpus_text *
     }
     const bool apart = r->documents && text->part_count > 0;
     for (size_t part = 0; fine && part < (apart ? text->part_count : 1); part++) {
-        const size_t start = apart ? text->parts[part].start : 0, end = apart ? part_end(text, part) : text->size;
+        const size_t start = apart ? text->parts[part].start : 0,
+                     end = apart ? corpus_text_part_end(text, part) : text->size;
         fine = encode_stretch(text, start, end, r, g, &fault, &at);
         if (fine && r->documents && end > start) fine = gather(g, &r->tok->end, 1);
     }
@@ -264,17 +259,14 @@ static pm_status build(const pm_log *log, const char *path, const char *cache, c
     return PM_OK;
 }
 
-/* Refuses files that text_foreign_text names, such as UTF-16, unless tokens are bytes. Warns of a text that spells the end-of-text token: it is
- * then read as text. */
+/* Refuses files that are no UTF-8 text; where tokens are bytes it only warns. Warns of a text that spells the end-of-text token: it is then read
+ * as text. */
 static pm_status check_text(const pm_log *log, const char *path, const corpus_text *text, const recipe *r)
 {
     const pm_tokenizer *tok = r->tok;
-    for (size_t i = 0; i < (text->part_count ? text->part_count : 1) && tok->kind != TOK_BYTE; i++) {
-        size_t at = text->part_count ? text->parts[i].start : 0;
-        const size_t end = text->part_count ? part_end(text, i) : text->size;
-        const char *foreign = text_foreign_text(text->data + at, end - at);
-        if (foreign) return log_fail(log, PM_FORMAT, "%s: %s", corpus_text_where(text, path, &at), foreign);
-    }
+    const char *file, *foreign = corpus_text_foreign(text, path, &file);
+    if (foreign && tok->kind != TOK_BYTE) return log_fail(log, PM_FORMAT, "%s: %s", file, foreign);
+    if (foreign) log_line(log, PM_LOG_WARN, "%s: %s, or its bytes are read as they are", file, foreign);
     if (tok->end == TOK_NONE || r->special) return PM_OK;
     size_t size = 0;
     const char *end = pm_tokenizer_piece(tok, tok->end, &size);
@@ -313,7 +305,7 @@ static size_t count_documents(const recipe *r, const corpus_text *text)
 {
     size_t count = 0;
     if (!r->documents) return 0;
-    for (size_t i = 0; i < text->part_count; i++) count += part_end(text, i) > text->parts[i].start;
+    for (size_t i = 0; i < text->part_count; i++) count += corpus_text_part_end(text, i) > text->parts[i].start;
     return text->part_count ? count : 1;
 }
 

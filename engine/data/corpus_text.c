@@ -11,6 +11,7 @@
 
 #include "os/descriptor.h"
 #include "os/locale.h"
+#include "text/foreign.h"
 
 /* *.txt as in a shell, which leaves out hidden names. */
 static bool name_counts(const char *name)
@@ -143,11 +144,33 @@ const char *corpus_text_where(const corpus_text *text, const char *path, size_t 
     return text->parts[i].path;
 }
 
+size_t corpus_text_part_end(const corpus_text *text, size_t part)
+{
+    return part + 1 < text->part_count ? text->parts[part + 1].start : text->size;
+}
+
+const char *corpus_text_foreign(const corpus_text *text, const char *path, const char **file)
+{
+    for (size_t i = 0; i < (text->part_count ? text->part_count : 1); i++) {
+        const size_t start = text->part_count ? text->parts[i].start : 0;
+        const char *foreign = text_foreign_text(text->data + start, corpus_text_part_end(text, i) - start);
+        *file = text->part_count ? text->parts[i].path : path;
+        if (foreign) return foreign;
+    }
+    return NULL;
+}
+
 pm_status pm_corpus_text(const pm_log *log, const char *path, char **text, size_t *size)
 {
     corpus_text source;
     pm_status status = corpus_text_open(log, path, &source);
     if (status != PM_OK) return status;
+    const char *file, *foreign = corpus_text_foreign(&source, path, &file);
+    if (foreign) {
+        status = log_fail(log, PM_FORMAT, "%s: %s", file, foreign);
+        corpus_text_close(&source);
+        return status;
+    }
     char *copy = source.memory;
     source.memory = NULL;
     if (!copy) {

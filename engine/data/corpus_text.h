@@ -26,4 +26,10 @@ void corpus_text_close(corpus_text *text);
 /* The file that holds the text's byte *offset: `path` itself if it is a file. *offset becomes the offset in that file. */
 const char *corpus_text_where(const corpus_text *text, const char *path, size_t *offset);
 
+/* The byte behind a folder's file; with part 0, also behind the text of a file. */
+size_t corpus_text_part_end(const corpus_text *text, size_t part);
+
+/* What text_foreign_text says of the first file that it names, with the file's path in *file; else NULL. */
+const char *corpus_text_foreign(const corpus_text *text, const char *path, const char **file);
+
 #endif

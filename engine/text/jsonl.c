@@ -60,6 +60,9 @@ pm_status jsonl_next(jsonl *file, bool *more)
     line[size] = 0; /* where the line ends, or file_read's own 0 byte stands */
     if (file->count++ == 0 && line[strspn(line, " \t\r")] == '[')
         return fail(file, "begins a JSON array; JSON lines are one object a line (jq -c '.[]' makes them of it)");
+    if (file->count == 1 && line[strspn(line, " \t\r")] != '{')
+        return fail(
+            file, "is not a JSON object; JSON lines are one a line, and columns belong in a file NAME.tsv or NAME.csv");
     pm_status status =
         json_read(file->log, &(json_place){.path = file->path, .line = file->line}, line, size, &file->object);
     if (status == PM_OK && !cJSON_IsObject(file->object)) status = fail(file, "is not a JSON object");

@@ -89,7 +89,8 @@ PM_API PM_NODISCARD pm_status pm_corpus_open(const pm_log *log, const char *path
                                              pm_corpus **out);
 /* How many documents end in a token of their own; 0: none. */
 PM_API size_t pm_corpus_documents(const pm_corpus *corpus);
-/* The text of a path, a folder's files joined with nothing between, for pm_tokenizer_chars; malloc'd. */
+/* The text of a path, a folder's files joined with nothing between, for pm_tokenizer_chars and pm_tokenizer_train; malloc'd. Fails: PM_IO;
+ * PM_FORMAT where it is empty, UTF-16 or UTF-32. */
 PM_API PM_NODISCARD pm_status pm_corpus_text(const pm_log *log, const char *path, char **text, size_t *size);
 PM_API void pm_corpus_close(pm_corpus **corpus);
 
