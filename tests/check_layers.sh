@@ -34,7 +34,7 @@ FNR == 1 {
 
 # Functions that the host'\''s locale changes: only these three files use them, under another locale.
 FNR == 1 {
-    local = engine && FILENAME != "engine/base/number.c" && FILENAME != "engine/text/json.c" && FILENAME != "engine/os/locale.c"
+    local = engine && FILENAME != "engine/base/number.c" && FILENAME != "engine/text/json.c" && FILENAME !~ /^engine\/os\/locale_/
     statement = ""
 }
 local && /(^|[^A-Za-z_])(strto(d|f|ld)|ato[f]|[sf]*scanf|v*sprintf|vsnprintf|is(alpha|alnum|digit|xdigit|space|upper|lower|print|punct|cntrl|graph|blank)|to(lower|upper)|isw[a-z]+|tow[a-z]+|str(coll|xfrm|casecmp|ncasecmp|ftime|error|error_[lr]|signal)|mbr*towc|wcr*tomb|mbs*r*towcs|wcs*r*tombs|setlocale|localeconv|cJSON_(Parse|Print)[A-Za-z]*|cJSON_Minify)[[:space:]]*\(/ {
@@ -70,7 +70,12 @@ engine && own {
     if (index(" " may[name] " ", " " from " ") == 0)
         fail(FILENAME ": may not include \"" included "\" (engine/" name " may include: " may[name] ")")
 }
-# The command line and the public headers include only public headers.
+# Only files for one operating system include its headers.
+!own && FILENAME !~ /_(posix|win32)\.c$/ && included ~ /^(sys\/|(unistd|fcntl|dirent|signal|pthread|poll|termios|dlfcn|pwd|io|process|direct|windows|locale|time)\.h)/ {
+    fail(FILENAME ": may not include " included " (NAME_posix.c and NAME_win32.c may)")
+}
+# The command line and the public headers include only public headers, and the command line engine/os.
+!engine && FILENAME ~ /^apps/ && included ~ /^os\// { next }
 !engine && included ~ /^(volk|vulkan\/)/ { fail(FILENAME ": may not include " included) }
 !engine && ("engine/" included) in there { fail(FILENAME ": may not include the engine'\''s " included) }
 END { exit bad }' engine/*/*.[ch] apps/pumice/*.[ch] include/pumice/*.h

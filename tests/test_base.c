@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "base/clock.h"
+#include "os/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -58,8 +58,8 @@ static void test_log_lines(void **state)
 static void test_clock(void **state)
 {
     (void)state;
-    double before = clock_seconds();
-    assert_true(clock_seconds() >= before);
+    double before = os_seconds();
+    assert_true(os_seconds() >= before);
 }
 
 static void test_folders(void **state)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_text.h"
@@ -97,9 +97,9 @@ static void time_encoding(const pm_tokenizer *tok, const char *what, const char 
 {
     uint32_t *ids = NULL;
     size_t count = 0;
-    const double begin = clock_seconds();
+    const double begin = os_seconds();
     assert_int_equal(pm_tokenizer_encode(NULL, tok, what, text, size, &ids, &count), PM_OK);
-    const double seconds = clock_seconds() - begin;
+    const double seconds = os_seconds() - begin;
     print_message("%s, %s: %zu tokens, %.3f s, %.1f MB/s\n", pm_tokenizer_kind(tok), what, count, seconds,
                   (double)size / 1e6 / seconds);
     assert_true(seconds < LIMIT_SECONDS);

@@ -1,10 +1,11 @@
 /* Opening devices again. */
-#define _POSIX_C_SOURCE 200809L
 #include "again.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "process.h"
+#include "terminal.h"
 
 /* With 7 seconds of waiting in all: a driver takes less to reset a GPU. */
 enum { OPEN_TRIES = 4 };
@@ -26,7 +27,7 @@ static pm_status open_device(const app_common *common, const app_losses *losses,
     pm_device *device = NULL;
     pm_status status = pm_device_open(&params, &device);
     for (unsigned i = 0; status != PM_OK && losses->count > 0 && i + 1 < OPEN_TRIES && !app_interrupted(); i++) {
-        sleep(1u << i);
+        process_sleep(1u << i);
         status = pm_device_open(&params, &device);
     }
     if (status != PM_OK) return status;
@@ -83,7 +84,7 @@ static pm_status open_model(const app_common *common, const char *dir, const app
 /* Says that the device is slow: on a terminal at once, because a person waits; in a file or a pipe after the answer. */
 static void say_slow(const app_model *model, bool before)
 {
-    if (before != (isatty(STDERR_FILENO) != 0)) return;
+    if (before != terminal_is(TERMINAL_STDERR)) return;
     if (!before) (void)fflush(stdout); /* main() reports a failure */
     say_software_driver(model->device);
 }

@@ -1,18 +1,14 @@
 /* Messages, signals, files and devices for all subcommands. */
-#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "app.h"
+#include "os/clock.h"
+#include "os/file.h"
 #include "progress.h"
 
 /* ---- messages ---- */
@@ -80,11 +76,10 @@ int app_exit_code(pm_status status)
 
 double app_seconds(void)
 {
-    static struct timespec start;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (start.tv_sec == 0 && start.tv_nsec == 0) start = now;
-    return (double)(now.tv_sec - start.tv_sec) + 1e-9 * (double)(now.tv_nsec - start.tv_nsec);
+    static double start;
+    const double now = os_seconds();
+    if (start == 0) start = now;
+    return now - start;
 }
 
 const char *app_duration(double seconds, char text[32])
@@ -99,21 +94,6 @@ const char *app_duration(double seconds, char text[32])
         snprintf(text, 32, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
     }
     return text;
-}
-
-/* ---- terminals ---- */
-
-int app_columns(int descriptor)
-{
-    enum { UNKNOWN = 80, LEAST = 20 };
-#ifdef TIOCGWINSZ
-    struct winsize size;
-    if (isatty(descriptor) && ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col < LEAST ? LEAST : size.ws_col;
-#else
-    (void)descriptor;
-#endif
-    return UNKNOWN;
 }
 
 void app_print_wrapped(const char *text, int column, int indent, int most)
@@ -153,58 +133,35 @@ char *app_join(const char *dir, const char *name)
 
 bool app_exists(const char *path)
 {
-    struct stat info;
-    return stat(path, &info) == 0;
-}
-
-/* fopen() of a file that no other program inherits. */
-static FILE *open_file(const char *path, int flags, const char *mode)
-{
-    const int fd = open(path, flags | O_CLOEXEC, 0666);
-    FILE *file = fd >= 0 ? fdopen(fd, mode) : NULL;
-    if (fd >= 0 && !file) close(fd);
-    return file;
+    os_info info;
+    return os_stat(path, &info);
 }
 
 char *app_read(const char *path, size_t *size)
 {
     char *data = NULL;
     size_t used = 0, room = 0;
-    FILE *file = open_file(path, O_RDONLY, "rb");
-    if (!file) return NULL;
-    for (;;) {
+    const int file = os_open(path, OS_READ);
+    for (int64_t got = file < 0 ? -1 : 1; got > 0;) {
         if (room - used < 2) {
             room = room ? 2 * room : 65536;
             char *grown = realloc(data, room);
             if (!grown) break;
             data = grown;
         }
-        const size_t got = fread(data + used, 1, room - used - 1, file);
-        used += got;
-        if (got == 0) {
-            if (ferror(file)) break;
-            fclose(file);
-            data[used] = 0;
-            *size = used;
-            return data;
-        }
+        got = os_read(file, data + used, room - used - 1);
+        if (got > 0) used += (size_t)got;
+        if (got != 0) continue;
+        os_close(file);
+        data[used] = 0;
+        *size = used;
+        return data;
     }
+    const int reason = errno;
     free(data);
-    fclose(file);
+    if (file >= 0) os_close(file);
+    errno = reason;
     return NULL;
-}
-
-/* A rename is on the disk once its folder is synced. Some file systems cannot sync a folder (EINVAL): nothing more can be done there. */
-static bool sync_folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    const int fd = dir ? open(dir, O_RDONLY | O_CLOEXEC) : -1;
-    free(dir);
-    if (fd < 0) return errno == EACCES; /* a folder that may be written but not read */
-    const bool good = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
-    close(fd);
-    return good;
 }
 
 bool app_replace(const char *path, const void *data, size_t size)
@@ -216,21 +173,21 @@ bool app_replace(const char *path, const void *data, size_t size)
         return false;
     }
     snprintf(temporary, room, "%s.tmp", path);
-    FILE *file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, "wb");
-    bool good = file && fwrite(data, 1, size, file) == size && fflush(file) == 0 && fsync(fileno(file)) == 0;
+    const int file = os_open(temporary, OS_WRITE);
+    bool good = file >= 0 && os_write(file, data, size) == size && os_sync(file);
     int reason = errno;
-    if (file && fclose(file) != 0 && good) {
+    if (file >= 0 && !os_close(file) && good) {
         good = false;
         reason = errno;
     }
-    if (good && rename(temporary, path) != 0) {
+    if (good && !os_rename(temporary, path)) {
         good = false;
         reason = errno;
     }
     if (!good) {
         app_error("%s: cannot be written: %s", path, strerror(reason));
-        unlink(temporary);
-    } else if (!sync_folder_of(path)) {
+        (void)os_remove(temporary);
+    } else if (!os_sync_folder_of(path)) {
         app_error("%s: written, but its folder could not be synced: %s", path, strerror(errno));
         good = false;
     }

@@ -75,15 +75,10 @@ int app_exit_code(pm_status status);
 
 /* Seconds since the program started. */
 double app_seconds(void);
-/* How wide a terminal is, 20 at least; 80 where there is none. */
-int app_columns(int descriptor);
 /* Prints a line on stdout, broken at blanks where it would pass `most` columns. It begins at `column`, further lines at `indent`. */
 void app_print_wrapped(const char *text, int column, int indent, int most);
 /* "1:02:03", "4:12", "9 s" */
 const char *app_duration(double seconds, char text[32]);
-
-/* Opens /dev/null for each closed standard stream. Call it first: any other file would get the stream's number. */
-void app_open_streams(void);
 
 /* From now on SIGPIPE, a reader gone, only sets a flag. SIGINT, SIGTERM and SIGHUP do the same while there is work to save, else they end the program
  * at once. A second SIGINT or SIGTERM always ends it at once. A signal that was ignored at the start stays ignored. */

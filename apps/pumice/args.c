@@ -1,5 +1,4 @@
 /* The option table at work. */
-#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -8,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app.h"
 #include "args.h"
+#include "terminal.h"
 
 enum { HELP_COLUMN = 26, HELP_WIDTH = 110 };
 
@@ -242,8 +241,9 @@ static void print_text(const char *text, int most)
 void args_help(const arg_command *command)
 {
     /* On a narrow terminal an option's text is below it. */
-    const int columns = app_columns(STDOUT_FILENO), narrow = isatty(STDOUT_FILENO) && columns < HELP_WIDTH;
-    const int most = narrow ? columns - 1 : HELP_WIDTH, wide = isatty(STDOUT_FILENO) ? columns - 1 : INT_MAX;
+    const int columns = terminal_columns(TERMINAL_STDOUT),
+              narrow = terminal_is(TERMINAL_STDOUT) && columns < HELP_WIDTH;
+    const int most = narrow ? columns - 1 : HELP_WIDTH, wide = terminal_is(TERMINAL_STDOUT) ? columns - 1 : INT_MAX;
     const int indent = narrow && columns < 70 ? 6 : HELP_COLUMN;
     char head[256];
     snprintf(head, sizeof head, "usage: pumice %s %s\n\n%s.\n", command->name, command->usage, command->summary);

@@ -1,14 +1,14 @@
 /* `pumice bench`: times operations and whole steps, as a table or as JSON lines; compares two such files. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
 #include "app.h"
 #include "bench.h"
+#include "process.h"
+#include "terminal.h"
 
 enum { MOST_WORDS = 64 };
 
@@ -84,7 +84,7 @@ static double of_copy(const pm_bench_row *row, const pm_peaks *peaks)
 /* A table's line has some 120 columns: on a narrower terminal a row has several lines. */
 static bool is_narrow(void)
 {
-    return isatty(STDOUT_FILENO) && app_columns(STDOUT_FILENO) < 120;
+    return terminal_is(TERMINAL_STDOUT) && terminal_columns(TERMINAL_STDOUT) < 120;
 }
 
 static void print_head(const pm_caps *caps, const pm_peaks *peaks)
@@ -268,8 +268,8 @@ int bench_main(int argc, char **argv)
     pm_status status = each_op(words, count, true, NULL);
     if (status != PM_OK) return app_exit_code(status);
     /* Drivers keep compiled shaders on disk; a first run from there would not be cold. */
-    setenv("MESA_SHADER_CACHE_DISABLE", "true", 0);
-    setenv("__GL_SHADER_DISK_CACHE", "0", 0);
+    process_set_default("MESA_SHADER_CACHE_DISABLE", "true");
+    process_set_default("__GL_SHADER_DISK_CACHE", "0");
     pm_peaks peaks;
     status = measure_peaks(&peaks);
     if (status == PM_OK) status = each_op(words, count, false, &peaks);

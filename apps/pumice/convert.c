@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "folder.h"
+#include "os/file.h"
 
 static app_common common;
 static const char *from, *out;
@@ -35,8 +35,8 @@ arg_command convert_command = {
 
 static bool same_folder(const char *a, const char *b)
 {
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    os_info x, y;
+    return os_stat(a, &x) && os_stat(b, &y) && x.device == y.device && x.number == y.number;
 }
 
 /* Whether --out may be written to. */
@@ -57,7 +57,7 @@ static bool out_is_free(void)
 static void take_back(void)
 {
     char *path = app_join(out, "config.json");
-    if (path && !overwrite && !folder_has(out, "model.safetensors")) remove(path);
+    if (path && !overwrite && !folder_has(out, "model.safetensors")) (void)os_remove(path);
     free(path);
 }
 

@@ -1,15 +1,14 @@
 /* `pumice devices`: every adapter, its limits and features, and which one would be taken. */
-#define _POSIX_C_SOURCE 200809L
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
 #include "app.h"
 #include "device_text.h"
+#include "terminal.h"
 
 static app_common common;
 
@@ -45,14 +44,14 @@ static pm_caps lower(const pm_caps *own)
 
 static bool is_narrow(void)
 {
-    return isatty(STDOUT_FILENO) && app_columns(STDOUT_FILENO) < 100;
+    return terminal_is(TERMINAL_STDOUT) && terminal_columns(TERMINAL_STDOUT) < 100;
 }
 
 static void print_feature(const char *name, const char *meaning, bool there, bool used)
 {
     printf("    %-14s %-9s ", name, !there ? "no" : used ? "yes" : "disabled");
     if (is_narrow()) printf("\n        ");
-    app_print_wrapped(meaning, is_narrow() ? 8 : 29, 8, is_narrow() ? app_columns(STDOUT_FILENO) - 1 : INT_MAX);
+    app_print_wrapped(meaning, is_narrow() ? 8 : 29, 8, is_narrow() ? terminal_columns(TERMINAL_STDOUT) - 1 : INT_MAX);
 }
 
 /* A line of the description, indented; broken on a narrow terminal. */
@@ -65,7 +64,7 @@ static void print_line(const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     printf("    ");
-    app_print_wrapped(text, 4, 8, is_narrow() ? app_columns(STDOUT_FILENO) - 1 : INT_MAX);
+    app_print_wrapped(text, 4, 8, is_narrow() ? terminal_columns(TERMINAL_STDOUT) - 1 : INT_MAX);
 }
 
 /* Prints a device as it is lowered. `own`: what the device itself offers. */

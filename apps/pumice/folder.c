@@ -1,15 +1,14 @@
 /* What is in a folder before a command writes to it. */
-#define _POSIX_C_SOURCE 200809L
 #include "folder.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "metrics.h"
+#include "os/file.h"
+#include "os/path.h"
 
 /* Tokenizers: Pumice's and Hugging Face's names, then OpenAI's for GPT-1 and GPT-2. */
 static const struct {
@@ -39,19 +38,21 @@ enum { FILES = sizeof files / sizeof *files };
 
 bool folder_make(const char *option, const char *dir)
 {
-    char *path = strdup(dir);
-    if (!*dir || !path) {
+    const size_t length = strlen(dir), root = os_path_root(dir);
+    char *path = malloc(length + 1);
+    if (length == 0 || !path) {
         app_error("%s: %s", option, path ? "give the name of a folder" : "out of host memory");
         free(path);
         return false;
     }
+    memcpy(path, dir, length + 1);
     bool good = true;
-    for (char *c = path + 1; good; c++) {
-        if (*c != '/' && *c) continue;
+    for (char *c = path + (root ? root : 1); good; c++) {
+        if (*c && !os_is_separator(*c)) continue;
         const char kept = *c;
         *c = 0;
-        struct stat info;
-        good = mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &info) == 0);
+        os_info info;
+        good = os_make_folder(path) || (errno == EEXIST && os_stat(path, &info));
         if (good && kept == 0) break;
         *c = kept;
     }
@@ -62,10 +63,10 @@ bool folder_make(const char *option, const char *dir)
 
 bool folder_has(const char *dir, const char *name)
 {
-    struct stat info;
+    os_info info;
     char *path = app_join(dir, name);
     /* a dangling link counts, too, and so does what cannot be looked at */
-    const bool there = path && (lstat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR));
+    const bool there = path && (os_stat_link(path, &info) || (errno != ENOENT && errno != ENOTDIR));
     free(path);
     return there;
 }
@@ -105,9 +106,10 @@ bool folder_of_begun_run(const char *dir)
 static bool begins_with(const char *dir, const char *name, const char *text)
 {
     char head[64] = "", *path = app_join(dir, name);
-    FILE *file = path ? fopen(path, "rb") : NULL;
-    const size_t size = file ? fread(head, 1, sizeof head, file) : 0;
-    if (file) fclose(file);
+    const int file = path ? os_open(path, OS_READ) : -1;
+    const int64_t got = file >= 0 ? os_read(file, head, sizeof head) : -1;
+    const size_t size = got > 0 ? (size_t)got : 0;
+    if (file >= 0) os_close(file);
     free(path);
     return size >= strlen(text) && memcmp(head, text, strlen(text)) == 0;
 }
@@ -139,7 +141,7 @@ const char *folder_tokenizer_file(size_t index)
 static void clear(const char *dir, const char *name)
 {
     char *path = app_join(dir, name);
-    if (path) unlink(path); /* what cannot be removed cannot be replaced either, which is reported */
+    if (path) (void)os_remove(path); /* what cannot be removed cannot be replaced either, which is reported */
     free(path);
 }
 

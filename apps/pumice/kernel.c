@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernel.h"
 #include "kernel_values.h"
@@ -267,7 +266,7 @@ static int build_and_run(const kernel_options *o, const uint32_t *words, size_t 
     cJSON_Delete(report);
     if (status == PM_DEVICE_LOST) { /* a driver's own work at exit may wait for a run that does not end */
         fflush(NULL);
-        _exit(EXIT_FAILED);
+        _Exit(EXIT_FAILED);
     }
     pm_kernel_destroy(&kernel);
     pm_device_close(&device);

@@ -1,11 +1,9 @@
 /* The process that has a GPU's compiler: it builds the kernels and prints a JSON line for the device and one for each kernel. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
+#include "child.h"
 #include "kernel.h"
 #include "kernel_target.h"
 
@@ -27,16 +25,6 @@ static void keep_line(void *user, pm_log_level level, const char *line)
 
 /* ---- one kernel ---- */
 
-/* Limits further processor time, then SIGXCPU comes: some compilers take minutes for a kernel. */
-static void limit_time(void)
-{
-    struct rusage used;
-    struct rlimit limit;
-    if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0) return;
-    limit.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 + KERNEL_LIMIT_S);
-    if (limit.rlim_max == RLIM_INFINITY || limit.rlim_cur <= limit.rlim_max) (void)setrlimit(RLIMIT_CPU, &limit);
-}
-
 static bool print_kernel(pm_device *device, char error[256], const char *name, const uint32_t *words, size_t count,
                          const pm_kernel_value *spec, size_t spec_count)
 {
@@ -48,7 +36,7 @@ static bool print_kernel(pm_device *device, char error[256], const char *name, c
     fprintf(stderr, TARGET_KERNEL_MARK "%s\n", mark ? mark : "{}");
     fflush(stderr);
     free(mark);
-    limit_time();
+    child_limit_time(KERNEL_LIMIT_S); /* some compilers take minutes for a kernel */
     const bool good = pm_kernel_create(device, name, words, count, spec, spec_count, &kernel) == PM_OK;
     if (good) {
         const pm_kernel_info *info = pm_kernel_get_info(kernel);
@@ -172,5 +160,5 @@ int kernel_costs(const kernel_options *options)
         options->file ? print_file(device, error, options) : print_builtin(device, error, options->builtin);
     /* The device stays open: VideoCore's driver would run a last job, which its shim cannot. */
     fflush(stdout);
-    _exit(good ? EXIT_DONE : EXIT_FAILED);
+    _Exit(good ? EXIT_DONE : EXIT_FAILED);
 }

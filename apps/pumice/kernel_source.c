@@ -1,14 +1,13 @@
 /* Reads a kernel's words from a SPIR-V file, or compiles GLSL with libshaderc. That library is linked into this program, never into libpumice. It is
  * not opened at run time, because Debian 12's shared library lacks symbols. */
-#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernel.h"
+#include "os/path.h"
+#include "process.h"
 
 enum { MAX_MODULE = 64 << 20, MAX_INCLUDES = 64 };
 
@@ -116,8 +115,8 @@ static bool check_text(const char *path, const char *text, size_t size)
 
 static char *beside(const char *file, const char *name)
 {
-    const char *slash = strrchr(file, '/');
-    const int folder = slash && name[0] != '/' ? (int)(slash - file + 1) : 0;
+    const char *slash = os_last_separator(file);
+    const int folder = slash && os_path_root(name) == 0 ? (int)(slash - file + 1) : 0;
     const size_t room = (size_t)folder + strlen(name) + 1;
     char *path = malloc(room);
     if (path) snprintf(path, room, "%.*s%s", folder, file, name);
@@ -190,24 +189,6 @@ static void say_lines(const char *text)
     }
 }
 
-/* Silences stdout and stderr while glslang compiles: it prints faults of its own text there. What it says about the file comes back as text. `kept`
- * gets what quiet(false, kept) needs. */
-static void quiet(bool on, int kept[2])
-{
-    fflush(stdout);
-    const int nowhere = on ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
-    for (int i = 0; i < 2; i++) {
-        if (on) {
-            kept[i] = nowhere >= 0 ? fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, 3) : -1;
-            if (kept[i] >= 0) (void)dup2(nowhere, STDOUT_FILENO + i);
-        } else if (kept[i] >= 0) {
-            (void)dup2(kept[i], STDOUT_FILENO + i);
-            close(kept[i]);
-        }
-    }
-    if (nowhere >= 0) close(nowhere);
-}
-
 static uint32_t *words_of_glsl(const kernel_options *options, const char *text, size_t size, size_t *count)
 {
     uint32_t *words = NULL;
@@ -215,7 +196,8 @@ static uint32_t *words_of_glsl(const kernel_options *options, const char *text, 
     size -= mark_length(text);
     text += mark_length(text);
     if (!check_text(options->file, text, size)) return NULL;
-    quiet(true, kept);
+    process_quiet(true,
+                  kept); /* glslang prints faults of its own text; what it says about the file comes back as text */
     shaderc_compiler_t compiler = shaderc_compiler_initialize();
     shaderc_compile_options_t to = compiler ? shaderc_compile_options_initialize() : NULL;
     shaderc_compilation_result_t result = NULL;
@@ -223,7 +205,7 @@ static uint32_t *words_of_glsl(const kernel_options *options, const char *text, 
         set_options(options, to);
         result = shaderc_compile_into_spv(compiler, text, size, shaderc_compute_shader, options->file, "main", to);
     }
-    quiet(false, kept);
+    process_quiet(false, kept);
     if (!result) {
         app_error("%s: libshaderc could not be started", options->file);
     } else {

@@ -1,16 +1,14 @@
 /* --target: runs this program again as a process, with the real compiler of a GPU that is not there. AMD's driver offers such a device by itself; the
  * others run on the shims and drivers that tools/gpu-lab.sh builds. Each target has a process, because some drivers end it. */
-#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "child.h"
 #include "kernel.h"
 #include "kernel_target.h"
+#include "os/path.h"
 
 #define TARGET_MARK "PUMICE_KERNEL_ON_TARGET"
 #define TARGET_SKIP "PUMICE_KERNEL_SKIP"
@@ -91,11 +89,9 @@ uint32_t kernel_target_skip(void)
 
 static bool lab_file(const char *name, char path[512])
 {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (xdg && *xdg == '/')
-        snprintf(path, 512, "%s/pumice/gpu-lab/%s", xdg, name);
-    else
-        snprintf(path, 512, "%s/.cache/pumice/gpu-lab/%s", home ? home : "", name);
+    char *folder = os_cache_folder();
+    snprintf(path, 512, "%s/pumice/gpu-lab/%s", folder ? folder : "", name);
+    free(folder);
     return app_exists(path);
 }
 
@@ -145,41 +141,28 @@ static bool check_driver(const kernel_target *target, bool tell)
 
 /* ---- the process ---- */
 
-/* In the child: sets the environment and executes this program. Returns only where that failed. */
-static void become(const kernel_target *target, uint32_t skip, FILE *out, FILE *err, char **argv)
+/* Starts the process without its first `skip` kernels. False, after an error line, where no process could start. */
+static bool start(const kernel_target *target, uint32_t skip, char **argv, FILE *out, FILE *err, child_end *end)
 {
     char shim[512], manifest[512], number[16];
     bool lab;
-    if (!find_driver(target->family, shim, manifest, &lab)) return;
+    if (!find_driver(target->family, shim, manifest, &lab)) return check_driver(target, true);
     snprintf(number, sizeof number, "%u", (unsigned)skip);
-    setenv(TARGET_MARK, target->name, 1);
-    setenv(TARGET_SKIP, number, 1);
-    setenv(families[target->family].variable, target->chip, 1);
-    setenv("VK_DRIVER_FILES", manifest, 1);
-    setenv("VK_ICD_FILENAMES", manifest, 1);        /* for loaders before 1.3.207 */
-    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1); /* a real compilation each time */
-    setenv("BIFROST_MESA_DEBUG", "shaderdb", 1);    /* Mali reports registers and spills only there */
-    setenv("PAN_I_WANT_A_BROKEN_VULKAN_DRIVER", "1", 1);
-    if (strcmp(target->name, "ptl") == 0) setenv("INTEL_FORCE_PROBE", "b080", 1);
-    if (shim[0]) setenv("LD_PRELOAD", shim, 1);
-    if (dup2(fileno(out), 1) < 0 || dup2(fileno(err), 2) < 0) return;
-    execv("/proc/self/exe", argv);
-}
-
-/* Waits for the process. `ending` says how it ended, "" after a success. True where a signal ended it. */
-static bool wait_for(pid_t child, char ending[64])
-{
-    int status = 0;
-    ending[0] = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (number == SIGXCPU)
-        snprintf(ending, 64, "its compiler took more than %d s of processor time", KERNEL_LIMIT_S);
-    else if (number)
-        snprintf(ending, 64, "its driver ended the process by signal %d", number);
-    else if (WEXITSTATUS(status) != 0)
-        snprintf(ending, 64, "it ended with code %d", WEXITSTATUS(status));
-    return number != 0;
+    const child_variable variables[] = {
+        {TARGET_MARK, target->name},
+        {TARGET_SKIP, number},
+        {families[target->family].variable, target->chip},
+        {"VK_DRIVER_FILES", manifest},
+        {"VK_ICD_FILENAMES", manifest},        /* for loaders before 1.3.207 */
+        {"MESA_SHADER_CACHE_DISABLE", "true"}, /* a real compilation each time */
+        {"BIFROST_MESA_DEBUG", "shaderdb"},    /* Mali reports registers and spills only there */
+        {"PAN_I_WANT_A_BROKEN_VULKAN_DRIVER", "1"},
+        {"LD_PRELOAD", shim},
+    };
+    const size_t count = sizeof variables / sizeof *variables - !shim[0];
+    if (child_run(argv, variables, count, out, err, KERNEL_LIMIT_S, end)) return true;
+    app_error("--target %s: no process can be started: %s", target->name, strerror(errno));
+    return false;
 }
 
 /* ---- what came back ---- */
@@ -190,14 +173,42 @@ typedef struct target_run {
     char error[256]; /* the first error line */
 } target_run;
 
+/* All that a process wrote, with a 0 behind it, malloc'd; NULL when short of memory. */
+static char *read_all(FILE *file)
+{
+    char *text = NULL;
+    size_t used = 0, room = 0, got = 1;
+    rewind(file);
+    while (got > 0) {
+        if (room - used < 2) {
+            room = room ? 2 * room : 65536;
+            char *grown = realloc(text, room);
+            if (!grown) break;
+            text = grown;
+        }
+        got = fread(text + used, 1, room - used - 1, file);
+        used += got;
+        text[used] = 0;
+    }
+    return text;
+}
+
+/* Ends the line at its newline; returns the next one. */
+static char *end_line(char *line)
+{
+    char *end = line + strcspn(line, "\n");
+    char *next = *end ? end + 1 : end;
+    *end = 0;
+    return next;
+}
+
 /* A kernel's mark on stderr is an object with its name and constants; its result, on stdout, comes in the same order. */
 static void read_results(FILE *out, target_run *run)
 {
-    char *line = NULL;
-    size_t room = 0;
+    char *text = read_all(out);
     int index = 0;
-    rewind(out);
-    while (getline(&line, &room, out) > 0) {
+    for (char *line = text, *next; line && *line; line = next) {
+        next = end_line(line);
         cJSON *item = cJSON_Parse(line);
         if (!item) continue;
         if (!run->device)
@@ -205,7 +216,7 @@ static void read_results(FILE *out, target_run *run)
         else if (!cJSON_ReplaceItemInArray(run->kernels, index++, item))
             cJSON_Delete(item);
     }
-    free(line);
+    free(text);
 }
 
 static void add_mali(cJSON *kernel, const char *name, double value)
@@ -236,12 +247,10 @@ static void read_messages(FILE *err, bool marks, target_run *run)
     static const char *const words[] = {"inst", "cycles", "quadwords", "threads", "spills"};
     static const char *const names[] = {"Instruction Count", "Cycle Count", "Quadwords", "Thread Count", "Spill Count"};
     const size_t mark = strlen(TARGET_KERNEL_MARK);
-    char *line = NULL;
-    size_t room = 0;
+    char *text = read_all(err);
     int index = -1;
-    rewind(err);
-    while (getline(&line, &room, err) > 0) {
-        line[strcspn(line, "\n")] = 0;
+    for (char *line = text, *next; line && *line; line = next) {
+        next = end_line(line);
         if (strncmp(line, TARGET_KERNEL_MARK, mark) == 0) {
             index++;
             cJSON *item = marks ? cJSON_Parse(line + mark) : NULL;
@@ -255,23 +264,16 @@ static void read_messages(FILE *err, bool marks, target_run *run)
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
             if (number_before(line, words[i], &value)) add_mali(kernel, names[i], value);
     }
-    free(line);
+    free(text);
 }
 
-/* Starts the process without its first `skip` kernels. False, after an error line, where no process could start. */
-static bool run_process(const kernel_target *target, uint32_t skip, char **argv, target_run *run, char ending[64],
-                        bool *killed)
+/* Runs the process and reads what it wrote. False, after an error line, where no process could start. */
+static bool run_process(const kernel_target *target, uint32_t skip, char **argv, target_run *run, child_end *end)
 {
     FILE *out = tmpfile(), *err = tmpfile();
-    const pid_t child = out && err ? fork() : -1;
-    if (child == 0) {
-        become(target, skip, out, err, argv);
-        _exit(127);
-    }
-    if (child < 0) {
-        app_error("--target %s: no process can be started: %s", target->name, strerror(errno));
-    } else {
-        *killed = wait_for(child, ending);
+    if (!out || !err) app_error("--target %s: no temporary file can be made: %s", target->name, strerror(errno));
+    const bool good = out && err && start(target, skip, argv, out, err, end);
+    if (good) {
         *run = (target_run){.kernels = cJSON_CreateArray()};
         read_messages(err, true, run);
         read_results(out, run);
@@ -279,7 +281,7 @@ static bool run_process(const kernel_target *target, uint32_t skip, char **argv,
     }
     if (out) fclose(out);
     if (err) fclose(err);
-    return child > 0;
+    return good;
 }
 
 /* One target: {"target", "gpu", "device", "driver", "kernels": […], "error"}; NULL, after an error line, where no process could start. Where a kernel
@@ -287,18 +289,18 @@ static bool run_process(const kernel_target *target, uint32_t skip, char **argv,
 static cJSON *run_target(const kernel_target *target, char **argv)
 {
     cJSON *json = cJSON_CreateObject(), *kernels = cJSON_CreateArray();
-    bool killed = true;
-    char ending[64] = "", error[256] = "";
-    for (uint32_t skip = 0, begun = 1; killed && begun > 0; skip += begun) {
+    child_end end = {true, ""};
+    char error[256] = "";
+    for (uint32_t skip = 0, begun = 1; end.killed && begun > 0; skip += begun) {
         target_run run;
-        if (!run_process(target, skip, argv, &run, ending, &killed)) {
+        if (!run_process(target, skip, argv, &run, &end)) {
             cJSON_Delete(json);
             cJSON_Delete(kernels);
             return NULL;
         }
         begun = (uint32_t)cJSON_GetArraySize(run.kernels);
-        if (killed && begun > 0)
-            cJSON_AddStringToObject(cJSON_GetArrayItem(run.kernels, (int)begun - 1), "error", ending);
+        if (end.killed && begun > 0)
+            cJSON_AddStringToObject(cJSON_GetArrayItem(run.kernels, (int)begun - 1), "error", end.text);
         while (cJSON_GetArraySize(run.kernels) > 0)
             cJSON_AddItemToArray(kernels, cJSON_DetachItemFromArray(run.kernels, 0));
         if (run.device && skip == 0) {
@@ -306,8 +308,8 @@ static cJSON *run_target(const kernel_target *target, char **argv)
             json = run.device;
             run.device = NULL;
         }
-        if (ending[0] && !(killed && begun > 0))
-            snprintf(error, sizeof error, "%.255s", run.error[0] ? run.error : ending);
+        if (end.text[0] && !(end.killed && begun > 0))
+            snprintf(error, sizeof error, "%.255s", run.error[0] ? run.error : end.text);
         cJSON_Delete(run.device);
         cJSON_Delete(run.kernels);
     }

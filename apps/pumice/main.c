@@ -1,11 +1,10 @@
 /* pumice: one program, a subcommand a file. */
-#define _XOPEN_SOURCE 700
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app.h"
+#include "process.h"
 
 static const struct {
     arg_command *command;
@@ -78,9 +77,8 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    app_open_streams();
-    app_seconds();            /* starts the program's clock */
-    signal(SIGXFSZ, SIG_IGN); /* a write beyond `ulimit -f` then fails, and is reported */
+    process_start(&argc, &argv);
+    app_seconds(); /* starts the program's clock */
     int code = dispatch(argc, argv);
     if (code == EXIT_LOST || (code == EXIT_DONE && !app_printed_all())) code = EXIT_FAILED;
     /* errno is printed only where it comes from this call. */

@@ -1,18 +1,16 @@
 /* Appends lines, and cuts them back on resume. Lines that find no room on the disk are kept, and written with later
  * ones. */
-#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
 #include "app.h"
 #include "metrics.h"
+#include "os/file.h"
 
 static bool curve_add(metrics_curve *curve, uint32_t step, double value)
 {
@@ -105,14 +103,13 @@ static bool cut_back(metrics *out, uint32_t keep)
  * cannot). */
 static bool open_file(metrics *out)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    out->file = open(out->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    out->file = os_open(out->path, OS_APPEND);
     out->opened = out->file >= 0;
     if (!out->opened) {
         app_error("%s: cannot be written: %s", out->path, strerror(errno));
         return false;
     }
-    if (fcntl(out->file, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN)) return true;
+    if (os_try_lock(out->file) != OS_LOCK_TAKEN) return true;
     app_error("%s: another run is writing to this folder", out->path);
     return false;
 }
@@ -123,7 +120,7 @@ bool metrics_open(metrics *out, const char *dir, uint32_t keep)
     out->path = app_join(dir, "metrics.jsonl");
     if (!out->path || !open_file(out) || !cut_back(out, keep)) goto fail;
     /* Opened again: reading and closing the file has dropped the lock (POSIX), and cutting has replaced the file. */
-    close(out->file);
+    os_close(out->file);
     out->opened = false;
     if (!open_file(out)) goto fail;
     return true;
@@ -135,15 +132,7 @@ fail:
 /* Writes the pending lines. Lines that find no room stay, and errno says why. */
 static bool write_pending(metrics *out)
 {
-    size_t done = 0;
-    while (done < out->pending_size) {
-        const ssize_t n = write(out->file, out->pending + done, out->pending_size - done);
-        if (n == 0) errno = ENOSPC;
-        if (n > 0)
-            done += (size_t)n;
-        else if (errno != EINTR)
-            break;
-    }
+    const size_t done = os_write(out->file, out->pending, out->pending_size);
     out->pending_size -= done;
     if (out->pending_size) memmove(out->pending, out->pending + done, out->pending_size);
     return out->pending_size == 0;
@@ -200,14 +189,14 @@ bool metrics_add(metrics *out, const metrics_line *line, bool echo)
 
 bool metrics_sync(metrics *out)
 {
-    if (write_pending(out) && fsync(out->file) == 0) return true;
+    if (write_pending(out) && os_sync(out->file)) return true;
     app_error("%s: cannot be written: %s", out->path, strerror(errno));
     return false;
 }
 
 void metrics_close(metrics *out)
 {
-    if (out->opened) close(out->file);
+    if (out->opened) os_close(out->file);
     free(out->path);
     free(out->pending);
     free(out->loss.points);

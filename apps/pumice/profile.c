@@ -1,5 +1,4 @@
 /* The window of steps, the files, the table. */
-#define _POSIX_C_SOURCE 200809L
 #include "profile.h"
 
 #include <errno.h>
@@ -7,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "folder.h"
+#include "os/file.h"
 
 enum { TABLE_LINES = 24 };
 
@@ -22,16 +21,16 @@ bool profile_prepare(const app_common *common)
     if (!folder_may_profile(dir) || !folder_make("--profile", dir)) return false;
     char *path = app_join(dir, "trace.json.tmp");
     if (!path) return false;
-    FILE *file = fopen(path, "wb");
+    const int file = os_open(path, OS_WRITE);
     const int reason = errno;
-    if (file) {
-        fclose(file);
-        unlink(path);
+    if (file >= 0) {
+        os_close(file);
+        (void)os_remove(path);
     } else {
         app_error("--profile %s: cannot be written: %s", dir, strerror(reason));
     }
     free(path);
-    return file != NULL;
+    return file >= 0;
 }
 
 /* ---- the window ---- */

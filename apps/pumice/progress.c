@@ -1,13 +1,12 @@
 /* The bar and its plain counterpart. */
-#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app.h"
 #include "progress.h"
+#include "terminal.h"
 
 static const double BAR_EVERY = 0.1, LINE_EVERY = 10.0; /* seconds */
 
@@ -20,16 +19,9 @@ void progress_clear(void)
     fputs("\r\033[K", stderr);
 }
 
-/* A bar needs a terminal that goes back to a line's start. */
-static bool can_draw(void)
-{
-    const char *term = getenv("TERM");
-    return isatty(STDERR_FILENO) != 0 && term && term[0] && strcmp(term, "dumb") != 0;
-}
-
 void progress_start(progress *state, uint32_t first, uint32_t total)
 {
-    *state = (progress){.first = first, .total = total, .terminal = can_draw(), .val_loss = NAN};
+    *state = (progress){.first = first, .total = total, .terminal = terminal_draws(TERMINAL_STDERR), .val_loss = NAN};
     state->started = state->last_step = app_seconds();
     state->last_shown = state->started - LINE_EVERY;
 }
@@ -64,7 +56,7 @@ static void show(const progress *state, uint32_t step, double val_loss)
         fprintf(stderr, "%s\n", text);
         return;
     }
-    int columns = app_columns(STDERR_FILENO) - 1; /* in the last one some terminals begin the next line */
+    int columns = terminal_columns(TERMINAL_STDERR) - 1; /* in the last one some terminals begin the next line */
     if (columns > TEXT_SIZE - 1) columns = TEXT_SIZE - 1;
     int width = columns - describe(state, step, state->val_loss, columns, text) - 3;
     if (width > BAR_MOST) width = BAR_MOST;

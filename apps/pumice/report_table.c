@@ -1,11 +1,11 @@
 /* The tables of a task's classes. Labels are printed whole, however long. */
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "app.h"
 #include "columns.h"
 #include "report.h"
+#include "terminal.h"
 
 static int label_width(const pm_task *task, int least)
 {
@@ -78,7 +78,7 @@ void report_print_confusion(const pm_task *task, const uint32_t *confusion)
         return;
     }
     const int label = label_width(task, 5);
-    const bool numbered = table_width(task, confusion, label, false) > app_columns(STDOUT_FILENO);
+    const bool numbered = table_width(task, confusion, label, false) > terminal_columns(TERMINAL_STDOUT);
     const int first = label + (numbered ? 2 + digits(K) : 0);
     printf("\n%-*s  given\n%-*s", first, "", first, "right");
     for (uint32_t k = 0; k < K; k++) {

@@ -1,38 +1,37 @@
 /* Paths and folders. Maps and whole reads are in file_map.c, writing in file_writer.c. */
-#define _POSIX_C_SOURCE 200809L
 #include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/copy.h"
+#include "os/file.h"
 #include "os/locale.h"
+#include "os/path.h"
 
 bool file_exists(const char *path)
 {
-    struct stat info;
-    return stat(path, &info) == 0;
+    os_info info;
+    return os_stat(path, &info);
 }
 
 bool file_named(const char *path)
 {
-    struct stat info;
-    return lstat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+    os_info info;
+    return os_stat_link(path, &info) || (errno != ENOENT && errno != ENOTDIR);
 }
 
 bool file_is_dir(const char *path)
 {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    os_info info;
+    return os_stat(path, &info) && info.kind == OS_FOLDER;
 }
 
 bool file_keep(const char *path, const char *as)
 {
-    (void)unlink(as);
-    return linkat(AT_FDCWD, path, AT_FDCWD, as, AT_SYMLINK_FOLLOW) == 0;
+    (void)os_remove(as);
+    return os_link(path, as);
 }
 
 char *file_join(const char *dir, const char *name)
@@ -49,17 +48,16 @@ char *file_join(const char *dir, const char *name)
 char *file_cache_dir(void)
 {
     const char *own = getenv("PUMICE_CACHE_DIR");
-    if (own) return *own ? strdup(own) : NULL;
-    const char *xdg = getenv("XDG_CACHE_HOME");
-    if (xdg && *xdg == '/') return file_join(xdg, "pumice"); /* the XDG specification ignores relative paths */
-    const char *home = getenv("HOME");
-    return home && *home ? file_join(home, ".cache/pumice") : NULL;
+    if (own) return *own ? copy_text(own) : NULL;
+    char *folder = os_cache_folder(), *dir = folder ? file_join(folder, "pumice") : NULL;
+    free(folder);
+    return dir;
 }
 
 /* EEXIST alone does not tell a folder from a file; EROFS and EACCES may come first for a folder that exists. */
 static bool make_one(const char *path)
 {
-    if (mkdir(path, 0777) == 0) return true;
+    if (os_make_folder(path)) return true;
     int reason = errno;
     if (file_is_dir(path)) return true;
     errno = reason == EEXIST ? ENOTDIR : reason;
@@ -69,12 +67,13 @@ static bool make_one(const char *path)
 pm_status file_make_dir(const pm_log *log, const char *path)
 {
     if (!*path) return log_fail(log, PM_IO, "the name of a folder to make is empty; give a path");
-    char *part = strdup(path);
+    char *part = copy_text(path);
     if (!part) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
     pm_status status = PM_OK;
-    for (char *p = part + 1; status == PM_OK; p++) {
+    const size_t root = os_path_root(path);
+    for (char *p = part + (root ? root : 1); status == PM_OK; p++) {
         char separator = *p;
-        if (separator != '/' && separator != 0) continue;
+        if (separator != 0 && !os_is_separator(separator)) continue;
         *p = 0;
         if (!make_one(part)) {
             if (separator)
@@ -92,9 +91,9 @@ pm_status file_make_dir(const pm_log *log, const char *path)
 
 pm_status file_make_dir_of(const pm_log *log, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    if (!slash || slash == path) return PM_OK;
-    char *dir = strndup(path, (size_t)(slash - path));
+    const char *slash = os_last_separator(path);
+    if (!slash || slash < path + os_path_root(path)) return PM_OK;
+    char *dir = copy_part(path, (size_t)(slash - path));
     if (!dir) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
     pm_status status = file_make_dir(log, dir);
     free(dir);

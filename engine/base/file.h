@@ -12,7 +12,7 @@
 typedef struct file_map {
     const unsigned char *data;
     size_t size;
-    int fd; /* open as long as the view; -1 where it is empty */
+    int file; /* open as long as the view; -1 where it is empty */
 } file_map;
 
 /* Fails: PM_IO with a line that names the path; PM_FORMAT (a Git LFS pointer). */
@@ -75,8 +75,8 @@ bool file_is_dir(const char *path);
 /* dir + "/" + name in malloc'd memory, or NULL. */
 char *file_join(const char *dir, const char *name);
 
-/* Pumice's folder in the user's cache: PUMICE_CACHE_DIR, or XDG_CACHE_HOME/pumice, or HOME/.cache/pumice, in malloc'd memory; NULL where
- * none of them is set or PUMICE_CACHE_DIR is empty. */
+/* Pumice's folder in the user's cache: PUMICE_CACHE_DIR, or pumice/ in os_cache_folder(), in malloc'd memory; NULL where there is neither, or
+ * PUMICE_CACHE_DIR is empty. */
 char *file_cache_dir(void);
 
 #endif

@@ -1,19 +1,16 @@
 /* Writing goes to a temporary file beside the target, which is synced and then renamed over it. A reader sees the old
  * bytes or the new ones, even after a crash. */
-#define _XOPEN_SOURCE 700 /* POSIX.1-2008 with realpath */
 #include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/checksum.h"
+#include "base/copy.h"
 #include "base/file_temporary.h"
-#include "os/descriptor.h"
+#include "os/file.h"
 #include "os/locale.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
@@ -23,7 +20,7 @@ struct file_writer {
     char *path;      /* as the caller named it */
     char *target;    /* path with links followed */
     char *temporary; /* beside target */
-    int fd;
+    int file;
     int error;   /* errno of the first failed write; 0: none */
     bool sealed; /* `sum` is of all bytes so far, and goes to `seal_at` */
     size_t seal_at;
@@ -43,34 +40,33 @@ static void writer_free(file_writer *w)
 
 pm_status file_writer_open(const pm_log *log, const char *path, file_writer **out)
 {
-    struct stat info;
-    bool exists = stat(path, &info) == 0;
-    if (exists && S_ISDIR(info.st_mode)) {
+    os_info info;
+    const bool exists = os_stat(path, &info);
+    if (exists && info.kind == OS_FOLDER) {
         return log_fail(log, PM_IO, "%s: is a folder; a file is to be written here", path);
     }
-    if (exists && !S_ISREG(info.st_mode)) { /* a rename would replace the device or pipe */
+    if (exists && info.kind != OS_FILE) { /* a rename would replace the device or pipe */
         return log_fail(log, PM_IO, "%s: is not a regular file and cannot be replaced", path);
     }
     pm_status status = PM_OK;
     file_writer *w = calloc(1, sizeof *w);
     if (!w) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
-    w->target = exists ? realpath(path, NULL) : NULL;
-    if (!w->target) w->target = strdup(path);
-    w->path = strdup(path);
+    w->target = exists ? os_real_path(path) : NULL;
+    if (!w->target) w->target = copy_text(path);
+    w->path = copy_text(path);
     size_t room = w->target ? strlen(w->target) + FILE_TEMPORARY_ROOM : 0;
     w->temporary = room ? malloc(room) : NULL;
     if (!w->path || !w->temporary) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
         goto fail;
     }
-    w->fd = file_temporary_open(w->target, w->temporary, room);
-    if (w->fd < 0) {
+    w->file = file_temporary_open(w->target, w->temporary, room);
+    if (w->file < 0) {
         const pm_status why = errno == ENOMEM ? PM_NO_HOST_MEMORY : PM_IO; /* the temporary file's name takes memory */
         status = log_fail(log, why, "%s: cannot write: %s", path, os_error(errno).text);
         goto fail;
     }
-    /* A file that is replaced keeps its permission bits; a file system without them is no reason to fail. */
-    if (exists) (void)fchmod(w->fd, info.st_mode & 0777);
+    if (exists) os_permit(w->file, info.permissions); /* a file that is replaced keeps them */
     if (log) w->log = *log;
     *out = w;
     return PM_OK;
@@ -82,17 +78,7 @@ fail:
 
 static void write_out(file_writer *w, const unsigned char *data, size_t size)
 {
-    while (size && !w->error) {
-        ssize_t n = write(w->fd, data, size < ((size_t)1 << 30) ? size : (size_t)1 << 30);
-        if (n > 0) {
-            data += n;
-            size -= (size_t)n;
-        } else if (n == 0) {
-            w->error = ENOSPC;
-        } else if (errno != EINTR) {
-            w->error = errno;
-        }
-    }
+    if (!w->error && os_write(w->file, data, size) < size) w->error = errno;
 }
 
 void file_writer_seal(file_writer *w, size_t at)
@@ -122,27 +108,7 @@ static void write_seal(file_writer *w)
 {
     char text[FILE_SEAL_BYTES + 1];
     file_seal_text(&w->sum, text);
-    for (size_t done = 0; done < FILE_SEAL_BYTES && !w->error;) {
-        const ssize_t n = pwrite(w->fd, text + done, FILE_SEAL_BYTES - done, (off_t)(w->seal_at + done));
-        if (n > 0)
-            done += (size_t)n;
-        else if (n == 0 || errno != EINTR)
-            w->error = n == 0 ? ENOSPC : errno;
-    }
-}
-
-/* The rename is durable only once its folder is. Some file systems cannot sync a folder (EINVAL): nothing more can be
- * done there. Cuts `path` to the folder. */
-static int sync_folder_of(char *path)
-{
-    char *slash = strrchr(path, '/');
-    const char *dir = slash ? path : ".";
-    if (slash) slash[slash == path] = 0;
-    int error = 0, fd = os_open(dir, O_RDONLY, 0);
-    if (fd < 0) return errno == EACCES ? 0 : errno; /* a folder that may be written but not read */
-    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) error = errno;
-    close(fd);
-    return error;
+    if (os_write_at(w->file, text, FILE_SEAL_BYTES, w->seal_at) < FILE_SEAL_BYTES) w->error = errno;
 }
 
 pm_status file_writer_commit(file_writer **writer)
@@ -151,17 +117,17 @@ pm_status file_writer_commit(file_writer **writer)
     *writer = NULL;
     write_out(w, w->buffer, w->used);
     if (w->sealed && !w->error) write_seal(w);
-    if (!w->error && fsync(w->fd) != 0 && errno != EINVAL) w->error = errno;
+    if (!w->error && !os_sync(w->file)) w->error = errno;
     /* Rename before closing: another writer would take the closed file for a leftover. */
-    if (!w->error && rename(w->temporary, w->target) != 0) w->error = errno;
-    if (close(w->fd) != 0 && !w->error) w->error = errno;
+    if (!w->error && !os_rename(w->temporary, w->target)) w->error = errno;
+    if (!os_close(w->file) && !w->error) w->error = errno;
     pm_status status = PM_OK;
     if (w->error) {
-        (void)unlink(w->temporary);
+        (void)os_remove(w->temporary);
         status = log_fail(&w->log, PM_IO, "%s: cannot write: %s", w->path, os_error(w->error).text);
-    } else if ((w->error = sync_folder_of(w->target)) != 0) {
+    } else if (!os_sync_folder_of(w->target)) {
         status = log_fail(&w->log, PM_IO, "%s: written, but its folder could not be synced: %s", w->path,
-                          os_error(w->error).text);
+                          os_error(errno).text);
     }
     writer_free(w);
     return status;
@@ -172,8 +138,8 @@ void file_writer_abandon(file_writer **writer)
     file_writer *w = *writer;
     if (!w) return;
     *writer = NULL;
-    (void)unlink(w->temporary);
-    close(w->fd);
+    (void)os_remove(w->temporary);
+    os_close(w->file);
     writer_free(w);
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 #include "base/half.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -138,11 +138,11 @@ static pm_status rotation_init(rotation *r)
 /* The first run of all, with everything that has to be made for it. */
 static pm_status run_cold(rotation *r, double *first_ms)
 {
-    const double start = clock_seconds();
+    const double start = os_seconds();
     double ms;
     pm_status status = record(r, &r->copies[0]);
     if (status == PM_OK) status = timing_run(r->device, r->copies[0].program, &ms);
-    *first_ms = 1e3 * (clock_seconds() - start);
+    *first_ms = 1e3 * (os_seconds() - start);
     return status;
 }
 
@@ -151,7 +151,7 @@ static pm_status run_cold(rotation *r, double *first_ms)
 static pm_status warm_up(rotation *r, bool quick)
 {
     pm_status status = PM_OK;
-    const double start = clock_seconds();
+    const double start = os_seconds();
     double ms;
     for (uint32_t k = 0; k < r->count && status == PM_OK; k++) {
         if (k > 0) status = record(r, &r->copies[k]);
@@ -161,7 +161,7 @@ static pm_status warm_up(rotation *r, bool quick)
             gpu_program_get_stats(r->copies[k].program, &stats);
         }
     }
-    for (uint32_t k = 0; status == PM_OK && !quick && clock_seconds() - start < WARM_SECONDS; k++)
+    for (uint32_t k = 0; status == PM_OK && !quick && os_seconds() - start < WARM_SECONDS; k++)
         status = timing_run(r->device, r->copies[k % r->count].program, &ms);
     return status;
 }

@@ -5,7 +5,7 @@
 #include <pumice/infer.h>
 #include <pumice/train.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "bench/measure.h"
@@ -68,11 +68,11 @@ static pm_status first_run(step_bench *s, pm_status (*once)(step_bench *), doubl
                                     .lr = 1e-4f,
                                     .clip = 1,
                                     .precision = s->half ? PM_PRECISION_F16 : PM_PRECISION_F32};
-    const double start = clock_seconds();
+    const double start = os_seconds();
     pm_status status = once == train_once ? pm_trainer_create(s->model, &params, &s->trainer)
                                           : pm_session_create(s->model, &s->session);
     if (status == PM_OK) status = once(s);
-    *first_ms = 1e3 * (clock_seconds() - start);
+    *first_ms = 1e3 * (os_seconds() - start);
     return status;
 }
 
@@ -126,9 +126,9 @@ pm_status measure_step(pm_device *device, const char *name, const uint32_t *d, b
     for (int i = 0; i < 3 && status == PM_OK; i++) status = once(&s);
     timing_start(&t, quick);
     while (status == PM_OK && timing_more(&t)) {
-        const double start = clock_seconds();
+        const double start = os_seconds();
         status = once(&s);
-        timing_add(&t, 1e3 * (clock_seconds() - start));
+        timing_add(&t, 1e3 * (os_seconds() - start));
     }
     if (status == PM_OK) {
         timing_quartiles(&t, &row->ms_low, &row->ms, &row->ms_high);

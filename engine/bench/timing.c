@@ -2,18 +2,18 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 
 enum { LEAST_RUNS = 5, MOST_RUNS = 30 };
 #define ENOUGH_SECONDS 0.25
 
 pm_status timing_run(pm_device *device, gpu_program *program, double *ms)
 {
-    double start = clock_seconds();
+    double start = os_seconds();
     pm_status status = gpu_submit(program);
     if (status == PM_OK) status = gpu_wait(device);
     if (status != PM_OK) return status;
-    double host = 1e3 * (clock_seconds() - start);
+    double host = 1e3 * (os_seconds() - start);
     gpu_program_stats stats;
     gpu_program_get_stats(program, &stats);
     *ms = stats.run_ms > 0 ? stats.run_ms : host;
@@ -23,11 +23,11 @@ pm_status timing_run(pm_device *device, gpu_program *program, double *ms)
 pm_status timing_best(pm_device *device, gpu_program *program, double *ms)
 {
     double best = 0, one, start = 0;
-    for (int run = -1; run < LEAST_RUNS || (run < MOST_RUNS && clock_seconds() - start < ENOUGH_SECONDS); run++) {
+    for (int run = -1; run < LEAST_RUNS || (run < MOST_RUNS && os_seconds() - start < ENOUGH_SECONDS); run++) {
         pm_status status = timing_run(device, program, &one);
         if (status != PM_OK) return status;
         if (run < 0)
-            start = clock_seconds();
+            start = os_seconds();
         else if (run == 0 || one < best)
             best = one;
     }
@@ -43,12 +43,12 @@ enum { USUAL_RUNS = 7, FEW_RUNS = 3 };
 
 void timing_start(timing *t, bool quick)
 {
-    *t = (timing){.start = clock_seconds(), .quick = quick};
+    *t = (timing){.start = os_seconds(), .quick = quick};
 }
 
 bool timing_more(const timing *t)
 {
-    const double spent = clock_seconds() - t->start;
+    const double spent = os_seconds() - t->start;
     const uint32_t least = t->quick || spent > LONG_SECONDS ? FEW_RUNS : USUAL_RUNS;
     return t->runs < TIMING_MOST && (t->runs < least || spent < (t->quick ? QUICK_SECONDS : USUAL_SECONDS));
 }

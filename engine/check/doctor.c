@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "check/doctor.h"
@@ -226,7 +226,7 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
 {
     doctor *d = calloc(1, sizeof *d);
     if (!d) return log_fail(&params->log, PM_NO_HOST_MEMORY, "doctor: no memory");
-    const double start = clock_seconds();
+    const double start = os_seconds();
     *d = (doctor){.params = params, .options = options, .tell = tell, .user = user, .report.fit = true};
     pm_status status = open_device(d, FEATURES);
     if (status == PM_OK && !options->one) status = check_memory(d);
@@ -236,7 +236,7 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
     if (status == PM_OK) status = keep(d);
     if (status == PM_OK) {
         d->report.caps = *pm_device_caps(d->device);
-        d->report.seconds = clock_seconds() - start;
+        d->report.seconds = os_seconds() - start;
         *out = d->report;
     }
     pm_device_close(&d->device);

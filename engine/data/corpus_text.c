@@ -1,15 +1,12 @@
-#define _POSIX_C_SOURCE 200809L
 #include "data/corpus_text.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <pumice/text.h>
 
-#include "os/descriptor.h"
+#include "os/file.h"
 #include "os/locale.h"
 #include "text/foreign.h"
 
@@ -39,37 +36,40 @@ static bool add_part(corpus_text *text, char *path)
     return true;
 }
 
+/* Adds a file of the folder, by its name there. */
+static pm_status add_file(const pm_log *log, const char *path, const char *name, corpus_text *text)
+{
+    os_info info;
+    char *file = file_join(path, name);
+    const bool there = file && os_stat(file, &info);
+    pm_status status = PM_OK;
+    if (there && info.kind == OS_FOLDER) {
+        free(file);
+        return PM_OK;
+    }
+    if (there && info.kind != OS_FILE) /* a folder is read twice, and a pipe only once */
+        status = log_fail(log, PM_IO, "%s: is not a regular file, as the texts of a folder must be", file);
+    else if (file && !there && errno == ENOENT) /* it was listed a moment ago */
+        status = log_fail(log, PM_IO, "%s: is a link to a file that is not there; remove it or make it whole", file);
+    else if (!file || !add_part(text, file))
+        status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+    if (status != PM_OK) free(file);
+    return status;
+}
+
 static pm_status list_folder(const pm_log *log, const char *path, corpus_text *text)
 {
-    DIR *dir = os_open_folder(path);
-    if (!dir) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, os_error(errno).text);
+    os_folder *folder = os_folder_open(path);
+    if (!folder) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, os_error(errno).text);
     pm_status status = PM_OK;
-    const struct dirent *entry;
-    while (status == PM_OK && (errno = 0, entry = readdir(dir)) != NULL) {
-        if (!name_counts(entry->d_name)) continue;
-        char *file = file_join(path, entry->d_name);
-        struct stat info;
-        const bool there = file && stat(file, &info) == 0;
-        if (there && S_ISDIR(info.st_mode)) {
-            free(file);
-        } else if (there && !S_ISREG(info.st_mode)) { /* a folder is read twice, and a pipe only once */
-            status = log_fail(log, PM_IO, "%s: is not a regular file, as the texts of a folder must be", file);
-            free(file);
-        } else if (file && !there && errno == ENOENT) { /* it was listed a moment ago */
-            status =
-                log_fail(log, PM_IO, "%s: is a link to a file that is not there; remove it or make it whole", file);
-            free(file);
-        } else if (!file || !add_part(text, file)) {
-            free(file);
-            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
-        }
-    }
+    const char *name;
+    while (status == PM_OK && (name = os_folder_next(folder)) != NULL)
+        if (name_counts(name)) status = add_file(log, path, name, text);
     if (status == PM_OK && errno)
         status = log_fail(log, PM_IO, "%s: cannot list this folder: %s", path, os_error(errno).text);
-    closedir(dir);
-    if (status == PM_OK && !text->part_count) {
+    os_folder_close(folder);
+    if (status == PM_OK && !text->part_count)
         status = log_fail(log, PM_FORMAT, "%s: holds no .txt file; give a text file or a folder with some", path);
-    }
     /* all paths begin with the same folder, so their order is that of the names */
     if (status == PM_OK) qsort(text->parts, text->part_count, sizeof *text->parts, by_path);
     return status;
@@ -102,11 +102,11 @@ pm_status corpus_text_open(const pm_log *log, const char *path, corpus_text *out
 {
     corpus_text text = {0};
     pm_status status;
-    struct stat info;
-    bool found = stat(path, &info) == 0, folder = found && S_ISDIR(info.st_mode);
+    os_info info;
+    const bool found = os_stat(path, &info), folder = found && info.kind == OS_FOLDER;
     if (folder) {
         status = read_folder(log, path, &text);
-    } else if (found && S_ISREG(info.st_mode) && info.st_size > 0) {
+    } else if (found && info.kind == OS_FILE && info.size > 0) {
         status = file_map_open(log, path, &text.map);
         text.data = (const char *)text.map.data;
         text.size = text.map.size;

@@ -1,4 +1,3 @@
-#define _POSIX_C_SOURCE 200809L
 #include "data/rows.h"
 
 #include <stdarg.h>
@@ -6,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/number.h"
 #include "base/utf8.h"
 #include "data/task.h"
@@ -109,13 +109,14 @@ static pm_status name_columns(row_file *file, bool numbered)
     for (size_t i = 0; i < table->count; i++) {
         char number[24];
         snprintf(number, sizeof number, "#%zu", i + 1);
-        file->columns[i] = strdup(numbered ? number : table->cells[i]);
+        file->columns[i] = copy_text(numbered ? number : table->cells[i]);
         if (!file->columns[i]) return no_memory(file);
         file->column_count++;
+        const size_t length = strlen(file->columns[i]), shown = length < 100 ? length : 100;
         for (size_t k = 0; k < i; k++)
-            if (file->columns[i][0] && strcmp(file->columns[i], file->columns[k]) == 0)
+            if (length > 0 && strcmp(file->columns[i], file->columns[k]) == 0)
                 return rows_fail(file, "the header has the column \"%.*s\" twice",
-                                 (int)utf8_valid(file->columns[i], strnlen(file->columns[i], 100)), file->columns[i]);
+                                 (int)utf8_valid(file->columns[i], shown), file->columns[i]);
     }
     return PM_OK;
 }

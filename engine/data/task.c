@@ -1,5 +1,4 @@
 /* What a task learns from its training file: the labels, or the scores' mean and spread. */
-#define _POSIX_C_SOURCE 200809L
 #include "data/task.h"
 
 #include <math.h>
@@ -7,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -165,7 +165,7 @@ static pm_status add_label(learner *l)
         t->labels = more;
         l->capacity = wanted;
     }
-    char *copy = strdup(text);
+    char *copy = copy_text(text);
     if (!copy) return log_fail(l->file.log, PM_NO_HOST_MEMORY, "%s: out of memory for its labels", l->file.path);
     memmove(t->labels + low + 1, t->labels + low, (t->outputs - low) * sizeof *t->labels);
     t->labels[low] = copy;
@@ -230,7 +230,7 @@ pm_status pm_task_learn(const pm_log *log, pm_task_kind kind, const char *path, 
     pm_task task = {.kind = kind, .vocab = vocab};
     learner l = {.task = &task};
     pm_status status = rows_open(log, path, kind, false, fields, &l.file);
-    if (status == PM_OK && fields && !(task.fields = strdup(fields)))
+    if (status == PM_OK && fields && !(task.fields = copy_text(fields)))
         status = log_fail(log, PM_NO_HOST_MEMORY, "task: out of memory for its fields");
     for (bool more = true; status == PM_OK;) {
         status = rows_next(&l.file, &more);
@@ -251,10 +251,10 @@ pm_status pm_task_copy(const pm_log *log, const pm_task *from, pm_task *out)
     pm_task t = *from;
     bool fine = true;
     t.labels = from->labels ? calloc(from->outputs, sizeof *t.labels) : NULL;
-    t.fields = from->fields ? strdup(from->fields) : NULL;
+    t.fields = from->fields ? copy_text(from->fields) : NULL;
     if ((from->labels && !t.labels) || (from->fields && !t.fields)) fine = false;
     for (uint32_t i = 0; fine && from->labels && i < from->outputs; i++) {
-        t.labels[i] = strdup(from->labels[i]);
+        t.labels[i] = copy_text(from->labels[i]);
         fine = t.labels[i] != NULL;
     }
     if (!fine) {

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/number.h"
-#include "os/descriptor.h"
+#include "os/streams.h"
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
 

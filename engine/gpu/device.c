@@ -1,5 +1,4 @@
 /* Opening and closing a device. */
-#define _POSIX_C_SOURCE 200809L
 #include "gpu/gpu_internal.h"
 
 #include <stdio.h>
@@ -8,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "os/descriptor.h"
+#include "os/streams.h"
 
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line)
 {

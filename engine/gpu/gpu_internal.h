@@ -273,7 +273,7 @@ struct gpu_program {
     VkDescriptorPool descriptors;
     gpu_recording recording;
     uint32_t runs_pending; /* since the last wait */
-    double submitted;      /* when the last run was queued, by clock_seconds() */
+    double submitted;      /* when the last run was queued, by os_seconds() */
     uint32_t runs_measured;
     uint32_t splits, merges; /* new cuts after measuring */
     gpu_program_stats stats;
@@ -394,7 +394,7 @@ struct pm_device {
     bool abandoned;      /* and its work goes on: nothing of it is destroyed (abandon.c) */
     uint32_t timeout_ms; /* of a wait; 0: none */
     double wait_seconds;
-    double waited;  /* when the last wait ended, by clock_seconds() */
+    double waited;  /* when the last wait ended, by os_seconds() */
     double pace[3]; /* of fills and copies, by gpu_command_kind, as a pipeline's */
 
     gpu_block *blocks;

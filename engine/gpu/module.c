@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 
 struct pm_kernel {
     pm_device *device;
@@ -323,10 +323,10 @@ pm_status pm_kernel_run(pm_kernel *kernel, double *ms)
 {
     if (!kernel->program)
         return log_fail(&kernel->device->log, PM_INVALID, "gpu: %s was not prepared to run", kernel->module.name);
-    const double start = clock_seconds();
+    const double start = os_seconds();
     pm_status status = gpu_submit(kernel->program);
     if (status == PM_OK) status = gpu_wait(kernel->device);
-    const double host_ms = 1e3 * (clock_seconds() - start);
+    const double host_ms = 1e3 * (os_seconds() - start);
     gpu_program_stats stats;
     gpu_program_get_stats(kernel->program, &stats);
     if (status == PM_OK) *ms = stats.run_ms > 0 ? stats.run_ms : host_ms;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 #include "base/hash.h"
 
 enum { ADDRESS_WORDS = 2 };
@@ -32,7 +32,7 @@ static pm_status make_pipeline(gpu_program *program, gpu_command *command)
 static pm_status make_pipelines(gpu_program *program)
 {
     pm_device *device = program->device;
-    double start = clock_seconds();
+    double start = os_seconds();
     uint32_t before = device->pipeline_count;
     for (uint32_t i = 0; i < program->command_count; i++) {
         gpu_command *command = &program->commands[i];
@@ -42,7 +42,7 @@ static pm_status make_pipelines(gpu_program *program)
         if (command->pipeline->seen_by != program->serial) program->stats.pipelines++;
         command->pipeline->seen_by = program->serial;
     }
-    double seconds = clock_seconds() - start;
+    double seconds = os_seconds() - start;
     if (seconds > 1)
         log_line(&device->log, PM_LOG_INFO, "gpu: program '%s': %u pipelines made in %.1f s", program->name,
                  device->pipeline_count - before, seconds);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 
 /* Clocks drift by some tens of parts per million, which is microseconds in this interval. */
 #define CALIBRATE_SECONDS 0.1
@@ -16,7 +16,13 @@ bool gpu_profile_armed(const pm_device *device)
 
 /* ---- one clock --------------------------------------------------------------------------------------------------- */
 
-/* Uses calibrated time stamps where the device can relate its clock to CLOCK_MONOTONIC, which is clock_seconds()'s. */
+static VkTimeDomainEXT host_domain(void)
+{
+    return os_counter_is_performance_counter ? VK_TIME_DOMAIN_QUERY_PERFORMANCE_COUNTER_EXT
+                                             : VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+}
+
+/* Uses calibrated time stamps where the device can relate its clock to the host's counter, which is os_seconds()'s. */
 static void open_clock(pm_device *device)
 {
     const char *extension = device->features.calibrated;
@@ -30,13 +36,13 @@ static void open_clock(pm_device *device)
         device->handle, khr ? "vkGetCalibratedTimestampsKHR" : "vkGetCalibratedTimestampsEXT");
     VkTimeDomainEXT domains[16];
     uint32_t count = 16;
-    bool ticks = false, monotonic = false;
+    bool ticks = false, counter = false;
     if (!list || !read || list(device->physical, &count, domains) < VK_SUCCESS) return;
     for (uint32_t i = 0; i < count; i++) {
         ticks |= domains[i] == VK_TIME_DOMAIN_DEVICE_EXT;
-        monotonic |= domains[i] == VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+        counter |= domains[i] == host_domain();
     }
-    if (ticks && monotonic) device->clock.read = read;
+    if (ticks && counter) device->clock.read = read;
 }
 
 /* Reads both clocks a few times and keeps the closest pair. False where that fails. */
@@ -45,7 +51,7 @@ static bool calibrate(pm_device *device)
     gpu_clock *clock = &device->clock;
     const VkCalibratedTimestampInfoEXT infos[2] = {
         {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = VK_TIME_DOMAIN_DEVICE_EXT},
-        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT}};
+        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = host_domain()}};
     uint64_t least = UINT64_MAX;
     if (!clock->read) return false;
     if (clock->seconds > 0 && device->waited - clock->seconds < CALIBRATE_SECONDS) return true;
@@ -55,7 +61,7 @@ static bool calibrate(pm_device *device)
         if (deviation >= least) continue;
         least = deviation;
         clock->ticks = times[0];
-        clock->seconds = 1e-9 * (double)times[1];
+        clock->seconds = os_counter_seconds(times[1]);
     }
     return least != UINT64_MAX;
 }

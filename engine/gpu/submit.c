@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 
 /* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
@@ -306,7 +306,7 @@ pm_status gpu_submit(gpu_program *program)
     const gpu_recording *recording = &program->recording;
     if (program->command_count == 0 || device->compile_only) return PM_OK;
     if (program->first_run) return gpu_first_run(program);
-    program->submitted = clock_seconds();
+    program->submitted = os_seconds();
     program->runs_pending++;
     /* One call each. Drivers merge the submissions of one call (Mesa: vk_queue_submits_merge), and a watchdog then times their sum. */
     for (uint32_t i = 0; i < recording->cut.submission_count; i++) {
@@ -351,7 +351,7 @@ pm_status gpu_wait(pm_device *device)
 {
     pm_status status = gpu_check_lost(device);
     if (status != PM_OK || !device->pending) return status;
-    double start = clock_seconds();
+    double start = os_seconds();
     uint32_t programs = 0;
     bool fenced;
     status = wait_fence(device, &fenced);
@@ -359,7 +359,7 @@ pm_status gpu_wait(pm_device *device)
         device->lost = device->vk.vkQueueWaitIdle(device->queue) != VK_SUCCESS ||
                        (fenced && device->vk.vkResetFences(device->handle, 1, &device->fence) != VK_SUCCESS);
     device->pending = false;
-    device->waited = clock_seconds();
+    device->waited = os_seconds();
     device->wait_seconds += device->waited - start;
     for (gpu_program *program = device->programs; program; program = program->next)
         programs += program->runs_pending > 0;

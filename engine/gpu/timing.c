@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 
 /* New cuts for one program: enough to settle, few enough that a busy machine does not cause them for ever. */
 enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
@@ -76,7 +76,7 @@ static pm_status run_parts(gpu_program *program, gpu_cut *cut, bool first, doubl
     gpu_recording recording = {0};
     pm_status status = gpu_recording_of(program, cut, device->caps.timestamps, &recording);
     if (status != PM_OK) return status;
-    program->submitted = clock_seconds();
+    program->submitted = os_seconds();
     status = gpu_run_now(device, recording.buffers[0]);
     if (status == PM_OK && recording.queries) status = read_ticks(device, &recording);
     double host_ms = 1e3 * (device->waited - program->submitted), total = 0;

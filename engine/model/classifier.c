@@ -1,5 +1,4 @@
 /* Converts a transformers classifier's keys in config.json to a plain task, and back. */
-#define _POSIX_C_SOURCE 200809L
 #include "model/classifier.h"
 
 #include <math.h>
@@ -7,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "data/task.h"
@@ -53,7 +53,7 @@ static char *label_name(const pm_log *log, const char *path, const cJSON *root, 
         *status = log_fail(log, PM_FORMAT, "%s: id2label: the label of \"%s\" %s", path, key, fault);
         return NULL;
     }
-    char *copy = strdup(name);
+    char *copy = copy_text(name);
     if (!copy) *status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its labels", path);
     return copy;
 }

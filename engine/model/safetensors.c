@@ -1,10 +1,10 @@
 /* Reading safetensors files. cJSON parses the header; everything in it is then checked against the file's size. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
+#include "base/copy.h"
 #include "base/utf8.h"
 #include "model/safetensors_internal.h"
 #include "text/json.h"
@@ -73,7 +73,7 @@ static pm_status read_offsets(const reader *r, const cJSON *list, st_tensor *t)
 static pm_status read_tensor(reader *r, const cJSON *entry)
 {
     st_tensor *t = &r->file.tensors[r->used];
-    if (!(t->name = strdup(entry->string))) return st_no_memory(r->log, r->path);
+    if (!(t->name = copy_text(entry->string))) return st_no_memory(r->log, r->path);
     r->used++;
     if (!cJSON_IsObject(entry)) return bad_tensor(r, t->name, "must be an object with dtype, shape and data_offsets");
     uint32_t seen = 0;
@@ -117,8 +117,8 @@ static pm_status read_meta(reader *r, const cJSON *object)
                             st_show(item->string).text);
         if (strcmp(item->string, ST_SEAL_NAME) == 0) continue;
         st_meta *m = &meta[r->file.meta_count++];
-        m->key = strdup(item->string);
-        m->value = strdup(item->valuestring);
+        m->key = copy_text(item->string);
+        m->value = copy_text(item->valuestring);
         if (!m->key || !m->value) return st_no_memory(r->log, r->path);
     }
     return PM_OK;

@@ -1,9 +1,9 @@
 /* Models with a task's head: what config.json says of the task, and making one from a language model. */
-#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/log.h"
 #include "data/task.h"
 #include "model/classifier.h"
@@ -80,7 +80,7 @@ static pm_status read_fields(const pm_log *log, const char *path, const cJSON *f
     const char *text = cJSON_GetStringValue(fields);
     if (!text || task_fields_check(NULL, t->kind, text) != PM_OK)
         return wrong(log, path, "\"fields\" is not KEY=NAME,… of the task's fields");
-    t->fields = strdup(text);
+    t->fields = copy_text(text);
     return t->fields ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory for its fields", path);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "os/clock.h"
 #include "base/hash.h"
 
 const char *pm_direction_name(pm_direction direction)
@@ -74,7 +74,7 @@ void pm_profile_stop(pm_profile *p)
 
 double pm_profile_now(void)
 {
-    return clock_seconds();
+    return os_seconds();
 }
 
 void pm_profile_get_info(const pm_profile *p, pm_profile_info *out)

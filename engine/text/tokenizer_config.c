@@ -1,10 +1,10 @@
 /* A tokenizer's settings in Hugging Face's small files beside its vocabulary: tokenizer_config.json, special_tokens_map.json and
  * added_tokens.json. Keys that change no token's id are ignored. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/file.h"
 #include "text/json_file.h"
 #include "text/tokenizer.h"
@@ -28,7 +28,7 @@ bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bo
         settings->named = grown;
         settings->named_room = room;
     }
-    char *own = strdup(text);
+    char *own = copy_text(text);
     if (!own) return false;
     settings->named[settings->named_count++] = (tok_named){own, id, special};
     return true;
@@ -74,7 +74,7 @@ static bool read_roles(const cJSON *config, tok_settings *out)
         const char *text = token_text(cJSON_GetObjectItemCaseSensitive(config, keys[i]));
         if (!text) continue;
         fine = tok_settings_name(out, text, TOK_NONE, true);
-        if (i < sizeof roles / sizeof *roles && !*roles[i]) fine = fine && (*roles[i] = strdup(text)) != NULL;
+        if (i < sizeof roles / sizeof *roles && !*roles[i]) fine = fine && (*roles[i] = copy_text(text)) != NULL;
     }
     const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -153,7 +153,7 @@ static pm_status read_kind(const pm_log *log, const char *path, const cJSON *con
         out->kind = classes[i].kind;
         return PM_OK;
     }
-    out->other_class = strdup(name);
+    out->other_class = copy_text(name);
     return out->other_class ? PM_OK : no_memory(log, path);
 }
 

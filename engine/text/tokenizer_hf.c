@@ -1,12 +1,12 @@
 /* tokenizer.json of Hugging Face's library `tokenizers`: a whole tokenizer as a chain of parts. Only GPT-2's chain is read: no normalizer,
  * ByteLevel with GPT-2's pattern, BPE of bytes. A part that would give other ids is refused by its name. Padding and truncation are
  * settings of a program, and are ignored. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
+#include "base/copy.h"
 #include "text/json_file.h"
 #include "text/tokenizer.h"
 
@@ -153,7 +153,7 @@ static pm_status read_unknown(const chain *c, const cJSON *model)
 {
     const char *text = cJSON_GetStringValue(item(model, "unk_token"));
     if (!text || c->settings->unknown) return PM_OK;
-    c->settings->unknown = strdup(text);
+    c->settings->unknown = copy_text(text);
     return c->settings->unknown ? PM_OK : log_fail(c->log, PM_NO_HOST_MEMORY, "%s: out of memory", c->path);
 }
 

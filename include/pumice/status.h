@@ -18,7 +18,10 @@ extern "C" {
 #define PM_API
 #endif
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) && !defined(__clang__) /* there printf means Microsoft's */
+#define PM_NODISCARD __attribute__((warn_unused_result))
+#define PM_PRINTF(text, first) __attribute__((__format__(__gnu_printf__, text, first)))
+#elif defined(__GNUC__)
 #define PM_NODISCARD __attribute__((warn_unused_result))
 #define PM_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else

@@ -1,7 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "os/memory.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "os/descriptor.h"
+#include "os/file.h"
 
 enum { TEXT_MAX = 1 << 14, PATH_SIZE = 4096 };
 
@@ -26,11 +25,12 @@ static uint64_t without(uint64_t limit, uint64_t used)
 /* Reads a small file and puts a 0 behind it. */
 static bool read_text(const char *path, char text[TEXT_MAX])
 {
-    const int fd = os_open(path, O_RDONLY, 0);
+    const int file = os_open(path, OS_READ);
     size_t used = 0;
-    if (fd < 0) return false;
-    for (ssize_t n; used + 1 < TEXT_MAX && (n = read(fd, text + used, TEXT_MAX - 1 - used)) > 0;) used += (size_t)n;
-    close(fd);
+    if (file < 0) return false;
+    for (int64_t n; used + 1 < TEXT_MAX && (n = os_read(file, text + used, TEXT_MAX - 1 - used)) > 0;)
+        used += (size_t)n;
+    os_close(file);
     text[used] = 0;
     return used > 0;
 }

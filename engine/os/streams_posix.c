@@ -1,50 +1,14 @@
 #define _POSIX_C_SOURCE 200809L
-#include "os/descriptor.h"
+#include "os/streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { STREAMS = 3 };
-
-/* Moves the descriptor above those of the standard streams. */
-static int lifted(int fd)
-{
-    if (fd < 0 || fd >= STREAMS) return fd;
-    const int high = fcntl(fd, F_DUPFD_CLOEXEC, STREAMS), error = errno;
-    close(fd);
-    errno = error;
-    return high;
-}
-
-int os_open_at(int folder, const char *path, int flags, mode_t mode)
-{
-    int fd;
-    do fd = openat(folder, path, flags | O_CLOEXEC, mode);
-    while (fd < 0 && errno == EINTR);
-    return lifted(fd);
-}
-
-int os_open(const char *path, int flags, mode_t mode)
-{
-    return os_open_at(AT_FDCWD, path, flags, mode);
-}
-
-DIR *os_open_folder(const char *path)
-{
-    const int fd = os_open(path, O_RDONLY | O_DIRECTORY, 0);
-    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-    if (fd >= 0 && !folder) {
-        const int error = errno;
-        close(fd);
-        errno = error;
-    }
-    return folder;
-}
-
-/* ---- what drivers open ---- */
 
 static atomic_flag lock = ATOMIC_FLAG_INIT;
 static unsigned holders;

@@ -1,8 +1,11 @@
-/* The process itself: its standard streams, and the signals that end it. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* SIGXFSZ */
+#include "process.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -11,11 +14,47 @@
 
 /* Standard input and output are opened the wrong way round, so reading and writing fail as on a closed stream: output must not get lost unnoticed.
  * Messages may. */
-void app_open_streams(void)
+static void open_streams(void)
 {
     static const int flags[] = {O_WRONLY, O_RDONLY, O_WRONLY};
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", flags[fd]); /* the lowest that is free */
+}
+
+void process_start(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    open_streams();
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+void process_quiet(bool on, int kept[2])
+{
+    fflush(stdout);
+    const int nowhere = on ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    for (int i = 0; i < 2; i++) {
+        if (on) {
+            kept[i] = nowhere >= 0 ? fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, 3) : -1;
+            if (kept[i] >= 0) (void)dup2(nowhere, STDOUT_FILENO + i);
+        } else if (kept[i] >= 0) {
+            (void)dup2(kept[i], STDOUT_FILENO + i);
+            close(kept[i]);
+        }
+    }
+    if (nowhere >= 0) close(nowhere);
+}
+
+/* ---- environment and time ---- */
+
+void process_set_default(const char *name, const char *value)
+{
+    (void)setenv(name, value, 0);
+}
+
+void process_sleep(unsigned seconds)
+{
+    sleep(seconds);
 }
 
 /* ---- signals ---- */

@@ -1,0 +1,17 @@
+/* The process itself: its streams, its environment, and what ends it. */
+#ifndef APPS_PROCESS_H
+#define APPS_PROCESS_H
+
+#include <stdbool.h>
+
+/* Call it first in main. Closed standard streams are opened on nothing: any other file would get the stream's number. A write beyond `ulimit -f` fails
+ * with an error. On Windows the arguments become UTF-8, and no stream changes the ends of lines. */
+void process_start(int *argc, char ***argv);
+/* Sets a variable of the environment where it is not set. */
+void process_set_default(const char *name, const char *value);
+void process_sleep(unsigned seconds);
+
+/* Silences stdout and stderr, and undoes it. `kept` belongs to the two calls. */
+void process_quiet(bool on, int kept[2]);
+
+#endif

@@ -1,0 +1,109 @@
+#include "process.h"
+
+#include <fcntl.h>
+#include <io.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <windows.h>
+
+#include <shellapi.h>
+
+#include "app.h"
+#include "os/wide.h"
+
+/* ---- standard streams and arguments ---- */
+
+static UINT code_page;
+
+static void restore_console(void)
+{
+    SetConsoleOutputCP(code_page);
+}
+
+/* Text goes out in UTF-8, with the ends of lines as they are. */
+static void open_streams(void)
+{
+    FILE *const streams[] = {stdin, stdout, stderr};
+    for (int i = 0; i < 3; i++) (void)_setmode(_fileno(streams[i]), _O_BINARY);
+    code_page = GetConsoleOutputCP();
+    if (code_page && code_page != CP_UTF8 && SetConsoleOutputCP(CP_UTF8)) atexit(restore_console);
+}
+
+/* The command line in UTF-8, which lives as long as the program. */
+static void read_arguments(int *argc, char ***argv)
+{
+    int count = 0;
+    wchar_t **wide = CommandLineToArgvW(GetCommandLineW(), &count);
+    char **texts = wide ? calloc((size_t)count + 1, sizeof *texts) : NULL;
+    bool good = texts != NULL;
+    for (int i = 0; i < count && good; i++) good = (texts[i] = os_utf8(wide[i])) != NULL;
+    LocalFree(wide);
+    if (!good) return;
+    *argc = count;
+    *argv = texts;
+}
+
+void process_start(int *argc, char ***argv)
+{
+    open_streams();
+    read_arguments(argc, argv);
+}
+
+void process_quiet(bool on, int kept[2])
+{
+    fflush(stdout);
+    const int nowhere = on ? _open("NUL", _O_WRONLY | _O_NOINHERIT) : -1;
+    for (int i = 0; i < 2; i++) {
+        if (on) {
+            kept[i] = nowhere >= 0 ? _dup(1 + i) : -1;
+            if (kept[i] >= 0) (void)_dup2(nowhere, 1 + i);
+        } else if (kept[i] >= 0) {
+            (void)_dup2(kept[i], 1 + i);
+            _close(kept[i]);
+        }
+    }
+    if (nowhere >= 0) _close(nowhere);
+}
+
+/* ---- environment and time ---- */
+
+void process_set_default(const char *name, const char *value)
+{
+    if (!getenv(name)) (void)_putenv_s(name, value);
+}
+
+void process_sleep(unsigned seconds)
+{
+    Sleep(1000 * seconds);
+}
+
+/* ---- what ends the program ---- */
+
+static atomic_bool interrupted, asked, working;
+
+/* Runs on a thread of its own. After CTRL_CLOSE_EVENT, Windows ends the program when this returns, or 5 seconds later; so it waits. */
+static BOOL WINAPI on_event(DWORD event)
+{
+    const bool ends = event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT;
+    if (!atomic_load(&working) || (ends && atomic_load(&asked))) return FALSE; /* ends the program */
+    if (ends) atomic_store(&asked, true);
+    atomic_store(&interrupted, true);
+    if (!ends) Sleep(INFINITE);
+    return TRUE;
+}
+
+void app_catch_interrupts(void)
+{
+    SetConsoleCtrlHandler(on_event, TRUE);
+}
+
+bool app_interrupted(void)
+{
+    return atomic_load(&interrupted);
+}
+
+void app_has_work(bool to_save)
+{
+    atomic_store(&working, to_save);
+}

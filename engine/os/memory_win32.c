@@ -1,0 +1,21 @@
+#include "os/memory.h"
+
+#include <windows.h>
+
+/* What a job object leaves, which is how Windows limits a container or a service. */
+uint64_t os_memory_left(void)
+{
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION job;
+    MEMORYSTATUSEX memory = {.dwLength = sizeof memory};
+    if (!QueryInformationJobObject(NULL, JobObjectExtendedLimitInformation, &job, sizeof job, NULL)) return UINT64_MAX;
+    if (!(job.BasicLimitInformation.LimitFlags & JOB_OBJECT_LIMIT_PROCESS_MEMORY)) return UINT64_MAX;
+    /* Windows counts what the process may still commit under its limit. */
+    return GlobalMemoryStatusEx(&memory) ? memory.ullAvailPageFile : UINT64_MAX;
+}
+
+uint64_t os_cgroup_left(const char *proc, const char *root)
+{
+    (void)proc;
+    (void)root;
+    return UINT64_MAX;
+}
