@@ -16,6 +16,6 @@ build="build-analyze"
 if [ -e $build/CMakeCache.txt ]; then generator=""; else generator="-G Ninja"; fi
 # shellcheck disable=SC2086
 cmake -S . -B $build $generator -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang > /dev/null # for compile_commands.json
-cmake --build $build --target kernels > /dev/null                                          # for the headers that are made from them
+cmake --build $build --target pumice_kernels > /dev/null                                          # for the headers that are made from them
 [ $# != 0 ] || set -- engine/*/*.c apps/pumice/*.c
 if printf '%s\n' "$@" | xargs -P "$(nproc)" -n 4 "$tool" -p $build --quiet 2> /dev/null; then say "$# files, no warning"; else exit 1; fi

@@ -10,7 +10,13 @@
 extern "C" {
 #endif
 
-#if defined(_WIN32)
+/* PUMICE_SHARED: the library is a DLL; its CMake package defines that. PUMICE_BUILDING: it is the DLL that is being compiled. Elsewhere, and for
+ * the static library, neither is needed. */
+#if defined(_WIN32) && defined(PUMICE_SHARED) && defined(PUMICE_BUILDING)
+#define PM_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(PUMICE_SHARED)
+#define PM_API __declspec(dllimport)
+#elif defined(_WIN32)
 #define PM_API
 #elif defined(__GNUC__)
 #define PM_API __attribute__((visibility("default")))
