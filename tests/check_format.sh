@@ -10,4 +10,4 @@ if [ -z "$tool" ]; then
     echo "skipped: no clang-format 14"
     exit 77
 fi
-find engine include apps tests -type f \( -name '*.c' -o -name '*.h' \) -exec "$tool" --dry-run --Werror {} +
+find engine include apps tests examples -type f \( -name '*.c' -o -name '*.h' -o -name '*.cpp' \) -exec "$tool" --dry-run --Werror {} +

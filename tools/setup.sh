@@ -8,10 +8,11 @@ say() { echo "setup: $*" >&2; }
 build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-volk-dev libstb-dev libcjson-dev libpcre2-dev libutf8proc-dev
        libcmocka-dev mesa-vulkan-drivers"
 demo="bible-kjv|fortunes"
-tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers locales"
+tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers locales
+       pkg-config dpkg-dev file python3"
 # Optional: pumice kernel needs them for GLSL, and so do some tests. These say so where a package is absent.
 build_optional="libshaderc-dev spirv-tools fonts-open-sans"
-tests_optional="chromium"
+tests_optional="chromium abigail-tools"
 # Yardsticks of bench-cpu.sh, which works without those that are absent.
 bench_optional="python3-numpy libopenblas0-pthread python3-torch"
 

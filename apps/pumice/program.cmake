@@ -37,7 +37,7 @@ endif()
 file(GLOB APP_SOURCES CONFIGURE_DEPENDS apps/pumice/*.c)
 list(FILTER APP_SOURCES EXCLUDE REGEX ${other_system})
 add_executable(pumice_cli ${APP_SOURCES})
-set_target_properties(pumice_cli PROPERTIES OUTPUT_NAME pumice)
+set_target_properties(pumice_cli PROPERTIES OUTPUT_NAME pumice ARCHIVE_OUTPUT_NAME pumice_program) # of mingw, which makes an import library
 target_include_directories(pumice_cli PRIVATE engine) # for engine/os alone
 target_include_directories(pumice_cli SYSTEM PRIVATE ${STB_INCLUDE} ${CJSON_INCLUDE} ${UTF8PROC_INCLUDE})
 target_link_libraries(pumice_cli PRIVATE pumice_internal ${CJSON_LIBRARY} ${UTF8PROC_LIBRARY} m)

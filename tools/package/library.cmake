@@ -65,6 +65,8 @@ if(PUMICE_LOCALIZED)
     VERBATIM)
   set_source_files_properties(${local} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
   set(library_objects ${local})
+  # One object is linked whole, unless its functions are sections that --gc-sections drops.
+  target_compile_options(pumice_objects PRIVATE -ffunction-sections -fdata-sections)
 endif()
 
 # ---- the targets ---------------------------------------------------------------------------------------------------
