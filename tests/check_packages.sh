@@ -58,19 +58,26 @@ names "$build/libpumice_internal.a" | grep -v '^pm_' > "$dir/private"
 for name in file_read log_line vkCreateInstance volkInitialize; do
     grep -qx $name "$dir/private" || die "the private names lack $name, which the engine has"
 done
+bundled=false
+! grep -q 'PUMICE_BUNDLE:BOOL=ON' "$build/CMakeCache.txt" || bundled=true
+dependencies=$(sed -n 's/^\(CJSON\|PCRE2\|UTF8PROC\)_LIBRARY:FILEPATH=//p' "$build/CMakeCache.txt")
+if $bundled; then # the dependencies' names, too
+    for file in $dependencies; do names "$file"; done >> "$dir/private"
+fi
 { echo 'void abort(void);'; sed 's/.*/void &(void) { abort(); }/' "$dir/private"; } > "$dir/other.c"
 quiet "$compiler" -w -fno-builtin -fPIE -c "$dir/other.c" -o "$dir/other.o"
 # Other copies of the dependencies, where they can be had as archives.
+programs="$dir/other.o"
 copies=""
 for name in pcre2-8 utf8proc cjson; do
     file=$("$compiler" -print-file-name=lib$name.a)
     [ ! -e "$file" ] || copies="$copies $file"
 done
-# shellcheck disable=SC2086
-[ -z "$copies" ] || quiet "$compiler" -r -nostdlib -o "$dir/copies.o" -Wl,--whole-archive $copies
-[ -e "$dir/copies.o" ] || skipped "no archives of PCRE2 and utf8proc: no second copies of them"
-programs="$dir/other.o"
-[ ! -e "$dir/copies.o" ] || programs="$programs $dir/copies.o"
+if ! $bundled && [ -n "$copies" ]; then
+    # shellcheck disable=SC2086
+    quiet "$compiler" -r -nostdlib -o "$dir/copies.o" -Wl,--whole-archive $copies
+    programs="$programs $dir/copies.o"
+fi
 
 # program NAME LINKED …: builds package_program, runs it, and compares what it prints with the first one's.
 program() {
@@ -82,10 +89,13 @@ program() {
     cmp "$dir/internal.txt" "$dir/$name.txt" || die "package_program, linked $name, has other results"
 }
 has_tool pkg-config || { skipped "no pkg-config"; exit 77; }
-program internal "$build/libpumice_internal.a" $(flags --libs-only-l --static | sed 's/-lpumice //')
+# shellcheck disable=SC2086
+program internal "$build/libpumice_internal.a" $dependencies -lm -ldl
 cat "$dir/internal.txt"
+# shellcheck disable=SC2046,SC2086
 program shared $programs $(flags --libs)
 if $localized; then
+    # shellcheck disable=SC2046,SC2086
     program static $programs "$archive" $(flags --libs-only-l --static | sed 's/-lpumice //')
 else
     skipped "libpumice.a has its private names, for lack of objcopy"
@@ -188,8 +198,15 @@ if has_tool dpkg-deb && has_tool dpkg-shlibdeps; then
         dpkg-deb -x "$dir"/packed/${name}_"$version"_*.deb "$dir/root" || die "no package $name"
         dpkg-deb -f "$dir"/packed/${name}_"$version"_*.deb Depends > "$dir/$name.depends"
     done
-    grep -q 'libc6 .*libcjson1' "$dir/pumice.depends" || die "the package pumice depends on $(cat "$dir/pumice.depends")"
-    grep -q "libpumice${version%.*} (= $version)" "$dir/libpumice-dev.depends" || die "libpumice-dev depends on $(cat "$dir/libpumice-dev.depends")"
+    # depends PACKAGE PATTERN: on what it does.
+    depends() { grep -q "$2" "$dir/$1.depends" || die "the package $1 depends on: $(cat "$dir/$1.depends"); $2 is missing"; }
+    depends pumice 'libc6 '
+    depends libpumice-dev "libpumice${version%.*} (= $version)"
+    if ! $bundled; then
+        depends pumice 'libcjson1 '
+        depends "libpumice${version%.*}" 'libcjson1 .*libpcre2-8-0 .*libutf8proc'
+        depends libpumice-dev libcjson-dev
+    fi
     "$dir/root/usr/bin/pumice" --version > /dev/null || die "the program of the .deb does not run"
     deb_lib=$(dirname "$(find "$dir/root/usr" -name libpumice.so)")
     LD_LIBRARY_PATH=$deb_lib "$dir/train" "$dir/text" "$dir/model" 1 > /dev/null || die "the library of the .deb does not run"
