@@ -44,6 +44,11 @@ Step = struct([
 Sampling = struct([("temperature", c.c_float), ("top_k", c.c_uint32), ("top_p", c.c_float), ("seed", c.c_uint64)])
 
 
+def sized(struct_):
+    """A struct of parameters and its size: later versions of the library, whose structs are longer, take the rest as zeros."""
+    return c.byref(struct_), c.c_size_t(c.sizeof(struct_))
+
+
 class Pumice:
     """The library; a call that fails raises the line that it logs."""
 
@@ -78,7 +83,7 @@ def train(pumice, model, text, steps):
     config = TrainParams(batch=8, steps=steps, lr=3e-3, clip=1)
     bytes_ = pumice.make("pm_tokenizer_bytes", c.byref(pumice.log))
     corpus = pumice.make("pm_corpus_open", c.byref(pumice.log), text.encode(), bytes_)
-    trainer = pumice.make("pm_trainer_create", model, c.byref(config))
+    trainer = pumice.make("pm_trainer_create_sized", model, *sized(config))
     pumice.library.pm_corpus_size.restype = c.c_size_t
     size = c.c_size_t(pumice.library.pm_corpus_size(corpus))
     step = Step()
@@ -97,7 +102,7 @@ def write(pumice, model, prompt, count):
     greedy, token = Sampling(), c.c_uint32()
     for _ in range(count):
         pumice("pm_session_feed", session, fed, c.c_size_t(len(fed)))
-        pumice("pm_session_sample", session, c.byref(greedy), c.byref(token))
+        pumice("pm_session_sample_sized", session, *sized(greedy), c.byref(token))
         written.append(token.value)
         fed = (c.c_uint32 * 1)(token.value)
     pumice.library.pm_session_destroy(c.byref(session))
@@ -109,9 +114,9 @@ def main():
         sys.exit(__doc__.splitlines()[2])
     pumice = Pumice(sys.argv[1])
     list_devices(pumice)
-    device = pumice.make("pm_device_open", c.byref(DeviceParams(log=pumice.log)))
+    device = pumice.make("pm_device_open_sized", *sized(DeviceParams(log=pumice.log)))
     config = GptConfig(vocab=256, ctx=32, embd=64, heads=4, layers=2)
-    model = pumice.make("pm_model_create", device, c.byref(config), c.c_uint64(1))
+    model = pumice.make("pm_model_create_sized", device, *sized(config), c.c_uint64(1))
     train(pumice, model, sys.argv[2], int(sys.argv[3]) if len(sys.argv) == 4 else 100)
     write(pumice, model, b"p", 60)
     pumice.library.pm_model_destroy(c.byref(model))

@@ -57,6 +57,8 @@ breaks text.h 's/pm_tokenizer_vocab(const pm_tokenizer \*tok/&, int more/'
 harmless status.h 's/^PM_API const char \*pm_status_text/PM_API int pm_more(void); &/'
 harmless status.h 's/X(INTERNAL, .*/X(INTERNAL, "") X(MORE, "")/'
 harmless train.h 's/^} pm_train_params;/    uint64_t more; &/'
+harmless device.h 's/^} pm_device_params;/    uint64_t more; &/'
+breaks text.h 's/^} pm_corpus_params;/    bool more; &/' # in what was padding, and so not zeros in an older program
 
 # ---- the last release ----
 release=${2:-$(git describe --tags --match 'v[0-9]*' --abbrev=0 2> /dev/null || true)}

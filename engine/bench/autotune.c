@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sized.h"
 #include "bench/measure.h"
 #include "infer/session.h"
 #include "train/pass.h"
@@ -121,21 +122,24 @@ static pm_status autotune_one(pm_device *device, const product *p, bool quick, p
     return status == PM_OK ? kept : status;
 }
 
-pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config, const pm_autotune_params *params,
-                             pm_autotune_fn *row, void *user)
+pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *config, size_t config_size,
+                                   const pm_autotune_params *given, size_t given_size, pm_autotune_fn *row, void *user)
 {
     const pm_log *log = gpu_log(device);
     const pm_caps *caps = pm_device_caps(device);
-    pm_status status = pm_gpt_config_check(log, config);
+    pm_gpt_config filled;
+    pm_autotune_params params;
+    pm_status status = gpt_config_read(log, config, config_size, &filled);
+    if (status == PM_OK) status = sized_read(log, "pm_autotune_params", given, given_size, &params, sizeof params);
+    if (status == PM_OK) status = pm_gpt_config_check(log, &filled);
     if (status != PM_OK) return status;
     status = gpu_choices_save(device); /* whether there is a place for it, before anything is measured */
     if (status != PM_OK) return status;
-    pm_gpt_config filled = gpt_config_filled(config);
+    filled = gpt_config_filled(&filled);
     products *found = calloc(1, sizeof *found);
     if (!found) return log_fail(log, PM_NO_HOST_MEMORY, "autotune: no memory");
-    gpt_shape step = {.mode = GPT_LOSS,
-                      .batch = params->batch ? params->batch : 12,
-                      .time = params->time ? params->time : filled.ctx};
+    gpt_shape step = {
+        .mode = GPT_LOSS, .batch = params.batch ? params.batch : 12, .time = params.time ? params.time : filled.ctx};
     if (step.time > filled.ctx)
         status = log_fail(log, PM_INVALID, "autotune: %u tokens do not fit the model's context of %u", step.time,
                           filled.ctx);
@@ -147,7 +151,7 @@ pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config, con
     if (status == PM_OK && caps->coopmat && !caps->serial) status = collect(found, log, caps, &filled, step);
     for (uint32_t i = 0; i < found->count && status == PM_OK; i++) {
         pm_autotune_row one;
-        status = autotune_one(device, &found->all[i], params->quick, &one);
+        status = autotune_one(device, &found->all[i], params.quick, &one);
         if (status == PM_OK && row) row(user, &one);
     }
     free(found);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sized.h"
 #include "bench/measure.h"
 
 /* Words of the largest operand, and the largest number in a shape. */
@@ -110,25 +111,29 @@ static pm_status make_case(const pm_log *log, const pm_caps *caps, const request
     return PM_OK;
 }
 
-pm_status pm_bench_check(const pm_log *log, const pm_bench_params *params)
+pm_status pm_bench_check_sized(const pm_log *log, const pm_bench_params *given, size_t given_size)
 {
     const pm_caps widest = {.bda = true}; /* operands of any size */
+    pm_bench_params params;
     request asked;
     bench_case c;
-    pm_status status = read_request(log, params, &asked);
+    pm_status status = sized_read(log, "pm_bench_params", given, given_size, &params, sizeof params);
+    if (status == PM_OK) status = read_request(log, &params, &asked);
     if (status != PM_OK) return status;
-    return asked.kind->make ? make_case(log, &widest, &asked, shape_of(params, asked.kind), &c)
+    return asked.kind->make ? make_case(log, &widest, &asked, shape_of(&params, asked.kind), &c)
                             : check_step(log, asked.dims);
 }
 
-pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_bench_row *out)
+pm_status pm_bench_run_sized(pm_device *device, const pm_bench_params *given, size_t given_size, pm_bench_row *out)
 {
     const pm_log *log = gpu_log(device);
+    pm_bench_params params;
     pm_bench_row row = {0};
     request asked;
-    pm_status status = read_request(log, params, &asked);
+    pm_status status = sized_read(log, "pm_bench_params", given, given_size, &params, sizeof params);
+    if (status == PM_OK) status = read_request(log, &params, &asked);
     if (status != PM_OK) return status;
-    const char *shape = shape_of(params, asked.kind);
+    const char *shape = shape_of(&params, asked.kind);
     snprintf(row.op, sizeof row.op, "%s", asked.kind->op.name);
     snprintf(row.shape, sizeof row.shape, "%s", shape);
     if (asked.half && !pm_device_caps(device)->storage16)
@@ -138,9 +143,9 @@ pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_benc
     if (asked.kind->make) {
         bench_case c;
         status = make_case(log, pm_device_caps(device), &asked, shape, &c);
-        if (status == PM_OK) status = measure_case(device, &c, params->quick, &row);
+        if (status == PM_OK) status = measure_case(device, &c, params.quick, &row);
     } else {
-        status = measure_step(device, asked.kind->op.name, asked.dims, asked.half, params->quick, &row);
+        status = measure_step(device, asked.kind->op.name, asked.dims, asked.half, params.quick, &row);
     }
     if (status == PM_OK) *out = row;
     return status;

@@ -9,6 +9,7 @@
 #include "os/clock.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/sized.h"
 #include "check/doctor.h"
 #include "check/memory_check.h"
 #include "check/optest.h"
@@ -244,9 +245,11 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
     return status;
 }
 
-pm_status pm_doctor_run(const pm_device_params *params, pm_doctor_fn *tell, void *user, pm_doctor_report *out)
+pm_status pm_doctor_run_sized(const pm_device_params *given, size_t given_size, pm_doctor_fn *tell, void *user,
+                              pm_doctor_report *out)
 {
-    static const pm_device_params usual = {0};
     const doctor_options whole = {0};
-    return doctor_run(params ? params : &usual, &whole, tell, user, out);
+    pm_device_params params = {0};
+    const pm_status status = sized_read(&params.log, "pm_device_params", given, given_size, &params, sizeof params);
+    return status == PM_OK ? doctor_run(&params, &whole, tell, user, out) : status;
 }

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/sized.h"
 #include "data/corpus_text.h"
 #include "text/tokenizer.h"
 
@@ -291,9 +292,9 @@ static pm_status check_text(const pm_log *log, const char *path, const corpus_te
 static pm_status read_recipe(const pm_log *log, const char *path, const corpus_text *text, const pm_tokenizer *tok,
                              const pm_corpus_params *params, recipe *out)
 {
-    const pm_documents documents = params ? params->documents : PM_DOCUMENTS_AUTO;
+    const pm_documents documents = params->documents;
     const bool ends = tok->end != TOK_NONE;
-    *out = (recipe){.tok = tok, .special = params && params->special};
+    *out = (recipe){.tok = tok, .special = params->special};
     if (documents == PM_DOCUMENTS_ON && !ends)
         return log_fail(log, PM_INVALID, "%s: the tokenizer, of kind %s, has no token that ends a document", path,
                         tok_kind_name(tok->kind));
@@ -309,14 +310,16 @@ static size_t count_documents(const recipe *r, const corpus_text *text)
     return text->part_count ? count : 1;
 }
 
-pm_status pm_corpus_open_with(const pm_log *log, const char *path, const pm_tokenizer *tok,
-                              const pm_corpus_params *params, pm_corpus **out)
+pm_status pm_corpus_open_with_sized(const pm_log *log, const char *path, const pm_tokenizer *tok,
+                                    const pm_corpus_params *given, size_t given_size, pm_corpus **out)
 {
+    pm_corpus_params params;
     corpus_text text;
     recipe r;
-    pm_status status = corpus_text_open(log, path, &text);
+    pm_status status = sized_read(log, "pm_corpus_params", given, given_size, &params, sizeof params);
+    if (status == PM_OK) status = corpus_text_open(log, path, &text);
     if (status != PM_OK) return status;
-    status = read_recipe(log, path, &text, tok, params, &r);
+    status = read_recipe(log, path, &text, tok, &params, &r);
     if (status != PM_OK) {
         corpus_text_close(&text);
         return status;

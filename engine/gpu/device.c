@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/sized.h"
 #include "os/streams.h"
 
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line)
@@ -285,10 +286,11 @@ pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_d
     return status;
 }
 
-pm_status pm_device_open(const pm_device_params *params, pm_device **out)
+pm_status pm_device_open_sized(const pm_device_params *given, size_t given_size, pm_device **out)
 {
-    static const pm_device_params usual = {0};
-    return gpu_device_open(params ? params : &usual, false, out);
+    pm_device_params params = {0};
+    const pm_status status = sized_read(&params.log, "pm_device_params", given, given_size, &params, sizeof params);
+    return status == PM_OK ? gpu_device_open(&params, false, out) : status;
 }
 
 void pm_device_close(pm_device **handle)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sized.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
 #include "model/gpt.h"
@@ -125,12 +126,14 @@ static pm_status allocate(pm_session *s)
     return status;
 }
 
-pm_status pm_session_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                               pm_session_plan *out)
+pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                     size_t config_size, pm_session_plan *out)
 {
-    pm_status status = pm_gpt_config_check(log, config);
+    pm_gpt_config c;
+    pm_status status = gpt_config_read(log, config, config_size, &c);
+    if (status == PM_OK) status = pm_gpt_config_check(log, &c);
     if (status != PM_OK) return status;
-    const pm_gpt_config c = gpt_config_filled(config);
+    c = gpt_config_filled(&c);
     const uint32_t chunk = session_chunk(caps, c.ctx), times[] = {1, chunk, session_small(chunk)};
     gpt_layout layout = {0};
     pm_session_plan plan = {.cache = 8ull * c.layers * c.ctx * c.embd, .workspace = 4ull * c.vocab};
@@ -308,17 +311,20 @@ const float *pm_session_logits(const pm_session *s)
     return s->length ? gpu_map(gpu_span_of(s->logits_out)) : NULL;
 }
 
-pm_status pm_session_sample(pm_session *s, const pm_sampling *sampling, uint32_t *token)
+pm_status pm_session_sample_sized(pm_session *s, const pm_sampling *given, size_t given_size, uint32_t *token)
 {
     const pm_log *log = gpu_log(s->model->device);
+    pm_sampling sampling;
+    const pm_status status = sized_read(log, "pm_sampling", given, given_size, &sampling, sizeof sampling);
+    if (status != PM_OK) return status;
     if (!s->length) return log_fail(log, PM_INVALID, "session: feed it a token before drawing one");
-    if (!(sampling->temperature >= 0 && isfinite(sampling->temperature)))
+    if (!(sampling.temperature >= 0 && isfinite(sampling.temperature)))
         return log_fail(log, PM_INVALID, "session: temperature %g is not a number of 0 or more",
-                        (double)sampling->temperature);
-    if (!(sampling->top_p >= 0 && sampling->top_p <= 1))
-        return log_fail(log, PM_INVALID, "session: top_p %g is not within 0 to 1", (double)sampling->top_p);
+                        (double)sampling.temperature);
+    if (!(sampling.top_p >= 0 && sampling.top_p <= 1))
+        return log_fail(log, PM_INVALID, "session: top_p %g is not within 0 to 1", (double)sampling.top_p);
     double begin = pm_profile_now();
-    *token = sampler_draw(pm_session_logits(s), s->model->config.vocab, sampling, s->fed, s->scratch);
+    *token = sampler_draw(pm_session_logits(s), s->model->config.vocab, &sampling, s->fed, s->scratch);
     pm_profile_span(gpu_profile(s->model->device), "sample", begin);
     return PM_OK;
 }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/sized.h"
 #include "model/gpt.h"
 #include "model/classifier.h"
 #include "model/special.h"
@@ -65,14 +66,23 @@ pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_co
     return special_check(log, where, config);
 }
 
-pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config)
+pm_status gpt_config_read(const pm_log *log, const pm_gpt_config *given, size_t given_size, pm_gpt_config *out)
 {
-    return gpt_config_check(log, "", config);
+    return sized_read(log, "pm_gpt_config", given, given_size, out, sizeof *out);
 }
 
-uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
+pm_status pm_gpt_config_check_sized(const pm_log *log, const pm_gpt_config *given, size_t given_size)
 {
-    pm_gpt_config c = gpt_config_filled(config);
+    pm_gpt_config config;
+    const pm_status status = gpt_config_read(log, given, given_size, &config);
+    return status == PM_OK ? gpt_config_check(log, "", &config) : status;
+}
+
+uint64_t pm_gpt_config_parameters_sized(const pm_gpt_config *given, size_t given_size)
+{
+    pm_gpt_config c;
+    if (gpt_config_read(NULL, given, given_size, &c) != PM_OK) return 0;
+    c = gpt_config_filled(&c);
     uint64_t C = c.embd, I = c.inner;
     uint64_t block = 4 * C + (3 * C * C + 3 * C) + (C * C + C) + (C * I + I) + (I * C + C);
     return ((uint64_t)c.vocab + c.ctx) * C + c.layers * block + (c.arch == PM_ARCH_GPT2 ? 2 * C : 0) +
@@ -295,7 +305,9 @@ pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out
     return status;
 }
 
-pm_status pm_gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out)
+pm_status pm_gpt_config_load_sized(const pm_log *log, const char *dir, pm_gpt_config *out, size_t out_size)
 {
-    return gpt_config_load(log, dir, out, NULL);
+    pm_gpt_config config;
+    const pm_status status = gpt_config_load(log, dir, &config, NULL);
+    return status == PM_OK ? sized_write(log, "pm_gpt_config", &config, sizeof config, out, out_size) : status;
 }

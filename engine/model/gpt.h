@@ -79,6 +79,8 @@ struct pm_model {
 /* A model with its weights allocated and zero. */
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out);
 
+/* A caller's configuration (base/sized.h). */
+pm_status gpt_config_read(const pm_log *log, const pm_gpt_config *given, size_t given_size, pm_gpt_config *out);
 /* pm_gpt_config_check with `where` before its line: a path and ": ", or nothing. */
 pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config);
 

@@ -111,10 +111,13 @@ pm_status gpt_write_piece(void *user, uint32_t param, uint64_t first, uint64_t c
     return gpu_write(span_of_piece(user, param, first, count), values);
 }
 
-pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed, pm_model **out)
+pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *given, size_t given_size, uint64_t seed,
+                                pm_model **out)
 {
     pm_model *m = NULL;
-    pm_status status = gpt_model_allocate(device, config, &m);
+    pm_gpt_config config;
+    pm_status status = gpt_config_read(gpu_log(device), given, given_size, &config);
+    if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status != PM_OK) return status;
     beginning from = {m, seed};
     status = gpt_copy(gpu_log(device), &m->layout, (gpt_source){initial_values, &from}, gpt_write_piece, m);

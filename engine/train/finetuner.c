@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/sized.h"
 #include "train/checkpoint.h"
 #include "train/order.h"
 #include "train/precision.h"
@@ -29,9 +30,11 @@ struct pm_finetuner {
     predictor predictor; /* of the last set asked for */
 };
 
-static pm_status fill_params(const pm_log *log, const pm_finetune_params *params, pm_finetune_params *out)
+static pm_status fill_params(const pm_log *log, const pm_finetune_params *params, size_t size, pm_finetune_params *out)
 {
-    pm_finetune_params p = *params;
+    pm_finetune_params p;
+    const pm_status status = sized_read(log, "pm_finetune_params", params, size, &p, sizeof p);
+    if (status != PM_OK) return status;
     if (p.batch == 0) p.batch = 32;
     if (p.accum == 0) p.accum = 1;
     if (p.epochs == 0) p.epochs = 3;
@@ -100,15 +103,18 @@ static pm_status plan_passes(pm_finetuner *t, const pm_log *log, const pm_caps *
     return status;
 }
 
-pm_status pm_finetune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                                const pm_taskset *set, const pm_finetune_params *params, pm_train_plan *out)
+pm_status pm_finetune_plan_make_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                      size_t config_size, const pm_taskset *set, const pm_finetune_params *params,
+                                      size_t params_size, pm_train_plan *out)
 {
-    pm_status status = pm_gpt_config_check(log, config);
+    pm_gpt_config known;
+    pm_status status = gpt_config_read(log, config, config_size, &known);
+    if (status == PM_OK) status = pm_gpt_config_check(log, &known);
     if (status != PM_OK) return status;
-    pm_model model = {.config = gpt_config_for_task(config, &set->task)};
+    pm_model model = {.config = gpt_config_for_task(&known, &set->task)};
     pm_finetuner t = {.model = &model, .set = set};
     gpt_layout layout = {0};
-    status = fill_params(log, params, &t.params);
+    status = fill_params(log, params, params_size, &t.params);
     if (status == PM_OK && set->longest > model.config.ctx)
         status = log_fail(log, PM_INVALID, "finetuner: a sequence of %u tokens does not fit the model's context of %u",
                           set->longest, model.config.ctx);
@@ -142,12 +148,12 @@ static pm_status check(const pm_model *model, const pm_taskset *set)
     return PM_OK;
 }
 
-pm_status pm_finetuner_create(pm_model *model, const pm_taskset *set, const pm_finetune_params *params,
-                              pm_finetuner **out)
+pm_status pm_finetuner_create_sized(pm_model *model, const pm_taskset *set, const pm_finetune_params *params,
+                                    size_t params_size, pm_finetuner **out)
 {
     const pm_log *log = gpu_log(model->device);
     pm_finetune_params p;
-    pm_status status = fill_params(log, params, &p);
+    pm_status status = fill_params(log, params, params_size, &p);
     if (status == PM_OK) status = check(model, set);
     bool half = false;
     if (status == PM_OK) status = precision_choose(model->device, p.precision, &half);

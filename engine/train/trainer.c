@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/sized.h"
 #include "train/checkpoint.h"
 #include "train/precision.h"
 #include "train/schedule.h"
@@ -60,16 +61,20 @@ static pm_train_plan plan_of(const gpt_layout *layout, const pass *step, const p
                            .step_flops = graph_flops(&step->graph) * p->accum};
 }
 
-pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                             const pm_train_params *params, pm_train_plan *out)
+pm_status pm_train_plan_make_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                   size_t config_size, const pm_train_params *params, size_t params_size,
+                                   pm_train_plan *out)
 {
-    pm_status status = pm_gpt_config_check(log, config);
+    pm_gpt_config filled;
+    pm_status status = gpt_config_read(log, config, config_size, &filled);
+    if (status == PM_OK) status = pm_gpt_config_check(log, &filled);
     if (status != PM_OK) return status;
-    pm_gpt_config filled = gpt_config_filled(config);
+    filled = gpt_config_filled(&filled);
     pm_train_params p;
     pass step = {0};
     gpt_layout layout = {0};
-    status = train_params_fill(log, &filled, params, &p);
+    status = sized_read(log, "pm_train_params", params, params_size, &p, sizeof p);
+    if (status == PM_OK) status = train_params_fill(log, &filled, &p, &p);
     if (status == PM_OK) status = gpt_layout_make(log, &filled, caps->max_allocation, &layout);
     if (status == PM_OK) {
         gpt_shape shape = shape_of(&filled, &p);
@@ -81,12 +86,13 @@ pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gp
     return status;
 }
 
-pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_trainer **out)
+pm_status pm_trainer_create_sized(pm_model *model, const pm_train_params *params, size_t params_size, pm_trainer **out)
 {
     pm_device *device = model->device;
     const pm_log *log = gpu_log(device);
     pm_train_params p;
-    pm_status status = train_params_fill(log, &model->config, params, &p);
+    pm_status status = sized_read(log, "pm_train_params", params, params_size, &p, sizeof p);
+    if (status == PM_OK) status = train_params_fill(log, &model->config, &p, &p);
     bool half = false;
     if (status == PM_OK) status = precision_choose(device, p.precision, &half);
     if (status != PM_OK) return status;

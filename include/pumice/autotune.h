@@ -29,8 +29,15 @@ typedef void pm_autotune_fn(void *user, const pm_autotune_row *row);
 /* Measures each distinct product of training, prefill and decoding with this model, also in fp16 where the device has matrix units.
  * It calls `row` for each, and keeps the faster variants. Blocks: a second or two a product. Fails: PM_INVALID (a bad configuration; no
  * cache folder), PM_IO (the choices cannot be kept there), PM_NO_*_MEMORY, PM_DEVICE_LOST. */
-PM_API PM_NODISCARD pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config,
-                                                 const pm_autotune_params *params, pm_autotune_fn *row, void *user);
+PM_API PM_NODISCARD pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *config,
+                                                       size_t config_size, const pm_autotune_params *params,
+                                                       size_t params_size, pm_autotune_fn *row, void *user);
+PM_NODISCARD static inline pm_status pm_device_autotune(pm_device *device, const pm_gpt_config *config,
+                                                        const pm_autotune_params *params, pm_autotune_fn *row,
+                                                        void *user)
+{
+    return pm_device_autotune_sized(device, config, sizeof *config, params, sizeof *params, row, user);
+}
 
 /* Forgets every choice for this device with these capabilities, in memory and on disk. What pm_doctor_run switched off stays off.
  * Fails: PM_INVALID (no cache folder), PM_IO, PM_NO_HOST_MEMORY; nothing is forgotten then. */

@@ -44,7 +44,12 @@ typedef struct pm_bench_params {
 } pm_bench_params;
 
 /* Checks operation, shape and type, without a device. Fails: PM_INVALID, PM_UNSUPPORTED, with what would be right. */
-PM_API PM_NODISCARD pm_status pm_bench_check(const pm_log *log, const pm_bench_params *params);
+PM_API PM_NODISCARD pm_status pm_bench_check_sized(const pm_log *log, const pm_bench_params *params,
+                                                   size_t params_size);
+PM_NODISCARD static inline pm_status pm_bench_check(const pm_log *log, const pm_bench_params *params)
+{
+    return pm_bench_check_sized(log, params, sizeof *params);
+}
 
 typedef struct pm_bench_row {
     char op[24], shape[64], dtype[8];
@@ -62,7 +67,12 @@ typedef struct pm_bench_row {
 
 /* Times one operation at one shape, or a whole step. It allocates its own operands, or a model, on the device. Blocks.
  * Fails: as pm_bench_check; PM_NO_*_MEMORY, PM_DEVICE_LOST. */
-PM_API PM_NODISCARD pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_bench_row *out);
+PM_API PM_NODISCARD pm_status pm_bench_run_sized(pm_device *device, const pm_bench_params *params, size_t params_size,
+                                                 pm_bench_row *out);
+PM_NODISCARD static inline pm_status pm_bench_run(pm_device *device, const pm_bench_params *params, pm_bench_row *out)
+{
+    return pm_bench_run_sized(device, params, sizeof *params, out);
+}
 
 #ifdef __cplusplus
 }

@@ -127,7 +127,11 @@ typedef struct pm_device_params {
 } pm_device_params;
 
 /* Opens an adapter; params: NULL for zeros. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
-PM_API PM_NODISCARD pm_status pm_device_open(const pm_device_params *params, pm_device **out);
+PM_API PM_NODISCARD pm_status pm_device_open_sized(const pm_device_params *params, size_t params_size, pm_device **out);
+PM_NODISCARD static inline pm_status pm_device_open(const pm_device_params *params, pm_device **out)
+{
+    return pm_device_open_sized(params, sizeof *params, out);
+}
 
 /* Saves the pipeline cache and frees the device. *device may be NULL; it becomes NULL. */
 PM_API void pm_device_close(pm_device **device);

@@ -41,8 +41,13 @@ typedef void pm_doctor_fn(void *user, const char *what);
  * off where this one does not come to it, as on a device that PUMICE_DISABLE lowers. `tell` may be NULL. Faults are in
  * the report, and the status is still PM_OK. Fails as pm_device_open does, and with PM_DEVICE_LOST, PM_NO_*_MEMORY, PM_IO (what was
  * found cannot be kept). */
-PM_API PM_NODISCARD pm_status pm_doctor_run(const pm_device_params *params, pm_doctor_fn *tell, void *user,
-                                            pm_doctor_report *out);
+PM_API PM_NODISCARD pm_status pm_doctor_run_sized(const pm_device_params *params, size_t params_size,
+                                                  pm_doctor_fn *tell, void *user, pm_doctor_report *out);
+PM_NODISCARD static inline pm_status pm_doctor_run(const pm_device_params *params, pm_doctor_fn *tell, void *user,
+                                                   pm_doctor_report *out)
+{
+    return pm_doctor_run_sized(params, sizeof *params, tell, user, out);
+}
 
 #ifdef __cplusplus
 }

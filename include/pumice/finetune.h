@@ -48,16 +48,29 @@ typedef struct pm_finetune_step {
 
 /* The memory and work of fine-tuning a language model of this configuration on a set. Allocates nothing on the device. Fails: as
  * pm_finetuner_create. */
-PM_API PM_NODISCARD pm_status pm_finetune_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                                                    const pm_taskset *set, const pm_finetune_params *params,
-                                                    pm_train_plan *out);
+PM_API PM_NODISCARD pm_status pm_finetune_plan_make_sized(const pm_log *log, const pm_caps *caps,
+                                                          const pm_gpt_config *config, size_t config_size,
+                                                          const pm_taskset *set, const pm_finetune_params *params,
+                                                          size_t params_size, pm_train_plan *out);
+PM_NODISCARD static inline pm_status pm_finetune_plan_make(const pm_log *log, const pm_caps *caps,
+                                                           const pm_gpt_config *config, const pm_taskset *set,
+                                                           const pm_finetune_params *params, pm_train_plan *out)
+{
+    return pm_finetune_plan_make_sized(log, caps, config, sizeof *config, set, params, sizeof *params, out);
+}
 
 /* Trains a model (with a task: pm_model_for_task) in place on a labelled set. Lives: no longer than either. Threads: as the device. */
 typedef struct pm_finetuner pm_finetuner;
 
 /* Fails: PM_INVALID (a parameter out of range, a set that is not labelled or of another task), PM_NO_*_MEMORY. */
-PM_API PM_NODISCARD pm_status pm_finetuner_create(pm_model *model, const pm_taskset *set,
-                                                  const pm_finetune_params *params, pm_finetuner **out);
+PM_API PM_NODISCARD pm_status pm_finetuner_create_sized(pm_model *model, const pm_taskset *set,
+                                                        const pm_finetune_params *params, size_t params_size,
+                                                        pm_finetuner **out);
+PM_NODISCARD static inline pm_status pm_finetuner_create(pm_model *model, const pm_taskset *set,
+                                                         const pm_finetune_params *params, pm_finetuner **out)
+{
+    return pm_finetuner_create_sized(model, set, params, sizeof *params, out);
+}
 PM_API void pm_finetuner_destroy(pm_finetuner **finetuner);
 
 PM_API uint32_t pm_finetuner_steps(const pm_finetuner *finetuner); /* of the whole run */

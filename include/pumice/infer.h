@@ -22,8 +22,14 @@ typedef struct pm_sampling {
 typedef struct pm_session_plan {
     uint64_t weights, cache, workspace;
 } pm_session_plan;
-PM_API PM_NODISCARD pm_status pm_session_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                                                   pm_session_plan *out);
+PM_API PM_NODISCARD pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps,
+                                                         const pm_gpt_config *config, size_t config_size,
+                                                         pm_session_plan *out);
+PM_NODISCARD static inline pm_status pm_session_plan_make(const pm_log *log, const pm_caps *caps,
+                                                          const pm_gpt_config *config, pm_session_plan *out)
+{
+    return pm_session_plan_make_sized(log, caps, config, sizeof *config, out);
+}
 
 /* One sequence in the making. Lives: no longer than the model. Threads: as the device. */
 typedef struct pm_session pm_session;
@@ -46,7 +52,13 @@ PM_API const float *pm_session_logits(const pm_session *session);
 
 /* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. Fails: PM_INVALID (nothing was fed yet; a
  * temperature that is negative or no number; a top_p outside 0 to 1). */
-PM_API PM_NODISCARD pm_status pm_session_sample(pm_session *session, const pm_sampling *sampling, uint32_t *token);
+PM_API PM_NODISCARD pm_status pm_session_sample_sized(pm_session *session, const pm_sampling *sampling,
+                                                      size_t sampling_size, uint32_t *token);
+PM_NODISCARD static inline pm_status pm_session_sample(pm_session *session, const pm_sampling *sampling,
+                                                       uint32_t *token)
+{
+    return pm_session_sample_sized(session, sampling, sizeof *sampling, token);
+}
 
 #ifdef __cplusplus
 }

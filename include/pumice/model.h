@@ -40,14 +40,28 @@ typedef struct pm_gpt_config {
 } pm_gpt_config;
 
 /* Checks a configuration: PM_INVALID with one line that names the field and what would be right. */
-PM_API PM_NODISCARD pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config);
+PM_API PM_NODISCARD pm_status pm_gpt_config_check_sized(const pm_log *log, const pm_gpt_config *config,
+                                                        size_t config_size);
+PM_NODISCARD static inline pm_status pm_gpt_config_check(const pm_log *log, const pm_gpt_config *config)
+{
+    return pm_gpt_config_check_sized(log, config, sizeof *config);
+}
 
 /* Reads a folder's config.json: sizes that pm_gpt_config_check accepts, what 0 means filled in. Ids of special tokens outside the
  * vocabulary are left out. Fails: PM_IO, PM_FORMAT. */
-PM_API PM_NODISCARD pm_status pm_gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out);
+PM_API PM_NODISCARD pm_status pm_gpt_config_load_sized(const pm_log *log, const char *dir, pm_gpt_config *out,
+                                                       size_t out_size);
+PM_NODISCARD static inline pm_status pm_gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out)
+{
+    return pm_gpt_config_load_sized(log, dir, out, sizeof *out);
+}
 
 /* How many numbers a model has; a table that the output layer shares counts once. */
-PM_API uint64_t pm_gpt_config_parameters(const pm_gpt_config *config);
+PM_API uint64_t pm_gpt_config_parameters_sized(const pm_gpt_config *config, size_t config_size);
+static inline uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
+{
+    return pm_gpt_config_parameters_sized(config, sizeof *config);
+}
 
 /* The tokens that begin and end a text, by a folder's generation_config.json, or else its config.json: bos_token_id and eos_token_id, each by
  * itself. A null counts. Ids from `vocab` on are left out, and so, with a warning, are ends behind the first PM_ENDS_MOST. Fails: PM_IO,
@@ -67,8 +81,13 @@ typedef struct pm_model pm_model;
 /* New weights: N(0, 0.02) as in the papers, below their 768 channels N(0, 0.02 sqrt(768/C)); residual projections of GPT-2 divided by
  * sqrt(2 L) as its paper says; positions N(0, 0.02) for GPT-1, N(0, 0.01) for GPT-2; gains 1, biases 0.
  * The same seed gives the same weights on every device. */
-PM_API PM_NODISCARD pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
-                                              pm_model **out);
+PM_API PM_NODISCARD pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *config, size_t config_size,
+                                                    uint64_t seed, pm_model **out);
+PM_NODISCARD static inline pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
+                                                     pm_model **out)
+{
+    return pm_model_create_sized(device, config, sizeof *config, seed, out);
+}
 
 /* Reads a folder that Pumice or Hugging Face's transformers wrote for model_type openai-gpt or gpt2: config.json, and model.safetensors or
  * the shards that model.safetensors.index.json names, in fp32, fp16, bf16 or fp64. Names may have what torch.compile ("_orig_mod."),

@@ -55,6 +55,10 @@ typedef enum pm_status {
 #undef PM_STATUS_ENUM
 } pm_status;
 
+/* Structs that callers fill may grow at their ends from version to version, except pm_log. A function that reads one is inline: it calls the one of the
+ * same name with _sized, which is in the library, and passes the struct's size in the program. What the struct of an older program lacks is 0, and
+ * NULL stands for zeros. A field that this version does not have is PM_INVALID, unless it is 0. */
+
 /* The meaning of a status, as above. Never NULL. */
 PM_API const char *pm_status_text(pm_status status);
 

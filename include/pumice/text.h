@@ -82,8 +82,14 @@ typedef struct pm_corpus_params {
 /* path: a file, or a folder with *.txt files, in name order; params: NULL for zeros. Fails: PM_IO, PM_FORMAT (empty, or not encodable),
  * PM_INVALID where PM_DOCUMENTS_ON and the tokenizer has no token for it. Memory while encoding: the tokens, 2 bytes each (4 above 65,536 in
  * the vocabulary), and half as many again. */
-PM_API PM_NODISCARD pm_status pm_corpus_open_with(const pm_log *log, const char *path, const pm_tokenizer *tok,
-                                                  const pm_corpus_params *params, pm_corpus **out);
+PM_API PM_NODISCARD pm_status pm_corpus_open_with_sized(const pm_log *log, const char *path, const pm_tokenizer *tok,
+                                                        const pm_corpus_params *params, size_t params_size,
+                                                        pm_corpus **out);
+PM_NODISCARD static inline pm_status pm_corpus_open_with(const pm_log *log, const char *path, const pm_tokenizer *tok,
+                                                         const pm_corpus_params *params, pm_corpus **out)
+{
+    return pm_corpus_open_with_sized(log, path, tok, params, sizeof *params, out);
+}
 /* With params of zeros. */
 PM_API PM_NODISCARD pm_status pm_corpus_open(const pm_log *log, const char *path, const pm_tokenizer *tok,
                                              pm_corpus **out);

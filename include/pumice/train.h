@@ -58,10 +58,23 @@ typedef struct pm_train_plan {
 typedef struct pm_trainer pm_trainer;
 
 /* The plan alone: allocates nothing on the device. */
-PM_API PM_NODISCARD pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                                                 const pm_train_params *params, pm_train_plan *out);
+PM_API PM_NODISCARD pm_status pm_train_plan_make_sized(const pm_log *log, const pm_caps *caps,
+                                                       const pm_gpt_config *config, size_t config_size,
+                                                       const pm_train_params *params, size_t params_size,
+                                                       pm_train_plan *out);
+PM_NODISCARD static inline pm_status pm_train_plan_make(const pm_log *log, const pm_caps *caps,
+                                                        const pm_gpt_config *config, const pm_train_params *params,
+                                                        pm_train_plan *out)
+{
+    return pm_train_plan_make_sized(log, caps, config, sizeof *config, params, sizeof *params, out);
+}
 
-PM_API PM_NODISCARD pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_trainer **out);
+PM_API PM_NODISCARD pm_status pm_trainer_create_sized(pm_model *model, const pm_train_params *params,
+                                                      size_t params_size, pm_trainer **out);
+PM_NODISCARD static inline pm_status pm_trainer_create(pm_model *model, const pm_train_params *params, pm_trainer **out)
+{
+    return pm_trainer_create_sized(model, params, sizeof *params, out);
+}
 PM_API void pm_trainer_destroy(pm_trainer **trainer);
 
 /* One optimiser step on random windows of tokens [first, first + count) of a corpus; count > time. Blocks until done. A step has
