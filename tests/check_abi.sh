@@ -30,9 +30,16 @@ keeps() {
     [ $code = 0 ] || return 1
     # A new field in what was padding at the end of a struct would not be 0 in an older program; one named `unused` may fill that.
     abidiff --no-added-syms "$dir/$1.so" "$dir/$2.so" > "$dir/report" 2>&1 || true
-    awk '/type size changed from/ { size = $5 } /type size hasn.t changed/ { size = 1e9 }
-         /data member insertion/ { on = 1; next } on && match($0, /at offset [0-9]+/) { if ($0 !~ / unused/ && substr($0, RSTART + 10, RLENGTH - 10) + 0 < size) bad = 1; next } { on = 0 }
-         END { exit bad }' "$dir/report"
+    awk '
+        /type size changed from/ { size = $5 }
+        /type size hasn.t changed/ { size = 1e9 }
+        /data member insertion/ { on = 1; next }
+        on && match($0, /at offset [0-9]+/) {
+            if ($0 !~ / unused/ && substr($0, RSTART + 10, RLENGTH - 10) + 0 < size) bad = 1
+            next
+        }
+        { on = 0 }
+        END { exit bad }' "$dir/report"
 }
 mkdir "$dir/now"
 cp -r include "$dir/now"
