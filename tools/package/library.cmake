@@ -108,6 +108,6 @@ if(BUILD_SHARED_LIBS)
 else()
   add_library(pumice::pumice ALIAS pumice_static)
 endif()
-if(NOT PUMICE_ALONE) # only what is linked is built
+if(PUMICE_SANITIZE OR NOT PUMICE_ALONE) # only what is linked is built
   set_target_properties(pumice_internal pumice_static pumice_shared PROPERTIES EXCLUDE_FROM_ALL ON)
 endif()
