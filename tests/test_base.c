@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_system.h"
 
 static void test_status_texts(void **state)
 {
@@ -100,17 +101,17 @@ static void expect_cache_dir(const char *want)
 static void test_cache_dir(void **state)
 {
     (void)state;
-    setenv("HOME", "/h", 1);
-    setenv("XDG_CACHE_HOME", "/x", 1);
-    setenv("PUMICE_CACHE_DIR", "/p", 1);
+    test_set_variable("HOME", "/h");
+    test_set_variable("XDG_CACHE_HOME", "/x");
+    test_set_variable("PUMICE_CACHE_DIR", "/p");
     expect_cache_dir("/p");
-    setenv("PUMICE_CACHE_DIR", "", 1);
+    test_set_variable("PUMICE_CACHE_DIR", "");
     expect_cache_dir(NULL);
-    unsetenv("PUMICE_CACHE_DIR");
+    test_set_variable("PUMICE_CACHE_DIR", NULL);
     expect_cache_dir("/x/pumice");
-    unsetenv("XDG_CACHE_HOME");
+    test_set_variable("XDG_CACHE_HOME", NULL);
     expect_cache_dir("/h/.cache/pumice");
-    unsetenv("HOME");
+    test_set_variable("HOME", NULL);
     expect_cache_dir(NULL);
 }
 
