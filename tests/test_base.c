@@ -88,9 +88,9 @@ static void test_folders(void **state)
     test_dir_remove(dir);
 }
 
-static void expect_cache_dir(const char *want)
+static void expect_cache_dir(const char *own, const char *want)
 {
-    char *dir = file_cache_dir();
+    char *dir = file_cache_dir(own);
     if (want)
         assert_string_equal(dir, want);
     else
@@ -101,18 +101,23 @@ static void expect_cache_dir(const char *want)
 static void test_cache_dir(void **state)
 {
     (void)state;
+    expect_cache_dir("/p", "/p");
+    expect_cache_dir("", NULL);
+#ifdef _WIN32
+    test_set_variable("LOCALAPPDATA", "C:\\x");
+    expect_cache_dir(NULL, "C:\\x/pumice");
+    test_set_variable("LOCALAPPDATA", NULL);
+#else
     test_set_variable("HOME", "/h");
     test_set_variable("XDG_CACHE_HOME", "/x");
-    test_set_variable("PUMICE_CACHE_DIR", "/p");
-    expect_cache_dir("/p");
-    test_set_variable("PUMICE_CACHE_DIR", "");
-    expect_cache_dir(NULL);
-    test_set_variable("PUMICE_CACHE_DIR", NULL);
-    expect_cache_dir("/x/pumice");
+    expect_cache_dir(NULL, "/x/pumice");
+    test_set_variable("XDG_CACHE_HOME", "x"); /* relative paths do not count */
+    expect_cache_dir(NULL, "/h/.cache/pumice");
     test_set_variable("XDG_CACHE_HOME", NULL);
-    expect_cache_dir("/h/.cache/pumice");
+    expect_cache_dir(NULL, "/h/.cache/pumice");
     test_set_variable("HOME", NULL);
-    expect_cache_dir(NULL);
+#endif
+    expect_cache_dir(NULL, NULL);
 }
 
 /* The published vectors of 64-bit FNV-1a; files and caches depend on them. */

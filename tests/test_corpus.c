@@ -25,26 +25,32 @@
 #include "os/file.h"
 #include "base/utf8.h"
 
-/* A folder with cache/ inside, which PUMICE_CACHE_DIR names. */
+static char cache_dir[1024];
+
+/* A folder with cache/ inside, which corpora are kept in. */
 static char *setup(void)
 {
     char *dir = test_dir_make();
-    test_set_variable("PUMICE_CACHE_DIR", test_path(dir, "cache"));
+    snprintf(cache_dir, sizeof cache_dir, "%s", test_path(dir, "cache"));
     test_log_reset();
     return dir;
 }
 
 static void teardown(char *dir)
 {
-    test_set_variable("PUMICE_CACHE_DIR", "");
     test_dir_remove(dir);
+}
+
+static pm_status open_with_cache(const pm_log *log, const char *path, const pm_tokenizer *tok, pm_corpus **out)
+{
+    return pm_corpus_open_with(log, path, tok, &(pm_corpus_params){.cache_dir = cache_dir}, out);
 }
 
 static pm_corpus *open_corpus(const char *path, const pm_tokenizer *tok)
 {
     pm_log log = test_log();
     pm_corpus *corpus = NULL;
-    assert_int_equal(pm_corpus_open(&log, path, tok, &corpus), PM_OK);
+    assert_int_equal(open_with_cache(&log, path, tok, &corpus), PM_OK);
     assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
     return corpus;
 }
@@ -155,7 +161,7 @@ static void test_in_memory(void **state)
     test_make_folder(test_path(unusable, strrchr(name, '/') + 1)); /* a folder has the file's name */
     const char *const folders[] = {"", blocked, unusable};
     for (int i = 0; i < 3; i++) {
-        test_set_variable("PUMICE_CACHE_DIR", folders[i]);
+        snprintf(cache_dir, sizeof cache_dir, "%s", folders[i]);
         test_log_reset();
         pm_corpus *corpus = open_corpus(path, tok);
         expect_tokens(corpus, tok, TEXT, size);
@@ -237,7 +243,7 @@ static void expect_width(uint32_t codes, size_t token_bytes)
     assert_int_equal(pm_tokenizer_chars(NULL, path, text, size, &tok), PM_OK);
     assert_int_equal(pm_tokenizer_vocab(tok), codes);
     for (int i = 0; i < 3; i++) {
-        if (i == 2) test_set_variable("PUMICE_CACHE_DIR", "");
+        if (i == 2) cache_dir[0] = 0;
         pm_corpus *corpus = open_corpus(path, tok);
         expect_tokens(corpus, tok, text, size);
         pm_corpus_close(&corpus);
@@ -285,18 +291,19 @@ static void test_folder(void **state)
     pm_tokenizer *tok = NULL, *bytes = NULL;
     assert_int_equal(pm_tokenizer_chars(&log, "abc", "one two\nthree four five six\xE2\x82\xAC", 30, &tok), PM_OK);
     pm_corpus *corpus = NULL;
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
                         "not UTF-8 at byte 4;");
     assert_null(corpus);
     /* An entry that is not a regular file is reported, not left out: a dangling link, and a pipe, which can be read
      * only once. */
     if (test_link("nowhere", test_path(folder, "d.txt"))) {
-        test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "),
+        test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "),
                             "is a link");
         assert_int_equal(remove(test_path(folder, "d.txt")), 0);
     }
     if (test_make_pipe(test_path(folder, "d.txt"))) {
-        test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "), "regular");
+        test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "),
+                            "regular");
         assert_int_equal(remove(test_path(folder, "d.txt")), 0);
     }
     assert_int_equal(remove(test_path(folder, "b.txt")), 0); /* now the character is whole */
@@ -305,7 +312,7 @@ static void test_folder(void **state)
     pm_corpus_close(&corpus);
     test_write(test_path(folder, "c.txt"), "siX", 3);
     test_write(test_path(folder, "b.txt"), "\x82\xAC", 2);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "c.txt: "),
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "c.txt: "),
                         "U+0058 'X' at byte 2 is");
     assert_int_equal(pm_tokenizer_bytes(NULL, &bytes), PM_OK);
     corpus = open_corpus(folder, bytes);
@@ -321,7 +328,7 @@ static void expect_corpus(const char *path, const pm_tokenizer *tok, pm_document
                           const char *ids, size_t ends)
 {
     pm_log log = test_log();
-    const pm_corpus_params params = {.documents = documents, .special = special};
+    const pm_corpus_params params = {.documents = documents, .special = special, .cache_dir = cache_dir};
     for (int again = 0; again < 2; again++) { /* made, then read from the cache */
         pm_corpus *corpus = NULL;
         char got[256] = "";
@@ -379,8 +386,8 @@ static void test_documents(void **state)
     assert_int_equal(test_log_count(PM_LOG_WARN), 0);
     /* no text at all */
     test_write(file, "\xFF\xFEx\0", 4);
-    test_expect_failure(pm_corpus_open(&log, file, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
+    test_expect_failure(open_with_cache(&log, file, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
     char *text = NULL;
     size_t size = 0;
     test_expect_failure(pm_corpus_text(&log, folder, &text, &size), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
@@ -406,21 +413,21 @@ static void test_failures(void **state)
     pm_corpus *corpus = NULL;
     char *text = NULL;
     size_t size = 77;
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_IO, path, "No such file");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_IO, path, "No such file");
     test_expect_failure(pm_corpus_text(&log, path, &text, &size), PM_IO, path, "No such file");
     test_write(path, "", 0);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "is empty;");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "is empty;");
     test_expect_failure(pm_corpus_text(&log, path, &text, &size), PM_FORMAT, path, "is empty;");
     test_write(path, "abab\nab", 7);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+000A at byte 4");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "U+000A at byte 4");
     test_write(path, "ab\xC3", 3);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
     test_write(path, "ab\x80", 3);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
     test_make_folder(folder);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "holds no .txt file;");
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, folder, "holds no .txt file;");
     test_write(test_path(folder, "a.txt"), "", 0);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "its .txt files are empty;");
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, folder, "its .txt files are empty;");
     /* a fault far behind the first chunk */
     enum { FAR = 100000 };
     char *long_text = malloc(FAR);
@@ -428,7 +435,7 @@ static void test_failures(void **state)
     memset(long_text, 'a', FAR);
     long_text[FAR - 3] = 'c';
     test_write(path, long_text, FAR);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+0063 'c' at byte 99997 is");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "U+0063 'c' at byte 99997 is");
     free(long_text);
     assert_null(corpus);
     assert_null(text);
@@ -458,7 +465,7 @@ static void test_merges(void **state)
     test_write(test_path(dir, "merges.txt"), merges, sizeof merges - 1);
     assert_int_equal(pm_tokenizer_load(NULL, dir, &gpt1), PM_OK);
     for (int i = 0; i < 6; i++) {
-        if (i == 4) test_set_variable("PUMICE_CACHE_DIR", "");
+        if (i == 4) cache_dir[0] = 0;
         pm_corpus *corpus = open_corpus(path, i % 2 ? gpt1 : tok);
         assert_true(pm_corpus_size(corpus) > 32768); /* chunks */
         expect_tokens(corpus, i % 2 ? gpt1 : tok, text, SIZE);
@@ -468,7 +475,7 @@ static void test_merges(void **state)
     pm_log log = test_log();
     pm_corpus *corpus = NULL;
     test_write(path, " \n\t ", 4);
-    test_expect_failure(pm_corpus_open(&log, path, gpt1, &corpus), PM_FORMAT, path, "nothing but white space");
+    test_expect_failure(open_with_cache(&log, path, gpt1, &corpus), PM_FORMAT, path, "nothing but white space");
     assert_null(corpus);
     pm_tokenizer_destroy(&tok);
     pm_tokenizer_destroy(&gpt1);

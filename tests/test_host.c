@@ -105,7 +105,7 @@ static void test_device_above_streams(void **state)
 {
     (void)state;
     test_device_done(&(pm_device *){test_device(NULL)}); /* skips where there is no device */
-    const pm_device_params params = {.log = test_log(), .select = getenv("PUMICE_TEST_DEVICE"), .cache_dir = ""};
+    const pm_device_params params = test_device_params((pm_device_params){.log = test_log()});
     const pm_gpt_config config = {.vocab = 8, .ctx = 8, .embd = 16, .heads = 2, .layers = 1};
     pm_device *device = NULL, *other = NULL;
     pm_model *model = NULL;

@@ -42,7 +42,7 @@ static int open_all(void **state)
     const char *path = test_path(test_root, "text");
     test_write(path, text, sizeof text);
     assert_int_equal(pm_tokenizer_bytes(&log, &bytes), PM_OK);
-    assert_int_equal(pm_corpus_open(&log, path, bytes, &f.corpus), PM_OK);
+    assert_int_equal(pm_corpus_open_with(&log, path, bytes, &(pm_corpus_params){.cache_dir = ""}, &f.corpus), PM_OK);
     pm_tokenizer_destroy(&bytes);
     *state = &f;
     return 0;

@@ -56,7 +56,7 @@ static pm_corpus *open_corpus(void)
     pm_tokenizer *bytes = NULL;
     pm_corpus *corpus = NULL;
     assert_int_equal(pm_tokenizer_bytes(&log, &bytes), PM_OK);
-    assert_int_equal(pm_corpus_open(&log, path, bytes, &corpus), PM_OK);
+    assert_int_equal(pm_corpus_open_with(&log, path, bytes, &(pm_corpus_params){.cache_dir = ""}, &corpus), PM_OK);
     pm_tokenizer_destroy(&bytes);
     return corpus;
 }
