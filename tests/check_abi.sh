@@ -70,9 +70,9 @@ harmless status.h 's/^PM_API const char \*pm_status_text/PM_API int pm_more(void
 harmless status.h 's/X(INTERNAL, .*/X(INTERNAL, "") X(MORE, "")/'
 harmless train.h 's/^} pm_train_params;/    uint64_t more; &/'
 harmless device.h 's/^} pm_device_params;/    uint64_t more; &/'
-breaks text.h 's/^} pm_corpus_params;/    bool more; &/'
-breaks text.h 's/^} pm_corpus_params;/    bool more; uint64_t much; &/'
-harmless text.h 's/^} pm_corpus_params;/    bool unused[3]; bool more; &/'
+breaks autotune.h 's/^} pm_autotune_params;/    bool more; &/'
+breaks autotune.h 's/^} pm_autotune_params;/    bool more; uint64_t much; &/'
+harmless autotune.h 's/^} pm_autotune_params;/    bool unused[3]; bool more; &/'
 
 # ---- the last release ----
 release=${2:-$(git describe --tags --match 'v[0-9]*' --abbrev=0 2> /dev/null || true)}

@@ -52,6 +52,9 @@ local && /;/ {
 engine && name != "gpu" && /#[[:space:]]*include[[:space:]]*[<"](volk|vulkan)|(^|[^A-Za-z_])Vk[A-Z][a-z]|(^|[^A-Za-z_])vk[A-Z][A-Za-z]*\(/ {
     fail(FILENAME ": Vulkan outside engine/gpu: " FNR ":" $0)
 }
+engine && name != "os" && /(^|[^A-Za-z_])(getenv|_wgetenv|secure_getenv)[[:space:]]*\(/ {
+    fail(FILENAME ": the library reads no environment: " FNR ":" $0)
+}
 engine && /(^|[^A-Za-z_])(printf|fprintf|vprintf|vfprintf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort)[[:space:]]*\(/ {
     fail(FILENAME ": the library must not print or end the process: " FNR ":" $0)
 }

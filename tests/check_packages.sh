@@ -8,7 +8,7 @@ build=$(cd "$1" && pwd) compiler=$2 cmake=$3 cpack=$4
 source=$(pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-export LC_ALL=C
+export LC_ALL=C XDG_CACHE_HOME="$dir/cache"
 unset DESTDIR CMAKE_PREFIX_PATH PKG_CONFIG_PATH PKG_CONFIG_LIBDIR LD_LIBRARY_PATH
 
 die() { echo "FAILED: $*"; exit 1; }

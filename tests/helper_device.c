@@ -43,12 +43,28 @@ pm_log test_lines_log(test_lines *lines)
     return (pm_log){keep_line, lines, PM_LOG_DEBUG};
 }
 
+pm_device_params test_device_params(pm_device_params params)
+{
+    static char lists[4][512]; /* a test may hold a few */
+    static unsigned turn;
+    const char *all = getenv("PUMICE_DISABLE"), *validate = getenv("PUMICE_VALIDATE");
+    if (all && *all) {
+        char *list = lists[turn++ % 4];
+        const int n = snprintf(list, sizeof lists[0], "%s%s%s", all, params.disable ? "," : "",
+                               params.disable ? params.disable : "");
+        assert_true(n < (int)sizeof lists[0]);
+        params.disable = list;
+    }
+    params.validate = params.validate || (validate && strcmp(validate, "1") == 0);
+    if (!params.log.fn) params.log = test_device_log();
+    if (!params.select) params.select = getenv("PUMICE_TEST_DEVICE");
+    if (!params.cache_dir) params.cache_dir = "";
+    return params;
+}
+
 pm_device *test_device_open(const pm_device_params *params)
 {
-    pm_device_params full = *params;
-    if (!full.log.fn) full.log = test_device_log();
-    if (!full.select) full.select = getenv("PUMICE_TEST_DEVICE");
-    if (!full.cache_dir) full.cache_dir = "";
+    const pm_device_params full = test_device_params(*params);
     size_t count = 0;
     pm_status status = pm_adapters_list(NULL, NULL, 0, &count);
     if (status == PM_NO_DEVICE || (status == PM_OK && count == 0)) skip();

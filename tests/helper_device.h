@@ -1,5 +1,5 @@
 /* A device for tests, chosen by the environment: PUMICE_TEST_DEVICE (as pm_adapter_choose reads it) and
- * PUMICE_VALIDATE=1. */
+ * PUMICE_VALIDATE=1, PUMICE_DISABLE. */
 #ifndef HELPER_DEVICE_H
 #define HELPER_DEVICE_H
 
@@ -8,6 +8,9 @@
 /* Opens a device without the features that `disable` names (NULL: none) and without a pipeline cache on disk. Skips
  * the running test where no Vulkan device exists, fails it where one exists and cannot be opened. Never NULL. */
 pm_device *test_device(const char *disable);
+
+/* Parameters with what is empty filled in, and with what PUMICE_DISABLE and PUMICE_VALIDATE ask for. */
+pm_device_params test_device_params(pm_device_params params);
 
 /* The same with the caller's parameters; empty `select` and `log` are filled in. A NULL cache_dir means none. */
 pm_device *test_device_open(const pm_device_params *params);

@@ -1,4 +1,3 @@
-#define _XOPEN_SOURCE 700
 #include "helper_dir.h"
 
 #include <stdarg.h>
@@ -7,34 +6,51 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "helper_system.h"
+#include "os/clock.h"
+#include "os/file.h"
 
 char *test_dir_make(void)
 {
+    static unsigned made;
     const char *base = getenv("TMPDIR");
     if (!base || !*base) base = "/tmp";
-    size_t room = strlen(base) + 32;
+    const size_t room = strlen(base) + 64;
     char *dir = malloc(room);
     assert_non_null(dir);
-    snprintf(dir, room, "%s/pumice-test-XXXXXX", base);
-    assert_non_null(mkdtemp(dir));
+    snprintf(dir, room, "%s/pumice-test-%lu-%08lx-%u", base, (unsigned long)os_process_id(),
+             (unsigned long)(os_time_ns() & 0xffffffff), made++);
+    test_make_folder(dir);
     return dir;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
+static void remove_all(const char *path)
 {
-    (void)info, (void)kind, (void)ftw;
-    return remove(path);
+    os_info info;
+    assert_true(os_stat_link(path, &info));
+    if (info.kind != OS_FOLDER) {
+        assert_true(os_remove(path));
+        return;
+    }
+    os_folder *folder = os_folder_open(path);
+    assert_non_null(folder);
+    for (const char *name; (name = os_folder_next(folder)) != NULL;) {
+        char inside[1024];
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        assert_true(snprintf(inside, sizeof inside, "%s/%s", path, name) < (int)sizeof inside);
+        remove_all(inside);
+    }
+    os_folder_close(folder);
+    test_remove_folder(path);
 }
 
 void test_dir_remove(char *dir)
 {
-    assert_int_equal(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    remove_all(dir);
     free(dir);
 }
 
@@ -65,38 +81,34 @@ const char *test_path(const char *dir, const char *name)
 
 size_t test_dir_count(const char *dir, const char *part)
 {
-    DIR *d = opendir(dir);
-    assert_non_null(d);
+    os_folder *folder = os_folder_open(dir);
     size_t count = 0;
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strstr(e->d_name, part)) count++;
-    }
-    closedir(d);
+    assert_non_null(folder);
+    for (const char *name; (name = os_folder_next(folder)) != NULL;)
+        count += strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strstr(name, part);
+    os_folder_close(folder);
     return count;
 }
 
 void test_write(const char *path, const void *data, size_t size)
 {
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, size, f), size);
-    assert_int_equal(fclose(f), 0);
+    const int file = os_open(path, OS_WRITE);
+    assert_true(file >= 0);
+    assert_int_equal(os_write(file, data, size), size);
+    assert_true(os_close(file));
 }
 
 char *test_read(const char *path, size_t *size)
 {
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    assert_int_equal(fseek(f, 0, SEEK_END), 0);
-    long end = ftell(f);
-    assert_true(end >= 0);
-    rewind(f);
-    char *data = malloc((size_t)end + 1);
+    const int file = os_open(path, OS_READ);
+    os_info info;
+    assert_true(file >= 0 && os_stat_file(file, &info));
+    char *data = malloc((size_t)info.size + 1);
     assert_non_null(data);
-    assert_int_equal(fread(data, 1, (size_t)end, f), end);
-    data[end] = 0;
-    fclose(f);
-    *size = (size_t)end;
+    assert_true(os_read(file, data, (size_t)info.size) == (int64_t)info.size);
+    data[info.size] = 0;
+    assert_true(os_close(file));
+    *size = (size_t)info.size;
     return data;
 }
 

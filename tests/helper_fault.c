@@ -1,6 +1,7 @@
 /* Switches the layer on by the environment, which the loader and the layer read when an instance is made. */
 #define _POSIX_C_SOURCE 200809L
 #include "helper_fault.h"
+#include "helper_system.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,16 +24,16 @@ void test_fault(const char *format, ...)
     if (!report[0]) snprintf(report, sizeof report, "/tmp/pumice-fault-%ld", (long)getpid());
     /* The number makes the text a new one, with which counting starts again. */
     snprintf(all, sizeof all, "%s report=%s number=%u", words, report, count++);
-    setenv("PUMICE_FAULT", all, 1);
-    setenv(path ? "VK_LAYER_PATH" : "VK_ADD_LAYER_PATH", layers, 1);
-    setenv("VK_INSTANCE_LAYERS", "VK_LAYER_PUMICE_fault", 1);
-    unlink(report);
+    test_set_variable("PUMICE_FAULT", all);
+    test_set_variable(path ? "VK_LAYER_PATH" : "VK_ADD_LAYER_PATH", layers);
+    test_set_variable("VK_INSTANCE_LAYERS", "VK_LAYER_PUMICE_fault");
+    remove(report);
 }
 
 void test_fault_end(void)
 {
-    unsetenv("VK_INSTANCE_LAYERS");
-    unsetenv("PUMICE_FAULT");
+    test_set_variable("VK_INSTANCE_LAYERS", NULL);
+    test_set_variable("PUMICE_FAULT", NULL);
 }
 
 test_fault_report test_fault_done(void)
@@ -43,7 +44,7 @@ test_fault_report test_fault_done(void)
     const int got = fscanf(file, "queue=%lu fallible=%lu objects=%ld longest_ms=%lf lost=%u", &r.queue, &r.fallible,
                            &r.objects, &r.longest_ms, &r.lost);
     fclose(file);
-    unlink(report);
+    remove(report);
     r.seen = got == 5;
     return r;
 }

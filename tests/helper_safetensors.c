@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_system.h"
 
 char *sample_dir;
 char sample_path[300], second_path[300];
@@ -40,7 +41,7 @@ int remove_dir(void **state)
 
 void put_raw(const void *bytes, size_t size)
 {
-    unlink(sample_path); /* some file systems wait for the disk when a file is cut to nothing and written again */
+    remove(sample_path); /* some file systems wait for the disk when a file is cut to nothing and written again */
     FILE *f = fopen(sample_path, "wb");
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, size, f), size);

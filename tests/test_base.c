@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_system.h"
 
 static void test_status_texts(void **state)
 {
@@ -87,9 +88,9 @@ static void test_folders(void **state)
     test_dir_remove(dir);
 }
 
-static void expect_cache_dir(const char *want)
+static void expect_cache_dir(const char *own, const char *want)
 {
-    char *dir = file_cache_dir();
+    char *dir = file_cache_dir(own);
     if (want)
         assert_string_equal(dir, want);
     else
@@ -100,18 +101,23 @@ static void expect_cache_dir(const char *want)
 static void test_cache_dir(void **state)
 {
     (void)state;
-    setenv("HOME", "/h", 1);
-    setenv("XDG_CACHE_HOME", "/x", 1);
-    setenv("PUMICE_CACHE_DIR", "/p", 1);
-    expect_cache_dir("/p");
-    setenv("PUMICE_CACHE_DIR", "", 1);
-    expect_cache_dir(NULL);
-    unsetenv("PUMICE_CACHE_DIR");
-    expect_cache_dir("/x/pumice");
-    unsetenv("XDG_CACHE_HOME");
-    expect_cache_dir("/h/.cache/pumice");
-    unsetenv("HOME");
-    expect_cache_dir(NULL);
+    expect_cache_dir("/p", "/p");
+    expect_cache_dir("", NULL);
+#ifdef _WIN32
+    test_set_variable("LOCALAPPDATA", "C:\\x");
+    expect_cache_dir(NULL, "C:\\x/pumice");
+    test_set_variable("LOCALAPPDATA", NULL);
+#else
+    test_set_variable("HOME", "/h");
+    test_set_variable("XDG_CACHE_HOME", "/x");
+    expect_cache_dir(NULL, "/x/pumice");
+    test_set_variable("XDG_CACHE_HOME", "x"); /* relative paths do not count */
+    expect_cache_dir(NULL, "/h/.cache/pumice");
+    test_set_variable("XDG_CACHE_HOME", NULL);
+    expect_cache_dir(NULL, "/h/.cache/pumice");
+    test_set_variable("HOME", NULL);
+#endif
+    expect_cache_dir(NULL, NULL);
 }
 
 /* The published vectors of 64-bit FNV-1a; files and caches depend on them. */

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_system.h"
 #include "helper_text.h"
 #include "text/gpt2.h"
 
@@ -271,7 +272,7 @@ static void test_hostile_merges(void **state)
     put(dir, "merges.txt", "a b\na b</w>\na b\n");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "merge 3 is there twice");
     assert_int_equal(remove(path), 0);
-    assert_int_equal(mkdir(path, 0700), 0);
+    test_make_folder(path);
     test_log_reset();
     assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_IO);
     assert_int_equal(test_log_count(PM_LOG_ERROR), 1);

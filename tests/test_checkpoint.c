@@ -18,6 +18,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_model.h"
+#include "helper_system.h"
 
 static const pm_gpt_config CONFIG = {.vocab = 10, .ctx = 8, .embd = 8, .heads = 2, .layers = 1};
 static const pm_train_params PARAMS = {.batch = 4, .steps = 10, .lr = 1e-2f, .seed = 7};
@@ -106,9 +107,9 @@ static void test_damaged_checkpoint(void **state)
     expect_previous(&d);
     assert_int_equal(remove(d.last), 0);
     expect_previous(&d);
-    assert_int_equal(mkdir(d.last, 0700), 0);
+    test_make_folder(d.last);
     expect_previous(&d);
-    assert_int_equal(rmdir(d.last), 0);
+    test_remove_folder(d.last);
 
     test_write(d.last, d.bytes, d.size);
     test_log_reset();

@@ -19,6 +19,7 @@
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_system.h"
 #include "ops/op.h"
 
 static pm_device *open_with(const char *cache)
@@ -136,9 +137,9 @@ static void test_kept(void **state)
     test_write(path, good, size + 1); /* or a byte too many: test_read's 0 */
     assert_false(known(cache, "is damaged"));
     assert_int_equal(remove(path), 0);
-    assert_int_equal(mkdir(path, 0700), 0);
+    test_make_folder(path);
     assert_false(known(cache, "cannot be read"));
-    assert_int_equal(rmdir(path), 0);
+    test_remove_folder(path);
     test_write(path, good, size);
     assert_true(known(cache, NULL));
     free(good);
@@ -146,10 +147,10 @@ static void test_kept(void **state)
 
     device = open_with(cache);
     assert_int_equal(remove(path), 0); /* what cannot be forgotten on disk stays in memory */
-    assert_int_equal(mkdir(path, 0700), 0);
+    test_make_folder(path);
     assert_int_equal(pm_device_forget_choices(device), PM_IO);
     assert_int_equal(choice_of(device, "one"), 3);
-    assert_int_equal(rmdir(path), 0);
+    test_remove_folder(path);
     assert_int_equal(pm_device_forget_choices(device), PM_OK);
     assert_int_equal(choice_of(device, "one"), 0);
     pm_device_close(&device);

@@ -20,6 +20,7 @@
 #include "helper_folder.h"
 #include "helper_log.h"
 #include "helper_model.h"
+#include "helper_system.h"
 
 enum { CTX = 12, MOST_LABELS = 3 };
 
@@ -444,7 +445,7 @@ static void test_text_ends(void **state)
     }
     remove(folder_path("generation_config.json"));
     pm_text_ends ends;
-    assert_int_equal(symlink("nowhere", folder_path("generation_config.json")), 0);
+    if (!test_link("nowhere", folder_path("generation_config.json"))) skip();
     test_log_reset();
     assert_int_equal(pm_text_ends_load(&log, folder_dir, 37, &ends), PM_IO);
     assert_non_null(strstr(test_last_error(), "generation_config.json: cannot open"));

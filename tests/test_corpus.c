@@ -21,28 +21,36 @@
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_system.h"
+#include "os/file.h"
 #include "base/utf8.h"
 
-/* A folder with cache/ inside, which PUMICE_CACHE_DIR names. */
+static char cache_dir[1024];
+
+/* A folder with cache/ inside, which corpora are kept in. */
 static char *setup(void)
 {
     char *dir = test_dir_make();
-    setenv("PUMICE_CACHE_DIR", test_path(dir, "cache"), 1);
+    snprintf(cache_dir, sizeof cache_dir, "%s", test_path(dir, "cache"));
     test_log_reset();
     return dir;
 }
 
 static void teardown(char *dir)
 {
-    setenv("PUMICE_CACHE_DIR", "", 1);
     test_dir_remove(dir);
+}
+
+static pm_status open_with_cache(const pm_log *log, const char *path, const pm_tokenizer *tok, pm_corpus **out)
+{
+    return pm_corpus_open_with(log, path, tok, &(pm_corpus_params){.cache_dir = cache_dir}, out);
 }
 
 static pm_corpus *open_corpus(const char *path, const pm_tokenizer *tok)
 {
     pm_log log = test_log();
     pm_corpus *corpus = NULL;
-    assert_int_equal(pm_corpus_open(&log, path, tok, &corpus), PM_OK);
+    assert_int_equal(open_with_cache(&log, path, tok, &corpus), PM_OK);
     assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
     return corpus;
 }
@@ -100,16 +108,16 @@ static void test_cached(void **state)
 
     pm_corpus *made = open_corpus(path, chars);
     expect_tokens(made, chars, TEXT, size);
-    struct stat first, second;
+    os_info first, second;
     char cache[1024];
     snprintf(cache, sizeof cache, "%s", cache_file(dir));
-    assert_int_equal(stat(cache, &first), 0);
-    assert_int_equal(first.st_size, 64 + 2 * pm_corpus_size(made));
+    assert_true(os_stat(cache, &first));
+    assert_int_equal(first.size, 64 + 2 * pm_corpus_size(made));
     pm_corpus *again = open_corpus(path, chars);
     expect_tokens(again, chars, TEXT, size);
     assert_true(pm_corpus_hash(made) == pm_corpus_hash(again));
-    assert_int_equal(stat(cache, &second), 0);
-    assert_true(first.st_ino == second.st_ino); /* it is not written again */
+    assert_true(os_stat(cache, &second));
+    assert_true(first.number == second.number); /* it is not written again */
 
     pm_corpus *other = open_corpus(path, bytes); /* another tokenizer has its own file */
     expect_tokens(other, bytes, TEXT, size);
@@ -149,11 +157,11 @@ static void test_in_memory(void **state)
     snprintf(blocked, sizeof blocked, "%s/below", path);
     snprintf(name, sizeof name, "%s", cache_file(dir));
     snprintf(unusable, sizeof unusable, "%s", test_path(dir, "unusable"));
-    assert_int_equal(mkdir(unusable, 0700), 0);
-    assert_int_equal(mkdir(test_path(unusable, strrchr(name, '/') + 1), 0700), 0); /* a folder has the file's name */
+    test_make_folder(unusable);
+    test_make_folder(test_path(unusable, strrchr(name, '/') + 1)); /* a folder has the file's name */
     const char *const folders[] = {"", blocked, unusable};
     for (int i = 0; i < 3; i++) {
-        setenv("PUMICE_CACHE_DIR", folders[i], 1);
+        snprintf(cache_dir, sizeof cache_dir, "%s", folders[i]);
         test_log_reset();
         pm_corpus *corpus = open_corpus(path, tok);
         expect_tokens(corpus, tok, TEXT, size);
@@ -235,14 +243,12 @@ static void expect_width(uint32_t codes, size_t token_bytes)
     assert_int_equal(pm_tokenizer_chars(NULL, path, text, size, &tok), PM_OK);
     assert_int_equal(pm_tokenizer_vocab(tok), codes);
     for (int i = 0; i < 3; i++) {
-        if (i == 2) setenv("PUMICE_CACHE_DIR", "", 1);
+        if (i == 2) cache_dir[0] = 0;
         pm_corpus *corpus = open_corpus(path, tok);
         expect_tokens(corpus, tok, text, size);
         pm_corpus_close(&corpus);
     }
-    struct stat info;
-    assert_int_equal(stat(cache_file(dir), &info), 0);
-    assert_int_equal(info.st_size, 64 + token_bytes * 3 * codes);
+    assert_int_equal(test_size(cache_file(dir)), 64 + token_bytes * 3 * codes);
     free(text);
     pm_tokenizer_destroy(&tok);
     teardown(dir);
@@ -261,11 +267,11 @@ static void test_folder(void **state)
     char *dir = setup();
     char folder[1024];
     snprintf(folder, sizeof folder, "%s", test_path(dir, "data"));
-    assert_int_equal(mkdir(folder, 0700), 0);
-    assert_int_equal(mkdir(test_path(folder, "sub.txt"), 0700), 0);
+    test_make_folder(folder);
+    test_make_folder(test_path(folder, "sub.txt"));
     /* byte-wise: 10 before 2, capitals before small letters, UTF-8 last */
     static const char *const files[][2] = {{"b.txt", "five"},  {"10.txt", "two\n"},   {"\xC3\xA4.txt", "\x82\xAC six"},
-                                           {"B.txt", ""},      {"a.txt", "four\xE2"}, {"2.txt", "three "},
+                                           {"D.txt", ""},      {"a.txt", "four\xE2"}, {"2.txt", "three "},
                                            {".txt", "no"},     {".h.txt", "no"},      {"readme.md", "no"},
                                            {"x.txt.gz", "no"}, {"0.txt", "one "},     {"x.TXT", "no"}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -285,24 +291,28 @@ static void test_folder(void **state)
     pm_tokenizer *tok = NULL, *bytes = NULL;
     assert_int_equal(pm_tokenizer_chars(&log, "abc", "one two\nthree four five six\xE2\x82\xAC", 30, &tok), PM_OK);
     pm_corpus *corpus = NULL;
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "a.txt: "),
                         "not UTF-8 at byte 4;");
     assert_null(corpus);
     /* An entry that is not a regular file is reported, not left out: a dangling link, and a pipe, which can be read
      * only once. */
-    assert_int_equal(symlink("nowhere", test_path(folder, "d.txt")), 0);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "), "is a link");
-    assert_int_equal(remove(test_path(folder, "d.txt")), 0);
-    assert_int_equal(mkfifo(test_path(folder, "d.txt"), 0600), 0);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "), "regular");
-    assert_int_equal(remove(test_path(folder, "d.txt")), 0);
+    if (test_link("nowhere", test_path(folder, "d.txt"))) {
+        test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "),
+                            "is a link");
+        assert_int_equal(remove(test_path(folder, "d.txt")), 0);
+    }
+    if (test_make_pipe(test_path(folder, "d.txt"))) {
+        test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_IO, test_path(folder, "d.txt: "),
+                            "regular");
+        assert_int_equal(remove(test_path(folder, "d.txt")), 0);
+    }
     assert_int_equal(remove(test_path(folder, "b.txt")), 0); /* now the character is whole */
     corpus = open_corpus(folder, tok);
     expect_tokens(corpus, tok, "one two\nthree four\xE2\x82\xAC six", 25);
     pm_corpus_close(&corpus);
     test_write(test_path(folder, "c.txt"), "siX", 3);
     test_write(test_path(folder, "b.txt"), "\x82\xAC", 2);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "c.txt: "),
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, test_path(folder, "c.txt: "),
                         "U+0058 'X' at byte 2 is");
     assert_int_equal(pm_tokenizer_bytes(NULL, &bytes), PM_OK);
     corpus = open_corpus(folder, bytes);
@@ -318,7 +328,7 @@ static void expect_corpus(const char *path, const pm_tokenizer *tok, pm_document
                           const char *ids, size_t ends)
 {
     pm_log log = test_log();
-    const pm_corpus_params params = {.documents = documents, .special = special};
+    const pm_corpus_params params = {.documents = documents, .special = special, .cache_dir = cache_dir};
     for (int again = 0; again < 2; again++) { /* made, then read from the cache */
         pm_corpus *corpus = NULL;
         char got[256] = "";
@@ -342,7 +352,7 @@ static void test_documents(void **state)
     char folder[1024], file[1024];
     snprintf(folder, sizeof folder, "%s", test_path(dir, "data"));
     snprintf(file, sizeof file, "%s", test_path(folder, "a.txt"));
-    assert_int_equal(mkdir(folder, 0700), 0);
+    test_make_folder(folder);
     test_write(file, "!\"", 2);
     test_write(test_path(folder, "b.txt"), "", 0);
     test_write(test_path(folder, "c.txt"), "#", 1);
@@ -376,8 +386,8 @@ static void test_documents(void **state)
     assert_int_equal(test_log_count(PM_LOG_WARN), 0);
     /* no text at all */
     test_write(file, "\xFF\xFEx\0", 4);
-    test_expect_failure(pm_corpus_open(&log, file, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
+    test_expect_failure(open_with_cache(&log, file, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
     char *text = NULL;
     size_t size = 0;
     test_expect_failure(pm_corpus_text(&log, folder, &text, &size), PM_FORMAT, file, "is UTF-16; save it as UTF-8");
@@ -403,21 +413,21 @@ static void test_failures(void **state)
     pm_corpus *corpus = NULL;
     char *text = NULL;
     size_t size = 77;
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_IO, path, "No such file");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_IO, path, "No such file");
     test_expect_failure(pm_corpus_text(&log, path, &text, &size), PM_IO, path, "No such file");
     test_write(path, "", 0);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "is empty;");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "is empty;");
     test_expect_failure(pm_corpus_text(&log, path, &text, &size), PM_FORMAT, path, "is empty;");
     test_write(path, "abab\nab", 7);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+000A at byte 4");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "U+000A at byte 4");
     test_write(path, "ab\xC3", 3);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
     test_write(path, "ab\x80", 3);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
-    assert_int_equal(mkdir(folder, 0700), 0);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "holds no .txt file;");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "not UTF-8 at byte 2;");
+    test_make_folder(folder);
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, folder, "holds no .txt file;");
     test_write(test_path(folder, "a.txt"), "", 0);
-    test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, folder, "its .txt files are empty;");
+    test_expect_failure(open_with_cache(&log, folder, tok, &corpus), PM_FORMAT, folder, "its .txt files are empty;");
     /* a fault far behind the first chunk */
     enum { FAR = 100000 };
     char *long_text = malloc(FAR);
@@ -425,7 +435,7 @@ static void test_failures(void **state)
     memset(long_text, 'a', FAR);
     long_text[FAR - 3] = 'c';
     test_write(path, long_text, FAR);
-    test_expect_failure(pm_corpus_open(&log, path, tok, &corpus), PM_FORMAT, path, "U+0063 'c' at byte 99997 is");
+    test_expect_failure(open_with_cache(&log, path, tok, &corpus), PM_FORMAT, path, "U+0063 'c' at byte 99997 is");
     free(long_text);
     assert_null(corpus);
     assert_null(text);
@@ -455,7 +465,7 @@ static void test_merges(void **state)
     test_write(test_path(dir, "merges.txt"), merges, sizeof merges - 1);
     assert_int_equal(pm_tokenizer_load(NULL, dir, &gpt1), PM_OK);
     for (int i = 0; i < 6; i++) {
-        if (i == 4) setenv("PUMICE_CACHE_DIR", "", 1);
+        if (i == 4) cache_dir[0] = 0;
         pm_corpus *corpus = open_corpus(path, i % 2 ? gpt1 : tok);
         assert_true(pm_corpus_size(corpus) > 32768); /* chunks */
         expect_tokens(corpus, i % 2 ? gpt1 : tok, text, SIZE);
@@ -465,7 +475,7 @@ static void test_merges(void **state)
     pm_log log = test_log();
     pm_corpus *corpus = NULL;
     test_write(path, " \n\t ", 4);
-    test_expect_failure(pm_corpus_open(&log, path, gpt1, &corpus), PM_FORMAT, path, "nothing but white space");
+    test_expect_failure(open_with_cache(&log, path, gpt1, &corpus), PM_FORMAT, path, "nothing but white space");
     assert_null(corpus);
     pm_tokenizer_destroy(&tok);
     pm_tokenizer_destroy(&gpt1);

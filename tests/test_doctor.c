@@ -26,7 +26,7 @@ static pm_device_params params_with(const char *cache_dir, const char *disable)
 {
     pm_device *device = test_device(disable);
     test_device_done(&device);
-    return (pm_device_params){.log = test_device_log(), .cache_dir = cache_dir, .disable = disable};
+    return test_device_params((pm_device_params){.cache_dir = cache_dir, .disable = disable});
 }
 
 static void test_sound(void **state)
@@ -103,7 +103,7 @@ static void check_found(const char *disable, op_id op, kernel_id kernel, const c
     test_dir_remove(dir);
 }
 
-/* Under PUMICE_DISABLE a kernel may not be tried: earlier findings about it stay. */
+/* On a lowered device a kernel may not be tried: earlier findings about it stay. */
 static void test_not_tried(void **state)
 {
     (void)state;

@@ -1,18 +1,19 @@
 /* The Vulkan layer's plain parts: choosing and lowering adapters, opening, SPIR-V facts, cutting. */
 #define _POSIX_C_SOURCE 200809L
+#include "base/copy.h"
 #include "gpu/caps.h"
 #include "gpu/cut.h"
 #include "gpu/gpu.h"
 #include "gpu/gpu_internal.h"
 #include "gpu/spirv.h"
 #include "helper_device.h"
+#include "helper_system.h"
 #include "push.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,28 +54,6 @@ static void test_choose(void **state)
     assert_non_null(strstr(why, "cards"));
     assert_int_equal(pm_adapter_choose(all, 0, "auto", why), -1);
     assert_true(strlen(why) > 0);
-}
-
-/* Memory that is the host's: no more is free than the process may take, with a budget or without one. */
-static void test_host_memory(void **state)
-{
-    (void)state;
-    static const pm_device_type types[] = {PM_DEVICE_CPU, PM_DEVICE_INTEGRATED, PM_DEVICE_DISCRETE};
-    static const char *const lists[] = {NULL, "serial", "memory_budget", "all", "baseline"};
-    const uint64_t limit = (uint64_t)1 << 36, all = (uint64_t)1 << 40;
-    struct rlimit before;
-    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
-    if (before.rlim_max < limit) skip();
-    assert_int_equal(setrlimit(RLIMIT_DATA, &(struct rlimit){limit, before.rlim_max}), 0);
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        for (size_t list = 0; list < sizeof lists / sizeof *lists; list++) {
-            pm_caps caps = fake("Card", types[i]);
-            caps.memory_budget = true;
-            caps.device_memory = caps.device_memory_free = all;
-            assert_int_equal(pm_caps_lower(NULL, &caps, "test", lists[list]), PM_OK);
-            assert_int_equal(caps.device_memory_free <= limit, types[i] != PM_DEVICE_DISCRETE);
-        }
-    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
 }
 
 static void test_lowering(void **state)
@@ -177,17 +156,14 @@ static void test_no_layer(void **state)
 {
     (void)state;
     const char *path = getenv("VK_LAYER_PATH");
-    char *kept_path = path ? strdup(path) : NULL;
+    char *kept_path = path ? copy_text(path) : NULL;
     test_lines kept;
     pm_device_params params = {.log = test_lines_log(&kept), .cache_dir = "", .validate = true};
     pm_device *device = NULL;
-    assert_int_equal(setenv("VK_LAYER_PATH", "/nonexistent", 1), 0);
+    test_set_variable("VK_LAYER_PATH", "/nonexistent");
     pm_status status = pm_device_open(&params, &device);
     pm_device_close(&device);
-    if (kept_path)
-        setenv("VK_LAYER_PATH", kept_path, 1);
-    else
-        unsetenv("VK_LAYER_PATH");
+    test_set_variable("VK_LAYER_PATH", kept_path);
     free(kept_path);
     if (status == PM_NO_DEVICE || status == PM_OK) skip(); /* no loader; or one that finds layers elsewhere too */
     assert_int_equal(status, PM_UNSUPPORTED);
@@ -407,10 +383,10 @@ static void test_silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choose),   cmocka_unit_test(test_lowering),    cmocka_unit_test(test_host_memory),
-        cmocka_unit_test(test_groups),   cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged),
-        cmocka_unit_test(test_cut),      cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),
-        cmocka_unit_test(test_cut_next), cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_choose),      cmocka_unit_test(test_lowering),      cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_spirv_facts), cmocka_unit_test(test_spirv_damaged), cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_devices),     cmocka_unit_test(test_no_layer),      cmocka_unit_test(test_cut_next),
+        cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "gpu/gpu.h"
 #include "helper_device.h"
 #include "helper_dir.h"
+#include "helper_system.h"
 #include "push.h"
 
 #include <dirent.h>
@@ -229,14 +230,7 @@ static void change_file(const char *path, long at, int truncate_at)
     assert_int_equal(fseek(file, at, SEEK_SET), 0);
     fputc(byte ^ 0x55, file);
     fclose(file);
-    if (truncate_at >= 0) assert_int_equal(truncate(path, truncate_at), 0);
-}
-
-static long file_size(const char *path)
-{
-    struct stat info;
-    assert_int_equal(stat(path, &info), 0);
-    return (long)info.st_size;
+    if (truncate_at >= 0) test_resize(path, (uint64_t)truncate_at);
 }
 
 static void test_pipeline_cache(void **state)
@@ -253,7 +247,7 @@ static void test_pipeline_cache(void **state)
 
     /* changed: a byte of each header field and of its padding, and the first, middle and last byte of the driver's data. Also a file cut short, an
      * empty one, one that is too long. Each is reported in one line, and replaced */
-    const long size = file_size(path);
+    const long size = (long)test_size(path);
     const struct {
         long at;
         int truncate_at;
@@ -271,11 +265,11 @@ static void test_pipeline_cache(void **state)
     }
     /* a folder in its place is reported twice: when the cache is read and when it is written */
     assert_int_equal(remove(path), 0);
-    assert_int_equal(mkdir(path, 0700), 0);
+    test_make_folder(path);
     run_with_cache(dir, &kept);
     assert_non_null(strstr(kept.all, "this pipeline cache cannot be read"));
     assert_non_null(strstr(kept.all, "the pipeline cache could not be written"));
-    assert_int_equal(rmdir(path), 0);
+    test_remove_folder(path);
     run_with_cache(dir, &kept);
     assert_int_equal(find_cache(dir, path), 1); /* no temporary files stay */
     assert_int_equal(test_dir_count(dir, ""), 1);

@@ -105,7 +105,7 @@ static void test_device_above_streams(void **state)
 {
     (void)state;
     test_device_done(&(pm_device *){test_device(NULL)}); /* skips where there is no device */
-    const pm_device_params params = {.log = test_log(), .select = getenv("PUMICE_TEST_DEVICE"), .cache_dir = ""};
+    const pm_device_params params = test_device_params((pm_device_params){.log = test_log()});
     const pm_gpt_config config = {.vocab = 8, .ctx = 8, .embd = 16, .heads = 2, .layers = 1};
     pm_device *device = NULL, *other = NULL;
     pm_model *model = NULL;
@@ -370,10 +370,31 @@ static void test_memory_left(void **state)
     assert_true(left <= few.rlim_cur);
 }
 
+/* Memory that is the host's: no more is free than the process may take, with a budget or without one. */
+static void test_host_memory(void **state)
+{
+    (void)state;
+    static const pm_device_type types[] = {PM_DEVICE_CPU, PM_DEVICE_INTEGRATED, PM_DEVICE_DISCRETE};
+    static const char *const lists[] = {NULL, "serial", "memory_budget", "all", "baseline"};
+    const uint64_t limit = (uint64_t)1 << 36, all = (uint64_t)1 << 40;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+    if (before.rlim_max < limit) skip();
+    assert_int_equal(setrlimit(RLIMIT_DATA, &(struct rlimit){limit, before.rlim_max}), 0);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        for (size_t list = 0; list < sizeof lists / sizeof *lists; list++) {
+            pm_caps caps = {.type = types[i], .memory_budget = true, .device_memory = all, .device_memory_free = all};
+            assert_int_equal(pm_caps_lower(NULL, &caps, "test", lists[list]), PM_OK);
+            assert_int_equal(caps.device_memory_free <= limit, types[i] != PM_DEVICE_DISCRETE);
+        }
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_files_above_streams),  cmocka_unit_test(test_streams_held),
                                        cmocka_unit_test(test_device_above_streams), cmocka_unit_test(test_comma),
-                                       cmocka_unit_test(test_long_point),           cmocka_unit_test(test_memory_left)};
+                                       cmocka_unit_test(test_long_point),           cmocka_unit_test(test_memory_left),
+                                       cmocka_unit_test(test_host_memory)};
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

@@ -13,6 +13,7 @@
 
 #include "gpu/caps.h"
 #include "helper_device.h"
+#include "helper_system.h"
 #include "ops/record.h"
 
 static const char *const presets[] = {
@@ -353,8 +354,8 @@ static void test_refused(void **state)
 int main(void)
 {
     /* The tests set what a device has. They give a driver modules that it may not know, and run nothing. */
-    unsetenv("PUMICE_DISABLE");
-    unsetenv("PUMICE_VALIDATE");
+    test_set_variable("PUMICE_DISABLE", NULL);
+    test_set_variable("PUMICE_VALIDATE", NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lowers),         cmocka_unit_test(test_lists),  cmocka_unit_test(test_vendors),
         cmocka_unit_test(test_matrix_units),   cmocka_unit_test(test_rounds), cmocka_unit_test(test_quirk),

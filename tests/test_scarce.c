@@ -54,8 +54,15 @@ typedef pm_status (*scenario)(const pm_log *log, objects *o, outcome *out);
 /* Short submissions, so that first runs are cut as they go. */
 static pm_status open_device(const pm_log *log, uint32_t submit_ms, pm_device **out)
 {
-    const pm_device_params params = {.log = *log, .submit_ms = submit_ms, .cache_dir = test_path(test_root, "cache")};
+    const pm_device_params params = test_device_params(
+        (pm_device_params){.log = *log, .submit_ms = submit_ms, .cache_dir = test_path(test_root, "cache")});
     return pm_device_open(&params, out);
+}
+
+static pm_status open_corpus(const pm_log *log, objects *o)
+{
+    const pm_corpus_params params = {.cache_dir = test_path(test_root, "cache")};
+    return pm_corpus_open_with(log, test_path(test_root, "text.txt"), o->tokenizer, &params, &o->corpus);
 }
 
 /* A text, a model, training, a checkpoint, generation. */
@@ -70,7 +77,7 @@ static pm_status train(const pm_log *log, objects *o, outcome *out)
     float val_loss;
     pm_status status;
     TRY(pm_tokenizer_bytes(log, &o->tokenizer));
-    TRY(pm_corpus_open(log, test_path(test_root, "text.txt"), o->tokenizer, &o->corpus));
+    TRY(open_corpus(log, o));
     TRY(open_device(log, 1, &o->device));
     TRY(pm_model_create(o->device, &config, 1, &o->model));
     TRY(pm_trainer_create(o->model, &params, &o->trainer));
@@ -311,7 +318,7 @@ static pm_status begin(const pm_log *log, objects *o, outcome *out)
     pm_status status;
     (void)out;
     TRY(pm_tokenizer_bytes(log, &o->tokenizer));
-    TRY(pm_corpus_open(log, test_path(test_root, "text.txt"), o->tokenizer, &o->corpus));
+    TRY(open_corpus(log, o));
     TRY(open_device(log, 10000, &o->device));
     TRY(pm_model_create(o->device, &config, 1, &o->model));
     TRY(pm_trainer_create(o->model, &params, &o->trainer));

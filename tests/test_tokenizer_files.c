@@ -14,6 +14,7 @@
 
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_system.h"
 #include "helper_text.h"
 #include "text/gpt2.h"
 #include "base/utf8.h"
@@ -441,8 +442,8 @@ static void test_dangling(void **state)
         put(dir, "vocab.bpe", "");
         snprintf(path, sizeof path, "%s", test_path(dir, names[i]));
         (void)remove(path);
-        assert_int_equal(symlink("../blobs/none", path), 0);
-        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, path, "cannot open: No such file");
+        if (test_link("../blobs/none", path))
+            test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, path, "cannot open: No such file");
         test_dir_remove(dir);
     }
 }

@@ -20,12 +20,11 @@ static bool same_device(const pm_caps *a, const pm_caps *b)
 
 static pm_status open_device(const app_common *common, const app_losses *losses, pm_device **out)
 {
-    const pm_device_params params = {.log = app_log(common),
-                                     .select = common->device,
-                                     .submit_ms = common->submit_ms,
-                                     .profile = common->profile != NULL};
+    pm_device_params params = app_device_params(common);
+    params.submit_ms = common->submit_ms;
+    params.profile = common->profile != NULL;
     pm_device *device = NULL;
-    pm_status status = pm_device_open(&params, &device);
+    pm_status status = app_open(&params, &device);
     for (unsigned i = 0; status != PM_OK && losses->count > 0 && i + 1 < OPEN_TRIES && !app_interrupted(); i++) {
         process_sleep(1u << i);
         status = pm_device_open(&params, &device);

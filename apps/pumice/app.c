@@ -194,33 +194,3 @@ bool app_replace(const char *path, const void *data, size_t size)
     free(temporary);
     return good;
 }
-
-/* ---- devices ---- */
-
-bool app_adapters(const pm_log *log, pm_caps **list, size_t *count)
-{
-    size_t room = 16;
-    for (;;) {
-        pm_caps *caps = malloc(room * sizeof *caps);
-        if (!caps) {
-            app_error("out of host memory for a list of %zu devices", room);
-            return false;
-        }
-        if (pm_adapters_list(log, caps, room, count) != PM_OK) {
-            free(caps);
-            return false;
-        }
-        if (*count <= room) {
-            *list = caps;
-            return true;
-        }
-        room = *count;
-        free(caps);
-    }
-}
-
-bool app_lower_caps(pm_caps *caps)
-{
-    const pm_log log = {print_line, NULL, PM_LOG_WARN};
-    return pm_caps_lower(&log, caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE")) == PM_OK;
-}

@@ -112,6 +112,14 @@ void app_input_names(const char *text, char *out, size_t size);
 /* Writes a whole file or nothing: a temporary file, synced and renamed. False after an error line. */
 bool app_replace(const char *path, const void *data, size_t size);
 
+/* A device's parameters from the options and the environment: PUMICE_DISABLE, PUMICE_VALIDATE, PUMICE_CACHE_DIR. */
+pm_device_params app_device_params(const app_common *common);
+/* The value of PUMICE_CACHE_DIR, or NULL. */
+const char *app_cache_dir(void);
+/* pm_device_open, with PUMICE_DISABLE checked before, and app_say_drivers where there is no device. */
+pm_status app_open(const pm_device_params *params, pm_device **out);
+/* Says which drivers the environment lets the loader look for. */
+void app_say_drivers(void);
 /* Lists the adapters, malloc'd, with room for at least one; false after an error line. */
 bool app_adapters(const pm_log *log, pm_caps **list, size_t *count);
 /* Lowers caps by what PUMICE_DISABLE names; false after an error line about an unknown name. */

@@ -81,11 +81,11 @@ int autotune_main(int argc, char **argv)
         app_error("--ctx %u: the model has a context of %u", (unsigned)ctx, (unsigned)config.ctx);
         return EXIT_USAGE;
     }
-    const pm_device_params device_params = {.log = log, .select = common.device};
+    const pm_device_params device_params = app_device_params(&common);
     const pm_autotune_params params = {.batch = batch, .time = ctx, .quick = quick};
     pm_device *device = NULL;
     counts c = {0};
-    if (status == PM_OK) status = pm_device_open(&device_params, &device);
+    if (status == PM_OK) status = app_open(&device_params, &device);
     if (status == PM_OK)
         status =
             forget ? pm_device_forget_choices(device) : pm_device_autotune(device, &config, &params, print_row, &c);

@@ -155,10 +155,12 @@ static pm_status measure(const pm_bench_params *params, const pm_peaks *peaks)
 {
     pm_log log = app_log(&common);
     if (!common.verbose) log.max_level = PM_LOG_ERROR; /* warnings were printed before */
-    const pm_device_params device_params = {.log = log, .select = common.device, .cache_dir = ""};
+    pm_device_params device_params = app_device_params(&common);
+    device_params.log = log;
+    device_params.cache_dir = "";
     pm_device *device = NULL;
     pm_bench_row row;
-    pm_status status = pm_device_open(&device_params, &device);
+    pm_status status = app_open(&device_params, &device);
     if (status == PM_OK) status = pm_bench_run(device, params, &row);
     if (status == PM_OK && common.json) print_json(&row, pm_device_caps(device), peaks);
     if (status == PM_OK && !common.json) print_row(&row, peaks);
@@ -168,10 +170,10 @@ static pm_status measure(const pm_bench_params *params, const pm_peaks *peaks)
 
 static pm_status measure_peaks(pm_peaks *peaks)
 {
-    const pm_log log = app_log(&common);
-    const pm_device_params params = {.log = log, .select = common.device, .cache_dir = ""};
+    pm_device_params params = app_device_params(&common);
+    params.cache_dir = "";
     pm_device *device = NULL;
-    pm_status status = pm_device_open(&params, &device);
+    pm_status status = app_open(&params, &device);
     if (status == PM_OK) status = pm_peaks_measure(device, peaks);
     if (status == PM_OK && !common.json) print_head(pm_device_caps(device), peaks);
     pm_device_close(&device);

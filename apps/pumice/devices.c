@@ -148,6 +148,7 @@ int devices_main(int argc, char **argv)
     if (common.json) print_json(list, count, chosen, why);
     if (chosen < 0) {
         app_error("--device %s: %s", common.device, why);
+        if (count == 0) app_say_drivers();
     } else if (!common.json) {
         print_text(list, count, chosen, why);
     }

@@ -92,13 +92,16 @@ int doctor_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
-    const pm_device_params params = {.log = app_log(&common), .select = common.device};
+    const pm_device_params params = app_device_params(&common);
+    pm_caps any = {0};
+    if (!app_lower_caps(&any)) return EXIT_USAGE;
     pm_doctor_report *report = malloc(sizeof *report);
     if (!report) {
         app_error("out of host memory for the report");
         return EXIT_FAILED;
     }
     pm_status status = pm_doctor_run(&params, tell, NULL, report);
+    if (status == PM_NO_DEVICE) app_say_drivers();
     int code = app_exit_code(status);
     if (status == PM_OK) (common.json ? print_json : print_text)(report);
     if (status == PM_OK && !report->fit) code = EXIT_FAILED;

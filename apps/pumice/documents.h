@@ -6,7 +6,7 @@
 
 #include <pumice/text.h>
 
-#include "args.h"
+#include "app.h"
 
 #define APP_OPTION_DOCUMENTS(field)                                                                                    \
     {                                                                                                                  \
@@ -27,7 +27,7 @@ static inline pm_corpus_params documents_params(const char *documents, bool spec
     const pm_documents how = strcmp(documents, "on") == 0    ? PM_DOCUMENTS_ON
                              : strcmp(documents, "off") == 0 ? PM_DOCUMENTS_OFF
                                                              : PM_DOCUMENTS_AUTO;
-    return (pm_corpus_params){.documents = how, .special = special};
+    return (pm_corpus_params){.documents = how, .special = special, .cache_dir = app_cache_dir()};
 }
 
 #endif

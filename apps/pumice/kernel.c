@@ -233,15 +233,14 @@ static pm_status run(const kernel_options *o, pm_device *device, pm_kernel *kern
 static int build_and_run(const kernel_options *o, const uint32_t *words, size_t count, const pm_kernel_value *spec,
                          size_t spec_count)
 {
-    const pm_device_params params = {.log = app_log(&o->common),
-                                     .select = o->common.device,
-                                     .user_kernels = true,
-                                     .robust = !o->unchecked,
-                                     .timeout_ms = 1000 * o->timeout};
+    pm_device_params params = app_device_params(&o->common);
+    params.user_kernels = true;
+    params.robust = !o->unchecked;
+    params.timeout_ms = 1000 * o->timeout;
     pm_device *device = NULL;
     pm_kernel *kernel = NULL;
     cJSON *report = cJSON_CreateObject();
-    pm_status status = pm_device_open(&params, &device);
+    pm_status status = app_open(&params, &device);
     const double start = app_seconds();
     if (status == PM_OK) status = pm_kernel_create(device, o->file, words, count, spec, spec_count, &kernel);
     cJSON_AddStringToObject(report, "file", o->file);

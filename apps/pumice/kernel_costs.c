@@ -6,6 +6,7 @@
 #include "child.h"
 #include "kernel.h"
 #include "kernel_target.h"
+#include "process.h"
 
 enum { MAX_USED = 512 };
 
@@ -147,6 +148,7 @@ int kernel_costs(const kernel_options *options)
     char error[256] = "";
     const pm_device_params params = {.log = {keep_line, error, PM_LOG_ERROR},
                                      .select = "0",
+                                     .disable = process_variable("PUMICE_DISABLE"),
                                      .cache_dir = "",
                                      .compile_only = true,
                                      .user_kernels = options->file != NULL};

@@ -47,6 +47,11 @@ void process_quiet(bool on, int kept[2])
 
 /* ---- environment and time ---- */
 
+const char *process_variable(const char *name)
+{
+    return getenv(name);
+}
+
 void process_set_default(const char *name, const char *value)
 {
     (void)setenv(name, value, 0);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <windows.h>
 
 #include <shellapi.h>
@@ -67,6 +68,22 @@ void process_quiet(bool on, int kept[2])
 }
 
 /* ---- environment and time ---- */
+
+const char *process_variable(const char *name)
+{
+    enum { KEPT = 16 };
+    static struct {
+        const char *name;
+        char *value;
+    } kept[KEPT];
+    wchar_t wide[64];
+    int at = 0;
+    while (at < KEPT - 1 && kept[at].name && strcmp(kept[at].name, name) != 0) at++;
+    free(kept[at].value);
+    kept[at].name = name;
+    const wchar_t *value = mbstowcs(wide, name, 64) < 64 ? _wgetenv(wide) : NULL;
+    return kept[at].value = value ? os_utf8(value) : NULL;
+}
 
 void process_set_default(const char *name, const char *value)
 {

@@ -45,9 +45,8 @@ char *file_join(const char *dir, const char *name)
     return joined;
 }
 
-char *file_cache_dir(void)
+char *file_cache_dir(const char *own)
 {
-    const char *own = getenv("PUMICE_CACHE_DIR");
     if (own) return *own ? copy_text(own) : NULL;
     char *folder = os_cache_folder(), *dir = folder ? file_join(folder, "pumice") : NULL;
     free(folder);

@@ -75,8 +75,7 @@ bool file_is_dir(const char *path);
 /* dir + "/" + name in malloc'd memory, or NULL. */
 char *file_join(const char *dir, const char *name);
 
-/* Pumice's folder in the user's cache: PUMICE_CACHE_DIR, or pumice/ in os_cache_folder(), in malloc'd memory; NULL where there is neither, or
- * PUMICE_CACHE_DIR is empty. */
-char *file_cache_dir(void);
+/* The folder of caches in malloc'd memory: `own`, or where that is NULL pumice/ in os_cache_folder(). NULL: there is none, or `own` is empty. */
+char *file_cache_dir(const char *own);
 
 #endif

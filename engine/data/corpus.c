@@ -48,9 +48,9 @@ static uint64_t hash_words(uint64_t hash, const uint64_t *words, size_t count)
 }
 
 /* The cache file's path, after making its folder; NULL without one. */
-static char *cache_path(const cache_header *want)
+static char *cache_path(const char *cache_dir, const cache_header *want)
 {
-    char *dir = file_cache_dir(), *path = NULL;
+    char *dir = file_cache_dir(cache_dir), *path = NULL;
     if (dir && file_make_dir(NULL, dir) == PM_OK) {
         const uint64_t words[] = {CACHE_VERSION, want->text_bytes, want->text_hash, want->tokenizer_hash};
         char name[48];
@@ -332,7 +332,7 @@ pm_status pm_corpus_open_with_sized(const pm_log *log, const char *path, const p
                          .text_hash = hash_bytes(HASH_INIT, text.data, text.size),
                          .tokenizer_hash = more ? hash_words(HASH_INIT, words, 2) : tok->hash};
     memcpy(want.magic, CACHE_MAGIC, sizeof want.magic);
-    char *cache = cache_path(&want);
+    char *cache = cache_path(params.cache_dir, &want);
     pm_corpus *corpus = calloc(1, sizeof *corpus);
     if (!corpus) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);

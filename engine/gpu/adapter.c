@@ -41,44 +41,10 @@ static int choose_auto(const pm_caps *adapters, size_t count, char why[160])
     return -1;
 }
 
-/* The first path of a list that is not there, "" where all are. */
-static void find_missing(const char *list, char path[256])
-{
-    for (const char *at = list; *at; at += strspn(at, ":")) {
-        const size_t n = strcspn(at, ":");
-        snprintf(path, 256, "%.*s", n < 255 ? (int)n : 255, at);
-        if (n > 0 && !file_exists(path)) return;
-        at += n;
-    }
-    path[0] = 0;
-}
-
-/* No device at all: the loader may have been told to look elsewhere. */
-static void say_none(char why[160])
-{
-    static const char *const variables[] = {"VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"};
-    const char *only = NULL;
-    char missing[256];
-    for (int i = 0; i < 3; i++) {
-        const char *list = getenv(variables[i]);
-        if (!list || !*list || (i == 1 && only)) continue; /* the first overrides the second */
-        find_missing(list, missing);
-        if (*missing) {
-            snprintf(why, 160, "no Vulkan device was found: %s names %.78s, which is not there", variables[i], missing);
-            return;
-        }
-        if (i < 2) only = variables[i];
-    }
-    if (only)
-        snprintf(why, 160, "no Vulkan device was found by the drivers that %s names: %.78s", only, getenv(only));
-    else
-        snprintf(why, 160, "no Vulkan device was found; install a driver (Mesa's llvmpipe serves without a GPU)");
-}
-
 int pm_adapter_choose(const pm_caps *adapters, size_t count, const char *select, char why[160])
 {
     if (count == 0) {
-        say_none(why);
+        snprintf(why, 160, "no Vulkan device was found; install a driver (Mesa's llvmpipe serves without a GPU)");
         return -1;
     }
     if (!select || !*select || strcmp(select, "auto") == 0) return choose_auto(adapters, count, why);

@@ -55,8 +55,7 @@ static pm_status save(pm_device *device, const gpu_choice_list *list)
 {
     char head[GPU_HEAD_MAX];
     if (!list->path)
-        return log_fail(&device->log, PM_INVALID,
-                        "autotune: there is no cache folder to keep the choices in (PUMICE_CACHE_DIR)");
+        return log_fail(&device->log, PM_INVALID, "autotune: there is no cache folder to keep the choices in");
     head_of(device, head);
     return gpu_list_write(device, list, head);
 }

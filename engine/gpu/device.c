@@ -98,8 +98,7 @@ done:
 static pm_status lower(pm_device *device, const pm_device_params *params, bool with_faults)
 {
     const bool subgroup = device->caps.subgroup;
-    pm_status status = pm_caps_lower(&device->log, &device->caps, "PUMICE_DISABLE", getenv("PUMICE_DISABLE"));
-    if (status == PM_OK) status = pm_caps_lower(&device->log, &device->caps, "disable", params->disable);
+    pm_status status = pm_caps_lower(&device->log, &device->caps, "disable", params->disable);
     if (status == PM_OK && !with_faults) status = gpu_faults_apply(device);
     device->subgroup_disabled = subgroup && !device->caps.subgroup;
     gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
@@ -179,10 +178,9 @@ static pm_status name_file(pm_device *device, const char *cache_dir, const char 
     hash = hash_bytes(hash, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
     snprintf(name, sizeof name, "%s-%04x-%04x-%016llx%s", what, device->vendor_id, device->caps.device_id,
              (unsigned long long)hash, ending);
-    if (cache_dir && !*cache_dir) return PM_OK;
-    char *found = cache_dir ? NULL : file_cache_dir();
-    if (!cache_dir && !found) return PM_OK;
-    *path = file_join(cache_dir ? cache_dir : found, name);
+    char *found = file_cache_dir(cache_dir);
+    if (!found) return PM_OK;
+    *path = file_join(found, name);
     free(found);
     if (!*path) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a path");
     return PM_OK;
@@ -248,10 +246,8 @@ static pm_status open_device(const pm_device_params *params, bool with_faults, p
     device->broken = KERNEL_COUNT;
     device->timeout_ms = params->timeout_ms;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
-    const char *env = getenv("PUMICE_VALIDATE");
-    bool validate = params->validate || (env && strcmp(env, "1") == 0);
 
-    pm_status status = gpu_instance_open(&device->log, validate, params->profile, &device->instance);
+    pm_status status = gpu_instance_open(&device->log, params->validate, params->profile, &device->instance);
     if (status == PM_OK) status = choose(device, params);
     if (status == PM_OK) status = open_faults(device, params->cache_dir);
     if (status == PM_OK) status = lower(device, params, with_faults);

@@ -44,6 +44,21 @@ static bool describe(HANDLE handle, os_info *out)
     return true;
 }
 
+/* As POSIX does, ENOTDIR where a part of the path is a file. It cuts the path. */
+static void take_path_error(wchar_t *path)
+{
+    const DWORD code = GetLastError();
+    bool file = false;
+    for (wchar_t *cut; code == ERROR_PATH_NOT_FOUND && !file && (cut = wcsrchr(path, L'\\')) != NULL;) {
+        *cut = 0;
+        const DWORD attributes = GetFileAttributesW(path);
+        file = attributes != INVALID_FILE_ATTRIBUTES && !(attributes & FILE_ATTRIBUTE_DIRECTORY);
+    }
+    SetLastError(code);
+    os_take_error();
+    if (file) errno = ENOTDIR;
+}
+
 static bool stat_path(const char *path, DWORD more, os_info *out)
 {
     wchar_t *wide = os_wide_path(path);
@@ -51,8 +66,9 @@ static bool stat_path(const char *path, DWORD more, os_info *out)
     const HANDLE handle =
         CreateFileW(wide, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
                     OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | more, NULL);
+    if (handle == INVALID_HANDLE_VALUE) take_path_error(wide);
     free(wide);
-    if (!done(handle != INVALID_HANDLE_VALUE)) return false;
+    if (handle == INVALID_HANDLE_VALUE) return false;
     const bool good = describe(handle, out);
     CloseHandle(handle);
     return good;

@@ -5,6 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What stands between the paths of a list, as in PATH. */
+#ifdef _WIN32
+#define OS_LIST_SEPARATOR ";"
+#else
+#define OS_LIST_SEPARATOR ":"
+#endif
+
 bool os_is_separator(char c);
 /* The last separator, or NULL. */
 const char *os_last_separator(const char *path);

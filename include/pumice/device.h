@@ -21,7 +21,7 @@ typedef enum pm_device_type {
     PM_DEVICE_CPU, /* a software driver, such as llvmpipe or SwiftShader */
 } pm_device_type;
 
-/* Optional features: the name is both a field of pm_caps and a word in PUMICE_DISABLE; then its use. Each has a fallback. */
+/* Optional features: the name is both a field of pm_caps and a word for pm_caps_lower; then its use. Each has a fallback. */
 #define PM_FEATURE_LIST(X)                                                                                             \
     X(bda, "buffer device addresses: operands by pointer, no binding limit")                                           \
     X(serial, "kernels without barriers, one lane a row: what suits a software driver")                                \
@@ -35,7 +35,7 @@ typedef enum pm_device_type {
     X(f16, "16-bit float arithmetic: what matrix units need beside")                                                   \
     X(coopmat, "KHR cooperative matrix: products of fp16 matrices on matrix units")
 
-/* Presets lower a device to the features and limits of a real part: identifier in C, name in PUMICE_DISABLE, the part.
+/* Presets lower a device to the features and limits of a real part: identifier in C, name for pm_caps_lower, the part.
  * engine/gpu/lower.c has the numbers. */
 #define PM_PRESET_LIST(X)                                                                                              \
     X(baseline, "baseline", "the least that Vulkan 1.1 promises")                                                      \
@@ -107,9 +107,9 @@ typedef struct pm_device pm_device;
 typedef struct pm_device_params {
     pm_log log;
     const char *select;    /* see pm_adapter_choose */
-    const char *disable;   /* as `names` of pm_caps_lower; added to the environment's PUMICE_DISABLE */
-    const char *cache_dir; /* of pipelines. NULL: PUMICE_CACHE_DIR, else pumice/ in the user's cache folder; "": none */
-    bool validate;         /* the Khronos validation layer with synchronisation validation; also PUMICE_VALIDATE=1 */
+    const char *disable;   /* as `names` of pm_caps_lower */
+    const char *cache_dir; /* of pipelines and choices. NULL: pumice/ in the user's cache folder; "": none */
+    bool validate;         /* the Khronos validation layer with synchronisation validation */
     uint64_t max_buffer_range, max_allocation; /* bytes; 0: the device's own. Larger values are ignored. */
     uint32_t submit_ms;                        /* bound of a submission's measured time; 0: 100 */
     bool profile;            /* see pumice/profile.h; also names kernels, buffers, commands for debuggers */

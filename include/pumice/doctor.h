@@ -38,7 +38,7 @@ typedef struct pm_doctor_report {
 typedef void pm_doctor_fn(void *user, const char *what);
 
 /* Opens a device, examines it and closes it. What an earlier examination switched off is tried again; it stays
- * off where this one does not come to it, as on a device that PUMICE_DISABLE lowers. `tell` may be NULL. Faults are in
+ * off where this one does not come to it, as on a device that is lowered. `tell` may be NULL. Faults are in
  * the report, and the status is still PM_OK. Fails as pm_device_open does, and with PM_DEVICE_LOST, PM_NO_*_MEMORY, PM_IO (what was
  * found cannot be kept). */
 PM_API PM_NODISCARD pm_status pm_doctor_run_sized(const pm_device_params *params, size_t params_size,

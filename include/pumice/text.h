@@ -76,7 +76,8 @@ typedef enum pm_documents {
 
 typedef struct pm_corpus_params {
     pm_documents documents;
-    bool special; /* text that spells a special token is that token, as in pm_tokenizer_encode_special */
+    bool special;          /* text that spells a special token is that token, as in pm_tokenizer_encode_special */
+    const char *cache_dir; /* of tokens. NULL: pumice/ in the user's cache folder; "": none */
 } pm_corpus_params;
 
 /* path: a file, or a folder with *.txt files, in name order; params: NULL for zeros. Fails: PM_IO, PM_FORMAT (empty, or not encodable),
