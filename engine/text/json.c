@@ -196,6 +196,16 @@ pm_status pm_json_check(const pm_log *log, const char *name, size_t line, const 
     return status;
 }
 
+bool json_flag(const cJSON *object, const char *key, bool *value)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!item || cJSON_IsNull(item)) return true;
+    const bool number = cJSON_IsNumber(item) && (item->valuedouble == 0 || item->valuedouble == 1);
+    if (!cJSON_IsBool(item) && !number) return false;
+    *value = number ? item->valuedouble == 1 : cJSON_IsTrue(item);
+    return true;
+}
+
 /* ---- locales ---- */
 
 /* cJSON asks the locale for its decimal point, and not every build of it does. */
