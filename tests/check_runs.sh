@@ -40,6 +40,15 @@ for more in '' --resume --overwrite '--resume --overwrite'; do
     refused 1 '--out .*/theirs: there is a model in it' $finetune --out "$dir/theirs" $more
 done
 kept "$dir/theirs"
+for file in model.safetensors.index.json pytorch_model.bin pytorch_model.bin.index.json tf_model.h5 flax_model.msgpack params_shapes.json; do
+    foreign $file 'weights'
+    refused 1 '--out .*/theirs: there is a model in it' $train --out "$dir/theirs" --steps 2
+    refused 1 '--out .*/theirs: there is a model in it' $train --out "$dir/theirs" --steps 2 --overwrite
+    refused 1 '--out .*/theirs: there is a model in it' $finetune --out "$dir/theirs" --overwrite
+    refused 1 '--out .*/theirs: there is a model in it' convert --from "$dir" --out "$dir/theirs" --overwrite
+    kept "$dir/theirs"
+done
+foreign model.safetensors 'weights'
 printf '{"metrics": "one line without an end"}' > "$dir/theirs/metrics.jsonl"
 mv "$dir/theirs/model.safetensors" "$dir/theirs/config.json"
 refused 1 "$theirs" $train --out "$dir/theirs" --steps 2

@@ -23,7 +23,7 @@ bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code)
         *code = EXIT_FAILED;
         return false;
     }
-    const bool begun = folder_of_begun_run(out), model = folder_has(out, "model.safetensors");
+    const bool begun = folder_of_begun_run(out), model = folder_has_weights(out);
     if (checkpoint || (model && begun && !resume)) {
         app_error("--out %s: there is a run in it already; add --resume to go on, or give another folder", out);
         *code = EXIT_FAILED;
