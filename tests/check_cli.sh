@@ -314,7 +314,18 @@ run 0 generate --model "$dir/x" --prompt 'the cat' --tokens 5 --temperature 0 --
 same "$dir/greedy" "$dir/out"
 run 0 generate --model "$dir/x" --tokens 2
 
+# A model names only tokens that it was trained on, or that the model it began with names.
+ids() { tr -d ' \t\n' < "$1/config.json" | sed 's/.*"bos_token_id":\([^,]*\),"eos_token_id":\([^,]*\),.*/\1 \2/'; }
 run 0 $train --out "$dir/w" --steps 3 --tokenizer "$dir/bpe"
+[ "$(ids "$dir/w")" = 'null null' ] || fail "a model names tokens that its text never had: $(ids "$dir/w")"
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do cat "$dir/text"; printf '<|endoftext|>'; done > "$dir/big"
+run 0 $train --data "$dir/big" --out "$dir/w2" --steps 2 --tokenizer "$dir/bpe" --special
+[ "$(ids "$dir/w2")" = '279 279' ] || fail "a text with special tokens: $(ids "$dir/w2")"
+run 0 $train --out "$dir/w3" --steps 2 --init "$dir/w2"
+[ "$(ids "$dir/w3")" = '279 279' ] || fail "--init loses its model's tokens: $(ids "$dir/w3")"
+run 0 $train --out "$dir/w4" --steps 2 --init "$dir/w"
+run 0 convert --from "$dir/w4" --out "$dir/w5"
+[ "$(ids "$dir/w5")" = 'null null' ] || fail "convert names tokens that the model has not: $(ids "$dir/w5")"
 same "$dir/bpe/merges.txt" "$dir/w/merges.txt"
 same "$dir/bpe/vocab.json" "$dir/w/vocab.json"
 run 0 $train --out "$dir/w" --steps 5 --resume --tokenizer "$dir/bpe"

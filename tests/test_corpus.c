@@ -360,6 +360,10 @@ static void test_documents(void **state)
     test_log_reset();
     test_expect_failure(pm_corpus_open_with(&log, folder, bytes, &on, &corpus), PM_INVALID, folder,
                         "of kind byte, has no token");
+    corpus = open_corpus(folder, tok);
+    assert_true(pm_corpus_has(corpus, 0, 3, 257) && !pm_corpus_has(corpus, 0, 2, 257));
+    assert_true(pm_corpus_has(corpus, 3, 2, 257) && !pm_corpus_has(corpus, 0, 5, 3));
+    pm_corpus_close(&corpus);
     /* the same text cut elsewhere has other tokens */
     test_write(file, "!", 1);
     test_write(test_path(folder, "c.txt"), "\"#", 2);

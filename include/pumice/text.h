@@ -97,6 +97,8 @@ PM_API void pm_corpus_close(pm_corpus **corpus);
 PM_API size_t pm_corpus_size(const pm_corpus *corpus); /* tokens */
 /* Copy tokens [first, first + count), which must lie inside. */
 PM_API void pm_corpus_read(const pm_corpus *corpus, size_t first, size_t count, int32_t *out);
+/* Whether the token is among tokens [first, first + count). */
+PM_API bool pm_corpus_has(const pm_corpus *corpus, size_t first, size_t count, uint32_t token);
 PM_API uint64_t pm_corpus_hash(const pm_corpus *corpus); /* of the tokens */
 
 /* ---- JSON ---- */
