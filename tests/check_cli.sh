@@ -261,6 +261,14 @@ said 0 '0 187
 2' tokenize --tokenizer "$dir/bpe" --decode --json
 printed '{"ids":[0,187,2],"pieces":["!","�","#"],"text":"!�#"}'
 said 0 '' tokenize --tokenizer "$dir/bpe"
+printf 'a\000b\000c\000d\000' | "$pumice" tokenize --tokenizer "$dir/bpe" > "$dir/out" 2> "$dir/err" || fail "tokenize refuses UTF-16"
+grep -q 'stdin: is UTF-16; save it as UTF-8, or its bytes' "$dir/err" || fail "tokenize is silent about UTF-16: $(cat "$dir/err")"
+[ "$(wc -w < "$dir/out")" -gt 4 ] || fail "tokenize printed no ids of UTF-16"
+gzip -c "$dir/text" > "$dir/text.gz"
+"$pumice" tokenize --tokenizer "$dir/bpe" --lines < "$dir/text.gz" > "$dir/out" 2> "$dir/err" || fail "tokenize refuses gzip"
+grep -q 'stdin: is a gzip file; unpack it' "$dir/err" || fail "tokenize is silent about gzip: $(cat "$dir/err")"
+refused 1 "$dir/text.gz: is a gzip file; unpack it" tokenizer train --data "$dir/text.gz" --vocab-size 257 --out "$dir/o"
+refused 1 "$dir/text.gz: is a gzip file; unpack it" train --data "$dir/text.gz" $tiny --out "$dir/o"
 printed ''
 for ids in '280' '-1' '1,2' 'x' '99999999999999999999' '1x'; do
     said 1 "$ids" tokenize --tokenizer "$dir/bpe" --decode

@@ -153,7 +153,7 @@ const char *corpus_text_foreign(const corpus_text *text, const char *path, const
 {
     for (size_t i = 0; i < (text->part_count ? text->part_count : 1); i++) {
         const size_t start = text->part_count ? text->parts[i].start : 0;
-        const char *foreign = text_foreign_text(text->data + start, corpus_text_part_end(text, i) - start);
+        const char *foreign = pm_text_foreign(text->data + start, corpus_text_part_end(text, i) - start);
         *file = text->part_count ? text->parts[i].path : path;
         if (foreign) return foreign;
     }

@@ -10,7 +10,6 @@ size_t text_mark(const char *text, size_t size);
 /* The end of an error line "PATH: …" for a file in a foreign format, with what to do about it: UTF-16 and UTF-32, and what
  * file_not_text() knows. NULL for other files. */
 const char *text_foreign(const char *text, size_t size);
-/* The same for texts to train on, which may be HTML: only UTF-16 and UTF-32. */
-const char *text_foreign_text(const char *text, size_t size);
+/* pm_text_foreign() does the same for texts that may be HTML. */
 
 #endif
