@@ -14,6 +14,8 @@ pm_status jsonl_open(const pm_log *log, const char *path, jsonl *out)
     if (status != PM_OK) return status;
     const char *foreign = text_foreign(out->text, out->size);
     out->at = text_mark(out->text, out->size);
+    if (!foreign && !memchr(out->text, '\n', out->size) && strstr(out->text, "}\r{"))
+        foreign = "its lines end in CR alone; save it with LF or CRLF line ends";
     if (!foreign) return PM_OK;
     jsonl_close(out);
     return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
