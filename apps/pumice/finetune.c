@@ -13,7 +13,7 @@
 static pm_status open_tokenizer(finetune_run *run, const char *folder)
 {
     const char *name = folder ? folder : run->options->tokenizer;
-    if (!name || (!folder && strcmp(name, "byte") == 0)) return pm_tokenizer_bytes(&run->log, &run->tokenizer);
+    if (!folder && strcmp(name, "byte") == 0) return pm_tokenizer_bytes(&run->log, &run->tokenizer);
     return pm_tokenizer_load(&run->log, name, &run->tokenizer);
 }
 

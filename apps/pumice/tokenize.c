@@ -240,7 +240,7 @@ static bool tell(const pm_log *log, const pm_tokenizer *tokenizer, const char *i
 /* Any bytes have tokens, so what is no text of UTF-8 gets a warning only. */
 static void warn_foreign(const char *input, size_t size)
 {
-    const char *foreign = pm_text_foreign(input, size);
+    const char *foreign = pm_text_foreign(input, size, true);
     if (foreign) app_warn("stdin: %s, or its bytes are read as they are", foreign);
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pumice/text.h>
+
 #include "base/file.h"
 #include "base/number.h"
 #include "text/foreign.h"
@@ -51,7 +53,7 @@ pm_status delimited_open(const pm_log *log, const char *path, delimited *out)
     delimited f = {.log = log, .path = path, .separator = delimited_separator(path), .next_line = 1};
     pm_status status = file_read(log, path, &f.text, &f.size);
     if (status != PM_OK) return status;
-    const char *foreign = text_foreign(f.text, f.size);
+    const char *foreign = pm_text_foreign(f.text, f.size, false);
     if (foreign) {
         status = log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
     } else if (memchr(f.text, 0, f.size)) {

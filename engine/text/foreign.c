@@ -38,14 +38,9 @@ static const char *other_utf(const char *text, size_t size)
     return is_utf16(text, size) ? "is UTF-16; save it as UTF-8" : NULL;
 }
 
-const char *pm_text_foreign(const char *text, size_t size)
+const char *pm_text_foreign(const char *text, size_t size, bool page)
 {
     const char *what = other_utf(text, size);
-    return what ? what : file_binary(text, size);
-}
-
-const char *text_foreign(const char *text, size_t size)
-{
-    const char *what = other_utf(text, size);
-    return what ? what : file_not_text(text, size);
+    if (what) return what;
+    return page ? file_binary(text, size) : file_not_text(text, size);
 }

@@ -169,7 +169,7 @@ static pm_status check_keys(const pm_log *log, const json_place *place, const cJ
 
 pm_status json_read(const pm_log *log, const json_place *place, const char *text, size_t size, cJSON **out)
 {
-    const char *foreign = place->line ? NULL : text_foreign(text, size);
+    const char *foreign = place->line ? NULL : pm_text_foreign(text, size, false);
     if (foreign) return fail(log, place, PM_FORMAT, foreign);
     pm_status status = check_escapes(log, place, text, size);
     if (status != PM_OK) return status;

@@ -101,9 +101,9 @@ PM_API void pm_corpus_read(const pm_corpus *corpus, size_t first, size_t count, 
 PM_API bool pm_corpus_has(const pm_corpus *corpus, size_t first, size_t count, uint32_t token);
 PM_API uint64_t pm_corpus_hash(const pm_corpus *corpus); /* of the tokens */
 
-/* What stands in a text's place, and what to do about it: "is UTF-16; save it as UTF-8", "is a gzip file; unpack it". NULL: it may be a text. A web page
- * is one. */
-PM_API const char *pm_text_foreign(const char *text, size_t size);
+/* What stands in a text's place, and what to do about it: "is UTF-16; save it as UTF-8", "is a gzip file; unpack it". NULL: it may be a text. `page`: a
+ * web page is one. */
+PM_API const char *pm_text_foreign(const char *text, size_t size, bool page);
 
 /* ---- JSON ---- */
 
