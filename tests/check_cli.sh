@@ -261,6 +261,14 @@ said 0 '0 187
 2' tokenize --tokenizer "$dir/bpe" --decode --json
 printed '{"ids":[0,187,2],"pieces":["!","�","#"],"text":"!�#"}'
 said 0 '' tokenize --tokenizer "$dir/bpe"
+printf 'a\000b\000c\000d\000' | "$pumice" tokenize --tokenizer "$dir/bpe" > "$dir/out" 2> "$dir/err" || fail "tokenize refuses UTF-16"
+grep -q 'stdin: is UTF-16; save it as UTF-8, or its bytes' "$dir/err" || fail "tokenize is silent about UTF-16: $(cat "$dir/err")"
+[ "$(wc -w < "$dir/out")" -gt 4 ] || fail "tokenize printed no ids of UTF-16"
+gzip -c "$dir/text" > "$dir/text.gz"
+"$pumice" tokenize --tokenizer "$dir/bpe" --lines < "$dir/text.gz" > "$dir/out" 2> "$dir/err" || fail "tokenize refuses gzip"
+grep -q 'stdin: is a gzip file; unpack it' "$dir/err" || fail "tokenize is silent about gzip: $(cat "$dir/err")"
+refused 1 "$dir/text.gz: is a gzip file; unpack it" tokenizer train --data "$dir/text.gz" --vocab-size 257 --out "$dir/o"
+refused 1 "$dir/text.gz: is a gzip file; unpack it" train --data "$dir/text.gz" $tiny --out "$dir/o"
 printed ''
 for ids in '280' '-1' '1,2' 'x' '99999999999999999999' '1x'; do
     said 1 "$ids" tokenize --tokenizer "$dir/bpe" --decode
@@ -314,7 +322,25 @@ run 0 generate --model "$dir/x" --prompt 'the cat' --tokens 5 --temperature 0 --
 same "$dir/greedy" "$dir/out"
 run 0 generate --model "$dir/x" --tokens 2
 
+# A model names only tokens that it was trained on, or that the model it began with names.
+ids() { tr -d ' \t\n' < "$1/config.json" | sed 's/.*"bos_token_id":\([^,]*\),"eos_token_id":\([^,]*\),.*/\1 \2/'; }
 run 0 $train --out "$dir/w" --steps 3 --tokenizer "$dir/bpe"
+[ "$(ids "$dir/w")" = 'null null' ] || fail "a model names tokens that its text never had: $(ids "$dir/w")"
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do cat "$dir/text"; printf '<|endoftext|>'; done > "$dir/big"
+run 0 $train --data "$dir/big" --out "$dir/w2" --steps 2 --tokenizer "$dir/bpe" --special
+[ "$(ids "$dir/w2")" = '279 279' ] || fail "a text with special tokens: $(ids "$dir/w2")"
+run 0 $train --out "$dir/w3" --steps 2 --init "$dir/w2"
+[ "$(ids "$dir/w3")" = '279 279' ] || fail "--init loses its model's tokens: $(ids "$dir/w3")"
+run 0 $train --out "$dir/w4" --steps 2 --init "$dir/w"
+run 0 convert --from "$dir/w4" --out "$dir/w5"
+[ "$(ids "$dir/w5")" = 'null null' ] || fail "convert names tokens that the model has not: $(ids "$dir/w5")"
+printf '{"text": "the cat", "label": 0}\n{"text": "a dog", "label": 1}\n' > "$dir/two"
+tune="finetune --task classify --train $dir/two --epochs 1 --batch 2"
+run 0 $tune --out "$dir/t1" --tokenizer "$dir/bpe" --layers 1 --heads 1 --embd 8 --ctx 16
+[ "$(ids "$dir/t1")" = 'null null' ] || fail "finetune names tokens that no example has: $(ids "$dir/t1")"
+grep -q '"pad_token_id":[^0-9]*279' "$dir/t1/config.json" || fail "a classifier has no padding token"
+run 0 $tune --out "$dir/t2" --model "$dir/w2"
+[ "$(ids "$dir/t2")" = '279 279' ] || fail "finetune loses its model's tokens: $(ids "$dir/t2")"
 same "$dir/bpe/merges.txt" "$dir/w/merges.txt"
 same "$dir/bpe/vocab.json" "$dir/w/vocab.json"
 run 0 $train --out "$dir/w" --steps 5 --resume --tokenizer "$dir/bpe"

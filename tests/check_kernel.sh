@@ -94,7 +94,13 @@ else
     printf '// no more\n' > "$dir/comment.comp"
     for name in noversion empty comment; do refused 1 'begin with a line such as #version 450' kernel "$dir/$name.comp" --describe --json; done
     printf '#version 450\n\000\n' > "$dir/zero.comp"
-    refused 1 'has 0 bytes' kernel "$dir/zero.comp" --describe
+    refused 1 'zero.comp: byte 13 has the value 0; GLSL is text' kernel "$dir/zero.comp" --describe
+    printf '#\000v\000e\000r\000s\000i\000o\000n\000' > "$dir/utf16.comp"
+    refused 1 'utf16.comp: is UTF-16; save it as UTF-8' kernel "$dir/utf16.comp" --describe
+    cp "$dir/utf16.comp" "$dir/common/nowhere.glsl" # as an include
+    refused 1 'does not compile' kernel "$dir/nowhere.comp" --describe
+    grep -q 'is UTF-16; save it as UTF-8' "$dir/err" || fail "an include in UTF-16 is not named"
+    refused 1 '\-\-define A=2: this macro was given before' kernel "$dir/saxpy.comp" --describe --define A --define AB=1 --define A=2
     { printf '\357\273\277/* with a mark */ '; cat "$dir/saxpy.comp"; } > "$dir/mark.comp"
     { printf '\357\273\277'; cat "$dir/common/fma.glsl"; } > "$dir/fma.glsl"
     mv "$dir/fma.glsl" "$dir/common/fma.glsl"
@@ -106,6 +112,12 @@ else
     run 0 kernel "$dir/saxpy.comp" --describe --json
     has '"name":.*"BIAS"'
 fi
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n' > "$dir/lfs.spv"
+cp "$dir/lfs.spv" "$dir/lfs.comp"
+gzip -c "$dir/saxpy.comp" > "$dir/gzip.spv"
+refused 1 'lfs.spv: is a Git LFS pointer, not the file itself' kernel "$dir/lfs.spv" --describe
+refused 1 'lfs.comp: is a Git LFS pointer, not the file itself' kernel "$dir/lfs.comp" --describe
+refused 1 'gzip.spv: is a gzip file; unpack it' kernel "$dir/gzip.spv" --describe
 run 0 kernel "$dir/saxpy.spv" $buffers --runs 1 # what was left out is said
 has '^launch  *1 x 1 x 1 work groups, as --groups is not given; push constants are all 0, as --push is not given$'
 run 0 $saxpy $buffers --compare y="$dir/want"
@@ -115,7 +127,7 @@ run 1 $saxpy $buffers --compare y="$dir/off:0.4"
 grep -q 'differs from .*off in 1 elements' "$dir/err" || fail "the difference is not told"
 run 0 $saxpy $buffers --json --flops 2000 --bytes 12000
 for key in ms ms_min first_ms gflops gbps device local_size groups buffers; do has "\"$key\":"; done
-run 0 $saxpy --buffer x=1000f:random --buffer "y=:$dir/want" --push 0x40000000,1000 --spec BIAS=0
+run 0 kernel "$dir/saxpy.spv" --spec 0=64 --groups 16 --runs 2 --buffer x=1000f:random --buffer "y=:$dir/want" --push 0x40000000,1000 --spec BIAS=0
 
 # ---- numbers of every type ----
 cat > "$dir/half.comp" << 'END'
@@ -153,6 +165,9 @@ perl -e 'print pack "q<*", 9007199254740992, -9223372036854775807, 10' > "$dir/o
 run 1 $wide --compare x="$dir/off64"
 grep -q 'in 2 elements by more than 0: most, 1, at element 0' "$dir/err" || fail "64-bit numbers are not compared whole"
 run 0 $wide --compare x="$dir/off64:1"
+# iota starts anew where the type has a gap.
+run 0 kernel "$dir/half.spv" --buffer x=2051h:iota --buffer y=3f --buffer z=4b:iota --runs 1 --dump x="$dir/halves"
+perl -e 'local $/; my @h = unpack "v*", <STDIN>; exit(@h == 2051 && $h[2048] == 0x6800 && $h[2049] == 0 && $h[2050] == 0x3c00 ? 0 : 1)' < "$dir/halves" || fail "iota of halves"
 # Random bytes take every value, other whole numbers any value of their type.
 run 0 kernel "$dir/half.spv" --buffer x=3h --buffer y=3f --buffer z=4096b:random --runs 1 --dump z="$dir/random"
 perl -e 'local $/; my $d = <STDIN>; my %seen; $seen{$_}++ for unpack "x8C*", $d; exit(keys %seen == 256 ? 0 : 1)' < "$dir/random" || fail "random bytes are not all of 256"
@@ -188,11 +203,14 @@ void main()
             for (uint c = 0; x[2] != 7u; c++) x[3] = a + b + c;
 }
 END
-for name in narrow endless; do "$glslc" --target-env=vulkan1.3 -o "$dir/$name.spv" "$dir/$name.comp" || exit 1; done
+sed 's/{ uint8_t b/{ int8_t b/; s/= uint8_t(200) + .*;/= int8_t(uint8_t(200) - uint8_t(5) * uint8_t(gl_LocalInvocationIndex));/' "$dir/narrow.comp" > "$dir/signed.comp"
+for name in narrow signed endless; do "$glslc" --target-env=vulkan1.3 -o "$dir/$name.spv" "$dir/$name.comp" || exit 1; done
 run 0 kernel "$dir/narrow.spv" --buffer x=1d --buffer b=4b --push d=0.1 --push k=-5 --runs 1
 has 'binding 0 *0.30000000000000004$'
 has 'binding 1 *200 195 190 185$'
 has 'buffer bounds are checked'
+run 0 kernel "$dir/signed.spv" --buffer x=1d --buffer b=4b --runs 1
+has 'binding 1 *-56 -61 -66 -71$'
 run 0 kernel "$dir/narrow.spv" --buffer x=1d --buffer b=4b --push k=-5 --runs 1 --unchecked --json
 has '"robust":.*false'
 PUMICE_VALIDATE=1 "$pumice" kernel "$dir/narrow.spv" --buffer x=1d --buffer b=4b --runs 1 > /dev/null 2> "$dir/err" # by LocalSizeId, too
@@ -208,6 +226,8 @@ refused 2 'size' $saxpy --buffer x=0f --buffer y=4
 refused 2 'too large' $saxpy --buffer x=99999999999999999999f --buffer y=4
 refused 2 'has 4000 bytes, the buffer 40' $saxpy --buffer "x=10f:$dir/want" --buffer y=4
 refused 2 'no push constant is called b' $saxpy $buffers --push b=1
+refused 2 'a=3: this constant was given before' $saxpy $buffers --push a=3
+refused 2 '1,2: some of these words were given before' $saxpy $buffers --push 1,2
 refused 2 'n is of type uint' $saxpy $buffers --push n=-1
 refused 2 'n is of type uint' $saxpy $buffers --push n=1,2
 refused 2 'up to 2 words' $saxpy $buffers --push 1,2,3

@@ -40,6 +40,15 @@ for more in '' --resume --overwrite '--resume --overwrite'; do
     refused 1 '--out .*/theirs: there is a model in it' $finetune --out "$dir/theirs" $more
 done
 kept "$dir/theirs"
+for file in model.safetensors.index.json pytorch_model.bin pytorch_model.bin.index.json tf_model.h5 flax_model.msgpack params_shapes.json; do
+    foreign $file 'weights'
+    refused 1 '--out .*/theirs: there is a model in it' $train --out "$dir/theirs" --steps 2
+    refused 1 '--out .*/theirs: there is a model in it' $train --out "$dir/theirs" --steps 2 --overwrite
+    refused 1 '--out .*/theirs: there is a model in it' $finetune --out "$dir/theirs" --overwrite
+    refused 1 '--out .*/theirs: there is a model in it' convert --from "$dir" --out "$dir/theirs" --overwrite
+    kept "$dir/theirs"
+done
+foreign model.safetensors 'weights'
 printf '{"metrics": "one line without an end"}' > "$dir/theirs/metrics.jsonl"
 mv "$dir/theirs/model.safetensors" "$dir/theirs/config.json"
 refused 1 "$theirs" $train --out "$dir/theirs" --steps 2
@@ -133,10 +142,12 @@ refused 1 'made with seed 5, this run has 6' train --out "$dir/a" --resume --see
 refused 2 '\-\-tokenizer byte: the run in .*/a began with char; leave it out' train --out "$dir/a" --resume --tokenizer byte
 refused 2 '\-\-init .*/c: the run in .*/a began without it; leave it out' train --out "$dir/a" --resume --init "$dir/c"
 refused 2 '\-\-documents off: the run in .*/a began with auto' train --out "$dir/a" --resume --documents off
+refused 2 '\-\-special: the run in .*/a began without it; leave it out' train --out "$dir/a" --resume --special
+refused 1 'made with ctx 8, this run has 4' train --out "$dir/a" --resume --ctx 4
 refused 2 '\-\-embd 16: the model in .*/a has 8' train --out "$dir/a" --resume --embd 16
 refused 2 '\-\-min-lr 0.0001: must not be above --lr 1e-05' train --out "$dir/a" --resume --lr 1e-5
 run 0 train --out "$dir/a" --resume --lr 1e-3 --weight-decay 0.1 --clip 1 --beta2 0.99 --warmup 2 --min-lr 0 --eval-every 2
-[ "$(grep -c 'warning: .*settings: lr 0.001 (was 0.002), min_lr 0 (was 0.0001), warmup 2 (was 3), beta2 0.99 (was 0.95), weight_decay 0.1 (was 0.2), clip 1 (was 0.5)$' "$dir/err")" = 1 ] ||
+[ "$(grep -c 'warning: .*settings: lr 0.001 (was 0.002), min-lr 0 (was 0.0001), warmup 2 (was 3), beta2 0.99 (was 0.95), weight-decay 0.1 (was 0.2), clip 1 (was 0.5)$' "$dir/err")" = 1 ] ||
     fail "settings that differ are not told in one line"
 grep -q 'a: the run goes on with --eval-every 2 (was 4)' "$dir/err" || fail "another --eval-every is not told"
 # `auto` is what it was when the run began.
@@ -145,7 +156,7 @@ run 0 train --out "$dir/half" --resume --steps 3 --precision auto
 # Without --min-lr, the lowest rate stays a tenth of the highest.
 run 0 $train --out "$dir/f" --steps 2
 run 0 train --out "$dir/f" --resume --lr 1e-4
-grep -q 'settings: lr 0.0001 (was 0.001), min_lr 1e-05 (was 0.0001)$' "$dir/err" || fail "--min-lr did not follow --lr"
+grep -q 'settings: lr 0.0001 (was 0.001), min-lr 1e-05 (was 0.0001)$' "$dir/err" || fail "--min-lr did not follow --lr"
 
 run 0 $finetune --out "$dir/t" --lr 1e-3 --epochs 2
 run 0 finetune --out "$dir/t" --resume
@@ -153,6 +164,9 @@ grep -q 'nothing to do' "$dir/err" || fail "finetune --resume alone did not find
 grep -q 'warning' "$dir/err" && fail "finetune --resume warns of settings that it did not change"
 run 0 finetune --out "$dir/t" --resume --lr 1e-4 --warmup 0.1 --accum 2
 grep -q 'warning: .*settings: accum 2 (was 1), lr 0.0001 (was 0.001), warmup 0.1 (was 0.002)$' "$dir/err" || fail "finetune: other settings are not told"
+run 0 finetune --out "$dir/t" --resume --tokenizer byte
+refused 2 '\-\-tokenizer .*/a: the run in .*/t began with byte; leave it out' finetune --out "$dir/t" --resume --tokenizer "$dir/a"
+refused 1 'made with head-dropout 0.1, this run has 0.2' finetune --out "$dir/t" --resume --head-dropout 0.2
 refused 1 'made with lambda 0.5, this run has 0' finetune --out "$dir/t" --resume --lambda 0
 refused 1 '\-\-out .*/t: the run in it is one of pumice finetune, not of pumice train' train --out "$dir/t" --resume
 refused 2 'needs --task' finetune --out "$dir/none" --resume

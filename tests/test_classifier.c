@@ -367,6 +367,35 @@ static pm_gpt_config config_with(const char *more)
     return c;
 }
 
+/* convert takes a tokenizer's tokens only where the files do not speak of them. */
+static void expect_converted(const pm_tokenizer *tok)
+{
+    static const struct {
+        const char *put;
+        bool bos, eos;
+    } rows[] = {
+        {"\"bos_token_id\": -1, \"eos_token_id\": 50256", true,
+         true}, /* outside the vocabulary: as if it were not there */
+        {"\"bos_token_id\": null, \"eos_token_id\": null", false, false},
+        {"\"bos_token_id\": -1, \"eos_token_id\": null", true, false},
+    };
+    const pm_log log = test_log();
+    pm_text_ends ends;
+    assert_int_equal(pm_tokenizer_save(&log, tok, folder_dir), PM_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char to[1024];
+        pm_gpt_config c;
+        edit_config(NULL, rows[i].put);
+        assert_int_equal(pm_text_ends_load(&log, folder_dir, tok, 300, &ends), PM_OK);
+        assert_int_equal(ends.begin, rows[i].bos ? 256 : PM_TOKEN_NONE);
+        assert_int_equal(ends.end_count, rows[i].eos);
+        snprintf(to, sizeof to, "%s/converted", folder_dir);
+        assert_int_equal(pm_model_convert(&log, folder_dir, 0, to), PM_OK);
+        assert_int_equal(pm_gpt_config_load(&log, to, &c), PM_OK);
+        assert_true(c.special.has_bos == rows[i].bos && c.special.has_eos == rows[i].eos);
+    }
+}
+
 static void test_special_tokens(void **state)
 {
     (void)state;
@@ -383,7 +412,7 @@ static void test_special_tokens(void **state)
     static const char text[] = "a text";
     size_t size;
     pm_model *model = test_model_make(folder_device, PM_ARCH_GPT2, false);
-    pm_model_name_tokens(model, chars);
+    pm_model_name_tokens(model, pm_tokenizer_begin(chars), pm_tokenizer_end(chars), PM_TOKEN_NONE);
     assert_int_equal(pm_model_save(model, folder_dir), PM_OK);
     char *json = test_read(folder_path("config.json"), &size);
     assert_non_null(strstr(json, "\"bos_token_id\":\tnull"));
@@ -395,13 +424,16 @@ static void test_special_tokens(void **state)
     assert_int_equal(pm_tokenizer_train(NULL, "text", text, sizeof text - 1, 257, &tok), PM_OK);
     const pm_gpt_config large = {.vocab = 300, .ctx = 4, .embd = 4, .heads = 1, .layers = 1};
     assert_int_equal(pm_model_create(folder_device, &large, 1, &model), PM_OK);
-    pm_model_name_tokens(model, tok);
+    pm_model_name_tokens(model, pm_tokenizer_begin(tok), PM_TOKEN_NONE, PM_TOKEN_NONE);
+    pm_model_name_tokens(model, 7, pm_tokenizer_end(tok), 300); /* a begin it has; a pad it has not */
     assert_int_equal(pm_model_save(model, folder_dir), PM_OK);
     pm_model_destroy(&model);
     model = load();
     assert_true(pm_model_config(model)->special.has_eos && pm_model_config(model)->special.eos == 256);
     assert_true(pm_model_config(model)->special.has_bos && pm_model_config(model)->special.bos == 256);
+    assert_false(pm_model_config(model)->special.has_pad);
     pm_model_destroy(&model);
+    expect_converted(tok);
     pm_tokenizer_destroy(&tok);
 
     pm_gpt_config outside = large;
@@ -436,7 +468,7 @@ static void test_text_ends(void **state)
         (void)config_with(rows[i].config);
         test_write(folder_path("generation_config.json"), rows[i].generation, strlen(rows[i].generation));
         test_log_reset();
-        assert_int_equal(pm_text_ends_load(&log, folder_dir, 37, &ends), PM_OK);
+        assert_int_equal(pm_text_ends_load(&log, folder_dir, NULL, 37, &ends), PM_OK);
         assert_int_equal(ends.begin, rows[i].begin);
         assert_int_equal(ends.end_count, rows[i].end_count);
         if (ends.end_count) assert_int_equal(ends.ends[0], rows[i].end);
@@ -447,7 +479,7 @@ static void test_text_ends(void **state)
     pm_text_ends ends;
     if (!test_link("nowhere", folder_path("generation_config.json"))) skip();
     test_log_reset();
-    assert_int_equal(pm_text_ends_load(&log, folder_dir, 37, &ends), PM_IO);
+    assert_int_equal(pm_text_ends_load(&log, folder_dir, NULL, 37, &ends), PM_IO);
     assert_non_null(strstr(test_last_error(), "generation_config.json: cannot open"));
     remove(folder_path("generation_config.json"));
 }

@@ -193,14 +193,80 @@ static void test_refusals(void **state)
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=", "fields text=: is not KEY=NAME");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "premise=text", "fields premise=text: the task has no such field");
     refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=text,text=label", "fields text=label: is there twice");
+    refused(PM_TASK_CLASSIFY, "x.tsv", GOOD, "text=#1,label=label",
+            "fields text=#1,label=label: a file with a header has names only");
+    refused(PM_TASK_CHOICE, "x.csv", "q,a,b,0\n", "question=#1,choices=#2+b,answer=#4",
+            "fields answer=#4,choices=#2+b: a file with a header");
+    refused(PM_TASK_CLASSIFY, "x.csv", "text,label\ra,x\rb,y\r", NULL, "x.csv: its lines end in CR alone; save it");
+    refused(PM_TASK_CLASSIFY, "x.tsv", "a\tx\rb\ty", "text=#1,label=#2", "x.tsv: its lines end in CR alone; save it");
+    refused(PM_TASK_CLASSIFY, "x.jsonl", "{\"text\":\"a\"}\r{\"text\":\"b\"}\r", NULL,
+            "x.jsonl: its lines end in CR alone");
+    refused(PM_TASK_CLASSIFY, "x.csv", "{\"text\": \"a\", \"label\": 1}\n", NULL, "x.csv:1: looks like JSON, not like");
+    refused(PM_TASK_CLASSIFY, "x.tsv", "[{ \"text\": \"a\"}]", NULL, "x.tsv:1: looks like JSON, not like");
+    refused(PM_TASK_SIMILAR, "x.jsonl",
+            "{\"text_a\":\"a\",\"text_b\":\"b\",\"score\":1}\n"
+            "{\"text_a\":\"c\",\"text_b\":\"d\",\"score\":1.00000001}\n",
+            NULL, "x.jsonl: the scores differ by 1e-08 at most, about 1: less than float32 can hold");
+    refused(PM_TASK_SIMILAR, "x.jsonl",
+            "{\"text_a\":\"a\",\"text_b\":\"b\",\"score\":1}\n"
+            "{\"text_a\":\"c\",\"text_b\":\"d\",\"score\":1.0}\n",
+            NULL, "x.jsonl: all scores are 1;");
     refused(PM_TASK_CLASSIFY, "x.txt", GOOD, NULL,
             "x.txt:1: is not a JSON object; JSON lines are one a line, and columns belong in a file NAME.tsv");
+}
+
+/* A first row that reads like a header, where columns have numbers: a warning, once. */
+static void test_header_as_data(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *fields;
+        bool warned;
+    } rows[] = {{"text,label\na,x\nb,y\n", "text=#1,label=#2", true},
+                {"sentence,Label\na,x\nb,y\n", "text=#1,label=#2", true},
+                {"texts,labels\na,x\nb,y\n", "text=#1,label=#2", false},
+                {"text,label\na,x\nb,y\n", NULL, false},
+                {"a,x\ntext,label\nb,y\n", "text=#1,label=#2", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *path = test_task_file("h.csv", rows[i].text);
+        test_log_reset();
+        pm_task task = test_task_learn(PM_TASK_CLASSIFY, path, rows[i].fields);
+        pm_taskset *set = test_task_open(&task, path, 64, true);
+        assert_int_equal(test_log_count(PM_LOG_WARN), rows[i].warned);
+        if (rows[i].warned) assert_non_null(strstr(test_last_warning(), "h.csv:1: this row has \""));
+        pm_taskset_close(&set);
+        pm_task_fini(&task);
+    }
+}
+
+/* Lines with a score and a label: a warning tells which counts, unless fields do. */
+static void test_both_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields, *words;
+        bool scores;
+    } rows[] = {{NULL, "x.jsonl:1: has a score and a label, and the label counts", false},
+                {"label=label,score=score", "x.jsonl:1: has a score and a label, and the score counts", true},
+                {"label=label", NULL, false},
+                {"score=score", NULL, true}};
+    const char *path = test_task_file("x.jsonl", "{\"text_a\":\"a\",\"text_b\":\"b\",\"score\":1,\"label\":0}\n"
+                                                 "{\"text_a\":\"c\",\"text_b\":\"d\",\"score\":2,\"label\":1}\n");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        test_log_reset();
+        pm_task task = test_task_learn(PM_TASK_SIMILAR, path, rows[i].fields);
+        assert_true(task.scores == rows[i].scores);
+        assert_int_equal(test_log_count(PM_LOG_WARN), rows[i].words != NULL);
+        if (rows[i].words) assert_non_null(strstr(test_last_warning(), rows[i].words));
+        pm_task_fini(&task);
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_task_setup, test_task_teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_forms), TEST(test_labels), TEST(test_kinds), TEST(test_refusals)};
+    const struct CMUnitTest tests[] = {TEST(test_forms),    TEST(test_labels),         TEST(test_kinds),
+                                       TEST(test_refusals), TEST(test_header_as_data), TEST(test_both_answers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -344,6 +344,42 @@ static void expect_corpus(const char *path, const pm_tokenizer *tok, pm_document
     }
 }
 
+/* Archives and the like are refused as texts; tokens of bytes take them, with a warning. A web page is a text. */
+static void expect_foreign(const char *folder, const char *file, const pm_tokenizer *tok, const pm_tokenizer *bytes)
+{
+    static const struct {
+        const char *bytes, *words;
+        size_t size;
+    } rows[] = {{"\x1F\x8B\x08..", "a.txt: is a gzip file; unpack it", 5},
+                {"PK\3\4...", "a.txt: is a PyTorch or a zip file; unpack it", 7},
+                {"BZh91AY&SY.", "a.txt: is a bzip2 file; unpack it", 11},
+                {"\xFD\x37zXZ\0", "a.txt: is an xz file; unpack it", 6},
+                {"\x28\xB5\x2F\xFD.", "a.txt: is a Zstandard file; unpack it", 5},
+                {"\x93NUMPY", "a.txt: is a NumPy file; it holds no text", 6},
+                {"%PDF-1.7", "a.txt: is a PDF file; save its text as UTF-8", 8},
+                {"<html>! \"#", NULL, 10},
+                {"GGUF is a word", NULL, 14}};
+    const pm_log log = test_log();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pm_corpus *corpus = NULL;
+        char *text = NULL;
+        size_t size = 0;
+        test_write(file, rows[i].bytes, rows[i].size);
+        test_log_reset();
+        if (rows[i].words) {
+            test_expect_failure(pm_corpus_open(&log, file, tok, &corpus), PM_FORMAT, file, rows[i].words);
+            test_expect_failure(pm_corpus_open(&log, folder, tok, &corpus), PM_FORMAT, file, rows[i].words);
+            test_expect_failure(pm_corpus_text(&log, file, &text, &size), PM_FORMAT, file, rows[i].words);
+        }
+        test_log_reset();
+        corpus = open_corpus(file, bytes);
+        assert_int_equal(pm_corpus_size(corpus), rows[i].size);
+        assert_int_equal(test_log_count(PM_LOG_WARN), rows[i].words != NULL);
+        if (rows[i].words) assert_non_null(strstr(test_last_warning(), rows[i].words));
+        pm_corpus_close(&corpus);
+    }
+}
+
 /* A document ends in a token, which no text becomes by accident. */
 static void test_documents(void **state)
 {
@@ -370,6 +406,10 @@ static void test_documents(void **state)
     test_log_reset();
     test_expect_failure(pm_corpus_open_with(&log, folder, bytes, &on, &corpus), PM_INVALID, folder,
                         "of kind byte, has no token");
+    corpus = open_corpus(folder, tok);
+    assert_true(pm_corpus_has(corpus, 0, 3, 257) && !pm_corpus_has(corpus, 0, 2, 257));
+    assert_true(pm_corpus_has(corpus, 3, 2, 257) && !pm_corpus_has(corpus, 0, 5, 3));
+    pm_corpus_close(&corpus);
     /* the same text cut elsewhere has other tokens */
     test_write(file, "!", 1);
     test_write(test_path(folder, "c.txt"), "\"#", 2);
@@ -395,6 +435,7 @@ static void test_documents(void **state)
     expect_corpus(file, bytes, PM_DOCUMENTS_AUTO, false, "255 254 120 0", 0); /* bytes take all, with a word */
     assert_non_null(
         strstr(test_last_warning(), "a.txt: is UTF-16; save it as UTF-8, or its bytes are read as they are"));
+    expect_foreign(folder, file, tok, bytes);
     pm_tokenizer_destroy(&tok);
     pm_tokenizer_destroy(&bytes);
     teardown(dir);

@@ -116,6 +116,34 @@ static void test_shared(void **state)
     }
 }
 
+/* A parameter under two names: the one without a wrapper counts, and a warning tells where the other differs. */
+static void test_twice(void **state)
+{
+    (void)state;
+    static float changed[64];
+    pm_model *original = test_model_make(folder_device, PM_ARCH_GPT2, false);
+    folder_write(original, &(folder_form){.dtype = ST_F32});
+    for (int differs = 0; differs < 2; differs++) {
+        folder_collect(original, &(folder_form){.dtype = ST_F32}, &by_name);
+        st_tensor *twin = &by_name.all[by_name.count];
+        *twin = *tensor_named("transformer.ln_f.weight");
+        twin->name = (char *)"module.transformer.ln_f.weight";
+        if (differs) twin->data = changed;
+        assert_true(twin->size <= sizeof changed);
+        by_name.count++;
+        folder_write_file(&by_name, NULL, 0);
+        by_name.count--;
+        folder_loads_as(original);
+        assert_int_equal(test_log_count(PM_LOG_WARN), differs);
+        if (differs)
+            assert_non_null(strstr(test_last_warning(),
+                                   "transformer.ln_f.weight and module.transformer.ln_f.weight are "
+                                   "one tensor under two names, with other values; the first"));
+        folder_free(&by_name);
+    }
+    pm_model_destroy(&original);
+}
+
 /* The log names tensors that the configuration leaves out, those of a block together. */
 static void test_left_out(void **state)
 {
@@ -156,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_wrapped),
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_twice),
     };
     return cmocka_run_group_tests(tests, folder_open, folder_close);
 }

@@ -207,9 +207,9 @@ static void test_settings(void **state)
     params.accum = 4;
     assert_int_equal(resume(f, &params, dir), PM_OK);
     assert_int_equal(test_log_count(PM_LOG_WARN), 1);
-    static const char *const told[] = {"settings",         "lr 0.0003 (was 0.01)",     "min_lr 1e-05 (was 0)",
+    static const char *const told[] = {"settings",         "lr 0.0003 (was 0.01)",     "min-lr 1e-05 (was 0)",
                                        "warmup 5 (was 2)", "steps 30 (was 20)",        "beta2 0.99 (was 0.999)",
-                                       "clip 0.5 (was 1)", "weight_decay 0.1 (was 0)", "batch 2 (was 8)",
+                                       "clip 0.5 (was 1)", "weight-decay 0.1 (was 0)", "batch 2 (was 8)",
                                        "accum 4 (was 1)"};
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         if (!strstr(test_last_warning(), told[i])) fail_msg("no \"%s\" in: %s", told[i], test_last_warning());

@@ -383,6 +383,13 @@ static void test_other_kinds(void **state)
         {byte_level, "\"type\":\"Unigram\"", merges, "", "model: Unigram"},
         {byte_level, "\"type\":\"BPE\",\"byte_fallback\":true", merges, "", "model: with \"byte_fallback\""},
         {byte_level, "\"type\":\"BPE\",\"ignore_merges\":true", merges, "", "model: with \"ignore_merges\""},
+        {byte_level, "\"type\":\"BPE\",\"ignore_merges\":1", merges, "", "model: with \"ignore_merges\""},
+        {byte_level, "\"type\":\"BPE\",\"byte_fallback\":\"\"", merges, "", "\"byte_fallback\" is not true or false"},
+        {"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":0}", bpe, merges, "", "with \"use_regex\": false"},
+        {"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":\"no\"}", bpe, merges, "",
+         "\"use_regex\" is not true or false"},
+        {byte_level, bpe, merges, "{\"id\":300,\"content\":\"<m>\",\"lstrip\":1}", "added token <m> has \"lstrip\""},
+        {byte_level, bpe, merges, "{\"id\":300,\"content\":\"<m>\",\"special\":\"true\"}", "\"special\" is not true"},
         {byte_level, "\"type\":\"BPE\",\"dropout\":0.1", merges, "", "model: with \"dropout\""},
         {byte_level, "\"type\":\"BPE\",\"continuing_subword_prefix\":\"##\"", merges, "",
          "\"continuing_subword_prefix\""},
@@ -499,9 +506,47 @@ static void test_foreign(void **state)
     assert_int_equal(test_log_count(PM_LOG_WARN), 1);
     assert_non_null(strstr(test_last_warning(), "tokenizer_config.json: \"add_bos_token\" is true"));
     pm_tokenizer_destroy(&tok);
-    put(dir, "tokenizer_config.json", "{\"add_prefix_space\":1}");
-    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
-                        "\"add_prefix_space\" must be true or false");
+    test_dir_remove(dir);
+}
+
+/* A boolean is true or false, or 1 or 0; null is none. Other values are refused. */
+static void test_flags(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *words;
+    } bad[] = {
+        {"{\"add_prefix_space\":\"true\"}", "\"add_prefix_space\" is not true or false"},
+        {"{\"add_prefix_space\":2}", "\"add_prefix_space\" is not true or false"},
+        {"{\"add_bos_token\":[]}", "\"add_bos_token\" is not true or false"},
+        {"{\"added_tokens_decoder\":{\"256\":{\"content\":\"<m>\",\"lstrip\":1}}}", "token <m> has \"lstrip\""},
+        {"{\"added_tokens_decoder\":{\"256\":{\"content\":\"<m>\",\"lstrip\":\"\"}}}", "\"lstrip\" is not true"},
+        {"{\"added_tokens_decoder\":{\"256\":{\"content\":\"<m>\",\"special\":{}}}}", "\"special\" is not true"},
+    };
+    static const struct {
+        const char *config, *ids;
+    } good[] = {{"{\"add_prefix_space\":1}", "32 97"},
+                {"{\"add_prefix_space\":0,\"add_bos_token\":0}", "97"},
+                {"{\"add_prefix_space\":null,\"add_bos_token\":null}", "97"}};
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    pm_tokenizer *tok = NULL;
+    put(dir, "vocab.json", vocab(""));
+    put(dir, "merges.txt", "");
+    test_log_reset();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put(dir, "tokenizer_config.json", bad[i].config);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
+                            bad[i].words);
+    }
+    test_log_reset();
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        put(dir, "tokenizer_config.json", good[i].config);
+        tok = load(dir);
+        test_expect_ids(tok, "a", good[i].ids);
+        pm_tokenizer_destroy(&tok);
+    }
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
     test_dir_remove(dir);
 }
 
@@ -510,7 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_end_of_text), cmocka_unit_test(test_prefix),   cmocka_unit_test(test_vocabularies),
         cmocka_unit_test(test_own_ids),     cmocka_unit_test(test_dangling), cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_foreign),  cmocka_unit_test(test_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

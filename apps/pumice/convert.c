@@ -46,7 +46,7 @@ static bool out_is_free(void)
         app_error("--out %s: is the folder to read; give another one", out);
         return false;
     }
-    if (folder_has(out, "model.safetensors")) {
+    if (folder_has_weights(out)) {
         app_error("--out %s: there is a model in it already; give another folder", out);
         return false;
     }

@@ -13,7 +13,7 @@
 static pm_status open_tokenizer(finetune_run *run, const char *folder)
 {
     const char *name = folder ? folder : run->options->tokenizer;
-    if (!name || (!folder && strcmp(name, "byte") == 0)) return pm_tokenizer_bytes(&run->log, &run->tokenizer);
+    if (!folder && strcmp(name, "byte") == 0) return pm_tokenizer_bytes(&run->log, &run->tokenizer);
     return pm_tokenizer_load(&run->log, name, &run->tokenizer);
 }
 
@@ -121,6 +121,21 @@ static int check_memory(finetune_run *run, const pm_caps *caps, bool print)
     return plan_training(&options->common, &run->config, caps, &settings, make_plan, run, print);
 }
 
+/* The tokens that begin and end texts, for config.json, are those of --model: no example has others. No text holds the end-of-text token, so it fills
+ * up batches of texts. */
+static pm_status name_tokens(finetune_run *run)
+{
+    const char *base = run->options->model;
+    const bool batches = run->task.kind == PM_TASK_CLASSIFY || run->task.kind == PM_TASK_ENTAIL;
+    pm_text_ends ends = {.begin = PM_TOKEN_NONE};
+    const pm_status status =
+        base ? pm_text_ends_load(&run->log, base, run->tokenizer, text_vocab(&run->config), &ends) : PM_OK;
+    if (status != PM_OK) return status;
+    const uint32_t end = ends.end_count ? ends.ends[0] : PM_TOKEN_NONE;
+    pm_model_name_tokens(run->model, ends.begin, end, batches ? pm_tokenizer_end(run->tokenizer) : PM_TOKEN_NONE);
+    return PM_OK;
+}
+
 static int make_finetuner(finetune_run *run)
 {
     const finetune_options *options = run->options;
@@ -134,7 +149,7 @@ static int make_finetuner(finetune_run *run)
     status = open_base(run, &base);
     if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
     pm_model_destroy(&base);
-    if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
+    if (status == PM_OK) status = name_tokens(run);
     if (status == PM_OK) status = pm_finetuner_create(run->model, run->train, &params, &run->finetuner);
     if (status == PM_OK) { /* not measured again after a loss or in a resume */
         run->precision = pm_finetuner_precision(run->finetuner);

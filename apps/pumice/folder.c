@@ -10,7 +10,8 @@
 #include "os/file.h"
 #include "os/path.h"
 
-/* Tokenizers: Pumice's and Hugging Face's names, then OpenAI's for GPT-1 and GPT-2. */
+/* Tokenizers: Pumice's and Hugging Face's names, then OpenAI's for GPT-1 and GPT-2. Weights: what is read, what other programs read, and OpenAI's
+ * release of GPT-1. */
 static const struct {
     unsigned kind;
     const char *name;
@@ -27,8 +28,13 @@ static const struct {
     {FOLDER_TOKENIZER, "vocab_40000.bpe"},
     {FOLDER_MODEL, "config.json"},
     {FOLDER_MODEL, "generation_config.json"},
-    {FOLDER_MODEL, "model.safetensors"},
-    {FOLDER_MODEL, "model.safetensors.index.json"},
+    {FOLDER_WEIGHTS, "model.safetensors"},
+    {FOLDER_WEIGHTS, "model.safetensors.index.json"},
+    {FOLDER_WEIGHTS, "pytorch_model.bin"},
+    {FOLDER_WEIGHTS, "pytorch_model.bin.index.json"},
+    {FOLDER_WEIGHTS, "tf_model.h5"},
+    {FOLDER_WEIGHTS, "flax_model.msgpack"},
+    {FOLDER_WEIGHTS, "params_shapes.json"},
     {FOLDER_RUN, "checkpoint.safetensors"},
     {FOLDER_RUN, "checkpoint.previous.safetensors"},
     {FOLDER_RUN, "metrics.jsonl"},
@@ -87,6 +93,13 @@ bool folder_is_free(const char *option, const char *dir, unsigned kinds, bool ov
     return true;
 }
 
+bool folder_has_weights(const char *dir)
+{
+    for (size_t i = 0; i < FILES; i++)
+        if (files[i].kind == FOLDER_WEIGHTS && folder_has(dir, files[i].name)) return true;
+    return false;
+}
+
 bool folder_of_begun_run(const char *dir)
 {
     char *path = app_join(dir, "metrics.jsonl");
@@ -96,10 +109,8 @@ bool folder_of_begun_run(const char *dir)
     /* A run has a model before its first step: steps without a model are left from a run whose model was removed. Before that step, it has no other
      * files than these. */
     if (steps > 0) return ours && folder_has(dir, "model.safetensors");
-    static const char *const later[] = {"generation_config.json", "model.safetensors.index.json", "loss.png"};
-    for (size_t i = 0; i < sizeof later / sizeof *later && ours; i++)
-        if (folder_has(dir, later[i])) return false;
-    return ours;
+    if (!ours || folder_has(dir, "generation_config.json") || folder_has(dir, "loss.png")) return false;
+    return folder_has(dir, "model.safetensors") || !folder_has_weights(dir);
 }
 
 /* Whether a file begins with this text. */

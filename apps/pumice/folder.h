@@ -5,7 +5,7 @@
 #include "app.h"
 
 /* Kinds of files. A command asks for all names that it writes, or that would be read together with what it writes. */
-enum { FOLDER_MODEL = 1, FOLDER_TOKENIZER = 2, FOLDER_RUN = 4 };
+enum { FOLDER_MODEL = 1, FOLDER_TOKENIZER = 2, FOLDER_RUN = 4, FOLDER_WEIGHTS = 8 };
 
 /* The row of an option table. */
 #define APP_OPTION_OVERWRITE(field)                                                                                    \
@@ -17,6 +17,8 @@ enum { FOLDER_MODEL = 1, FOLDER_TOKENIZER = 2, FOLDER_RUN = 4 };
 /* Makes the folder and those above it; false after an error line that begins with the option. */
 bool folder_make(const char *option, const char *dir);
 bool folder_has(const char *dir, const char *name);
+/* Whether the folder has a model's weights in any format. No command replaces them, and none writes others beside them. */
+bool folder_has_weights(const char *dir);
 
 /* Whether the folder has no file of these kinds, or --overwrite was given. Files with other names may be there: they are neither read nor written.
  * False after an error line that begins with the option. */

@@ -191,17 +191,6 @@ static bool ends_text(const generation *g, uint32_t token)
     return false;
 }
 
-/* The tokens that begin and end texts: from the model's files, else from the tokenizer's. */
-static pm_status find_ends(const pm_log *log, const app_model *model, pm_text_ends *out)
-{
-    const pm_status status = pm_text_ends_load(log, dir, pm_model_config(model->model)->vocab, out);
-    if (status != PM_OK) return status;
-    if (out->begin == PM_TOKEN_NONE && !out->no_begin) out->begin = pm_tokenizer_begin(model->tokenizer);
-    if (out->end_count == 0 && !out->no_end && pm_tokenizer_end(model->tokenizer) != PM_TOKEN_NONE)
-        out->ends[out->end_count++] = pm_tokenizer_end(model->tokenizer);
-    return PM_OK;
-}
-
 /* Feeds each token by itself, also those from before a loss: the same calls give the same bits. */
 static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session *session, app_profile *profile)
 {
@@ -239,7 +228,8 @@ static pm_status generate(void *user, app_model *model, app_profile *profile)
     pm_status status = pm_session_create(model->model, &session);
     if (profile->most) profile->most++; /* the prompt is a step of its own */
     profile_step(profile);
-    if (status == PM_OK) status = find_ends(&log, model, &g->ends);
+    if (status == PM_OK)
+        status = pm_text_ends_load(&log, dir, model->tokenizer, pm_model_config(model->model)->vocab, &g->ends);
     if (status == PM_OK) status = feed_prompt(&log, model->tokenizer, &g->ends, session, &blank);
     if (status == PM_OK && !g->begun) {
         g->begun = true;

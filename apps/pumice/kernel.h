@@ -41,7 +41,7 @@ bool kernel_parse_spec(const kernel_options *options, const pm_kernel_info *info
 /* Reads --groups into three numbers; false after an error line. */
 bool kernel_parse_groups(const char *text, uint32_t groups[3]);
 /* Fills in the block of push constants, 0 where no value is given; false after an error line. */
-bool kernel_parse_push(const kernel_options *options, const pm_kernel_info *info, unsigned char *block);
+bool kernel_parse_push(const kernel_options *options, const pm_kernel_info *info, unsigned char *bytes);
 /* Reads --buffer into one entry a binding, with its content; false after an error line. Needs kernel_free_buffers in either case. */
 bool kernel_parse_buffers(const kernel_options *options, const pm_kernel_info *info, kernel_buffer *buffers,
                           size_t *count);

@@ -1,4 +1,5 @@
 /* The options that give a kernel numbers: --spec, --push, --groups. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
@@ -89,8 +90,24 @@ static bool put_values(const char *text, pm_scalar scalar, uint64_t most, unsign
     return false; /* more than there is room for */
 }
 
+/* The block, and which of its bytes an option has set. */
+typedef struct push_block {
+    unsigned char *bytes, *set;
+} push_block;
+
+/* Marks bytes as set; false, after an error line, where one of them was set before. */
+static bool claim(push_block *block, const char *text, const char *what, size_t from, size_t size)
+{
+    if (memchr(block->set + from, 1, size)) {
+        app_error("--push %s: %s given before", text, what);
+        return false;
+    }
+    memset(block->set + from, 1, size);
+    return true;
+}
+
 static bool push_member(const char *text, const char *key, const char *value, const pm_kernel_info *info,
-                        unsigned char *block)
+                        push_block *block)
 {
     const pm_kernel_member *m = NULL;
     for (uint32_t i = 0; i < info->member_count && !m; i++)
@@ -102,17 +119,17 @@ static bool push_member(const char *text, const char *key, const char *value, co
     const size_t size = pm_scalar_size(m->type.scalar);
     const bool packed = m->type.elements == 1 || m->type.components != 3; /* a vec3 of an array takes four places */
     const bool plain = size > 0 && packed && m->type.columns == 1 && m->type.scalar != PM_SCALAR_ADDRESS;
-    if (!plain || !put_values(value, m->type.scalar, m->size / size, block + m->offset)) {
+    if (!plain || !put_values(value, m->type.scalar, m->size / size, block->bytes + m->offset)) {
         char type[48], range[80];
         app_error("--push %s: %s is of type %s: give as many values, with commas between them (%s)", text, m->name,
                   kernel_type_text(&m->type, type), kernel_range_text(m->type.scalar, range));
         return false;
     }
-    return true;
+    return claim(block, text, "this constant was", m->offset, m->size);
 }
 
 /* Words for the whole block: whole numbers, or floats where they have a point or an exponent. */
-static bool push_words(const char *text, const pm_kernel_info *info, unsigned char *block)
+static bool push_words(const char *text, const pm_kernel_info *info, push_block *block)
 {
     const char *at = text;
     for (uint32_t i = 0; i < info->push_size / 4; i++) {
@@ -127,9 +144,9 @@ static bool push_words(const char *text, const pm_kernel_info *info, unsigned ch
                                                   : PM_SCALAR_U32,
                                  word, &bits))
             break;
-        memcpy(block + 4 * i, &bits, 4);
+        memcpy(block->bytes + 4 * i, &bits, 4);
         at += length;
-        if (*at == 0) return true;
+        if (*at == 0) return claim(block, text, "some of these words were", 0, 4 * ((size_t)i + 1));
         at++;
     }
     app_error("--push %s: give name=value, or up to %u words, 32-bit whole numbers or floats, such as 1024,0x10,0.5",
@@ -137,13 +154,17 @@ static bool push_words(const char *text, const pm_kernel_info *info, unsigned ch
     return false;
 }
 
-bool kernel_parse_push(const kernel_options *options, const pm_kernel_info *info, unsigned char *block)
+bool kernel_parse_push(const kernel_options *options, const pm_kernel_info *info, unsigned char *bytes)
 {
-    for (size_t i = 0; i < options->push.count; i++) {
+    push_block block = {bytes, calloc(1, info->push_size + 1)};
+    bool good = block.set != NULL;
+    if (!good) app_error("out of host memory for push constants");
+    for (size_t i = 0; i < options->push.count && good; i++) {
         const char *text = options->push.items[i];
         char key[64];
         const char *value = kernel_split(text, key);
-        if (!(value ? push_member(text, key, value, info, block) : push_words(text, info, block))) return false;
+        good = value ? push_member(text, key, value, info, &block) : push_words(text, info, &block);
     }
-    return true;
+    free(block.set);
+    return good;
 }

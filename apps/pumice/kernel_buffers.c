@@ -124,7 +124,8 @@ static bool parse_size(const char *text, const char *value, kernel_buffer *buffe
     uint64_t unit = 1;
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
         if (*end == suffixes[i].letter) {
-            buffer->scalar = suffixes[i].scalar;
+            const bool byte = suffixes[i].scalar == PM_SCALAR_U8; /* it says no sign, so the binding's own counts */
+            if (!byte || buffer->scalar != PM_SCALAR_I8) buffer->scalar = suffixes[i].scalar;
             unit = pm_scalar_size(buffer->scalar);
             end++;
             break;

@@ -95,8 +95,9 @@ static const char *skip_comments(const char *text)
 static bool check_text(const char *path, const char *text, size_t size)
 {
     enum { LEAST_ES = 310, LEAST = 420 };
-    if (memchr(text, 0, size)) {
-        app_error("%s: it has 0 bytes: GLSL is text, in UTF-8", path);
+    const char *nul = memchr(text, 0, size);
+    if (nul) {
+        app_error("%s: byte %zu has the value 0; GLSL is text, in UTF-8", path, (size_t)(nul - text));
         return false;
     }
     const char *at = skip_comments(text);
@@ -137,7 +138,8 @@ static shaderc_include_result *resolve(void *user, const char *name, int type, c
         path = beside(user, name);
         if (path) text = app_read(path, &size);
     }
-    if (text && path) {
+    const char *foreign = text ? pm_text_foreign(text, size, false) : NULL;
+    if (text && path && !foreign) {
         size -= mark_length(text);
         memmove(text, text + mark_length(text), size + 1);
         *result = (shaderc_include_result){path, strlen(path), text, size, NULL};
@@ -146,7 +148,9 @@ static shaderc_include_result *resolve(void *user, const char *name, int type, c
     free(path);
     free(text);
     char *message = malloc(160);
-    if (message)
+    if (message && foreign)
+        snprintf(message, 160, "%s", foreign);
+    else if (message)
         snprintf(message, 160, depth > MAX_INCLUDES ? "more than 64 files include each other" : "cannot be read: %s",
                  strerror(errno));
     *result = (shaderc_include_result){NULL, 0, message, message ? strlen(message) : 0, NULL};
@@ -163,6 +167,21 @@ static void release(void *user, shaderc_include_result *result)
 }
 
 /* ---- compiling ---- */
+
+/* Whether no macro is given twice; an error line names one that is. */
+static bool check_defines(const arg_list *defines)
+{
+    for (size_t i = 0; i < defines->count; i++) {
+        const size_t name = strcspn(defines->items[i], "=");
+        for (size_t j = 0; j < i; j++) {
+            if (strcspn(defines->items[j], "=") != name || memcmp(defines->items[i], defines->items[j], name) != 0)
+                continue;
+            app_error("--define %s: this macro was given before", defines->items[i]);
+            return false;
+        }
+    }
+    return true;
+}
 
 static void set_options(const kernel_options *options, shaderc_compile_options_t to)
 {
@@ -195,7 +214,7 @@ static uint32_t *words_of_glsl(const kernel_options *options, const char *text, 
     int kept[2];
     size -= mark_length(text);
     text += mark_length(text);
-    if (!check_text(options->file, text, size)) return NULL;
+    if (!check_text(options->file, text, size) || !check_defines(&options->defines)) return NULL;
     process_quiet(true,
                   kept); /* glslang prints faults of its own text; what it says about the file comes back as text */
     shaderc_compiler_t compiler = shaderc_compiler_initialize();
@@ -246,6 +265,12 @@ uint32_t *kernel_words(const kernel_options *options, size_t *count)
     char *data = app_read(path, &size);
     if (!data) {
         app_error("%s: cannot be read: %s", path, strerror(errno));
+        return NULL;
+    }
+    const char *foreign = pm_text_foreign(data, size, false);
+    if (foreign) {
+        app_error("%s: %s", path, foreign);
+        free(data);
         return NULL;
     }
     uint32_t *words = spv ? words_of_bytes(path, data, size, count) : words_of_glsl(options, data, size, count);

@@ -23,7 +23,7 @@ bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code)
         *code = EXIT_FAILED;
         return false;
     }
-    const bool begun = folder_of_begun_run(out), model = folder_has(out, "model.safetensors");
+    const bool begun = folder_of_begun_run(out), model = folder_has_weights(out);
     if (checkpoint || (model && begun && !resume)) {
         app_error("--out %s: there is a run in it already; add --resume to go on, or give another folder", out);
         *code = EXIT_FAILED;
@@ -96,14 +96,17 @@ static bool take_given(const arg_command *command, arg_option *option, const cha
     char number[32];
     const char *now = args_text(option, number);
     if (now && was && strcmp(now, "auto") == 0) return args_set(option, was); /* what it was then */
-    if (!now || strcmp(now, was ? was : "") == 0) return true;
+    const char *had = was ? was : option->fallback;
+    if (!now || (had && strcmp(now, had) == 0)) return true;
+    const bool flag = option->type == ARG_FLAG;
+    const char *blank = flag ? "" : " ", *value = flag ? "" : now;
     const size_t used = strlen(told);
     if (listed(own, option))
-        snprintf(told + used, room - used, "%s%s %s (was %s)", used ? ", " : "", option->name, now,
+        snprintf(told + used, room - used, "%s%s%s%s (was %s)", used ? ", " : "", option->name, blank, value,
                  was ? was : "not given");
     if (!listed(first, option)) return true;
-    app_error("%s %s: the run in %s began %s %s; leave it out, or begin another run: see pumice %s --help",
-              option->name, now, out, was ? "with" : "without", was ? was : "it", command->name);
+    app_error("%s%s%s: the run in %s began %s %s; leave it out, or begin another run: see pumice %s --help",
+              option->name, blank, value, out, had ? "with" : "without", had ? had : "it", command->name);
     return false;
 }
 

@@ -237,6 +237,13 @@ static bool tell(const pm_log *log, const pm_tokenizer *tokenizer, const char *i
     return fine;
 }
 
+/* Any bytes have tokens, so what is no text of UTF-8 gets a warning only. */
+static void warn_foreign(const char *input, size_t size)
+{
+    const char *foreign = pm_text_foreign(input, size, true);
+    if (foreign) app_warn("stdin: %s, or its bytes are read as they are", foreign);
+}
+
 int tokenize_main(int argc, char **argv)
 {
     switch (args_parse(&tokenize_command, argc - 2, argv + 2)) {
@@ -251,6 +258,7 @@ int tokenize_main(int argc, char **argv)
     if (status != PM_OK) return app_exit_code(status);
     char *input = read_input(&size);
     bool fine = input != NULL;
+    if (fine && !decode) warn_foreign(input, size);
     for (size_t at = 0; fine && lines && at < size;) {
         const char *end = memchr(input + at, '\n', size - at);
         const size_t length = end ? (size_t)(end - input) - at : size - at;

@@ -150,6 +150,29 @@ static int check_memory(train_run *run, const pm_caps *caps, bool print)
     return plan_training(&run->options->common, &run->config, caps, &settings, make_plan, run, print);
 }
 
+/* The tokenizer's token, where the model is trained on it: a text must not begin or end in a row that never learns. */
+static uint32_t trained(const train_run *run, uint32_t token)
+{
+    const bool there = token != PM_TOKEN_NONE && pm_corpus_has(run->corpus, 0, run->train_tokens, token);
+    return there ? token : PM_TOKEN_NONE;
+}
+
+/* The tokens that begin and end texts, for config.json: those of the model in --init, then those that are in the text. */
+static pm_status name_tokens(train_run *run)
+{
+    const char *init = run->resume ? NULL : run->options->init;
+    const pm_tokenizer *tok = run->tokenizer;
+    if (init) {
+        pm_text_ends ends;
+        const pm_status status = pm_text_ends_load(&run->log, init, tok, run->config.vocab, &ends);
+        if (status != PM_OK) return status;
+        pm_model_name_tokens(run->model, ends.begin, ends.end_count ? ends.ends[0] : PM_TOKEN_NONE, PM_TOKEN_NONE);
+    }
+    pm_model_name_tokens(run->model, trained(run, pm_tokenizer_begin(tok)), trained(run, pm_tokenizer_end(tok)),
+                         PM_TOKEN_NONE);
+    return PM_OK;
+}
+
 static int make_trainer(train_run *run)
 {
     const train_options *options = run->options;
@@ -165,7 +188,7 @@ static int make_trainer(train_run *run)
     } else {
         status = pm_model_create(run->device, &run->config, options->seed, &run->model);
     }
-    if (status == PM_OK) pm_model_name_tokens(run->model, run->tokenizer);
+    if (status == PM_OK) status = name_tokens(run);
     if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
     if (status == PM_OK) { /* not measured again after a loss or in a resume */
         run->params.precision = pm_trainer_precision(run->trainer);

@@ -59,6 +59,8 @@ bool file_keep(const char *path, const char *as);
 const char *file_kind(const void *data, size_t size);
 /* What it is and what to do about it, "is a gzip file; unpack it", where no text begins like this file. NULL: it may be a text. */
 const char *file_not_text(const void *data, size_t size);
+/* The same for texts that may be web pages. */
+const char *file_binary(const void *data, size_t size);
 /* The first bytes of a file that is not a folder; false where it cannot be read. */
 bool file_peek(const char *path, void *data, size_t room, size_t *size);
 /* PM_FORMAT where the file is a Git LFS pointer, a clone's stand-in for a large file. file_read and file_map_open check this. */

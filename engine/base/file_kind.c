@@ -24,10 +24,18 @@ static const known_kind kinds[] = {
     {"ggjt", "a GGML file", NULL},
     {"lmgg", "a GGML file", NULL},
     NOT_TEXT("PK\3\4", "a PyTorch or a zip file", "unpack it"),
-    {"\x80\2", "a PyTorch file", NULL},
-    {"\x93NUMPY", "a NumPy file", NULL},
-    {"\x89HDF\r\n", "an HDF5 file", NULL},
+    NOT_TEXT("\x80\2", "a PyTorch file", "it holds no text"),
+    NOT_TEXT("\x93NUMPY", "a NumPy file", "it holds no text"),
+    NOT_TEXT("\x89HDF\r\n", "an HDF5 file", "it holds no text"),
     NOT_TEXT("\x1f\x8b", "a gzip file", "unpack it"),
+    NOT_TEXT("BZh91AY&SY", "a bzip2 file", "unpack it"),
+    NOT_TEXT("\xfd"
+             "7zXZ",
+             "an xz file", "unpack it"),
+    NOT_TEXT("\x28\xb5\x2f\xfd", "a Zstandard file", "unpack it"),
+    NOT_TEXT("7z\xbc\xaf\x27\x1c", "a 7z file", "unpack it"),
+    NOT_TEXT("Rar!\x1a\7", "a RAR file", "unpack it"),
+    NOT_TEXT("%PDF-", "a PDF file", "save its text as UTF-8"),
     NOT_TEXT("<!doctype html", "an HTML page", "download the file itself"),
     NOT_TEXT("<html", "an HTML page", "download the file itself"),
 };
@@ -65,6 +73,12 @@ const char *file_not_text(const void *data, size_t size)
 {
     const known_kind *found = find(data, size);
     return found ? found->not_text : NULL;
+}
+
+const char *file_binary(const void *data, size_t size)
+{
+    const known_kind *found = find(data, size);
+    return found && found->begin[0] != '<' ? found->not_text : NULL;
 }
 
 pm_status file_check_pointer(const pm_log *log, const char *path, const void *data, size_t size)

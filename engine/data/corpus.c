@@ -392,3 +392,18 @@ void pm_corpus_read(const pm_corpus *corpus, size_t first, size_t count, int32_t
         memcpy(out, (const uint32_t *)corpus->tokens + first, count * sizeof *out);
     }
 }
+
+bool pm_corpus_has(const pm_corpus *corpus, size_t first, size_t count, uint32_t token)
+{
+    assert(first <= corpus->count && count <= corpus->count - first);
+    if (corpus->token_bytes == 2) {
+        const uint16_t *t = (const uint16_t *)corpus->tokens + first;
+        for (size_t i = 0; i < count; i++)
+            if (t[i] == token) return true;
+    } else {
+        const uint32_t *t = (const uint32_t *)corpus->tokens + first;
+        for (size_t i = 0; i < count; i++)
+            if (t[i] == token) return true;
+    }
+    return false;
+}

@@ -8,7 +8,6 @@
 
 #include "os/file.h"
 #include "os/locale.h"
-#include "text/foreign.h"
 
 /* *.txt as in a shell, which leaves out hidden names. */
 static bool name_counts(const char *name)
@@ -43,7 +42,7 @@ static pm_status add_file(const pm_log *log, const char *path, const char *name,
     char *file = file_join(path, name);
     const bool there = file && os_stat(file, &info);
     pm_status status = PM_OK;
-    if (there && info.kind == OS_FOLDER) {
+    if (there && info.kind == OS_FOLDER) { /* folders in it are skipped, whatever their name */
         free(file);
         return PM_OK;
     }
@@ -153,7 +152,7 @@ const char *corpus_text_foreign(const corpus_text *text, const char *path, const
 {
     for (size_t i = 0; i < (text->part_count ? text->part_count : 1); i++) {
         const size_t start = text->part_count ? text->parts[i].start : 0;
-        const char *foreign = text_foreign_text(text->data + start, corpus_text_part_end(text, i) - start);
+        const char *foreign = pm_text_foreign(text->data + start, corpus_text_part_end(text, i) - start, true);
         *file = text->part_count ? text->parts[i].path : path;
         if (foreign) return foreign;
     }

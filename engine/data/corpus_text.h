@@ -29,7 +29,7 @@ const char *corpus_text_where(const corpus_text *text, const char *path, size_t 
 /* The byte behind a folder's file; with part 0, also behind the text of a file. */
 size_t corpus_text_part_end(const corpus_text *text, size_t part);
 
-/* What text_foreign_text says of the first file that it names, with the file's path in *file; else NULL. */
+/* What pm_text_foreign says of the first file that it names, with the file's path in *file; else NULL. */
 const char *corpus_text_foreign(const corpus_text *text, const char *path, const char **file);
 
 #endif

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pumice/text.h>
+
 #include "base/file.h"
 #include "base/number.h"
 #include "text/foreign.h"
@@ -34,18 +36,32 @@ char delimited_separator(const char *path)
     return memcmp(end, "tsv", 3) == 0 ? '\t' : memcmp(end, "csv", 3) == 0 ? ',' : 0;
 }
 
+/* Whether lines end in CR alone, as on a Mac before 2001: within a quoted cell it ends none. */
+static bool has_cr_lines(const delimited *file)
+{
+    bool quoted = false;
+    if (memchr(file->text, '\n', file->size)) return false;
+    for (const char *c = file->text; *c; c++) {
+        if (*c == '"' && file->separator == ',') quoted = !quoted;
+        if (*c == '\r' && !quoted && c[strspn(c, " \t\r")]) return true;
+    }
+    return false;
+}
+
 pm_status delimited_open(const pm_log *log, const char *path, delimited *out)
 {
     delimited f = {.log = log, .path = path, .separator = delimited_separator(path), .next_line = 1};
     pm_status status = file_read(log, path, &f.text, &f.size);
     if (status != PM_OK) return status;
-    const char *foreign = text_foreign(f.text, f.size);
+    const char *foreign = pm_text_foreign(f.text, f.size, false);
     if (foreign) {
         status = log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
     } else if (memchr(f.text, 0, f.size)) {
         size_t line = 1;
         for (const char *c = f.text; *c; c++) line += *c == '\n';
         status = log_fail(log, PM_FORMAT, "%s:%zu: holds U+0000, which is not text", path, line);
+    } else if (has_cr_lines(&f)) {
+        status = log_fail(log, PM_FORMAT, "%s: its lines end in CR alone; save it with LF or CRLF line ends", path);
     }
     f.at = text_mark(f.text, f.size);
     if (status == PM_OK)

@@ -21,7 +21,7 @@ typedef struct delimited {
  * its first line decides. */
 char delimited_separator(const char *path);
 
-/* Fails: PM_IO; PM_FORMAT for UTF-16 and where the text holds U+0000. */
+/* Fails: PM_IO; PM_FORMAT for UTF-16, and where the text holds U+0000 or its lines end in CR alone. */
 pm_status delimited_open(const pm_log *log, const char *path, delimited *out);
 void delimited_close(delimited *file);
 

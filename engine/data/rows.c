@@ -98,12 +98,44 @@ static bool by_number(const row_file *file)
     return false;
 }
 
+/* A file has a header or none: numbers of columns do not go with names. */
+static pm_status check_names(const row_file *file)
+{
+    const rows_name *name = NULL, *number = NULL;
+    for (const rows_name *n = file->names; n < file->names + ROWS_FIELDS && n->key; n++) {
+        for (const char *at = n->name, *end; *at; at = *end ? end + 1 : end) {
+            char one[ROWS_NAME_MAX];
+            end = at + (strcmp(n->key, "choices") == 0 ? strcspn(at, "+") : strlen(at));
+            snprintf(one, sizeof one, "%.*s", (int)(end - at), at);
+            if (is_number_of_column(one))
+                number = n;
+            else
+                name = n;
+        }
+    }
+    if (!name || !number) return PM_OK;
+    return log_fail(file->log, PM_INVALID,
+                    "fields %s=%s,%s=%s: a file with a header has names only, and one without has numbers only; name "
+                    "all fields alike",
+                    number->key, number->name, name->key, name->name);
+}
+
 /* ---- columns ---- */
+
+/* A header that is a line of JSON. */
+static bool is_json(const char *cell)
+{
+    cell += strspn(cell, "[ \t");
+    return *cell == '{' && cell[1 + strspn(cell + 1, " \t")] == '"';
+}
 
 /* The first row is the header; without one, columns are called #1, #2, … */
 static pm_status name_columns(row_file *file, bool numbered)
 {
     const delimited *table = &file->table;
+    if (!numbered && is_json(table->cells[0]))
+        return rows_fail(file, "looks like JSON, not like a header of columns; the name of a file of JSON lines must "
+                               "not end in .tsv or .csv");
     file->columns = calloc(table->count + 1, sizeof *file->columns);
     if (!file->columns) return no_memory(file);
     for (size_t i = 0; i < table->count; i++) {
@@ -172,7 +204,9 @@ pm_status rows_open(const pm_log *log, const char *path, pm_task_kind kind, bool
     *out = (row_file){.log = log, .path = path, .typed = !delimited_separator(path)};
     pm_status status = read_fields(out, kind, scores, fields);
     if (status != PM_OK) return status;
-    return out->typed ? jsonl_open(log, path, &out->lines) : delimited_open(log, path, &out->table);
+    if (out->typed) return jsonl_open(log, path, &out->lines);
+    status = check_names(out);
+    return status == PM_OK ? delimited_open(log, path, &out->table) : status;
 }
 
 void rows_close(row_file *file)
@@ -207,6 +241,22 @@ pm_status rows_next(row_file *file, bool *more)
         status = join_choices(file);
     }
     return status;
+}
+
+void rows_warn_header(const row_file *file)
+{
+    for (const rows_name *n = file->names; n < file->names + ROWS_FIELDS && n->key && by_number(file); n++) {
+        const cJSON *cell = rows_get(file, n->key);
+        const char *text = cJSON_GetStringValue(cell);
+        size_t same = 0;
+        while (text && text[same] && letter_small(text[same]) == n->key[same]) same++;
+        if (!same || text[same] || n->key[same]) continue;
+        log_line(file->log, PM_LOG_WARN,
+                 "%s:%zu: this row has \"%s\" as its %s, as a header would, but is read as an example, because fields "
+                 "have numbers; remove it, or give fields by its names",
+                 file->path, file->line, text, n->key);
+        return;
+    }
 }
 
 bool rows_named(const row_file *file, const char *key)

@@ -39,6 +39,9 @@ void rows_close(row_file *file);
 /* The next row; *more is false behind the last one. Fails where there is none at all. */
 pm_status rows_next(row_file *file, bool *more);
 
+/* Warns where the present row, the first, looks like a header and is none, because columns are named by number. */
+void rows_warn_header(const row_file *file);
+
 /* "path:line: …" */
 pm_status rows_fail(const row_file *file, const char *format, ...) PM_PRINTF(2, 3);
 /* Fails for a missing field; the line names the row's fields. */

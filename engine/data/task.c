@@ -125,6 +125,7 @@ typedef struct learner {
     uint32_t capacity;
     bool words;          /* some label is not a whole number */
     double sum, squares; /* of scores */
+    double low, high;    /* scores as the file has them */
     size_t count;
 } learner;
 
@@ -173,20 +174,42 @@ static pm_status add_label(learner *l)
     return PM_OK;
 }
 
+/* Whether the first line's score counts or its label; a warning where that is not plain. */
+static void choose_answer(learner *l)
+{
+    const bool score = rows_named(&l->file, "score"), label = rows_named(&l->file, "label");
+    const bool both = rows_get(&l->file, "score") && rows_get(&l->file, "label");
+    l->task->scores = score || !rows_get(&l->file, "label");
+    if (both && score == label)
+        log_line(
+            l->file.log, PM_LOG_WARN,
+            "%s:%zu: has a score and a label, and the %s counts; fields score=NAME or label=NAME alone tells which "
+            "is meant",
+            l->file.path, l->file.line, l->task->scores ? "score" : "label");
+}
+
+static pm_status add_score(learner *l)
+{
+    float score = 0;
+    double value = 0;
+    pm_status status = task_score(&l->file, &score);
+    if (status == PM_OK) status = task_number(&l->file, "score", &value);
+    if (status != PM_OK) return status;
+    l->sum += (double)score;
+    l->squares += (double)score * (double)score;
+    l->low = l->count == 0 || value < l->low ? value : l->low;
+    l->high = l->count == 0 || value > l->high ? value : l->high;
+    return PM_OK;
+}
+
 static pm_status add_line(learner *l)
 {
     pm_task *t = l->task;
     pm_status status = task_texts(&l->file, t->kind);
     if (status != PM_OK) return status;
-    if (l->count == 0 && t->kind == PM_TASK_SIMILAR)
-        t->scores = rows_named(&l->file, "score") || !rows_get(&l->file, "label");
+    if (l->count == 0 && t->kind == PM_TASK_SIMILAR) choose_answer(l);
     if (t->scores) {
-        float score = 0;
-        status = task_score(&l->file, &score);
-        if (status == PM_OK) {
-            l->sum += (double)score;
-            l->squares += (double)score * (double)score;
-        }
+        status = add_score(l);
     } else if (t->kind != PM_TASK_CHOICE) {
         status = add_label(l);
     }
@@ -212,7 +235,14 @@ static pm_status conclude(learner *l)
     t->spread = 1;
     if (t->scores) {
         double mean = l->sum / (double)l->count, variance = l->squares / (double)l->count - mean * mean;
-        if (!(variance > 1e-12 * (1 + mean * mean)))
+        const bool close = !(variance > 1e-12 * (1 + mean * mean));
+        if (close && l->low < l->high)
+            return log_fail(
+                l->file.log, PM_FORMAT,
+                "%s: the scores differ by %g at most, about %g: less than float32 can hold; scale them up or "
+                "move them towards 0",
+                l->file.path, l->high - l->low, mean);
+        if (close)
             return log_fail(l->file.log, PM_FORMAT, "%s: all scores are %g; there is nothing to learn", l->file.path,
                             mean);
         t->mean = (float)mean;

@@ -256,6 +256,7 @@ pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *ta
     for (bool more = true; status == PM_OK;) {
         status = rows_next(&r.file, &more);
         if (!more) break;
+        if (status == PM_OK && r.set->example_count == 0) rows_warn_header(&r.file);
         if (status == PM_OK) status = read_example(&r);
     }
     if (status == PM_OK) status = count_outputs(&r);

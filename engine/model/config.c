@@ -187,6 +187,12 @@ static float number(reader *r, const char *key, float otherwise)
     return (float)v->valuedouble;
 }
 
+static bool flag(reader *r, const char *key, bool otherwise)
+{
+    if (!json_flag(r->object, key, &otherwise)) wrong(r, key, "is not true or false");
+    return otherwise;
+}
+
 static void read_kind(reader *r, pm_gpt_config *c)
 {
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(r->object, "model_type");
@@ -230,8 +236,7 @@ static void read_variants(reader *r, const pm_gpt_config *c)
     } flags[] = {
         {"scale_attn_weights", false}, {"scale_attn_by_inverse_layer_idx", true}, {"add_cross_attention", true}};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->object, flags[i].key);
-        if (v && !cJSON_IsNull(v) && cJSON_IsTrue(v) == flags[i].refused)
+        if (flag(r, flags[i].key, !flags[i].refused) == flags[i].refused)
             wrong(r, flags[i].key,
                   flags[i].refused ? "must be false: true is not supported" : "must be true: false is not supported");
     }
@@ -276,7 +281,7 @@ static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *o
     c.dropout_embd = number(&r, "embd_pdrop", 0.1f);
     c.dropout_attn = number(&r, "attn_pdrop", 0.1f);
     c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
-    c.untied = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(root, "tie_word_embeddings"));
+    c.untied = !flag(&r, "tie_word_embeddings", true);
     special_read(root, &c);
     read_task(&r, &c, &own);
     cJSON_Delete(root);

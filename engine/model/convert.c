@@ -18,12 +18,17 @@ static pm_status convert_release(const pm_log *log, const char *from, uint32_t h
     return status;
 }
 
-/* A configuration that names no special tokens gets those of the folder's tokenizer, where one can be read. */
+/* A configuration that names no special tokens gets those of the folder's tokenizer, where one can be read. A null stays: a tokenizer may have tokens
+ * that the model was never trained on. */
 static void name_tokens(const char *dir, pm_gpt_config *config)
 {
     pm_tokenizer *tok = NULL;
+    pm_text_ends ends = {.no_begin = true, .no_end = true};
     if (config->special.has_bos || config->special.has_eos) return;
-    if (pm_tokenizer_load(NULL, dir, &tok) == PM_OK) special_of_tokenizer(config, tok);
+    if (pm_text_ends_load(NULL, dir, NULL, config->vocab, &ends) == PM_OK && !(ends.no_begin && ends.no_end) &&
+        pm_tokenizer_load(NULL, dir, &tok) == PM_OK)
+        special_name(config, ends.no_begin ? PM_TOKEN_NONE : pm_tokenizer_begin(tok),
+                     ends.no_end ? PM_TOKEN_NONE : pm_tokenizer_end(tok), PM_TOKEN_NONE);
     pm_tokenizer_destroy(&tok);
 }
 

@@ -38,7 +38,16 @@ static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, 
     return PM_OK;
 }
 
-pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, pm_text_ends *out)
+/* What the files leave open is the tokenizer's. */
+static void take_tokenizer(const pm_tokenizer *tok, uint32_t vocab, pm_text_ends *ends)
+{
+    const uint32_t begin = pm_tokenizer_begin(tok), end = pm_tokenizer_end(tok);
+    if (ends->begin == PM_TOKEN_NONE && !ends->no_begin && begin < vocab) ends->begin = begin;
+    if (ends->end_count == 0 && !ends->no_end && end < vocab) ends->ends[ends->end_count++] = end;
+}
+
+pm_status pm_text_ends_load(const pm_log *log, const char *dir, const pm_tokenizer *tok, uint32_t vocab,
+                            pm_text_ends *out)
 {
     static const char *const names[] = {"generation_config.json", "config.json"}; /* the first decides */
     pm_text_ends ends = {.begin = PM_TOKEN_NONE};
@@ -51,6 +60,7 @@ pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, 
             status = read_file(log, path, vocab, &ends);
         free(path);
     }
+    if (status == PM_OK && tok) take_tokenizer(tok, vocab, &ends);
     if (status == PM_OK) *out = ends;
     return status;
 }

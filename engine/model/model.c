@@ -157,9 +157,9 @@ pm_status pm_model_write(pm_model *model, size_t index, const float *values)
     return gpu_write(gpt_span(&model->layout, model->weights, (uint32_t)index), values);
 }
 
-void pm_model_name_tokens(pm_model *model, const pm_tokenizer *tok)
+void pm_model_name_tokens(pm_model *model, uint32_t begin, uint32_t end, uint32_t pad)
 {
-    special_of_tokenizer(&model->config, tok);
+    special_name(&model->config, begin, end, pad);
 }
 
 /* ---- folders ---- */

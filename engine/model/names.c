@@ -100,6 +100,14 @@ named_tensor *names_row(const name_table *t, const char *plain)
     return count_rows(t, plain, at) ? &t->rows[at] : NULL;
 }
 
+named_tensor *names_twin(const name_table *t, const named_tensor *row)
+{
+    const size_t first = lower_bound(t, row->plain), n = count_rows(t, row->plain, first);
+    for (size_t i = first; i < first + n && row->plain[0]; i++)
+        if (&t->rows[i] != row && !t->rows[i].used) return &t->rows[i];
+    return NULL;
+}
+
 /* The row of a tensor's full name. */
 static named_tensor *row_of(const name_table *t, const char *name)
 {

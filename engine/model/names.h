@@ -31,6 +31,9 @@ pm_status names_find(const pm_log *log, name_table *table, const pm_gpt_config *
 /* The tensor of that plain name, or NULL. */
 named_tensor *names_row(const name_table *table, const char *plain);
 
+/* Another tensor of the row's plain name that is not used, or NULL. */
+named_tensor *names_twin(const name_table *table, const named_tensor *row);
+
 /* Logs tensors that are not used: an info line for buffers that transformers keeps beside the parameters, a warning for others. The warning
  * names them; a block beyond the configuration's is transformer.h.12.*. */
 void names_tell_unused(const pm_log *log, const name_table *table, const pm_gpt_config *config);

@@ -1,4 +1,4 @@
-/* Special tokens are checked, read from and written to config.json, and taken from a tokenizer. */
+/* Special tokens are checked, read from and written to config.json. */
 #include "model/special.h"
 
 #include <inttypes.h>
@@ -67,18 +67,19 @@ void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task
     if (s.has_pad) write_id(root, "pad_token_id", true, s.pad);
 }
 
-/* ---- tokenizers ---- */
+/* ---- names from elsewhere ---- */
 
-void special_of_tokenizer(pm_gpt_config *config, const pm_tokenizer *tok)
+static void name_one(uint32_t vocab, uint32_t named, bool *has, uint32_t *id)
+{
+    if (*has || named >= vocab) return; /* PM_TOKEN_NONE is above all */
+    *has = true;
+    *id = named;
+}
+
+void special_name(pm_gpt_config *config, uint32_t begin, uint32_t end, uint32_t pad)
 {
     pm_special_tokens *s = &config->special;
-    const uint32_t begin = pm_tokenizer_begin(tok), end = pm_tokenizer_end(tok);
-    if (!s->has_bos && begin < config->vocab) { /* PM_TOKEN_NONE is not */
-        s->has_bos = true;
-        s->bos = begin;
-    }
-    if (!s->has_eos && end < config->vocab) {
-        s->has_eos = true;
-        s->eos = end;
-    }
+    name_one(config->vocab, begin, &s->has_bos, &s->bos);
+    name_one(config->vocab, end, &s->has_eos, &s->eos);
+    name_one(config->vocab, pad, &s->has_pad, &s->pad);
 }

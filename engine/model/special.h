@@ -18,7 +18,7 @@ void special_read(const cJSON *root, pm_gpt_config *config);
  * get none without an end-of-text token. */
 void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task);
 
-/* Takes missing tokens that begin and end a text from a tokenizer. */
-void special_of_tokenizer(pm_gpt_config *config, const pm_tokenizer *tok);
+/* See pm_model_name_tokens. */
+void special_name(pm_gpt_config *config, uint32_t begin, uint32_t end, uint32_t pad);
 
 #endif

@@ -9,6 +9,7 @@
 #include "model/classifier.h"
 #include "model/gpt.h"
 #include "model/task_head.h"
+#include "text/json.h"
 
 /* ---- config.json ----
  * "pumice_task" holds what Pumice needs. With one sequence an example, the head is Hugging Face's ForSequenceClassification: score.weight on
@@ -96,8 +97,8 @@ pm_status gpt_task_read(const pm_log *log, const char *path, const cJSON *root, 
         vocab->valuedouble != floor(vocab->valuedouble))
         return wrong(log, path, "\"text_vocab\" must be a number of tokens");
     t.vocab = (uint32_t)vocab->valuedouble;
-    t.scores = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "scores"));
-    t.numbered = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "numbered"));
+    if (!json_flag(o, "scores", &t.scores)) return wrong(log, path, "\"scores\" is not true or false");
+    if (!json_flag(o, "numbered", &t.numbered)) return wrong(log, path, "\"numbered\" is not true or false");
     if (t.scores) {
         const cJSON *mean = cJSON_GetObjectItemCaseSensitive(o, "mean"),
                     *spread = cJSON_GetObjectItemCaseSensitive(o, "spread");

@@ -1,6 +1,7 @@
 /* Tensors to parameters: shapes, and the four floating-point types. */
 #include "model/weights.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,28 @@ static void tell_other_head(const weights *w, name_table *names)
             head->tensor->from->path, head->tensor->tensor->name, table->tensor->name);
 }
 
+/* A parameter may be there under several names, with and without a wrapper's part. One line tells of those that differ. */
+static void tell_twins(const weights *w, name_table *names)
+{
+    const named_tensor *counts = NULL, *other = NULL;
+    size_t differ = 0;
+    for (size_t i = 0; i < w->set.tensor_count; i++) {
+        const named_tensor *row = &names->rows[i];
+        for (named_tensor *twin; row->used && (twin = names_twin(names, row)) != NULL; twin->used = true) {
+            if (same_values(row->tensor, twin->tensor)) continue;
+            if (differ++) continue;
+            counts = row;
+            other = twin;
+        }
+    }
+    if (!differ) return;
+    char more[64] = "";
+    if (differ > 1) snprintf(more, sizeof more, "; so with %zu tensors in all", differ);
+    log_line(&w->log, PM_LOG_WARN,
+             "%s: %s and %s are one tensor under two names, with other values; the first counts%s", w->set.origin,
+             counts->tensor->tensor->name, other->tensor->tensor->name, more);
+}
+
 pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
                        weights *out)
 {
@@ -86,6 +109,7 @@ pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *
     }
     if (status == PM_OK) {
         if (!config->untied) tell_other_head(&w, &names);
+        tell_twins(&w, &names);
         names_tell_unused(log, &names, config);
     }
     names_close(&names);

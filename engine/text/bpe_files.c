@@ -309,7 +309,7 @@ static pm_status read_merges(const pm_log *log, const char *path, const speller 
     size_t size, lines = 0;
     pm_status status = file_read(log, path, &text, &size);
     if (status != PM_OK) return status;
-    const char *foreign = text_foreign(text, size);
+    const char *foreign = pm_text_foreign(text, size, false);
     if (foreign) {
         free(text);
         return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <pumice/text.h>
+
 #include "base/file.h"
 
 static bool begins(const char *text, size_t size, const char *with, size_t count)
@@ -29,15 +31,16 @@ static bool is_utf16(const char *text, size_t size)
     return low || high;
 }
 
-const char *text_foreign_text(const char *text, size_t size)
+static const char *other_utf(const char *text, size_t size)
 {
     if (begins(text, size, "\xFF\xFE\0\0", 4) || begins(text, size, "\0\0\xFE\xFF", 4))
         return "is UTF-32; save it as UTF-8";
     return is_utf16(text, size) ? "is UTF-16; save it as UTF-8" : NULL;
 }
 
-const char *text_foreign(const char *text, size_t size)
+const char *pm_text_foreign(const char *text, size_t size, bool page)
 {
-    const char *what = text_foreign_text(text, size);
-    return what ? what : file_not_text(text, size);
+    const char *what = other_utf(text, size);
+    if (what) return what;
+    return page ? file_binary(text, size) : file_not_text(text, size);
 }

@@ -169,7 +169,7 @@ static pm_status check_keys(const pm_log *log, const json_place *place, const cJ
 
 pm_status json_read(const pm_log *log, const json_place *place, const char *text, size_t size, cJSON **out)
 {
-    const char *foreign = place->line ? NULL : text_foreign(text, size);
+    const char *foreign = place->line ? NULL : pm_text_foreign(text, size, false);
     if (foreign) return fail(log, place, PM_FORMAT, foreign);
     pm_status status = check_escapes(log, place, text, size);
     if (status != PM_OK) return status;
@@ -194,6 +194,16 @@ pm_status pm_json_check(const pm_log *log, const char *name, size_t line, const 
     const pm_status status = json_read(log, &(json_place){.path = name, .line = line}, text, size, &json);
     cJSON_Delete(json);
     return status;
+}
+
+bool json_flag(const cJSON *object, const char *key, bool *value)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!item || cJSON_IsNull(item)) return true;
+    const bool number = cJSON_IsNumber(item) && (item->valuedouble == 0 || item->valuedouble == 1);
+    if (!cJSON_IsBool(item) && !number) return false;
+    *value = number ? item->valuedouble == 1 : cJSON_IsTrue(item);
+    return true;
 }
 
 /* ---- locales ---- */

@@ -20,6 +20,10 @@ typedef struct json_place {
  * string holds U+0000 or half of a surrogate pair, where an object has a key twice, and for UTF-16. PM_NO_HOST_MEMORY. */
 pm_status json_read(const pm_log *log, const json_place *place, const char *text, size_t size, cJSON **out);
 
+/* An object's boolean: true, false, or the numbers 1 and 0, which count as these. *value stays where the key is absent or null. False: the key has
+ * anything else. */
+bool json_flag(const cJSON *object, const char *key, bool *value);
+
 /* cJSON_ParseWithLengthOpts, and cJSON_Print or cJSON_PrintUnformatted, whose text cJSON_free frees, in the locale "C", whatever the host's is. With
  * `whole` the text ends with a 0 byte within `size`, and only white space follows the value. */
 cJSON *json_parse(const char *text, size_t size, const char **end, bool whole);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pumice/text.h>
+
 #include "text/foreign.h"
 #include "text/json.h"
 
@@ -12,8 +14,10 @@ pm_status jsonl_open(const pm_log *log, const char *path, jsonl *out)
     *out = (jsonl){.log = log, .path = path};
     pm_status status = file_read(log, path, &out->text, &out->size);
     if (status != PM_OK) return status;
-    const char *foreign = text_foreign(out->text, out->size);
+    const char *foreign = pm_text_foreign(out->text, out->size, false);
     out->at = text_mark(out->text, out->size);
+    if (!foreign && !memchr(out->text, '\n', out->size) && strstr(out->text, "}\r{"))
+        foreign = "its lines end in CR alone; save it with LF or CRLF line ends";
     if (!foreign) return PM_OK;
     jsonl_close(out);
     return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);

@@ -107,8 +107,11 @@ void tok_settings_free(tok_settings *settings);
 /* Adds a tokenizer's settings to tokenizer_config.json. False when short of memory. */
 struct cJSON;
 bool tok_settings_write(const pm_tokenizer *tok, struct cJSON *config);
-/* A key of an added token's object that Pumice does not support; NULL: none. */
-const char *tok_added_fault(const struct cJSON *token);
+/* json_flag, with an error line. */
+pm_status tok_flag(const pm_log *log, const char *path, const struct cJSON *object, const char *key, bool *value);
+/* The flags of an added token's object: fails where Pumice does not support one. */
+pm_status tok_added_flags(const pm_log *log, const char *path, const struct cJSON *token, const char *text,
+                          bool *special);
 
 /* The vocabulary of a kind with merges. Pieces of gpt1 end in a blank where a word ends. */
 typedef struct tok_bpe_parts {

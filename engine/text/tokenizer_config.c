@@ -6,6 +6,7 @@
 
 #include "base/copy.h"
 #include "base/file.h"
+#include "text/json.h"
 #include "text/json_file.h"
 #include "text/tokenizer.h"
 
@@ -55,12 +56,25 @@ static const char *token_text(const cJSON *value)
     return text && *text ? text : NULL;
 }
 
-const char *tok_added_fault(const cJSON *token)
+pm_status tok_flag(const pm_log *log, const char *path, const cJSON *object, const char *key, bool *value)
 {
-    static const char *const flags[] = {"single_word", "lstrip", "rstrip"};
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(token, flags[i]))) return flags[i];
-    return NULL;
+    if (json_flag(object, key, value)) return PM_OK;
+    return log_fail(log, PM_FORMAT, "%s: \"%s\" is not true or false", path, key);
+}
+
+pm_status tok_added_flags(const pm_log *log, const char *path, const cJSON *token, const char *text, bool *special)
+{
+    static const char *const refused[] = {"single_word", "lstrip", "rstrip"};
+    *special = false;
+    pm_status status = tok_flag(log, path, token, "special", special);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused && status == PM_OK; i++) {
+        bool set = false;
+        status = tok_flag(log, path, token, refused[i], &set);
+        if (status == PM_OK && set)
+            status = log_fail(log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not support", path,
+                              text, refused[i]);
+    }
+    return status;
 }
 
 /* The named tokens of tokenizer_config.json and special_tokens_map.json. */
@@ -100,15 +114,14 @@ static pm_status read_decoder(const pm_log *log, const char *path, const cJSON *
     cJSON_ArrayForEach(item, decoder)
     {
         char *end;
-        const char *key = item->string ? item->string : "", *text = token_text(item), *fault = tok_added_fault(item);
+        bool special;
+        const char *key = item->string ? item->string : "", *text = token_text(item);
         const unsigned long id = strtoul(key, &end, 10);
         if (*key < '0' || *key > '9' || *end || id >= TOK_MOST || !text)
             return log_fail(log, PM_FORMAT,
                             "%s: \"added_tokens_decoder\" must hold an id and \"content\" of each token", path);
-        if (fault)
-            return log_fail(log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not support", path,
-                            text, fault);
-        const bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "special"));
+        const pm_status status = tok_added_flags(log, path, item, text, &special);
+        if (status != PM_OK) return status;
         if (!tok_settings_name(out, text, (uint32_t)id, special)) return no_memory(log, path);
     }
     return PM_OK;
@@ -160,15 +173,16 @@ static pm_status read_kind(const pm_log *log, const char *path, const cJSON *con
 static pm_status read_config(const pm_log *log, const char *path, const cJSON *config, tok_settings *out)
 {
     const cJSON *prefix = cJSON_GetObjectItemCaseSensitive(config, "add_prefix_space");
+    bool prefixed = false, begun = false;
     pm_status status = read_kind(log, path, config, out);
+    if (status == PM_OK) status = tok_flag(log, path, config, "add_prefix_space", &prefixed);
+    if (status == PM_OK) status = tok_flag(log, path, config, "add_bos_token", &begun);
     if (status != PM_OK) return status;
-    if (prefix && !cJSON_IsNull(prefix) && !cJSON_IsBool(prefix))
-        return log_fail(log, PM_FORMAT, "%s: \"add_prefix_space\" must be true or false", path);
-    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "add_bos_token")))
+    if (begun)
         log_line(log, PM_LOG_WARN,
                  "%s: \"add_bos_token\" is true: transformers puts a token before each text, which Pumice does not",
                  path);
-    if (cJSON_IsBool(prefix)) out->prefix = cJSON_IsTrue(prefix) ? TOK_YES : TOK_NO;
+    if (prefix && !cJSON_IsNull(prefix)) out->prefix = prefixed ? TOK_YES : TOK_NO;
     if (!read_roles(config, out)) return no_memory(log, path);
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
 }

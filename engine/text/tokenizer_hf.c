@@ -45,23 +45,24 @@ static bool is_empty(const cJSON *text)
 
 static pm_status read_byte_level(const chain *c, const cJSON *part, bool split_before)
 {
-    const cJSON *regex = item(part, "use_regex"), *prefix = item(part, "add_prefix_space");
-    const bool cuts = !regex || cJSON_IsTrue(regex);
+    bool cuts = true, wanted = true;
+    pm_status status = tok_flag(c->log, c->path, part, "use_regex", &cuts);
+    if (status == PM_OK) status = tok_flag(c->log, c->path, part, "add_prefix_space", &wanted);
+    if (status != PM_OK) return status;
     if (cuts == split_before)
         return refuse(c, "pre_tokenizer", cuts ? "ByteLevel behind a Split" : "ByteLevel with \"use_regex\": false");
-    const bool wanted = !prefix || cJSON_IsTrue(prefix);
     if (wanted && split_before) return refuse(c, "pre_tokenizer", "ByteLevel with \"add_prefix_space\" behind a Split");
     if (c->settings->prefix == TOK_UNSAID) c->settings->prefix = wanted ? TOK_YES : TOK_NO;
     return PM_OK;
 }
 
 /* A Split that cuts as ByteLevel itself would. */
-static bool is_gpt2_split(const cJSON *part)
+static bool is_gpt2_split(const cJSON *part, bool invert)
 {
     const char *pattern = cJSON_GetStringValue(item(item(part, "pattern"), "Regex"));
     const char *behavior = cJSON_GetStringValue(item(part, "behavior"));
     return strcmp(type_of(part), "Split") == 0 && pattern && strcmp(pattern, GPT2_PATTERN) == 0 && behavior &&
-           strcmp(behavior, "Isolated") == 0 && !cJSON_IsTrue(item(part, "invert"));
+           strcmp(behavior, "Isolated") == 0 && !invert;
 }
 
 static pm_status read_pre_tokenizer(const chain *c, const cJSON *part)
@@ -73,8 +74,10 @@ static pm_status read_pre_tokenizer(const chain *c, const cJSON *part)
     const cJSON *one;
     cJSON_ArrayForEach(one, item(part, "pretokenizers"))
     {
-        pm_status status = PM_OK;
-        if (!split && !done && is_gpt2_split(one)) {
+        bool invert = false;
+        pm_status status = tok_flag(c->log, c->path, one, "invert", &invert);
+        if (status != PM_OK) return status;
+        if (!split && !done && is_gpt2_split(one, invert)) {
             split = true;
         } else if (!done && strcmp(type_of(one), "ByteLevel") == 0) {
             done = true;
@@ -120,9 +123,12 @@ static pm_status check_model(const chain *c, const cJSON *model)
     if (!is_empty(item(model, "continuing_subword_prefix")))
         return refuse(c, "model", "with \"continuing_subword_prefix\"");
     if (!is_empty(item(model, "end_of_word_suffix"))) return refuse(c, "model", "with \"end_of_word_suffix\"");
-    if (cJSON_IsTrue(item(model, "byte_fallback"))) return refuse(c, "model", "with \"byte_fallback\"");
-    if (cJSON_IsTrue(item(model, "ignore_merges"))) return refuse(c, "model", "with \"ignore_merges\"");
-    return PM_OK;
+    bool fallback = false, ignoring = false;
+    pm_status status = tok_flag(c->log, c->path, model, "byte_fallback", &fallback);
+    if (status == PM_OK) status = tok_flag(c->log, c->path, model, "ignore_merges", &ignoring);
+    if (fallback) return refuse(c, "model", "with \"byte_fallback\"");
+    if (ignoring) return refuse(c, "model", "with \"ignore_merges\"");
+    return status;
 }
 
 static pm_status read_added(const chain *c, const cJSON *added)
@@ -131,18 +137,18 @@ static pm_status read_added(const chain *c, const cJSON *added)
     cJSON_ArrayForEach(one, added)
     {
         const cJSON *id = item(one, "id");
-        const char *text = cJSON_GetStringValue(item(one, "content")), *fault = tok_added_fault(one);
+        const char *text = cJSON_GetStringValue(item(one, "content"));
+        bool special;
         const double value = cJSON_IsNumber(id) ? id->valuedouble : -1.0;
         if (!text || !*text || !(value >= 0 && value < TOK_MOST) || value != (double)(uint32_t)value)
             return log_fail(c->log, PM_FORMAT,
                             "%s: each of \"added_tokens\" must have \"content\" and \"id\", from 0 to %d", c->path,
                             TOK_MOST - 1);
-        if (fault)
-            return log_fail(c->log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not support",
-                            c->path, text, fault);
+        const pm_status status = tok_added_flags(c->log, c->path, one, text, &special);
+        if (status != PM_OK) return status;
         if (c->settings->named_count >= TOK_MOST_NAMED)
             return log_fail(c->log, PM_FORMAT, "%s: names more than %d tokens", c->path, TOK_MOST_NAMED);
-        if (!tok_settings_name(c->settings, text, (uint32_t)value, cJSON_IsTrue(item(one, "special"))))
+        if (!tok_settings_name(c->settings, text, (uint32_t)value, special))
             return log_fail(c->log, PM_NO_HOST_MEMORY, "%s: out of memory", c->path);
     }
     return PM_OK;

@@ -74,6 +74,15 @@ void facts_of_optimizer(facts *f, const adamw *a)
     fact_float(f, "clip", a->clip)->kind = FACT_FREE;
 }
 
+/* What a line calls the fact: as the option of `pumice train` and `finetune` for it. */
+static const char *fact_name(const fact *f, char text[FACT_MAX])
+{
+    snprintf(text, FACT_MAX, "%s", f->option ? f->option : f->key);
+    for (char *c = text; *c; c++)
+        if (*c == '_') *c = '-';
+    return text;
+}
+
 /* A checkpoint's value of the fact; NULL: none. */
 static const char *value_in(const st_file *file, const fact *own)
 {
@@ -102,9 +111,10 @@ static pm_status check_facts(const pm_log *log, const facts *f, const char *path
     }
     if (!wrong && product != product_there) wrong = factor;
     if (!wrong) return PM_OK;
+    char name[FACT_MAX];
     const char *there = value_in(file, wrong);
     if (wrong->other) return log_fail(log, PM_FORMAT, "%s: it was made with %s", path, wrong->other);
-    return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, wrong->key,
+    return log_fail(log, PM_FORMAT, "%s: it was made with %s %s, this run has %s", path, fact_name(wrong, name),
                     there ? there : "(none)", wrong->value);
 }
 
@@ -122,11 +132,11 @@ static void tell_changes(const pm_log *log, const facts *f, const char *path, co
     char text[900] = "";
     size_t used = 0;
     for (const fact *own = f->all; own < f->all + f->count; own++) {
-        char now[FACT_MAX], before[FACT_MAX];
+        char now[FACT_MAX], before[FACT_MAX], name[FACT_MAX];
         const char *there = own->kind == FACT_SAME ? NULL : value_in(file, own);
         if (!there || equal(own, there) || used >= sizeof text) continue;
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s %s (was %s)", used ? ", " : "", own->key,
-                                 shown(own, own->value, now), shown(own, there, before));
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s %s (was %s)", used ? ", " : "",
+                                 fact_name(own, name), shown(own, own->value, now), shown(own, there, before));
     }
     if (used) log_line(log, PM_LOG_WARN, "%s: the run goes on with other settings: %s", path, text);
 }

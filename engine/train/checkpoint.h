@@ -16,6 +16,7 @@ enum { MOST_FACTS = 32, FACT_MAX = 32 };
 typedef struct fact {
     fact_kind kind;
     const char *key;
+    const char *option; /* what lines call it; NULL: as the key */
     char value[FACT_MAX];
     bool is_float;      /* compared as the number that it spells */
     const char *absent; /* what a checkpoint without the key means; NULL: nothing */

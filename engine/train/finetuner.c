@@ -397,7 +397,7 @@ static facts facts_of(const pm_finetuner *t)
     fact_number(&f, "seed", p->seed, NULL);
     fact_float(&f, "lambda", p->lambda);
     fact_float(&f, "dropout", p->dropout);
-    fact_float(&f, "dropout_head", p->dropout_head);
+    fact_float(&f, "dropout_head", p->dropout_head)->option = "head-dropout";
     fact_text(&f, "precision", pm_precision_name(p->precision), "f32");
     fact_float(&f, "lr", p->lr)->kind = FACT_FREE;
     fact_float(&f, "warmup", p->warmup)->kind = FACT_FREE;

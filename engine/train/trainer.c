@@ -286,7 +286,7 @@ static facts facts_of(const pm_trainer *t)
     facts f = {0};
     facts_of_model(&f, &t->model->config);
     fact_number(&f, "batch", p->batch, NULL)->kind = FACT_FACTOR;
-    fact_number(&f, "time", p->time, NULL);
+    fact_number(&f, "time", p->time, NULL)->option = "ctx";
     fact_number(&f, "accum", p->accum, NULL)->kind = FACT_FACTOR;
     fact_number(&f, "seed", p->seed, NULL);
     fact_float(&f, "dropout", p->dropout);

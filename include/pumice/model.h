@@ -63,17 +63,18 @@ static inline uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
     return pm_gpt_config_parameters_sized(config, sizeof *config);
 }
 
-/* The tokens that begin and end a text, by a folder's generation_config.json, or else its config.json: bos_token_id and eos_token_id, each by
- * itself. A null counts. Ids from `vocab` on are left out, and so, with a warning, are ends behind the first PM_ENDS_MOST. Fails: PM_IO,
- * PM_FORMAT. */
+/* The tokens that begin and end a text, by a folder's generation_config.json, else its config.json, else the tokenizer (NULL: none):
+ * bos_token_id and eos_token_id, each by itself. A null counts. Ids from `vocab` on are left out, and so, with a warning, are ends behind the first
+ * PM_ENDS_MOST. Fails: PM_IO, PM_FORMAT. */
 enum { PM_ENDS_MOST = 16 };
 typedef struct pm_text_ends {
-    uint32_t begin;     /* PM_TOKEN_NONE: the files name none */
-    uint32_t end_count; /* of ends; 0: they name none */
+    uint32_t begin;     /* PM_TOKEN_NONE: none is named */
+    uint32_t end_count; /* of ends; 0: none is named */
     uint32_t ends[PM_ENDS_MOST];
     bool no_begin, no_end; /* they say null: the model has none, whatever its tokenizer has */
 } pm_text_ends;
-PM_API PM_NODISCARD pm_status pm_text_ends_load(const pm_log *log, const char *dir, uint32_t vocab, pm_text_ends *out);
+PM_API PM_NODISCARD pm_status pm_text_ends_load(const pm_log *log, const char *dir, const pm_tokenizer *tok,
+                                                uint32_t vocab, pm_text_ends *out);
 
 /* A model's weights on a device. Threads: as the device. Lives: no longer than the device. */
 typedef struct pm_model pm_model;
@@ -106,14 +107,15 @@ PM_API PM_NODISCARD pm_status pm_model_save(const pm_model *model, const char *d
  * Fails: PM_INVALID where the task was learnt for another number of tokens. */
 PM_API PM_NODISCARD pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t seed,
                                                 pm_model **out);
-/* Where the model's configuration names no token that begins or ends a text, takes the tokenizer's, for what pm_model_save writes. */
-PM_API void pm_model_name_tokens(pm_model *model, const pm_tokenizer *tok);
+/* Where the model's configuration names no token that begins a text, ends one or fills up a batch, takes these, for what pm_model_save writes. Those
+ * outside the vocabulary, such as PM_TOKEN_NONE, are left out. A text should begin and end in tokens that the model was trained on. */
+PM_API void pm_model_name_tokens(pm_model *model, uint32_t begin, uint32_t end, uint32_t pad);
 /* What the head answers; NULL without one. Lives as long as the model. */
 PM_API const pm_task *pm_model_task(const pm_model *model);
 
 /* Rewrites a model as pm_model_save would, with no device: `from` is a folder that pm_model_load reads, or OpenAI's release of GPT-1
  * (params_shapes.json, params_0.npy …; https://github.com/openai/finetune-transformer-lm), which does not say how many heads it has: 0
- * means 12. Of a tokenizer in the folder only the special tokens are taken, where config.json names none. */
+ * means 12. Of a tokenizer in the folder only the special tokens are taken, where config.json names none and does not say null. */
 PM_API PM_NODISCARD pm_status pm_model_convert(const pm_log *log, const char *from, uint32_t heads, const char *to);
 
 PM_API void pm_model_destroy(pm_model **model);

@@ -97,14 +97,20 @@ PM_API PM_NODISCARD pm_status pm_corpus_open(const pm_log *log, const char *path
 /* How many documents end in a token of their own; 0: none. */
 PM_API size_t pm_corpus_documents(const pm_corpus *corpus);
 /* The text of a path, a folder's files joined with nothing between, for pm_tokenizer_chars and pm_tokenizer_train; malloc'd. Fails: PM_IO;
- * PM_FORMAT where it is empty, UTF-16 or UTF-32. */
+ * PM_FORMAT where it is empty, UTF-16, UTF-32, or an archive or another file that is no text. */
 PM_API PM_NODISCARD pm_status pm_corpus_text(const pm_log *log, const char *path, char **text, size_t *size);
 PM_API void pm_corpus_close(pm_corpus **corpus);
 
 PM_API size_t pm_corpus_size(const pm_corpus *corpus); /* tokens */
 /* Copy tokens [first, first + count), which must lie inside. */
 PM_API void pm_corpus_read(const pm_corpus *corpus, size_t first, size_t count, int32_t *out);
+/* Whether the token is among tokens [first, first + count). */
+PM_API bool pm_corpus_has(const pm_corpus *corpus, size_t first, size_t count, uint32_t token);
 PM_API uint64_t pm_corpus_hash(const pm_corpus *corpus); /* of the tokens */
+
+/* What stands in a text's place, and what to do about it: "is UTF-16; save it as UTF-8", "is a gzip file; unpack it". NULL: it may be a text. `page`: a
+ * web page is one. */
+PM_API const char *pm_text_foreign(const char *text, size_t size, bool page);
 
 /* ---- JSON ---- */
 
