@@ -315,7 +315,6 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_QueueSubmit(VkQueue queue, uint32_t 
     if (is_denied()) return fault.denial;
     VkResult result = next_QueueSubmit(queue, count, infos, fence);
     if (result != VK_SUCCESS || slow_group_us == 0) return result;
-    if (count == 0 && slow_drift > 0 && ++slow_waits > slow_drift_after) slow_group_us *= slow_drift;
     if (slow_play(count, infos) <= fault.watchdog_ms || fault.watchdog_ms == 0) return result;
     lose(slot_of(queue));
     return VK_ERROR_DEVICE_LOST;
@@ -325,6 +324,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_WaitForFences(VkDevice device, uint3
                                                           VkBool32 all, uint64_t timeout)
 {
     if (is_lost(device)) return VK_ERROR_DEVICE_LOST;
+    if (slow_drift > 0 && ++slow_waits > slow_drift_after) slow_group_us *= slow_drift;
     return is_denied() ? fault.denial : next_WaitForFences(device, count, fences, all, timeout);
 }
 

@@ -46,18 +46,6 @@ static VKAPI_ATTR void VKAPI_CALL keep_commands(VkDevice device, VkCommandPool p
     (void)buffers;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL wait_not_device(VkDevice device)
-{
-    (void)device;
-    return VK_ERROR_DEVICE_LOST;
-}
-
-static VKAPI_ATTR VkResult VKAPI_CALL wait_not_queue(VkQueue queue)
-{
-    (void)queue;
-    return VK_ERROR_DEVICE_LOST;
-}
-
 pm_status gpu_abandon(pm_device *device)
 {
     device->lost = device->abandoned = true;
@@ -67,8 +55,6 @@ pm_status gpu_abandon(pm_device *device)
     device->vk.vkDestroyDevice = keep_device;
     device->vk.vkUnmapMemory = keep_mapped;
     device->vk.vkFreeCommandBuffers = keep_commands;
-    device->vk.vkDeviceWaitIdle = wait_not_device;
-    device->vk.vkQueueWaitIdle = wait_not_queue;
     return log_fail(&device->log, PM_DEVICE_LOST,
                     "gpu: the work did not end within %g s, the longest wait allowed; it cannot be cancelled, so %s "
                     "counts as lost",

@@ -25,15 +25,16 @@ static bool has(const extension_list *extensions, const char *name)
     return false;
 }
 
-static pm_status read_extensions(const pm_log *log, VkPhysicalDevice physical, extension_list *out)
+static pm_status read_extensions(const gpu_instance *instance, VkPhysicalDevice physical, extension_list *out)
 {
+    const pm_log *log = instance->log;
     *out = (extension_list){0};
     uint32_t count = 0;
-    VkResult result = vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
+    VkResult result = instance->vk.vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
     if (result == VK_SUCCESS && count > 0) {
         out->list = calloc(count, sizeof *out->list);
         if (!out->list) return log_fail(log, PM_NO_HOST_MEMORY, "gpu: no memory for a list of %u extensions", count);
-        result = vkEnumerateDeviceExtensionProperties(physical, NULL, &count, out->list);
+        result = instance->vk.vkEnumerateDeviceExtensionProperties(physical, NULL, &count, out->list);
         if (result == VK_INCOMPLETE) result = VK_SUCCESS;
         out->count = count;
     }
@@ -79,8 +80,8 @@ static void read_limits(const VkPhysicalDeviceLimits *limits, pm_caps *caps)
     caps->timestamp_period_ns = limits->timestampPeriod;
 }
 
-static void read_properties(VkPhysicalDevice physical, const extension_list *extensions, bool v12, pm_caps *caps,
-                            gpu_features *features)
+static void read_properties(const gpu_instance *instance, VkPhysicalDevice physical, const extension_list *extensions,
+                            bool v12, pm_caps *caps, gpu_features *features)
 {
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
     VkPhysicalDeviceSubgroupProperties subgroup = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
@@ -97,7 +98,7 @@ static void read_properties(VkPhysicalDevice physical, const extension_list *ext
     if (v12 || has(extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) chain(head, &driver);
     if (has(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) chain(head, &sizes);
     if (has(extensions, VK_KHR_MAINTENANCE_4_EXTENSION_NAME)) chain(head, &buffers);
-    vkGetPhysicalDeviceProperties2(physical, &properties);
+    instance->vk.vkGetPhysicalDeviceProperties2(physical, &properties);
 
     caps->max_allocation = allocation.maxMemoryAllocationSize;
     features->max_buffer_size = buffers.maxBufferSize ? buffers.maxBufferSize : UINT64_MAX;
@@ -115,11 +116,11 @@ static bool knows(const void *extensions, const char *name)
     return has(extensions, name);
 }
 
-static void read_features(VkPhysicalDevice physical, const extension_list *extensions, uint32_t api_version,
-                          bool compile_only, pm_caps *caps, gpu_features *features)
+static void read_features(const gpu_instance *instance, VkPhysicalDevice physical, const extension_list *extensions,
+                          uint32_t api_version, bool compile_only, pm_caps *caps, gpu_features *features)
 {
     gpu_feature_set *found = &features->found;
-    gpu_features_read(physical, api_version, knows, extensions, found);
+    gpu_features_read(instance->vk.vkGetPhysicalDeviceFeatures2, physical, api_version, knows, extensions, found);
     features->found_version = api_version;
     features->bda_core = api_version >= VK_API_VERSION_1_2;
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
@@ -143,13 +144,13 @@ static void read_features(VkPhysicalDevice physical, const extension_list *exten
     caps->memory_budget = !compile_only && has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }
 
-static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
+static void read_memory(const gpu_instance *instance, VkPhysicalDevice physical, pm_caps *caps)
 {
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     if (caps->memory_budget) memory.pNext = &budget;
-    vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
+    instance->vk.vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
     const VkPhysicalDeviceMemoryProperties *m = &memory.memoryProperties;
     uint32_t heap = UINT32_MAX;
     for (uint32_t i = 0; i < m->memoryHeapCount; i++)
@@ -170,15 +171,17 @@ static void read_memory(VkPhysicalDevice physical, pm_caps *caps)
 }
 
 /* A queue family with compute, preferably without graphics: such a queue runs beside the desktop's work. */
-static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_caps *caps, gpu_features *features)
+static pm_status read_queues(const gpu_instance *instance, VkPhysicalDevice physical, pm_caps *caps,
+                             gpu_features *features)
 {
     uint32_t count = 0;
     features->queue_family = UINT32_MAX;
-    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
+    instance->vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
     if (count == 0) return PM_OK;
     VkQueueFamilyProperties *list = calloc(count, sizeof *list);
-    if (!list) return log_fail(log, PM_NO_HOST_MEMORY, "gpu: no memory for a list of %u queue families", count);
-    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, list);
+    if (!list)
+        return log_fail(instance->log, PM_NO_HOST_MEMORY, "gpu: no memory for a list of %u queue families", count);
+    instance->vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, list);
     int best = -1;
     for (uint32_t i = 0; i < count; i++) {
         if (!(list[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || list[i].queueCount == 0) continue;
@@ -195,13 +198,13 @@ static pm_status read_queues(const pm_log *log, VkPhysicalDevice physical, pm_ca
     return PM_OK;
 }
 
-pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, bool compile_only,
-                        pm_caps *out, gpu_features *features)
+pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical, bool compile_only, pm_caps *out,
+                        gpu_features *features)
 {
     pm_caps caps = {0};
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
     VkPhysicalDeviceProperties properties;
-    vkGetPhysicalDeviceProperties(physical, &properties);
+    instance->vk.vkGetPhysicalDeviceProperties(physical, &properties);
     snprintf(caps.name, sizeof caps.name, "%.255s", utf8_cut(properties.deviceName, sizeof caps.name - 1));
     uint32_t v = properties.driverVersion;
     snprintf(caps.driver, sizeof caps.driver, "driver %u.%u.%u", VK_API_VERSION_MAJOR(v), VK_API_VERSION_MINOR(v),
@@ -215,22 +218,22 @@ pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice
     read_limits(&properties.limits, &caps);
 
     extension_list extensions;
-    pm_status status = read_extensions(log, physical, &extensions);
+    pm_status status = read_extensions(instance, physical, &extensions);
     if (status != PM_OK) return status;
     /* Vulkan 1.0 has this by an extension only. Such a device is used for compiling alone. */
     if (properties.apiVersion >= VK_API_VERSION_1_1 || compile_only) {
         bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
-        read_properties(physical, &extensions, v12, &caps, &found);
-        read_features(physical, &extensions, properties.apiVersion, compile_only, &caps, &found);
-        read_memory(physical, &caps);
-        if (caps.coopmat) status = gpu_coopmat_read(log, instance, physical, &caps);
+        read_properties(instance, physical, &extensions, v12, &caps, &found);
+        read_features(instance, physical, &extensions, properties.apiVersion, compile_only, &caps, &found);
+        read_memory(instance, physical, &caps);
+        if (caps.coopmat) status = gpu_coopmat_read(instance, physical, &caps);
         caps.coopmat = caps.coopmat_m > 0 && gpu_kernel_built(KERNEL_matmul_coop);
     }
     if (status != PM_OK) {
         free(extensions.list);
         return status;
     }
-    status = read_queues(log, physical, &caps, &found);
+    status = read_queues(instance, physical, &caps, &found);
     free(extensions.list);
     if (status != PM_OK) return status;
     caps.serial = caps.type == PM_DEVICE_CPU;

@@ -18,14 +18,14 @@ static bool suits(const coopmat_properties *p)
            MATMUL_COOP_DEPTH % p->KSize == 0;
 }
 
-pm_status gpu_coopmat_read(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, pm_caps *caps)
+pm_status gpu_coopmat_read(const gpu_instance *instance, VkPhysicalDevice physical, pm_caps *caps)
 {
     get_properties get =
-        (get_properties)vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+        (get_properties)instance->get(instance->handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     uint32_t count = 0;
     if (!get || get(physical, &count, NULL) != VK_SUCCESS || count == 0) return PM_OK;
     coopmat_properties *all = calloc(count, sizeof *all);
-    if (!all) return log_fail(log, PM_NO_HOST_MEMORY, "gpu: no memory for %u sizes of matrices", count);
+    if (!all) return log_fail(instance->log, PM_NO_HOST_MEMORY, "gpu: no memory for %u sizes of matrices", count);
     for (uint32_t i = 0; i < count; i++) all[i].sType = COOPMAT_PROPERTIES_TYPE;
     if (get(physical, &count, all) >= VK_SUCCESS)
         for (uint32_t i = 0; i < count; i++) {

@@ -29,6 +29,7 @@ typedef struct coopmat_properties { /* VkCooperativeMatrixPropertiesKHR */
 } coopmat_properties;
 
 /* Sets caps->coopmat_m, _n, _k: the largest size with fp16 factors and fp32 sums that matmul_coop.comp can use; 0 where there is none. */
-pm_status gpu_coopmat_read(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, pm_caps *caps);
+struct gpu_instance;
+pm_status gpu_coopmat_read(const struct gpu_instance *instance, VkPhysicalDevice physical, pm_caps *caps);
 
 #endif

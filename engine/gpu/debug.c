@@ -8,12 +8,12 @@
 
 void gpu_debug_open(pm_device *device)
 {
-    VkInstance instance = device->instance.handle;
+    const gpu_instance *instance = &device->instance;
     if (!device->instance.debug_utils) return;
     gpu_debug debug = {
-        (PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(instance, "vkSetDebugUtilsObjectNameEXT"),
-        (PFN_vkCmdBeginDebugUtilsLabelEXT)vkGetInstanceProcAddr(instance, "vkCmdBeginDebugUtilsLabelEXT"),
-        (PFN_vkCmdEndDebugUtilsLabelEXT)vkGetInstanceProcAddr(instance, "vkCmdEndDebugUtilsLabelEXT")};
+        (PFN_vkSetDebugUtilsObjectNameEXT)instance->get(instance->handle, "vkSetDebugUtilsObjectNameEXT"),
+        (PFN_vkCmdBeginDebugUtilsLabelEXT)instance->get(instance->handle, "vkCmdBeginDebugUtilsLabelEXT"),
+        (PFN_vkCmdEndDebugUtilsLabelEXT)instance->get(instance->handle, "vkCmdEndDebugUtilsLabelEXT")};
     if (debug.name && debug.begin && debug.end) device->debug = debug;
 }
 

@@ -67,8 +67,7 @@ static pm_status choose(pm_device *device, const pm_device_params *params)
         goto done;
     }
     for (uint32_t i = 0; i < count && status == PM_OK; i++)
-        status =
-            gpu_caps_fill(&device->log, device->instance.handle, list[i], params->compile_only, &caps[i], &features[i]);
+        status = gpu_caps_fill(&device->instance, list[i], params->compile_only, &caps[i], &features[i]);
     if (status != PM_OK) goto done;
 
     char why[160];
@@ -144,9 +143,9 @@ static pm_status create_device(pm_device *device, bool profile)
                                      .enabledExtensionCount = count,
                                      .ppEnabledExtensionNames = extensions};
     pm_status status = PM_OK;
-    VK_TRY(device, vkCreateDevice(device->physical, &info, NULL, &device->handle));
-    volkLoadDeviceTable(&device->vk, device->handle);
-    device->vk.vkGetDeviceQueue(device->handle, device->features.queue_family, 0, &device->queue);
+    VK_TRY(device, device->instance.vk.vkCreateDevice(device->physical, &info, NULL, &device->handle));
+    gpu_device_table_fill(device->instance.vk.vkGetDeviceProcAddr, device->handle, &device->vk);
+    device->vk.vkGetDeviceQueue(device->handle, device->features.queue_family, 0, &device->queue.handle);
 fail:
     return status;
 }
@@ -156,7 +155,6 @@ static pm_status create_commands(pm_device *device)
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                           .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                           .queueFamilyIndex = device->features.queue_family};
-    const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     VkCommandBufferAllocateInfo transfer = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                             .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                             .commandBufferCount = 1};
@@ -164,8 +162,7 @@ static pm_status create_commands(pm_device *device)
     VK_TRY(device, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &device->pool));
     transfer.commandPool = device->pool;
     VK_TRY(device, device->vk.vkAllocateCommandBuffers(device->handle, &transfer, &device->transfer));
-    /* RADV's null device cannot make one. */
-    if (!device->compile_only) VK_TRY(device, device->vk.vkCreateFence(device->handle, &fence, NULL, &device->fence));
+    return gpu_queue_open(device);
 fail:
     return status;
 }
@@ -212,8 +209,7 @@ static pm_status open_choices(pm_device *device, const char *cache_dir)
 static void close_device(pm_device *device)
 {
     if (device->handle) {
-        if (!device->compile_only) device->vk.vkDeviceWaitIdle(device->handle); /* a lost device is idle */
-        device->pending = false;
+        if (!device->lost) (void)gpu_queue_wait(device, device->queue.submitted); /* a lost device is idle */
         while (device->programs) {
             gpu_program *program = device->programs;
             gpu_program_destroy(&program);
@@ -221,7 +217,7 @@ static void close_device(pm_device *device)
         gpu_memory_close(device);
         gpu_cache_close(device);
         gpu_pipelines_close(device);
-        device->vk.vkDestroyFence(device->handle, device->fence, NULL);
+        gpu_queue_close(device);
         device->vk.vkDestroyCommandPool(device->handle, device->pool, NULL);
         device->vk.vkDestroyDevice(device->handle, NULL);
     }
@@ -256,7 +252,7 @@ static pm_status open_device(const pm_device_params *params, bool with_faults, p
     if (status == PM_OK) status = create_device(device, params->profile);
     if (status == PM_OK) gpu_debug_open(device);
     if (status == PM_OK && params->profile) status = gpu_profile_open(device, params->profile_events);
-    if (status == PM_OK) vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
+    if (status == PM_OK) device->instance.vk.vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
     if (status == PM_OK) status = create_commands(device);
     if (status == PM_OK) status = name_file(device, params->cache_dir, "pipelines", ".bin", &device->cache_path);
     if (status == PM_OK) status = gpu_cache_open(device);

@@ -31,7 +31,7 @@ static void chain(void **head, VkBaseOutStructure *item, VkStructureType type)
     *head = item;
 }
 
-void gpu_features_read(VkPhysicalDevice physical, uint32_t api_version,
+void gpu_features_read(PFN_vkGetPhysicalDeviceFeatures2 read, VkPhysicalDevice physical, uint32_t api_version,
                        bool (*knows)(const void *user, const char *name), const void *user, gpu_feature_set *out)
 {
     VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
@@ -39,7 +39,7 @@ void gpu_features_read(VkPhysicalDevice physical, uint32_t api_version,
     for (int i = 0; i < GPU_FEATURE_STRUCTS; i++)
         if (api_version >= structs[i].version || knows(user, structs[i].extension))
             chain(&all.pNext, struct_of(out, &structs[i]), structs[i].type);
-    vkGetPhysicalDeviceFeatures2(physical, &all);
+    read(physical, &all);
     out->core = all.features;
 }
 

@@ -62,7 +62,7 @@ typedef struct gpu_feature_set {
 } gpu_feature_set;
 
 /* What a device has. `knows` says whether it has an extension. */
-void gpu_features_read(VkPhysicalDevice physical, uint32_t api_version,
+void gpu_features_read(PFN_vkGetPhysicalDeviceFeatures2 read, VkPhysicalDevice physical, uint32_t api_version,
                        bool (*knows)(const void *user, const char *name), const void *user, gpu_feature_set *out);
 /* Puts the structs of which something is on behind *head, and the extensions that they need, at most GPU_FEATURE_STRUCTS, into `extensions`.
  * Returns how many. The set must not move while *head is in use. */

@@ -4,14 +4,13 @@
 
 #include <stdatomic.h>
 
-#include <volk.h>
-
 #include "base/log.h"
 #include "gpu/caps.h"
 #include "gpu/cut.h"
 #include "gpu/features.h"
 #include "gpu/gpu.h"
 #include "gpu/spirv.h"
+#include "gpu/table.h"
 #include "profile/profile.h"
 
 /* Evaluate a Vulkan call; on failure log it once, set the local `status` and go to the local `fail`. */
@@ -28,6 +27,8 @@
 
 typedef struct gpu_instance {
     VkInstance handle; /* VK_NULL_HANDLE where the loader has no driver at all */
+    PFN_vkGetInstanceProcAddr get;
+    gpu_instance_table vk;
     uint32_t api_version;
     const pm_log *log;
     bool debug_utils;     /* VK_EXT_debug_utils is enabled */
@@ -66,8 +67,8 @@ typedef struct gpu_features {
 } gpu_features;
 
 /* `compile_only`: see pm_device_params. A Vulkan 1.0 driver must then have VK_KHR_get_physical_device_properties2. */
-pm_status gpu_caps_fill(const pm_log *log, VkInstance instance, VkPhysicalDevice physical, bool compile_only,
-                        pm_caps *caps, gpu_features *features);
+pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical, bool compile_only, pm_caps *caps,
+                        gpu_features *features);
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 
@@ -209,6 +210,26 @@ pm_status gpu_faults_open(pm_device *device);
 /* Switches off in device->caps what is faulty. */
 pm_status gpu_faults_apply(pm_device *device);
 
+/* ---- queue.c ----------------------------------------------------------------------------------------------------- */
+
+enum { GPU_TICKETS = 8 }; /* that may be open at once */
+
+typedef struct gpu_queue {
+    VkQueue handle;
+    void (*lock)(void *user), (*unlock)(void *user); /* around each call on the queue; NULL: nobody else uses it */
+    void *user;
+    VkFence fences[GPU_TICKETS]; /* by ticket modulo GPU_TICKETS */
+    uint64_t submitted, done;    /* the last ticket, and the last one known to be done */
+} gpu_queue;
+
+/* The device's handle and functions must be there. */
+pm_status gpu_queue_open(pm_device *device);
+void gpu_queue_close(pm_device *device);
+/* Submits `count` > 0 batches one by one. Where GPU_TICKETS are open it waits for the oldest. */
+pm_status gpu_queue_submit(pm_device *device, uint32_t count, const VkSubmitInfo *infos, uint64_t *ticket);
+/* Waits until this ticket's work, and all before it, is done. After a failure it is done too, or the device is lost. */
+pm_status gpu_queue_wait(pm_device *device, uint64_t ticket);
+
 /* ---- program.c, prepare.c, cut.c, submit.c, timing.c ------------------------------------------------------------- */
 
 typedef enum gpu_command_kind { GPU_DISPATCH, GPU_FILL, GPU_COPY } gpu_command_kind;
@@ -272,6 +293,7 @@ struct gpu_program {
 
     VkDescriptorPool descriptors;
     gpu_recording recording;
+    uint64_t ticket;       /* of the last run */
     uint32_t runs_pending; /* since the last wait */
     double submitted;      /* when the last run was queued, by os_seconds() */
     uint32_t runs_measured;
@@ -292,7 +314,7 @@ pm_status gpu_recording_make(gpu_program *program, double limit_ms);
 /* Records a cut's parts. The recording owns the cut from then on; a failure frees it. */
 pm_status gpu_recording_of(gpu_program *program, const gpu_cut *cut, bool profiled, gpu_recording *out);
 void gpu_recording_free(pm_device *device, gpu_recording *recording);
-/* Queue one command buffer and wait. */
+/* Submits one command buffer and waits. */
 pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
 /* After a wait: reads the program's time stamps and cuts again where that helps. `alone`: the wait was for this program only. */
 pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone);
@@ -384,12 +406,10 @@ struct pm_device {
     gpu_debug debug;
 
     VkDevice handle;
-    struct VolkDeviceTable vk;
-    VkQueue queue;
+    gpu_device_table vk;
+    gpu_queue queue;
     VkCommandPool pool;
     VkCommandBuffer transfer; /* for blocking copies */
-    VkFence fence;            /* of gpu_wait */
-    bool pending;             /* something was queued since the last wait */
     bool lost;
     bool abandoned;      /* and its work goes on: nothing of it is destroyed (abandon.c) */
     uint32_t timeout_ms; /* of a wait; 0: none */

@@ -77,38 +77,6 @@ pm_status gpu_vk_status(VkResult result)
     }
 }
 
-/* Finds the loader once in a process. Instance-level functions belong to the loader and serve every instance, so the first
- * instance's are kept. Functions of instance extensions are loaded for each instance. */
-static atomic_flag volk_lock = ATOMIC_FLAG_INIT;
-static bool volk_found, volk_loaded;
-
-static void lock_volk(void)
-{
-    while (atomic_flag_test_and_set_explicit(&volk_lock, memory_order_acquire)) continue;
-}
-
-static void unlock_volk(void)
-{
-    atomic_flag_clear_explicit(&volk_lock, memory_order_release);
-}
-
-static bool find_loader(void)
-{
-    lock_volk();
-    if (!volk_found) volk_found = volkInitialize() == VK_SUCCESS;
-    bool found = volk_found;
-    unlock_volk();
-    return found;
-}
-
-static void load_instance_functions(VkInstance instance)
-{
-    lock_volk();
-    if (!volk_loaded) volkLoadInstanceOnly(instance);
-    volk_loaded = true;
-    unlock_volk();
-}
-
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                  VkDebugUtilsMessageTypeFlagsEXT types,
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
@@ -130,43 +98,43 @@ void gpu_instance_silence(gpu_instance *instance)
     while (atomic_load(&instance->speaking) > 0) continue; /* one is with the host's log now */
 }
 
-static bool has_extension(const char *layer, const char *name)
+static bool has_extension(const gpu_loader_table *vk, const char *layer, const char *name)
 {
     uint32_t count = 0;
-    if (vkEnumerateInstanceExtensionProperties(layer, &count, NULL) != VK_SUCCESS || count == 0) return false;
+    if (vk->vkEnumerateInstanceExtensionProperties(layer, &count, NULL) != VK_SUCCESS || count == 0) return false;
     VkExtensionProperties *list = calloc(count, sizeof *list);
     bool found = false;
-    if (list && vkEnumerateInstanceExtensionProperties(layer, &count, list) >= VK_SUCCESS)
+    if (list && vk->vkEnumerateInstanceExtensionProperties(layer, &count, list) >= VK_SUCCESS)
         for (uint32_t i = 0; i < count && !found; i++) found = strcmp(list[i].extensionName, name) == 0;
     free(list);
     return found;
 }
 
-static bool has_layer(const char *name)
+static bool has_layer(const gpu_loader_table *vk, const char *name)
 {
     uint32_t count = 0;
-    if (vkEnumerateInstanceLayerProperties(&count, NULL) != VK_SUCCESS || count == 0) return false;
+    if (vk->vkEnumerateInstanceLayerProperties(&count, NULL) != VK_SUCCESS || count == 0) return false;
     VkLayerProperties *list = calloc(count, sizeof *list);
     bool found = false;
-    if (list && vkEnumerateInstanceLayerProperties(&count, list) >= VK_SUCCESS)
+    if (list && vk->vkEnumerateInstanceLayerProperties(&count, list) >= VK_SUCCESS)
         for (uint32_t i = 0; i < count && !found; i++) found = strcmp(list[i].layerName, name) == 0;
     free(list);
     return found;
 }
 
 /* The validation layer must offer both: messages to a callback, and synchronisation validation. */
-static pm_status check_validation(const pm_log *log)
+static pm_status check_validation(const pm_log *log, const gpu_loader_table *vk)
 {
-    if (!has_layer(VALIDATION_LAYER))
+    if (!has_layer(vk, VALIDATION_LAYER))
         return log_fail(log, PM_UNSUPPORTED,
                         "gpu: validation was asked for, but the loader finds no layer " VALIDATION_LAYER
                         "; install it or point VK_LAYER_PATH at its folder");
-    if (!has_extension(VALIDATION_LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME))
+    if (!has_extension(vk, VALIDATION_LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME))
         return log_fail(log, PM_UNSUPPORTED,
                         "gpu: this " VALIDATION_LAYER " lacks " VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME
                         ", which synchronisation validation needs");
-    if (!has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) &&
-        !has_extension(VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME))
+    if (!has_extension(vk, NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) &&
+        !has_extension(vk, VALIDATION_LAYER, VK_EXT_DEBUG_UTILS_EXTENSION_NAME))
         return log_fail(log, PM_UNSUPPORTED,
                         "gpu: the loader lacks " VK_EXT_DEBUG_UTILS_EXTENSION_NAME ", which validation messages need");
     return PM_OK;
@@ -185,8 +153,8 @@ static const VkValidationFeatureEnableEXT enabled_features[] = {
 static const VkBool32 enabled_setting = VK_TRUE;
 
 /* Fills in the chain, the layer and the extensions. *validation must live until the instance is created. */
-static void add_validation(gpu_instance *instance, gpu_validation *validation, VkInstanceCreateInfo *info,
-                           const char **extensions)
+static void add_validation(gpu_instance *instance, const gpu_loader_table *vk, gpu_validation *validation,
+                           VkInstanceCreateInfo *info, const char **extensions)
 {
     static const char *const layers[] = {VALIDATION_LAYER};
     validation->messenger =
@@ -204,7 +172,7 @@ static void add_validation(gpu_instance *instance, gpu_validation *validation, V
     info->enabledLayerCount = 1;
     info->ppEnabledLayerNames = layers;
     extensions[info->enabledExtensionCount++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
-    if (!has_extension(VALIDATION_LAYER, VK_EXT_LAYER_SETTINGS_EXTENSION_NAME)) return;
+    if (!has_extension(vk, VALIDATION_LAYER, VK_EXT_LAYER_SETTINGS_EXTENSION_NAME)) return;
     /* Layers from 2024 on check shader accesses only on request; older ones always do. The extension's name is not
      * enabled, because older loaders refuse it. The layer reads the struct without it. */
     validation->setting = (VkLayerSettingEXT){.pLayerName = VALIDATION_LAYER,
@@ -219,7 +187,7 @@ static void add_validation(gpu_instance *instance, gpu_validation *validation, V
     info->pNext = &validation->settings;
 }
 
-static VkResult create_instance(gpu_instance *instance, bool validate, bool label)
+static VkResult create_instance(gpu_instance *instance, const gpu_loader_table *vk, bool validate, bool label)
 {
     const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                    .pApplicationName = "pumice",
@@ -230,38 +198,41 @@ static VkResult create_instance(gpu_instance *instance, bool validate, bool labe
                                  .pApplicationInfo = &app,
                                  .ppEnabledExtensionNames = extensions};
     gpu_validation validation;
-    if (validate) add_validation(instance, &validation, &info, extensions);
-    instance->debug_utils = validate || (label && has_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME));
+    if (validate) add_validation(instance, vk, &validation, &info, extensions);
+    instance->debug_utils = validate || (label && has_extension(vk, NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME));
     if (instance->debug_utils) extensions[info.enabledExtensionCount++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
-    if (has_extension(NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { /* MoltenVK */
+    if (has_extension(vk, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) { /* MoltenVK */
         info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
         extensions[info.enabledExtensionCount++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
     }
-    VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    VkResult result = vk->vkCreateInstance(&info, NULL, &instance->handle);
     if (result != VK_SUCCESS) {
         instance->handle = VK_NULL_HANDLE;
         return result;
     }
-    load_instance_functions(instance->handle);
+    gpu_instance_table_fill(instance->get, instance->handle, &instance->vk);
     if (!validate) return VK_SUCCESS;
     PFN_vkCreateDebugUtilsMessengerEXT create =
-        (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(instance->handle, "vkCreateDebugUtilsMessengerEXT");
+        (PFN_vkCreateDebugUtilsMessengerEXT)instance->get(instance->handle, "vkCreateDebugUtilsMessengerEXT");
     if (!create) return VK_ERROR_EXTENSION_NOT_PRESENT;
     return create(instance->handle, &validation.messenger, NULL, &instance->messenger);
 }
 
 pm_status gpu_instance_open(const pm_log *log, bool validate, bool label, gpu_instance *instance)
 {
-    *instance = (gpu_instance){.log = log};
-    if (!find_loader())
+    *instance = (gpu_instance){.log = log, .get = gpu_loader()};
+    if (!instance->get)
         return log_fail(log, PM_NO_DEVICE, "gpu: no Vulkan loader found; install a Vulkan driver and libvulkan");
-    uint32_t loader = volkGetInstanceVersion();
+    gpu_loader_table vk;
+    gpu_loader_table_fill(instance->get, &vk);
+    uint32_t loader = VK_API_VERSION_1_0; /* whose loader does not have the function */
+    if (vk.vkEnumerateInstanceVersion) (void)vk.vkEnumerateInstanceVersion(&loader);
     if (loader < VK_API_VERSION_1_1)
         return log_fail(log, PM_NO_DEVICE, "gpu: the Vulkan loader is of version 1.0; 1.1 or later is needed");
-    pm_status status = validate ? check_validation(log) : PM_OK;
+    pm_status status = validate ? check_validation(log, &vk) : PM_OK;
     if (status != PM_OK) return status;
     instance->api_version = loader < VK_API_VERSION_1_3 ? loader : VK_API_VERSION_1_3;
-    VkResult result = create_instance(instance, validate, label);
+    VkResult result = create_instance(instance, &vk, validate, label);
     if (result == VK_SUCCESS || result == VK_ERROR_INCOMPATIBLE_DRIVER)
         return PM_OK; /* the second: no driver is installed */
     gpu_instance_close(instance);
@@ -271,11 +242,11 @@ pm_status gpu_instance_open(const pm_log *log, bool validate, bool label, gpu_in
 void gpu_instance_close(gpu_instance *instance)
 {
     if (instance->messenger) {
-        PFN_vkDestroyDebugUtilsMessengerEXT destroy = (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
-            instance->handle, "vkDestroyDebugUtilsMessengerEXT");
+        PFN_vkDestroyDebugUtilsMessengerEXT destroy =
+            (PFN_vkDestroyDebugUtilsMessengerEXT)instance->get(instance->handle, "vkDestroyDebugUtilsMessengerEXT");
         if (destroy) destroy(instance->handle, instance->messenger, NULL);
     }
-    if (instance->handle) vkDestroyInstance(instance->handle, NULL);
+    if (instance->handle) instance->vk.vkDestroyInstance(instance->handle, NULL);
     instance->messenger = VK_NULL_HANDLE;
     instance->handle = VK_NULL_HANDLE;
 }
@@ -285,11 +256,11 @@ pm_status gpu_instance_adapters(const gpu_instance *instance, VkPhysicalDevice *
     uint32_t count = 0;
     VkPhysicalDevice *list = NULL;
     VkResult result = VK_SUCCESS;
-    if (instance->handle) result = vkEnumeratePhysicalDevices(instance->handle, &count, NULL);
+    if (instance->handle) result = instance->vk.vkEnumeratePhysicalDevices(instance->handle, &count, NULL);
     if (result == VK_SUCCESS && count > 0) {
         list = calloc(count, sizeof(VkPhysicalDevice));
         if (!list) return log_fail(instance->log, PM_NO_HOST_MEMORY, "gpu: no memory for the list of adapters");
-        result = vkEnumeratePhysicalDevices(instance->handle, &count, list);
+        result = instance->vk.vkEnumeratePhysicalDevices(instance->handle, &count, list);
         if (result == VK_INCOMPLETE) result = VK_SUCCESS; /* an adapter appeared between the two calls */
     }
     if (result == VK_ERROR_INITIALIZATION_FAILED) { /* every driver failed to start: an empty list */

@@ -57,7 +57,7 @@ static pm_status check_bindings(const pm_device *device, const char *name, const
 static pm_status check_group(const pm_device *device, const char *name, const pm_kernel_info *info)
 {
     VkPhysicalDeviceProperties properties;
-    vkGetPhysicalDeviceProperties(device->physical, &properties);
+    device->instance.vk.vkGetPhysicalDeviceProperties(device->physical, &properties);
     const VkPhysicalDeviceLimits *limits = &properties.limits;
     const pm_caps *caps = &device->caps;
     /* A preset lowers both limits. Otherwise a group may hold more invocations than its x axis allows. */

@@ -29,10 +29,10 @@ static void open_clock(pm_device *device)
     if (!extension) return;
     bool khr = extension[3] == 'K';
     PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT list =
-        (PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)vkGetInstanceProcAddr(
+        (PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)device->instance.get(
             device->instance.handle,
             khr ? "vkGetPhysicalDeviceCalibrateableTimeDomainsKHR" : "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT");
-    PFN_vkGetCalibratedTimestampsEXT read = (PFN_vkGetCalibratedTimestampsEXT)vkGetDeviceProcAddr(
+    PFN_vkGetCalibratedTimestampsEXT read = (PFN_vkGetCalibratedTimestampsEXT)device->instance.vk.vkGetDeviceProcAddr(
         device->handle, khr ? "vkGetCalibratedTimestampsKHR" : "vkGetCalibratedTimestampsEXT");
     VkTimeDomainEXT domains[16];
     uint32_t count = 16;

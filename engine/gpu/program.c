@@ -26,7 +26,7 @@ void gpu_program_destroy(gpu_program **handle)
     gpu_program *program = *handle;
     if (!program) return;
     pm_device *device = program->device;
-    if (program->runs_pending && device->pending && !device->lost) device->vk.vkQueueWaitIdle(device->queue);
+    if (program->runs_pending && !device->lost) (void)gpu_queue_wait(device, program->ticket);
     gpu_recording_free(device, &program->recording);
     device->vk.vkDestroyDescriptorPool(device->handle, program->descriptors, NULL);
     if (program->next) program->next->previous = program->previous;

@@ -104,7 +104,7 @@ static VkPipelineStageFlags stages_of(const gpu_program *program)
 static void record_part(gpu_program *program, VkCommandBuffer commands, const gpu_part *part)
 {
     pm_device *device = program->device;
-    const struct VolkDeviceTable *vk = &device->vk;
+    const gpu_device_table *vk = &device->vk;
     const gpu_command *command = &program->commands[part->command];
     const gpu_arg *args = &program->args[command->first_arg];
     if (command->kind == GPU_FILL) {
@@ -179,7 +179,7 @@ static void record_parts(gpu_program *program, gpu_recording *recording, uint32_
 static pm_status record_submission(gpu_program *program, gpu_recording *recording, uint32_t index, gpu_tracker *tracker)
 {
     pm_device *device = program->device;
-    const struct VolkDeviceTable *vk = &device->vk;
+    const gpu_device_table *vk = &device->vk;
     pm_status status = PM_OK;
     VkCommandBuffer commands = recording->buffers[index];
     const uint32_t first = recording->stamps[index], end = recording->stamps[index + 1];
@@ -307,60 +307,27 @@ pm_status gpu_submit(gpu_program *program)
     if (program->command_count == 0 || device->compile_only) return PM_OK;
     if (program->first_run) return gpu_first_run(program);
     program->submitted = os_seconds();
-    program->runs_pending++;
-    /* One call each. Drivers merge the submissions of one call (Mesa: vk_queue_submits_merge), and a watchdog then times their sum. */
-    for (uint32_t i = 0; i < recording->cut.submission_count; i++) {
-        VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 1, &recording->infos[i], VK_NULL_HANDLE));
-        device->pending = true;
-    }
-fail:
+    status = gpu_queue_submit(device, recording->cut.submission_count, recording->infos, &program->ticket);
+    program->runs_pending += status == PM_OK;
     return status;
 }
 
 pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands)
 {
-    pm_status status = PM_OK;
     const VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    uint64_t ticket;
     if (device->compile_only) return PM_OK;
-    VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 1, &info, VK_NULL_HANDLE));
-    device->pending = true;
-    status = gpu_wait(device);
-fail:
-    return status;
-}
-
-/* A fence signals when all earlier work on its queue is done, so that one fence serves the device. */
-static pm_status wait_fence(pm_device *device, bool *fenced)
-{
-    pm_status status = PM_OK;
-    *fenced = false;
-    VK_TRY(device, device->vk.vkQueueSubmit(device->queue, 0, NULL, device->fence));
-    *fenced = true;
-    const uint64_t timeout_ns = device->timeout_ms ? device->timeout_ms * UINT64_C(1000000) : UINT64_MAX;
-    const VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, timeout_ns);
-    if (result == VK_TIMEOUT) return gpu_abandon(device);
-    VK_TRY(device, result);
-    VK_TRY(device, device->vk.vkResetFences(device->handle, 1, &device->fence));
-    *fenced = false;
-fail:
-    return status;
+    const pm_status status = gpu_queue_submit(device, 1, &info, &ticket);
+    return status == PM_OK ? gpu_wait(device) : status;
 }
 
 pm_status gpu_wait(pm_device *device)
 {
     pm_status status = gpu_check_lost(device);
-    if (status != PM_OK || !device->pending) return status;
-    double start = os_seconds();
+    if (status != PM_OK || device->queue.done == device->queue.submitted) return status;
     uint32_t programs = 0;
-    bool fenced;
-    status = wait_fence(device, &fenced);
-    if (status != PM_OK && !device->lost) /* out of memory: queued work must end before its owner is freed */
-        device->lost = device->vk.vkQueueWaitIdle(device->queue) != VK_SUCCESS ||
-                       (fenced && device->vk.vkResetFences(device->handle, 1, &device->fence) != VK_SUCCESS);
-    device->pending = false;
-    device->waited = os_seconds();
-    device->wait_seconds += device->waited - start;
+    status = gpu_queue_wait(device, device->queue.submitted);
     for (gpu_program *program = device->programs; program; program = program->next)
         programs += program->runs_pending > 0;
     for (gpu_program *program = device->programs; program; program = program->next) {

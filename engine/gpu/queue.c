@@ -1,0 +1,93 @@
+/* The queue. Each submission to it has a ticket, a number that counts up. A fence tells when the ticket's work is done, and all work before it. */
+#include "gpu/gpu_internal.h"
+
+#include "os/clock.h"
+
+pm_status gpu_queue_open(pm_device *device)
+{
+    const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    pm_status status = PM_OK;
+    /* RADV's null device cannot make one. */
+    for (int i = 0; i < GPU_TICKETS && !device->compile_only; i++)
+        VK_TRY(device, device->vk.vkCreateFence(device->handle, &info, NULL, &device->queue.fences[i]));
+fail:
+    return status;
+}
+
+void gpu_queue_close(pm_device *device)
+{
+    for (int i = 0; i < GPU_TICKETS; i++) device->vk.vkDestroyFence(device->handle, device->queue.fences[i], NULL);
+}
+
+static VkResult submit(pm_device *device, uint32_t count, const VkSubmitInfo *info, VkFence fence)
+{
+    const gpu_queue *queue = &device->queue;
+    if (queue->lock) queue->lock(queue->user);
+    const VkResult result = device->vk.vkQueueSubmit(queue->handle, count, info, fence);
+    if (queue->unlock) queue->unlock(queue->user);
+    return result;
+}
+
+/* Waits for the fences of all tickets up to this one, and makes them ready for others. */
+static pm_status wait_fences(pm_device *device, uint64_t ticket)
+{
+    gpu_queue *queue = &device->queue;
+    VkFence fences[GPU_TICKETS];
+    uint32_t count = 0;
+    pm_status status = PM_OK;
+    for (uint64_t t = queue->done + 1; t <= ticket; t++) fences[count++] = queue->fences[t % GPU_TICKETS];
+    if (count == 0) return PM_OK;
+    const uint64_t timeout_ns = device->timeout_ms ? device->timeout_ms * UINT64_C(1000000) : UINT64_MAX;
+    const VkResult result = device->vk.vkWaitForFences(device->handle, count, fences, VK_TRUE, timeout_ns);
+    if (result == VK_TIMEOUT) return gpu_abandon(device);
+    VK_TRY(device, result);
+    VK_TRY(device, device->vk.vkResetFences(device->handle, count, fences));
+    queue->done = ticket;
+fail:
+    return status;
+}
+
+/* For want of memory a wait may fail. The work must end before its owner is freed: a second try, and where it fails too the device is lost. */
+pm_status gpu_queue_wait(pm_device *device, uint64_t ticket)
+{
+    const double start = os_seconds();
+    const pm_status status = device->lost ? PM_DEVICE_LOST : wait_fences(device, ticket);
+    if (status != PM_OK && !device->lost && wait_fences(device, ticket) != PM_OK) device->lost = true;
+    device->waited = os_seconds();
+    device->wait_seconds += device->waited - start;
+    return status;
+}
+
+/* A fence for the next ticket: the oldest one's, once it is done. */
+static pm_status next_fence(pm_device *device, VkFence *out)
+{
+    gpu_queue *queue = &device->queue;
+    const uint64_t ticket = queue->submitted + 1;
+    *out = queue->fences[ticket % GPU_TICKETS];
+    return ticket - queue->done > GPU_TICKETS ? gpu_queue_wait(device, ticket - GPU_TICKETS) : PM_OK;
+}
+
+pm_status gpu_queue_submit(pm_device *device, uint32_t count, const VkSubmitInfo *infos, uint64_t *ticket)
+{
+    gpu_queue *queue = &device->queue;
+    VkFence fence;
+    uint32_t queued = 0;
+    pm_status status = next_fence(device, &fence);
+    if (status != PM_OK) return status;
+    /* One call each. Drivers merge the submissions of one call (Mesa: vk_queue_submits_merge), and a watchdog then times their sum. */
+    for (; queued < count; queued++) {
+        const bool last = queued + 1 == count;
+        VK_TRY(device, submit(device, 1, &infos[queued], last ? fence : VK_NULL_HANDLE));
+    }
+    *ticket = ++queue->submitted;
+    return PM_OK;
+fail:
+    if (queued == 0 || device->lost) return status;
+    /* The first part is queued, and must end before its owner is freed. */
+    if (submit(device, 0, NULL, fence) != VK_SUCCESS) {
+        device->lost = true;
+        return status;
+    }
+    (void)gpu_queue_wait(device, ++queue->submitted);
+    return status;
+}

@@ -1,0 +1,138 @@
+#!/bin/sh
+# Builds Pumice for Windows on Linux, and runs it there: the tests of the library, and tests/check_windows.sh.
+#     sh tools/platforms.sh [TEST ...]    TEST: names of tests/test_NAME.c; without any, all that are not about POSIX
+# mingw-w64 builds, and Wine 10 of Debian 13 runs the programs on its own llvmpipe, without an X server. Debian 12 or later, and root or sudo for
+# chroot. Everything else is kept in pumice/platforms in the user's cache folder (1.2 GB): the libraries, built from Debian's sources, and
+# Debian 13. docs/platforms.md tells what the last run showed.
+set -eu
+
+say() { echo "platforms: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+cd "$(dirname "$0")/.."
+root=$PWD
+# shellcheck source=tools/mirror.sh
+. tools/mirror.sh
+case ${XDG_CACHE_HOME:-} in
+/*) dir=$XDG_CACHE_HOME/pumice/platforms ;;
+*) dir=$HOME/.cache/pumice/platforms ;;
+esac
+if [ "$(id -u)" = 0 ]; then as_root() { "$@"; }; else as_root() { sudo "$@"; }; fi
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+mirror=$(debian_mirror "$codename")
+[ -n "$mirror" ] || fail "this machine's package sources name no Debian mirror"
+
+# ---- packages ----
+sh tools/setup.sh tests
+packages="gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix dpkg-dev mmdebstrap"
+missing=""
+for package in $packages; do dpkg-query -W "$package" > /dev/null 2>&1 || missing="$missing $package"; done
+if [ -n "$missing" ]; then
+    say "installing$missing"
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing > /dev/null
+fi
+
+# ---- libraries for Windows, from Debian's sources ----
+windows=$dir/windows
+library() { # library PACKAGE [CMAKE-OPTION ...]
+    package=$1
+    shift
+    say "building $package for Windows"
+    (cd "$dir/src" && apt-get -qq $sources source --download-only "$package" 2> /dev/null && dpkg-source -x "$package"_*.dsc > /dev/null)
+    cmake -G Ninja -S "$dir/src/$package"-* -B "$dir/src/build-$package" -DCMAKE_TOOLCHAIN_FILE="$root/tools/platforms/mingw.cmake" \
+        -DCMAKE_INSTALL_PREFIX="$windows" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF "$@" > "$dir/log" 2>&1 &&
+        ninja -C "$dir/src/build-$package" install >> "$dir/log" 2>&1 || fail "$package: $(tail -n 1 "$dir/log")"
+}
+PUMICE_WINDOWS=$windows
+export PUMICE_WINDOWS
+stamp="recipe 1" # count up when it changes
+if [ "$(cat "$windows/done" 2> /dev/null)" != "$stamp" ]; then
+    rm -rf "$windows" "$dir/src"
+    mkdir -p "$dir/src" "$dir/lists/partial" "$windows/include/stb"
+    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $codename main" > "$dir/sources.list"
+    sources="-o Dir::Etc::SourceList=$dir/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$dir/lists -o APT::Sandbox::User=root"
+    # shellcheck disable=SC2086
+    apt-get -qq $sources update
+    library cjson -DENABLE_CJSON_TEST=OFF -DENABLE_CUSTOM_COMPILER_FLAGS=OFF
+    library pcre2 -DPCRE2_BUILD_PCRE2GREP=OFF -DPCRE2_BUILD_TESTS=OFF -DPCRE2_SUPPORT_UNICODE=ON
+    library utf8proc
+    library cmocka -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF \
+        "-DCMAKE_C_FLAGS=-fno-stack-protector -D__USE_MINGW_ANSI_STDIO=1" # the second: for %zu in its messages
+    cp -r /usr/include/vulkan /usr/include/vk_video /usr/include/volk.h /usr/include/volk.c "$windows/include"
+    cp /usr/include/stb/stb_*.h "$windows/include/stb"
+    echo "$stamp" > "$windows/done"
+fi
+
+# ---- Wine, in a Debian 13 of its own ----
+debian=$dir/trixie
+stamp="recipe 1"
+if [ "$(cat "$debian/done" 2> /dev/null)" != "$stamp" ]; then
+    say "unpacking Debian 13 with Wine and Mesa"
+    as_root rm -rf "$debian"
+    as_root mmdebstrap --quiet --mode=root --variant=extract trixie "$debian" "$mirror" \
+        --include=wine,wine64,mesa-vulkan-drivers,libvulkan1,libc-bin,coreutils,dash,bash,grep,sed,mawk,diffutils,findutils,perl-base
+    # What the packages' scripts would have done.
+    echo "root:x:0:0:root:/work/home:/bin/sh" | as_root tee "$debian/etc/passwd" > /dev/null
+    as_root ln -sf /usr/bin/mawk "$debian/usr/bin/awk"
+    as_root mkdir -p "$debian/work/home" "$debian/tmp" "$debian/proc" "$debian/dev"
+    echo "$stamp" | as_root tee "$debian/done" > /dev/null
+fi
+mountpoint -q "$debian/proc" || as_root mount -t proc proc "$debian/proc"
+mountpoint -q "$debian/dev" || as_root mount --bind /dev "$debian/dev"
+trap 'in_debian /usr/lib/wine/wineserver64 -k 2> /dev/null; as_root umount -l "$debian/proc" "$debian/dev"' EXIT
+# in_debian COMMAND …: runs it there, in /work, where wine is the loader by its whole path (it does not find itself by PATH).
+in_debian() {
+    as_root chroot "$debian" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/work/home XDG_RUNTIME_DIR=/tmp WINEPREFIX=/work/prefix WINEDEBUG=-all \
+        VK_DRIVER_FILES=/usr/share/vulkan/icd.d/lvp_icd.json LC_ALL=C.UTF-8 /bin/sh -c 'cd /work && exec "$@"' sh "$@"
+}
+wine=/usr/lib/wine/wine64
+if [ ! -e "$debian/work/prefix/done" ]; then
+    say "making Wine's folder"
+    as_root rm -rf "$debian/work/prefix"
+    as_root mkdir -p "$debian/work/prefix/drive_c/windows/system32"
+    as_root cp "$debian/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$debian/work/prefix/drive_c/windows/system32/"
+    in_debian "$wine" wineboot -i > "$dir/log" 2>&1 || fail "wineboot: $(tail -n 1 "$dir/log")"
+    as_root touch "$debian/work/prefix/done"
+fi
+
+# ---- Pumice ----
+say "building in build-windows/"
+if [ -e build-test/shaders/kernels_spv.h ]; then ready="-DPUMICE_KERNELS=$root/build-test/shaders"; else ready=""; fi # SPIR-V is the same everywhere
+newer=$(sh tools/newer.sh) && newer="-DGLSLC_COOPMAT=$newer/glslc" || newer=""
+# shellcheck disable=SC2086
+cmake -S . -B build-windows -G Ninja -DCMAKE_TOOLCHAIN_FILE="$root/tools/platforms/mingw.cmake" -DCMAKE_BUILD_TYPE=Release -DPUMICE_WERROR=ON \
+    -DCMOCKA_LIBRARY="$windows/lib/libcmocka-static.a" -DSHADERC_INCLUDE=SHADERC_INCLUDE-NOTFOUND $ready $newer > "$dir/log"
+cmake --build build-windows > "$dir/log" || { grep -m 3 error "$dir/log"; exit 1; }
+
+# ---- running ----
+as_root rm -rf "$debian/work/bin" "$debian$root/tests"
+as_root mkdir -p "$debian/work/bin" "$debian$root/tests"
+as_root cp build-windows/pumice.exe build-windows/tests/test_*.exe "$debian/work/bin"
+as_root cp -r tests/golden "$debian$root/tests" # where the tests were built to look
+bad=0
+if [ $# = 0 ]; then
+    for program in build-windows/tests/test_*.exe; do
+        name=${program##*/test_}
+        set -- "$@" "${name%.exe}"
+    done
+    set -- "$@" check_windows
+fi
+for name in "$@"; do
+    begin=$(date +%s)
+    if [ "$name" = check_windows ]; then
+        as_root cp tests/check_windows.sh tests/helper_cli.sh "$debian/work"
+        printf '#!/bin/sh\nLC_ALL=C.UTF-8 exec %s /work/bin/pumice.exe "$@"\n' "$wine" | as_root tee "$debian/work/pumice" > /dev/null
+        as_root chmod +x "$debian/work/pumice"
+        in_debian /bin/sh check_windows.sh /work/pumice > "$dir/log" 2>&1 && how=passed || how=FAILED
+    else
+        # cmocka 1.1 ends with 0 where a group's teardown fails, and where all tests are skipped. So its lines count, not its code.
+        in_debian "$wine" "/work/bin/test_$name.exe" > "$dir/log" 2>&1 && how=passed || how=FAILED
+        passed=$(grep -ac '^\[       OK \]' "$dir/log") || how=skipped
+        if grep -aq '^\[  FAILED  \]' "$dir/log"; then how=FAILED; fi
+        how="$how, $passed tests"
+    fi
+    case $how in FAILED*) bad=1 && cat "$dir/log" ;; esac
+    echo "$name: $how, $(($(date +%s) - begin)) s"
+done
+exit $bad
