@@ -16,7 +16,7 @@ die() { echo "FAILED: $*"; exit 1; }
 # describe NAME: what the headers in NAME/include declare, as a library NAME.so.
 describe() {
     {
-        echo '#include <pumice/pumice.h>'
+        (cd "$dir/$1/include" && printf '#include <%s>\n' pumice/*.h)
         cat "$dir/$1"/include/pumice/*.h | tr '\n' ' ' | grep -oE 'PM_API [^;]*' | grep -oE 'pm_[a-z0-9_]+\(' | tr -d '(' | sort -u |
             sed 's/.*/__typeof__(\&&) at_&;/'
     } > "$dir/$1.c"

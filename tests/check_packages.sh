@@ -129,6 +129,8 @@ for static in OFF ON; do
     trains "$dir/examples-$static/train" ""
     "$dir/examples-$static/generate" "$dir/model" pumice 10 > "$dir/out" || die "examples/generate.cpp failed"
     grep -q '^pumice.' "$dir/out" || { cat "$dir/out"; die "examples/generate.cpp wrote nothing"; }
+    "$dir/examples-$static/embed_vulkan" 40 > "$dir/out" 2>&1 || { cat "$dir/out"; die "examples/embed_vulkan.c failed"; }
+    grep -q ': loss [01]\.[0-9]* after 40 steps' "$dir/out" || { cat "$dir/out"; die "examples/embed_vulkan.c did not train"; }
 done
 ! contains_library "$dir/examples-OFF/train" || die "find_package(pumice) linked the static library"
 contains_library "$dir/examples-ON/train" || die "find_package(pumice COMPONENTS static) linked the shared library"

@@ -10,6 +10,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "helper_import.h"
+
 /* Validation messages that came to test_device_log(), also those of closing a device. */
 static unsigned validation_lines;
 
@@ -62,6 +64,40 @@ pm_device_params test_device_params(pm_device_params params)
     return params;
 }
 
+/* ---- imported devices ---- */
+
+static struct {
+    pm_device *device;
+    test_host *host;
+} imported[8];
+
+/* PUMICE_TEST_IMPORT: full, bare or busy (helper_import.h). */
+static pm_status open_or_import(pm_device_params params, pm_device **out)
+{
+    static const char *const kinds[] = {"full", "bare", "busy"};
+    const char *kind = getenv("PUMICE_TEST_IMPORT");
+    if (!kind || !*kind) return pm_device_open(&params, out);
+    int k = 0, at = 0;
+    while (k < 3 && strcmp(kinds[k], kind) != 0) k++;
+    while (at < 8 && imported[at].device) at++;
+    assert_true(k < 3 && at < 8);
+    params.validate = false; /* the host's instance has the layer */
+    imported[at].host = test_host_make((test_host_kind)k);
+    assert_non_null(imported[at].host);
+    const pm_status status = pm_device_import(&params, test_host_device(imported[at].host), out);
+    imported[at].device = *out;
+    return status;
+}
+
+static void close_host(const pm_device *device)
+{
+    for (int i = 0; i < 8; i++) {
+        if (!device || imported[i].device != device) continue;
+        test_host_done(&imported[i].host);
+        imported[i].device = NULL;
+    }
+}
+
 pm_device *test_device_open(const pm_device_params *params)
 {
     const pm_device_params full = test_device_params(*params);
@@ -70,7 +106,7 @@ pm_device *test_device_open(const pm_device_params *params)
     if (status == PM_NO_DEVICE || (status == PM_OK && count == 0)) skip();
     assert_int_equal(status, PM_OK);
     pm_device *device = NULL;
-    assert_int_equal(pm_device_open(&full, &device), PM_OK);
+    assert_int_equal(open_or_import(full, &device), PM_OK);
     assert_non_null(device);
     return device;
 }
@@ -86,7 +122,9 @@ void test_device_done(pm_device **device)
 {
     unsigned before = validation_lines;
     uint32_t messages = *device ? pm_device_validation_messages(*device) : 0;
+    const pm_device *closed = *device;
     pm_device_close(device);
+    close_host(closed);
     assert_null(*device);
     assert_int_equal(messages, 0);
     assert_int_equal(validation_lines, before); /* closing gave no message either */

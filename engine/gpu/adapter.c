@@ -76,7 +76,7 @@ static pm_status list_adapters(const pm_log *log, pm_caps *out, size_t capacity,
     pm_status status = gpu_instance_open(log, false, false, &instance);
     if (status == PM_OK) status = gpu_instance_adapters(&instance, &list, &found);
     for (uint32_t i = 0; i < found && i < capacity && status == PM_OK; i++)
-        status = gpu_caps_fill(&instance, list[i], false, &out[i], NULL);
+        status = gpu_caps_fill(&instance, list[i], NULL, false, &out[i], NULL);
     free(list);
     gpu_instance_close(&instance);
     if (status == PM_OK) *count = found;

@@ -116,11 +116,24 @@ static bool knows(const void *extensions, const char *name)
     return has(extensions, name);
 }
 
-static void read_features(const gpu_instance *instance, VkPhysicalDevice physical, const extension_list *extensions,
-                          uint32_t api_version, bool compile_only, pm_caps *caps, gpu_features *features)
+static bool was_enabled(const gpu_given *given, const char *extension)
+{
+    for (uint32_t i = 0; i < given->extension_count; i++)
+        if (strcmp(given->extensions[i], extension) == 0) return true;
+    return false;
+}
+
+static pm_status read_features(const gpu_instance *instance, VkPhysicalDevice physical, const gpu_given *given,
+                               const extension_list *extensions, uint32_t api_version, bool compile_only, pm_caps *caps,
+                               gpu_features *features)
 {
     gpu_feature_set *found = &features->found;
     gpu_features_read(instance->vk.vkGetPhysicalDeviceFeatures2, physical, api_version, knows, extensions, found);
+    if (given && !gpu_features_mask(found, &given->on))
+        return log_fail(
+            instance->log, PM_INVALID,
+            "gpu: the host's device claims a feature that %s does not have; give those that it was made with",
+            caps->name);
     features->found_version = api_version;
     features->bda_core = api_version >= VK_API_VERSION_1_2;
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
@@ -129,6 +142,7 @@ static void read_features(const gpu_instance *instance, VkPhysicalDevice physica
                            : has(extensions, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)
                                ? VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME
                                : NULL;
+    if (given && features->calibrated && !was_enabled(given, features->calibrated)) features->calibrated = NULL;
     caps->int64 = found->core.shaderInt64;
     caps->bda = found->address.bufferDeviceAddress;
     caps->f16 = found->narrow.shaderFloat16;
@@ -142,6 +156,7 @@ static void read_features(const gpu_instance *instance, VkPhysicalDevice physica
                     (features->subgroup_control || caps->subgroup_min == caps->subgroup_max);
     /* RADV's null device crashes when asked for its budget. */
     caps->memory_budget = !compile_only && has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    return PM_OK;
 }
 
 static void read_memory(const gpu_instance *instance, VkPhysicalDevice physical, pm_caps *caps)
@@ -170,41 +185,50 @@ static void read_memory(const gpu_instance *instance, VkPhysicalDevice physical,
             caps->unified = true;
 }
 
-/* A queue family with compute, preferably without graphics: such a queue runs beside the desktop's work. */
-static pm_status read_queues(const gpu_instance *instance, VkPhysicalDevice physical, pm_caps *caps,
-                             gpu_features *features)
+/* The family given; else one with compute, preferably without graphics: such a queue runs beside the desktop's work. */
+static uint32_t choose_family(const VkQueueFamilyProperties *list, uint32_t count, const gpu_given *given)
 {
-    uint32_t count = 0;
-    features->queue_family = UINT32_MAX;
-    instance->vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
-    if (count == 0) return PM_OK;
-    VkQueueFamilyProperties *list = calloc(count, sizeof *list);
-    if (!list)
-        return log_fail(instance->log, PM_NO_HOST_MEMORY, "gpu: no memory for a list of %u queue families", count);
-    instance->vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, list);
+    uint32_t family = UINT32_MAX;
     int best = -1;
     for (uint32_t i = 0; i < count; i++) {
         if (!(list[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || list[i].queueCount == 0) continue;
         int score = (list[i].timestampValidBits ? 2 : 0) + (list[i].queueFlags & VK_QUEUE_GRAPHICS_BIT ? 0 : 1);
-        if (score <= best) continue;
+        if (given ? i != given->queue_family : score <= best) continue;
         best = score;
-        features->queue_family = i;
-        uint32_t bits = list[i].timestampValidBits;
-        features->timestamp_mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
+        family = i;
     }
+    return family;
+}
+
+static pm_status read_queues(const gpu_instance *instance, VkPhysicalDevice physical, const gpu_given *given,
+                             pm_caps *caps, gpu_features *features)
+{
+    uint32_t count = 0;
+    instance->vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
+    VkQueueFamilyProperties *list = calloc(count + 1, sizeof *list);
+    if (!list)
+        return log_fail(instance->log, PM_NO_HOST_MEMORY, "gpu: no memory for a list of %u queue families", count);
+    instance->vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, list);
+    features->queue_family = choose_family(list, count, given);
+    const uint32_t bits = features->queue_family < count ? list[features->queue_family].timestampValidBits : 0;
+    features->timestamp_mask = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
     free(list);
     caps->timestamps =
         features->timestamp_mask != 0 && caps->timestamp_period_ns > 0 && isfinite(caps->timestamp_period_ns);
+    if (given && features->queue_family == UINT32_MAX)
+        return log_fail(instance->log, PM_INVALID, "gpu: queue family %u of %s does not compute", given->queue_family,
+                        caps->name);
     return PM_OK;
 }
 
-pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical, bool compile_only, pm_caps *out,
-                        gpu_features *features)
+pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical, const gpu_given *given,
+                        bool compile_only, pm_caps *out, gpu_features *features)
 {
     pm_caps caps = {0};
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
     VkPhysicalDeviceProperties properties;
     instance->vk.vkGetPhysicalDeviceProperties(physical, &properties);
+    if (given && properties.apiVersion > given->api_version) properties.apiVersion = given->api_version;
     snprintf(caps.name, sizeof caps.name, "%.255s", utf8_cut(properties.deviceName, sizeof caps.name - 1));
     uint32_t v = properties.driverVersion;
     snprintf(caps.driver, sizeof caps.driver, "driver %u.%u.%u", VK_API_VERSION_MAJOR(v), VK_API_VERSION_MINOR(v),
@@ -224,16 +248,17 @@ pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical,
     if (properties.apiVersion >= VK_API_VERSION_1_1 || compile_only) {
         bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
         read_properties(instance, physical, &extensions, v12, &caps, &found);
-        read_features(instance, physical, &extensions, properties.apiVersion, compile_only, &caps, &found);
+        status =
+            read_features(instance, physical, given, &extensions, properties.apiVersion, compile_only, &caps, &found);
         read_memory(instance, physical, &caps);
-        if (caps.coopmat) status = gpu_coopmat_read(instance, physical, &caps);
+        if (caps.coopmat && status == PM_OK) status = gpu_coopmat_read(instance, physical, &caps);
         caps.coopmat = caps.coopmat_m > 0 && gpu_kernel_built(KERNEL_matmul_coop);
     }
     if (status != PM_OK) {
         free(extensions.list);
         return status;
     }
-    status = read_queues(instance, physical, &caps, &found);
+    status = read_queues(instance, physical, given, &caps, &found);
     free(extensions.list);
     if (status != PM_OK) return status;
     caps.serial = caps.type == PM_DEVICE_CPU;

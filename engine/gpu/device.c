@@ -67,7 +67,7 @@ static pm_status choose(pm_device *device, const pm_device_params *params)
         goto done;
     }
     for (uint32_t i = 0; i < count && status == PM_OK; i++)
-        status = gpu_caps_fill(&device->instance, list[i], params->compile_only, &caps[i], &features[i]);
+        status = gpu_caps_fill(&device->instance, list[i], NULL, params->compile_only, &caps[i], &features[i]);
     if (status != PM_OK) goto done;
 
     char why[160];
@@ -105,7 +105,7 @@ static pm_status lower(pm_device *device, const pm_device_params *params, bool w
 }
 
 /* What Pumice's own kernels use, after lowering, and what the caller asked for beyond that. */
-static void choose_features(pm_device *device, const pm_device_params *params)
+void gpu_choose_features(pm_device *device, const pm_device_params *params)
 {
     const pm_caps *caps = &device->caps;
     gpu_feature_set *on = &device->enabled;
@@ -219,11 +219,11 @@ static void close_device(pm_device *device)
         gpu_pipelines_close(device);
         gpu_queue_close(device);
         device->vk.vkDestroyCommandPool(device->handle, device->pool, NULL);
-        device->vk.vkDestroyDevice(device->handle, NULL);
+        if (!device->imported) device->vk.vkDestroyDevice(device->handle, NULL);
     }
     if (device->abandoned)
         gpu_instance_silence(&device->instance);
-    else
+    else if (!device->imported)
         gpu_instance_close(&device->instance);
     prof_destroy(&device->profile);
     gpu_list_close(&device->choices);
@@ -233,7 +233,7 @@ static void close_device(pm_device *device)
     if (!device->abandoned) free(device); /* else the validation layer's messages still come here */
 }
 
-static pm_status open_device(const pm_device_params *params, bool with_faults, pm_device **out)
+static pm_status make_device(const pm_device_params *params, pm_device **out)
 {
     pm_device *device = calloc(1, sizeof *device);
     if (!device) return log_fail(&params->log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
@@ -242,40 +242,72 @@ static pm_status open_device(const pm_device_params *params, bool with_faults, p
     device->broken = KERNEL_COUNT;
     device->timeout_ms = params->timeout_ms;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
+    *out = device;
+    return PM_OK;
+}
 
-    pm_status status = gpu_instance_open(&device->log, params->validate, params->profile, &device->instance);
-    if (status == PM_OK) status = choose(device, params);
-    if (status == PM_OK) status = open_faults(device, params->cache_dir);
+/* What its capabilities and caches allow to use of the device that was chosen. */
+static pm_status settle(pm_device *device, const pm_device_params *params, bool with_faults)
+{
+    pm_status status = open_faults(device, params->cache_dir);
     if (status == PM_OK) status = lower(device, params, with_faults);
-    if (status == PM_OK) choose_features(device, params);
+    if (status == PM_OK) gpu_choose_features(device, params);
     if (status == PM_OK) status = open_choices(device, params->cache_dir);
-    if (status == PM_OK) status = create_device(device, params->profile);
-    if (status == PM_OK) gpu_debug_open(device);
-    if (status == PM_OK && params->profile) status = gpu_profile_open(device, params->profile_events);
-    if (status == PM_OK) device->instance.vk.vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
+    return status;
+}
+
+/* What a device has beyond its handle and queue. */
+static pm_status furnish(pm_device *device, const pm_device_params *params)
+{
+    pm_status status = PM_OK;
+    gpu_debug_open(device);
+    if (params->profile) status = gpu_profile_open(device, params->profile_events);
+    device->instance.vk.vkGetPhysicalDeviceMemoryProperties(device->physical, &device->heaps);
     if (status == PM_OK) status = create_commands(device);
     if (status == PM_OK) status = name_file(device, params->cache_dir, "pipelines", ".bin", &device->cache_path);
     if (status == PM_OK) status = gpu_cache_open(device);
-    if (status != PM_OK) {
-        close_device(device);
-        return status;
-    }
+    if (status != PM_OK) return status;
     char features[200];
     gpu_caps_features(&device->caps, features, sizeof features);
     log_line(&device->log, PM_LOG_INFO, "gpu: %s, %s, Vulkan %u.%u; features: %s", device->caps.name,
              device->caps.driver, VK_API_VERSION_MAJOR(device->caps.api_version),
              VK_API_VERSION_MINOR(device->caps.api_version), features);
-    *out = device;
     return PM_OK;
 }
 
+static pm_status open_device(const pm_device_params *params, const gpu_host *host, bool with_faults, pm_device **out)
+{
+    pm_device *device;
+    pm_status status = make_device(params, &device);
+    if (status != PM_OK) return status;
+    if (host) {
+        status = gpu_host_adopt(device, host);
+    } else {
+        status = gpu_instance_open(&device->log, params->validate, params->profile, &device->instance);
+        if (status == PM_OK) status = choose(device, params);
+    }
+    if (status == PM_OK) status = settle(device, params, with_faults);
+    if (status == PM_OK) status = host ? gpu_host_attach(device, host) : create_device(device, params->profile);
+    if (status == PM_OK) status = furnish(device, params);
+    if (status == PM_OK)
+        *out = device;
+    else
+        close_device(device);
+    return status;
+}
+
 /* The driver opens files for as long as there is a device: its threads write a cache, and it compiles when work is first submitted. */
-pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out)
+pm_status gpu_device_open_on(const pm_device_params *params, const gpu_host *host, bool with_faults, pm_device **out)
 {
     os_streams_hold();
-    const pm_status status = open_device(params, with_faults, out);
+    const pm_status status = open_device(params, host, with_faults, out);
     if (status != PM_OK) os_streams_release();
     return status;
+}
+
+pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out)
+{
+    return gpu_device_open_on(params, NULL, with_faults, out);
 }
 
 pm_status pm_device_open_sized(const pm_device_params *given, size_t given_size, pm_device **out)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct feature_struct {
     size_t at, size; /* in a gpu_feature_set, bytes */
@@ -63,6 +64,83 @@ uint32_t gpu_features_enable(gpu_feature_set *set, uint32_t api_version, VkPhysi
         if (api_version < structs[i].version) extensions[count++] = structs[i].extension;
     }
     return count;
+}
+
+/* ---- a host's device ---------------------------------------------------------------------------------------------- */
+
+/* Vulkan's later versions have collective structs. */
+static void take_11(const VkPhysicalDeviceVulkan11Features *from, gpu_feature_set *to)
+{
+    to->storage16.storageBuffer16BitAccess = from->storageBuffer16BitAccess;
+    to->storage16.uniformAndStorageBuffer16BitAccess = from->uniformAndStorageBuffer16BitAccess;
+    to->storage16.storagePushConstant16 = from->storagePushConstant16;
+    to->pointers.variablePointersStorageBuffer = from->variablePointersStorageBuffer;
+    to->pointers.variablePointers = from->variablePointers;
+}
+
+static void take_12(const VkPhysicalDeviceVulkan12Features *from, gpu_feature_set *to)
+{
+    to->storage8.storageBuffer8BitAccess = from->storageBuffer8BitAccess;
+    to->storage8.uniformAndStorageBuffer8BitAccess = from->uniformAndStorageBuffer8BitAccess;
+    to->storage8.storagePushConstant8 = from->storagePushConstant8;
+    to->narrow.shaderFloat16 = from->shaderFloat16;
+    to->narrow.shaderInt8 = from->shaderInt8;
+    to->address.bufferDeviceAddress = from->bufferDeviceAddress;
+    to->atomic64.shaderBufferInt64Atomics = from->shaderBufferInt64Atomics;
+    to->atomic64.shaderSharedInt64Atomics = from->shaderSharedInt64Atomics;
+    to->model.vulkanMemoryModel = from->vulkanMemoryModel;
+    to->model.vulkanMemoryModelDeviceScope = from->vulkanMemoryModelDeviceScope;
+    to->subgroup_types.shaderSubgroupExtendedTypes = from->shaderSubgroupExtendedTypes;
+    to->scalar_layout.scalarBlockLayout = from->scalarBlockLayout;
+}
+
+static void take_13(const VkPhysicalDeviceVulkan13Features *from, gpu_feature_set *to)
+{
+    to->maintenance4.maintenance4 = from->maintenance4;
+    to->zero_shared.shaderZeroInitializeWorkgroupMemory = from->shaderZeroInitializeWorkgroupMemory;
+    to->dot_product.shaderIntegerDotProduct = from->shaderIntegerDotProduct;
+    to->subgroup_sizes.subgroupSizeControl = from->subgroupSizeControl;
+    to->subgroup_sizes.computeFullSubgroups = from->computeFullSubgroups;
+}
+
+void gpu_features_of_host(const VkPhysicalDeviceFeatures2 *head, gpu_feature_set *out)
+{
+    *out = (gpu_feature_set){0};
+    if (!head) return;
+    out->core = head->features;
+    for (const VkBaseInStructure *item = head->pNext; item; item = item->pNext) {
+        if (item->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES) take_11((const void *)item, out);
+        if (item->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) take_12((const void *)item, out);
+        if (item->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES) take_13((const void *)item, out);
+        for (int i = 0; i < GPU_FEATURE_STRUCTS; i++)
+            if (item->sType == structs[i].type) memcpy(struct_of(out, &structs[i]), item, structs[i].size);
+    }
+}
+
+/* found &= on, over a row of VkBool32. False where `on` has more. */
+static bool mask_row(char *found, const char *on, size_t size)
+{
+    bool all = true;
+    for (size_t i = 0; i + sizeof(VkBool32) <= size; i += sizeof(VkBool32)) {
+        VkBool32 *f = (VkBool32 *)(void *)(found + i);
+        const VkBool32 o = *(const VkBool32 *)(const void *)(on + i);
+        all = all && (*f || !o);
+        *f = *f && o;
+    }
+    return all;
+}
+
+bool gpu_features_mask(gpu_feature_set *found, const gpu_feature_set *on)
+{
+    gpu_feature_set both = *found;
+    bool all = mask_row((char *)&both.core, (const char *)&on->core, sizeof both.core);
+    const size_t head = sizeof(VkBaseOutStructure);
+    for (int i = 0; i < GPU_FEATURE_STRUCTS; i++)
+        all = mask_row((char *)&both + structs[i].at + head, (const char *)on + structs[i].at + head,
+                       structs[i].size - head) &&
+              all;
+    if (all) *found = both;
+    return all;
 }
 
 /* ---- kernels from outside ---------------------------------------------------------------------------------------- */

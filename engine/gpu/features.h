@@ -2,6 +2,8 @@
 #ifndef GPU_FEATURES_H
 #define GPU_FEATURES_H
 
+#include <stdbool.h>
+
 #include <volk.h>
 
 #include "gpu/coopmat.h"
@@ -64,6 +66,10 @@ typedef struct gpu_feature_set {
 /* What a device has. `knows` says whether it has an extension. */
 void gpu_features_read(PFN_vkGetPhysicalDeviceFeatures2 read, VkPhysicalDevice physical, uint32_t api_version,
                        bool (*knows)(const void *user, const char *name), const void *user, gpu_feature_set *out);
+/* What a host switched on: the features behind a VkDeviceCreateInfo, with Vulkan 1.1's, 1.2's and 1.3's collective structs. */
+void gpu_features_of_host(const VkPhysicalDeviceFeatures2 *head, gpu_feature_set *out);
+/* Takes from *found what is not in `on`. Returns false, and changes nothing, where `on` has something that *found has not. */
+bool gpu_features_mask(gpu_feature_set *found, const gpu_feature_set *on);
 /* Puts the structs of which something is on behind *head, and the extensions that they need, at most GPU_FEATURE_STRUCTS, into `extensions`.
  * Returns how many. The set must not move while *head is in use. */
 uint32_t gpu_features_enable(gpu_feature_set *set, uint32_t api_version, VkPhysicalDeviceFeatures2 *head,

@@ -66,9 +66,18 @@ typedef struct gpu_features {
     uint64_t timestamp_mask;
 } gpu_features;
 
-/* `compile_only`: see pm_device_params. A Vulkan 1.0 driver must then have VK_KHR_get_physical_device_properties2. */
-pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical, bool compile_only, pm_caps *caps,
-                        gpu_features *features);
+/* What a host's device was made with: the most that Pumice may use of the physical device. */
+typedef struct gpu_given {
+    gpu_feature_set on;
+    uint32_t api_version;
+    uint32_t queue_family;
+    const char *const *extensions;
+    uint32_t extension_count;
+} gpu_given;
+
+/* `given`: NULL for a device of Pumice's own. `compile_only`: see pm_device_params. A Vulkan 1.0 driver must then have VK_KHR_get_physical_device_properties2. */
+pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical, const gpu_given *given,
+                        bool compile_only, pm_caps *caps, gpu_features *features);
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 
@@ -399,6 +408,7 @@ struct pm_device {
     gpu_features features;
     gpu_feature_set enabled; /* of features.found */
     bool compile_only;
+    bool imported;          /* instance, device and queue are a host's */
     bool subgroup_disabled; /* asked for by name; the device may have them */
     double submit_ms;
     pm_profile *profile; /* NULL: none */
@@ -443,6 +453,19 @@ struct pm_device {
     gpu_program *programs;
     uint64_t program_serial;
 };
+
+/* ---- device.c, import.c ------------------------------------------------------------------------------------------ */
+
+/* Sets device->enabled: what Pumice's own kernels use, after lowering, and what the caller asked for beyond that. */
+void gpu_choose_features(pm_device *device, const pm_device_params *params);
+
+typedef struct pm_vulkan_device gpu_host;
+/* NULL for a device of Pumice's own. */
+pm_status gpu_device_open_on(const pm_device_params *params, const gpu_host *host, bool with_faults, pm_device **out);
+/* The host's instance and physical device, with capabilities that are lowered to what was switched on. */
+pm_status gpu_host_adopt(pm_device *device, const gpu_host *host);
+/* The host's device and queue. */
+pm_status gpu_host_attach(pm_device *device, const gpu_host *host);
 
 /* Logs a failed Vulkan call and returns its status. A lost device stays lost. */
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line);
