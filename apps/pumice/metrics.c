@@ -118,11 +118,11 @@ bool metrics_open(metrics *out, const char *dir, uint32_t keep)
 {
     *out = (metrics){0};
     out->path = app_join(dir, "metrics.jsonl");
-    if (!out->path || !open_file(out) || !cut_back(out, keep)) goto fail;
-    /* Opened again: reading and closing the file has dropped the lock (POSIX), and cutting has replaced the file. */
+    if (!out->path || !open_file(out)) goto fail;
+    /* Cutting replaces the file, which Windows may refuse while it is open; and on POSIX reading and closing it drops the lock. */
     os_close(out->file);
     out->opened = false;
-    if (!open_file(out)) goto fail;
+    if (!cut_back(out, keep) || !open_file(out)) goto fail;
     return true;
 fail:
     metrics_close(out);
