@@ -67,4 +67,10 @@ none_left "$dir/k"
 # ---- paths that are not there ----
 refused 1 'Q:.none: ' train --data 'Q:\none' --out "$dir/never" $tiny --steps 2
 refused 1 '/never' train --data "$dir/text.txt" --out "$dir/text.txt/never" $tiny --steps 2
+
+# ---- no device ----
+VK_DRIVER_FILES='Z:\nowhere.json'
+export VK_DRIVER_FILES
+refused 1 'no Vulkan device was found' train --data "$dir/text.txt" --out "$dir/never" $tiny --steps 2
+grep -q 'VK_DRIVER_FILES names Z:.nowhere.json, which is not there' "$dir/err" || fail "the driver that is not there is not named"
 exit $bad

@@ -19,6 +19,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <pumice/model.h>
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static uint32_t next_random(uint32_t *seed)
@@ -144,6 +146,38 @@ static void test_coalescing(void **state)
         gpu_buffer_destroy(&whole);
         gpu_buffer_destroy(&holder);
     }
+    test_device_done(&device);
+}
+
+/* A cap on all memory: what fits is there, what does not is refused and leaves nothing, and what is destroyed counts no more. */
+static void test_cap(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20, PART = 3 * MIB, CAP = 10 * MIB };
+    test_lines kept;
+    const pm_device_params params = {.log = test_lines_log(&kept), .max_memory = CAP};
+    pm_device *device = test_device_open(&params);
+    gpu_buffer *parts[4] = {NULL};
+    uint64_t now, peak;
+    assert_true(pm_device_caps(device)->device_memory_free <= CAP);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(gpu_buffer_create(device, GPU_WEIGHTS, PART, "part", &parts[i]), PM_OK);
+        assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, PART, "one too many", &parts[3]),
+                         PM_NO_DEVICE_MEMORY);
+        assert_null(parts[3]);
+        assert_non_null(strstr(kept.last, "left at most under max_memory"));
+        for (int i = 0; i < 3; i++) gpu_buffer_destroy(&parts[i]);
+    }
+    gpu_memory_stats(device, &now, &peak);
+    assert_int_equal(now, 0);
+    assert_true(peak <= CAP);
+    pm_model *model = NULL;
+    const pm_gpt_config large = {.vocab = 8192, .ctx = 64, .embd = 512, .heads = 8, .layers = 4};
+    assert_int_equal(pm_model_create(device, &large, 1, &model), PM_NO_DEVICE_MEMORY);
+    assert_null(model);
+    gpu_memory_stats(device, &now, &peak);
+    assert_true(now <= CAP && peak <= CAP);
     test_device_done(&device);
 }
 
@@ -279,9 +313,10 @@ static void test_pipeline_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),   cmocka_unit_test(test_round_trips_staged),
-        cmocka_unit_test(test_many_buffers),  cmocka_unit_test(test_coalescing),
-        cmocka_unit_test(test_memory_limits), cmocka_unit_test(test_pipeline_cache),
+        cmocka_unit_test(test_round_trips),    cmocka_unit_test(test_round_trips_staged),
+        cmocka_unit_test(test_many_buffers),   cmocka_unit_test(test_coalescing),
+        cmocka_unit_test(test_memory_limits),  cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_pipeline_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

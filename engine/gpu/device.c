@@ -101,6 +101,7 @@ static pm_status lower(pm_device *device, const pm_device_params *params, bool w
     if (status == PM_OK && !with_faults) status = gpu_faults_apply(device);
     device->subgroup_disabled = subgroup && !device->caps.subgroup;
     gpu_caps_limit(&device->caps, params->max_buffer_range, params->max_allocation);
+    if (device->caps.device_memory_free > device->max_memory) device->caps.device_memory_free = device->max_memory;
     return status;
 }
 
@@ -120,6 +121,7 @@ void gpu_choose_features(pm_device *device, const pm_device_params *params)
     on->subgroup_sizes.subgroupSizeControl = caps->coopmat && device->features.subgroup_control;
     on->subgroup_sizes.computeFullSubgroups = on->subgroup_sizes.subgroupSizeControl;
     on->executable.pipelineExecutableInfo = device->features.executable_info;
+    on->priority.memoryPriority = found->priority.memoryPriority;
     if (params->user_kernels) gpu_features_add_outside(found, on);
     if (params->robust) on->core.robustBufferAccess = found->core.robustBufferAccess;
 }
@@ -242,6 +244,7 @@ static pm_status make_device(const pm_device_params *params, pm_device **out)
     device->broken = KERNEL_COUNT;
     device->timeout_ms = params->timeout_ms;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
+    device->max_memory = params->max_memory ? params->max_memory : UINT64_MAX;
     *out = device;
     return PM_OK;
 }

@@ -49,11 +49,13 @@
     X(atomic_float, VkPhysicalDeviceShaderAtomicFloatFeaturesEXT,                                                      \
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_ATOMIC_FLOAT_FEATURES_EXT, UINT32_MAX, "VK_EXT_shader_atomic_float")    \
     X(coopmat, coopmat_features, COOPMAT_FEATURES_TYPE, UINT32_MAX, COOPMAT_EXTENSION)                                 \
+    X(priority, VkPhysicalDeviceMemoryPriorityFeaturesEXT,                                                             \
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PRIORITY_FEATURES_EXT, UINT32_MAX, "VK_EXT_memory_priority")            \
     X(executable, VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR,                                             \
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, UINT32_MAX,                       \
       "VK_KHR_pipeline_executable_properties")
 
-enum { GPU_FEATURE_STRUCTS = 16 };
+enum { GPU_FEATURE_STRUCTS = 17 };
 
 /* Each of them; zeros where the device does not know it, or where nothing of it is on. */
 typedef struct gpu_feature_set {

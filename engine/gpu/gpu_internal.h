@@ -431,6 +431,7 @@ struct pm_device {
     gpu_buffer *buffers;
     gpu_buffer *staging; /* made when first needed */
     uint64_t bytes_now, bytes_peak;
+    uint64_t max_memory;                     /* of bytes_now; UINT64_MAX: no cap */
     uint64_t heap_used[VK_MAX_MEMORY_HEAPS]; /* bytes */
     bool spilled;                            /* device memory ran out once, and host memory was used instead */
 

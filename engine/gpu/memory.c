@@ -129,9 +129,15 @@ static void free_block(pm_device *device, gpu_block *block)
  * is. VK_ERROR_OUT_OF_DEVICE_MEMORY where none has room. */
 static VkResult allocate(pm_device *device, gpu_block *block, const VkMemoryRequirements *needs, uint32_t *type_out)
 {
+    /* Where memory is short, drivers move other allocations to the host's first. */
+    const VkMemoryPriorityAllocateInfoEXT priority = {.sType = VK_STRUCTURE_TYPE_MEMORY_PRIORITY_ALLOCATE_INFO_EXT,
+                                                      .priority = block->lifetime == GPU_WEIGHTS ? 0.75f : 0.5f};
+    const void *more = device->enabled.priority.memoryPriority ? &priority : NULL;
     const VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+                                             .pNext = more,
                                              .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
     uint32_t left = needs->memoryTypeBits;
+    if (needs->size > device->max_memory - device->bytes_now) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     for (;;) {
         int best = 0;
         uint32_t type = 0;
@@ -150,7 +156,7 @@ static VkResult allocate(pm_device *device, gpu_block *block, const VkMemoryRequ
         if (best == 0) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
         left &= ~(1u << type);
         const VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                           .pNext = device->caps.bda ? &flags : NULL,
+                                           .pNext = device->caps.bda ? &flags : more,
                                            .allocationSize = needs->size,
                                            .memoryTypeIndex = type};
         VkResult result = device->vk.vkAllocateMemory(device->handle, &info, NULL, &block->memory);
@@ -244,7 +250,9 @@ static uint64_t block_size(const pm_device *device, gpu_lifetime lifetime, uint6
     uint64_t size = lifetime == GPU_SHARED ? 2 * MIB : 8 * MIB, most = 8 * size;
     for (const gpu_block *block = device->blocks; block; block = block->next)
         if (block->lifetime == lifetime && size < most) size *= 2;
-    while (size > MIB && size > device->caps.device_memory / 16) size /= 2;
+    const uint64_t all =
+        device->max_memory < device->caps.device_memory ? device->max_memory : device->caps.device_memory;
+    while (size > MIB && size > all / 16) size /= 2;
     if (size > gpu_max_buffer(device)) size = gpu_max_buffer(device);
     return size > reserved ? size : reserved;
 }
@@ -268,13 +276,15 @@ static pm_status buffer_fail(pm_device *device, VkResult result, const char *nam
 {
     if (result == VK_ERROR_DEVICE_LOST) device->lost = true;
     pm_status status = gpu_vk_status(result);
-    uint64_t rest = device->caps.device_memory > device->bytes_now ? device->caps.device_memory - device->bytes_now : 0;
+    const bool capped = device->max_memory < device->caps.device_memory;
+    const uint64_t most = capped ? device->max_memory : device->caps.device_memory;
+    const uint64_t rest = most > device->bytes_now ? most - device->bytes_now : 0;
     return log_fail(
         &device->log, status,
-        "gpu: no memory for buffer '%s' of %llu bytes (%s); %llu MiB allocated, %llu MiB left at most; a smaller "
+        "gpu: no memory for buffer '%s' of %llu bytes (%s); %llu MiB allocated, %llu MiB left at most%s; a smaller "
         "batch, context or model needs less",
         name, (unsigned long long)size, gpu_vk_result_name(result), (unsigned long long)(device->bytes_now / MIB),
-        (unsigned long long)(rest / MIB));
+        (unsigned long long)(rest / MIB), capped ? " under max_memory" : "");
 }
 
 pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name, gpu_buffer **out)

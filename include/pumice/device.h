@@ -61,7 +61,7 @@ typedef struct pm_caps {
 
     uint64_t device_memory; /* bytes of the largest device-local heap */
     /* Bytes left of it by VK_EXT_memory_budget; device_memory where that is absent. Of a software driver and an integrated GPU, whose memory is the
-     * host's, no more than control groups and `ulimit` leave this process. */
+     * host's, no more than control groups and `ulimit` leave this process. Of an open device no more than max_memory. */
     uint64_t device_memory_free;
     uint64_t max_allocation;      /* bytes, maxMemoryAllocationSize */
     uint64_t max_buffer_range;    /* bytes, maxStorageBufferRange */
@@ -124,6 +124,8 @@ typedef struct pm_device_params {
      * keeps its memory until the process ends. */
     uint32_t timeout_ms;
     bool compile_only; /* build kernels and programs, run none: for drivers without their GPU. Vulkan 1.0 suffices */
+    uint64_t
+        max_memory; /* bytes that Pumice may have of the device's memory at once; 0: no cap. What needs more fails: PM_NO_DEVICE_MEMORY */
 } pm_device_params;
 
 /* Opens an adapter; params: NULL for zeros. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
