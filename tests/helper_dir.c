@@ -92,24 +92,34 @@ size_t test_dir_count(const char *dir, const char *part)
 
 void test_write(const char *path, const void *data, size_t size)
 {
-    const int file = os_open(path, OS_WRITE);
-    assert_true(file >= 0);
-    assert_int_equal(os_write(file, data, size), size);
-    assert_true(os_close(file));
+    FILE *f = test_open(path, "wb");
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
 }
 
 char *test_read(const char *path, size_t *size)
 {
-    const int file = os_open(path, OS_READ);
-    os_info info;
-    assert_true(file >= 0 && os_stat_file(file, &info));
-    char *data = malloc((size_t)info.size + 1);
+    FILE *f = test_open(path, "rb");
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    long end = ftell(f);
+    assert_true(end >= 0);
+    rewind(f);
+    char *data = malloc((size_t)end + 1);
     assert_non_null(data);
-    assert_true(os_read(file, data, (size_t)info.size) == (int64_t)info.size);
-    data[info.size] = 0;
-    assert_true(os_close(file));
-    *size = (size_t)info.size;
+    assert_int_equal(fread(data, 1, (size_t)end, f), end);
+    data[end] = 0;
+    fclose(f);
+    *size = (size_t)end;
     return data;
+}
+
+void test_expect_content(const char *path, const char *text)
+{
+    size_t size;
+    char *data = test_read(path, &size);
+    assert_int_equal(size, strlen(text));
+    assert_string_equal(data, text);
+    free(data);
 }
 
 void test_same_file(const char *dir_a, const char *dir_b, const char *name)

@@ -25,6 +25,9 @@ size_t test_dir_count(const char *dir, const char *part);
 void test_write(const char *path, const void *data, size_t size);
 char *test_read(const char *path, size_t *size); /* with a 0 behind it; the caller frees */
 
+/* Fails the test unless the file holds this text alone. */
+void test_expect_content(const char *path, const char *text);
+
 /* Fails the test unless both folders hold the file with the same bytes. */
 void test_same_file(const char *dir_a, const char *dir_b, const char *name);
 

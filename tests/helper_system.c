@@ -13,6 +13,7 @@
 #ifdef _WIN32
 #include <fcntl.h>
 #include <io.h>
+#include <windows.h>
 #else
 #include <sys/stat.h>
 #endif
@@ -38,6 +39,16 @@ uint64_t test_size(const char *path)
 }
 
 #ifdef _WIN32
+FILE *test_open(const char *path, const char *mode)
+{
+    wchar_t wide[1024], letters[8];
+    assert_true(MultiByteToWideChar(CP_UTF8, 0, path, -1, wide, 1024) > 0);
+    assert_true(MultiByteToWideChar(CP_UTF8, 0, mode, -1, letters, 8) > 0);
+    FILE *file = _wfopen(wide, letters);
+    assert_non_null(file);
+    return file;
+}
+
 void test_resize(const char *path, uint64_t size)
 {
     const int file = _open(path, _O_RDWR | _O_BINARY);
@@ -66,6 +77,13 @@ void test_set_variable(const char *name, const char *value)
     assert_int_equal(_putenv_s(name, value ? value : ""), 0);
 }
 #else
+FILE *test_open(const char *path, const char *mode)
+{
+    FILE *file = fopen(path, mode);
+    assert_non_null(file);
+    return file;
+}
+
 void test_resize(const char *path, uint64_t size)
 {
     assert_int_equal(truncate(path, (off_t)size), 0);

@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
+/* fopen() of a path in UTF-8; fails the test where it fails. */
+FILE *test_open(const char *path, const char *mode);
 void test_make_folder(const char *path);
 void test_remove_folder(const char *path); /* an empty one */
 void test_resize(const char *path, uint64_t size);

@@ -163,15 +163,6 @@ static void test_read_without_size(void **state)
     free(data);
 }
 
-static void expect_content(const char *path, const char *text)
-{
-    size_t size;
-    char *data = test_read(path, &size);
-    assert_int_equal(size, strlen(text));
-    assert_string_equal(data, text);
-    free(data);
-}
-
 static void test_writer(void **state)
 {
     (void)state;
@@ -187,14 +178,14 @@ static void test_writer(void **state)
     assert_int_equal(file_writer_open(&log, path, &v), PM_OK); /* a second writer for the same file */
     file_writer_put(w, "new ", 4);
     file_writer_put(v, "newer", 5);
-    expect_content(path, "old"); /* the old file stays until commit */
+    test_expect_content(path, "old"); /* the old file stays until commit */
     assert_int_equal(test_dir_count(dir, ".tmp-"), 2);
     file_writer_put(w, "text", 4);
     assert_int_equal(file_writer_commit(&w), PM_OK);
     assert_null(w);
-    expect_content(path, "new text");
+    test_expect_content(path, "new text");
     assert_int_equal(file_writer_commit(&v), PM_OK);
-    expect_content(path, "newer");
+    test_expect_content(path, "newer");
     os_info info;
     assert_true(os_stat(path, &info));
     if (permits) assert_int_equal(info.permissions, 0640); /* kept from the file that was replaced */
@@ -203,17 +194,17 @@ static void test_writer(void **state)
     file_writer_put(w, "never", 5);
     file_writer_abandon(&w);
     file_writer_abandon(&w);
-    expect_content(path, "newer");
+    test_expect_content(path, "newer");
     assert_int_equal(test_dir_count(dir, ""), 1);
 
     const char *link = test_path(dir, "link");
     if (test_link("file", link)) {
         assert_int_equal(file_write(&log, link, "through", 7), PM_OK);
-        expect_content(path, "through");
+        test_expect_content(path, "through");
         assert_true(os_stat_link(link, &info) && info.kind == OS_LINK);
     }
     assert_int_equal(file_write(&log, path, "", 0), PM_OK);
-    expect_content(path, "");
+    test_expect_content(path, "");
     assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
     test_dir_remove(dir);
 }
@@ -296,8 +287,8 @@ static void test_keep(void **state)
         static const char *const texts[] = {"one", "two", "three"};
         assert_true(file_keep(path, before) == (i > 0));
         assert_int_equal(file_write(NULL, path, texts[i], strlen(texts[i])), PM_OK);
-        if (i > 0) expect_content(before, texts[i - 1]);
-        expect_content(path, texts[i]);
+        if (i > 0) test_expect_content(before, texts[i - 1]);
+        test_expect_content(path, texts[i]);
     }
     test_dir_remove(dir);
 }

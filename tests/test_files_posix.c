@@ -20,15 +20,6 @@
 #include "helper_log.h"
 #include "helper_system.h"
 
-static void expect_content(const char *path, const char *text)
-{
-    size_t size;
-    char *data = test_read(path, &size);
-    assert_int_equal(size, strlen(text));
-    assert_string_equal(data, text);
-    free(data);
-}
-
 /* A limit on file size stands for a full disk: the write fails in the middle. */
 static void test_writer_full_disk(void **state)
 {
@@ -56,7 +47,7 @@ static void test_writer_full_disk(void **state)
     assert_int_equal(sigaction(SIGXFSZ, &handler, NULL), 0);
     assert_int_equal(opened, PM_OK);
     test_expect_failure(committed, PM_IO, path, "File too large");
-    expect_content(path, "old");
+    test_expect_content(path, "old");
     assert_int_equal(test_dir_count(dir, ""), 1);
     test_dir_remove(dir);
 }
@@ -112,16 +103,16 @@ static void test_left_files(void **state)
     test_write(test_path(dir, "other.tmp-1-00000001-0"), "", 0);
     test_make_folder(test_path(dir, "file.tmp-folder"));
     assert_int_equal(file_write(&log, path, "new", 3), PM_OK);
-    expect_content(path, "new");
+    test_expect_content(path, "new");
     assert_false(file_exists(test_path(dir, again)));
     assert_int_equal(test_dir_count(dir, ""), 6);
     file_writer_put(own, "own", 3);
     assert_int_equal(file_writer_commit(&own), PM_OK);
-    expect_content(path, "own");
+    test_expect_content(path, "own");
     close(hold);
     assert_int_equal(waitpid(living, &code, 0), living);
     assert_int_equal(code, 0);
-    expect_content(path, "theirs");
+    test_expect_content(path, "theirs");
     assert_int_equal(test_dir_count(dir, ""), 4);
     test_dir_remove(dir);
 }
