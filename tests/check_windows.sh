@@ -59,6 +59,7 @@ wait $process 2> /dev/null
 run 1 train --data "$dir/text.txt" --out "$dir/k" $tiny --steps 40
 last=$(sed -n '$s/.*"step": \([0-9]*\).*/\1/p' "$dir/k/metrics.jsonl")
 steps=$(((last / 10 + 2) * 10))
+cp "$dir/k/config.json" "$dir/k/model.safetensors.tmp-9-00000001-1" # as a killed writer leaves it
 run 0 train --data "$dir/text.txt" --out "$dir/k" --resume --steps $steps
 run 0 train --data "$dir/text.txt" --out "$dir/l" $tiny --steps 100000 --plan
 none_left "$dir/k"
@@ -72,5 +73,4 @@ refused 1 '/never' train --data "$dir/text.txt" --out "$dir/text.txt/never" $tin
 VK_DRIVER_FILES='Z:\nowhere.json'
 export VK_DRIVER_FILES
 refused 1 'no Vulkan device was found' train --data "$dir/text.txt" --out "$dir/never" $tiny --steps 2
-grep -q 'VK_DRIVER_FILES names Z:.nowhere.json, which is not there' "$dir/err" || fail "the driver that is not there is not named"
 exit $bad

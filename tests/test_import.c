@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "gpu/features.h" /* volk, which must come before <pumice/vulkan.h> */
+
 #include <pumice/pumice.h>
 
 #include "helper_device.h"
@@ -156,9 +158,41 @@ static void test_refused(void **state)
     test_host_done(&host);
 }
 
+/* A host's chain: bytes behind the last feature of a struct mean nothing, an extension that was not enabled switches nothing on, and the collective
+ * structs count. */
+static void test_chains(void **state)
+{
+    (void)state;
+    static const char *const extensions[] = {"VK_KHR_pipeline_executable_properties"};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR single;
+    VkPhysicalDeviceVulkan12Features all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                            .pNext = &single,
+                                            .bufferDeviceAddress = VK_TRUE};
+    const VkPhysicalDeviceFeatures2 head = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &all};
+    gpu_feature_set on, found;
+    memset(&found, 0, sizeof found);
+    memset(&single, 0xff, sizeof single);
+    single.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR;
+    single.pNext = NULL;
+    single.pipelineExecutableInfo = VK_TRUE;
+    gpu_features_of_host(&head, VK_API_VERSION_1_2, NULL, 0, &on);
+    assert_int_equal(on.executable.pipelineExecutableInfo, VK_FALSE);
+    assert_int_equal(on.address.bufferDeviceAddress, VK_TRUE);
+    gpu_features_of_host(&head, VK_API_VERSION_1_2, extensions, 1, &on);
+    assert_int_equal(on.executable.pipelineExecutableInfo, VK_TRUE);
+    found.executable.pipelineExecutableInfo = found.narrow.shaderInt8 = VK_TRUE;
+    assert_false(gpu_features_mask(&found, &on)); /* it has no addresses */
+    assert_int_equal(found.narrow.shaderInt8, VK_TRUE);
+    found.address.bufferDeviceAddress = VK_TRUE;
+    assert_true(gpu_features_mask(&found, &on));
+    assert_int_equal(found.narrow.shaderInt8, VK_FALSE);
+    assert_int_equal(found.executable.pipelineExecutableInfo, VK_TRUE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_full), cmocka_unit_test(test_bare),
-                                       cmocka_unit_test(test_busy), cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_busy), cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_chains)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 /* Call it first in main. Closed standard streams are opened on nothing: any other file would get the stream's number. A write beyond `ulimit -f` fails
  * with an error. On Windows the arguments become UTF-8, and no stream changes the ends of lines. */
 void process_start(int *argc, char ***argv);
-/* A variable of the environment in UTF-8, or NULL. It lives until the same one is asked for again. */
+/* A variable of the environment in UTF-8, or NULL. It lives as long as the program. */
 const char *process_variable(const char *name);
 /* Sets a variable of the environment where it is not set. */
 void process_set_default(const char *name, const char *value);

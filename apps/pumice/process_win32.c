@@ -79,10 +79,14 @@ const char *process_variable(const char *name)
     wchar_t wide[64];
     int at = 0;
     while (at < KEPT - 1 && kept[at].name && strcmp(kept[at].name, name) != 0) at++;
-    free(kept[at].value);
-    kept[at].name = name;
     const wchar_t *value = mbstowcs(wide, name, 64) < 64 ? _wgetenv(wide) : NULL;
-    return kept[at].value = value ? os_utf8(value) : NULL;
+    char *text = value ? os_utf8(value) : NULL;
+    if (kept[at].name && text && kept[at].value && strcmp(text, kept[at].value) == 0)
+        free(text); /* it may be in use */
+    else
+        kept[at].value = text;
+    kept[at].name = name;
+    return kept[at].value;
 }
 
 void process_set_default(const char *name, const char *value)

@@ -46,7 +46,7 @@ static VKAPI_ATTR void VKAPI_CALL keep_commands(VkDevice device, VkCommandPool p
     (void)buffers;
 }
 
-pm_status gpu_abandon(pm_device *device)
+void gpu_keep_all(pm_device *device)
 {
     device->lost = device->abandoned = true;
 #define ABANDONED_ROW(name, type) device->vk.name = keep_##name;
@@ -55,6 +55,11 @@ pm_status gpu_abandon(pm_device *device)
     device->vk.vkDestroyDevice = keep_device;
     device->vk.vkUnmapMemory = keep_mapped;
     device->vk.vkFreeCommandBuffers = keep_commands;
+}
+
+pm_status gpu_abandon(pm_device *device)
+{
+    gpu_keep_all(device);
     return log_fail(&device->log, PM_DEVICE_LOST,
                     "gpu: the work did not end within %g s, the longest wait allowed; it cannot be cancelled, so %s "
                     "counts as lost",

@@ -228,7 +228,6 @@ pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical,
     gpu_features found = {.queue_family = UINT32_MAX, .max_buffer_size = UINT64_MAX};
     VkPhysicalDeviceProperties properties;
     instance->vk.vkGetPhysicalDeviceProperties(physical, &properties);
-    if (given && properties.apiVersion > given->api_version) properties.apiVersion = given->api_version;
     snprintf(caps.name, sizeof caps.name, "%.255s", utf8_cut(properties.deviceName, sizeof caps.name - 1));
     uint32_t v = properties.driverVersion;
     snprintf(caps.driver, sizeof caps.driver, "driver %u.%u.%u", VK_API_VERSION_MAJOR(v), VK_API_VERSION_MINOR(v),
@@ -246,10 +245,11 @@ pm_status gpu_caps_fill(const gpu_instance *instance, VkPhysicalDevice physical,
     if (status != PM_OK) return status;
     /* Vulkan 1.0 has this by an extension only. Such a device is used for compiling alone. */
     if (properties.apiVersion >= VK_API_VERSION_1_1 || compile_only) {
-        bool v12 = properties.apiVersion >= VK_API_VERSION_1_2;
+        const uint32_t most = instance->api_version;
+        const uint32_t version = properties.apiVersion < most ? properties.apiVersion : most;
+        const bool v12 = version >= VK_API_VERSION_1_2;
         read_properties(instance, physical, &extensions, v12, &caps, &found);
-        status =
-            read_features(instance, physical, given, &extensions, properties.apiVersion, compile_only, &caps, &found);
+        status = read_features(instance, physical, given, &extensions, version, compile_only, &caps, &found);
         read_memory(instance, physical, &caps);
         if (caps.coopmat && status == PM_OK) status = gpu_coopmat_read(instance, physical, &caps);
         caps.coopmat = caps.coopmat_m > 0 && gpu_kernel_built(KERNEL_matmul_coop);

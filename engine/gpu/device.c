@@ -207,11 +207,12 @@ static pm_status open_choices(pm_device *device, const char *cache_dir)
     return status == PM_OK ? gpu_choices_open(device) : status;
 }
 
-/* All but the hold on the standard streams. */
-static void close_device(pm_device *device)
+/* All but the hold on the standard streams. Returns whether the driver works on. */
+static bool close_device(pm_device *device)
 {
     if (device->handle) {
-        if (!device->lost) (void)gpu_queue_wait(device, device->queue.submitted); /* a lost device is idle */
+        if (!device->lost)
+            (void)gpu_queue_wait(device, device->queue.submitted); /* a device lost by its driver is idle */
         while (device->programs) {
             gpu_program *program = device->programs;
             gpu_program_destroy(&program);
@@ -232,7 +233,9 @@ static void close_device(pm_device *device)
     gpu_list_close(&device->faults);
     free(device->old_choices_path);
     free(device->cache_path);
-    if (!device->abandoned) free(device); /* else the validation layer's messages still come here */
+    const bool abandoned = device->abandoned;
+    if (!abandoned) free(device); /* else the validation layer's messages still come here */
+    return abandoned;
 }
 
 static pm_status make_device(const pm_device_params *params, pm_device **out)
@@ -295,7 +298,7 @@ static pm_status open_device(const pm_device_params *params, const gpu_host *hos
     if (status == PM_OK)
         *out = device;
     else
-        close_device(device);
+        (void)close_device(device);
     return status;
 }
 
@@ -324,8 +327,6 @@ void pm_device_close(pm_device **handle)
 {
     pm_device *device = *handle;
     if (!device) return;
-    const bool abandoned = device->abandoned; /* its driver works on */
-    close_device(device);
-    if (!abandoned) os_streams_release();
+    if (!close_device(device)) os_streams_release();
     *handle = NULL;
 }

@@ -7,15 +7,15 @@
 #include <string.h>
 
 typedef struct feature_struct {
-    size_t at, size; /* in a gpu_feature_set, bytes */
+    size_t at, size; /* in a gpu_feature_set, bytes; the size without padding */
     VkStructureType type;
     uint32_t version;
     const char *extension;
 } feature_struct;
 
 static const feature_struct structs[GPU_FEATURE_STRUCTS] = {
-#define FEATURE_STRUCT_ROW(field, type, number, version, extension)                                                    \
-    {offsetof(gpu_feature_set, field), sizeof(type), number, version, extension},
+#define FEATURE_STRUCT_ROW(field, type, last, number, version, extension)                                              \
+    {offsetof(gpu_feature_set, field), offsetof(type, last) + sizeof(VkBool32), number, version, extension},
     FEATURE_STRUCT_LIST(FEATURE_STRUCT_ROW)
 #undef FEATURE_STRUCT_ROW
 };
@@ -103,7 +103,15 @@ static void take_13(const VkPhysicalDeviceVulkan13Features *from, gpu_feature_se
     to->subgroup_sizes.computeFullSubgroups = from->computeFullSubgroups;
 }
 
-void gpu_features_of_host(const VkPhysicalDeviceFeatures2 *head, gpu_feature_set *out)
+static bool counts(const feature_struct *s, uint32_t api_version, const char *const *extensions, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(extensions[i], s->extension) == 0) return true;
+    return api_version >= s->version;
+}
+
+void gpu_features_of_host(const VkPhysicalDeviceFeatures2 *head, uint32_t api_version, const char *const *extensions,
+                          uint32_t extension_count, gpu_feature_set *out)
 {
     *out = (gpu_feature_set){0};
     if (!head) return;
@@ -113,7 +121,8 @@ void gpu_features_of_host(const VkPhysicalDeviceFeatures2 *head, gpu_feature_set
         if (item->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) take_12((const void *)item, out);
         if (item->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES) take_13((const void *)item, out);
         for (int i = 0; i < GPU_FEATURE_STRUCTS; i++)
-            if (item->sType == structs[i].type) memcpy(struct_of(out, &structs[i]), item, structs[i].size);
+            if (item->sType == structs[i].type && counts(&structs[i], api_version, extensions, extension_count))
+                memcpy(struct_of(out, &structs[i]), item, structs[i].size);
     }
 }
 

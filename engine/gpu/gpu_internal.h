@@ -53,9 +53,10 @@ pm_status gpu_vk_status(VkResult result);
 
 /* What opening and checking need beyond pm_caps. */
 typedef struct gpu_features {
-    gpu_feature_set found;  /* the optional features that the device has */
-    uint32_t found_version; /* its Vulkan version, not lowered */
-    bool bda_core;          /* in the device's Vulkan 1.2, so that no extension is needed */
+    gpu_feature_set found; /* the optional features that the device has */
+    uint32_t
+        found_version; /* the Vulkan version of its features: the device's, or the instance's where that is lower */
+    bool bda_core;     /* in the device's Vulkan 1.2, so that no extension is needed */
     bool portability_subset;
     const char *calibrated;              /* the extension that relates device and host clocks; NULL: none */
     bool executable_info;                /* VK_KHR_pipeline_executable_properties */
@@ -69,7 +70,6 @@ typedef struct gpu_features {
 /* What a host's device was made with: the most that Pumice may use of the physical device. */
 typedef struct gpu_given {
     gpu_feature_set on;
-    uint32_t api_version;
     uint32_t queue_family;
     const char *const *extensions;
     uint32_t extension_count;
@@ -470,7 +470,9 @@ pm_status gpu_host_attach(pm_device *device, const gpu_host *host);
 
 /* Logs a failed Vulkan call and returns its status. A lost device stays lost. */
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line);
-/* Of a device whose work does not end: PM_DEVICE_LOST, with a line. */
+/* The device is lost, and its work may go on: nothing of it is destroyed any more. */
+void gpu_keep_all(pm_device *device);
+/* The same, of a device whose work does not end: PM_DEVICE_LOST, with a line. */
 pm_status gpu_abandon(pm_device *device);
 /* PM_OK, or PM_DEVICE_LOST with a line. */
 pm_status gpu_check_lost(const pm_device *device);

@@ -12,7 +12,7 @@
 struct pm_vulkan_wishes {
     gpu_feature_set set;
     VkPhysicalDeviceFeatures2 features;
-    const char *extensions[GPU_FEATURE_STRUCTS + 1];
+    const char *extensions[GPU_FEATURE_STRUCTS + 2];
     uint32_t extension_count;
 };
 
@@ -32,17 +32,18 @@ static pm_status find_instance(const pm_log *log, VkInstance handle, uint32_t ap
 static pm_status fill_wishes(const pm_log *log, pm_device *device, pm_vulkan_wishes *wishes)
 {
     const pm_device_params usual = {0};
-    const uint32_t most = device->instance.api_version;
     pm_status status =
         gpu_caps_fill(&device->instance, device->physical, NULL, false, &device->caps, &device->features);
     if (status != PM_OK) return status;
     if (device->caps.api_version < VK_API_VERSION_1_1)
         return log_fail(log, PM_UNSUPPORTED, "gpu: %s offers Vulkan 1.0; 1.1 or later is needed", device->caps.name);
     gpu_choose_features(device, &usual);
-    const uint32_t version = device->caps.api_version < most ? device->caps.api_version : most;
     wishes->set = device->enabled;
     wishes->features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-    wishes->extension_count = gpu_features_enable(&wishes->set, version, &wishes->features, wishes->extensions);
+    wishes->extension_count =
+        gpu_features_enable(&wishes->set, device->features.found_version, &wishes->features, wishes->extensions);
+    if (device->features.portability_subset)
+        wishes->extensions[wishes->extension_count++] = "VK_KHR_portability_subset";
     if (device->features.calibrated) wishes->extensions[wishes->extension_count++] = device->features.calibrated;
     return PM_OK;
 }
@@ -57,6 +58,8 @@ pm_status pm_vulkan_wishes_make(const pm_log *log, VkInstance instance, uint32_t
         status = log_fail(log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
     else
         status = find_instance(log, instance, api_version, get, &device->instance);
+    if (status == PM_OK && !physical)
+        status = log_fail(log, PM_INVALID, "gpu: the wishes come without a physical device");
     if (status == PM_OK) {
         device->physical = physical;
         status = fill_wishes(log, device, wishes);
@@ -91,8 +94,7 @@ VkPhysicalDeviceFeatures2 *pm_vulkan_wishes_features(pm_vulkan_wishes *wishes)
 pm_status gpu_host_adopt(pm_device *device, const gpu_host *host)
 {
     device->imported = true;
-    gpu_given given = {.api_version = host->api_version,
-                       .queue_family = host->queue_family,
+    gpu_given given = {.queue_family = host->queue_family,
                        .extensions = host->extensions,
                        .extension_count = host->extensions ? host->extension_count : 0};
     pm_status status = find_instance(&device->log, host->instance, host->api_version, host->get, &device->instance);
@@ -103,7 +105,7 @@ pm_status gpu_host_adopt(pm_device *device, const gpu_host *host)
                           : !host->lock != !host->unlock ? "one of lock and unlock"
                                                          : NULL;
     if (missing) return log_fail(&device->log, PM_INVALID, "gpu: the host's device comes without %s", missing);
-    gpu_features_of_host(host->features, &given.on);
+    gpu_features_of_host(host->features, host->api_version, given.extensions, given.extension_count, &given.on);
     device->physical = host->physical;
     status = gpu_caps_fill(&device->instance, host->physical, &given, false, &device->caps, &device->features);
     device->vendor_id = device->caps.vendor_id;

@@ -41,18 +41,19 @@ static pm_status wait_fences(pm_device *device, uint64_t ticket)
     const VkResult result = device->vk.vkWaitForFences(device->handle, count, fences, VK_TRUE, timeout_ns);
     if (result == VK_TIMEOUT) return gpu_abandon(device);
     VK_TRY(device, result);
-    VK_TRY(device, device->vk.vkResetFences(device->handle, count, fences));
     queue->done = ticket;
+    if (device->vk.vkResetFences(device->handle, count, fences) == VK_SUCCESS) return PM_OK;
+    VK_TRY(device, device->vk.vkResetFences(device->handle, count, fences));
 fail:
     return status;
 }
 
-/* For want of memory a wait may fail. The work must end before its owner is freed: a second try, and where it fails too the device is lost. */
+/* For want of memory a wait may fail. The work must end before its owner is freed: a second try, and where it fails too nothing is freed. */
 pm_status gpu_queue_wait(pm_device *device, uint64_t ticket)
 {
     const double start = os_seconds();
     const pm_status status = device->lost ? PM_DEVICE_LOST : wait_fences(device, ticket);
-    if (status != PM_OK && !device->lost && wait_fences(device, ticket) != PM_OK) device->lost = true;
+    if (status != PM_OK && !device->lost && wait_fences(device, ticket) != PM_OK && !device->lost) gpu_keep_all(device);
     device->waited = os_seconds();
     device->wait_seconds += device->waited - start;
     return status;
@@ -85,7 +86,7 @@ fail:
     if (queued == 0 || device->lost) return status;
     /* The first part is queued, and must end before its owner is freed. */
     if (submit(device, 0, NULL, fence) != VK_SUCCESS) {
-        device->lost = true;
+        gpu_keep_all(device);
         return status;
     }
     (void)gpu_queue_wait(device, ++queue->submitted);

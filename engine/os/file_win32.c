@@ -27,16 +27,17 @@ static bool done(BOOL result)
 
 /* ---- what is there ---- */
 
-static bool describe(HANDLE handle, os_info *out)
+/* `link`: it was opened without following links. */
+static bool describe(HANDLE handle, bool link, os_info *out)
 {
     BY_HANDLE_FILE_INFORMATION info;
     const DWORD type = GetFileType(handle);
     *out = (os_info){.kind = OS_OTHER};
     if (type == FILE_TYPE_CHAR || type == FILE_TYPE_PIPE) return true;
     if (!done(GetFileInformationByHandle(handle, &info))) return false;
-    out->kind = info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY       ? OS_FOLDER
-                : info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT ? OS_LINK
-                                                                       : OS_FILE;
+    out->kind = link && (info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) ? OS_LINK
+                : info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY             ? OS_FOLDER
+                                                                               : OS_FILE;
     out->size = (uint64_t)info.nFileSizeHigh << 32 | info.nFileSizeLow;
     out->device = info.dwVolumeSerialNumber;
     out->number = (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
@@ -69,7 +70,7 @@ static bool stat_path(const char *path, DWORD more, os_info *out)
     if (handle == INVALID_HANDLE_VALUE) take_path_error(wide);
     free(wide);
     if (handle == INVALID_HANDLE_VALUE) return false;
-    const bool good = describe(handle, out);
+    const bool good = describe(handle, more != 0, out);
     CloseHandle(handle);
     return good;
 }
@@ -86,7 +87,7 @@ bool os_stat_link(const char *path, os_info *out)
 
 bool os_stat_file(int file, os_info *out)
 {
-    return describe(handle_of(file), out);
+    return describe(handle_of(file), false, out);
 }
 
 /* ---- reading and writing ---- */
@@ -100,7 +101,8 @@ int os_open(const char *path, os_mode mode)
         [OS_READ] = {GENERIC_READ, OPEN_EXISTING, 0, _O_RDONLY},
         [OS_WRITE] = {GENERIC_WRITE | DELETE, CREATE_ALWAYS, 0, 0},
         [OS_NEW] = {GENERIC_WRITE | DELETE, CREATE_NEW, 0, 0},
-        [OS_APPEND] = {FILE_APPEND_DATA | FILE_READ_ATTRIBUTES | SYNCHRONIZE, OPEN_ALWAYS, 0, _O_APPEND},
+        [OS_APPEND] = {FILE_APPEND_DATA | FILE_READ_DATA | FILE_READ_ATTRIBUTES | SYNCHRONIZE, OPEN_ALWAYS, 0,
+                       _O_APPEND},
         [OS_CHANGE] = {GENERIC_READ | GENERIC_WRITE | DELETE, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, 0},
     };
     wchar_t *wide = os_wide_path(path);
@@ -290,7 +292,7 @@ char *os_real_path(const char *path)
                            OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL)
              : INVALID_HANDLE_VALUE;
     free(wide);
-    if (handle == INVALID_HANDLE_VALUE) return NULL;
+    if (!wide || !done(handle != INVALID_HANDLE_VALUE)) return NULL;
     const DWORD room = GetFinalPathNameByHandleW(handle, NULL, 0, FILE_NAME_NORMALIZED);
     if (room) full = malloc((room + 1) * sizeof *full);
     if (full && GetFinalPathNameByHandleW(handle, full, room + 1, FILE_NAME_NORMALIZED)) out = os_utf8(full);

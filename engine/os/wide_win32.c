@@ -49,8 +49,12 @@ wchar_t *os_wide_path(const char *path)
     }
     wchar_t *wide = widen(path);
     if (!wide) return NULL;
-    for (wchar_t *c = wide; *c; c++)
-        if (*c == L'/') *c = L'\\';
+    wchar_t *to = wide;
+    for (const wchar_t *c = wide; *c; c++) { /* behind \\?\ Windows takes neither / nor two separators for one */
+        const wchar_t letter = *c == L'/' ? L'\\' : *c;
+        if (letter != L'\\' || to < wide + 2 || to[-1] != L'\\') *to++ = letter;
+    }
+    *to = 0;
     const bool ready = wcsncmp(wide, L"\\\\?\\", 4) == 0 || wcsncmp(wide, L"\\\\.\\", 4) == 0;
     return ready || GetFullPathNameW(wide, 0, NULL, NULL) < SHORT_PATH ? wide : lengthen(wide);
 }

@@ -17,7 +17,7 @@ extern "C" {
  * device of Vulkan 1.1 and a queue that computes. */
 typedef struct pm_vulkan_wishes pm_vulkan_wishes;
 
-/* `api_version`: VkApplicationInfo's of the instance. `get`: NULL for the loader's own. Fails: PM_UNSUPPORTED (Vulkan 1.0), PM_NO_DEVICE (no
+/* `api_version`: VkApplicationInfo's of the instance. `get`: NULL for the loader's own. Fails: PM_INVALID, PM_UNSUPPORTED (Vulkan 1.0), PM_NO_DEVICE (no
  * loader), PM_NO_HOST_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_vulkan_wishes_make(const pm_log *log, VkInstance instance, uint32_t api_version,
                                                     VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr get,
@@ -26,8 +26,9 @@ PM_API PM_NODISCARD pm_status pm_vulkan_wishes_make(const pm_log *log, VkInstanc
 PM_API void pm_vulkan_wishes_free(pm_vulkan_wishes **wishes);
 /* Names for ppEnabledExtensionNames. They live as long as the wishes. */
 PM_API const char *const *pm_vulkan_wishes_extensions(const pm_vulkan_wishes *wishes, uint32_t *count);
-/* The features, with their chain, for VkDeviceCreateInfo.pNext (pEnabledFeatures is NULL then). The host may switch on more in it, and put more
- * structs behind it. It lives as long as the wishes. */
+/* The features, with their chain, for VkDeviceCreateInfo.pNext (pEnabledFeatures is NULL then). The host may switch on more in it, and put
+ * other structs behind it, but not VkPhysicalDeviceVulkan11Features to 13Features, which Vulkan allows in place of these alone. A host that has those
+ * copies what it finds here. It lives as long as the wishes. */
 PM_API VkPhysicalDeviceFeatures2 *pm_vulkan_wishes_features(pm_vulkan_wishes *wishes);
 
 /* ---- the host's device ---- */
@@ -53,8 +54,8 @@ typedef struct pm_vulkan_device {
 } pm_vulkan_device;
 
 /* Opens Pumice on the host's device. Its capabilities are those of the physical device, less what was not switched on. params: as of
- * pm_device_open; `select` and `validate` mean nothing here. All of the host's must live until pm_device_close, which waits for Pumice's own work,
- * and destroys nothing of the host's. Pumice never waits for the queue or the device to be idle.
+ * pm_device_open; `select`, `validate` and `compile_only` mean nothing here, and `robust` takes what the host switched on. All of the host's must live until pm_device_close, which waits for Pumice's own work,
+ * and destroys nothing of the host's. Where `timeout_ms` ran out, that work goes on, and the VkDevice may not be destroyed. Pumice never waits for the queue or the device to be idle.
  * Fails as pm_device_open, and: PM_INVALID (something is missing, the queue's family does not compute, a feature is claimed that the physical device
  * does not have). */
 PM_API PM_NODISCARD pm_status pm_device_import_sized(const pm_device_params *params, size_t params_size,
