@@ -128,5 +128,8 @@ for variable in VK_DRIVER_FILES VK_ICD_FILENAMES; do
         fail "devices --json without a device printed no document"
     [ "$(grep -c '^pumice: ' "$dir/err")" = 1 ] && grep -q "$variable names $dir/nowhere.json" "$dir/err" ||
         fail "$variable is not named"
+    code=0
+    env -u VK_DRIVER_FILES -u VK_ICD_FILENAMES $variable= "$pumice" devices > "$dir/out" 2> "$dir/err" || code=$?
+    [ $code = 0 ] || grep -q "$variable is set, and empty" "$dir/err" || fail "$variable is empty, and not named" # a loader may take it for unset
 done
 exit $bad

@@ -50,7 +50,11 @@ void app_say_drivers(void)
     const char *only = NULL;
     for (int i = 0; i < 3; i++) {
         const char *list = process_variable(variables[i]);
-        if (!list || !*list || (i == 1 && only)) continue; /* the first overrides the second */
+        if (!list || (i == 1 && only)) continue; /* the first overrides the second */
+        if (!*list && i < 2) {
+            app_say("%s is set, and empty: then no driver is looked for; unset it", variables[i]);
+            return;
+        }
         size_t size;
         const char *missing = find_missing(list, &size);
         if (missing) {
