@@ -123,6 +123,15 @@ static bool was_enabled(const gpu_given *given, const char *extension)
     return false;
 }
 
+/* The name of the extension for calibrated time stamps that may be used, or NULL. */
+static const char *find_calibrated(const extension_list *extensions, const gpu_given *given)
+{
+    static const char *const names[] = {CALIBRATED_KHR, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME};
+    for (int i = 0; i < 2; i++)
+        if (has(extensions, names[i]) && (!given || was_enabled(given, names[i]))) return names[i];
+    return NULL;
+}
+
 static pm_status read_features(const gpu_instance *instance, VkPhysicalDevice physical, const gpu_given *given,
                                const extension_list *extensions, uint32_t api_version, bool compile_only, pm_caps *caps,
                                gpu_features *features)
@@ -138,11 +147,7 @@ static pm_status read_features(const gpu_instance *instance, VkPhysicalDevice ph
     features->bda_core = api_version >= VK_API_VERSION_1_2;
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
     features->executable_info = found->executable.pipelineExecutableInfo;
-    features->calibrated = has(extensions, CALIBRATED_KHR) ? CALIBRATED_KHR
-                           : has(extensions, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)
-                               ? VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME
-                               : NULL;
-    if (given && features->calibrated && !was_enabled(given, features->calibrated)) features->calibrated = NULL;
+    features->calibrated = find_calibrated(extensions, given);
     caps->int64 = found->core.shaderInt64;
     caps->bda = found->address.bufferDeviceAddress;
     caps->f16 = found->narrow.shaderFloat16;

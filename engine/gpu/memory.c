@@ -243,6 +243,12 @@ fail:
     return result;
 }
 
+/* Bytes that Pumice may have at once. */
+static uint64_t most_memory(const pm_device *device)
+{
+    return device->max_memory < device->caps.device_memory ? device->max_memory : device->caps.device_memory;
+}
+
 /* Blocks double from 8 to 64 MiB (shared ones from 2 to 16), are smaller on small devices, and as large as one big
  * buffer needs. */
 static uint64_t block_size(const pm_device *device, gpu_lifetime lifetime, uint64_t reserved)
@@ -250,9 +256,7 @@ static uint64_t block_size(const pm_device *device, gpu_lifetime lifetime, uint6
     uint64_t size = lifetime == GPU_SHARED ? 2 * MIB : 8 * MIB, most = 8 * size;
     for (const gpu_block *block = device->blocks; block; block = block->next)
         if (block->lifetime == lifetime && size < most) size *= 2;
-    const uint64_t all =
-        device->max_memory < device->caps.device_memory ? device->max_memory : device->caps.device_memory;
-    while (size > MIB && size > all / 16) size /= 2;
+    while (size > MIB && size > most_memory(device) / 16) size /= 2;
     if (size > gpu_max_buffer(device)) size = gpu_max_buffer(device);
     return size > reserved ? size : reserved;
 }
@@ -277,7 +281,7 @@ static pm_status buffer_fail(pm_device *device, VkResult result, const char *nam
     if (result == VK_ERROR_DEVICE_LOST) device->lost = true;
     pm_status status = gpu_vk_status(result);
     const bool capped = device->max_memory < device->caps.device_memory;
-    const uint64_t most = capped ? device->max_memory : device->caps.device_memory;
+    const uint64_t most = most_memory(device);
     const uint64_t rest = most > device->bytes_now ? most - device->bytes_now : 0;
     return log_fail(
         &device->log, status,
