@@ -34,8 +34,7 @@ static arg_option table[] = {
     TEXT("--model", "DIR", model, false, "the model to start from; without it, random weights"),
     {ARG_FLAG, "--resume", NULL, &finetune_options_now.resume, NULL, 0, 0,
      "go on from the checkpoint in --out, with the run's options; options given again replace them; without a "
-     "checkpoint "
-     "a new run begins",
+     "checkpoint a new run begins",
      false, false},
     APP_OPTION_OVERWRITE(finetune_options_now.overwrite),
     {ARG_FLAG, "--plan", NULL, &finetune_options_now.plan, NULL, 0, 0,

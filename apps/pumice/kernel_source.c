@@ -215,8 +215,8 @@ static uint32_t *words_of_glsl(const kernel_options *options, const char *text, 
     size -= mark_length(text);
     text += mark_length(text);
     if (!check_text(options->file, text, size) || !check_defines(&options->defines)) return NULL;
-    process_quiet(true,
-                  kept); /* glslang prints faults of its own text; what it says about the file comes back as text */
+    /* glslang prints faults of its own text; what it says about the file comes back as text. */
+    process_quiet(true, kept);
     shaderc_compiler_t compiler = shaderc_compiler_initialize();
     shaderc_compile_options_t to = compiler ? shaderc_compile_options_initialize() : NULL;
     shaderc_compilation_result_t result = NULL;
