@@ -42,8 +42,10 @@ static pm_status wait_fences(pm_device *device, uint64_t ticket)
     if (result == VK_TIMEOUT) return gpu_abandon(device);
     VK_TRY(device, result);
     queue->done = ticket;
-    if (device->vk.vkResetFences(device->handle, count, fences) == VK_SUCCESS) return PM_OK;
-    VK_TRY(device, device->vk.vkResetFences(device->handle, count, fences));
+    VkResult reset = device->vk.vkResetFences(device->handle, count, fences);
+    if (reset != VK_SUCCESS) reset = device->vk.vkResetFences(device->handle, count, fences);
+    if (reset != VK_SUCCESS) gpu_keep_all(device); /* no fence tells of further work */
+    VK_TRY(device, reset);
 fail:
     return status;
 }

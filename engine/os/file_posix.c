@@ -189,11 +189,10 @@ bool os_sync_folder_of(const char *path)
     char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     if (!folder) return false;
     const int fd = open_with(folder, O_RDONLY);
-    free(folder);
-    if (fd < 0) return errno == EACCES;
-    const bool good = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+    const bool good = fd < 0 ? errno == EACCES : fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
     const int error = errno;
-    close(fd);
+    if (fd >= 0) close(fd);
+    free(folder);
     errno = error;
     return good;
 }
