@@ -9,18 +9,20 @@ function fail(text) { print text; bad = 1 }
 BEGIN {
     may["os"] = "os"
     may["base"] = "base os"
-    may["profile"] = "profile base os"
-    may["gpu"] = "gpu profile base os ."
+    may["files"] = "files base os"
+    may["spirv"] = "spirv base"
+    may["profile"] = "profile files base os"
+    may["gpu"] = "gpu spirv profile files base os ."
     may["ops"] = "ops gpu base os ."
     may["ref"] = "ref ops base os ."
     may["graph"] = "graph ops gpu base os ."
-    may["text"] = "text base os"
-    may["data"] = "data text base os"
-    may["model"] = "model data text graph ops gpu base os ."
-    may["train"] = "train model data text graph ops gpu base os ."
+    may["text"] = "text files base os"
+    may["data"] = "data text files base os"
+    may["model"] = "model data text graph ops gpu files base os ."
+    may["train"] = "train model data text graph ops gpu files base os ."
     may["infer"] = "infer model data text graph ops gpu base os ."
-    may["check"] = "check train model data text graph ref ops gpu base os ."
-    may["bench"] = "bench infer train model data text graph ops gpu base os ."
+    may["check"] = "check train model data text graph ref ops gpu files base os ."
+    may["bench"] = "bench infer train model data text graph ops gpu files base os ."
     for (i = 1; i < ARGC; i++) there[ARGV[i]] = 1
 }
 
@@ -34,7 +36,7 @@ FNR == 1 {
 
 # Functions that the host'\''s locale changes: only these three files use them, under another locale.
 FNR == 1 {
-    local = engine && FILENAME != "engine/base/number.c" && FILENAME != "engine/text/json.c" && FILENAME !~ /^engine\/os\/locale_/
+    local = engine && FILENAME != "engine/base/number.c" && FILENAME != "engine/files/json.c" && FILENAME !~ /^engine\/os\/locale_/
     statement = ""
 }
 local && /(^|[^A-Za-z_])(strto(d|f|ld)|ato[f]|[sf]*scanf|v*sprintf|vsnprintf|is(alpha|alnum|digit|xdigit|space|upper|lower|print|punct|cntrl|graph|blank)|to(lower|upper)|isw[a-z]+|tow[a-z]+|str(coll|xfrm|casecmp|ncasecmp|ftime|error|error_[lr]|signal)|mbr*towc|wcr*tomb|mbs*r*towcs|wcs*r*tombs|setlocale|localeconv|cJSON_(Parse|Print)[A-Za-z]*|cJSON_Minify)[[:space:]]*\(/ {

@@ -4,7 +4,7 @@
 
 #include <pumice/model.h>
 
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 
 enum { FOLDER_MOST = 64 }; /* tensors of a file */
 

@@ -2,7 +2,7 @@
 #ifndef HELPER_GOLDEN_H
 #define HELPER_GOLDEN_H
 
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 
 /* "dir/name" */
 void golden_path(char out[512], const char *dir, const char *name);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_system.h"

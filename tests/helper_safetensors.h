@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 
 /* The file at hand, in a folder that the group fixtures make and remove. */
 extern char *sample_dir, sample_path[300], second_path[300];

@@ -14,7 +14,7 @@
 
 #include "base/checksum.h"
 #include "os/clock.h"
-#include "base/file.h"
+#include "files/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rng.h"

@@ -15,7 +15,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_model.h"
-#include "model/npy.h"
+#include "files/npy.h"
 
 static pm_device *device;
 static char *root, dir[300], out[300];

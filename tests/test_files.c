@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"

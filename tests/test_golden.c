@@ -19,7 +19,7 @@
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_golden.h"
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 
 /* Largest relative distances from PyTorch. */
 static const double LOGITS_TOLERANCE = 1e-5, LOSS_TOLERANCE = 1e-5, GRADIENT_TOLERANCE = 1e-4, STEPS_TOLERANCE = 1e-4;

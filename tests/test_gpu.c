@@ -5,7 +5,7 @@
 #include "gpu/cut.h"
 #include "gpu/gpu.h"
 #include "gpu/gpu_internal.h"
-#include "gpu/spirv.h"
+#include "spirv/spirv.h"
 #include "helper_device.h"
 #include "helper_system.h"
 #include "push.h"

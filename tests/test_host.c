@@ -19,7 +19,7 @@
 #include <pumice/profile.h>
 #include <pumice/pumice.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/number.h"
 #include "helper_device.h"
 #include "helper_dir.h"

@@ -16,7 +16,7 @@
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_log.h"
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 #include "os/file.h"
 #include "train/trainer.h"
 

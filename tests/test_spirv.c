@@ -3,7 +3,8 @@
 #include <pumice/kernel.h>
 
 #include "base/rng.h"
-#include "gpu/spirv.h"
+#include "gpu/gpu.h"
+#include "spirv/spirv.h"
 #include "helper_device.h"
 #include "push.h"
 

@@ -19,7 +19,7 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_system.h"
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 #include "os/file.h"
 
 static const char TEXT[] =

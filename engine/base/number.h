@@ -1,5 +1,5 @@
 /* Numbers as text, and letters, whatever the host's locale. In the engine, fractions are printed and read only here and, within JSON, by
- * text/json.c; tests/check_layers.sh checks that. */
+ * files/json.c; tests/check_layers.sh checks that. */
 #ifndef BASE_NUMBER_H
 #define BASE_NUMBER_H
 

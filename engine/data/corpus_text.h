@@ -2,7 +2,7 @@
 #ifndef DATA_CORPUS_TEXT_H
 #define DATA_CORPUS_TEXT_H
 
-#include "base/file.h"
+#include "files/file.h"
 
 /* One file of a folder, and where its bytes begin in the joined text. */
 typedef struct text_part {

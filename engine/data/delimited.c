@@ -5,9 +5,9 @@
 
 #include <pumice/text.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/number.h"
-#include "text/foreign.h"
+#include "files/foreign.h"
 
 enum { MOST_COLUMNS = 10000 };
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "base/file.h"
+#include "files/file.h"
 
 typedef struct delimited {
     const pm_log *log;

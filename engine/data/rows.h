@@ -5,7 +5,7 @@
 #include <pumice/task.h>
 
 #include "data/delimited.h"
-#include "text/jsonl.h"
+#include "files/jsonl.h"
 
 enum { ROWS_FIELDS = 6, ROWS_NAME_MAX = 256 };
 

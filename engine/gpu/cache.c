@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/hash.h"
 
 enum { CACHE_FORMAT = 1 };

@@ -2,7 +2,7 @@
  * capabilities. A file of each such set beside the pipeline cache. One that does not match is told of, not used, and replaced when something is
  * stored again. */
 #include "gpu/gpu_internal.h"
-#include "gpu/spirv.h"
+#include "spirv/spirv.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/hash.h"
 #include "base/sized.h"
 #include "os/streams.h"

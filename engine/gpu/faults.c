@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 
 #define OFF "off "
 #define OFF_KERNEL OFF "kernel "

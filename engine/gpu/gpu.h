@@ -29,6 +29,8 @@ enum {
 const char *gpu_kernel_name(kernel_id kernel);
 /* Whether the kernel is in this build: an older glslc lacks the extensions of some. */
 bool gpu_kernel_built(kernel_id kernel);
+/* Its SPIR-V, compiled with or without buffer addresses. */
+const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count);
 
 /* As pm_device_open. `with_faults`: kernels and features that the doctor switched off stay on. */
 pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out);

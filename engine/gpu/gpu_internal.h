@@ -9,7 +9,7 @@
 #include "gpu/cut.h"
 #include "gpu/features.h"
 #include "gpu/gpu.h"
-#include "gpu/spirv.h"
+#include "spirv/spirv.h"
 #include "gpu/table.h"
 #include "profile/profile.h"
 

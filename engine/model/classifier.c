@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "data/task.h"
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 
 static bool is_classifier(const cJSON *root)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/sized.h"
@@ -15,8 +15,8 @@
 #include "model/classifier.h"
 #include "model/special.h"
 #include "model/task_head.h"
-#include "text/json.h"
-#include "text/json_file.h"
+#include "files/json.h"
+#include "files/json_file.h"
 #include "data/task.h"
 
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)

@@ -2,10 +2,10 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/log.h"
 #include "model/special.h"
-#include "text/json_file.h"
+#include "files/json_file.h"
 
 static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out, bool *more)
 {

@@ -3,7 +3,7 @@
 #define MODEL_NAMES_H
 
 #include "model/gpt.h"
-#include "model/shards.h"
+#include "files/shards.h"
 
 /* One tensor under its plain name: without "transformer." or "model." in front, and without the parts that wrappers put into a name:
  * torch.compile's "_orig_mod.", DataParallel's "module." and the like. */

@@ -10,7 +10,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/log.h"
-#include "text/json.h"
+#include "files/json.h"
 
 enum { SHAPE_POSITIONS, SHAPE_TOKENS, SHAPE_BLOCKS };
 

@@ -3,7 +3,7 @@
 #define MODEL_OPENAI_H
 
 #include "model/gpt.h"
-#include "model/npy.h"
+#include "files/npy.h"
 
 enum { OPENAI_MAX_PARTS = 100 };
 

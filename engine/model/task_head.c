@@ -9,7 +9,7 @@
 #include "model/classifier.h"
 #include "model/gpt.h"
 #include "model/task_head.h"
-#include "text/json.h"
+#include "files/json.h"
 
 /* ---- config.json ----
  * "pumice_task" holds what Pumice needs. With one sequence an example, the head is Hugging Face's ForSequenceClassification: score.weight on

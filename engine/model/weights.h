@@ -3,7 +3,7 @@
 #define MODEL_WEIGHTS_H
 
 #include "model/gpt.h"
-#include "model/shards.h"
+#include "files/shards.h"
 
 typedef struct weights {
     pm_log log;

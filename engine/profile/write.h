@@ -2,7 +2,7 @@
 #ifndef PROFILE_WRITE_H
 #define PROFILE_WRITE_H
 
-#include "base/file.h"
+#include "files/file.h"
 #include "profile/profile.h"
 
 /* printf into the file, up to 1,000 bytes at a time. */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "text/foreign.h"
-#include "text/json_file.h"
+#include "files/file.h"
+#include "files/foreign.h"
+#include "files/json_file.h"
 #include "text/tokenizer.h"
 
 #define WORD_END "</w>"

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/copy.h"
-#include "base/file.h"
-#include "text/json.h"
-#include "text/json_file.h"
+#include "files/file.h"
+#include "files/json.h"
+#include "files/json_file.h"
 #include "text/tokenizer.h"
 
 /* Names of classes: those that tell the kind, and those that leave it to tokenizer.json or to the other files. */

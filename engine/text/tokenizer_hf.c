@@ -7,7 +7,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/copy.h"
-#include "text/json_file.h"
+#include "files/json_file.h"
 #include "text/tokenizer.h"
 
 /* The pattern of ByteLevel, as a Split spells it. */

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "text/json_file.h"
+#include "files/file.h"
+#include "files/json_file.h"
 #include "text/tokenizer.h"
 
 #define VOCAB_FILE "vocab.json"

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/utf8.h"
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 #include "train/checkpoint.h"
 
 enum { SETS = 3 }; /* weights, first and second moments */

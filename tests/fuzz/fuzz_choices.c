@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "helper_fuzz.h"
-#include "base/file.h"
+#include "files/file.h"
 #include "gpu/gpu_internal.h"
 
 enum { HASH_DIGITS = 16 }; /* they end the head */

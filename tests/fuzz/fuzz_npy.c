@@ -1,6 +1,6 @@
 /* A NumPy array file. */
 #include "helper_fuzz.h"
-#include "model/npy.h"
+#include "files/npy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/hash.h"
 #include "helper_fuzz.h"
 #include "gpu/gpu_internal.h"

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "helper_fuzz.h"
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 
 static void write_again(const st_file *file)
 {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "helper_fuzz.h"
-#include "model/shards.h"
+#include "files/shards.h"
 
 static void make_shards(void)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "helper_fuzz.h"
-#include "gpu/spirv.h"
+#include "spirv/spirv.h"
 
 enum { MOST_IDS = 4096 }; /* the table has an entry an id: a larger one only costs time */
 

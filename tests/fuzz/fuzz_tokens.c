@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "base/hash.h"
 #include "helper_fuzz.h"
 #include "text/tokenizer.h"

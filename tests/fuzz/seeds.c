@@ -5,10 +5,10 @@
 
 #include <pumice/kernel.h>
 
-#include "base/file.h"
+#include "files/file.h"
 #include "gpu/gpu.h"
 #include "model/gpt.h"
-#include "model/safetensors.h"
+#include "files/safetensors.h"
 
 static const char *root;
 static bool fine = true;
