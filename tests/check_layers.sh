@@ -13,6 +13,7 @@ BEGIN {
     may["spirv"] = "spirv base"
     may["profile"] = "profile files base os"
     may["gpu"] = "gpu spirv profile files base os ."
+    may["job"] = "job base os"
     may["ops"] = "ops gpu base os ."
     may["ref"] = "ref ops base os ."
     may["graph"] = "graph ops gpu base os ."

@@ -6,8 +6,8 @@
  *   deny=N       the N-th call that may run out of memory returns VK_ERROR_OUT_OF_DEVICE_MEMORY
  *   deny_host=N  the same with VK_ERROR_OUT_OF_HOST_MEMORY
  *   group_us=X   slow: an integrated GPU on which each work group takes X microseconds, by its time stamps and by the host's clock
- *   drift=X      slower and slower: X times as slow after each wait
- *   drift_after=N  starts the drift only after N waits
+ *   drift=X      slower and slower: X times as slow after each run, when its time stamps are read
+ *   drift_after=N  starts the drift only after N runs
  *   watchdog_ms=X  slow with a watchdog: the device is lost where one vkQueueSubmit takes longer (drivers merge its parts: Mesa's
  *                vk_queue_submits_merge)
  *   names=1      the device's and the driver's name are not UTF-8, or not where they are cut
@@ -48,7 +48,7 @@ static void read_faults(void)
     if (strcmp(env ? env : "", fault.text) == 0) return;
     memset(&fault, 0, sizeof fault);
     slow_group_us = slow_drift = slow_longest_ms = 0;
-    slow_drift_after = slow_waits = 0;
+    slow_drift_after = slow_runs = 0;
     snprintf(fault.text, sizeof fault.text, "%s", env ? env : "");
     snprintf(words, sizeof words, "%s", fault.text);
     for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) {
@@ -324,7 +324,6 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_WaitForFences(VkDevice device, uint3
                                                           VkBool32 all, uint64_t timeout)
 {
     if (is_lost(device)) return VK_ERROR_DEVICE_LOST;
-    if (slow_drift > 0 && ++slow_waits > slow_drift_after) slow_group_us *= slow_drift;
     return is_denied() ? fault.denial : next_WaitForFences(device, count, fences, all, timeout);
 }
 
@@ -337,6 +336,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_GetQueryPoolResults(VkDevice device,
     const slow_pool *slow = slow_pool_of(pool);
     for (uint32_t i = 0; slow_group_us > 0 && slow && i < count; i++)
         memcpy((char *)data + i * stride, &slow->ticks[first + i], sizeof slow->ticks[0]);
+    if (slow_drift > 0 && ++slow_runs > slow_drift_after) slow_group_us *= slow_drift;
     return result;
 }
 

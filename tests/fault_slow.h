@@ -8,8 +8,8 @@
 #include <vulkan/vulkan.h>
 
 static double slow_group_us; /* 0: the device is not slow */
-static double slow_drift;    /* factor of its slowness with each wait, after slow_drift_after; 0: none */
-static unsigned long slow_drift_after, slow_waits;
+static double slow_drift;    /* factor of its slowness with each run, after slow_drift_after; 0: none */
+static unsigned long slow_drift_after, slow_runs;
 static double slow_now_ms;     /* its clock */
 static double slow_longest_ms; /* its longest job */
 

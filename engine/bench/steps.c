@@ -84,7 +84,7 @@ static void count_work(const step_bench *s, pm_status (*once)(step_bench *), pm_
         pm_train_plan plan;
         gpu_program_stats stats;
         pm_trainer_get_plan(s->trainer, &plan);
-        gpu_program_get_stats(s->trainer->pass.program, &stats);
+        pass_stats(&s->trainer->pass, &stats);
         row->flops = plan.step_flops;
         row->bytes = stats.bytes;
         row->tokens = (double)s->batch * s->time;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "files/file.h"
+#include "base/control.h"
 #include "base/hash.h"
 #include "base/sized.h"
 #include "os/streams.h"
@@ -46,6 +47,20 @@ pm_profile *gpu_profile(const pm_device *device)
 double pm_device_wait_seconds(const pm_device *device)
 {
     return device->wait_seconds;
+}
+
+void pm_device_control(pm_device *device, pm_control *control)
+{
+    device->control = control;
+}
+pm_control *gpu_control(const pm_device *device)
+{
+    return device->control;
+}
+pm_status gpu_gate(const pm_device *device)
+{
+    const pm_status status = gpu_check_lost(device);
+    return status == PM_OK ? control_gate(device->control) : status;
 }
 
 uint32_t pm_device_validation_messages(const pm_device *device)
@@ -229,6 +244,7 @@ static bool close_device(pm_device *device)
     else if (!device->imported)
         gpu_instance_close(&device->instance);
     prof_destroy(&device->profile);
+    free(device->runs);
     gpu_list_close(&device->choices);
     gpu_list_close(&device->faults);
     free(device->old_choices_path);
@@ -247,6 +263,7 @@ static pm_status make_device(const pm_device_params *params, pm_device **out)
     device->broken = KERNEL_COUNT;
     device->timeout_ms = params->timeout_ms;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
+    device->period_ms = params->period_ms > device->submit_ms ? params->period_ms : 0;
     device->max_memory = params->max_memory ? params->max_memory : UINT64_MAX;
     *out = device;
     return PM_OK;

@@ -70,8 +70,8 @@ gpu_span gpu_span_of(gpu_buffer *buffer); /* all of it */
 /* The host's view of a span; NULL unless it is host-visible (GPU_SHARED always is). */
 void *gpu_map(gpu_span span);
 
-/* Copy in or out, or fill with a 32-bit word. They block until done. Memory that the host maps is reached directly, other memory
- * through a staging buffer. */
+/* Copy in or out, or fill with a 32-bit word. They block until done, behind all that is in flight; runs that are not submitted yet come later. Memory
+ * that the host maps is reached directly, other memory through a staging buffer. They obey the device's control. */
 pm_status gpu_write(gpu_span to, const void *data);
 pm_status gpu_read(gpu_span from, void *data);
 pm_status gpu_fill(gpu_span to, uint32_t word);
@@ -131,9 +131,27 @@ void gpu_record_fail(gpu_program *program, pm_status status);
 /* Ends recording: creates pipelines and command buffers. */
 pm_status gpu_program_finish(gpu_program *program);
 
-/* gpu_submit queues one run behind all earlier work on this device. gpu_wait blocks until all queued work is done. */
+/* Before its first run. Runs of one owner's programs go in the order of gpu_submit, and those of several owners take turns. A `whole` program changes what
+ * others read: once it begins, it is neither paused nor cancelled, and no other's work comes between. At first the owner is NULL. */
+void gpu_program_own(gpu_program *program, const void *owner, bool whole);
+
+/* Queues one run. A few submissions go to the device at a time; the rest follow during later calls of gpu_poll and of the waits. The run obeys the
+ * device's control, as it is now. */
 pm_status gpu_submit(gpu_program *program);
+/* Sees what has ended, and submits what is due. It does not wait. Fails where the device does; a run's failure comes from the wait for it. */
+pm_status gpu_poll(pm_device *device);
+/* Whether all of its runs have ended, as the last poll or wait saw it. */
+bool gpu_done(const gpu_program *program);
+/* Block until all runs of the program, or of all programs, have ended. Return the first failure: PM_CANCELLED where a run was. */
+pm_status gpu_wait_for(gpu_program *program);
 pm_status gpu_wait(pm_device *device);
+/* As gpu_wait_for, where another failure was told already. */
+void gpu_forget(gpu_program *program);
+
+/* What calls with the device obey; NULL: nothing. */
+pm_control *gpu_control(const pm_device *device);
+/* Waits while it is paused. Fails: PM_CANCELLED, without a line; PM_DEVICE_LOST. */
+pm_status gpu_gate(const pm_device *device);
 
 typedef struct gpu_program_stats {
     uint32_t dispatches, barriers, submissions; /* of one run */

@@ -234,12 +234,14 @@ typedef struct gpu_queue {
 /* The device's handle and functions must be there. */
 pm_status gpu_queue_open(pm_device *device);
 void gpu_queue_close(pm_device *device);
-/* Submits `count` > 0 batches one by one. Where GPU_TICKETS are open it waits for the oldest. */
-pm_status gpu_queue_submit(pm_device *device, uint32_t count, const VkSubmitInfo *infos, uint64_t *ticket);
+/* Where GPU_TICKETS are open it waits for the oldest. */
+pm_status gpu_queue_submit(pm_device *device, const VkSubmitInfo *info, uint64_t *ticket);
+/* Looks, without a wait, which tickets are done. */
+pm_status gpu_queue_poll(pm_device *device);
 /* Waits until this ticket's work, and all before it, is done. After a failure it is done too, or the device is lost. */
 pm_status gpu_queue_wait(pm_device *device, uint64_t ticket);
 
-/* ---- program.c, prepare.c, cut.c, submit.c, timing.c ------------------------------------------------------------- */
+/* ---- program.c, prepare.c, cut.c, submit.c, timing.c, run.c--------------------------------------------------------- */
 
 typedef enum gpu_command_kind { GPU_DISPATCH, GPU_FILL, GPU_COPY } gpu_command_kind;
 
@@ -265,6 +267,9 @@ typedef struct gpu_command {
     VkDescriptorSet set;
 } gpu_command;
 
+/* A first run that has begun. */
+typedef struct gpu_first gpu_first;
+
 /* Command buffers made from a cut. */
 typedef struct gpu_recording {
     gpu_cut cut;
@@ -287,7 +292,8 @@ struct gpu_program {
     uint64_t serial;
     pm_status status; /* the first failure of recording */
     bool finished;
-    bool first_run; /* the next run is the first: gpu_first_run */
+    bool first_run;   /* the next run is the first, which is cut while it runs */
+    gpu_first *first; /* and this is how far it is; NULL: it has not begun */
 
     gpu_command *commands;
     gpu_work *work; /* of each command */
@@ -302,9 +308,16 @@ struct gpu_program {
 
     VkDescriptorPool descriptors;
     gpu_recording recording;
-    uint64_t ticket;       /* of the last run */
-    uint32_t runs_pending; /* since the last wait */
-    double submitted;      /* when the last run was queued, by os_seconds() */
+    const void *owner;  /* runs of one owner go in order; NULL is one too */
+    bool whole;         /* a run that began goes on to its end, with no other's work between */
+    uint32_t waiting;   /* runs in the device's list */
+    uint32_t upcoming;  /* the submission that comes next, of the first of these */
+    uint32_t in_flight; /* submissions */
+    uint32_t ended;     /* runs whose time stamps were not read yet; the last one has them */
+    pm_status outcome;  /* of the runs since the last wait: the first failure */
+    bool closing;
+    bool late;        /* the host did not see at once when the last run's submissions ended */
+    double submitted; /* when the last run's first submission was queued, by os_seconds() */
     uint32_t runs_measured;
     uint32_t splits, merges; /* new cuts after measuring */
     gpu_program_stats stats;
@@ -323,14 +336,45 @@ pm_status gpu_recording_make(gpu_program *program, double limit_ms);
 /* Records a cut's parts. The recording owns the cut from then on; a failure frees it. */
 pm_status gpu_recording_of(gpu_program *program, const gpu_cut *cut, bool profiled, gpu_recording *out);
 void gpu_recording_free(pm_device *device, gpu_recording *recording);
-/* Submits one command buffer and waits. */
-pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
-/* After a wait: reads the program's time stamps and cuts again where that helps. `alone`: the wait was for this program only. */
-pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone);
-/* gpu_first_run_needed: whether estimates leave room for a program longer than one submission may take. gpu_first_run then runs it with
- * short submissions first, and waits for and times each before it cuts the next. It blocks until done, and records for later runs. */
+/* After a run: reads the program's time stamps and cuts again where that helps. */
+pm_status gpu_program_measured(gpu_program *program, uint32_t runs);
+
+/* The first run of a program that may take longer than one submission, as estimates have it: short submissions first. Each is timed before the next is
+ * cut. */
 bool gpu_first_run_needed(const gpu_program *program);
-pm_status gpu_first_run(gpu_program *program);
+/* What to submit next, and the time that it is expected to take; *last: it is the run's last. */
+pm_status gpu_first_next(gpu_program *program, const VkSubmitInfo **info, double *ms, bool *last);
+/* It has ended, after `host_ms` by the host's clock. */
+pm_status gpu_first_landed(gpu_program *program, double host_ms);
+/* Records for later runs. */
+pm_status gpu_first_finish(gpu_program *program);
+/* Forgets a first run that began. */
+void gpu_first_drop(gpu_program *program);
+
+/* A run in the device's list. */
+typedef struct gpu_run {
+    gpu_program *program;
+    pm_control *control; /* NULL: none */
+    uint64_t served;     /* when its last submission was queued, by device->serving */
+} gpu_run;
+
+/* A submission in flight. */
+typedef struct gpu_flight {
+    gpu_program *program; /* NULL: a transfer */
+    uint32_t index;       /* in the program's recording */
+    bool last;            /* of its run */
+    double ms;            /* expected */
+    double submitted;     /* by os_seconds() */
+} gpu_flight;
+
+/* Blocks until one submission has ended, or for so long where none is in flight, and submits what is due. */
+pm_status gpu_wait_next(pm_device *device, double seconds);
+/* Waits for all that is in flight. What waits in the list stays there. */
+pm_status gpu_settle(pm_device *device);
+/* Submits one command buffer and waits for it. */
+pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
+/* Drops the program's runs, and waits for what is in flight. */
+void gpu_program_stop(gpu_program *program);
 
 /* All earlier commands are done, and their writes visible to compute, transfers and, with `host`, to the host. */
 void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
@@ -424,7 +468,7 @@ struct pm_device {
     bool abandoned;      /* and its work goes on: nothing of it is destroyed (abandon.c) */
     uint32_t timeout_ms; /* of a wait; 0: none */
     double wait_seconds;
-    double waited;  /* when the last wait ended, by os_seconds() */
+    double landed;  /* when the last submission was seen to have ended, by os_seconds() */
     double pace[3]; /* of fills and copies, by gpu_command_kind, as a pipeline's */
 
     gpu_block *blocks;
@@ -453,6 +497,15 @@ struct pm_device {
 
     gpu_program *programs;
     uint64_t program_serial;
+
+    gpu_run *runs; /* in the order in which they were submitted */
+    uint32_t run_count, run_capacity;
+    uint64_t serving;
+    gpu_flight flights[GPU_TICKETS]; /* by ticket modulo GPU_TICKETS */
+    uint64_t retired;                /* the last ticket whose flight was seen to have ended */
+    pm_control *control;             /* what calls obey; NULL: nothing */
+    double period_ms;                /* of which Pumice takes submit_ms; 0: all */
+    double due;                      /* when the next submission may follow then, by os_seconds() */
 };
 
 /* ---- device.c, import.c ------------------------------------------------------------------------------------------ */

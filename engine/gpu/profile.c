@@ -54,7 +54,7 @@ static bool calibrate(pm_device *device)
         {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = host_domain()}};
     uint64_t least = UINT64_MAX;
     if (!clock->read) return false;
-    if (clock->seconds > 0 && device->waited - clock->seconds < CALIBRATE_SECONDS) return true;
+    if (clock->seconds > 0 && device->landed - clock->seconds < CALIBRATE_SECONDS) return true;
     for (int i = 0; i < 3; i++) {
         uint64_t times[2], deviation = 0;
         if (clock->read(device->handle, 2, infos, times, &deviation) != VK_SUCCESS) break;
@@ -86,7 +86,7 @@ static double first_tick_seconds(gpu_program *program, const gpu_recording *reco
         return device->clock.seconds + seconds_between(device, device->clock.ticks, first);
     }
     device->profile->info.clock = PM_PROFILE_CLOCK_ESTIMATED;
-    return program->submitted + 0.5 * (device->waited - program->submitted - seconds_between(device, first, last));
+    return program->submitted + 0.5 * (device->landed - program->submitted - seconds_between(device, first, last));
 }
 
 pm_status gpu_profile_open(pm_device *device, uint32_t events)

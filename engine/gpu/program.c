@@ -26,7 +26,7 @@ void gpu_program_destroy(gpu_program **handle)
     gpu_program *program = *handle;
     if (!program) return;
     pm_device *device = program->device;
-    if (program->runs_pending && !device->lost) (void)gpu_queue_wait(device, program->ticket);
+    gpu_program_stop(program);
     gpu_recording_free(device, &program->recording);
     device->vk.vkDestroyDescriptorPool(device->handle, program->descriptors, NULL);
     if (program->next) program->next->previous = program->previous;
@@ -41,6 +41,12 @@ void gpu_program_destroy(gpu_program **handle)
     free(program->rows);
     free(program);
     *handle = NULL;
+}
+
+void gpu_program_own(gpu_program *program, const void *owner, bool whole)
+{
+    program->owner = owner;
+    program->whole = whole;
 }
 
 const pm_caps *gpu_program_caps(const gpu_program *program)

@@ -28,24 +28,40 @@ static VkResult submit(pm_device *device, uint32_t count, const VkSubmitInfo *in
     return result;
 }
 
-/* Waits for the fences of all tickets up to this one, and makes them ready for others. */
+/* The fences of the tickets that are not known to be done, up to this one. */
+static uint32_t open_fences(const gpu_queue *queue, uint64_t ticket, VkFence fences[GPU_TICKETS])
+{
+    uint32_t count = 0;
+    for (uint64_t t = queue->done + 1; t <= ticket; t++) fences[count++] = queue->fences[t % GPU_TICKETS];
+    return count;
+}
+
+/* All tickets up to this one are done: makes their fences ready for others. */
+static pm_status take_done(pm_device *device, uint64_t ticket)
+{
+    VkFence fences[GPU_TICKETS];
+    const uint32_t count = open_fences(&device->queue, ticket, fences);
+    pm_status status = PM_OK;
+    device->queue.done = ticket;
+    VkResult reset = device->vk.vkResetFences(device->handle, count, fences);
+    if (reset != VK_SUCCESS) reset = device->vk.vkResetFences(device->handle, count, fences);
+    if (reset != VK_SUCCESS) gpu_keep_all(device); /* no fence tells of further work */
+    VK_TRY(device, reset);
+fail:
+    return status;
+}
+
 static pm_status wait_fences(pm_device *device, uint64_t ticket)
 {
-    gpu_queue *queue = &device->queue;
     VkFence fences[GPU_TICKETS];
-    uint32_t count = 0;
+    const uint32_t count = open_fences(&device->queue, ticket, fences);
     pm_status status = PM_OK;
-    for (uint64_t t = queue->done + 1; t <= ticket; t++) fences[count++] = queue->fences[t % GPU_TICKETS];
     if (count == 0) return PM_OK;
     const uint64_t timeout_ns = device->timeout_ms ? device->timeout_ms * UINT64_C(1000000) : UINT64_MAX;
     const VkResult result = device->vk.vkWaitForFences(device->handle, count, fences, VK_TRUE, timeout_ns);
     if (result == VK_TIMEOUT) return gpu_abandon(device);
     VK_TRY(device, result);
-    queue->done = ticket;
-    VkResult reset = device->vk.vkResetFences(device->handle, count, fences);
-    if (reset != VK_SUCCESS) reset = device->vk.vkResetFences(device->handle, count, fences);
-    if (reset != VK_SUCCESS) gpu_keep_all(device); /* no fence tells of further work */
-    VK_TRY(device, reset);
+    return take_done(device, ticket);
 fail:
     return status;
 }
@@ -56,8 +72,7 @@ pm_status gpu_queue_wait(pm_device *device, uint64_t ticket)
     const double start = os_seconds();
     const pm_status status = device->lost ? PM_DEVICE_LOST : wait_fences(device, ticket);
     if (status != PM_OK && !device->lost && wait_fences(device, ticket) != PM_OK && !device->lost) gpu_keep_all(device);
-    device->waited = os_seconds();
-    device->wait_seconds += device->waited - start;
+    device->wait_seconds += os_seconds() - start;
     return status;
 }
 
@@ -70,27 +85,29 @@ static pm_status next_fence(pm_device *device, VkFence *out)
     return ticket - queue->done > GPU_TICKETS ? gpu_queue_wait(device, ticket - GPU_TICKETS) : PM_OK;
 }
 
-pm_status gpu_queue_submit(pm_device *device, uint32_t count, const VkSubmitInfo *infos, uint64_t *ticket)
+pm_status gpu_queue_submit(pm_device *device, const VkSubmitInfo *info, uint64_t *ticket)
 {
-    gpu_queue *queue = &device->queue;
     VkFence fence;
-    uint32_t queued = 0;
     pm_status status = next_fence(device, &fence);
     if (status != PM_OK) return status;
-    /* One call each. Drivers merge the submissions of one call (Mesa: vk_queue_submits_merge), and a watchdog then times their sum. */
-    for (; queued < count; queued++) {
-        const bool last = queued + 1 == count;
-        VK_TRY(device, submit(device, 1, &infos[queued], last ? fence : VK_NULL_HANDLE));
-    }
-    *ticket = ++queue->submitted;
-    return PM_OK;
+    VK_TRY(device, submit(device, 1, info, fence));
+    *ticket = ++device->queue.submitted;
 fail:
-    if (queued == 0 || device->lost) return status;
-    /* The first part is queued, and must end before its owner is freed. */
-    if (submit(device, 0, NULL, fence) != VK_SUCCESS) {
-        gpu_keep_all(device);
-        return status;
+    return status;
+}
+
+pm_status gpu_queue_poll(pm_device *device)
+{
+    const gpu_queue *queue = &device->queue;
+    uint64_t ticket = queue->done;
+    pm_status status = PM_OK;
+    while (ticket < queue->submitted) {
+        const VkResult result = device->vk.vkGetFenceStatus(device->handle, queue->fences[(ticket + 1) % GPU_TICKETS]);
+        if (result == VK_NOT_READY) break;
+        VK_TRY(device, result);
+        ticket++;
     }
-    (void)gpu_queue_wait(device, ++queue->submitted);
+    return ticket > queue->done ? take_done(device, ticket) : PM_OK;
+fail:
     return status;
 }

@@ -1,9 +1,7 @@
-/* Command buffers of a program: recording with derived barriers, queueing, waiting. */
+/* Command buffers of a program: recording with derived barriers. */
 #include "gpu/gpu_internal.h"
 
 #include <stdlib.h>
-
-#include "os/clock.h"
 
 /* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
@@ -291,49 +289,4 @@ void gpu_recording_free(pm_device *device, gpu_recording *recording)
     free(recording->ms);
     gpu_cut_free(&recording->cut);
     *recording = (gpu_recording){0};
-}
-
-/* ---- queueing and waiting ---------------------------------------------------------------------------------------- */
-
-pm_status gpu_submit(gpu_program *program)
-{
-    pm_device *device = program->device;
-    pm_status status = gpu_check_lost(device);
-    if (status != PM_OK) return status;
-    if (!program->finished || program->status != PM_OK)
-        return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
-                        "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
-    const gpu_recording *recording = &program->recording;
-    if (program->command_count == 0 || device->compile_only) return PM_OK;
-    if (program->first_run) return gpu_first_run(program);
-    program->submitted = os_seconds();
-    status = gpu_queue_submit(device, recording->cut.submission_count, recording->infos, &program->ticket);
-    program->runs_pending += status == PM_OK;
-    return status;
-}
-
-pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands)
-{
-    const VkSubmitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
-    uint64_t ticket;
-    if (device->compile_only) return PM_OK;
-    const pm_status status = gpu_queue_submit(device, 1, &info, &ticket);
-    return status == PM_OK ? gpu_wait(device) : status;
-}
-
-pm_status gpu_wait(pm_device *device)
-{
-    pm_status status = gpu_check_lost(device);
-    if (status != PM_OK || device->queue.done == device->queue.submitted) return status;
-    uint32_t programs = 0;
-    status = gpu_queue_wait(device, device->queue.submitted);
-    for (gpu_program *program = device->programs; program; program = program->next)
-        programs += program->runs_pending > 0;
-    for (gpu_program *program = device->programs; program; program = program->next) {
-        uint32_t runs = program->runs_pending;
-        program->runs_pending = 0;
-        if (runs && status == PM_OK) status = gpu_program_measured(program, runs, programs == 1);
-    }
-    return status;
 }

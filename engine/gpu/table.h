@@ -71,6 +71,7 @@
     X(GetBufferDeviceAddressKHR)                                                                                       \
     X(GetBufferMemoryRequirements)                                                                                     \
     X(GetDeviceQueue)                                                                                                  \
+    X(GetFenceStatus)                                                                                                  \
     X(GetPipelineCacheData)                                                                                            \
     X(GetPipelineExecutablePropertiesKHR)                                                                              \
     X(GetPipelineExecutableStatisticsKHR)                                                                              \

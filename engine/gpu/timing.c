@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "os/clock.h"
-
 /* New cuts for one program: enough to settle, few enough that a busy machine does not cause them for ever. */
 enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
 /* A multiple of submit_ms. A longer submission is close to a watchdog (half a second and more): it is cut however many cuts there were. */
@@ -69,32 +67,12 @@ static void learn(gpu_program *program, const gpu_part *part, double ms)
     *pace = now > before / FASTER ? now : before / FASTER;
 }
 
-/* Runs one submission and adds its parts' times to `took`, one entry a command. `first`: it is the first of the run. */
-static pm_status run_parts(gpu_program *program, gpu_cut *cut, bool first, double *took)
-{
-    pm_device *device = program->device;
-    gpu_recording recording = {0};
-    pm_status status = gpu_recording_of(program, cut, device->caps.timestamps, &recording);
-    if (status != PM_OK) return status;
-    program->submitted = os_seconds();
-    status = gpu_run_now(device, recording.buffers[0]);
-    if (status == PM_OK && recording.queries) status = read_ticks(device, &recording);
-    double host_ms = 1e3 * (device->waited - program->submitted), total = 0;
-    for (uint32_t i = 0; status == PM_OK && i < cut->part_count; i++) {
-        const gpu_part *part = &cut->parts[i];
-        double ms = recording.queries ? ticks_ms(device, recording.ticks[i], recording.ticks[i + 1])
-                                      : host_ms * part->ms / cut->submissions[0].ms;
-        learn(program, part, ms);
-        took[part->command] += ms;
-        total += ms;
-    }
-    if (recording.queries) program->stats.run_ms += total;
-    if (total > program->stats.longest_ms) program->stats.longest_ms = total;
-    program->stats.barriers += recording.barriers;
-    if (status == PM_OK && recording.queries) gpu_profile_run(program, &recording, first);
-    gpu_recording_free(device, &recording);
-    return status;
-}
+struct gpu_first {
+    gpu_place place; /* behind what was submitted */
+    double *took;    /* ms, by command */
+    uint32_t submissions;
+    gpu_recording recording; /* of the submission in flight */
+};
 
 static pm_status no_memory(const gpu_program *program)
 {
@@ -102,30 +80,82 @@ static pm_status no_memory(const gpu_program *program)
                     program->name);
 }
 
-pm_status gpu_first_run(gpu_program *program)
+static pm_status begin(gpu_program *program)
+{
+    program->first = calloc(1, sizeof *program->first);
+    if (program->first) program->first->took = calloc(program->command_count, sizeof *program->first->took);
+    if (program->first && program->first->took) return PM_OK;
+    gpu_first_drop(program);
+    return no_memory(program);
+}
+
+void gpu_first_drop(gpu_program *program)
+{
+    if (!program->first) return;
+    gpu_recording_free(program->device, &program->first->recording);
+    free(program->first->took);
+    free(program->first);
+    program->first = NULL;
+}
+
+pm_status gpu_first_next(gpu_program *program, const VkSubmitInfo **info, double *ms, bool *last)
 {
     pm_device *device = program->device;
-    const double limit = TARGET * device->submit_ms;
     const uint32_t count = program->command_count;
-    double *took = calloc(count, sizeof *took);
-    gpu_place place = {0};
-    uint32_t submissions = 0;
-    pm_status status = took ? PM_OK : no_memory(program);
-    while (status == PM_OK && place.command < count) {
-        gpu_cut cut;
-        double ms = 0;
-        for (uint32_t i = place.command; i < count && ms <= limit; i++) {
-            program->work[i].ms = expected(program, &program->commands[i]);
-            if (i > place.command) ms += program->work[i].ms; /* the first command may be partly done */
-        }
-        if (gpu_cut_next(program->work, count, limit, FIRST_RUN_PARTS, &place, &cut) != PM_OK)
-            status = no_memory(program);
-        else
-            status = run_parts(program, &cut, submissions++ == 0, took);
+    pm_status status = program->first ? PM_OK : begin(program);
+    if (status != PM_OK) return status;
+    gpu_first *first = program->first;
+    gpu_place place = first->place;
+    gpu_cut cut;
+    double left = 0;
+    for (uint32_t i = place.command; i < count && left < TARGET * device->submit_ms; i++) {
+        program->work[i].ms = expected(program, &program->commands[i]);
+        if (i > place.command) left += program->work[i].ms; /* the first command may be partly done */
     }
-    for (uint32_t i = 0; status == PM_OK && i < count; i++) program->work[i].ms = took[i];
-    free(took);
-    if (status == PM_OK) status = gpu_recording_make(program, limit);
+    if (gpu_cut_next(program->work, count, TARGET * device->submit_ms, FIRST_RUN_PARTS, &place, &cut) != PM_OK)
+        return no_memory(program);
+    *ms = cut.submissions[0].ms;
+    status = gpu_recording_of(program, &cut, device->caps.timestamps, &first->recording);
+    if (status != PM_OK) return status;
+    first->place = place;
+    *info = first->recording.infos;
+    *last = place.command == count;
+    return PM_OK;
+}
+
+pm_status gpu_first_landed(gpu_program *program, double host_ms)
+{
+    pm_device *device = program->device;
+    gpu_first *first = program->first;
+    gpu_recording *recording = &first->recording;
+    const gpu_cut *cut = &recording->cut;
+    double total = 0;
+    pm_status status = recording->queries ? read_ticks(device, recording) : PM_OK;
+    for (uint32_t i = 0; status == PM_OK && i < cut->part_count; i++) {
+        const gpu_part *part = &cut->parts[i];
+        const double ms = recording->queries ? ticks_ms(device, recording->ticks[i], recording->ticks[i + 1])
+                                             : host_ms * part->ms / cut->submissions[0].ms;
+        learn(program, part, ms);
+        first->took[part->command] += ms;
+        total += ms;
+    }
+    if (first->submissions == 0) program->stats.run_ms = 0;
+    if (recording->queries) program->stats.run_ms += total;
+    if (total > program->stats.longest_ms) program->stats.longest_ms = total;
+    program->stats.barriers += recording->barriers;
+    if (status == PM_OK && recording->queries) gpu_profile_run(program, recording, first->submissions == 0);
+    first->submissions++;
+    gpu_recording_free(device, recording);
+    return status;
+}
+
+pm_status gpu_first_finish(gpu_program *program)
+{
+    pm_device *device = program->device;
+    for (uint32_t i = 0; i < program->command_count; i++) program->work[i].ms = program->first->took[i];
+    const uint32_t submissions = program->first->submissions;
+    gpu_first_drop(program);
+    const pm_status status = gpu_recording_make(program, TARGET * device->submit_ms);
     if (status != PM_OK) return status;
     log_line(&device->log, PM_LOG_DEBUG,
              "gpu: program '%s': its first run in %u submissions, the longest %.1f ms; now %u", program->name,
@@ -137,18 +167,16 @@ pm_status gpu_first_run(gpu_program *program)
 
 /* ---- later runs ---- */
 
-/* Sets the times of the last run's submissions from time stamps. A device without them has the host's clock, if the wait was for this run
- * alone: its time is divided as expected. *longest is negative where neither can be had. */
-static pm_status measure(gpu_program *program, bool alone, double *longest)
+/* Sets the times of the last run's submissions from time stamps. A device without them has the host's clock, if the host waited for each. *longest is
+ * negative where neither can be had. */
+static pm_status measure(gpu_program *program, double *longest)
 {
     pm_device *device = program->device;
     gpu_recording *recording = &program->recording;
     const uint32_t count = recording->cut.submission_count, *stamps = recording->stamps;
     pm_status status = PM_OK;
-    double expected = 0, host_ms = 1e3 * (device->waited - program->submitted);
     *longest = -1;
-    for (uint32_t i = 0; i < count; i++) expected += recording->cut.submissions[i].ms;
-    if (!recording->queries && !alone) return PM_OK;
+    if (!recording->queries && program->late) return PM_OK;
     if (recording->queries) status = read_ticks(device, recording);
     if (status != PM_OK) return status;
     program->stats.run_ms = 0;
@@ -156,8 +184,6 @@ static pm_status measure(gpu_program *program, bool alone, double *longest)
         if (recording->queries) {
             recording->ms[i] = ticks_ms(device, recording->ticks[stamps[i]], recording->ticks[stamps[i + 1] - 1]);
             program->stats.run_ms += recording->ms[i];
-        } else {
-            recording->ms[i] = host_ms * recording->cut.submissions[i].ms / expected;
         }
         if (recording->ms[i] > *longest) *longest = recording->ms[i];
     }
@@ -175,11 +201,11 @@ static pm_status recut(gpu_program *program, double limit_ms, double longest)
     return status;
 }
 
-pm_status gpu_program_measured(gpu_program *program, uint32_t runs, bool alone)
+pm_status gpu_program_measured(gpu_program *program, uint32_t runs)
 {
     pm_device *device = program->device;
     double longest;
-    pm_status status = measure(program, alone, &longest);
+    pm_status status = measure(program, &longest);
     if (status != PM_OK || longest < 0) return status;
     if (program->recording.profiled) gpu_profile_run(program, &program->recording, runs);
     /* A software driver compiles in the first run, so that its time does not count. */

@@ -30,7 +30,7 @@ void *gpu_map(gpu_span span)
 static pm_status check(gpu_span span, const char *verb)
 {
     const char *fault = gpu_span_fault(span);
-    if (!fault) return gpu_check_lost(span.buffer->device);
+    if (!fault) return gpu_gate(span.buffer->device);
     const pm_log *log = span.buffer ? &span.buffer->device->log : NULL;
     return log_fail(log, PM_INVALID, "gpu: the span to %s in buffer '%s' %s", verb,
                     span.buffer ? span.buffer->name : "", fault);
@@ -83,7 +83,7 @@ pm_status gpu_write(gpu_span to, const void *data)
     pm_device *device = to.buffer->device;
     unsigned char *mapped = gpu_map(to);
     if (mapped) {
-        status = gpu_wait(device); /* earlier queued work may still read it */
+        status = gpu_settle(device); /* earlier work may still read it */
         if (status == PM_OK) memcpy(mapped, data, to.size);
         return status;
     }
@@ -107,7 +107,7 @@ pm_status gpu_read(gpu_span from, void *data)
     pm_device *device = from.buffer->device;
     const unsigned char *mapped = gpu_map(from);
     if (mapped && (from.buffer->block->cached || from.size <= UNCACHED_READ)) {
-        status = gpu_wait(device);
+        status = gpu_settle(device);
         if (status == PM_OK) memcpy(data, mapped, from.size);
         return status;
     }
@@ -134,7 +134,7 @@ pm_status gpu_fill(gpu_span to, uint32_t word)
                         to.buffer->name);
     unsigned char *mapped = gpu_map(to);
     if (mapped) {
-        status = gpu_wait(device);
+        status = gpu_settle(device);
         if (status == PM_OK && word == 0) {
             memset(mapped, 0, to.size);
             return PM_OK;

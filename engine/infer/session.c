@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/control.h"
 #include "base/log.h"
 #include "base/sized.h"
 #include "infer/sampler.h"
@@ -25,6 +26,20 @@ typedef struct reader {
     gpu_program *program;
 } reader;
 
+/* Tokens between pm_session_begin and pm_session_end. They are read stretch by stretch, as far as the context has room, and each in chunks. */
+typedef struct feeding {
+    bool begun;
+    uint32_t *tokens;      /* [room], which is kept for the next time */
+    size_t room, all;      /* `all`: what was given; there may be older ones to read again */
+    size_t count, at, end; /* of tokens: all, read, and where the stretch ends */
+    reader *reader;        /* of the chunk in flight; NULL: none */
+    uint32_t chunk;        /* its tokens */
+    uint32_t before;       /* the session's length at first */
+    bool slid;             /* and older tokens were dropped since */
+    pm_status status;
+    double started; /* by pm_profile_now(): the chunk, and its wait */
+} feeding;
+
 struct pm_session {
     pm_model *model;
     gpu_buffer **caches;             /* [layers] (P,2C) */
@@ -35,6 +50,7 @@ struct pm_session {
     uint32_t *history;   /* [ctx] the tokens in the caches */
     uint32_t length;
     uint64_t fed; /* tokens so far, with dropped ones */
+    feeding feeding;
     sampler_entry *scratch;
 };
 
@@ -97,6 +113,7 @@ static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t t
                                    gpu_max_buffer(device));
     if (status == PM_OK) status = graph_workspace_create(device, &r->plan, &r->workspace);
     if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);
+    if (status == PM_OK) gpu_program_own(r->program, s, false);
     if (status == PM_OK) status = record(s, r, mode);
     if (status != PM_OK) reader_fini(r);
     return status;
@@ -182,39 +199,18 @@ void pm_session_destroy(pm_session **session)
     free(s->caches);
     free(s->history);
     free(s->scratch);
+    free(s->feeding.tokens);
     free(s);
     *session = NULL;
 }
 
 void pm_session_reset(pm_session *s)
 {
+    if (s->feeding.reader) gpu_forget(s->feeding.reader->program);
+    s->feeding.reader = NULL;
+    s->feeding.begun = false;
     s->length = 0;
     s->fed = 0;
-}
-
-/* Reads up to r->time tokens at the present position. Token 0 fills up fewer. Its cache entries lie at later positions, to which no
- * earlier one attends, and later tokens overwrite them. */
-static pm_status read_tokens(pm_session *s, reader *r, const uint32_t *tokens, uint32_t count)
-{
-    pm_device *device = s->model->device;
-    pm_profile *profile = gpu_profile(device);
-    double begin = pm_profile_now(), at;
-    char *host = gpu_map(gpu_span_of(s->input));
-    struct step_scalars scalars = {.pos = s->length};
-    memcpy(host, &scalars, sizeof scalars);
-    memset(host + sizeof scalars, 0, 4ull * r->time);
-    memcpy(host + sizeof scalars, tokens, 4ull * count);
-    at = pm_profile_now();
-    pm_status status = gpu_submit(r->program);
-    pm_profile_span(profile, "submit", at);
-    at = pm_profile_now();
-    if (status == PM_OK) status = gpu_wait(device);
-    if (status != PM_OK) return status;
-    pm_profile_span(profile, "wait", at);
-    pm_profile_span(profile, "read", begin);
-    memmove(s->history + s->length, tokens, 4ull * count);
-    s->length += count;
-    return PM_OK;
 }
 
 /* What reads the next of `left` tokens that fit the context, behind `length` others: all but the last are read in chunks, while a whole chunk has
@@ -233,18 +229,7 @@ static uint32_t reads(const reader *r, uint32_t left)
     return rest < r->time ? rest : r->time;
 }
 
-static pm_status append(pm_session *s, const uint32_t *tokens, uint32_t count)
-{
-    pm_status status = PM_OK;
-    for (uint32_t at = 0, n; status == PM_OK && at < count; at += n) {
-        reader *r = reader_for(s, s->length, count - at);
-        n = reads(r, count - at);
-        status = read_tokens(s, r, tokens + at, n);
-    }
-    return status;
-}
-
-/* Makes the readers that append() will want. */
+/* Makes the readers that a stretch will want. */
 static pm_status prepare(pm_session *s, uint32_t length, uint32_t count)
 {
     pm_status status = PM_OK;
@@ -275,17 +260,104 @@ static pm_status prepare_all(pm_session *s, size_t count)
     return status;
 }
 
-static pm_status slide(pm_session *s)
+/* ---- feeding -------------------------------------------------------------------------------------------------------- */
+
+/* The context is full: the newer half is read again from position 0, as a stretch of its own. */
+static void slide(pm_session *s)
 {
-    const uint32_t *newer = s->history + (s->length - kept(s));
+    feeding *f = &s->feeding;
+    const uint32_t keep = kept(s);
+    memmove(f->tokens + keep, f->tokens + f->at, (f->count - f->at) * sizeof *f->tokens);
+    memcpy(f->tokens, s->history + (s->length - keep), keep * sizeof *f->tokens);
+    f->count = f->count - f->at + keep;
+    f->at = 0;
+    f->end = keep;
+    f->slid = true;
     s->length = 0;
-    return append(s, newer, kept(s));
 }
 
-pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
+static void next_stretch(pm_session *s)
+{
+    feeding *f = &s->feeding;
+    const size_t left = f->count - f->at, room = s->model->config.ctx - s->length;
+    if (room == 0)
+        slide(s);
+    else
+        f->end = f->at + (left < room ? left : room);
+}
+
+/* Submits the next chunk: up to reader->time tokens at the present position. Token 0 fills up fewer. Its cache entries lie at later positions, to which no
+ * earlier one attends, and later tokens overwrite them. */
+static pm_status submit_chunk(pm_session *s)
+{
+    feeding *f = &s->feeding;
+    if (f->at == f->end) next_stretch(s);
+    const uint32_t left = (uint32_t)(f->end - f->at);
+    reader *r = reader_for(s, s->length, left);
+    f->started = pm_profile_now();
+    f->chunk = reads(r, left);
+    char *host = gpu_map(gpu_span_of(s->input));
+    const struct step_scalars scalars = {.pos = s->length};
+    memcpy(host, &scalars, sizeof scalars);
+    memset(host + sizeof scalars, 0, 4ull * r->time);
+    memcpy(host + sizeof scalars, f->tokens + f->at, 4ull * f->chunk);
+    const double begin = pm_profile_now();
+    const pm_status status = gpu_submit(r->program);
+    pm_profile_span(gpu_profile(s->model->device), "submit", begin);
+    f->reader = status == PM_OK ? r : NULL;
+    return status;
+}
+
+/* The chunk in flight has ended. */
+static pm_status take_chunk(pm_session *s)
+{
+    feeding *f = &s->feeding;
+    pm_profile *profile = gpu_profile(s->model->device);
+    const double begin = pm_profile_now();
+    const pm_status status = gpu_wait_for(f->reader->program);
+    f->reader = NULL;
+    if (status != PM_OK) return status;
+    pm_profile_span(profile, "wait", begin);
+    pm_profile_span(profile, "read", f->started);
+    memmove(s->history + s->length, f->tokens + f->at, 4ull * f->chunk);
+    s->length += f->chunk;
+    f->at += f->chunk;
+    control_report(gpu_control(s->model->device), "read", f->all - (f->count - f->at), f->all);
+    return PM_OK;
+}
+
+/* Whether there is nothing more to do, or it failed. */
+static bool over(const feeding *f)
+{
+    return f->status != PM_OK || (!f->reader && f->at == f->count);
+}
+
+/* Takes the chunk in flight and submits the next one. */
+static void advance(pm_session *s)
+{
+    feeding *f = &s->feeding;
+    if (f->reader) f->status = take_chunk(s);
+    if (!over(f)) f->status = submit_chunk(s);
+}
+
+/* For the tokens, and for older ones that a full context reads again. */
+static pm_status make_room(pm_session *s, size_t count)
+{
+    feeding *f = &s->feeding;
+    const size_t room = count + s->model->config.ctx;
+    if (room <= f->room) return PM_OK;
+    uint32_t *grown = realloc(f->tokens, room * sizeof *grown);
+    if (!grown) return log_fail(gpu_log(s->model->device), PM_NO_HOST_MEMORY, "session: no memory for the tokens");
+    f->tokens = grown;
+    f->room = room;
+    return PM_OK;
+}
+
+pm_status pm_session_begin(pm_session *s, const uint32_t *tokens, size_t count)
 {
     const pm_log *log = gpu_log(s->model->device);
-    uint32_t ctx = s->model->config.ctx;
+    feeding *f = &s->feeding;
+    if (f->begun) return log_fail(log, PM_INVALID, "session: the tokens that began before are still to end");
     if (count == 0) return log_fail(log, PM_INVALID, "session: there are no tokens to feed");
     for (size_t i = 0; i < count; i++)
         if (tokens[i] >= s->model->config.vocab)
@@ -293,17 +365,43 @@ pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
                             s->model->config.vocab);
     pm_status status = prepare_all(s, count);
     if (status != PM_OK) return status;
-    for (size_t at = 0; at < count && status == PM_OK;) {
-        if (s->length == ctx) status = slide(s);
-        size_t room = ctx - s->length, n = count - at < room ? count - at : room;
-        if (status == PM_OK) status = append(s, tokens + at, (uint32_t)n);
-        at += n;
-    }
-    if (status == PM_OK)
-        s->fed += count;
+    status = make_room(s, count);
+    if (status != PM_OK) return status;
+    memcpy(f->tokens, tokens, count * sizeof *tokens);
+    *f = (feeding){
+        .begun = true, .tokens = f->tokens, .room = f->room, .all = count, .count = count, .before = s->length};
+    advance(s);
+    return PM_OK; /* a failure comes out at the end */
+}
+
+bool pm_session_done(pm_session *s)
+{
+    feeding *f = &s->feeding;
+    if (!f->begun || over(f)) return true;
+    if (gpu_poll(s->model->device) != PM_OK) return true; /* pm_session_end says why */
+    if (gpu_done(f->reader->program)) advance(s);
+    return over(f);
+}
+
+pm_status pm_session_end(pm_session *s)
+{
+    feeding *f = &s->feeding;
+    if (!f->begun) return log_fail(gpu_log(s->model->device), PM_INVALID, "session: no tokens have begun");
+    while (!over(f)) advance(s);
+    f->begun = false;
+    if (f->status == PM_OK)
+        s->fed += f->all;
+    else if (f->status == PM_CANCELLED && !f->slid)
+        s->length = f->before; /* a cancelled run did not reach its end, the logits */
     else
-        pm_session_reset(s); /* some were read, and the context may have been dropped */
-    return status;
+        pm_session_reset(s);
+    return f->status;
+}
+
+pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
+{
+    const pm_status status = pm_session_begin(s, tokens, count);
+    return status == PM_OK ? pm_session_end(s) : status;
 }
 
 const float *pm_session_logits(const pm_session *s)

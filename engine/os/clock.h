@@ -8,6 +8,9 @@
 /* Monotonic seconds since an arbitrary moment. */
 double os_seconds(void);
 
+/* Sleeps for about so long, on Windows at least a millisecond. */
+void os_sleep(double seconds);
+
 /* The counter behind os_seconds, in which Vulkan relates a device's time stamps to the host: VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT, or
  * QUERY_PERFORMANCE_COUNTER_EXT on Windows. */
 extern const bool os_counter_is_performance_counter;

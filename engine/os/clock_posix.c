@@ -11,6 +11,12 @@ double os_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+void os_sleep(double seconds)
+{
+    const struct timespec t = {(time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds))};
+    if (seconds > 0) nanosleep(&t, NULL);
+}
+
 const bool os_counter_is_performance_counter = false;
 
 double os_counter_seconds(uint64_t counter)

@@ -18,6 +18,11 @@ double os_seconds(void)
     return os_counter_seconds((uint64_t)counter.QuadPart);
 }
 
+void os_sleep(double seconds)
+{
+    if (seconds > 0) Sleep((DWORD)(1e3 * seconds) + 1);
+}
+
 uint64_t os_time_ns(void)
 {
     enum { TICK_NS = 100 };

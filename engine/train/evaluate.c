@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "train/trainer.h"
 
-pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32_t time)
+pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32_t time, const void *owner)
 {
     pm_device *device = model->device;
     evaluator e = {.model = model};
@@ -13,7 +13,7 @@ pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32
     pm_status status = pass_plan(&e.pass, gpu_log(device), pm_device_caps(device), &model->config, &shape, false,
                                  model->labels, gpu_max_buffer(device));
     if (status == PM_OK) status = graph_workspace_create(device, &e.pass.plan, &e.workspace);
-    if (status == PM_OK) status = pass_record(&e.pass, model, "evaluate", e.workspace, NULL, 1);
+    if (status == PM_OK) status = pass_record_forward(&e.pass, model, "evaluate", e.workspace, owner);
     if (status == PM_OK) {
         *mailbox_scalars(&e.pass.box, 0) = (struct step_scalars){0};
         *out = e;
@@ -25,7 +25,7 @@ pm_status evaluator_init(evaluator *out, pm_model *model, uint32_t batch, uint32
 
 void evaluator_fini(evaluator *e)
 {
-    gpu_program_destroy(&e->pass.program); /* before what it uses */
+    pass_unrecord(&e->pass); /* before what it uses */
     graph_workspace_destroy(&e->pass.plan, &e->workspace);
     pass_fini(&e->pass);
 }
@@ -67,7 +67,7 @@ pm_status pm_model_eval(pm_model *model, const pm_corpus *corpus, pm_eval_result
     size_t windows = (targets + time - 1) / time;
     if (batch > windows) batch = (uint32_t)windows;
     evaluator e;
-    pm_status status = evaluator_init(&e, model, batch, time);
+    pm_status status = evaluator_init(&e, model, batch, time, &e);
     if (status != PM_OK) return status;
     double total = 0, counted = 0;
     for (size_t at = 0; at < targets && status == PM_OK;) {

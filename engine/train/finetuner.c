@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/sized.h"
 #include "train/checkpoint.h"
+#include "train/flights.h"
 #include "train/order.h"
 #include "train/precision.h"
 #include "train/predict.h"
@@ -27,7 +28,9 @@ struct pm_finetuner {
     uint32_t pass_count;
     graph_plan room;
     gpu_buffer **workspace;
-    predictor predictor; /* of the last set asked for */
+    flights flights;
+    pm_finetune_step begun[MOST_FLIGHTS]; /* what is known of each at its begin */
+    predictor predictor;                  /* of the last set asked for */
 };
 
 static pm_status fill_params(const pm_log *log, const pm_finetune_params *params, size_t size, pm_finetune_params *out)
@@ -265,19 +268,19 @@ static uint32_t fill_micro(const pm_finetuner *t, const pass *p, uint32_t micro,
     return tokens;
 }
 
-/* The examples of step t->done. */
-static const uint32_t *examples_of_step(pm_finetuner *t, uint32_t *count)
+/* The examples of a step; 0 is the first. */
+static const uint32_t *examples_of_step(pm_finetuner *t, uint32_t step, uint32_t *count)
 {
     order *o = &t->order;
-    uint32_t epoch = t->done / o->batch_count;
+    uint32_t epoch = step / o->batch_count;
     if (epoch != t->epoch) order_epoch(o, t->set, t->params.seed, epoch);
     t->epoch = epoch;
-    uint32_t first = o->batches[t->done % o->batch_count] * o->batch;
+    uint32_t first = o->batches[step % o->batch_count] * o->batch;
     *count = o->count - first < o->batch ? o->count - first : o->batch;
     return o->examples + first;
 }
 
-static void collect(const pm_finetuner *t, const pass *p, uint32_t examples, pm_finetune_step *out)
+static void collect(const pm_finetuner *t, const pass *p, pm_finetune_step *out)
 {
     double task = 0, language = 0;
     for (uint32_t m = 0; m < t->params.accum; m++) {
@@ -285,7 +288,6 @@ static void collect(const pm_finetuner *t, const pass *p, uint32_t examples, pm_
         task += (double)mailbox_floats(&p->box, m, INPUT_TASK_RESULT)[0] * (double)share;
         if (t->params.lambda > 0) language += (double)mailbox_floats(&p->box, m, INPUT_RESULT)[0] * (double)share;
     }
-    out->examples = examples;
     out->task_loss = (float)task;
     out->lm_loss = t->params.lambda > 0 ? (float)language : NAN;
     out->loss = (float)(task + (double)t->params.lambda * language);
@@ -293,45 +295,110 @@ static void collect(const pm_finetuner *t, const pass *p, uint32_t examples, pm_
     out->loss_scale = t->optimizer.scale.scale;
 }
 
-pm_status pm_finetuner_step(pm_finetuner *t, pm_finetune_step *out)
+/* The first of a micro batch's examples, and how many it has. */
+static uint32_t share_of(const pm_finetuner *t, uint32_t micro, uint32_t count, uint32_t *first)
 {
-    const pm_finetune_params *params = &t->params;
-    pm_device *device = t->model->device;
-    if (t->done >= t->steps)
-        return log_fail(gpu_log(device), PM_INVALID, "finetuner: all %u steps are done", (unsigned)t->steps);
-    uint32_t count, longest = 1;
-    pm_profile *profile = gpu_profile(device);
-    double begin = pm_profile_now();
-    const uint32_t *examples = examples_of_step(t, &count);
+    *first = micro * t->micro < count ? micro * t->micro : count;
+    return count - *first < t->micro ? count - *first : t->micro;
+}
+
+/* Writes the scalars of a flight whose examples are filled in, and submits it. */
+static pm_status launch(pm_finetuner *t, flight *f)
+{
+    const pm_finetune_step *step = &t->begun[f->side];
+    f->pass->box.side = f->side;
+    for (uint32_t m = 0; m < t->params.accum; m++) {
+        uint32_t first;
+        const uint32_t n = share_of(t, m, step->examples, &first);
+        struct step_scalars *s = mailbox_scalars(&f->pass->box, m);
+        *s = adamw_scalars(&t->optimizer, f->step, (float)n / (float)step->examples, step->lr, t->params.seed);
+        s->step = f->step - 1;
+        s->micro = m;
+    }
+    const double begin = pm_profile_now();
+    const pm_status status = pass_submit(f->pass, f->side);
+    pm_profile_span(gpu_profile(t->model->device), "submit", begin);
+    f->submitted = status == PM_OK;
+    return status;
+}
+
+/* The pass for these examples, recorded. */
+static pm_status pass_for(pm_finetuner *t, const uint32_t *examples, uint32_t count, pass **out)
+{
+    uint32_t longest = 1;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t length = order_length(t->set, examples[i]);
         if (length > longest) longest = length;
     }
-    pass *p = &t->passes[order_rank(longest, t->model->config.ctx)];
-    if (!p->program) {
-        pm_status status = pass_record(p, t->model, "fine-tuning step", t->workspace, &t->optimizer, params->accum);
-        if (status != PM_OK) return status;
-    }
-    pm_finetune_step step = {.step = t->done + 1,
-                             .lr = schedule_linear(params->lr, params->warmup, t->done + 1, t->steps)};
-    for (uint32_t m = 0; m < params->accum; m++) {
-        uint32_t first = m * t->micro < count ? m * t->micro : count;
-        uint32_t n = count - first < t->micro ? count - first : t->micro;
-        step.tokens += fill_micro(t, p, m, examples + first, n);
-        struct step_scalars *s = mailbox_scalars(&p->box, m);
-        *s = adamw_scalars(&t->optimizer, step.step, (float)n / (float)count, step.lr, params->seed);
-        s->step = t->done;
-        s->micro = m;
-    }
-    pm_profile_span(profile, "batch", begin);
-    pm_status status = pass_run(p, device);
+    *out = &t->passes[order_rank(longest, t->model->config.ctx)];
+    if (pass_recorded(*out)) return PM_OK;
+    return pass_record_step(*out, t->model, "fine-tuning step", t->workspace, &t->optimizer, t->params.accum, t);
+}
+
+pm_status pm_finetuner_begin(pm_finetuner *t)
+{
+    const pm_log *log = gpu_log(t->model->device);
+    pm_status status = flights_room(&t->flights, log, "finetuner", MOST_FLIGHTS);
     if (status != PM_OK) return status;
-    collect(t, p, count, &step);
+    const uint32_t before = t->done + t->flights.count;
+    if (before >= t->steps)
+        return log_fail(log, PM_INVALID, "finetuner: all %u steps are done%s", (unsigned)t->steps,
+                        t->flights.count ? " or begun" : "");
+    flight *f = flights_next(&t->flights);
+    f->step = before + 1;
+    f->started = pm_profile_now();
+    uint32_t count;
+    const uint32_t *examples = examples_of_step(t, before, &count);
+    status = pass_for(t, examples, count, &f->pass);
+    if (status != PM_OK) return status;
+    f->pass->box.side = f->side;
+    pm_finetune_step *step = &t->begun[f->side];
+    *step = (pm_finetune_step){
+        .step = f->step, .examples = count, .lr = schedule_linear(t->params.lr, t->params.warmup, f->step, t->steps)};
+    for (uint32_t m = 0; m < t->params.accum; m++) {
+        uint32_t first;
+        const uint32_t n = share_of(t, m, count, &first);
+        step->tokens += fill_micro(t, f->pass, m, examples + first, n);
+    }
+    pm_profile_span(gpu_profile(t->model->device), "batch", f->started);
+    const bool waits = t->params.precision == PM_PRECISION_F16 && t->flights.count > 0;
+    status = waits ? PM_OK : launch(t, f);
+    if (status == PM_OK) flights_add(&t->flights);
+    return status;
+}
+
+bool pm_finetuner_done(pm_finetuner *t)
+{
+    return flights_done(&t->flights, t->model->device);
+}
+
+pm_status pm_finetuner_end(pm_finetuner *t, pm_finetune_step *out)
+{
+    flight f;
+    pm_status status = flights_end(&t->flights, t->model->device, "finetuner", &f);
+    if (status != PM_OK) return status;
+    pm_finetune_step step = t->begun[f.side];
+    collect(t, f.pass, &step);
     t->done++;
     step.skipped = loss_scale_after(&t->optimizer.scale, step.grad_norm);
     *out = step;
-    pm_profile_span(profile, "step", begin);
-    return PM_OK;
+    pm_profile_span(gpu_profile(t->model->device), "step", f.started);
+    flight *next = flights_oldest(&t->flights);
+    if (next && !next->submitted) next->failed = launch(t, next);
+    return PM_OK; /* of this step */
+}
+
+/* In one call: no other step may be between its begin and its end. */
+static pm_status alone(const pm_finetuner *t)
+{
+    return flights_room(&t->flights, gpu_log(t->model->device), "finetuner", 1);
+}
+
+pm_status pm_finetuner_step(pm_finetuner *t, pm_finetune_step *out)
+{
+    pm_status status = alone(t);
+    if (status == PM_OK) status = pm_finetuner_begin(t);
+    return status == PM_OK ? pm_finetuner_end(t, out) : status;
 }
 
 uint32_t pm_finetuner_steps(const pm_finetuner *finetuner)
@@ -353,20 +420,23 @@ uint32_t pm_finetuner_epoch_steps(const pm_finetuner *finetuner)
 
 pm_status pm_finetuner_predict(pm_finetuner *t, const pm_taskset *set, float *outputs)
 {
+    pm_status status = alone(t);
+    if (status != PM_OK) return status;
     if (t->predictor.set != set) {
         predictor_fini(&t->predictor);
-        pm_status status = predictor_init(&t->predictor, t->model, set);
+        status = predictor_init(&t->predictor, t->model, set, t);
         if (status != PM_OK) return status;
     }
     double begin = pm_profile_now();
-    pm_status status = predictor_run(&t->predictor, outputs);
+    status = predictor_run(&t->predictor, outputs);
     pm_profile_span(gpu_profile(t->model->device), "eval", begin);
     return status;
 }
 
 pm_status pm_finetuner_read_gradient(const pm_finetuner *t, size_t param, float *out)
 {
-    return adamw_read_gradient(&t->optimizer, param, out);
+    const pm_status status = alone(t);
+    return status == PM_OK ? adamw_read_gradient(&t->optimizer, param, out) : status;
 }
 
 /* ---- checkpoints ---- */
@@ -409,7 +479,8 @@ pm_status pm_finetuner_save(pm_finetuner *t, const char *dir, const char *note)
 {
     facts f = facts_of(t);
     double begin = pm_profile_now();
-    pm_status status = checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+    pm_status status = alone(t);
+    if (status == PM_OK) status = checkpoint_save(&t->optimizer, &f, t->done, dir, note);
     pm_profile_span(gpu_profile(t->model->device), "checkpoint", begin);
     return status;
 }
@@ -417,5 +488,7 @@ pm_status pm_finetuner_save(pm_finetuner *t, const char *dir, const char *note)
 pm_status pm_finetuner_load(pm_finetuner *t, const char *dir, char **note)
 {
     facts f = facts_of(t);
+    const pm_status status = alone(t);
+    if (status != PM_OK) return status;
     return checkpoint_load(&t->optimizer, &f, dir, &t->done, note);
 }

@@ -33,9 +33,9 @@ static uint64_t stride(const mailbox *b, int input)
 }
 
 pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *config, const gpt_shape *shape,
-                       uint32_t micros)
+                       uint32_t micros, uint32_t sides)
 {
-    mailbox b = {.micros = micros};
+    mailbox b = {.micros = micros, .sides = sides};
     uint64_t in = 0, out = 0;
     count_words(&b, config, shape);
     for (int i = 0; i < INPUT_MAILBOX; i++) {
@@ -45,10 +45,13 @@ pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *con
     }
     b.norm_at = out;
     out += 8;
-    pm_status status = gpu_buffer_create(device, GPU_SHARED, in, "batch, from the host", &b.to_device);
-    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, in, "batch", &b.inputs);
+    pm_status status = gpu_buffer_create(device, GPU_WORKSPACE, in, "batch", &b.inputs);
     if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, out, "results", &b.results);
-    if (status == PM_OK) status = gpu_buffer_create(device, GPU_SHARED, out, "results, for the host", &b.from_device);
+    for (uint32_t i = 0; i < sides && status == PM_OK; i++) {
+        status = gpu_buffer_create(device, GPU_SHARED, in, "batch, from the host", &b.to_device[i]);
+        if (status == PM_OK)
+            status = gpu_buffer_create(device, GPU_SHARED, out, "results, for the host", &b.from_device[i]);
+    }
     if (status == PM_OK)
         *box = b;
     else
@@ -58,10 +61,12 @@ pm_status mailbox_init(mailbox *box, pm_device *device, const pm_gpt_config *con
 
 void mailbox_fini(mailbox *b)
 {
-    gpu_buffer_destroy(&b->to_device);
+    for (uint32_t i = 0; i < b->sides; i++) {
+        gpu_buffer_destroy(&b->to_device[i]);
+        gpu_buffer_destroy(&b->from_device[i]);
+    }
     gpu_buffer_destroy(&b->inputs);
     gpu_buffer_destroy(&b->results);
-    gpu_buffer_destroy(&b->from_device);
 }
 
 static uint64_t offset(const mailbox *b, uint32_t micro, int input)
@@ -76,11 +81,11 @@ static void *host(gpu_buffer *buffer, uint64_t at)
 
 void *mailbox_host(const mailbox *b, uint32_t micro, int input)
 {
-    return host(comes_back(input) ? b->from_device : b->to_device, offset(b, micro, input));
+    return host(comes_back(input) ? b->from_device[b->side] : b->to_device[b->side], offset(b, micro, input));
 }
 const float *mailbox_norm(const mailbox *b)
 {
-    return host(b->from_device, b->norm_at);
+    return host(b->from_device[b->side], b->norm_at);
 }
 
 static gpu_span part(gpu_buffer *buffer, uint64_t at, uint64_t size)
@@ -103,14 +108,14 @@ void mailbox_bind(const mailbox *b, uint32_t micro, gpu_span inputs[INPUT_MAILBO
     for (int i = 0; i < INPUT_MAILBOX; i++) inputs[i] = mailbox_span(b, micro, i);
 }
 
-void mailbox_record_in(const mailbox *b, gpu_program *program)
+void mailbox_record_in(const mailbox *b, uint32_t side, gpu_program *program)
 {
     gpu_program_label(program, "batch", PM_DIRECTION_NONE);
-    gpu_record_copy(program, gpu_span_of(b->inputs), gpu_span_of(b->to_device));
+    gpu_record_copy(program, gpu_span_of(b->inputs), gpu_span_of(b->to_device[side]));
 }
 
-void mailbox_record_out(const mailbox *b, gpu_program *program)
+void mailbox_record_out(const mailbox *b, uint32_t side, gpu_program *program)
 {
     gpu_program_label(program, "results", PM_DIRECTION_NONE);
-    gpu_record_copy(program, gpu_span_of(b->from_device), gpu_span_of(b->results));
+    gpu_record_copy(program, gpu_span_of(b->from_device[side]), gpu_span_of(b->results));
 }

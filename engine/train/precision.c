@@ -33,7 +33,7 @@ static pm_status measure(pm_device *device, bool half, double *ms)
     for (int i = 0; i < RUNS && status == PM_OK; i++) {
         gpu_program_stats stats;
         status = gpu_submit(program);
-        if (status == PM_OK) status = gpu_wait(device);
+        if (status == PM_OK) status = gpu_wait_for(program);
         gpu_program_get_stats(program, &stats);
         if (i == 0 || stats.run_ms < *ms) *ms = stats.run_ms;
     }

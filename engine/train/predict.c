@@ -81,7 +81,7 @@ pm_status predict_check(const pm_model *model, const pm_taskset *set, const char
     return PM_OK;
 }
 
-pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set)
+pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set, const void *owner)
 {
     pm_status status = predict_check(model, set, "predict");
     if (status != PM_OK) return status;
@@ -91,7 +91,7 @@ pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set)
     if (status == PM_OK) status = graph_workspace_create(model->device, &p.room, &p.workspace);
     for (uint32_t i = 0; i < p.pass_count && status == PM_OK; i++) {
         if (!p.passes[i].shape.batch) continue;
-        status = pass_record(&p.passes[i], model, "predict", p.workspace, NULL, 1);
+        status = pass_record_forward(&p.passes[i], model, "predict", p.workspace, owner);
         if (status == PM_OK) *mailbox_scalars(&p.passes[i].box, 0) = (struct step_scalars){0};
     }
     if (status == PM_OK)
@@ -147,7 +147,7 @@ pm_status predictor_run(predictor *p, float *outputs)
 pm_status pm_model_predict(pm_model *model, const pm_taskset *set, float *outputs)
 {
     predictor p = {0};
-    pm_status status = predictor_init(&p, model, set);
+    pm_status status = predictor_init(&p, model, set, &p);
     if (status == PM_OK) status = predictor_run(&p, outputs);
     predictor_fini(&p);
     return status;

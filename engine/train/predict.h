@@ -25,7 +25,8 @@ typedef struct predictor {
 /* Whether the examples are of the model's task and fit it: PM_INVALID with a line that begins with `who`. */
 pm_status predict_check(const pm_model *model, const pm_taskset *set, const char *who);
 
-pm_status predictor_init(predictor *p, pm_model *model, const pm_taskset *set);
+/* `owner`: see gpu_program_own. */
+pm_status predictor_init(predictor *p, pm_model *model, const pm_taskset *set, const void *owner);
 void predictor_fini(predictor *p);
 pm_status predictor_run(predictor *p, float *outputs);
 

@@ -1,5 +1,5 @@
-/* Pre-training. One step is one program, recorded once: the micro batches' forward and backward passes, the gradient norm, AdamW. The
- * host writes tokens and scalars, submits, waits, and reads the losses. */
+/* Pre-training. A step was recorded once: the micro batches' forward and backward passes, then the gradient norm and AdamW. The host writes tokens
+ * and scalars, submits, waits, and reads the losses. */
 #include "train/trainer.h"
 
 #include <stdlib.h>
@@ -112,7 +112,12 @@ pm_status pm_trainer_create_sized(pm_model *model, const pm_train_params *params
                        gpu_max_buffer(device));
     if (status == PM_OK) status = adamw_init(&t->optimizer, model);
     if (status == PM_OK) status = graph_workspace_create(device, &t->pass.plan, &t->workspace);
-    if (status == PM_OK) status = pass_record(&t->pass, model, "train step", t->workspace, &t->optimizer, p.accum);
+    if (status == PM_OK)
+        status = pass_record_step(&t->pass, model, "train step", t->workspace, &t->optimizer, p.accum, t);
+    for (int i = 0; i < MOST_FLIGHTS && status == PM_OK; i++) {
+        t->counts[i] = calloc(p.accum, sizeof *t->counts[i]);
+        if (!t->counts[i]) status = log_fail(log, PM_NO_HOST_MEMORY, "trainer: no memory");
+    }
     if (status == PM_OK)
         *out = t;
     else
@@ -126,95 +131,158 @@ void pm_trainer_destroy(pm_trainer **trainer)
     if (!t) return;
     if (t->evaluator) evaluator_fini(t->evaluator);
     free(t->evaluator);
-    gpu_program_destroy(&t->pass.program); /* before what it uses */
+    pass_unrecord(&t->pass); /* before what it uses */
     graph_workspace_destroy(&t->pass.plan, &t->workspace);
     adamw_fini(&t->optimizer);
     pass_fini(&t->pass);
+    for (int i = 0; i < MOST_FLIGHTS; i++) free(t->counts[i]);
     free(t);
     *trainer = NULL;
 }
 
 /* ---- steps ---- */
 
-/* How many of a micro batch's targets count. `targets`: those of the whole step; NULL: all count. */
-static uint32_t counted(const pm_trainer *t, const int32_t *targets, uint32_t micro)
-{
-    const uint32_t rows = t->params.batch * t->params.time;
-    if (!targets) return rows;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < rows; i++) count += targets[(size_t)micro * rows + i] >= 0;
-    return count;
-}
-
-/* Runs the step in the mailbox. `begin`: when its filling began. A micro batch's weight is its share of the step's targets, so that loss and
+/* Writes the scalars of a flight whose batch is filled in, and submits it. A micro batch's weight is its share of the step's targets, so that loss and
  * gradient are those of one large batch. */
-static pm_status run(pm_trainer *t, const int32_t *targets, double begin, pm_step *out)
+static pm_status launch(pm_trainer *t, flight *f)
 {
-    pm_profile *profile = gpu_profile(t->model->device);
     const pm_train_params *p = &t->params;
-    const mailbox *box = &t->pass.box;
-    uint32_t step = t->done + 1;
-    float lr = schedule_lr(p, step);
-    double all = 0, loss = 0;
-    for (uint32_t micro = 0; micro < p->accum; micro++) all += counted(t, targets, micro);
-    if (all == 0) all = 1; /* all weights are 0 then */
+    mailbox *box = &t->pass.box;
+    double all = 0;
+    box->side = f->side;
+    for (uint32_t micro = 0; micro < p->accum; micro++) all += t->counts[f->side][micro];
     for (uint32_t micro = 0; micro < p->accum; micro++) {
         struct step_scalars *s = mailbox_scalars(box, micro);
-        *s = adamw_scalars(&t->optimizer, step, (float)(counted(t, targets, micro) / all), lr, p->seed);
-        s->step = t->done;
+        const float share = (float)(t->counts[f->side][micro] / (all > 0 ? all : 1));
+        *s = adamw_scalars(&t->optimizer, f->step, share, schedule_lr(p, f->step), p->seed);
+        s->step = f->step - 1;
         s->micro = micro;
     }
-    pm_profile_span(profile, "batch", begin);
-    pm_status status = pass_run(&t->pass, t->model->device);
+    const double begin = pm_profile_now();
+    const pm_status status = pass_submit(&t->pass, f->side);
+    pm_profile_span(gpu_profile(t->model->device), "submit", begin);
+    f->submitted = status == PM_OK;
+    return status;
+}
+
+/* The next flight, with its side of the mailbox to be filled. */
+static pm_status next_flight(pm_trainer *t, flight **out)
+{
+    const pm_status status = flights_room(&t->flights, gpu_log(t->model->device), "trainer", MOST_FLIGHTS);
     if (status != PM_OK) return status;
-    for (uint32_t micro = 0; micro < p->accum; micro++)
-        loss += (double)mailbox_floats(box, micro, INPUT_RESULT)[0] * counted(t, targets, micro);
+    flight *f = flights_next(&t->flights);
+    f->pass = &t->pass;
+    f->step = t->done + t->flights.count + 1;
+    f->started = pm_profile_now();
+    t->pass.box.side = f->side;
+    *out = f;
+    return PM_OK;
+}
+
+/* fp16's loss scale depends on the step before. */
+static pm_status begin(pm_trainer *t, flight *f)
+{
+    pm_profile_span(gpu_profile(t->model->device), "batch", f->started);
+    const bool waits = t->params.precision == PM_PRECISION_F16 && t->flights.count > 0;
+    const pm_status status = waits ? PM_OK : launch(t, f);
+    if (status == PM_OK) flights_add(&t->flights);
+    return status;
+}
+
+pm_status pm_trainer_begin(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count)
+{
+    const uint32_t batch = t->params.batch;
+    const batch_source from = {corpus, first, count, t->params.seed, RNG_STREAM_BATCH};
+    flight *f;
+    pm_status status = batch_check(gpu_log(t->model->device), &from, t->params.time);
+    if (status == PM_OK) status = next_flight(t, &f);
+    if (status != PM_OK) return status;
+    for (uint32_t micro = 0; micro < t->params.accum; micro++) {
+        t->counts[f->side][micro] = (double)batch * t->params.time;
+        for (uint32_t row = 0; row < batch; row++)
+            batch_draw(&t->pass, micro, row, &from, f->step - 1, micro * batch + row);
+    }
+    return begin(t, f);
+}
+
+pm_status pm_trainer_begin_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets)
+{
+    const pm_log *log = gpu_log(t->model->device);
+    const uint32_t rows = t->params.batch * t->params.time, vocab = t->model->config.vocab;
+    flight *f;
+    pm_status status = next_flight(t, &f);
+    if (status != PM_OK) return status;
+    for (uint32_t micro = 0; micro < t->params.accum; micro++) {
+        int32_t *to = mailbox_ints(&t->pass.box, micro, INPUT_TOKENS),
+                *to_targets = mailbox_ints(&t->pass.box, micro, INPUT_TARGETS);
+        uint32_t counted = 0;
+        for (uint32_t i = 0; i < rows; i++) {
+            size_t at = (size_t)micro * rows + i;
+            if (tokens[at] < 0 || (uint32_t)tokens[at] >= vocab || targets[at] >= (int32_t)vocab)
+                return log_fail(log, PM_INVALID, "tokens: number %zu is outside the vocabulary of %u", at, vocab);
+            to[i] = tokens[at];
+            to_targets[i] = targets[at];
+            counted += targets[at] >= 0;
+        }
+        t->counts[f->side][micro] = counted;
+    }
+    return begin(t, f);
+}
+
+bool pm_trainer_done(pm_trainer *t)
+{
+    return flights_done(&t->flights, t->model->device);
+}
+
+pm_status pm_trainer_end(pm_trainer *t, pm_step *out)
+{
+    pm_device *device = t->model->device;
+    const pm_train_params *p = &t->params;
+    const mailbox *box = &t->pass.box;
+    flight f;
+    pm_status status = flights_end(&t->flights, device, "trainer", &f);
+    if (status != PM_OK) return status;
+    double all = 0, loss = 0;
+    for (uint32_t micro = 0; micro < p->accum; micro++) {
+        all += t->counts[f.side][micro];
+        loss += (double)mailbox_floats(box, micro, INPUT_RESULT)[0] * t->counts[f.side][micro];
+    }
     t->done++;
-    float norm = mailbox_norm(box)[0];
-    bool skipped = loss_scale_after(&t->optimizer.scale, norm);
+    const float norm = mailbox_norm(box)[0];
+    const bool skipped = loss_scale_after(&t->optimizer.scale, norm);
+    const float scale = t->optimizer.scale.last;
     *out = (pm_step){.step = t->done,
-                     .loss = (float)(loss / all),
+                     .loss = (float)(loss / (all > 0 ? all : 1)),
                      .grad_norm = norm,
-                     .lr = lr,
+                     .lr = schedule_lr(p, f.step),
                      .tokens = p->batch * p->time * p->accum,
                      .skipped = skipped,
-                     .loss_scale = t->optimizer.scale.last};
-    pm_profile_span(profile, "step", begin);
-    return PM_OK;
+                     .loss_scale = scale};
+    pm_profile_span(gpu_profile(device), "step", f.started);
+    flight *next = flights_oldest(&t->flights);
+    if (!next || next->submitted) return PM_OK;
+    next->failed = launch(t, next);
+    return PM_OK; /* of this step */
+}
+
+/* In one call: no other step may be between its begin and its end. */
+static pm_status alone(const pm_trainer *t)
+{
+    return flights_room(&t->flights, gpu_log(t->model->device), "trainer", 1);
 }
 
 pm_status pm_trainer_step(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count, pm_step *out)
 {
-    double begin = pm_profile_now();
-    const uint32_t batch = t->params.batch;
-    const batch_source from = {corpus, first, count, t->params.seed, RNG_STREAM_BATCH};
-    pm_status status = batch_check(gpu_log(t->model->device), &from, t->params.time);
-    if (status != PM_OK) return status;
-    for (uint32_t micro = 0; micro < t->params.accum; micro++)
-        for (uint32_t row = 0; row < batch; row++)
-            batch_draw(&t->pass, micro, row, &from, t->done, micro * batch + row);
-    return run(t, NULL, begin, out);
+    pm_status status = alone(t);
+    if (status == PM_OK) status = pm_trainer_begin(t, corpus, first, count);
+    return status == PM_OK ? pm_trainer_end(t, out) : status;
 }
 
 pm_status pm_trainer_step_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets, pm_step *out)
 {
-    const pm_log *log = gpu_log(t->model->device);
-    uint32_t rows = t->params.batch * t->params.time;
-    double begin = pm_profile_now();
-    for (uint32_t micro = 0; micro < t->params.accum; micro++) {
-        int32_t *to = mailbox_ints(&t->pass.box, micro, INPUT_TOKENS),
-                *to_targets = mailbox_ints(&t->pass.box, micro, INPUT_TARGETS);
-        for (uint32_t i = 0; i < rows; i++) {
-            size_t at = (size_t)micro * rows + i;
-            if (tokens[at] < 0 || (uint32_t)tokens[at] >= t->model->config.vocab ||
-                targets[at] >= (int32_t)t->model->config.vocab)
-                return log_fail(log, PM_INVALID, "tokens: number %zu is outside the vocabulary of %u", at,
-                                t->model->config.vocab);
-            to[i] = tokens[at];
-            to_targets[i] = targets[at];
-        }
-    }
-    return run(t, targets, begin, out);
+    pm_status status = alone(t);
+    if (status == PM_OK) status = pm_trainer_begin_tokens(t, tokens, targets);
+    return status == PM_OK ? pm_trainer_end(t, out) : status;
 }
 
 pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count, uint32_t batches,
@@ -222,12 +290,13 @@ pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, 
 {
     const pm_log *log = gpu_log(t->model->device);
     const batch_source from = {corpus, first, count, t->params.seed, RNG_STREAM_EVAL};
-    pm_status status = batch_check(log, &from, t->params.time);
+    pm_status status = alone(t);
+    if (status == PM_OK) status = batch_check(log, &from, t->params.time);
     if (status != PM_OK) return status;
     if (batches == 0) return log_fail(log, PM_INVALID, "batches: at least one is needed");
     if (!t->evaluator) {
         evaluator *e = calloc(1, sizeof *e);
-        status = e ? evaluator_init(e, t->model, t->params.batch, t->params.time)
+        status = e ? evaluator_init(e, t->model, t->params.batch, t->params.time, t)
                    : log_fail(log, PM_NO_HOST_MEMORY, "trainer: no memory");
         if (status != PM_OK) {
             free(e);
@@ -268,14 +337,15 @@ pm_precision pm_trainer_precision(const pm_trainer *trainer)
 void pm_trainer_get_plan(const pm_trainer *t, pm_train_plan *out)
 {
     gpu_program_stats stats;
-    gpu_program_get_stats(t->pass.program, &stats);
+    pass_stats(&t->pass, &stats);
     *out = plan_of(&t->model->layout, &t->pass, &t->params);
     out->dispatches = stats.dispatches;
 }
 
 pm_status pm_trainer_read_gradient(const pm_trainer *t, size_t param, float *out)
 {
-    return adamw_read_gradient(&t->optimizer, param, out);
+    const pm_status status = alone(t);
+    return status == PM_OK ? adamw_read_gradient(&t->optimizer, param, out) : status;
 }
 
 /* ---- checkpoints ---- */
@@ -303,7 +373,8 @@ pm_status pm_trainer_save(pm_trainer *t, const char *dir, const char *note)
 {
     facts f = facts_of(t);
     double begin = pm_profile_now();
-    pm_status status = checkpoint_save(&t->optimizer, &f, t->done, dir, note);
+    pm_status status = alone(t);
+    if (status == PM_OK) status = checkpoint_save(&t->optimizer, &f, t->done, dir, note);
     pm_profile_span(gpu_profile(t->model->device), "checkpoint", begin);
     return status;
 }
@@ -311,5 +382,7 @@ pm_status pm_trainer_save(pm_trainer *t, const char *dir, const char *note)
 pm_status pm_trainer_load(pm_trainer *t, const char *dir, char **note)
 {
     facts f = facts_of(t);
+    const pm_status status = alone(t);
+    if (status != PM_OK) return status;
     return checkpoint_load(&t->optimizer, &f, dir, &t->done, note);
 }

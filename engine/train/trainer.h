@@ -4,7 +4,7 @@
 
 #include <pumice/train.h>
 
-#include "train/pass.h"
+#include "train/flights.h"
 
 /* Forward passes without gradient: losses of batches. */
 typedef struct evaluator {
@@ -13,7 +13,8 @@ typedef struct evaluator {
     pass pass;
 } evaluator;
 
-pm_status evaluator_init(evaluator *e, pm_model *model, uint32_t batch, uint32_t time);
+/* `owner`: see gpu_program_own. */
+pm_status evaluator_init(evaluator *e, pm_model *model, uint32_t batch, uint32_t time, const void *owner);
 void evaluator_fini(evaluator *e);
 /* Loss of the batch in the mailbox's micro batch 0: the sum over its targets, and how many there are. */
 pm_status evaluator_run(evaluator *e, double *sum, double *count);
@@ -25,7 +26,9 @@ struct pm_trainer {
     gpu_buffer **workspace;
     adamw optimizer;
     pass pass;
-    evaluator *evaluator; /* made at the first pm_trainer_eval */
+    flights flights;
+    double *counts[MOST_FLIGHTS]; /* by flight and micro batch: the targets that count */
+    evaluator *evaluator;         /* made at the first pm_trainer_eval */
 };
 
 /* Parameters with their defaults; PM_INVALID names the field. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pumice/control.h>
 #include <pumice/status.h>
 
 #ifdef __cplusplus
@@ -126,6 +127,9 @@ typedef struct pm_device_params {
     bool compile_only; /* build kernels and programs, run none: for drivers without their GPU. Vulkan 1.0 suffices */
     uint64_t
         max_memory; /* bytes that Pumice may have of the device's memory at once; 0: no cap. What needs more fails: PM_NO_DEVICE_MEMORY */
+    /* The device's share: Pumice's work takes about submit_ms of every period_ms, one submission at a time, and leaves the rest to others, such as a
+     * window. 0, or no more than submit_ms: all of it. */
+    uint32_t period_ms;
 } pm_device_params;
 
 /* Opens an adapter; params: NULL for zeros. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */
@@ -140,6 +144,16 @@ PM_API void pm_device_close(pm_device **device);
 
 /* The device's caps after lowering. They live as long as the device. */
 PM_API const pm_caps *pm_device_caps(const pm_device *device);
+
+/* From now on calls that work on the device obey this control (pumice/control.h), which must outlive them; NULL: none, as at first. What was begun
+ * before goes on to obey the one of then. */
+PM_API void pm_device_control(pm_device *device, pm_control *control);
+
+/* Sees what the device has done, and submits more of what was begun (pm_trainer_begin and the like). It never waits. A program that draws may call it
+ * once a frame. Fails: PM_DEVICE_LOST, PM_NO_*_MEMORY. */
+PM_API PM_NODISCARD pm_status pm_device_poll(pm_device *device);
+/* The same behind a wait: until a piece of work has ended, or where none is in flight for at most `seconds`, up to 2 ms. */
+PM_API PM_NODISCARD pm_status pm_device_wait(pm_device *device, double seconds);
 
 /* Seconds that the host has waited for the device so far. */
 PM_API double pm_device_wait_seconds(const pm_device *device);

@@ -83,6 +83,11 @@ PM_API uint32_t pm_finetuner_epoch_steps(const pm_finetuner *finetuner);
  * Fails: PM_INVALID (the run is over); PM_NO_*_MEMORY, PM_SHADER (the program for a length that no step had before); PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_finetuner_step(pm_finetuner *finetuner, pm_finetune_step *out);
 
+/* The same in parts, as pm_trainer_begin, _done and _end. */
+PM_API PM_NODISCARD pm_status pm_finetuner_begin(pm_finetuner *finetuner);
+PM_API bool pm_finetuner_done(pm_finetuner *finetuner);
+PM_API PM_NODISCARD pm_status pm_finetuner_end(pm_finetuner *finetuner, pm_finetune_step *out);
+
 /* The head's outputs for all examples of a set: pm_taskset_all_outputs numbers. What it needs is kept for the next call with this set.
  * Fails: PM_INVALID (a set of another task), PM_NO_*_MEMORY, PM_SHADER, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_finetuner_predict(pm_finetuner *finetuner, const pm_taskset *set, float *outputs);

@@ -4,10 +4,12 @@
 
 #include <pumice/autotune.h>
 #include <pumice/bench.h>
+#include <pumice/control.h>
 #include <pumice/device.h>
 #include <pumice/doctor.h>
 #include <pumice/finetune.h>
 #include <pumice/infer.h>
+#include <pumice/job.h>
 #include <pumice/kernel.h>
 #include <pumice/model.h>
 #include <pumice/profile.h>

@@ -47,7 +47,10 @@ extern "C" {
     X(IO, "a file could not be read or written")                                                                       \
     X(FORMAT, "a file's content is not what it should be")                                                             \
     X(SHADER, "a shader could not be built")                                                                           \
-    X(INTERNAL, "a fault in Pumice")
+    X(INTERNAL, "a fault in Pumice")                                                                                   \
+    X(CANCELLED, "cancelled")                                                                                          \
+    X(AGAIN, "there is more to do")                                                                                    \
+    X(WAITING, "the device works on it")
 
 typedef enum pm_status {
 #define PM_STATUS_ENUM(name, meaning) PM_##name,

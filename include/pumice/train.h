@@ -79,7 +79,7 @@ PM_API void pm_trainer_destroy(pm_trainer **trainer);
 
 /* One optimiser step on random windows of tokens [first, first + count) of a corpus; count > time. Blocks until done. A step has
  * batch x accum windows; which ones does not depend on how they are divided into micro batches.
- * Fails: PM_INVALID (too few tokens), PM_DEVICE_LOST. */
+ * Fails: PM_INVALID (too few tokens), PM_DEVICE_LOST, PM_CANCELLED (the step did not take place, and the next call does it). */
 PM_API PM_NODISCARD pm_status pm_trainer_step(pm_trainer *trainer, const pm_corpus *corpus, size_t first, size_t count,
                                               pm_step *out);
 
@@ -87,6 +87,19 @@ PM_API PM_NODISCARD pm_status pm_trainer_step(pm_trainer *trainer, const pm_corp
  * the mean over all targets of the step. */
 PM_API PM_NODISCARD pm_status pm_trainer_step_tokens(pm_trainer *trainer, const int32_t *tokens, const int32_t *targets,
                                                      pm_step *out);
+
+/* The same in parts, for a program that does other things meanwhile. Begin draws the batch, and submits the step. Done looks at the device, submits more,
+ * and tells whether the step has ended; it does not wait. End waits where it must and gives the outcome. A second step may begin before the first has
+ * ended: then the device goes from one to the other without a pause. They end in the order in which they began. Meanwhile no other function of the
+ * trainer may be called, and the weights are not to be read: PM_INVALID. Where a step fails or is cancelled, one that began behind it does so, too.
+ * The bits are those of pm_trainer_step; but where a step in fp32 is skipped, the moments of one that began before its end are corrected as if it had
+ * not been. */
+PM_API PM_NODISCARD pm_status pm_trainer_begin(pm_trainer *trainer, const pm_corpus *corpus, size_t first,
+                                               size_t count);
+PM_API PM_NODISCARD pm_status pm_trainer_begin_tokens(pm_trainer *trainer, const int32_t *tokens,
+                                                      const int32_t *targets);
+PM_API bool pm_trainer_done(pm_trainer *trainer);
+PM_API PM_NODISCARD pm_status pm_trainer_end(pm_trainer *trainer, pm_step *out);
 
 /* Mean loss, without dropout, over `batches` times PM_EVAL_BATCH windows drawn from the range. They are the same ones at every call, and the same for
  * every batch size. */

@@ -1,0 +1,411 @@
+/* Runs. A submitted program waits in a list, and its submissions go to the queue a few at a time. So pausing, cancelling and the device's share take
+ * effect within the time of what is queued, and the submissions of several owners take turns. */
+#include "gpu/gpu_internal.h"
+
+#include <stdlib.h>
+
+#include "base/control.h"
+#include "os/clock.h"
+
+/* A wait looks again after so long where nothing is queued: a run is paused, or the device's share is used up (s). */
+#define LOOK_SECONDS 0.002
+
+/* ---- the list ------------------------------------------------------------------------------------------------------- */
+
+static bool begun(const gpu_run *run)
+{
+    return run->program->upcoming > 0;
+}
+
+/* Whether the update of weights goes on: it is neither paused nor cancelled, and nobody else's work comes between. */
+static bool going_whole(const gpu_run *run)
+{
+    return run->program->whole && begun(run);
+}
+
+static pm_status take_outcome(gpu_program *program)
+{
+    const pm_status status = program->outcome;
+    program->outcome = PM_OK;
+    return status;
+}
+
+static void remove_run(pm_device *device, uint32_t index)
+{
+    device->run_count--;
+    for (uint32_t i = index; i < device->run_count; i++) device->runs[i] = device->runs[i + 1];
+}
+
+static void end_with(gpu_program *program, pm_status status)
+{
+    if (program->outcome == PM_OK) program->outcome = status;
+}
+
+/* Takes a run out of the list before its end. */
+static void drop_run(pm_device *device, uint32_t index, pm_status status)
+{
+    gpu_program *program = device->runs[index].program;
+    remove_run(device, index);
+    program->waiting--;
+    if (program->upcoming > 0) program->ended = 0; /* it overwrote some time stamps */
+    program->upcoming = 0;
+    end_with(program, status);
+    if (program->in_flight == 0) gpu_first_drop(program);
+}
+
+/* Drops an owner's runs from `index` on, for each needs those before it. */
+static void drop_owner(pm_device *device, uint32_t index, pm_status status)
+{
+    const void *owner = device->runs[index].program->owner;
+    for (uint32_t i = device->run_count; i-- > index;)
+        if (device->runs[i].program->owner == owner) drop_run(device, i, status);
+}
+
+/* All of the owner's runs fail, those too that have ended and are not waited for yet: each may need what failed. */
+static void fail_owner(const void *owner, pm_device *device, pm_status status)
+{
+    for (uint32_t i = device->run_count; i-- > 0;)
+        if (device->runs[i].program->owner == owner) drop_run(device, i, status);
+    for (gpu_program *program = device->programs; program; program = program->next)
+        if (program->owner == owner) end_with(program, status);
+}
+
+static void drop_all(pm_device *device, pm_status status)
+{
+    while (device->run_count) drop_run(device, device->run_count - 1, status);
+    for (gpu_program *program = device->programs; program; program = program->next)
+        if (program->in_flight) end_with(program, status);
+}
+
+static void drop_cancelled(pm_device *device)
+{
+    for (uint32_t i = 0; i < device->run_count; i++) {
+        const gpu_run *run = &device->runs[i];
+        if (!control_cancelled(run->control) || going_whole(run)) continue;
+        drop_owner(device, i--, PM_CANCELLED);
+    }
+}
+
+pm_status gpu_submit(gpu_program *program)
+{
+    pm_device *device = program->device;
+    pm_status status = gpu_check_lost(device);
+    if (status != PM_OK) return status;
+    if (!program->finished || program->status != PM_OK)
+        return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
+                        "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
+    if (program->command_count == 0 || device->compile_only) return PM_OK;
+    if (control_cancelled(device->control)) return PM_CANCELLED;
+    if (device->run_count == device->run_capacity) {
+        const uint32_t capacity = device->run_capacity ? 2 * device->run_capacity : 8;
+        gpu_run *grown = realloc(device->runs, capacity * sizeof *grown);
+        if (!grown) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory to run '%s'", program->name);
+        device->runs = grown;
+        device->run_capacity = capacity;
+    }
+    if (gpu_done(program)) program->outcome = PM_OK;
+    device->runs[device->run_count++] = (gpu_run){.program = program, .control = device->control};
+    program->waiting++;
+    status = gpu_poll(device);
+    return status == PM_OK && gpu_done(program) ? take_outcome(program) : status;
+}
+
+/* ---- what is done ---------------------------------------------------------------------------------------------------- */
+
+static void landed(pm_device *device, gpu_flight *flight, bool awaited)
+{
+    gpu_program *program = flight->program;
+    const double before = device->landed > flight->submitted ? device->landed : flight->submitted;
+    device->landed = os_seconds();
+    if (!program) return;
+    const double ms = 1e3 * (device->landed - before);
+    pm_status status = PM_OK;
+    flight->program = NULL;
+    program->in_flight--;
+    if (device->period_ms > 0) device->due = device->landed + 1e-3 * ms * (device->period_ms / device->submit_ms - 1);
+    if (program->closing || program->outcome != PM_OK) {
+        if (program->in_flight == 0) gpu_first_drop(program);
+        return;
+    }
+    if (program->first_run) {
+        status = gpu_first_landed(program, ms);
+        if (status == PM_OK && flight->last) status = gpu_first_finish(program);
+    } else {
+        if (flight->index == 0) program->late = false;
+        program->late |= !awaited;
+        program->recording.ms[flight->index] = ms;
+        program->ended += flight->last;
+    }
+    if (status != PM_OK) fail_owner(program->owner, device, status);
+}
+
+/* ---- what it took ------------------------------------------------------------------------------------------------------ */
+
+/* Runs that are measured even if the next one must wait for it. */
+enum { RUNS_MEASURED = 4 };
+
+static bool has_times(const gpu_program *program)
+{
+    return program->ended > 0 && program->in_flight == 0 && program->upcoming == 0 && !program->closing &&
+           !program->device->lost;
+}
+
+static gpu_program *earliest_ended(const pm_device *device)
+{
+    gpu_program *earliest = NULL;
+    for (gpu_program *p = device->programs; p; p = p->next)
+        if (has_times(p) && (!earliest || p->submitted < earliest->submitted)) earliest = p;
+    return earliest;
+}
+
+static pm_status measure(gpu_program *program)
+{
+    const pm_status status = gpu_program_measured(program, program->ended);
+    program->ended = 0;
+    if (status != PM_OK) fail_owner(program->owner, program->device, status);
+    return status;
+}
+
+/* Reading time stamps makes Mesa's software driver wait for all that is in flight (lvp_GetQueryPoolResults). There they are read when nothing is. */
+static void measure_ended(pm_device *device)
+{
+    const bool idle = device->queue.done == device->queue.submitted;
+    if (device->caps.type == PM_DEVICE_CPU && !idle) return;
+    for (gpu_program *program = earliest_ended(device); program; program = earliest_ended(device))
+        (void)measure(program);
+}
+
+/* Another run of the program overwrites the time stamps of the last one. */
+static pm_status measure_before(gpu_program *program)
+{
+    return has_times(program) && program->runs_measured < RUNS_MEASURED ? measure(program) : PM_OK;
+}
+
+/* `awaited`: the host waited for what is done now, so that its clock tells when that was. */
+static void retire(pm_device *device, bool awaited)
+{
+    while (device->retired < device->queue.done)
+        landed(device, &device->flights[++device->retired % GPU_TICKETS], awaited);
+    measure_ended(device);
+}
+
+/* ---- what comes next -------------------------------------------------------------------------------------------------- */
+
+static bool first_of_owner(const pm_device *device, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (device->runs[i].program->owner == device->runs[index].program->owner) return false;
+    return true;
+}
+
+/* A first run is timed part by part. */
+static bool waits_for_part(const gpu_run *run)
+{
+    return run->program->first_run && run->program->in_flight > 0;
+}
+
+/* The run whose submission comes next: of the owners' first ones the one that was served longest ago. An update begins when no other run is half
+ * through, and lets none begin before it. NULL: none may go on now. */
+static gpu_run *pick(pm_device *device)
+{
+    gpu_run *best = NULL, *update = NULL;
+    bool halfway = false;
+    for (uint32_t i = 0; i < device->run_count; i++) {
+        gpu_run *run = &device->runs[i];
+        if (going_whole(run)) return waits_for_part(run) ? NULL : run;
+        if (!first_of_owner(device, i) || control_paused(run->control)) continue;
+        if (run->program->whole && !update) update = run;
+        halfway |= begun(run);
+    }
+    for (uint32_t i = 0; i < device->run_count; i++) {
+        gpu_run *run = &device->runs[i];
+        if (!first_of_owner(device, i) || control_paused(run->control) || waits_for_part(run)) continue;
+        if (update && (halfway ? !begun(run) : run != update)) continue;
+        if (!best || run->served < best->served) best = run;
+    }
+    return best;
+}
+
+/* Whether a submission that takes about so long may be queued behind those in flight. One always waits behind the one that the device works on. */
+static bool room(const pm_device *device, double ms)
+{
+    const uint64_t count = device->queue.submitted - device->queue.done;
+    if (device->period_ms > 0) return count == 0 && os_seconds() >= device->due;
+    if (count < 2) return true;
+    if (count >= GPU_TICKETS) return false;
+    for (uint64_t t = device->queue.done + 1; t <= device->queue.submitted; t++)
+        ms += device->flights[t % GPU_TICKETS].ms;
+    return ms <= device->submit_ms;
+}
+
+/* Submits the run's next part; *more: it has further ones. */
+static pm_status submit_part(gpu_program *program, bool *more)
+{
+    pm_device *device = program->device;
+    const gpu_recording *recording = program->first_run ? NULL : &program->recording;
+    const VkSubmitInfo *info;
+    gpu_flight flight = {.program = program, .index = program->upcoming};
+    pm_status status = measure_before(program);
+    if (status != PM_OK) return status;
+    if (recording) {
+        info = &recording->infos[flight.index];
+        flight.ms = recording->cut.submissions[flight.index].ms;
+        flight.last = flight.index + 1 == recording->cut.submission_count;
+    } else {
+        status = gpu_first_next(program, &info, &flight.ms, &flight.last);
+    }
+    if (status != PM_OK) return status;
+    flight.submitted = os_seconds();
+    if (flight.index == 0 || !recording) program->submitted = flight.submitted;
+    uint64_t ticket;
+    status = gpu_queue_submit(device, info, &ticket);
+    if (status != PM_OK) return status;
+    device->flights[ticket % GPU_TICKETS] = flight;
+    program->in_flight++;
+    program->upcoming = flight.last ? 0 : program->upcoming + 1;
+    *more = !flight.last;
+    return PM_OK;
+}
+
+/* How long the run's next submission takes, as expected (ms). */
+static double next_ms(const gpu_run *run)
+{
+    const gpu_program *program = run->program;
+    return program->first_run ? program->device->submit_ms : program->recording.cut.submissions[program->upcoming].ms;
+}
+
+static void feed(pm_device *device)
+{
+    for (gpu_run *run = pick(device); run && room(device, next_ms(run)); run = pick(device)) {
+        const uint32_t index = (uint32_t)(run - device->runs);
+        gpu_program *program = run->program;
+        bool more = false;
+        run->served = ++device->serving;
+        const pm_status status = submit_part(program, &more);
+        if (status != PM_OK) {
+            fail_owner(program->owner, device, status);
+        } else if (!more) {
+            remove_run(device, index);
+            program->waiting--;
+        }
+    }
+}
+
+/* ---- polling and waiting --------------------------------------------------------------------------------------------- */
+
+pm_status gpu_poll(pm_device *device)
+{
+    const pm_status status = device->lost ? PM_DEVICE_LOST : gpu_queue_poll(device);
+    if (status != PM_OK) {
+        drop_all(device, status);
+        return status;
+    }
+    retire(device, false);
+    drop_cancelled(device);
+    feed(device);
+    return device->lost ? PM_DEVICE_LOST : PM_OK;
+}
+
+pm_status gpu_wait_next(pm_device *device, double seconds)
+{
+    pm_status status = PM_OK;
+    if (device->queue.done < device->queue.submitted) {
+        status = gpu_queue_wait(device, device->queue.done + 1);
+        if (status != PM_OK) drop_all(device, status);
+        retire(device, true);
+    } else if (device->run_count > 0) {
+        const double start = os_seconds();
+        os_sleep(seconds < LOOK_SECONDS ? seconds : LOOK_SECONDS);
+        device->wait_seconds += os_seconds() - start;
+    }
+    return status == PM_OK ? gpu_poll(device) : status;
+}
+
+pm_status pm_device_poll(pm_device *device)
+{
+    const pm_status status = gpu_check_lost(device);
+    return status == PM_OK ? gpu_poll(device) : status;
+}
+
+pm_status pm_device_wait(pm_device *device, double seconds)
+{
+    const pm_status status = gpu_check_lost(device);
+    return status == PM_OK ? gpu_wait_next(device, seconds) : status;
+}
+
+bool gpu_done(const gpu_program *program)
+{
+    return program->waiting == 0 && program->in_flight == 0;
+}
+
+/* Waits on after a failure: what is in flight must end. */
+static pm_status wait_on(pm_device *device, pm_status before)
+{
+    const pm_status status = gpu_wait_next(device, LOOK_SECONDS);
+    return before == PM_OK ? status : before;
+}
+
+pm_status gpu_wait_for(gpu_program *program)
+{
+    pm_status status = gpu_check_lost(program->device);
+    while (!program->device->lost && !gpu_done(program)) status = wait_on(program->device, status);
+    const pm_status outcome = take_outcome(program);
+    return status == PM_OK ? outcome : status;
+}
+
+void gpu_forget(gpu_program *program)
+{
+    while (!program->device->lost && !gpu_done(program)) (void)gpu_wait_next(program->device, LOOK_SECONDS);
+    (void)take_outcome(program);
+}
+
+pm_status gpu_wait(pm_device *device)
+{
+    pm_status status = gpu_check_lost(device);
+    while (!device->lost && (device->run_count > 0 || device->queue.done < device->queue.submitted))
+        status = wait_on(device, status);
+    for (gpu_program *program = device->programs; program; program = program->next) {
+        const pm_status outcome = take_outcome(program);
+        if (status == PM_OK) status = outcome;
+    }
+    return status;
+}
+
+/* Works behind all that is in flight, and before what waits. */
+pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands)
+{
+    const VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    uint64_t ticket;
+    if (device->compile_only) return PM_OK;
+    pm_status status = gpu_queue_submit(device, &info, &ticket);
+    if (status != PM_OK) return status;
+    device->flights[ticket % GPU_TICKETS] = (gpu_flight){.submitted = os_seconds()};
+    status = gpu_queue_wait(device, ticket);
+    retire(device, true);
+    return status;
+}
+
+pm_status gpu_settle(pm_device *device)
+{
+    pm_status status = gpu_check_lost(device);
+    if (status == PM_OK) status = gpu_queue_wait(device, device->queue.submitted);
+    retire(device, true);
+    return status;
+}
+
+void gpu_program_stop(gpu_program *program)
+{
+    pm_device *device = program->device;
+    program->closing = true;
+    for (uint32_t i = device->run_count; i-- > 0;)
+        if (device->runs[i].program == program) drop_run(device, i, PM_CANCELLED);
+    while (program->in_flight > 0 && !device->lost) {
+        (void)gpu_queue_wait(device, device->queue.done + 1);
+        retire(device, true);
+    }
+    for (int i = 0; i < GPU_TICKETS; i++)
+        if (device->flights[i].program == program) device->flights[i].program = NULL;
+    program->in_flight = 0;
+    gpu_first_drop(program);
+}

@@ -1,0 +1,36 @@
+#include "train/flights.h"
+
+#include "base/log.h"
+
+pm_status flights_room(const flights *f, const pm_log *log, const char *who, uint32_t most)
+{
+    if (f->count < most) return PM_OK;
+    return log_fail(log, PM_INVALID, "%s: %s still to end; see pumice/train.h", who,
+                    f->count > 1 ? "two steps have" : "a step has");
+}
+
+bool flights_done(flights *f, pm_device *device)
+{
+    const flight *oldest = flights_oldest(f);
+    if (!oldest) return true;
+    if (gpu_poll(device) != PM_OK) return true; /* flights_end says why */
+    return !oldest->submitted || pass_done(oldest->pass, oldest->side);
+}
+
+pm_status flights_end(flights *f, pm_device *device, const char *who, flight *out)
+{
+    const flight *oldest = flights_oldest(f);
+    if (!oldest) return log_fail(gpu_log(device), PM_INVALID, "%s: no step has begun", who);
+    *out = *oldest;
+    const double begin = pm_profile_now();
+    pm_status status = out->submitted ? pass_wait(out->pass, out->side) : out->failed;
+    pm_profile_span(gpu_profile(device), "wait", begin);
+    f->oldest = (f->oldest + 1) % MOST_FLIGHTS;
+    f->count--;
+    out->pass->box.side = out->side;
+    if (status == PM_OK) return PM_OK;
+    const flight *later = flights_oldest(f);
+    if (later && later->submitted) pass_forget(later->pass, later->side);
+    f->count = 0;
+    return status;
+}
