@@ -4,6 +4,7 @@
 
 #include <pumice/model.h>
 
+#include "files/source.h"
 #include "graph/graph.h"
 
 /* ---- parameters ---- */
@@ -90,7 +91,9 @@ pm_gpt_config gpt_config_filled(const pm_gpt_config *config);
 pm_gpt_config gpt_config_for_task(const pm_gpt_config *config, const pm_task *task);
 
 /* config.json. */
-pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task /* or NULL */);
+pm_status gpt_config_load_from(const pm_log *log, const file_source *from, pm_gpt_config *out,
+                               pm_task *task /* or NULL */);
+pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task);
 pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config, const pm_task *task);
 /* The same as text, malloc'd; NULL when memory is out. */
 char *gpt_config_text(const pm_gpt_config *config, const pm_task *task);

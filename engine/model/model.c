@@ -162,14 +162,14 @@ void pm_model_name_tokens(pm_model *model, uint32_t begin, uint32_t end, uint32_
     special_name(&model->config, begin, end, pad);
 }
 
-/* ---- folders ---- */
+/* ---- files ---- */
 
 pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
 {
     return gpu_read(span_of_piece(user, param, first, count), out);
 }
 
-pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
+static pm_status load(pm_device *device, const file_source *source, pm_model **out)
 {
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
@@ -177,10 +177,10 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     gpt_layout wanted = {0};
     weights from = {0};
     pm_task task = {0};
-    pm_status status = gpt_config_load(log, dir, &config, &task);
+    pm_status status = gpt_config_load_from(log, source, &config, &task);
     if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &wanted);
     /* Files first: the sizes in config.json take no device memory before the weights confirm them. */
-    if (status == PM_OK) status = weights_open(log, dir, &config, &wanted, &from);
+    if (status == PM_OK) status = weights_open_from(log, source, &config, &wanted, &from);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);
     if (status == PM_OK) status = gpt_copy(log, &m->layout, weights_source(&from), gpt_write_piece, m);
@@ -192,6 +192,18 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
         pm_model_destroy(&m);
     pm_task_fini(&task);
     return status;
+}
+
+pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
+{
+    return load(device, &(file_source){.dir = dir}, out);
+}
+
+pm_status pm_model_load_from_sized(pm_device *device, const pm_source *source, size_t source_size, pm_model **out)
+{
+    file_source from;
+    const pm_status status = file_source_given(gpu_log(device), source, source_size, &from);
+    return status == PM_OK ? load(device, &from, out) : status;
 }
 
 pm_status pm_model_save(const pm_model *model, const char *dir)

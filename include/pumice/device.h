@@ -126,6 +126,14 @@ typedef struct pm_device_params {
     bool compile_only; /* build kernels and programs, run none: for drivers without their GPU. Vulkan 1.0 suffices */
     uint64_t
         max_memory; /* bytes that Pumice may have of the device's memory at once; 0: no cap. What needs more fails: PM_NO_DEVICE_MEMORY */
+    /* Keep what would be files in cache_dir, which means nothing then: pipelines, choices, and what pumice/doctor.h switched off. Both or neither. A name is a
+     * file's, of device and driver, such as "pipelines-10005-0000-c7f8….bin". The bytes mean something to Pumice alone; damaged ones are told of and ignored.
+     * cache_load: the bytes must stay until the next call of either, or the end of the call of Pumice's. PM_NO_FILE: there are none. cache_store: the
+     * bytes are Pumice's, and replace those of that name. A failure is told of; where only time is lost, it is a warning.
+     * Threads: they are called within pm_device_open, pm_device_close and those calls that autotune and check, on their thread, while Pumice holds no lock. */
+    pm_status (*cache_load)(void *user, const char *name, const void **data, size_t *size);
+    pm_status (*cache_store)(void *user, const char *name, const void *data, size_t size);
+    void *cache_user; /* the first argument of both */
 } pm_device_params;
 
 /* Opens an adapter; params: NULL for zeros. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */

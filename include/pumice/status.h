@@ -47,6 +47,7 @@ extern "C" {
     X(IO, "a file could not be read or written")                                                                       \
     X(FORMAT, "a file's content is not what it should be")                                                             \
     X(SHADER, "a shader could not be built")                                                                           \
+    X(NO_FILE, "there is no such file") /* what a program's own functions answer; Pumice's answer IO */                \
     X(INTERNAL, "a fault in Pumice")
 
 typedef enum pm_status {
