@@ -23,8 +23,7 @@ pm_status file_seal_check(const pm_log *log, const char *path, const file_view *
     *fits = false;
     if (view->size < FILE_SEAL_BYTES || at > view->size - FILE_SEAL_BYTES) return PM_OK;
     unsigned char *room = file_view_needs_room(view) ? malloc(PIECE) : NULL;
-    if (!room && file_view_needs_room(view))
-        return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to check it", path);
+    if (!room && file_view_needs_room(view)) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to check it", path);
     checksum_begin(&sum);
     for (uint64_t from = 0; status == PM_OK && from < view->size;) {
         /* Up to the seal, the seal, and from there on. */

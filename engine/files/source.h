@@ -7,8 +7,8 @@
 #include "files/file.h"
 
 typedef struct file_source {
-    const char *dir;  /* a folder; NULL: what the program gave */
-    pm_source given;  /* with a name for lines */
+    const char *dir; /* a folder; NULL: what the program gave */
+    pm_source given; /* with a name for lines */
 } file_source;
 
 /* The caller's struct (base/sized.h). Fails: PM_INVALID where it has nothing to read from, or a file without a name or bytes. */

@@ -10,7 +10,7 @@
 #include "model/names.h"
 
 enum {
-    PIECE = 1 << 22,                          /* bytes compared at a time */
+    PIECE = 1 << 22,                       /* bytes compared at a time */
     ROOM = (int)sizeof(double) * GPT_PIECE /* of one piece of numbers, or of two that are compared */
 };
 _Static_assert(ROOM >= 2 * PIECE, "two pieces");

@@ -401,11 +401,11 @@ pm_status tok_bpe_read(const pm_log *log, const file_ref *vocab_ref, const file_
     size_t sizes[2];
     pm_status status = read_both(log, refs, found, texts, sizes);
     if (status == PM_OK && *found) {
-        status = json_file_parse(log, vocab_ref->path, "as this kind of tokenizer spells it", texts[0], sizes[0], &vocab);
+        status =
+            json_file_parse(log, vocab_ref->path, "as this kind of tokenizer spells it", texts[0], sizes[0], &vocab);
         if (status == PM_OK) status = read_vocab(log, vocab_ref->path, vocab, settings, &spell, &parts, &index);
         cJSON_Delete(vocab);
-        if (status == PM_OK)
-            status = read_merges(log, merges_ref->path, texts[1], sizes[1], &spell, &index, &parts);
+        if (status == PM_OK) status = read_merges(log, merges_ref->path, texts[1], sizes[1], &spell, &index, &parts);
         tok_index_free(&index);
         if (status == PM_OK) status = tok_from_bpe(log, merges_ref->path, spell.kind, &parts, settings, out);
         tok_bpe_parts_free(&parts);
