@@ -4,12 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include <pumice/text.h>
+
 #include "base/copy.h"
+#include "files/file.h"
 #include "helper_dir.h"
 #include "os/file.h"
 
@@ -109,4 +113,87 @@ void archive_count(archive *a, size_t fail_at, pm_status answer)
     a->calls = a->largest = a->copied = 0;
     a->fail_at = fail_at;
     a->answer = answer;
+}
+
+const pm_source *archive_source(archive *a, way w)
+{
+    a->with_view = w == WAY_VIEW;
+    return w == WAY_MEMORY ? &a->in_memory : &a->by_functions;
+}
+
+/* ---- tokenizers ---- */
+
+const char archive_text[] = "the cat sat on the mat; the cats sat on the mats";
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    test_write(test_path(dir, name), text, strlen(text));
+}
+
+/* Saves a tokenizer as the folder `name`. Returns the folder, and frees the tokenizer. */
+static char *saved(const char *root, const char *name, pm_tokenizer *tok)
+{
+    char *dir = copy_text(test_path(root, name));
+    assert_non_null(dir);
+    assert_int_equal(pm_tokenizer_save(NULL, tok, dir), PM_OK);
+    pm_tokenizer_destroy(&tok);
+    return dir;
+}
+
+static pm_tokenizer *learnt(void)
+{
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_train(NULL, "text", archive_text, strlen(archive_text), 264, &tok), PM_OK);
+    return tok;
+}
+
+char *archive_tokenizer(const char *root, int kind)
+{
+    pm_tokenizer *tok = NULL;
+    size_t size;
+    char *dir;
+    if (kind == 0) {
+        assert_int_equal(pm_tokenizer_bytes(NULL, &tok), PM_OK);
+        return saved(root, "bytes", tok);
+    }
+    if (kind == 1) {
+        assert_int_equal(pm_tokenizer_chars(NULL, "text", archive_text, strlen(archive_text), &tok), PM_OK);
+        return saved(root, "chars", tok);
+    }
+    if (kind == 2) return saved(root, "gpt2", learnt());
+    if (kind == 3) { /* OpenAI's names */
+        dir = saved(root, "openai", learnt());
+        assert_int_equal(rename(test_path(dir, "vocab.json"), test_path(dir, "encoder.json")), 0);
+        assert_int_equal(rename(test_path(dir, "merges.txt"), test_path(dir, "vocab.bpe")), 0);
+        assert_int_equal(remove(test_path(dir, "tokenizer_config.json")), 0);
+        return dir;
+    }
+    if (kind == 4) { /* tokenizer.json alone */
+        dir = saved(root, "whole", learnt());
+        char *vocab = test_read(test_path(dir, "vocab.json"), &size), *text = malloc(size + 1000);
+        char *merges = test_read(test_path(dir, "merges.txt"), &size), *first = strchr(merges, '\n') + 1;
+        assert_non_null(text);
+        first[strcspn(first, "\n")] = 0;
+        sprintf(text,
+                "{\"model\":{\"type\":\"BPE\",\"vocab\":%s,\"merges\":[\"%s\"]},\"pre_tokenizer\":"
+                "{\"type\":\"ByteLevel\",\"add_prefix_space\":true},\"added_tokens\":"
+                "[{\"id\":270,\"content\":\"<pad>\",\"special\":true}]}",
+                vocab, first);
+        put(dir, "tokenizer.json", text);
+        free(merges);
+        free(vocab);
+        free(text);
+        remove(test_path(dir, "vocab.json"));
+        remove(test_path(dir, "merges.txt"));
+        put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"GPT2Tokenizer\",\"eos_token\":\"<pad>\"}");
+        return dir;
+    }
+    dir = copy_text(test_path(root, "gpt1"));
+    assert_non_null(dir);
+    assert_int_equal(file_make_dir(NULL, dir), PM_OK);
+    put(dir, "vocab.json", "{\"<unk>\":0,\"t\":1,\"t</w>\":2,\"a\":3,\"a</w>\":4,\"at</w>\":5}");
+    put(dir, "merges.txt", "#version: 0.2\na t</w>\n");
+    put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"OpenAIGPTTokenizer\"}");
+    put(dir, "special_tokens_map.json", "{\"unk_token\":\"<unk>\"}");
+    return dir;
 }

@@ -30,6 +30,16 @@ void archive_free(archive *a);
 pm_memory_file *archive_file(archive *a, const char *name);
 /* Takes it out. */
 void archive_drop(archive *a, const char *name);
+/* The three ways to the same files. */
+typedef enum way { WAY_MEMORY, WAY_READ, WAY_VIEW, WAYS } way;
+const pm_source *archive_source(archive *a, way w);
+
+/* Folders of all kinds of tokenizers that are read, from 0: makes one in `root`. Its name is the caller's to free. */
+enum { ARCHIVE_TOKENIZERS = 6 };
+char *archive_tokenizer(const char *root, int kind);
+/* The text that they know. */
+extern const char archive_text[];
+
 /* Starts counting anew. */
 void archive_count(archive *a, size_t fail_at, pm_status answer);
 
