@@ -122,7 +122,7 @@ static pm_status open_given(const pm_log *log, const file_ref *ref, bool *found,
     if (status != PM_OK) return cannot(log, ref->path, "open", status);
     v.open = true;
     if (s->view && v.size) v.data = s->view(s->user, v.file);
-    if (v.size > (v.data ? SIZE_MAX : INT64_MAX)) {
+    if (v.size > INT64_MAX || (v.data && v.size > SIZE_MAX)) {
         file_view_close(&v);
         return log_fail(log, PM_IO, "%s: is too large for this machine's address space", ref->path);
     }
