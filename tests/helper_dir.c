@@ -28,7 +28,7 @@ char *test_dir_make(void)
     return dir;
 }
 
-static void remove_all(const char *path)
+void test_dir_clear(const char *path)
 {
     os_info info;
     assert_true(os_stat_link(path, &info));
@@ -42,7 +42,7 @@ static void remove_all(const char *path)
         char inside[1024];
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
         assert_true(snprintf(inside, sizeof inside, "%s/%s", path, name) < (int)sizeof inside);
-        remove_all(inside);
+        test_dir_clear(inside);
     }
     os_folder_close(folder);
     test_remove_folder(path);
@@ -50,7 +50,7 @@ static void remove_all(const char *path)
 
 void test_dir_remove(char *dir)
 {
-    remove_all(dir);
+    test_dir_clear(dir);
     free(dir);
 }
 

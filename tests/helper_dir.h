@@ -10,6 +10,9 @@ char *test_dir_make(void);
 /* Removes the folder with all that is in it, and frees its name. */
 void test_dir_remove(char *dir);
 
+/* Removes any folder with all that is in it. */
+void test_dir_clear(const char *dir);
+
 /* One such folder for all tests of a program: cmocka's group fixtures. */
 extern char *test_root;
 int test_root_make(void **state);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
+#include "files/source.h"
 #include "base/rng.h"
 #include "helper_dir.h"
 #include "helper_log.h"
@@ -295,10 +295,11 @@ static void test_keep(void **state)
 
 static bool seal_fits(const char *path, size_t at)
 {
-    file_map map;
-    assert_int_equal(file_map_open(NULL, path, &map), PM_OK);
-    const bool fits = file_seal_fits(&map, at);
-    file_map_close(&map);
+    file_view view;
+    bool fits;
+    assert_int_equal(file_view_open(NULL, &(file_ref){.path = (char *)path}, NULL, &view), PM_OK);
+    assert_int_equal(file_seal_check(NULL, path, &view, at, &fits), PM_OK);
+    file_view_close(&view);
     return fits;
 }
 

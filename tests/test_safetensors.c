@@ -44,7 +44,7 @@ static void test_round_trip(void **state)
         assert_string_equal(st_meta_find(&file, sample_meta[i].key), sample_meta[i].value);
     }
     assert_null(st_meta_find(&file, "b"));
-    assert_int_equal(((const unsigned char *)file.tensors[0].data - file.map.data) % 8, 0);
+    assert_int_equal(((const unsigned char *)file.tensors[0].data - file.view.data) % 8, 0);
 
     assert_int_equal(st_write(&log_here, second_path, file.tensors, file.tensor_count, file.meta, file.meta_count),
                      PM_OK);

@@ -18,6 +18,7 @@
 #include "helper_fault.h"
 #include "helper_log.h"
 #include "helper_memory.h"
+#include "helper_source.h"
 
 enum { CTX = 16, BATCH = 2, VOCAB = 256, STEPS = 2 };
 
@@ -124,6 +125,27 @@ static pm_status finetune(const pm_log *log, objects *o, outcome *out)
     TRY(pm_model_load(o->device, dir, &o->model));
     TRY(pm_model_predict(o->model, o->set, answers));
     *out = (outcome){{(double)step.loss, (double)step.lm_loss, (double)answers[0], (double)answers[7]}};
+    return PM_OK;
+}
+
+/* A model and a tokenizer through functions, and from memory. */
+static archive files;
+static pm_status sources(const pm_log *log, objects *o, outcome *out)
+{
+    const uint32_t token = 'a';
+    pm_text_ends ends;
+    pm_status status;
+    archive_count(&files, 0, PM_OK);
+    TRY(pm_tokenizer_load_from(log, archive_source(&files, WAY_READ), &o->tokenizer));
+    TRY(pm_tokenizer_load_from(log, archive_source(&files, WAY_MEMORY), &o->loaded_tokenizer));
+    TRY(pm_text_ends_load_from(log, archive_source(&files, WAY_READ), o->tokenizer, VOCAB, &ends));
+    TRY(open_device(log, 1, &o->device));
+    TRY(pm_model_load_from(o->device, archive_source(&files, WAY_READ), &o->model));
+    TRY(pm_model_load_from(o->device, archive_source(&files, WAY_VIEW), &o->loaded));
+    TRY(pm_session_create(o->model, &o->session));
+    TRY(pm_session_feed(o->session, &token, 1));
+    *out = (outcome){{(double)pm_session_logits(o->session)[0], (double)pm_session_logits(o->session)[1],
+                      ends.end_count, files.opened}};
     return PM_OK;
 }
 
@@ -257,6 +279,24 @@ TEST(driver, train)
 TEST(driver, finetune)
 TEST(lost, train)
 TEST(lost, finetune)
+
+static void test_host_sources(void **state)
+{
+    (void)state;
+    const char *dir = test_path(test_root, "sources");
+    const pm_log log = test_device_log();
+    objects o = {0};
+    test_fault_end();
+    o.device = test_device_open(&(pm_device_params){.log = log, .cache_dir = ""});
+    assert_int_equal(pm_tokenizer_bytes(&log, &o.tokenizer), PM_OK);
+    assert_int_equal(pm_tokenizer_save(&log, o.tokenizer, dir), PM_OK);
+    assert_int_equal(pm_model_create(o.device, &config, 1, &o.model), PM_OK);
+    assert_int_equal(pm_model_save(o.model, dir), PM_OK);
+    destroy(&o);
+    archive_make(&files, dir);
+    host(sources);
+    archive_free(&files);
+}
 
 /* A prompt whose first feed may fail. Then the session has what it had before, or nothing, and reads the same in a second try. */
 static pm_status talk(const pm_log *log, objects *o, outcome *out)
@@ -424,7 +464,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(test_driver_train), cmocka_unit_test(test_driver_finetune),
                                        cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune),
                                        cmocka_unit_test(test_feed_again),   cmocka_unit_test(test_all_lost),
-                                       cmocka_unit_test(test_names)};
+                                       cmocka_unit_test(test_names),        cmocka_unit_test(test_host_sources)};
     if (argc > 1) points = strtoul(argv[1], NULL, 10);
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     return cmocka_run_group_tests(tests, prepare, test_root_remove);

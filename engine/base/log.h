@@ -18,6 +18,12 @@ static inline pm_status log_status(pm_status status)
     return status;
 }
 
+/* What a program's own function answered in place of PM_OK, as a status that the library may return. */
+static inline pm_status log_answer(pm_status answer)
+{
+    return answer > PM_OK && answer <= PM_INTERNAL && answer != PM_NO_FILE ? answer : PM_IO;
+}
+
 /* Bytes of the control character that a text begins with: U+0001 to U+001F, U+007F to U+009F. 0 where it begins with none. */
 size_t log_control(const char *text);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "os/clock.h"
+#include "base/control.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/sized.h"
@@ -140,11 +141,12 @@ static pm_status check_row(doctor *d, const optest_row *row)
     d->report.checks += !result.no_memory;
     d->report.skipped += result.no_memory;
     if (right || result.no_memory) return PM_OK;
-    pm_status status = gpu_wait(d->device); /* a lost device gives no results */
+    pm_status status = gpu_gate(d->device); /* a lost device gives no results, nor does a cancelled run */
     if (status != PM_OK) return status;
     pm_doctor_finding *f = add_finding(d, result.wrong);
     status = try_kernels(d, row, &result, f);
     if (status == PM_OK && !f->off[0]) status = try_features(d, row, f);
+    if (status == PM_OK) status = gpu_gate(d->device); /* the tries, too, count only if they were not cancelled */
     d->has = d->has || f->off[0];
     d->report.fit = d->report.fit && f->off[0];
     return status;
@@ -167,6 +169,7 @@ static pm_status check_operation(doctor *d, op_id op)
     static const optest_set sets[] = {USUAL, HALVES};
     pm_status status = PM_OK;
     say(d, op_name(op));
+    control_report(d->params->control, "doctor", (uint64_t)op, OP_COUNT);
     d->report.operations++;
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         size_t count;

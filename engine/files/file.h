@@ -37,8 +37,6 @@ void file_writer_abandon(file_writer **writer);
  * all bytes put, in hexadecimal digits. Call it before the first put. */
 enum { FILE_SEAL_BYTES = 16 };
 void file_writer_seal(file_writer *writer, size_t at);
-/* Whether a file's seal fits its contents. Reads the whole file, and gives the view's memory back. */
-bool file_seal_fits(const file_map *map, size_t at);
 /* A seal's digits. */
 struct checksum;
 void file_seal_text(const struct checksum *sum, char out[FILE_SEAL_BYTES + 1]);

@@ -6,21 +6,30 @@
 #include "files/file.h"
 #include "files/json.h"
 
-pm_status json_file_read(const pm_log *log, const char *path, const char *nul_spelling, cJSON **out)
+pm_status json_file_parse(const pm_log *log, const char *path, const char *nul_spelling, const char *text, size_t size,
+                          cJSON **out)
 {
-    char *text;
-    size_t size;
     cJSON *json = NULL;
-    pm_status status = file_read(log, path, &text, &size);
-    if (status != PM_OK) return status;
-    status = json_read(log, &(json_place){.path = path, .nul = nul_spelling}, text, size, &json);
-    free(text);
+    pm_status status = json_read(log, &(json_place){.path = path, .nul = nul_spelling}, text, size, &json);
     if (status == PM_OK && !cJSON_IsObject(json))
         status = log_fail(log, PM_FORMAT, "%s: must hold one JSON object", path);
     if (status == PM_OK)
         *out = json;
     else
         cJSON_Delete(json);
+    return status;
+}
+
+pm_status json_file_read(const pm_log *log, const file_ref *ref, const char *nul_spelling, bool *found, cJSON **out)
+{
+    bool there = true;
+    char *text;
+    size_t size;
+    pm_status status = file_ref_read(log, ref, found ? &there : NULL, &text, &size);
+    if (found) *found = there;
+    if (status != PM_OK || !there) return status;
+    status = json_file_parse(log, ref->path, nul_spelling, text, size, out);
+    free(text);
     return status;
 }
 

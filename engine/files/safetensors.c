@@ -9,13 +9,21 @@
 #include "files/safetensors_internal.h"
 #include "files/json.h"
 
+enum { BEGINNING = 1025 }; /* bytes by which file_kind and file_check_pointer know a file */
+
+/* A tensor, and where its data begin, from the header's end. */
+typedef struct placed {
+    st_tensor tensor;
+    uint64_t begin;
+} placed;
+
 typedef struct reader {
     const pm_log *log;
     const char *path;
     st_file file;
-    const unsigned char *data; /* where tensors start */
-    uint64_t data_size;
-    size_t used; /* tensors filled in */
+    placed *tensors; /* [used] */
+    size_t used;
+    uint64_t data_at, data_size; /* of the tensors' data in the file */
 } reader;
 
 static bool exact_integer(const cJSON *item, uint64_t *out)
@@ -53,9 +61,10 @@ static pm_status read_shape(const reader *r, const cJSON *list, st_tensor *t)
     return PM_OK;
 }
 
-static pm_status read_offsets(const reader *r, const cJSON *list, st_tensor *t)
+static pm_status read_offsets(const reader *r, const cJSON *list, placed *p)
 {
     const cJSON *first = cJSON_IsArray(list) ? list->child : NULL;
+    st_tensor *t = &p->tensor;
     uint64_t begin, end;
     if (!first || !first->next || first->next->next || !exact_integer(first, &begin) ||
         !exact_integer(first->next, &end))
@@ -65,14 +74,16 @@ static pm_status read_offsets(const reader *r, const cJSON *list, st_tensor *t)
         return log_fail(r->log, PM_FORMAT,
                         "%s: tensor '%s': data_offsets end at %llu, but only %llu bytes of data follow the header",
                         r->path, st_show(t->name).text, (unsigned long long)end, (unsigned long long)r->data_size);
-    t->data = r->data + begin;
+    p->begin = begin;
+    t->data = r->file.view.data ? r->file.view.data + r->data_at + begin : NULL;
     t->size = end - begin;
     return PM_OK;
 }
 
 static pm_status read_tensor(reader *r, const cJSON *entry)
 {
-    st_tensor *t = &r->file.tensors[r->used];
+    placed *p = &r->tensors[r->used];
+    st_tensor *t = &p->tensor;
     if (!(t->name = copy_text(entry->string))) return st_no_memory(r->log, r->path);
     r->used++;
     if (!cJSON_IsObject(entry)) return bad_tensor(r, t->name, "must be an object with dtype, shape and data_offsets");
@@ -87,7 +98,7 @@ static pm_status read_tensor(reader *r, const cJSON *entry)
         seen |= 1u << key;
         pm_status status = key == 0   ? read_dtype(r, item, t)
                            : key == 1 ? read_shape(r, item, t)
-                                      : read_offsets(r, item, t);
+                                      : read_offsets(r, item, p);
         if (status != PM_OK) return status;
     }
     uint64_t size;
@@ -127,16 +138,10 @@ static pm_status read_meta(reader *r, const cJSON *object)
 /* By where the data lie; an empty tensor comes before one that starts in the same place. */
 static int compare_place(const void *a, const void *b)
 {
-    const st_tensor *s = a, *t = b;
-    uintptr_t s_at = (uintptr_t)s->data, t_at = (uintptr_t)t->data;
-    if (s_at != t_at) return s_at < t_at ? -1 : 1;
-    if (s->size != t->size) return s->size < t->size ? -1 : 1;
-    return strcmp(s->name, t->name); /* names differ: the order is total */
-}
-
-static uint64_t begin_of(const reader *r, const st_tensor *t)
-{
-    return (uint64_t)((const unsigned char *)t->data - r->data);
+    const placed *s = a, *t = b;
+    if (s->begin != t->begin) return s->begin < t->begin ? -1 : 1;
+    if (s->tensor.size != t->tensor.size) return s->tensor.size < t->tensor.size ? -1 : 1;
+    return strcmp(s->tensor.name, t->tensor.name); /* names differ: the order is total */
 }
 
 /* Sorts the tensors by the place of their data, and checks that they cover the data without a gap. The header's own order is
@@ -145,13 +150,12 @@ static pm_status check_places(const reader *r)
 {
     uint64_t at = 0;
     size_t ordered = 0;
-    for (; ordered < r->used && begin_of(r, &r->file.tensors[ordered]) == at; ordered++)
-        at += r->file.tensors[ordered].size;
-    if (ordered < r->used) qsort(r->file.tensors, r->used, sizeof *r->file.tensors, compare_place);
+    for (; ordered < r->used && r->tensors[ordered].begin == at; ordered++) at += r->tensors[ordered].tensor.size;
+    if (ordered < r->used) qsort(r->tensors, r->used, sizeof *r->tensors, compare_place);
     at = 0;
     for (size_t i = 0; i < r->used; i++) {
-        const st_tensor *t = &r->file.tensors[i];
-        uint64_t begin = begin_of(r, t);
+        const st_tensor *t = &r->tensors[i].tensor;
+        const uint64_t begin = r->tensors[i].begin;
         if (begin < at) return bad_tensor(r, t->name, "its data overlap those of another");
         if (begin > at) return bad_tensor(r, t->name, "there is a hole in the data before it");
         at += t->size;
@@ -162,7 +166,8 @@ static pm_status check_places(const reader *r)
     return PM_OK;
 }
 
-static pm_status read_header(reader *r, const char *text, size_t size)
+/* `text` has a 0 byte behind it. */
+static pm_status read_header(reader *r, char *text, size_t size)
 {
     while (size && memchr(" \n\r\t", text[size - 1], 4)) size--;
     if (size < 2 || text[0] != '{' || text[size - 1] != '}' || utf8_valid(text, size) < size)
@@ -170,15 +175,14 @@ static pm_status read_header(reader *r, const char *text, size_t size)
     cJSON *root;
     const cJSON *entry;
     size_t count = 0;
-    char *copy = malloc(size + 1); /* with a 0 byte behind it */
-    if (!copy) return st_no_memory(r->log, r->path);
-    memcpy(copy, text, size);
-    copy[size] = 0;
-    pm_status status = json_read(r->log, &(json_place){.path = r->path, .part = "its header"}, copy, size, &root);
-    free(copy);
+    text[size] = 0;
+    pm_status status = json_read(r->log, &(json_place){.path = r->path, .part = "its header"}, text, size, &root);
     if (status != PM_OK) return status;
     cJSON_ArrayForEach(entry, root) count++;
-    if (!(r->file.tensors = calloc(count + 1, sizeof *r->file.tensors))) {
+    r->tensors = calloc(count + 1, sizeof *r->tensors);
+    r->file.tensors = calloc(count + 1, sizeof *r->file.tensors);
+    r->file.starts = calloc(count + 1, sizeof *r->file.starts);
+    if (!r->tensors || !r->file.tensors || !r->file.starts) {
         status = st_no_memory(r->log, r->path);
         goto done;
     }
@@ -198,43 +202,87 @@ static pm_status check_seal(reader *r, const char *header, size_t size)
 {
     const size_t begin = sizeof ST_SEAL_BEGIN - 1;
     if (size < begin || memcmp(header, ST_SEAL_BEGIN, begin) != 0) return PM_OK;
-    r->file.sealed = file_seal_fits(&r->file.map, ST_SEAL_AT);
-    if (r->file.sealed) return PM_OK;
+    const pm_status status = file_seal_check(r->log, r->path, &r->file.view, ST_SEAL_AT, &r->file.sealed);
+    if (status != PM_OK || r->file.sealed) return status;
     return log_fail(r->log, PM_FORMAT,
                     "%s: is damaged: its contents do not fit its checksum (if another program changed it on purpose, "
                     "take " ST_SEAL_NAME " out of its " ST_META_NAME ")",
                     r->path);
 }
 
-pm_status st_open(const pm_log *log, const char *path, st_file *out)
+/* What the first bytes tell: the header's length. */
+static pm_status read_prefix(const reader *r, size_t *header)
 {
-    reader r = {.log = log, .path = path};
-    pm_status status = file_map_open(log, path, &r.file.map);
+    unsigned char head[BEGINNING];
+    const unsigned char *bytes;
+    const uint64_t file_size = r->file.view.size;
+    const size_t size = file_size < sizeof head ? (size_t)file_size : sizeof head;
+    uint64_t length = 0;
+    pm_status status = file_view_piece(r->log, r->path, &r->file.view, 0, size, head, &bytes);
+    if (status == PM_OK) status = file_check_pointer(r->log, r->path, bytes, size);
     if (status != PM_OK) return status;
-    const unsigned char *bytes = r.file.map.data;
-    size_t file_size = r.file.map.size;
-    uint64_t header = 0;
-    for (int i = 0; i < ST_PREFIX && file_size >= ST_PREFIX; i++) header |= (uint64_t)bytes[i] << (8 * i);
-    const char *kind = file_kind(bytes, file_size);
-    if (kind && (file_size < ST_PREFIX || header > ST_MAX_HEADER)) {
-        status = log_fail(log, PM_FORMAT, "%s: is %s, not a safetensors file", path, kind);
-    } else if (file_size < ST_PREFIX) {
-        status = log_fail(log, PM_FORMAT, "%s: %zu bytes are too few for a safetensors file", path, file_size);
-    } else if (header > ST_MAX_HEADER || header > file_size - ST_PREFIX) {
-        status = log_fail(log, PM_FORMAT, "%s: header length %llu is beyond %s", path, (unsigned long long)header,
-                          header > ST_MAX_HEADER ? "100 MB" : "the file's end");
-    } else {
-        r.data = bytes + ST_PREFIX + header;
-        r.data_size = file_size - ST_PREFIX - header;
-        status = check_seal(&r, (const char *)bytes + ST_PREFIX, (size_t)header);
-        if (status == PM_OK) status = read_header(&r, (const char *)bytes + ST_PREFIX, (size_t)header);
+    for (int i = 0; i < ST_PREFIX && size >= ST_PREFIX; i++) length |= (uint64_t)bytes[i] << (8 * i);
+    const char *kind = file_kind(bytes, size);
+    if (kind && (size < ST_PREFIX || length > ST_MAX_HEADER))
+        return log_fail(r->log, PM_FORMAT, "%s: is %s, not a safetensors file", r->path, kind);
+    if (size < ST_PREFIX)
+        return log_fail(r->log, PM_FORMAT, "%s: %zu bytes are too few for a safetensors file", r->path, size);
+    if (length > ST_MAX_HEADER || length > file_size - ST_PREFIX)
+        return log_fail(r->log, PM_FORMAT, "%s: header length %llu is beyond %s", r->path, (unsigned long long)length,
+                        length > ST_MAX_HEADER ? "100 MB" : "the file's end");
+    *header = (size_t)length;
+    return PM_OK;
+}
+
+static pm_status read_file(reader *r)
+{
+    size_t size = 0;
+    const unsigned char *bytes;
+    pm_status status = read_prefix(r, &size);
+    if (status != PM_OK) return status;
+    r->data_at = ST_PREFIX + size;
+    r->data_size = r->file.view.size - r->data_at;
+    char *text = malloc(size + 1);
+    if (!text) return st_no_memory(r->log, r->path);
+    status = file_view_piece(r->log, r->path, &r->file.view, ST_PREFIX, size, text, &bytes);
+    if (status == PM_OK && bytes != (const unsigned char *)text) memcpy(text, bytes, size);
+    if (status == PM_OK) status = check_seal(r, text, size);
+    if (status == PM_OK) status = read_header(r, text, size);
+    free(text);
+    for (size_t i = 0; i < r->used && r->file.starts; i++) {
+        r->file.tensors[i] = r->tensors[i].tensor;
+        r->file.starts[i] = r->data_at + r->tensors[i].begin;
     }
-    r.file.tensor_count = r.used;
+    r->file.tensor_count = r->used;
+    free(r->tensors);
+    return status;
+}
+
+pm_status st_open_ref(const pm_log *log, const file_ref *ref, bool *found, st_file *out)
+{
+    bool there = true;
+    reader r = {.log = log, .path = ref->path};
+    pm_status status = file_view_open(log, ref, found ? &there : NULL, &r.file.view);
+    if (found) *found = there;
+    if (status != PM_OK || !there) return status;
+    status = read_file(&r);
     if (status == PM_OK)
         *out = r.file;
     else
         st_close(&r.file);
     return status;
+}
+
+pm_status st_open(const pm_log *log, const char *path, st_file *out)
+{
+    const file_ref ref = {.path = (char *)path};
+    return st_open_ref(log, &ref, NULL, out);
+}
+
+pm_status st_piece(const pm_log *log, const char *path, const st_file *file, const st_tensor *tensor, uint64_t at,
+                   size_t size, void *room, const unsigned char **out)
+{
+    return file_view_piece(log, path, &file->view, file->starts[tensor - file->tensors] + at, size, room, out);
 }
 
 void st_close(st_file *file)
@@ -245,8 +293,9 @@ void st_close(st_file *file)
         free(file->meta[i].value);
     }
     free(file->tensors);
+    free(file->starts);
     free(file->meta);
-    file_map_close(&file->map);
+    file_view_close(&file->view);
     *file = (st_file){0};
 }
 

@@ -4,7 +4,7 @@
 #ifndef FILES_SAFETENSORS_H
 #define FILES_SAFETENSORS_H
 
-#include "files/file.h"
+#include "files/source.h"
 
 /* The format's types of whole bytes: name, bytes of an element, whether Pumice writes them, too. */
 #define ST_DTYPE_LIST(X)                                                                                               \
@@ -44,7 +44,7 @@ typedef struct st_tensor {
     st_dtype dtype;
     uint32_t rank;
     uint64_t shape[8];
-    const void *data; /* reading: into the map; writing: the caller's */
+    const void *data; /* reading: into the file, NULL where it has no memory (st_piece); writing: the caller's */
     uint64_t size;    /* bytes */
 } st_tensor;
 
@@ -53,8 +53,9 @@ typedef struct st_meta {
 } st_meta;
 
 typedef struct st_file {
-    file_map map;
+    file_view view;
     st_tensor *tensors; /* in file order */
+    uint64_t *starts;   /* where their data begin, from the file's first byte */
     size_t tensor_count;
     st_meta *meta; /* the "__metadata__" strings, without the seal */
     size_t meta_count;
@@ -65,7 +66,12 @@ typedef struct st_file {
  * known, sizes = shape product x dtype, offsets in range, no overlap, no hole; the seal, where there is one. Fails: PM_IO, PM_FORMAT with
  * one line that names path and tensor. */
 pm_status st_open(const pm_log *log, const char *path, st_file *out);
+/* The same of any file; `found` as in file_ref_read. */
+pm_status st_open_ref(const pm_log *log, const file_ref *ref, bool *found, st_file *out);
 void st_close(st_file *file);
+/* Bytes [at, at + size) of one of the file's tensors, as file_view_piece. */
+pm_status st_piece(const pm_log *log, const char *path, const st_file *file, const st_tensor *tensor, uint64_t at,
+                   size_t size, void *room, const unsigned char **out);
 const st_tensor *st_find(const st_file *file, const char *name); /* or NULL */
 const char *st_meta_find(const st_file *file, const char *key);  /* or NULL */
 

@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/copy.h"
 #include "files/json_file.h"
 
 enum { MAX_SHARDS = 1000 };
@@ -22,26 +23,28 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const shard_tensor *)a)->tensor->name, ((const shard_tensor *)b)->tensor->name);
 }
 
-static pm_status open_shard(const pm_log *log, const char *dir, const char *name, shard *out)
+/* Takes the ref's path over where the file is there and fine. */
+static pm_status open_shard(const pm_log *log, file_ref *ref, bool *found, shard *out)
 {
-    char *path = file_join(dir, name);
-    if (!path) return no_memory(log, dir);
-    pm_status status = st_open(log, path, &out->file);
-    if (status == PM_OK)
-        out->path = path;
-    else
-        free(path);
-    return status;
+    bool there = true;
+    const pm_status status = st_open_ref(log, ref, found ? &there : NULL, &out->file);
+    if (found) *found = there;
+    if (status != PM_OK || !there) return status;
+    out->path = ref->path;
+    out->name = ref->path + strlen(ref->path) - strlen(ref->name);
+    ref->path = NULL;
+    return PM_OK;
 }
 
 /* ---- one file ---- */
 
-static pm_status open_single(const pm_log *log, const char *dir, shard_set *set)
+static pm_status open_single(const pm_log *log, file_ref *ref, bool *found, shard_set *set)
 {
+    set->origin = copy_text(ref->path);
     set->shards = calloc(1, sizeof *set->shards);
-    if (!set->shards) return no_memory(log, set->origin);
-    pm_status status = open_shard(log, dir, "model" SUFFIX, &set->shards[0]);
-    if (status != PM_OK) return status;
+    if (!set->origin || !set->shards) return no_memory(log, ref->path);
+    pm_status status = open_shard(log, ref, found, &set->shards[0]);
+    if (status != PM_OK || !*found) return status;
     set->shard_count = 1;
     const st_file *file = &set->shards[0].file;
     set->tensors = calloc(file->tensor_count + 1, sizeof *set->tensors);
@@ -63,35 +66,34 @@ static bool is_file_name(const char *name)
     return true;
 }
 
-static bool is_shard(const shard *s, const char *name)
-{
-    const size_t path = strlen(s->path), n = strlen(name);
-    return path > n && s->path[path - n - 1] == '/' && strcmp(s->path + path - n, name) == 0;
-}
-
 /* The shard of that name; a new one is opened. */
-static pm_status shard_named(const pm_log *log, const char *dir, const char *name, shard_set *set, const shard **out)
+static pm_status shard_named(const pm_log *log, const file_source *in, const char *name, shard_set *set,
+                             const shard **out)
 {
     for (size_t i = 0; i < set->shard_count; i++)
-        if (is_shard(&set->shards[i], name)) {
+        if (strcmp(set->shards[i].name, name) == 0) {
             *out = &set->shards[i];
             return PM_OK;
         }
     if (set->shard_count == MAX_SHARDS)
         return log_fail(log, PM_FORMAT, "%s: it names more than %d files", set->origin, MAX_SHARDS);
-    pm_status status = open_shard(log, dir, name, &set->shards[set->shard_count]);
+    file_ref ref;
+    pm_status status = file_ref_make(log, in, name, &ref);
+    if (status != PM_OK) return status;
+    status = open_shard(log, &ref, NULL, &set->shards[set->shard_count]);
+    file_ref_free(&ref);
     if (status == PM_OK) *out = &set->shards[set->shard_count++];
     return status;
 }
 
-static pm_status add_entry(const pm_log *log, const char *dir, const cJSON *item, shard_set *set)
+static pm_status add_entry(const pm_log *log, const file_source *in, const cJSON *item, shard_set *set)
 {
     const shard *from = NULL;
     if (!cJSON_IsString(item) || !is_file_name(item->valuestring))
         return log_fail(log, PM_FORMAT, "%s: '%s' must be in a file NAME" SUFFIX " of the same folder, not in '%s'",
                         set->origin, st_show(item->string).text,
                         cJSON_IsString(item) ? st_show(item->valuestring).text : "?");
-    pm_status status = shard_named(log, dir, item->valuestring, set, &from);
+    pm_status status = shard_named(log, in, item->valuestring, set, &from);
     if (status != PM_OK) return status;
     const st_tensor *tensor = st_find(&from->file, item->string);
     if (!tensor)
@@ -101,12 +103,13 @@ static pm_status add_entry(const pm_log *log, const char *dir, const cJSON *item
     return PM_OK;
 }
 
-static pm_status open_index(const pm_log *log, const char *dir, shard_set *set)
+static pm_status open_index(const pm_log *log, const file_ref *ref, bool *found, shard_set *set)
 {
     cJSON *root;
     size_t count = 0;
-    pm_status status = json_file_read(log, set->origin, "another way", &root);
-    if (status != PM_OK) return status;
+    if (!(set->origin = copy_text(ref->path))) return no_memory(log, ref->path);
+    pm_status status = json_file_read(log, ref, "another way", found, &root);
+    if (status != PM_OK || !*found) return status;
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(root, "weight_map"), *item;
     if (!cJSON_IsObject(map)) {
         cJSON_Delete(root);
@@ -118,7 +121,7 @@ static pm_status open_index(const pm_log *log, const char *dir, shard_set *set)
     if (!set->tensors || !set->shards) status = no_memory(log, set->origin);
     cJSON_ArrayForEach(item, map)
     {
-        if (status == PM_OK) status = add_entry(log, dir, item, set);
+        if (status == PM_OK) status = add_entry(log, ref->from, item, set);
     }
     cJSON_Delete(root);
     return status;
@@ -127,44 +130,64 @@ static pm_status open_index(const pm_log *log, const char *dir, shard_set *set)
 /* ---- both ---- */
 
 /* Fails for missing weights. The line names an older model's file, where there is one. */
-static pm_status none_here(const pm_log *log, const char *dir)
+static pm_status none_here(const pm_log *log, const file_source *from)
 {
     static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
                                          "flax_model.msgpack"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        char *path = file_join(dir, others[i]);
-        const bool there = path && file_named(path);
-        free(path);
+        file_ref ref;
+        pm_status status = file_ref_make(log, from, others[i], &ref);
+        if (status != PM_OK) return status;
+        const bool there = file_ref_named(&ref);
         if (there)
-            return log_fail(log, PM_FORMAT,
-                            "%s/%s: this format is not read; get the model in the safetensors format "
-                            "(model.safetensors)",
-                            dir, others[i]);
+            status = log_fail(log, PM_FORMAT,
+                              "%s: this format is not read; get the model in the safetensors format "
+                              "(model.safetensors)",
+                              ref.path);
+        file_ref_free(&ref);
+        if (there) return status;
     }
-    return log_fail(log, PM_IO, "%s: there is no model.safetensors and no model.safetensors.index.json in it", dir);
+    return log_fail(log, PM_IO, "%s: there is no model.safetensors and no model.safetensors.index.json in it",
+                    file_source_name(from));
 }
 
-pm_status shards_open(const pm_log *log, const char *dir, shard_set *out)
+/* By name, each once. */
+static pm_status sort_tensors(const pm_log *log, shard_set *set)
 {
+    if (set->tensor_count) qsort(set->tensors, set->tensor_count, sizeof *set->tensors, compare_names);
+    for (size_t i = 1; i < set->tensor_count; i++)
+        if (compare_names(&set->tensors[i - 1], &set->tensors[i]) == 0)
+            return log_fail(log, PM_FORMAT, "%s: tensor '%s' is there twice", set->origin,
+                            st_show(set->tensors[i].tensor->name).text);
+    return PM_OK;
+}
+
+pm_status shards_open_from(const pm_log *log, const file_source *from, shard_set *out)
+{
+    bool found = false;
     shard_set set = {0};
-    char *single = file_join(dir, "model" SUFFIX), *index = file_join(dir, "model" SUFFIX ".index.json");
-    pm_status status = single && index ? PM_OK : no_memory(log, dir);
-    const bool one = status == PM_OK && file_named(single), several = status == PM_OK && !one && file_named(index);
-    set.origin = one ? single : several ? index : NULL;
-    if (status == PM_OK)
-        status = one ? open_single(log, dir, &set) : several ? open_index(log, dir, &set) : none_here(log, dir);
-    if (set.origin != single) free(single);
-    if (set.origin != index) free(index);
-    if (status == PM_OK && set.tensor_count) qsort(set.tensors, set.tensor_count, sizeof *set.tensors, compare_names);
-    for (size_t i = 1; status == PM_OK && i < set.tensor_count; i++)
-        if (compare_names(&set.tensors[i - 1], &set.tensors[i]) == 0)
-            status = log_fail(log, PM_FORMAT, "%s: tensor '%s' is there twice", set.origin,
-                              st_show(set.tensors[i].tensor->name).text);
+    file_ref single = {0}, index = {0};
+    pm_status status = file_ref_make(log, from, "model" SUFFIX, &single);
+    if (status == PM_OK) status = file_ref_make(log, from, "model" SUFFIX ".index.json", &index);
+    if (status == PM_OK) status = open_single(log, &single, &found, &set);
+    if (status == PM_OK && !found) {
+        shards_close(&set);
+        status = open_index(log, &index, &found, &set);
+    }
+    if (status == PM_OK && !found) status = none_here(log, from);
+    file_ref_free(&single);
+    file_ref_free(&index);
+    if (status == PM_OK) status = sort_tensors(log, &set);
     if (status == PM_OK)
         *out = set;
     else
         shards_close(&set);
     return status;
+}
+
+pm_status shards_open(const pm_log *log, const char *dir, shard_set *out)
+{
+    return shards_open_from(log, &(file_source){.dir = dir}, out);
 }
 
 void shards_close(shard_set *set)

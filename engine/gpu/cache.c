@@ -1,4 +1,4 @@
-/* The pipeline cache on disk. Drivers check what they are given only in part, so the file has a header of ours before the driver's bytes.
+/* The pipeline cache between runs (kept.c). Drivers check what they are given only in part, so the file has a header of ours before the driver's bytes.
  * Its name tells device and driver, so that a file whose header differs in any field is damaged. A damaged file is logged, ignored, and
  * replaced at the next save. */
 #include "gpu/gpu_internal.h"
@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/hash.h"
 
 enum { CACHE_FORMAT = 1 };
@@ -52,8 +51,10 @@ static char *read_cache(const pm_device *device, const char **data, size_t *size
     char *file = NULL;
     size_t file_size = 0;
     *data = NULL;
-    if (!device->cache_path || !file_exists(device->cache_path)) return NULL;
-    const bool read = file_read(NULL, device->cache_path, &file, &file_size) == PM_OK;
+    if (!device->cache_path) return NULL;
+    const pm_status status = gpu_kept_read(device, device->cache_path, &file, &file_size);
+    const bool read = status == PM_OK;
+    if (status == PM_NO_FILE) return NULL;
     if (read) *data = good_content(device, file, file_size, size);
     if (*data)
         log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %zu bytes of pipelines read", device->cache_path, *size);
@@ -100,8 +101,7 @@ static void save(pm_device *device)
         cache_header header = header_of(device, data, size);
         memcpy(file, &header, sizeof header);
         if (header.hash != device->cache_hash) {
-            pm_status status = file_make_dir_of(NULL, device->cache_path);
-            if (status == PM_OK) status = file_write(NULL, device->cache_path, file, sizeof header + size);
+            const pm_status status = gpu_kept_write(device, NULL, device->cache_path, file, sizeof header + size);
             if (status == PM_OK)
                 log_line(&device->log, PM_LOG_DEBUG, "gpu: %s: %zu bytes of pipelines saved", device->cache_path, size);
             else /* only time is lost: the next start compiles again */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/hash.h"
 
 #define BUILD " build "
@@ -80,8 +79,9 @@ pm_status gpu_list_read(pm_device *device, gpu_choice_list *list, const char *pa
     char *file = NULL;
     size_t size = 0, body = 0;
     *fault = NULL;
-    if (!path || !file_exists(path)) return PM_OK;
-    pm_status status = file_read(NULL, path, &file, &size);
+    if (!path) return PM_OK;
+    pm_status status = gpu_kept_read(device, path, &file, &size);
+    if (status == PM_NO_FILE) return PM_OK;
     if (status == PM_NO_HOST_MEMORY) return log_fail(&device->log, status, "gpu: %s: no memory", path);
     *fault = status == PM_OK ? fault_of(file, size, head, any_build, &body) : "cannot be read";
     status = *fault ? PM_OK : read_body(device, file + body, list);
@@ -108,8 +108,7 @@ pm_status gpu_list_write(pm_device *device, const gpu_choice_list *list, const c
     memcpy(text, head, strlen(head));
     memcpy(text + strlen(head), seal, SEAL_BYTES);
     text[before - 1] = '\n';
-    pm_status status = file_make_dir_of(&device->log, list->path);
-    if (status == PM_OK) status = file_write(&device->log, list->path, text, size);
+    const pm_status status = gpu_kept_write(device, &device->log, list->path, text, size);
     free(text);
     return status;
 }

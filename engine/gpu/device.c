@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/control.h"
+#include "base/copy.h"
 #include "base/hash.h"
 #include "base/sized.h"
+#include "files/file.h"
 #include "os/streams.h"
 
 pm_status gpu_vk_fail(pm_device *device, VkResult result, const char *call, const char *file, int line)
@@ -184,7 +185,8 @@ fail:
     return status;
 }
 
-/* <cache folder>/<what>-<vendor>-<device>-<hash of the driver><ending>. A missing cache folder is no failure. */
+/* <cache folder>/<what>-<vendor>-<device>-<hash of the driver><ending>, or that name alone for a program that keeps it. A missing cache folder is no
+ * failure. */
 static pm_status name_file(pm_device *device, const char *cache_dir, const char *what, const char *ending, char **path)
 {
     char name[96];
@@ -192,9 +194,9 @@ static pm_status name_file(pm_device *device, const char *cache_dir, const char 
     hash = hash_bytes(hash, device->caps.pipeline_uuid, sizeof device->caps.pipeline_uuid);
     snprintf(name, sizeof name, "%s-%04x-%04x-%016llx%s", what, device->vendor_id, device->caps.device_id,
              (unsigned long long)hash, ending);
-    char *found = file_cache_dir(cache_dir);
-    if (!found) return PM_OK;
-    *path = file_join(found, name);
+    char *found = device->keeper.load ? NULL : file_cache_dir(cache_dir);
+    if (!found && !device->keeper.load) return PM_OK;
+    *path = found ? file_join(found, name) : copy_text(name);
     free(found);
     if (!*path) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory for a path");
     return PM_OK;
@@ -208,7 +210,8 @@ static pm_status open_faults(pm_device *device, const char *cache_dir)
              caps->device_id, caps->driver_version,
              (unsigned long long)hash_bytes(HASH_INIT, caps->pipeline_uuid, sizeof caps->pipeline_uuid));
     pm_status status = name_file(device, cache_dir, "faults", ".txt", &device->faults.path);
-    if (status == PM_OK) status = name_file(device, cache_dir, "tuning", ".txt", &device->old_choices_path);
+    if (status == PM_OK && !device->keeper.load)
+        status = name_file(device, cache_dir, "tuning", ".txt", &device->old_choices_path);
     return status == PM_OK ? gpu_faults_open(device) : status;
 }
 
@@ -256,13 +259,17 @@ static bool close_device(pm_device *device)
 
 static pm_status make_device(const pm_device_params *params, pm_device **out)
 {
+    if (!params->cache_load != !params->cache_store)
+        return log_fail(&params->log, PM_INVALID, "pm_device_params: cache_load and cache_store go together");
     pm_device *device = calloc(1, sizeof *device);
     if (!device) return log_fail(&params->log, PM_NO_HOST_MEMORY, "gpu: no memory for a device");
+    device->keeper = (gpu_keeper){params->cache_load, params->cache_store, params->cache_user};
     device->log = params->log;
     device->compile_only = params->compile_only;
     device->broken = KERNEL_COUNT;
     device->timeout_ms = params->timeout_ms;
     device->submit_ms = params->submit_ms ? params->submit_ms : 100;
+    device->control = params->control;
     device->period_ms = params->period_ms > device->submit_ms ? params->period_ms : 0;
     device->max_memory = params->max_memory ? params->max_memory : UINT64_MAX;
     *out = device;

@@ -126,7 +126,7 @@ pm_status gpu_faults_open(pm_device *device)
 {
     char head[GPU_HEAD_MAX];
     const char *fault;
-    const bool own = !device->faults.path || file_exists(device->faults.path);
+    const bool own = !device->faults.path || !device->old_choices_path || file_exists(device->faults.path);
     const char *path = own ? device->faults.path : device->old_choices_path;
     head_of(device, head);
     const pm_status status =

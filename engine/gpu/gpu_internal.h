@@ -199,8 +199,22 @@ typedef struct gpu_choice {
 typedef struct gpu_choice_list {
     gpu_choice *all;
     uint32_t count;
-    char *path; /* NULL: none on disk */
+    char *path; /* as of gpu_kept_read; NULL: it is not kept */
 } gpu_choice_list;
+
+/* ---- kept.c ------------------------------------------------------------------------------------------------------ */
+
+/* Files that outlive the device: in the cache folder, or kept by the program's functions. A path is a file's or, with functions, the name that they get. */
+typedef struct gpu_keeper {
+    pm_status (*load)(void *user, const char *name, const void **data, size_t *size);
+    pm_status (*store)(void *user, const char *name, const void *data, size_t size);
+    void *user;
+} gpu_keeper;
+
+/* PM_NO_FILE: there is none. Malloc'd, with a 0 byte behind it; no failure has a line. */
+pm_status gpu_kept_read(const pm_device *device, const char *path, char **data, size_t *size);
+/* A failure has one line, in `log`. */
+pm_status gpu_kept_write(const pm_device *device, const pm_log *log, const char *path, const void *data, size_t size);
 
 enum { GPU_HEAD_MAX = 200 }; /* bytes of a file's first line up to its hash */
 
@@ -485,7 +499,8 @@ struct pm_device {
     gpu_pipeline **pipelines;                           /* open addressing, by hash */
     uint32_t pipeline_count, pipeline_capacity;
     VkPipelineCache cache;
-    char *cache_path;    /* NULL: none on disk */
+    gpu_keeper keeper;   /* of the three files */
+    char *cache_path;    /* as of gpu_kept_read; NULL: it is not kept */
     uint64_t cache_hash; /* of what was loaded */
     char identity[80];   /* "device VENDOR:DEVICE driver VERSION-HASH", of the device itself, however it is lowered */
     uint64_t caps_hash;  /* of what is in use of its capabilities */

@@ -259,10 +259,11 @@ static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
     if (c->vocab != task->vocab + PM_TASK_SPECIALS) wrong(r, "vocab_size", "is not the task's text_vocab + 3");
 }
 
-static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *out, pm_task *task)
+static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config *out, pm_task *task)
 {
     cJSON *root;
-    pm_status status = json_file_read(log, path, "another way", &root);
+    const char *path = ref->path;
+    pm_status status = json_file_read(log, ref, "another way", NULL, &root);
     if (status != PM_OK) return status;
     reader r = {.log = log, .path = path, .object = root};
     pm_gpt_config c = {0};
@@ -299,20 +300,38 @@ static pm_status read_file(const pm_log *log, const char *path, pm_gpt_config *o
     return r.status == PM_INVALID ? PM_FORMAT : r.status;
 }
 
+pm_status gpt_config_load_from(const pm_log *log, const file_source *from, pm_gpt_config *out, pm_task *task)
+{
+    file_ref ref;
+    pm_status status = file_source_check(log, from);
+    if (status == PM_OK) status = file_ref_make(log, from, "config.json", &ref);
+    if (status != PM_OK) return status;
+    status = read_file(log, &ref, out, task);
+    file_ref_free(&ref);
+    return status;
+}
+
 pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task)
 {
-    pm_status status = file_check_folder(log, dir);
-    if (status != PM_OK) return status;
-    char *path = file_join(dir, "config.json");
-    status = path ? read_file(log, path, out, task)
-                  : log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its config.json", dir);
-    free(path);
-    return status;
+    return gpt_config_load_from(log, &(file_source){.dir = dir}, out, task);
+}
+
+static pm_status load(const pm_log *log, const file_source *from, pm_gpt_config *out, size_t out_size)
+{
+    pm_gpt_config config;
+    const pm_status status = gpt_config_load_from(log, from, &config, NULL);
+    return status == PM_OK ? sized_write(log, "pm_gpt_config", &config, sizeof config, out, out_size) : status;
 }
 
 pm_status pm_gpt_config_load_sized(const pm_log *log, const char *dir, pm_gpt_config *out, size_t out_size)
 {
-    pm_gpt_config config;
-    const pm_status status = gpt_config_load(log, dir, &config, NULL);
-    return status == PM_OK ? sized_write(log, "pm_gpt_config", &config, sizeof config, out, out_size) : status;
+    return load(log, &(file_source){.dir = dir}, out, out_size);
+}
+
+pm_status pm_gpt_config_load_from_sized(const pm_log *log, const pm_source *source, size_t source_size,
+                                        pm_gpt_config *out, size_t out_size)
+{
+    file_source from;
+    const pm_status status = file_source_given(log, source, source_size, &from);
+    return status == PM_OK ? load(log, &from, out, out_size) : status;
 }

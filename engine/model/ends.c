@@ -1,8 +1,6 @@
 /* The tokens that begin and end a text, as a folder's generation_config.json and config.json name them. */
 #include <cjson/cJSON.h>
-#include <stdlib.h>
 
-#include "files/file.h"
 #include "base/log.h"
 #include "model/special.h"
 #include "files/json_file.h"
@@ -16,11 +14,12 @@ static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out, bool 
 }
 
 /* What an earlier file says of a key, a token or null, counts. */
-static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, pm_text_ends *out)
+static pm_status read_file(const pm_log *log, const file_ref *ref, uint32_t vocab, pm_text_ends *out)
 {
     cJSON *root;
-    pm_status status = json_file_read(log, path, "another way", &root);
-    if (status != PM_OK) return status;
+    bool found;
+    pm_status status = json_file_read(log, ref, "another way", &found, &root);
+    if (status != PM_OK || !found) return status;
     const cJSON *begin = cJSON_GetObjectItemCaseSensitive(root, "bos_token_id");
     const cJSON *ends = cJSON_GetObjectItemCaseSensitive(root, "eos_token_id"), *one;
     bool more = false;
@@ -33,7 +32,7 @@ static pm_status read_file(const pm_log *log, const char *path, uint32_t vocab, 
         cJSON_ArrayForEach(one, ends) add_end(one, vocab, out, &more);
         out->no_end = cJSON_IsNull(ends);
     }
-    if (more) log_line(log, PM_LOG_WARN, "%s: of eos_token_id only the first %d count", path, PM_ENDS_MOST);
+    if (more) log_line(log, PM_LOG_WARN, "%s: of eos_token_id only the first %d count", ref->path, PM_ENDS_MOST);
     cJSON_Delete(root);
     return PM_OK;
 }
@@ -46,21 +45,34 @@ static void take_tokenizer(const pm_tokenizer *tok, uint32_t vocab, pm_text_ends
     if (ends->end_count == 0 && !ends->no_end && end < vocab) ends->ends[ends->end_count++] = end;
 }
 
-pm_status pm_text_ends_load(const pm_log *log, const char *dir, const pm_tokenizer *tok, uint32_t vocab,
-                            pm_text_ends *out)
+static pm_status load(const pm_log *log, const file_source *from, const pm_tokenizer *tok, uint32_t vocab,
+                      pm_text_ends *out)
 {
     static const char *const names[] = {"generation_config.json", "config.json"}; /* the first decides */
     pm_text_ends ends = {.begin = PM_TOKEN_NONE};
     pm_status status = PM_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK; i++) {
-        char *path = file_join(dir, names[i]);
-        if (!path)
-            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read its %s", dir, names[i]);
-        else if (file_named(path))
-            status = read_file(log, path, vocab, &ends);
-        free(path);
+        file_ref ref;
+        status = file_ref_make(log, from, names[i], &ref);
+        if (status != PM_OK) break;
+        status = read_file(log, &ref, vocab, &ends);
+        file_ref_free(&ref);
     }
     if (status == PM_OK && tok) take_tokenizer(tok, vocab, &ends);
     if (status == PM_OK) *out = ends;
     return status;
+}
+
+pm_status pm_text_ends_load(const pm_log *log, const char *dir, const pm_tokenizer *tok, uint32_t vocab,
+                            pm_text_ends *out)
+{
+    return load(log, &(file_source){.dir = dir}, tok, vocab, out);
+}
+
+pm_status pm_text_ends_load_from_sized(const pm_log *log, const pm_source *source, size_t source_size,
+                                       const pm_tokenizer *tok, uint32_t vocab, pm_text_ends *out)
+{
+    file_source from;
+    const pm_status status = file_source_given(log, source, source_size, &from);
+    return status == PM_OK ? load(log, &from, tok, vocab, out) : status;
 }

@@ -4,6 +4,7 @@
 
 #include <pumice/model.h>
 
+#include "files/source.h"
 #include "graph/graph.h"
 
 /* ---- parameters ---- */
@@ -90,7 +91,9 @@ pm_gpt_config gpt_config_filled(const pm_gpt_config *config);
 pm_gpt_config gpt_config_for_task(const pm_gpt_config *config, const pm_task *task);
 
 /* config.json. */
-pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task /* or NULL */);
+pm_status gpt_config_load_from(const pm_log *log, const file_source *from, pm_gpt_config *out,
+                               pm_task *task /* or NULL */);
+pm_status gpt_config_load(const pm_log *log, const char *dir, pm_gpt_config *out, pm_task *task);
 pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_config *config, const pm_task *task);
 /* The same as text, malloc'd; NULL when memory is out. */
 char *gpt_config_text(const pm_gpt_config *config, const pm_task *task);
@@ -109,9 +112,10 @@ typedef struct gpt_source {
 typedef pm_status gpt_piece_fn(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values);
 pm_status gpt_copy(const pm_log *log, const gpt_layout *layout, gpt_source from, gpt_piece_fn *to, void *user);
 
-/* A model's parameters as a source and as a sink: `user` is the model. */
+/* A model's parameters as a source: `user` is the model. */
 pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out);
-gpt_piece_fn gpt_write_piece;
+/* Writes them all. */
+pm_status gpt_model_fill(pm_model *model, gpt_source from);
 
 /* The standard deviation of new matrices and tables. */
 float gpt_deviation(const pm_gpt_config *config);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/control.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "model/special.h"
@@ -106,9 +107,27 @@ static gpu_span span_of_piece(const pm_model *m, uint32_t param, uint64_t first,
     return (gpu_span){span.buffer, span.offset + 4 * first, 4 * count};
 }
 
-pm_status gpt_write_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
+typedef struct filling {
+    pm_model *model;
+    uint64_t done, all; /* numbers */
+} filling;
+
+static pm_status write_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
 {
-    return gpu_write(span_of_piece(user, param, first, count), values);
+    filling *f = user;
+    control_report(gpu_control(f->model->device), "load", f->done, f->all);
+    f->done += count;
+    return gpu_write(span_of_piece(f->model, param, first, count), values);
+}
+
+pm_status gpt_model_fill(pm_model *m, gpt_source from)
+{
+    filling f = {.model = m};
+    for (uint32_t p = 0; p < m->layout.count; p++)
+        f.all += (uint64_t)m->layout.params[p].rows * m->layout.params[p].cols;
+    const pm_status status = gpt_copy(gpu_log(m->device), &m->layout, from, write_piece, &f);
+    if (status == PM_OK) control_report(gpu_control(m->device), "load", f.all, f.all);
+    return status;
 }
 
 pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *given, size_t given_size, uint64_t seed,
@@ -120,7 +139,7 @@ pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *given, s
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status != PM_OK) return status;
     beginning from = {m, seed};
-    status = gpt_copy(gpu_log(device), &m->layout, (gpt_source){initial_values, &from}, gpt_write_piece, m);
+    status = gpt_model_fill(m, (gpt_source){initial_values, &from});
     if (status == PM_OK)
         *out = m;
     else
@@ -162,14 +181,14 @@ void pm_model_name_tokens(pm_model *model, uint32_t begin, uint32_t end, uint32_
     special_name(&model->config, begin, end, pad);
 }
 
-/* ---- folders ---- */
+/* ---- files ---- */
 
 pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
 {
     return gpu_read(span_of_piece(user, param, first, count), out);
 }
 
-pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
+static pm_status load(pm_device *device, const file_source *source, pm_model **out)
 {
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
@@ -177,13 +196,13 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
     gpt_layout wanted = {0};
     weights from = {0};
     pm_task task = {0};
-    pm_status status = gpt_config_load(log, dir, &config, &task);
+    pm_status status = gpt_config_load_from(log, source, &config, &task);
     if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &wanted);
     /* Files first: the sizes in config.json take no device memory before the weights confirm them. */
-    if (status == PM_OK) status = weights_open(log, dir, &config, &wanted, &from);
+    if (status == PM_OK) status = weights_open_from(log, source, &config, &wanted, &from);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);
-    if (status == PM_OK) status = gpt_copy(log, &m->layout, weights_source(&from), gpt_write_piece, m);
+    if (status == PM_OK) status = gpt_model_fill(m, weights_source(&from));
     weights_close(&from);
     gpt_layout_fini(&wanted);
     if (status == PM_OK)
@@ -192,6 +211,18 @@ pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
         pm_model_destroy(&m);
     pm_task_fini(&task);
     return status;
+}
+
+pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
+{
+    return load(device, &(file_source){.dir = dir}, out);
+}
+
+pm_status pm_model_load_from_sized(pm_device *device, const pm_source *source, size_t source_size, pm_model **out)
+{
+    file_source from;
+    const pm_status status = file_source_given(gpu_log(device), source, source_size, &from);
+    return status == PM_OK ? load(device, &from, out) : status;
 }
 
 pm_status pm_model_save(const pm_model *model, const char *dir)

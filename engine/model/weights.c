@@ -9,7 +9,11 @@
 #include "base/log.h"
 #include "model/names.h"
 
-enum { PIECE = 1 << 22 }; /* bytes compared at a time */
+enum {
+    PIECE = 1 << 22,                       /* bytes compared at a time */
+    ROOM = (int)sizeof(double) * GPT_PIECE /* of one piece of numbers, or of two that are compared */
+};
+_Static_assert(ROOM >= 2 * PIECE, "two pieces");
 
 /* ---- finding ---- */
 
@@ -39,79 +43,110 @@ static pm_status check_tensor(const pm_log *log, const shard_tensor *found, pm_p
     return PM_OK;
 }
 
-static bool same_values(const shard_tensor *a, const shard_tensor *b)
+static pm_status read_bytes(const weights *w, const shard_tensor *from, uint64_t at, size_t size, unsigned char *room,
+                            const unsigned char **out)
 {
-    if (a->tensor->dtype != b->tensor->dtype || a->tensor->size != b->tensor->size) return false;
-    bool same = true;
-    for (uint64_t at = 0; at < a->tensor->size && same; at += PIECE) {
-        const char *left = (const char *)a->tensor->data + at, *right = (const char *)b->tensor->data + at;
-        const uint64_t rest = a->tensor->size - at, n = rest < PIECE ? rest : PIECE;
-        same = memcmp(left, right, n) == 0;
-        file_map_drop(&a->from->file.map, left, n);
-        file_map_drop(&b->from->file.map, right, n);
+    return st_piece(&w->log, from->from->path, &from->from->file, from->tensor, at, size, room, out);
+}
+
+static pm_status same_values(const weights *w, const shard_tensor *a, const shard_tensor *b, bool *same)
+{
+    *same = a->tensor->dtype == b->tensor->dtype && a->tensor->size == b->tensor->size;
+    for (uint64_t at = 0; at < a->tensor->size && *same; at += PIECE) {
+        const uint64_t rest = a->tensor->size - at;
+        const size_t n = rest < PIECE ? (size_t)rest : PIECE;
+        const unsigned char *left, *right;
+        pm_status status = read_bytes(w, a, at, n, w->room, &left);
+        if (status == PM_OK) status = read_bytes(w, b, at, n, w->room ? w->room + PIECE : NULL, &right);
+        if (status != PM_OK) return status;
+        *same = memcmp(left, right, n) == 0;
+        file_view_drop(&a->from->file.view, left, n);
+        file_view_drop(&b->from->file.view, right, n);
     }
-    return same;
+    return PM_OK;
 }
 
 /* A tied model's output layer is the token table, whatever the file has under the other name. */
-static void tell_other_head(const weights *w, name_table *names)
+static pm_status tell_other_head(const weights *w, name_table *names)
 {
     named_tensor *head = names_row(names, "lm_head.weight");
     const shard_tensor *table = &w->params[PARAM_TOKENS];
-    if (!head || head->used) return;
+    bool same;
+    if (!head || head->used) return PM_OK;
     head->used = true;
-    if (!same_values(head->tensor, table))
+    const pm_status status = same_values(w, head->tensor, table, &same);
+    if (status == PM_OK && !same)
         log_line(
             &w->log, PM_LOG_WARN,
             "%s: %s is not the token table, but config.json says that they are one (tie_word_embeddings): %s is taken "
             "for both",
             head->tensor->from->path, head->tensor->tensor->name, table->tensor->name);
+    return status;
 }
 
 /* A parameter may be there under several names, with and without a wrapper's part. One line tells of those that differ. */
-static void tell_twins(const weights *w, name_table *names)
+static pm_status tell_twins(const weights *w, name_table *names)
 {
     const named_tensor *counts = NULL, *other = NULL;
     size_t differ = 0;
     for (size_t i = 0; i < w->set.tensor_count; i++) {
         const named_tensor *row = &names->rows[i];
         for (named_tensor *twin; row->used && (twin = names_twin(names, row)) != NULL; twin->used = true) {
-            if (same_values(row->tensor, twin->tensor)) continue;
-            if (differ++) continue;
+            bool same;
+            const pm_status status = same_values(w, row->tensor, twin->tensor, &same);
+            if (status != PM_OK) return status;
+            if (same || differ++) continue;
             counts = row;
             other = twin;
         }
     }
-    if (!differ) return;
+    if (!differ) return PM_OK;
     char more[64] = "";
     if (differ > 1) snprintf(more, sizeof more, "; so with %zu tensors in all", differ);
     log_line(&w->log, PM_LOG_WARN,
              "%s: %s and %s are one tensor under two names, with other values; the first counts%s", w->set.origin,
              counts->tensor->tensor->name, other->tensor->tensor->name, more);
+    return PM_OK;
 }
 
-pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
-                       weights *out)
+/* Memory for pieces of files that have none. */
+static pm_status make_room(const pm_log *log, weights *w)
+{
+    bool needed = false;
+    for (size_t i = 0; i < w->set.shard_count; i++) needed |= file_view_needs_room(&w->set.shards[i].file.view);
+    if (!needed || (w->room = malloc(ROOM)) != NULL) return PM_OK;
+    return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", w->set.origin);
+}
+
+static pm_status find_params(const pm_log *log, const pm_gpt_config *config, const gpt_layout *layout,
+                             name_table *names, weights *w)
+{
+    for (uint32_t p = 0; p < layout->count; p++) {
+        const shard_tensor *found = NULL;
+        pm_status status = names_find(log, names, config, layout->params[p].name, &found);
+        if (status == PM_OK) status = check_tensor(log, found, layout->params[p]);
+        if (status != PM_OK) return status;
+        w->params[p] = *found;
+    }
+    return PM_OK;
+}
+
+pm_status weights_open_from(const pm_log *log, const file_source *from, const pm_gpt_config *config,
+                            const gpt_layout *layout, weights *out)
 {
     weights w = {0};
     name_table names = {0};
     if (log) w.log = *log;
-    pm_status status = shards_open(log, dir, &w.set);
+    pm_status status = shards_open_from(log, from, &w.set);
     if (status != PM_OK) return status;
     w.params = calloc(layout->count, sizeof *w.params);
-    if (!w.params) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", dir);
+    if (!w.params) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", file_source_name(from));
+    if (status == PM_OK) status = make_room(log, &w);
     if (status == PM_OK) status = names_open(log, &w.set, &names);
-    for (uint32_t p = 0; status == PM_OK && p < layout->count; p++) {
-        const shard_tensor *found = NULL;
-        status = names_find(log, &names, config, layout->params[p].name, &found);
-        if (status == PM_OK) status = check_tensor(log, found, layout->params[p]);
-        if (status == PM_OK) w.params[p] = *found;
-    }
-    if (status == PM_OK) {
-        if (!config->untied) tell_other_head(&w, &names);
-        tell_twins(&w, &names);
-        names_tell_unused(log, &names, config);
-    }
+    if (status == PM_OK) status = find_params(log, config, layout, &names, &w);
+    if (status == PM_OK && !config->untied) status = tell_other_head(&w, &names);
+    if (status == PM_OK) status = tell_twins(&w, &names);
+    if (status == PM_OK) names_tell_unused(log, &names, config);
     names_close(&names);
     if (status == PM_OK)
         *out = w;
@@ -120,11 +155,19 @@ pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *
     return status;
 }
 
+pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
+                       weights *out)
+{
+    return weights_open_from(log, &(file_source){.dir = dir}, config, layout, out);
+}
+
 void weights_close(weights *w)
 {
     shards_close(&w->set);
     free(w->params);
+    free(w->room);
     w->params = NULL;
+    w->room = NULL;
 }
 
 /* ---- reading ---- */
@@ -170,9 +213,11 @@ static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t
     weights *w = user;
     const shard_tensor *from = &w->params[param];
     const uint32_t size = float_size(from->tensor->dtype);
-    const unsigned char *bytes = (const unsigned char *)from->tensor->data + size * first;
+    const unsigned char *bytes;
+    const pm_status status = read_bytes(w, from, size * first, (size_t)(size * count), w->room, &bytes);
+    if (status != PM_OK) return status;
     convert(bytes, from->tensor->dtype, count, out);
-    file_map_drop(&from->from->file.map, bytes, size * count);
+    file_view_drop(&from->from->file.view, bytes, (size_t)(size * count));
     if (!w->told && !all_finite(out, count)) {
         log_line(&w->log, PM_LOG_WARN,
                  "%s: %s has values that are not finite; what the model computes will not be finite either",

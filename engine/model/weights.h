@@ -1,4 +1,4 @@
-/* A folder's weights: each parameter's tensor found and checked, read as floats in pieces. */
+/* A model's weights in its files: each parameter's tensor found and checked, read as floats in pieces. */
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
@@ -9,12 +9,15 @@ typedef struct weights {
     pm_log log;
     shard_set set;
     shard_tensor *params; /* [layout's count] */
+    unsigned char *room;  /* for a piece of a file that is not in memory; NULL: all are */
     bool told;            /* of a value that is not finite */
 } weights;
 
 /* Finds every parameter of the layout under one of the names that names.h knows. Other tensors are left alone; a line tells of them. A
  * tied model's lm_head.weight is the token table, as Hugging Face ties it on loading; a warning tells where the two differ.
  * Fails: PM_IO, PM_FORMAT with one line that names file and tensor. */
+pm_status weights_open_from(const pm_log *log, const file_source *from, const pm_gpt_config *config,
+                            const gpt_layout *layout, weights *out);
 pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
                        weights *out);
 void weights_close(weights *w);

@@ -302,18 +302,14 @@ static const char *parse_merge(const speller *spell, const tok_index *index, con
     return make_merge(spell, index, texts, sizes, room, out);
 }
 
-static pm_status read_merges(const pm_log *log, const char *path, const speller *spell, const tok_index *index,
-                             tok_bpe_parts *parts)
+static pm_status read_merges(const pm_log *log, const char *path, const char *text, size_t size, const speller *spell,
+                             const tok_index *index, tok_bpe_parts *parts)
 {
-    char *text, *room = NULL;
-    size_t size, lines = 0;
-    pm_status status = file_read(log, path, &text, &size);
-    if (status != PM_OK) return status;
+    char *room = NULL;
+    size_t lines = 0;
+    pm_status status = PM_OK;
     const char *foreign = pm_text_foreign(text, size, false);
-    if (foreign) {
-        free(text);
-        return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
-    }
+    if (foreign) return log_fail(log, PM_FORMAT, "%s: %s", path, foreign);
     for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
     room = malloc(size + 1);
     parts->merges = lines < UINT32_MAX ? malloc((lines + 1) * sizeof *parts->merges) : NULL;
@@ -339,7 +335,6 @@ static pm_status read_merges(const pm_log *log, const char *path, const speller 
 
 fail:
     free(room);
-    free(text);
     return status;
 }
 
@@ -385,21 +380,38 @@ static pm_status read_merges_json(const pm_log *log, const char *path, const cJS
     return status;
 }
 
-pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, const tok_settings *settings,
-                       pm_tokenizer **out)
+/* Both files' texts; *found as in tok_bpe_read. The caller frees them, whatever the answer. */
+static pm_status read_both(const pm_log *log, const file_ref *const refs[2], bool *found, char *texts[2],
+                           size_t sizes[2])
 {
+    pm_status status = file_ref_read(log, refs[0], found, &texts[0], &sizes[0]);
+    if (status == PM_OK && *found) status = file_ref_read(log, refs[1], found, &texts[1], &sizes[1]);
+    return status;
+}
+
+pm_status tok_bpe_read(const pm_log *log, const file_ref *vocab_ref, const file_ref *merges_ref,
+                       const tok_settings *settings, bool *found, pm_tokenizer **out)
+{
+    const file_ref *const refs[2] = {vocab_ref, merges_ref};
     tok_bpe_parts parts = {0};
     tok_index index = {0};
     speller spell;
-    cJSON *vocab;
-    pm_status status = json_file_read(log, vocab_path, "as this kind of tokenizer spells it", &vocab);
-    if (status != PM_OK) return status;
-    status = read_vocab(log, vocab_path, vocab, settings, &spell, &parts, &index);
-    cJSON_Delete(vocab);
-    if (status == PM_OK) status = read_merges(log, merges_path, &spell, &index, &parts);
-    tok_index_free(&index);
-    if (status == PM_OK) status = tok_from_bpe(log, merges_path, spell.kind, &parts, settings, out);
-    tok_bpe_parts_free(&parts);
+    cJSON *vocab = NULL;
+    char *texts[2] = {NULL, NULL};
+    size_t sizes[2];
+    pm_status status = read_both(log, refs, found, texts, sizes);
+    if (status == PM_OK && *found) {
+        status =
+            json_file_parse(log, vocab_ref->path, "as this kind of tokenizer spells it", texts[0], sizes[0], &vocab);
+        if (status == PM_OK) status = read_vocab(log, vocab_ref->path, vocab, settings, &spell, &parts, &index);
+        cJSON_Delete(vocab);
+        if (status == PM_OK) status = read_merges(log, merges_ref->path, texts[1], sizes[1], &spell, &index, &parts);
+        tok_index_free(&index);
+        if (status == PM_OK) status = tok_from_bpe(log, merges_ref->path, spell.kind, &parts, settings, out);
+        tok_bpe_parts_free(&parts);
+    }
+    free(texts[0]);
+    free(texts[1]);
     return status;
 }
 

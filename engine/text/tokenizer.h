@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "files/source.h"
 #include "text/bpe.h"
 #include "text/code_map.h"
 #include "text/gpt1.h"
@@ -99,8 +100,8 @@ typedef struct tok_settings {
     size_t named_count, named_room;
 } tok_settings;
 
-/* Reads those of a folder's files that are there. */
-pm_status tok_settings_read(const pm_log *log, const char *dir, tok_settings *out);
+/* Reads those of the files that are there. */
+pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_settings *out);
 /* False when short of memory. */
 bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bool special);
 void tok_settings_free(tok_settings *settings);
@@ -130,9 +131,9 @@ typedef struct tok_bpe_parts {
 pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts,
                        const tok_settings *settings, pm_tokenizer **out);
 void tok_bpe_parts_free(tok_bpe_parts *parts);
-/* The files of a kind with merges. Reading finds out the kind where settings do not say it. */
-pm_status tok_bpe_read(const pm_log *log, const char *vocab_path, const char *merges_path, const tok_settings *settings,
-                       pm_tokenizer **out);
+/* The files of a kind with merges. Reading finds out the kind where settings do not say it. *found: both are there; else nothing was read. */
+pm_status tok_bpe_read(const pm_log *log, const file_ref *vocab, const file_ref *merges, const tok_settings *settings,
+                       bool *found, pm_tokenizer **out);
 /* The same from tokenizer.json alone, of gpt2's kind: vocab is {"spelling": id}; merges are lines or pairs of spellings; NULL: none. */
 pm_status tok_bpe_read_json(const pm_log *log, const char *path, const struct cJSON *vocab, const struct cJSON *merges,
                             const tok_settings *settings, pm_tokenizer **out);
@@ -141,8 +142,8 @@ pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const
 char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry);
 
 /* Hugging Face's tokenizer.json, which has all of a tokenizer. Only gpt2's kind is read; another one is refused with a line that names the
- * difference. *other: the file is of GPT-1's kind, and nothing was read. */
-pm_status tok_hf_read(const pm_log *log, const char *path, tok_settings *settings, bool *other, pm_tokenizer **out);
+ * difference. *other: the file is of GPT-1's kind, or is not there, and nothing was read. */
+pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *settings, bool *other, pm_tokenizer **out);
 
 /* Ids by piece, of vocab pieces and same_count second names. */
 typedef struct tok_index {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/copy.h"
-#include "files/file.h"
 #include "files/json.h"
 #include "files/json_file.h"
 #include "text/tokenizer.h"
@@ -187,26 +186,27 @@ static pm_status read_config(const pm_log *log, const char *path, const cJSON *c
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
 }
 
-pm_status tok_settings_read(const pm_log *log, const char *dir, tok_settings *out)
+pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_settings *out)
 {
     static const char *const names[] = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"};
     pm_status status = PM_OK;
     *out = (tok_settings){.kind = TOK_KINDS};
     for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK; i++) {
         cJSON *json = NULL;
-        char *path = file_join(dir, names[i]);
-        if (!path) {
-            status = no_memory(log, dir);
-        } else if (file_named(path)) {
-            status = json_file_read(log, path, "<0x00>", &json);
-            if (status == PM_OK && i == 0) status = read_config(log, path, json, out);
-            if (status == PM_OK && i == 1 && !read_roles(json, out)) status = no_memory(log, path);
-            if (status == PM_OK && i == 2) status = read_added(log, path, json, out);
-            if (status == PM_OK && out->named_count > TOK_MOST_NAMED)
-                status = log_fail(log, PM_FORMAT, "%s: names more than %d tokens", path, TOK_MOST_NAMED);
+        file_ref ref;
+        bool found;
+        status = file_ref_make(log, from, names[i], &ref);
+        if (status != PM_OK) break;
+        status = json_file_read(log, &ref, "<0x00>", &found, &json);
+        if (status == PM_OK && found) {
+            if (i == 0) status = read_config(log, ref.path, json, out);
+            if (i == 1 && !read_roles(json, out)) status = no_memory(log, ref.path);
+            if (i == 2) status = read_added(log, ref.path, json, out);
         }
+        if (status == PM_OK && out->named_count > TOK_MOST_NAMED)
+            status = log_fail(log, PM_FORMAT, "%s: names more than %d tokens", ref.path, TOK_MOST_NAMED);
         cJSON_Delete(json);
-        free(path);
+        file_ref_free(&ref);
     }
     if (status != PM_OK) tok_settings_free(out);
     return status;

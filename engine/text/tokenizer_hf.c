@@ -163,12 +163,14 @@ static pm_status read_unknown(const chain *c, const cJSON *model)
     return c->settings->unknown ? PM_OK : log_fail(c->log, PM_NO_HOST_MEMORY, "%s: out of memory", c->path);
 }
 
-pm_status tok_hf_read(const pm_log *log, const char *path, tok_settings *settings, bool *other, pm_tokenizer **out)
+pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *settings, bool *other, pm_tokenizer **out)
 {
-    const chain c = {log, path, settings};
+    const chain c = {log, ref->path, settings};
     cJSON *root;
-    pm_status status = json_file_read(log, path, "as GPT-2's tokenizers spell it", &root);
-    if (status != PM_OK) return status;
+    bool found;
+    pm_status status = json_file_read(log, ref, "as GPT-2's tokenizers spell it", &found, &root);
+    *other = !found;
+    if (status != PM_OK || !found) return status;
     const cJSON *model = item(root, "model");
     const char *suffix = cJSON_GetStringValue(item(model, "end_of_word_suffix"));
     *other = suffix && strcmp(suffix, "</w>") == 0 && settings->kind != TOK_GPT2;
@@ -185,7 +187,7 @@ pm_status tok_hf_read(const pm_log *log, const char *path, tok_settings *setting
     if (status == PM_OK) status = read_unknown(&c, model);
     settings->kind = TOK_GPT2;
     if (status == PM_OK)
-        status = tok_bpe_read_json(log, path, item(model, "vocab"), item(model, "merges"), settings, out);
+        status = tok_bpe_read_json(log, ref->path, item(model, "vocab"), item(model, "merges"), settings, out);
     cJSON_Delete(root);
     return status;
 }

@@ -134,13 +134,17 @@ static pm_status read_entries(const pm_log *log, const char *path, tok_kind kind
     return PM_OK;
 }
 
-static pm_status read_vocab(const pm_log *log, const char *path, tok_kind kind, pm_tokenizer **out)
+static pm_status read_vocab(const pm_log *log, const file_source *from, tok_kind kind, pm_tokenizer **out)
 {
-    cJSON *vocab;
-    pm_status status = json_file_read(log, path, NUL_SPELLING, &vocab);
+    cJSON *vocab = NULL;
+    file_ref ref;
+    pm_status status = file_ref_make(log, from, VOCAB_FILE, &ref);
     if (status != PM_OK) return status;
+    const char *path = ref.path;
     uint32_t *units = NULL;
     unsigned char *taken = NULL;
+    status = json_file_read(log, &ref, NUL_SPELLING, NULL, &vocab);
+    if (status != PM_OK) goto fail;
     int count = cJSON_GetArraySize(vocab);
     if (count <= 0 || count > UTF8_CODES || (kind == TOK_BYTE && count != 256)) {
         status = log_fail(log, PM_FORMAT, "%s: has %d entries; a %s vocabulary has %s", path, count,
@@ -160,6 +164,7 @@ fail:
     free(units);
     free(taken);
     cJSON_Delete(vocab);
+    file_ref_free(&ref);
     return status;
 }
 
@@ -174,35 +179,28 @@ static const struct {
     {"encoder.json", "vocab.bpe", TOK_GPT2},
 };
 
-static pm_status no_memory(const pm_log *log, const char *dir)
-{
-    return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", dir);
-}
-
 /* Loads the first pair that is there, of the settings' kind or, where they say none, of any. */
-static pm_status load_pair(const pm_log *log, const char *dir, tok_settings *settings, bool *found, pm_tokenizer **out)
+static pm_status load_pair(const pm_log *log, const file_source *from, tok_settings *settings, bool *found,
+                           pm_tokenizer **out)
 {
     pm_status status = PM_OK;
     const tok_kind kind = settings->kind;
     for (size_t i = 0; i < sizeof file_names / sizeof *file_names && status == PM_OK && !*found; i++) {
         const tok_kind of = file_names[i].kind;
+        file_ref vocab = {0}, merges = {0};
         if (of != TOK_KINDS && kind != TOK_KINDS && of != kind) continue;
-        char *vocab = file_join(dir, file_names[i].vocab), *merges = file_join(dir, file_names[i].merges);
-        if (!vocab || !merges) {
-            status = no_memory(log, dir);
-        } else if (file_named(vocab) && file_named(merges)) {
-            *found = true;
-            if (of != TOK_KINDS) settings->kind = of;
-            status = tok_bpe_read(log, vocab, merges, settings, out);
-        }
-        free(vocab);
-        free(merges);
+        settings->kind = of != TOK_KINDS ? of : kind;
+        status = file_ref_make(log, from, file_names[i].vocab, &vocab);
+        if (status == PM_OK) status = file_ref_make(log, from, file_names[i].merges, &merges);
+        if (status == PM_OK) status = tok_bpe_read(log, &vocab, &merges, settings, found, out);
+        file_ref_free(&vocab);
+        file_ref_free(&merges);
     }
     return status;
 }
 
-/* Tells of a tokenizer in the folder that Pumice does not read. */
-static const char *other_tokenizer(const char *dir)
+/* Tells of a tokenizer there that Pumice does not read. */
+static const char *other_tokenizer(const file_source *from)
 {
     static const struct {
         const char *file, *what;
@@ -212,58 +210,75 @@ static const char *other_tokenizer(const char *dir)
                   {"tokenizer.model.v3", "; its tokenizer.model.v3 is SentencePiece's, which Pumice does not read"},
                   {VOCAB_FILE, "; it has vocab.json alone"},
                   {MERGES_FILE, "; it has merges.txt alone"}};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        char *path = file_join(dir, others[i].file);
-        const bool there = path && file_named(path);
-        free(path);
-        if (there) return others[i].what;
-    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (file_source_has(from, others[i].file)) return others[i].what;
     return "";
 }
 
+/* What is wrong where no file of a tokenizer that can be read is there. */
+static pm_status none_here(const pm_log *log, const file_source *from)
+{
+    return log_fail(log, PM_IO,
+                    "%s: holds no tokenizer: it needs vocab.json with merges.txt or pumice_kind in "
+                    "tokenizer_config.json, or tokenizer.json, or encoder.json with vocab.bpe, or "
+                    "encoder_bpe_40000.json with vocab_40000.bpe%s",
+                    file_source_name(from), other_tokenizer(from));
+}
+
+static pm_status other_class(const pm_log *log, const file_source *from, const char *class)
+{
+    file_ref config;
+    pm_status status = file_ref_make(log, from, CONFIG_FILE, &config);
+    if (status != PM_OK) return status;
+    status = log_fail(log, PM_FORMAT,
+                      "%s: \"tokenizer_class\" is \"%s\"; Pumice reads \"GPT2Tokenizer\" and \"OpenAIGPTTokenizer\", a "
+                      "tokenizer.json of GPT-2's kind, and its own \"pumice_kind\", \"byte\" or \"char\"",
+                      config.path, class);
+    file_ref_free(&config);
+    return status;
+}
+
 /* Reads tokenizer.json where there is one, since it has all. Pumice's own folders and GPT-1's are read from vocab.json and merges.txt. */
-static pm_status load_merging(const pm_log *log, const char *dir, tok_settings *settings, pm_tokenizer **out)
+static pm_status load_merging(const pm_log *log, const file_source *from, tok_settings *settings, pm_tokenizer **out)
 {
     bool found = false, other = true;
-    char *whole = file_join(dir, WHOLE_FILE), *config = file_join(dir, CONFIG_FILE);
-    pm_status status = whole && config ? PM_OK : no_memory(log, dir);
-    if (status == PM_OK && !settings->own && settings->kind != TOK_GPT1 && file_named(whole)) {
-        status = tok_hf_read(log, whole, settings, &other, out);
-        found = !other;
+    pm_status status = PM_OK;
+    if (!settings->own && settings->kind != TOK_GPT1) {
+        file_ref whole;
+        status = file_ref_make(log, from, WHOLE_FILE, &whole);
+        if (status != PM_OK) return status;
+        status = tok_hf_read(log, &whole, settings, &other, out);
+        file_ref_free(&whole);
     }
-    if (status == PM_OK && !found && settings->other_class) {
-        status =
-            log_fail(log, PM_FORMAT,
-                     "%s: \"tokenizer_class\" is \"%s\"; Pumice reads \"GPT2Tokenizer\" and \"OpenAIGPTTokenizer\", a "
-                     "tokenizer.json of GPT-2's kind, and its own \"pumice_kind\", \"byte\" or \"char\"",
-                     config, settings->other_class);
-    } else if (status == PM_OK && !found) {
-        status = load_pair(log, dir, settings, &found, out);
-        if (status == PM_OK && !found)
-            status = log_fail(log, PM_IO,
-                              "%s: holds no tokenizer: it needs vocab.json with merges.txt or pumice_kind in "
-                              "tokenizer_config.json, or tokenizer.json, or encoder.json with vocab.bpe, or "
-                              "encoder_bpe_40000.json with vocab_40000.bpe%s",
-                              dir, other_tokenizer(dir));
-    }
-    free(whole);
-    free(config);
+    if (status != PM_OK || !other) return status;
+    if (settings->other_class) return other_class(log, from, settings->other_class);
+    status = load_pair(log, from, settings, &found, out);
+    return status == PM_OK && !found ? none_here(log, from) : status;
+}
+
+static pm_status load(const pm_log *log, const file_source *from, pm_tokenizer **out)
+{
+    tok_settings settings;
+    pm_status status = file_source_check(log, from);
+    if (status == PM_OK) status = tok_settings_read(log, from, &settings);
+    if (status != PM_OK) return status;
+    if (settings.kind == TOK_KINDS || tok_kind_merges(settings.kind))
+        status = load_merging(log, from, &settings, out);
+    else
+        status = read_vocab(log, from, settings.kind, out);
+    tok_settings_free(&settings);
     return status;
 }
 
 pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out)
 {
-    tok_settings settings;
-    pm_status status = file_check_folder(log, dir);
-    if (status == PM_OK) status = tok_settings_read(log, dir, &settings);
-    if (status != PM_OK) return status;
-    if (settings.kind == TOK_KINDS || tok_kind_merges(settings.kind)) {
-        status = load_merging(log, dir, &settings, out);
-    } else {
-        char *vocab = file_join(dir, VOCAB_FILE);
-        status = vocab ? read_vocab(log, vocab, settings.kind, out) : no_memory(log, dir);
-        free(vocab);
-    }
-    tok_settings_free(&settings);
-    return status;
+    return load(log, &(file_source){.dir = dir}, out);
+}
+
+pm_status pm_tokenizer_load_from_sized(const pm_log *log, const pm_source *source, size_t source_size,
+                                       pm_tokenizer **out)
+{
+    file_source from;
+    const pm_status status = file_source_given(log, source, source_size, &from);
+    return status == PM_OK ? load(log, &from, out) : status;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "files/file.h"
+#include "base/control.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/utf8.h"
@@ -193,6 +194,7 @@ static void tensor_name(char out[GPT_NAME_MAX + 16], int set, const char *param)
 typedef struct passing {
     const adamw *a;
     int set;
+    uint64_t done; /* numbers of all sets */
     file_writer *to;
 } passing;
 
@@ -205,9 +207,11 @@ static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t
 
 static pm_status put_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
 {
-    const passing *p = user;
+    passing *p = user;
     (void)param;
     (void)first;
+    p->done += count;
+    control_report(gpu_control(p->a->model->device), "save", p->done, SETS * p->a->model->layout.total_words);
     file_writer_put(p->to, values, 4 * (size_t)count);
     return PM_OK;
 }
@@ -317,7 +321,11 @@ static pm_status load(adamw *a, const facts *f, const char *path, const st_file 
     char *copy = NULL;
     pm_status status = check(a, f, path, file, &step, &scale);
     if (status == PM_OK && note) status = copy_note(log, path, file, &copy);
+    if (status == PM_OK) status = gpu_gate(a->model->device);
     if (status != PM_OK) return status;
+    /* From here on it is neither cancelled nor paused: a part of the weights alone would be of no use. */
+    pm_control *const control = gpu_control(a->model->device);
+    pm_device_control(a->model->device, NULL);
     for (uint32_t i = 0; i < SETS * l->count && status == PM_OK; i++) {
         char name[GPT_NAME_MAX + 16];
         uint32_t p = i % l->count;
@@ -325,6 +333,7 @@ static pm_status load(adamw *a, const facts *f, const char *path, const st_file 
         tensor_name(name, set, l->params[p].name);
         status = gpu_write(gpt_span(l, set_of(a, set), p), st_find(file, name)->data);
     }
+    pm_device_control(a->model->device, control);
     if (status != PM_OK) {
         free(copy);
         return status;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/control.h"
 #include "base/log.h"
 #include "train/trainer.h"
 
@@ -77,6 +78,7 @@ pm_status pm_model_eval(pm_model *model, const pm_corpus *corpus, pm_eval_result
             at += n;
         }
         double sum = 0, n = 0;
+        control_report(gpu_control(model->device), "evaluate", at < targets ? at : targets, targets);
         status = evaluator_run(&e, &sum, &n);
         total += sum;
         counted += n;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/control.h"
 #include "base/log.h"
 #include "train/order.h"
 
@@ -140,6 +141,7 @@ pm_status predictor_run(predictor *p, float *outputs)
             memcpy(outputs + p->rows[first + r].output, mailbox_floats(box, 0, INPUT_OUTPUTS) + (size_t)r * K,
                    K * sizeof *outputs);
         first += count;
+        control_report(gpu_control(p->model->device), "predict", first, p->row_count);
     }
     return PM_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/control.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/sized.h"
@@ -315,6 +316,7 @@ pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, 
             else
                 batch_clear(&t->evaluator->pass, 0, row);
         }
+        control_report(gpu_control(t->model->device), "evaluate", window < windows ? window : windows, windows);
         status = evaluator_run(t->evaluator, &sum, &n);
         if (status != PM_OK) return status;
         total += sum;

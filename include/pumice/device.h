@@ -130,6 +130,15 @@ typedef struct pm_device_params {
     /* The device's share: Pumice's work takes about submit_ms of every period_ms, one submission at a time, and leaves the rest to others, such as a
      * window. 0, or no more than submit_ms: all of it. */
     uint32_t period_ms;
+    pm_control *control; /* what calls obey, from the opening on: see pm_device_control; NULL: none */
+    /* Keep what would be files in cache_dir, which means nothing then: pipelines, choices, and what pumice/doctor.h switched off. Both or neither. A name is a
+     * file's, of device and driver, such as "pipelines-10005-0000-c7f8….bin". The bytes mean something to Pumice alone; damaged ones are told of and ignored.
+     * cache_load: the bytes must stay until the next call of either, or the end of the call of Pumice's. PM_NO_FILE: there are none. cache_store: the
+     * bytes are Pumice's, and replace those of that name. A failure is told of; where only time is lost, it is a warning.
+     * Threads: they are called within pm_device_open, pm_device_close and those calls that autotune and check, on their thread, while Pumice holds no lock. */
+    pm_status (*cache_load)(void *user, const char *name, const void **data, size_t *size);
+    pm_status (*cache_store)(void *user, const char *name, const void *data, size_t size);
+    void *cache_user; /* the first argument of both */
 } pm_device_params;
 
 /* Opens an adapter; params: NULL for zeros. Fails: PM_NO_DEVICE, PM_INVALID (an unknown feature or preset), PM_UNSUPPORTED, PM_NO_*_MEMORY. */

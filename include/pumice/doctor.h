@@ -40,7 +40,7 @@ typedef void pm_doctor_fn(void *user, const char *what);
 /* Opens a device, examines it and closes it. What an earlier examination switched off is tried again; it stays
  * off where this one does not come to it, as on a device that is lowered. `tell` may be NULL. Faults are in
  * the report, and the status is still PM_OK. Fails as pm_device_open does, and with PM_DEVICE_LOST, PM_NO_*_MEMORY, PM_IO (what was
- * found cannot be kept). */
+ * found cannot be kept), PM_CANCELLED by params->control (nothing is kept then). */
 PM_API PM_NODISCARD pm_status pm_doctor_run_sized(const pm_device_params *params, size_t params_size,
                                                   pm_doctor_fn *tell, void *user, pm_doctor_report *out);
 PM_NODISCARD static inline pm_status pm_doctor_run(const pm_device_params *params, pm_doctor_fn *tell, void *user,

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include <pumice/device.h>
+#include <pumice/source.h>
 #include <pumice/task.h>
 
 #ifdef __cplusplus
@@ -56,6 +57,15 @@ PM_NODISCARD static inline pm_status pm_gpt_config_load(const pm_log *log, const
     return pm_gpt_config_load_sized(log, dir, out, sizeof *out);
 }
 
+/* The same file from elsewhere. Fails also as pm_tokenizer_load_from. */
+PM_API PM_NODISCARD pm_status pm_gpt_config_load_from_sized(const pm_log *log, const pm_source *source,
+                                                            size_t source_size, pm_gpt_config *out, size_t out_size);
+PM_NODISCARD static inline pm_status pm_gpt_config_load_from(const pm_log *log, const pm_source *source,
+                                                             pm_gpt_config *out)
+{
+    return pm_gpt_config_load_from_sized(log, source, sizeof *source, out, sizeof *out);
+}
+
 /* How many numbers a model has; a table that the output layer shares counts once. */
 PM_API uint64_t pm_gpt_config_parameters_sized(const pm_gpt_config *config, size_t config_size);
 static inline uint64_t pm_gpt_config_parameters(const pm_gpt_config *config)
@@ -75,6 +85,15 @@ typedef struct pm_text_ends {
 } pm_text_ends;
 PM_API PM_NODISCARD pm_status pm_text_ends_load(const pm_log *log, const char *dir, const pm_tokenizer *tok,
                                                 uint32_t vocab, pm_text_ends *out);
+/* The same files from elsewhere. Fails also as pm_tokenizer_load_from. */
+PM_API PM_NODISCARD pm_status pm_text_ends_load_from_sized(const pm_log *log, const pm_source *source,
+                                                           size_t source_size, const pm_tokenizer *tok, uint32_t vocab,
+                                                           pm_text_ends *out);
+PM_NODISCARD static inline pm_status pm_text_ends_load_from(const pm_log *log, const pm_source *source,
+                                                            const pm_tokenizer *tok, uint32_t vocab, pm_text_ends *out)
+{
+    return pm_text_ends_load_from_sized(log, source, sizeof *source, tok, vocab, out);
+}
 
 /* A model's weights on a device. Threads: as the device. Lives: no longer than the device. */
 typedef struct pm_model pm_model;
@@ -97,6 +116,14 @@ PM_NODISCARD static inline pm_status pm_model_create(pm_device *device, const pm
  * A folder of GPT2ForSequenceClassification or OpenAIGPTForSequenceClassification has a task (pm_task, plain).
  * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
+/* The same files from elsewhere, with the same weights, bit by bit. Of files in memory, and of those that the source has a view of, nothing is copied on
+ * the host but small texts; others are read in pieces. Fails also as pm_tokenizer_load_from. */
+PM_API PM_NODISCARD pm_status pm_model_load_from_sized(pm_device *device, const pm_source *source, size_t source_size,
+                                                       pm_model **out);
+PM_NODISCARD static inline pm_status pm_model_load_from(pm_device *device, const pm_source *source, pm_model **out)
+{
+    return pm_model_load_from_sized(device, source, sizeof *source, out);
+}
 
 /* Writes config.json, with Pumice's version in it, and then model.safetensors, each at once or not at all; makes the folder. Same weights,
  * same bytes. The weights' file holds a checksum, by which pm_model_load refuses a damaged one. */

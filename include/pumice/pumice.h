@@ -13,6 +13,7 @@
 #include <pumice/kernel.h>
 #include <pumice/model.h>
 #include <pumice/profile.h>
+#include <pumice/source.h>
 #include <pumice/status.h>
 #include <pumice/task.h>
 #include <pumice/text.h>

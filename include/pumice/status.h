@@ -48,6 +48,7 @@ extern "C" {
     X(FORMAT, "a file's content is not what it should be")                                                             \
     X(SHADER, "a shader could not be built")                                                                           \
     X(INTERNAL, "a fault in Pumice")                                                                                   \
+    X(NO_FILE, "there is no such file") /* what a program's own functions answer; Pumice's answer IO */                \
     X(CANCELLED, "cancelled")                                                                                          \
     X(AGAIN, "there is more to do")                                                                                    \
     X(WAITING, "the device works on it")

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pumice/source.h>
 #include <pumice/status.h>
 
 #ifdef __cplusplus
@@ -33,6 +34,14 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *
  * and end a text. A tokenizer.json of another kind than GPT-2's is refused. Ids may be missing and a token may have two names. Fails: PM_IO,
  * PM_FORMAT with a line that names the file. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out);
+/* The same files from elsewhere. Fails also: PM_INVALID (a source without files), and with what the source's functions answer. */
+PM_API PM_NODISCARD pm_status pm_tokenizer_load_from_sized(const pm_log *log, const pm_source *source,
+                                                           size_t source_size, pm_tokenizer **out);
+PM_NODISCARD static inline pm_status pm_tokenizer_load_from(const pm_log *log, const pm_source *source,
+                                                            pm_tokenizer **out)
+{
+    return pm_tokenizer_load_from_sized(log, source, sizeof *source, out);
+}
 /* vocab.json (Hugging Face's form: token text to id), merges.txt where the kind has merges, and tokenizer_config.json, which says the
  * kind; "gpt2" and "gpt1" load in Hugging Face's transformers. Bytes that are not text are spelled as GPT-2 spells them. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const char *dir);
