@@ -132,6 +132,8 @@ for static in OFF ON; do
     XDG_CACHE_HOME="$dir/unused-$static" "$dir/examples-$static/from_memory" "$dir/model" pumice 10 > "$dir/out" || die "examples/from_memory.c failed"
     grep -q '^pumice.' "$dir/out" && grep -q '^[1-9][0-9]* bytes to keep' "$dir/out" || { cat "$dir/out"; die "examples/from_memory.c wrote or kept nothing"; }
     [ ! -e "$dir/unused-$static/pumice" ] || die "examples/from_memory.c: Pumice wrote to its cache folder"
+    "$dir/examples-$static/cancel" "$dir/text" "$dir/stopped" 12 3 > "$dir/out" 2>&1 || { cat "$dir/out"; die "examples/cancel.c failed"; }
+    grep -q '^[1-3] cancels' "$dir/out" && grep -q 'those of an undisturbed run' "$dir/out" || { cat "$dir/out"; die "examples/cancel.c: other weights"; }
     "$dir/examples-$static/embed_vulkan" 40 > "$dir/out" 2>&1 || { cat "$dir/out"; die "examples/embed_vulkan.c failed"; }
     grep -q ': loss [01]\.[0-9]* after 40 steps' "$dir/out" || { cat "$dir/out"; die "examples/embed_vulkan.c did not train"; }
 done

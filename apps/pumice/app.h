@@ -84,6 +84,8 @@ const char *app_duration(double seconds, char text[32]);
  * at once. A second SIGINT or SIGTERM always ends it at once. A signal that was ignored at the start stays ignored. */
 void app_catch_interrupts(void);
 bool app_interrupted(void);
+/* What they cancel; NULL before app_catch_interrupts. A step looks at it, saving does not. */
+pm_control *app_control(void);
 /* Whether there is work to save; at first there is none. */
 void app_has_work(bool to_save);
 

@@ -187,7 +187,10 @@ static int step_once(finetune_run *run, loop *l, progress *shown)
     pm_finetune_step step = {0};
     profile_step(&run->profile);
     const double begin = app_seconds();
+    pm_device_control(run->device, app_control());
     pm_status status = pm_finetuner_step(run->finetuner, &step);
+    pm_device_control(run->device, NULL);
+    if (status == PM_CANCELLED) return EXIT_DONE; /* the step did not take place */
     if (status != PM_OK) return app_exit_code(status);
     app_has_work(true);
     const double seconds = app_seconds() - begin, rate = seconds > 0 ? step.tokens / seconds : 0;

@@ -65,6 +65,7 @@ void process_sleep(unsigned seconds)
 /* ---- signals ---- */
 
 static volatile sig_atomic_t interrupted, asked, working;
+static pm_control *control; /* cancelled by what interrupts; lives as long as the program */
 
 /* Before there is work to save, a signal ends the program as it would any other. Later it sets the flag, and only a second SIGINT or SIGTERM ends the
  * program at once. A terminal that is gone often sends SIGHUP twice, and the last messages meet a closed pipe (SIGPIPE) again. */
@@ -77,10 +78,12 @@ static void on_signal(int number)
     }
     if (ends) asked = 1;
     interrupted = 1;
+    if (control) pm_control_cancel(control);
 }
 
 void app_catch_interrupts(void)
 {
+    if (!control && pm_control_create(&control) != PM_OK) control = NULL;
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     struct sigaction action = {0}, before;
     action.sa_handler = on_signal;
@@ -89,6 +92,11 @@ void app_catch_interrupts(void)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) /* nohup lets a program start with SIGHUP ignored */
         if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
+}
+
+pm_control *app_control(void)
+{
+    return control;
 }
 
 bool app_interrupted(void)

@@ -102,6 +102,7 @@ void process_sleep(unsigned seconds)
 /* ---- what ends the program ---- */
 
 static atomic_bool interrupted, asked, working;
+static pm_control *control; /* cancelled by what interrupts; lives as long as the program */
 
 /* Runs on a thread of its own. After CTRL_CLOSE_EVENT, Windows ends the program when this returns, or 5 seconds later; so it waits. */
 static BOOL WINAPI on_event(DWORD event)
@@ -110,13 +111,20 @@ static BOOL WINAPI on_event(DWORD event)
     if (!atomic_load(&working) || (ends && atomic_load(&asked))) return FALSE; /* ends the program */
     if (ends) atomic_store(&asked, true);
     atomic_store(&interrupted, true);
+    if (control) pm_control_cancel(control);
     if (!ends) Sleep(INFINITE);
     return TRUE;
 }
 
 void app_catch_interrupts(void)
 {
+    if (!control && pm_control_create(&control) != PM_OK) control = NULL;
     SetConsoleCtrlHandler(on_event, TRUE);
+}
+
+pm_control *app_control(void)
+{
+    return control;
 }
 
 bool app_interrupted(void)

@@ -119,7 +119,10 @@ static int step_once(train_run *run, loop_times *times, progress *shown)
     profile_step(&run->profile);
     const double begin = app_seconds();
     double wait = pm_device_wait_seconds(run->device);
+    pm_device_control(run->device, app_control());
     pm_status status = pm_trainer_step(run->trainer, run->corpus, 0, run->train_tokens, &step);
+    pm_device_control(run->device, NULL);
+    if (status == PM_CANCELLED) return EXIT_DONE; /* the step did not take place */
     if (status != PM_OK) return app_exit_code(status);
     app_has_work(true);
     const double ended = app_seconds(), seconds = ended - begin;
@@ -178,9 +181,11 @@ int train_loop(train_run *run)
     if (first == 0 && options->save_every) code = app_exit_code(save_checkpoint(run, &times));
     progress_start(&shown, first, options->steps);
     while (done < options->steps && !app_interrupted() && code == EXIT_DONE) {
+        const uint32_t before = done;
         code = step_once(run, &times, &shown);
         done = pm_trainer_steps_done(run->trainer);
-        if (code == EXIT_DONE && options->save_every && done % options->save_every == 0 && done < options->steps) {
+        if (code == EXIT_DONE && done > before && options->save_every && done % options->save_every == 0 &&
+            done < options->steps) {
             const pm_status status = save(run, &times);
             if (status != PM_OK) code = run_save_failed(status, true, done, run->saved);
         }

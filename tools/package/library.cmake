@@ -10,6 +10,12 @@ if(NOT MSVC)
   list(PREPEND system_dependencies m)
 endif()
 
+if(NOT WIN32) # jobs; glibc has threads in itself since 2.34
+  find_package(Threads REQUIRED)
+  string(REGEX REPLACE "^-l" "" thread_library "${CMAKE_THREAD_LIBS_INIT}")
+  list(APPEND system_dependencies ${thread_library})
+endif()
+
 # How each of them compiles the library's sources.
 function(pumice_compiles target)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/engine ${PROJECT_SOURCE_DIR}/shaders ${KERNELS_DIR})
