@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds Pumice for other systems on Linux; docs/platforms.md tells what the last run showed.
 #     sh tools/platforms.sh windows [TEST ...]    mingw-w64 builds; Wine 10 of Debian 13 runs the tests on its own llvmpipe, without an X server.
-#                                                 TEST: names of tests/test_NAME.c, or check_windows; without any, all that are not about POSIX
+#                                                 TEST: names of tests/test_NAME.c, or check_NAME; without any, all that are not about POSIX
 #     sh tools/platforms.sh macos                 zig's compiler builds for arm64 and x86_64: everything links, and nothing can run
 # Debian 12 or later, and root or sudo for packages and chroot; npm for zig. All is kept in pumice/platforms in the user's cache folder (2 GB):
 # the libraries, built from Debian's sources, Debian 13, zig.
@@ -137,21 +137,23 @@ libraries
 
 # ---- Wine, in a Debian 13 of its own ----
 debian=$dir/trixie
-stamp="recipe 1"
+stamp="recipe 3"
 if [ "$(cat "$debian/done" 2> /dev/null)" != "$stamp" ]; then
     say "unpacking Debian 13 with Wine and Mesa"
     as_root rm -rf "$debian"
     as_root mmdebstrap --quiet --mode=root --variant=extract trixie "$debian" "$mirror" \
-        --include=wine,wine64,mesa-vulkan-drivers,libvulkan1,libc-bin,coreutils,dash,bash,grep,sed,mawk,diffutils,findutils,perl-base
+        --include=wine,wine64,mesa-vulkan-drivers,libvulkan1,libc-bin,coreutils,dash,bash,grep,sed,mawk,diffutils,findutils,perl-base,gzip,glslc,util-linux,mount
     # What the packages' scripts would have done.
     echo "root:x:0:0:root:/work/home:/bin/sh" | as_root tee "$debian/etc/passwd" > /dev/null
     as_root ln -sf /usr/bin/mawk "$debian/usr/bin/awk"
     as_root mkdir -p "$debian/work/home" "$debian/tmp" "$debian/proc" "$debian/dev"
     echo "$stamp" | as_root tee "$debian/done" > /dev/null
 fi
+# Its root is a mount of its own, so that check_storage can make a disk in a mount namespace.
+mountpoint -q "$debian" || { as_root mount --bind "$debian" "$debian" && as_root mount --make-private "$debian"; }
 mountpoint -q "$debian/proc" || as_root mount -t proc proc "$debian/proc"
 mountpoint -q "$debian/dev" || as_root mount --bind /dev "$debian/dev"
-trap 'in_debian /usr/lib/wine/wineserver64 -k 2> /dev/null; as_root umount -l "$debian/proc" "$debian/dev"' EXIT
+trap 'in_debian /usr/lib/wine/wineserver64 -k 2> /dev/null; as_root umount -R -l "$debian"' EXIT
 # in_debian COMMAND …: runs it there, in /work, where wine is the loader by its whole path (it does not find itself by PATH).
 in_debian() {
     as_root chroot "$debian" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/work/home XDG_RUNTIME_DIR=/tmp WINEPREFIX=/work/prefix WINEDEBUG=-all \
@@ -170,26 +172,42 @@ fi
 build_pumice build-windows -DCMOCKA_LIBRARY="$prefix/lib/libcmocka-static.a"
 
 # ---- running ----
-as_root rm -rf "$debian/work/bin" "$debian$root/tests"
-as_root mkdir -p "$debian/work/bin" "$debian$root/tests"
-as_root cp build-windows/pumice.exe build-windows/tests/test_*.exe "$debian/work/bin"
+as_root rm -rf "$debian/work/bin" "$debian/work/fault" "$debian$root/tests"
+as_root mkdir -p "$debian/work/bin" "$debian/work/fault" "$debian$root/tests"
+as_root cp build-windows/pumice.exe build-windows/tests/*.exe "$debian/work/bin"
 as_root cp -r tests/golden "$debian$root/tests" # where the tests were built to look
+# The checks of the program are Unix scripts, whose pumice is a script that starts pumice.exe. Not check_host: it is about pipes, signals and limits.
+checks="check_bench check_cli check_finetune check_kernel check_kill check_losses check_profile check_runs check_storage check_windows"
+as_root cp tests/check_*.sh tests/helper_cli.sh "$debian/work"
+for program in pumice interrupt; do
+    printf '#!/bin/sh\nLC_ALL=C.UTF-8 exec %s /work/bin/%s.exe "$@"\n' "$wine" $program | as_root tee "$debian/work/$program" > /dev/null
+    as_root chmod +x "$debian/work/$program"
+done
+# The layer that loses devices is Linux's: Wine hands Vulkan's calls to Linux's loader, which reads the environment that Wine began with.
+cc -std=c11 -O2 -shared -fPIC -Wl,-z,nodelete tests/fault_layer.c -o "$dir/libfault_layer.so"
+as_root mv "$dir/libfault_layer.so" "$debian/work/fault"
+sed "s#@PUMICE_FAULT_LAYER@#/work/fault/libfault_layer.so#" tests/fault_layer.json.in | as_root tee "$debian/work/fault/fault_layer.json" > /dev/null
 bad=0
 if [ $# = 0 ]; then
     for program in build-windows/tests/test_*.exe; do
         name=${program##*/test_}
         set -- "$@" "${name%.exe}"
     done
-    set -- "$@" check_windows
+    # shellcheck disable=SC2086
+    set -- "$@" $checks
 fi
 for name in "$@"; do
     begin=$(date +%s)
-    if [ "$name" = check_windows ]; then
-        as_root cp tests/check_windows.sh tests/helper_cli.sh "$debian/work"
-        printf '#!/bin/sh\nLC_ALL=C.UTF-8 exec %s /work/bin/pumice.exe "$@"\n' "$wine" | as_root tee "$debian/work/pumice" > /dev/null
-        as_root chmod +x "$debian/work/pumice"
-        in_debian /bin/sh check_windows.sh /work/pumice > "$dir/log" 2>&1 && how=passed || how=FAILED
-    else
+    case $name in
+    check_*)
+        more=""
+        if [ "$name" = check_losses ]; then more=/work/fault; fi
+        # shellcheck disable=SC2086
+        in_debian env PUMICE_INTERRUPT=/work/interrupt /bin/sh "$name.sh" /work/pumice $more > "$dir/log" 2>&1 && how=passed || how=FAILED
+        left=$(grep '^left out: ' "$dir/log" | tr '\n' ' ' || true)
+        how="$how${left:+, $left}"
+        ;;
+    *)
         # cmocka 1.1 ends with 0 where a group's teardown fails, and where all tests are skipped. So its lines count, too.
         in_debian "$wine" "/work/bin/test_$name.exe" > "$dir/log" 2>&1 && how=passed || how=FAILED
         passed=$(grep -ac '^\[       OK \]' "$dir/log" || true)
@@ -197,7 +215,8 @@ for name in "$@"; do
         if [ "$passed" = 0 ] && [ $how = passed ]; then how=FAILED; fi
         if grep -aq '^\[  FAILED  \]' "$dir/log"; then how=FAILED; fi
         how="$how, $passed tests"
-    fi
+        ;;
+    esac
     case $how in FAILED*) bad=1 && cat "$dir/log" ;; esac
     echo "$name: $how, $(($(date +%s) - begin)) s"
 done

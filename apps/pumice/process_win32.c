@@ -99,6 +99,22 @@ void process_sleep(unsigned seconds)
     Sleep(1000 * seconds);
 }
 
+/* The program that is started takes the words apart: a backslash means itself, except before a quotation mark. */
+void process_print_word(FILE *file, const char *word)
+{
+    const bool plain = word[0] && strpbrk(word, " \t\"'&|<>()^;!`$*?#") == NULL;
+    size_t slashes = 0;
+    if (!plain) fputc('"', file);
+    for (const char *c = word; *c; c++) {
+        if (*c == '"')
+            for (size_t i = 0; i <= slashes; i++) fputc('\\', file);
+        slashes = *c == '\\' ? slashes + 1 : 0;
+        fputc(*c, file);
+    }
+    for (size_t i = 0; !plain && i < slashes; i++) fputc('\\', file);
+    if (!plain) fputc('"', file);
+}
+
 /* ---- what ends the program ---- */
 
 static os_atomic interrupted, asked, working;
