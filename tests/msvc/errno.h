@@ -26,6 +26,7 @@ enum {
     EPIPE = 32,
     ERANGE = 34,
     ENAMETOOLONG = 38,
+    ENOSYS = 40,
     ENOTEMPTY = 41,
     EILSEQ = 42,
     ELOOP = 114,
