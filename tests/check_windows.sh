@@ -65,6 +65,21 @@ run 0 train --data "$dir/text.txt" --out "$dir/l" $tiny --steps 100000 --plan
 none_left "$dir/k"
 [ "$(wc -l < "$dir/k/metrics.jsonl")" = $steps ] || fail "metrics.jsonl of a resumed run has not $steps lines"
 
+# ---- Ctrl-C; the command to go on is in quotes that Windows knows ----
+"$pumice" train --data "$dir/text.txt" --out "$dir/with blank" $tiny --steps 100000 > /dev/null 2> "$dir/err" &
+process=$!
+i=0
+while [ $i -lt 600 ] && ! grep -q '"step": 5,' "$dir/with blank/metrics.jsonl" 2> /dev/null; do
+    sleep 0.1
+    i=$((i + 1))
+done
+interrupt $process
+code=0
+wait $process || code=$?
+[ $code = 130 ] || fail "Ctrl-C ended a run with $code instead of 130"
+grep -q '^  [A-Z]:[^ "]*pumice.exe train .* --out "[^"]*with blank" .* --resume$' "$dir/err" || fail "the command to go on"
+[ -s "$dir/with blank/checkpoint.safetensors" ] || fail "Ctrl-C left no checkpoint"
+
 # ---- paths that are not there ----
 refused 1 'Q:.none: ' train --data 'Q:\none' --out "$dir/never" $tiny --steps 2
 refused 1 '/never' train --data "$dir/text.txt" --out "$dir/text.txt/never" $tiny --steps 2

@@ -13,6 +13,11 @@ start() {
     trap 'rm -rf "$dir"' EXIT
 }
 
+# Whether PUMICE is the program for Windows, under Wine: then PUMICE_INTERRUPT is a command for what Ctrl-C does there (tools/platforms.sh).
+on_windows() { [ -n "${PUMICE_INTERRUPT:-}" ]; }
+# interrupt PROCESS: asks the run in it to save and end.
+interrupt() { if on_windows; then "$PUMICE_INTERRUPT"; else kill -TERM "$1"; fi; }
+
 fail() {
     echo "FAILED: $*"
     sed 's/^/    stderr: /' "$dir/err"

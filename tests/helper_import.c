@@ -1,7 +1,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "gpu/table.h" /* volk, which must come before <pumice/vulkan.h> */
 
 #include "helper_import.h"
+#include "os/atomic.h"
 
 #define HOST_FUNCTIONS(X)                                                                                              \
     X(AllocateCommandBuffers)                                                                                          \
@@ -44,17 +44,17 @@ struct test_host {
     pm_vulkan_wishes *wishes;
     PFN_vkGetInstanceProcAddr get;
     VkDebugUtilsMessengerEXT messenger;
-    atomic_uint messages;
+    os_atomic messages;
     VkCommandPool pool;
     VkCommandBuffer commands; /* fill a buffer */
     VkBuffer buffer;
     VkDeviceMemory memory;
     VkFence fence;
     bool busy;
-    atomic_bool stop;
+    os_atomic stop;
     pthread_t thread;
     pthread_mutex_t mutex;
-    atomic_uint locked, locks, faults;
+    os_atomic locked, locks, faults;
 #define FIELD(name) PFN_vk##name name;
     HOST_FUNCTIONS(FIELD)
 #undef FIELD
@@ -64,14 +64,14 @@ static void lock(void *user)
 {
     test_host *host = user;
     pthread_mutex_lock(&host->mutex);
-    if (atomic_fetch_add(&host->locked, 1) > 0) atomic_fetch_add(&host->faults, 1);
-    atomic_fetch_add(&host->locks, 1);
+    if (os_atomic_add(&host->locked, 1) > 0) os_atomic_add(&host->faults, 1);
+    os_atomic_add(&host->locks, 1);
 }
 
 static void unlock(void *user)
 {
     test_host *host = user;
-    if (atomic_fetch_sub(&host->locked, 1) != 1) atomic_fetch_add(&host->faults, 1);
+    if (os_atomic_add(&host->locked, UINT32_MAX) != 1) os_atomic_add(&host->faults, 1);
     pthread_mutex_unlock(&host->mutex);
 }
 
@@ -92,8 +92,8 @@ static bool fill_buffer(test_host *host)
 static void *fill_again_and_again(void *user)
 {
     test_host *host = user;
-    while (!atomic_load(&host->stop))
-        if (!fill_buffer(host)) atomic_fetch_add(&host->faults, 1);
+    while (!os_atomic_load(&host->stop))
+        if (!fill_buffer(host)) os_atomic_add(&host->faults, 1);
     return NULL;
 }
 
@@ -133,7 +133,7 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
 {
     test_host *host = user;
     (void)severity, (void)types;
-    atomic_fetch_add(&host->messages, 1);
+    os_atomic_add(&host->messages, 1);
     fprintf(stderr, "validation: %s\n", data->pMessage);
     return VK_FALSE;
 }
@@ -239,8 +239,8 @@ pm_vulkan_device *test_host_device(test_host *host)
 
 unsigned test_host_locks(const test_host *host)
 {
-    assert_int_equal(atomic_load(&host->faults), 0);
-    return atomic_load(&host->locks);
+    assert_int_equal(os_atomic_load(&host->faults), 0);
+    return os_atomic_load(&host->locks);
 }
 
 void test_host_done(test_host **handle)
@@ -248,12 +248,12 @@ void test_host_done(test_host **handle)
     test_host *host = *handle;
     const VkDevice device = host->device.device;
     if (host->busy) {
-        atomic_store(&host->stop, true);
+        os_atomic_store(&host->stop, 1);
         pthread_join(host->thread, NULL);
     }
     assert_true(fill_buffer(host));
     assert_int_equal(host->DeviceWaitIdle(device), VK_SUCCESS);
-    assert_int_equal(atomic_load(&host->faults), 0);
+    assert_int_equal(os_atomic_load(&host->faults), 0);
     host->DestroyFence(device, host->fence, NULL);
     host->DestroyCommandPool(device, host->pool, NULL);
     host->DestroyBuffer(device, host->buffer, NULL);
@@ -265,7 +265,7 @@ void test_host_done(test_host **handle)
     host->DestroyInstance(host->device.instance, NULL);
     pm_vulkan_wishes_free(&host->wishes);
     pthread_mutex_destroy(&host->mutex);
-    assert_int_equal(atomic_load(&host->messages), 0);
+    assert_int_equal(os_atomic_load(&host->messages), 0);
     free(host);
     *handle = NULL;
 }

@@ -13,7 +13,7 @@ bool child_run(char **argv, const child_variable *variables, size_t count, FILE 
     (void)err;
     (void)limit_s;
     *end = (child_end){false, ""};
-    errno = ENOTSUP;
+    errno = ENOSYS;
     return false;
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -60,6 +61,24 @@ void process_set_default(const char *name, const char *value)
 void process_sleep(unsigned seconds)
 {
     sleep(seconds);
+}
+
+void process_print_word(FILE *file, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+    if (word[0] && strspn(word, plain) == strlen(word)) {
+        fputs(word, file);
+        return;
+    }
+    fputc('\'', file);
+    for (const char *c = word; *c; c++) {
+        if (*c == '\'') {
+            fputs("'\\''", file);
+        } else {
+            fputc(*c, file);
+        }
+    }
+    fputc('\'', file);
 }
 
 /* ---- signals ---- */

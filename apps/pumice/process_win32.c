@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <io.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <shellapi.h>
 
 #include "app.h"
+#include "os/atomic.h"
 #include "os/wide.h"
 
 /* ---- standard streams and arguments ---- */
@@ -99,18 +99,34 @@ void process_sleep(unsigned seconds)
     Sleep(1000 * seconds);
 }
 
+/* The program that is started takes the words apart: a backslash means itself, except before a quotation mark. */
+void process_print_word(FILE *file, const char *word)
+{
+    const bool plain = word[0] && strpbrk(word, " \t\"'&|<>()^;!`$*?#") == NULL;
+    size_t slashes = 0;
+    if (!plain) fputc('"', file);
+    for (const char *c = word; *c; c++) {
+        if (*c == '"')
+            for (size_t i = 0; i <= slashes; i++) fputc('\\', file);
+        slashes = *c == '\\' ? slashes + 1 : 0;
+        fputc(*c, file);
+    }
+    for (size_t i = 0; !plain && i < slashes; i++) fputc('\\', file);
+    if (!plain) fputc('"', file);
+}
+
 /* ---- what ends the program ---- */
 
-static atomic_bool interrupted, asked, working;
+static os_atomic interrupted, asked, working;
 static pm_control *control; /* cancelled by what interrupts; lives as long as the program */
 
 /* Runs on a thread of its own. After CTRL_CLOSE_EVENT, Windows ends the program when this returns, or 5 seconds later; so it waits. */
 static BOOL WINAPI on_event(DWORD event)
 {
     const bool ends = event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT;
-    if (!atomic_load(&working) || (ends && atomic_load(&asked))) return FALSE; /* ends the program */
-    if (ends) atomic_store(&asked, true);
-    atomic_store(&interrupted, true);
+    if (!os_atomic_load(&working) || (ends && os_atomic_load(&asked))) return FALSE; /* ends the program */
+    if (ends) os_atomic_store(&asked, 1);
+    os_atomic_store(&interrupted, 1);
     if (control) pm_control_cancel(control);
     if (!ends) Sleep(INFINITE);
     return TRUE;
@@ -129,10 +145,10 @@ pm_control *app_control(void)
 
 bool app_interrupted(void)
 {
-    return atomic_load(&interrupted);
+    return os_atomic_load(&interrupted) != 0;
 }
 
 void app_has_work(bool to_save)
 {
-    atomic_store(&working, to_save);
+    os_atomic_store(&working, to_save);
 }

@@ -40,7 +40,7 @@ add_executable(pumice_cli ${APP_SOURCES})
 set_target_properties(pumice_cli PROPERTIES OUTPUT_NAME pumice ARCHIVE_OUTPUT_NAME pumice_program) # of mingw, which makes an import library
 target_include_directories(pumice_cli PRIVATE engine) # for engine/os alone
 target_include_directories(pumice_cli SYSTEM PRIVATE ${STB_INCLUDE} ${CJSON_INCLUDE} ${UTF8PROC_INCLUDE})
-target_link_libraries(pumice_cli PRIVATE pumice_internal ${CJSON_LIBRARY} ${UTF8PROC_LIBRARY} m)
+target_link_libraries(pumice_cli PRIVATE pumice_internal ${CJSON_LIBRARY} ${UTF8PROC_LIBRARY} ${system_dependencies})
 if(SHADERC_LIBRARIES)
   target_compile_definitions(pumice_cli PRIVATE PUMICE_SHADERC=1 $<$<BOOL:${SPIRV_TOOLS_LINKS}>:PUMICE_SPIRV_TOOLS=1>)
   target_include_directories(pumice_cli SYSTEM PRIVATE ${SHADERC_INCLUDE})

@@ -10,6 +10,7 @@
 
 #include "folder.h"
 #include "plot.h"
+#include "process.h"
 #include "progress.h"
 
 bool run_decide_resume(const char *out, bool resume, bool overwrite, int *code)
@@ -186,22 +187,9 @@ void run_say_command(int argc, char **argv)
     bool resume = false;
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
-        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
         if (strcmp(word, "--resume") == 0) resume = true;
         fputs(i ? " " : "  ", stderr);
-        if (word[0] && strspn(word, plain) == strlen(word)) {
-            fputs(word, stderr);
-            continue;
-        }
-        fputc('\'', stderr);
-        for (const char *c = word; *c; c++) {
-            if (*c == '\'') {
-                fputs("'\\''", stderr);
-            } else {
-                fputc(*c, stderr);
-            }
-        }
-        fputc('\'', stderr);
+        process_print_word(stderr, word);
     }
     fputs(resume ? "\n" : " --resume\n", stderr);
 }

@@ -1,28 +1,26 @@
 #include "base/control.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "os/atomic.h"
 #include "os/clock.h"
 
 /* A paused call looks again after so long (s). */
 #define LOOK_SECONDS 0.005
 
 struct pm_control {
-    atomic_bool cancelled, paused;
-    _Atomic(const char *) what;
-    atomic_uint_least64_t done, all;
+    os_atomic cancelled, paused;
+    os_atomic lock; /* of progress */
+    pm_progress progress;
 };
 
 pm_status pm_control_create(pm_control **out)
 {
-    pm_control *control = malloc(sizeof *control);
+    pm_control *control = calloc(1, sizeof *control);
     if (!control) return PM_NO_HOST_MEMORY;
-    atomic_init(&control->cancelled, false);
-    atomic_init(&control->paused, false);
-    atomic_init(&control->what, NULL);
-    atomic_init(&control->done, 0);
-    atomic_init(&control->all, 0);
+    os_atomic_store(&control->cancelled, 0);
+    os_atomic_store(&control->paused, 0);
+    os_lock_give(&control->lock);
     *out = control;
     return PM_OK;
 }
@@ -35,35 +33,38 @@ void pm_control_destroy(pm_control **control)
 
 void pm_control_cancel(pm_control *control)
 {
-    atomic_store(&control->cancelled, true);
+    os_atomic_store(&control->cancelled, 1);
 }
 void pm_control_clear(pm_control *control)
 {
-    atomic_store(&control->cancelled, false);
+    os_atomic_store(&control->cancelled, 0);
 }
 void pm_control_pause(pm_control *control, bool paused)
 {
-    atomic_store(&control->paused, paused);
+    os_atomic_store(&control->paused, paused);
 }
 bool pm_control_cancelled(const pm_control *control)
 {
-    return atomic_load(&control->cancelled);
+    return os_atomic_load(&control->cancelled) != 0;
 }
 bool pm_control_paused(const pm_control *control)
 {
-    return atomic_load(&control->paused);
+    return os_atomic_load(&control->paused) != 0;
 }
 
-pm_progress pm_control_progress(const pm_control *control)
+pm_progress pm_control_progress(pm_control *control)
 {
-    return (pm_progress){atomic_load(&control->what), atomic_load(&control->done), atomic_load(&control->all)};
+    os_lock_take(&control->lock);
+    const pm_progress progress = control->progress;
+    os_lock_give(&control->lock);
+    return progress;
 }
 
 void pm_control_report(pm_control *control, const char *what, uint64_t done, uint64_t all)
 {
-    atomic_store(&control->what, what);
-    atomic_store(&control->done, done);
-    atomic_store(&control->all, all);
+    os_lock_take(&control->lock);
+    control->progress = (pm_progress){what, done, all};
+    os_lock_give(&control->lock);
 }
 
 pm_status control_gate(const pm_control *control)

@@ -66,7 +66,7 @@ pm_status gpu_gate(const pm_device *device)
 
 uint32_t pm_device_validation_messages(const pm_device *device)
 {
-    return atomic_load(&device->instance.messages);
+    return os_atomic_load(&device->instance.messages);
 }
 
 /* Fills in device->physical, caps and features. */

@@ -2,8 +2,6 @@
 #ifndef GPU_INTERNAL_H
 #define GPU_INTERNAL_H
 
-#include <stdatomic.h>
-
 #include "base/log.h"
 #include "gpu/caps.h"
 #include "gpu/cut.h"
@@ -11,6 +9,7 @@
 #include "gpu/gpu.h"
 #include "spirv/spirv.h"
 #include "gpu/table.h"
+#include "os/atomic.h"
 #include "profile/profile.h"
 
 /* Evaluate a Vulkan call; on failure log it once, set the local `status` and go to the local `fail`. */
@@ -31,10 +30,10 @@ typedef struct gpu_instance {
     gpu_instance_table vk;
     uint32_t api_version;
     const pm_log *log;
-    bool debug_utils;     /* VK_EXT_debug_utils is enabled */
-    atomic_uint messages; /* of the validation layer */
-    atomic_uint speaking; /* threads that log one */
-    atomic_bool silent;
+    bool debug_utils;   /* VK_EXT_debug_utils is enabled */
+    os_atomic messages; /* of the validation layer */
+    os_atomic speaking; /* threads that log one */
+    os_atomic silent;
     VkDebugUtilsMessengerEXT messenger;
 } gpu_instance;
 

@@ -84,18 +84,18 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
     (void)severity;
     (void)types;
     gpu_instance *instance = user;
-    atomic_fetch_add(&instance->messages, 1);
-    atomic_fetch_add(&instance->speaking, 1);
-    if (!atomic_load(&instance->silent))
+    os_atomic_add(&instance->messages, 1);
+    os_atomic_add(&instance->speaking, 1);
+    if (!os_atomic_load(&instance->silent))
         (void)log_fail(instance->log, PM_OK, "validation: %s", data->pMessage ? data->pMessage : "(no text)");
-    atomic_fetch_sub(&instance->speaking, 1);
+    os_atomic_add(&instance->speaking, UINT32_MAX);
     return VK_FALSE;
 }
 
 void gpu_instance_silence(gpu_instance *instance)
 {
-    atomic_store(&instance->silent, true);
-    while (atomic_load(&instance->speaking) > 0) continue; /* one is with the host's log now */
+    os_atomic_store(&instance->silent, 1);
+    while (os_atomic_load(&instance->speaking) > 0) continue; /* one is with the host's log now */
 }
 
 static bool has_extension(const gpu_loader_table *vk, const char *layer, const char *name)

@@ -1,16 +1,16 @@
 #include "gpu/table.h"
 
-#include <stdatomic.h>
+#include "os/atomic.h"
 
 /* volk finds and opens the loader, once in a process; all that Pumice takes of it is this one function. */
 PFN_vkGetInstanceProcAddr gpu_loader(void)
 {
-    static atomic_flag lock = ATOMIC_FLAG_INIT;
+    static os_atomic lock;
     static bool found;
-    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) continue;
+    os_lock_take(&lock);
     if (!found) found = volkInitialize() == VK_SUCCESS;
     const PFN_vkGetInstanceProcAddr get = found ? vkGetInstanceProcAddr : NULL;
-    atomic_flag_clear_explicit(&lock, memory_order_release);
+    os_lock_give(&lock);
     return get;
 }
 

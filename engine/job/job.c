@@ -1,12 +1,12 @@
 /* A worker's thread calls the jobs' pieces in turn. The monitor guards the list and the jobs' outcomes; no piece runs while it is held. */
 #include <pumice/job.h>
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/control.h"
 #include "base/log.h"
 #include "base/sized.h"
+#include "os/atomic.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -19,7 +19,7 @@ struct pm_job {
     pm_job_params params;
     pm_control *control;
     pm_status outcome;
-    atomic_bool ended; /* then nothing of it changes any more, and the worker may be gone */
+    os_atomic ended; /* then nothing of it changes any more, and the worker may be gone */
 };
 
 struct pm_worker {
@@ -48,7 +48,7 @@ static void end_job(pm_worker *worker, pm_job *job, pm_status outcome)
     while (*at != job) at = &(*at)->next;
     *at = job->next;
     job->outcome = outcome;
-    atomic_store(&job->ended, true);
+    os_atomic_store(&job->ended, 1);
     os_monitor_wake_all(worker->monitor);
     os_monitor_leave(worker->monitor);
 }
@@ -142,7 +142,7 @@ pm_status pm_job_start_sized(pm_worker *worker, const pm_job_params *given, size
     }
     job->worker = worker;
     job->params = params;
-    atomic_init(&job->ended, false);
+    os_atomic_store(&job->ended, 0);
     *out = job; /* before its first piece, which may use it */
     os_monitor_enter(worker->monitor);
     pm_job **at = &worker->jobs;
@@ -161,17 +161,17 @@ pm_control *pm_job_control(pm_job *job)
 
 bool pm_job_ended(const pm_job *job, pm_status *outcome)
 {
-    const bool ended = atomic_load(&job->ended);
+    const bool ended = os_atomic_load(&job->ended) != 0;
     if (ended && outcome) *outcome = job->outcome;
     return ended;
 }
 
 pm_status pm_job_wait(pm_job *job)
 {
-    if (atomic_load(&job->ended)) return job->outcome;
+    if (os_atomic_load(&job->ended)) return job->outcome;
     os_monitor *monitor = job->worker->monitor;
     os_monitor_enter(monitor);
-    while (!atomic_load(&job->ended)) os_monitor_wait(monitor);
+    while (!os_atomic_load(&job->ended)) os_monitor_wait(monitor);
     os_monitor_leave(monitor);
     return job->outcome;
 }

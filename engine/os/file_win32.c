@@ -306,7 +306,8 @@ char *os_real_path(const char *path)
 bool os_make_folder(const char *path)
 {
     wchar_t *wide = os_wide_path(path);
-    const bool good = wide && done(CreateDirectoryW(wide, NULL));
+    const bool good = wide && CreateDirectoryW(wide, NULL);
+    if (wide && !good) take_path_error(wide);
     free(wide);
     return good;
 }

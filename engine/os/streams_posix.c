@@ -3,26 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/atomic.h"
+
 enum { STREAMS = 3 };
 
-static atomic_flag lock = ATOMIC_FLAG_INIT;
+static os_atomic lock;
 static unsigned holders;
 static bool ours[STREAMS];
-
-static void take_lock(void)
-{
-    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) continue;
-}
-
-static void give_lock(void)
-{
-    atomic_flag_clear_explicit(&lock, memory_order_release);
-}
 
 static bool is_open(int fd)
 {
@@ -45,7 +36,7 @@ static bool is_ours(int fd)
 void os_streams_hold(void)
 {
     const int error = errno;
-    take_lock();
+    os_lock_take(&lock);
     holders++;
     for (int fd = 0; fd < STREAMS; fd++) {
         if (is_open(fd)) continue;
@@ -55,19 +46,19 @@ void os_streams_hold(void)
         else if (null >= 0) /* another thread was quicker */
             close(null);
     }
-    give_lock();
+    os_lock_give(&lock);
     errno = error;
 }
 
 void os_streams_release(void)
 {
     const int error = errno;
-    take_lock();
+    os_lock_take(&lock);
     holders--;
     for (int fd = 0; fd < STREAMS && holders == 0; fd++) {
         if (is_ours(fd)) close(fd);
         ours[fd] = false;
     }
-    give_lock();
+    os_lock_give(&lock);
     errno = error;
 }

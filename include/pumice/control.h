@@ -39,7 +39,7 @@ typedef struct pm_progress {
         what; /* "load", "save", "evaluate", "predict", "read", "doctor", or what pm_control_report was told; NULL: nothing was begun */
     uint64_t done, all; /* in parts of it, such as parameters or batches; all is 0 where it is not known */
 } pm_progress;
-PM_API pm_progress pm_control_progress(const pm_control *control);
+PM_API pm_progress pm_control_progress(pm_control *control);
 /* For a program's own work. `what` is not copied. */
 PM_API void pm_control_report(pm_control *control, const char *what, uint64_t done, uint64_t all);
 

@@ -39,6 +39,23 @@ option(PUMICE_LOCALIZED "make the private symbols of libpumice.a local (needs ob
 
 set(library_objects $<TARGET_OBJECTS:pumice_objects>)
 set(bundled "")
+# On Windows cJSON's objects say, in the section .drectve, that whatever they are linked into exports their names.
+set(shared_dependencies ${library_dependencies})
+set(no_exports "")
+if(WIN32 AND CMAKE_OBJCOPY AND NOT MSVC)
+  set(no_exports --remove-section=.drectve)
+  set(shared_dependencies "")
+  foreach(archive IN LISTS library_dependencies)
+    if(archive MATCHES "\\.a$" AND NOT archive MATCHES "\\.dll\\.a$")
+      get_filename_component(name ${archive} NAME)
+      set(quiet ${CMAKE_CURRENT_BINARY_DIR}/quiet_${name})
+      add_custom_command(OUTPUT ${quiet} COMMAND ${CMAKE_OBJCOPY} ${no_exports} ${archive} ${quiet} DEPENDS ${archive} VERBATIM)
+      set(archive ${quiet})
+    endif()
+    list(APPEND shared_dependencies ${archive})
+  endforeach()
+  add_custom_target(pumice_quiet DEPENDS ${shared_dependencies})
+endif()
 if(PUMICE_BUNDLE)
   foreach(archive IN LISTS library_dependencies)
     if(NOT archive MATCHES "\\.a$" OR archive MATCHES "\\.dll\\.a$")
@@ -63,7 +80,7 @@ if(PUMICE_LOCALIZED)
   add_custom_command(
     OUTPUT ${local}
     COMMAND ${CMAKE_C_COMPILER} ${join} -o ${whole} @pumice_objects.rsp ${bundled}
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=pm_* ${whole} ${local}
+    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=pm_* ${no_exports} ${whole} ${local}
     COMMAND ${CMAKE_COMMAND} -E rm ${whole}
     DEPENDS $<TARGET_OBJECTS:pumice_objects> pumice_objects
     COMMENT "one object with local private symbols"
@@ -96,7 +113,12 @@ if(MSVC) # the DLL's import library is pumice.lib
 endif()
 foreach(target pumice_internal pumice_static pumice_shared)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
-  if(target STREQUAL "pumice_internal" OR NOT PUMICE_BUNDLE)
+  if(WIN32 AND target STREQUAL "pumice_shared") # compiled anew, so also where one object has them
+    target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${shared_dependencies}>)
+    if(TARGET pumice_quiet)
+      add_dependencies(${target} pumice_quiet)
+    endif()
+  elseif(target STREQUAL "pumice_internal" OR NOT PUMICE_BUNDLE)
     target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${library_dependencies}>)
   endif()
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${system_dependencies}>)
