@@ -80,6 +80,7 @@ static void take_11(const VkPhysicalDeviceVulkan11Features *from, gpu_feature_se
 
 static void take_12(const VkPhysicalDeviceVulkan12Features *from, gpu_feature_set *to)
 {
+    to->timeline.timelineSemaphore = from->timelineSemaphore;
     to->storage8.storageBuffer8BitAccess = from->storageBuffer8BitAccess;
     to->storage8.uniformAndStorageBuffer8BitAccess = from->uniformAndStorageBuffer8BitAccess;
     to->storage8.storagePushConstant8 = from->storagePushConstant8;

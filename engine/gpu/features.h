@@ -35,6 +35,8 @@
     X(scalar_layout, VkPhysicalDeviceScalarBlockLayoutFeatures, scalarBlockLayout,                                     \
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SCALAR_BLOCK_LAYOUT_FEATURES, VK_API_VERSION_1_2,                              \
       "VK_EXT_scalar_block_layout")                                                                                    \
+    X(timeline, VkPhysicalDeviceTimelineSemaphoreFeatures, timelineSemaphore,                                          \
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, VK_API_VERSION_1_2, "VK_KHR_timeline_semaphore")  \
     X(maintenance4, VkPhysicalDeviceMaintenance4Features, maintenance4,                                                \
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, VK_API_VERSION_1_3, "VK_KHR_maintenance4")             \
     X(zero_shared, VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures, shaderZeroInitializeWorkgroupMemory,         \
@@ -56,7 +58,7 @@
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, UINT32_MAX,                       \
       "VK_KHR_pipeline_executable_properties")
 
-enum { GPU_FEATURE_STRUCTS = 17 };
+enum { GPU_FEATURE_STRUCTS = 18 };
 
 /* Each of them; zeros where the device does not know it, or where nothing of it is on. */
 typedef struct gpu_feature_set {

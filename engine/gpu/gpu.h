@@ -63,6 +63,13 @@ uint64_t gpu_max_buffer(const pm_device *device);
 /* Content is undefined. Fails: PM_NO_DEVICE_MEMORY, PM_NO_HOST_MEMORY. */
 pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name,
                             gpu_buffer **out);
+/* The range of a host's VkBuffer, as pumice/vulkan.h has it, as a buffer. The host keeps it. Fails: PM_INVALID (smaller than `size`, or its offset is not
+ * aligned), PM_NO_HOST_MEMORY. */
+struct pm_vulkan_buffer;
+pm_status gpu_buffer_of_host(pm_device *device, const struct pm_vulkan_buffer *host, uint64_t size, const char *name,
+                             gpu_buffer **out);
+/* Where a span lies, for a host. */
+void gpu_span_for_host(gpu_span span, struct pm_vulkan_buffer *out);
 /* The caller makes sure that no submitted program still uses it. */
 void gpu_buffer_destroy(gpu_buffer **buffer);
 
@@ -147,6 +154,21 @@ pm_status gpu_wait_for(gpu_program *program);
 pm_status gpu_wait(pm_device *device);
 /* As gpu_wait_for, where another failure was told already. */
 void gpu_forget(gpu_program *program);
+
+/* A value of a host's timeline semaphore. `semaphore`: the VkSemaphore as a number; 0: none. */
+typedef struct gpu_moment {
+    uint64_t semaphore, value;
+} gpu_moment;
+/* What a call's first run waits for, and what its last one signals. */
+typedef struct gpu_sync {
+    gpu_moment after, signals;
+} gpu_sync;
+/* What the host asked for, for the call that begins now. Whoever takes it sees to it that `signals` is signalled, once. */
+gpu_sync gpu_take_sync(pm_device *device);
+/* As gpu_submit. NULL: none. Where the run fails, `signals` is signalled from the host; so it is where this returns a failure. */
+pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals);
+/* From the host; nothing for none. */
+void gpu_signal(pm_device *device, gpu_moment moment);
 
 /* What calls with the device obey; NULL: nothing. */
 pm_control *gpu_control(const pm_device *device);

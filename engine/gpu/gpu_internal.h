@@ -96,6 +96,7 @@ struct gpu_block {
     unsigned char *mapped;   /* NULL: the host does not see it */
     uint64_t size;
     bool cached;     /* the host reads it fast */
+    bool foreign;    /* the VkBuffer is a host's, and memory is not known */
     uint32_t live;   /* buffers in it; the block is freed with the last one */
     gpu_range *free; /* sorted by offset, never adjacent */
     uint32_t free_count, free_capacity;
@@ -110,6 +111,9 @@ struct gpu_buffer {
 };
 
 void gpu_memory_close(pm_device *device);
+/* Bytes [offset, offset + size) of a host's VkBuffer as a buffer. */
+pm_status gpu_buffer_wrap(pm_device *device, VkBuffer handle, uint64_t offset, uint64_t size, const char *name,
+                          gpu_buffer **out);
 /* NULL, or what is wrong with a span. */
 const char *gpu_span_fault(gpu_span span);
 
@@ -368,6 +372,8 @@ void gpu_first_drop(gpu_program *program);
 typedef struct gpu_run {
     gpu_program *program;
     pm_control *control; /* NULL: none */
+    gpu_moment after;    /* its first submission waits for this */
+    gpu_moment signals;  /* its last one signals it; so does the host where the run is dropped */
     uint64_t served;     /* when its last submission was queued, by device->serving */
 } gpu_run;
 
@@ -518,6 +524,7 @@ struct pm_device {
     gpu_flight flights[GPU_TICKETS]; /* by ticket modulo GPU_TICKETS */
     uint64_t retired;                /* the last ticket whose flight was seen to have ended */
     pm_control *control;             /* what calls obey; NULL: nothing */
+    gpu_sync sync;                   /* of the call that comes next: see pm_vulkan_wait */
     double period_ms;                /* of which Pumice takes submit_ms; 0: all */
     double due;                      /* when the next submission may follow then, by os_seconds() */
 };

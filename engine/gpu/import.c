@@ -39,6 +39,7 @@ static pm_status fill_wishes(const pm_log *log, pm_device *device, pm_vulkan_wis
         return log_fail(log, PM_UNSUPPORTED, "gpu: %s offers Vulkan 1.0; 1.1 or later is needed", device->caps.name);
     gpu_choose_features(device, &usual);
     wishes->set = device->enabled;
+    wishes->set.timeline.timelineSemaphore = device->features.found.timeline.timelineSemaphore;
     wishes->features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
     wishes->extension_count =
         gpu_features_enable(&wishes->set, device->features.found_version, &wishes->features, wishes->extensions);

@@ -115,7 +115,7 @@ static void free_block(pm_device *device, gpu_block *block)
         free(block->mapped);
     else if (block->mapped)
         device->vk.vkUnmapMemory(device->handle, block->memory);
-    device->vk.vkDestroyBuffer(device->handle, block->handle, NULL);
+    if (!block->foreign) device->vk.vkDestroyBuffer(device->handle, block->handle, NULL);
     if (block->memory) {
         device->vk.vkFreeMemory(device->handle, block->memory, NULL);
         device->bytes_now -= block->size;
@@ -189,6 +189,15 @@ static VkResult map_block(pm_device *device, gpu_block *block, VkMemoryPropertyF
     return result;
 }
 
+static void find_address(pm_device *device, gpu_block *block)
+{
+    if (!device->caps.bda) return;
+    const VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+                                               .buffer = block->handle};
+    block->address = device->features.bda_core ? device->vk.vkGetBufferDeviceAddress(device->handle, &address)
+                                               : device->vk.vkGetBufferDeviceAddressKHR(device->handle, &address);
+}
+
 /* A block of `size` bytes, all free. Logs nothing: the caller knows for which buffer. */
 static VkResult make_block(pm_device *device, gpu_lifetime lifetime, uint64_t size, gpu_block **out)
 {
@@ -226,12 +235,7 @@ static VkResult make_block(pm_device *device, gpu_lifetime lifetime, uint64_t si
     if (result == VK_SUCCESS) result = map_block(device, block, device->heaps.memoryTypes[type].propertyFlags);
     if (result != VK_SUCCESS) goto fail;
     if (device->bytes_now > device->bytes_peak) device->bytes_peak = device->bytes_now;
-    if (device->caps.bda) {
-        const VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
-                                                   .buffer = block->handle};
-        block->address = device->features.bda_core ? device->vk.vkGetBufferDeviceAddress(device->handle, &address)
-                                                   : device->vk.vkGetBufferDeviceAddressKHR(device->handle, &address);
-    }
+    find_address(device, block);
 made:
     block->free[block->free_count++] = (gpu_range){0, size};
     block->next = device->blocks;
@@ -291,6 +295,21 @@ static pm_status buffer_fail(pm_device *device, VkResult result, const char *nam
         (unsigned long long)(rest / MIB), capped ? " under max_memory" : "");
 }
 
+static void list_buffer(pm_device *device, gpu_buffer *buffer, gpu_block *block, const char *name, gpu_range range,
+                        uint64_t reserved)
+{
+    buffer->device = device;
+    buffer->block = block;
+    buffer->offset = range.offset;
+    buffer->size = range.size;
+    buffer->reserved = reserved;
+    snprintf(buffer->name, sizeof buffer->name, "%s", name);
+    block->live++;
+    buffer->next = device->buffers;
+    if (buffer->next) buffer->next->previous = buffer;
+    device->buffers = buffer;
+}
+
 pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name, gpu_buffer **out)
 {
     pm_status status = gpu_check_lost(device);
@@ -322,18 +341,32 @@ pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t s
         free(buffer);
         return buffer_fail(device, result, name, size);
     }
-    buffer->device = device;
-    buffer->block = block;
-    buffer->offset = block->free[at].offset;
-    buffer->size = size;
-    buffer->reserved = reserved;
-    snprintf(buffer->name, sizeof buffer->name, "%s", name);
+    list_buffer(device, buffer, block, name, (gpu_range){block->free[at].offset, size}, reserved);
     take_range(block, at, reserved);
-    block->live++;
     name_block(device, block, name);
-    buffer->next = device->buffers;
-    if (buffer->next) buffer->next->previous = buffer;
-    device->buffers = buffer;
+    *out = buffer;
+    return PM_OK;
+}
+
+/* A block of its own, which is never cut. Its VkBuffer has the host's name, and stays the host's. */
+pm_status gpu_buffer_wrap(pm_device *device, VkBuffer handle, uint64_t offset, uint64_t size, const char *name,
+                          gpu_buffer **out)
+{
+    gpu_buffer *buffer = calloc(1, sizeof *buffer);
+    gpu_block *block = calloc(1, sizeof *block);
+    if (!buffer || !block || !reserve_range(block)) {
+        free(buffer);
+        free(block);
+        return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no host memory for buffer '%s'", name);
+    }
+    block->lifetime = GPU_LIFETIMES;
+    block->foreign = true;
+    block->handle = handle;
+    block->size = offset + size;
+    find_address(device, block);
+    block->next = device->blocks;
+    device->blocks = block;
+    list_buffer(device, buffer, block, name, (gpu_range){offset, size}, size);
     *out = buffer;
     return PM_OK;
 }

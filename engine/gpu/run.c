@@ -45,7 +45,9 @@ static void end_with(gpu_program *program, pm_status status)
 static void drop_run(pm_device *device, uint32_t index, pm_status status)
 {
     gpu_program *program = device->runs[index].program;
+    const gpu_moment signals = device->runs[index].signals;
     remove_run(device, index);
+    gpu_signal(device, signals); /* whoever waits for it must not wait for ever */
     program->waiting--;
     if (program->upcoming > 0) program->ended = 0; /* it overwrote some time stamps */
     program->upcoming = 0;
@@ -86,28 +88,53 @@ static void drop_cancelled(pm_device *device)
     }
 }
 
-pm_status gpu_submit(gpu_program *program)
+/* A place in the list. */
+static pm_status add_run(pm_device *device, const gpu_run *run)
 {
-    pm_device *device = program->device;
-    pm_status status = gpu_check_lost(device);
+    if (device->run_count == device->run_capacity) {
+        const uint32_t capacity = device->run_capacity ? 2 * device->run_capacity : 8;
+        gpu_run *grown = realloc(device->runs, capacity * sizeof *grown);
+        if (!grown) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory to run '%s'", run->program->name);
+        device->runs = grown;
+        device->run_capacity = capacity;
+    }
+    device->runs[device->run_count++] = *run;
+    return PM_OK;
+}
+
+static pm_status check_run(const gpu_program *program)
+{
+    const pm_device *device = program->device;
+    const pm_status status = gpu_check_lost(device);
     if (status != PM_OK) return status;
     if (!program->finished || program->status != PM_OK)
         return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
-    if (program->command_count == 0 || device->compile_only) return PM_OK;
-    if (control_cancelled(device->control)) return PM_CANCELLED;
-    if (device->run_count == device->run_capacity) {
-        const uint32_t capacity = device->run_capacity ? 2 * device->run_capacity : 8;
-        gpu_run *grown = realloc(device->runs, capacity * sizeof *grown);
-        if (!grown) return log_fail(&device->log, PM_NO_HOST_MEMORY, "gpu: no memory to run '%s'", program->name);
-        device->runs = grown;
-        device->run_capacity = capacity;
+    return control_cancelled(device->control) ? PM_CANCELLED : PM_OK;
+}
+
+pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals)
+{
+    pm_device *device = program->device;
+    gpu_run run = {.program = program, .control = device->control};
+    if (after) run.after = *after;
+    if (signals) run.signals = *signals;
+    pm_status status = check_run(program);
+    const bool nothing = status == PM_OK && (program->command_count == 0 || device->compile_only);
+    if (status == PM_OK && !nothing) status = add_run(device, &run);
+    if (status != PM_OK || nothing) {
+        gpu_signal(device, run.signals);
+        return status;
     }
     if (gpu_done(program)) program->outcome = PM_OK;
-    device->runs[device->run_count++] = (gpu_run){.program = program, .control = device->control};
     program->waiting++;
     status = gpu_poll(device);
     return status == PM_OK && gpu_done(program) ? take_outcome(program) : status;
+}
+
+pm_status gpu_submit(gpu_program *program)
+{
+    return gpu_submit_sync(program, NULL, NULL);
 }
 
 /* ---- what is done ---------------------------------------------------------------------------------------------------- */
@@ -238,10 +265,34 @@ static bool room(const pm_device *device, double ms)
     return ms <= device->submit_ms;
 }
 
-/* Submits the run's next part; *more: it has further ones. */
-static pm_status submit_part(gpu_program *program, bool *more)
+/* A part with the host's semaphores. */
+static pm_status submit_with(pm_device *device, const VkSubmitInfo *part, const gpu_moment *after,
+                             const gpu_moment *signals, uint64_t *ticket)
 {
+    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+    const VkSemaphore wait = (VkSemaphore)after->semaphore, signal = (VkSemaphore)signals->semaphore;
+    const VkTimelineSemaphoreSubmitInfo values = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                                  .waitSemaphoreValueCount = after->semaphore != 0,
+                                                  .pWaitSemaphoreValues = &after->value,
+                                                  .signalSemaphoreValueCount = signals->semaphore != 0,
+                                                  .pSignalSemaphoreValues = &signals->value};
+    VkSubmitInfo info = *part;
+    info.pNext = &values;
+    info.waitSemaphoreCount = values.waitSemaphoreValueCount;
+    info.pWaitSemaphores = &wait;
+    info.pWaitDstStageMask = &stages;
+    info.signalSemaphoreCount = values.signalSemaphoreValueCount;
+    info.pSignalSemaphores = &signal;
+    return gpu_queue_submit(device, &info, ticket);
+}
+
+/* Submits the run's next part; *more: it has further ones. */
+static pm_status submit_part(gpu_run *run, bool *more)
+{
+    gpu_program *program = run->program;
     pm_device *device = program->device;
+    gpu_moment after = run->after, signals = run->signals;
+    run->after = (gpu_moment){0};
     const gpu_recording *recording = program->first_run ? NULL : &program->recording;
     const VkSubmitInfo *info;
     gpu_flight flight = {.program = program, .index = program->upcoming};
@@ -258,7 +309,9 @@ static pm_status submit_part(gpu_program *program, bool *more)
     flight.submitted = os_seconds();
     if (flight.index == 0 || !recording) program->submitted = flight.submitted;
     uint64_t ticket;
-    status = gpu_queue_submit(device, info, &ticket);
+    if (!flight.last) signals = (gpu_moment){0};
+    status = after.semaphore || signals.semaphore ? submit_with(device, info, &after, &signals, &ticket)
+                                                  : gpu_queue_submit(device, info, &ticket);
     if (status != PM_OK) return status;
     device->flights[ticket % GPU_TICKETS] = flight;
     program->in_flight++;
@@ -281,7 +334,7 @@ static void feed(pm_device *device)
         gpu_program *program = run->program;
         bool more = false;
         run->served = ++device->serving;
-        const pm_status status = submit_part(program, &more);
+        const pm_status status = submit_part(run, &more);
         if (status != PM_OK) {
             fail_owner(program->owner, device, status);
         } else if (!more) {

@@ -79,6 +79,8 @@
     X(MapMemory)                                                                                                       \
     X(QueueSubmit)                                                                                                     \
     X(ResetFences)                                                                                                     \
+    X(SignalSemaphore)                                                                                                 \
+    X(SignalSemaphoreKHR)                                                                                              \
     X(UnmapMemory)                                                                                                     \
     X(UpdateDescriptorSets)                                                                                            \
     X(WaitForFences)

@@ -1,6 +1,7 @@
 /* Generation: a key/value cache for each layer, and three programs that serve every position, because the position lies in a buffer. Two read
  * a chunk of tokens into the caches. One reads a single token and gives the logits of the next. */
 #include <pumice/infer.h>
+#include <pumice/vulkan.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ typedef struct reader {
 
 /* Tokens between pm_session_begin and pm_session_end. They are read stretch by stretch, as far as the context has room, and each in chunks. */
 typedef struct feeding {
-    bool begun;
+    bool begun, hosted;    /* hosted: one token, in the host's buffer */
     uint32_t *tokens;      /* [room], which is kept for the next time */
     size_t room, all;      /* `all`: what was given; there may be older ones to read again */
     size_t count, at, end; /* of tokens: all, read, and where the stretch ends */
@@ -36,6 +37,7 @@ typedef struct feeding {
     uint32_t chunk;        /* its tokens */
     uint32_t before;       /* the session's length at first */
     bool slid;             /* and older tokens were dropped since */
+    gpu_sync sync;         /* with the host's own work; what was not waited for or signalled yet */
     pm_status status;
     double started; /* by pm_profile_now(): the chunk, and its wait */
 } feeding;
@@ -46,8 +48,11 @@ struct pm_session {
     gpu_buffer *input;               /* host-visible: step_scalars, then a chunk's tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
     reader single;                   /* one token, and the next one's logits */
-    reader chunk, small; /* session_chunk() tokens, and at most SESSION_CHUNK_LEAST; made when first wanted */
-    uint32_t *history;   /* [ctx] the tokens in the caches */
+    reader chunk, small;    /* session_chunk() tokens, and at most SESSION_CHUNK_LEAST; made when first wanted */
+    reader hosted;          /* as single, of the token in host_token; likewise */
+    gpu_buffer *host_token; /* the host's, or NULL */
+    uint32_t *history;      /* [ctx] the tokens in the caches */
+    bool unknown;           /* some of them came from host_token, and were never seen here */
     uint32_t length;
     uint64_t fed; /* tokens so far, with dropped ones */
     feeding feeding;
@@ -69,7 +74,8 @@ static pm_status record(pm_session *s, reader *r, gpt_mode mode)
         gpu_record_fail(r->program, log_fail(gpu_log(m->device), PM_NO_HOST_MEMORY, "session: no memory"));
     } else {
         inputs[INPUT_SCALARS] = part(s->input, 0, sizeof(struct step_scalars));
-        inputs[INPUT_TOKENS] = part(s->input, sizeof(struct step_scalars), 4ull * r->time);
+        inputs[INPUT_TOKENS] =
+            r == &s->hosted ? gpu_span_of(s->host_token) : part(s->input, sizeof(struct step_scalars), 4ull * r->time);
         inputs[INPUT_LOGITS] = gpu_span_of(s->logits);
         for (uint32_t l = 0; l < m->config.layers; l++) inputs[INPUT_CACHES + l] = gpu_span_of(s->caches[l]);
         graph_bindings to = {.inputs = inputs, .parameters = parameters, .workspace = r->workspace};
@@ -137,7 +143,8 @@ static pm_status allocate(pm_session *s)
     if (status == PM_OK)
         status =
             gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * s->chunk.time, "tokens", &s->input);
-    if (status == PM_OK) status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->vocab, "logits", &s->logits);
+    if (status == PM_OK && !s->logits)
+        status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->vocab, "logits", &s->logits);
     if (status == PM_OK)
         status = gpu_buffer_create(device, GPU_SHARED, 4ull * c->vocab, "logits, for the host", &s->logits_out);
     return status;
@@ -169,20 +176,46 @@ pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, con
     return status;
 }
 
-pm_status pm_session_create(pm_model *model, pm_session **out)
+static pm_status take_host_buffers(pm_session *s, const pm_vulkan_session *host)
+{
+    const uint64_t logits = 4ull * s->model->config.vocab;
+    pm_status status = PM_OK;
+    if (host->token.buffer) status = gpu_buffer_of_host(s->model->device, &host->token, 4, "a token", &s->host_token);
+    if (status == PM_OK && host->logits.buffer)
+        status = gpu_buffer_of_host(s->model->device, &host->logits, logits, "logits", &s->logits);
+    return status;
+}
+
+/* `host`: NULL, or the host's buffers. */
+static pm_status create(pm_model *model, const pm_vulkan_session *host, pm_session **out)
 {
     pm_session *s = calloc(1, sizeof *s);
     if (!s) return log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "session: no memory");
     s->model = model;
     s->chunk.time = session_chunk(pm_device_caps(model->device), model->config.ctx);
     s->small.time = session_small(s->chunk.time);
-    pm_status status = allocate(s);
+    pm_status status = host ? take_host_buffers(s, host) : PM_OK;
+    if (status == PM_OK) status = allocate(s);
     if (status == PM_OK) status = reader_init(s, &s->single, GPT_LOGITS, 1);
     if (status == PM_OK)
         *out = s;
     else
         pm_session_destroy(&s);
     return status;
+}
+
+pm_status pm_session_create(pm_model *model, pm_session **out)
+{
+    return create(model, NULL, out);
+}
+
+pm_status pm_vulkan_session_create_sized(pm_model *model, const pm_vulkan_session *given, size_t given_size,
+                                         pm_session **out)
+{
+    pm_vulkan_session host;
+    const pm_status status =
+        sized_read(gpu_log(model->device), "pm_vulkan_session", given, given_size, &host, sizeof host);
+    return status == PM_OK ? create(model, &host, out) : status;
 }
 
 void pm_session_destroy(pm_session **session)
@@ -192,8 +225,10 @@ void pm_session_destroy(pm_session **session)
     reader_fini(&s->single);
     reader_fini(&s->chunk);
     reader_fini(&s->small);
+    reader_fini(&s->hosted);
     for (uint32_t l = 0; s->caches && l < s->model->config.layers; l++) gpu_buffer_destroy(&s->caches[l]);
     gpu_buffer_destroy(&s->input);
+    gpu_buffer_destroy(&s->host_token);
     gpu_buffer_destroy(&s->logits);
     gpu_buffer_destroy(&s->logits_out);
     free(s->caches);
@@ -211,6 +246,7 @@ void pm_session_reset(pm_session *s)
     s->feeding.begun = false;
     s->length = 0;
     s->fed = 0;
+    s->unknown = false;
 }
 
 /* What reads the next of `left` tokens that fit the context, behind `length` others: all but the last are read in chunks, while a whole chunk has
@@ -293,7 +329,7 @@ static pm_status submit_chunk(pm_session *s)
     feeding *f = &s->feeding;
     if (f->at == f->end) next_stretch(s);
     const uint32_t left = (uint32_t)(f->end - f->at);
-    reader *r = reader_for(s, s->length, left);
+    reader *r = f->hosted ? &s->hosted : reader_for(s, s->length, left);
     f->started = pm_profile_now();
     f->chunk = reads(r, left);
     char *host = gpu_map(gpu_span_of(s->input));
@@ -302,7 +338,11 @@ static pm_status submit_chunk(pm_session *s)
     memset(host + sizeof scalars, 0, 4ull * r->time);
     memcpy(host + sizeof scalars, f->tokens + f->at, 4ull * f->chunk);
     const double begin = pm_profile_now();
-    const pm_status status = gpu_submit(r->program);
+    const bool last = f->at + f->chunk == f->count;
+    const gpu_sync sync = {.after = f->sync.after, .signals = last ? f->sync.signals : (gpu_moment){0}};
+    f->sync.after = (gpu_moment){0};
+    if (last) f->sync.signals = (gpu_moment){0};
+    const pm_status status = gpu_submit_sync(r->program, &sync.after, &sync.signals);
     pm_profile_span(gpu_profile(s->model->device), "submit", begin);
     f->reader = status == PM_OK ? r : NULL;
     return status;
@@ -353,25 +393,73 @@ static pm_status make_room(pm_session *s, size_t count)
     return PM_OK;
 }
 
+/* Begins what lies in feeding.tokens, for which there is room. */
+static void start(pm_session *s, size_t count, bool hosted)
+{
+    feeding *f = &s->feeding;
+    *f = (feeding){.begun = true,
+                   .hosted = hosted,
+                   .tokens = f->tokens,
+                   .room = f->room,
+                   .all = count,
+                   .count = count,
+                   .before = s->length,
+                   .sync = gpu_take_sync(s->model->device)};
+    s->unknown |= hosted;
+    advance(s);
+}
+
+static pm_status may_begin(const pm_session *s, size_t count)
+{
+    const pm_log *log = gpu_log(s->model->device);
+    const uint32_t room = s->model->config.ctx - s->length;
+    if (s->feeding.begun) return log_fail(log, PM_INVALID, "session: the tokens that began before are still to end");
+    if (s->unknown && count > room)
+        return log_fail(log, PM_INVALID,
+                        "session: the context has room for %u tokens; with tokens of the host's buffer in it, older "
+                        "ones cannot be read again",
+                        room);
+    return PM_OK;
+}
+
 pm_status pm_session_begin(pm_session *s, const uint32_t *tokens, size_t count)
 {
     const pm_log *log = gpu_log(s->model->device);
-    feeding *f = &s->feeding;
-    if (f->begun) return log_fail(log, PM_INVALID, "session: the tokens that began before are still to end");
+    pm_status status = may_begin(s, count);
+    if (status != PM_OK) return status;
     if (count == 0) return log_fail(log, PM_INVALID, "session: there are no tokens to feed");
     for (size_t i = 0; i < count; i++)
         if (tokens[i] >= s->model->config.vocab)
             return log_fail(log, PM_INVALID, "session: token %u is outside the vocabulary of %u", tokens[i],
                             s->model->config.vocab);
-    pm_status status = prepare_all(s, count);
+    status = prepare_all(s, count);
+    if (status == PM_OK) status = make_room(s, count);
     if (status != PM_OK) return status;
-    status = make_room(s, count);
-    if (status != PM_OK) return status;
-    memcpy(f->tokens, tokens, count * sizeof *tokens);
-    *f = (feeding){
-        .begun = true, .tokens = f->tokens, .room = f->room, .all = count, .count = count, .before = s->length};
-    advance(s);
+    memcpy(s->feeding.tokens, tokens, count * sizeof *tokens);
+    start(s, count, false);
     return PM_OK; /* a failure comes out at the end */
+}
+
+pm_status pm_vulkan_session_begin(pm_session *s)
+{
+    if (!s->host_token)
+        return log_fail(gpu_log(s->model->device), PM_INVALID,
+                        "session: it was created without the host's token buffer");
+    const bool was_unknown = s->unknown;
+    s->unknown = true; /* a full context has no room for this one, either */
+    pm_status status = may_begin(s, 1);
+    s->unknown = was_unknown;
+    if (status == PM_OK && !s->hosted.program) status = reader_init(s, &s->hosted, GPT_LOGITS, 1);
+    if (status == PM_OK) status = make_room(s, 1);
+    if (status != PM_OK) return status;
+    s->feeding.tokens[0] = 0;
+    start(s, 1, true);
+    return PM_OK;
+}
+
+void pm_vulkan_logits(const pm_session *session, pm_vulkan_buffer *out)
+{
+    gpu_span_for_host(gpu_span_of(session->logits), out);
 }
 
 bool pm_session_done(pm_session *s)
@@ -389,6 +477,7 @@ pm_status pm_session_end(pm_session *s)
     if (!f->begun) return log_fail(gpu_log(s->model->device), PM_INVALID, "session: no tokens have begun");
     while (!over(f)) advance(s);
     f->begun = false;
+    gpu_signal(s->model->device, f->sync.signals); /* of what did not come to its last chunk */
     if (f->status == PM_OK)
         s->fed += f->all;
     else if (f->status == PM_CANCELLED && !f->slid)

@@ -316,7 +316,7 @@ static pm_status launch(pm_finetuner *t, flight *f)
         s->micro = m;
     }
     const double begin = pm_profile_now();
-    const pm_status status = pass_submit(f->pass, f->side);
+    const pm_status status = pass_submit(f->pass, f->side, &f->sync, t->model->device);
     pm_profile_span(gpu_profile(t->model->device), "submit", begin);
     f->submitted = status == PM_OK;
     return status;
@@ -361,6 +361,7 @@ pm_status pm_finetuner_begin(pm_finetuner *t)
         step->tokens += fill_micro(t, f->pass, m, examples + first, n);
     }
     pm_profile_span(gpu_profile(t->model->device), "batch", f->started);
+    f->sync = gpu_take_sync(t->model->device);
     const bool waits = t->params.precision == PM_PRECISION_F16 && t->flights.count > 0;
     status = waits ? PM_OK : launch(t, f);
     if (status == PM_OK) flights_add(&t->flights);

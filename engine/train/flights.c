@@ -31,6 +31,7 @@ pm_status flights_end(flights *f, pm_device *device, const char *who, flight *ou
     if (status == PM_OK) return PM_OK;
     const flight *later = flights_oldest(f);
     if (later && later->submitted) pass_forget(later->pass, later->side);
+    if (later && !later->submitted) gpu_signal(device, later->sync.signals);
     f->count = 0;
     return status;
 }

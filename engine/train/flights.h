@@ -10,6 +10,7 @@ typedef struct flight {
     pass *pass;
     uint32_t side;    /* of its mailbox */
     uint32_t step;    /* its number: 1 is the first */
+    gpu_sync sync;    /* with the host\'s own work */
     double started;   /* when its filling began, by pm_profile_now() */
     bool submitted;   /* else it waits for the outcome of the one before */
     pm_status failed; /* what came of submitting it then */

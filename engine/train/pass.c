@@ -138,11 +138,14 @@ void pass_forget(const pass *p, uint32_t side)
     gpu_forget(p->program);
 }
 
-pm_status pass_submit(const pass *p, uint32_t side)
+pm_status pass_submit(const pass *p, uint32_t side, const gpu_sync *sync, pm_device *device)
 {
-    pm_status status = gpu_submit(p->batch[side]);
+    pm_status status = gpu_submit_sync(p->batch[side], &sync->after, NULL);
     if (status == PM_OK) status = gpu_submit(p->program);
-    if (status == PM_OK) status = gpu_submit(p->update[side]);
+    if (status == PM_OK)
+        status = gpu_submit_sync(p->update[side], NULL, &sync->signals);
+    else
+        gpu_signal(device, sync->signals);
     if (status != PM_OK) pass_forget(p, side);
     return status;
 }

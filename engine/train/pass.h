@@ -31,7 +31,7 @@ bool pass_recorded(const pass *p);
 /* Forward: submit and wait. */
 pm_status pass_run(const pass *p, pm_device *device);
 /* A step on what lies in a side of the mailbox: submit; whether it has ended; wait, and the outcome. */
-pm_status pass_submit(const pass *p, uint32_t side);
+pm_status pass_submit(const pass *p, uint32_t side, const gpu_sync *sync, pm_device *device);
 bool pass_done(const pass *p, uint32_t side);
 pm_status pass_wait(const pass *p, uint32_t side);
 /* After a failure that was told: waits until nothing of the step goes on. No program remembers it. */

@@ -160,7 +160,7 @@ static pm_status launch(pm_trainer *t, flight *f)
         s->micro = micro;
     }
     const double begin = pm_profile_now();
-    const pm_status status = pass_submit(&t->pass, f->side);
+    const pm_status status = pass_submit(&t->pass, f->side, &f->sync, t->model->device);
     pm_profile_span(gpu_profile(t->model->device), "submit", begin);
     f->submitted = status == PM_OK;
     return status;
@@ -184,6 +184,7 @@ static pm_status next_flight(pm_trainer *t, flight **out)
 static pm_status begin(pm_trainer *t, flight *f)
 {
     pm_profile_span(gpu_profile(t->model->device), "batch", f->started);
+    f->sync = gpu_take_sync(t->model->device);
     const bool waits = t->params.precision == PM_PRECISION_F16 && t->flights.count > 0;
     const pm_status status = waits ? PM_OK : launch(t, f);
     if (status == PM_OK) flights_add(&t->flights);

@@ -5,7 +5,7 @@
 
 #include <vulkan/vulkan_core.h>
 
-#include <pumice/device.h>
+#include <pumice/infer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -65,6 +65,48 @@ PM_NODISCARD static inline pm_status pm_device_import(const pm_device_params *pa
 {
     return pm_device_import_sized(params, sizeof *params, host, sizeof *host, out);
 }
+
+/* ---- buffers and moments that the two share ---- */
+
+/* Bytes [offset, offset + size) of a buffer. */
+typedef struct pm_vulkan_buffer {
+    VkBuffer buffer;
+    VkDeviceSize offset, size;
+} pm_vulkan_buffer;
+
+/* Where Pumice keeps a parameter of a model: rows x cols floats, as pm_model_read. A storage buffer, which may also be copied from and to. It stays
+ * there as long as the model. The host may read it, and write it between Pumice's calls. */
+PM_API PM_NODISCARD pm_status pm_vulkan_param(const pm_model *model, size_t index, pm_vulkan_buffer *out);
+/* Where a session's logits lie on the device: vocab floats, those of pm_session_logits. It stays there as long as the session. */
+PM_API void pm_vulkan_logits(const pm_session *session, pm_vulkan_buffer *out);
+
+/* The host's buffers for a session. A `buffer` of VK_NULL_HANDLE: none, and Pumice has its own. They are storage buffers; the logits' may also be copied from.
+ * With Pumice's feature bda (pm_caps) they have VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT, and their memory the flag for it. Offsets are multiples of
+ * pm_caps.offset_alignment. They must outlive the session. */
+typedef struct pm_vulkan_session {
+    pm_vulkan_buffer token;  /* one int32: what pm_vulkan_session_begin reads */
+    pm_vulkan_buffer logits; /* vocab floats, where the logits are written */
+} pm_vulkan_session;
+PM_API PM_NODISCARD pm_status pm_vulkan_session_create_sized(pm_model *model, const pm_vulkan_session *buffers,
+                                                             size_t buffers_size, pm_session **out);
+PM_NODISCARD static inline pm_status pm_vulkan_session_create(pm_model *model, const pm_vulkan_session *buffers,
+                                                              pm_session **out)
+{
+    return pm_vulkan_session_create_sized(model, buffers, sizeof *buffers, out);
+}
+/* As pm_session_begin, of one token, which lies in the host's buffer when the device reads it: so the host's own kernel may draw it from the logits, and
+ * no token passes through the CPU. An id outside the vocabulary gives logits without meaning. Pumice does not know these tokens, and cannot read them again:
+ * PM_INVALID where the context is full. */
+PM_API PM_NODISCARD pm_status pm_vulkan_session_begin(pm_session *session);
+
+/* Order between Pumice's work and the host's. The call that comes next and begins work on the device (a step, a feed, their begin) starts on the device when
+ * `timeline` has reached `value`. What signals it must be submitted before anything that follows Pumice's work on the same queue. Fails: PM_INVALID,
+ * PM_UNSUPPORTED (the device was made without timelineSemaphore, one of the wishes). */
+PM_API PM_NODISCARD pm_status pm_vulkan_wait(pm_device *device, VkSemaphore timeline, uint64_t value);
+/* The step, feed or begin that comes next signals `value` when its work has ended, with its writes available to what waits for it. Where it fails or is
+ * cancelled the host's side signals it. Without a semaphore, work that is submitted to the same queue behind Pumice's needs a barrier from its compute and
+ * transfer writes, and Pumice has one towards its own reads. */
+PM_API PM_NODISCARD pm_status pm_vulkan_signal(pm_device *device, VkSemaphore timeline, uint64_t value);
 
 #ifdef __cplusplus
 }
