@@ -5,25 +5,14 @@ set -eu
 awk '
 function fail(text) { print text; bad = 1 }
 
-# The folders of engine/ that each may include ("." is shaders/).
 BEGIN {
-    may["os"] = "os"
-    may["base"] = "base os"
-    may["files"] = "files base os"
-    may["spirv"] = "spirv base"
-    may["profile"] = "profile files base os"
-    may["gpu"] = "gpu spirv profile files base os ."
-    may["job"] = "job base os"
-    may["ops"] = "ops gpu base os ."
-    may["ref"] = "ref ops base os ."
-    may["graph"] = "graph ops gpu base os ."
-    may["text"] = "text files base os"
-    may["data"] = "data text files base os"
-    may["model"] = "model data text graph ops gpu files base os ."
-    may["train"] = "train model data text graph ops gpu files base os ."
-    may["infer"] = "infer model data text graph ops gpu base os ."
-    may["check"] = "check train model data text graph ref ops gpu files base os ."
-    may["bench"] = "bench infer train model data text graph ops gpu files base os ."
+    while ((getline row < "tests/layers.txt") > 0)
+        if (row !~ /^#/) {
+            name = row
+            sub(/:.*/, "", name)
+            sub(/^[^:]*: /, "", row)
+            may[name] = row
+        }
     for (i = 1; i < ARGC; i++) there[ARGV[i]] = 1
 }
 

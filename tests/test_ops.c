@@ -56,6 +56,7 @@ enum { CONFIGS = sizeof configs / sizeof configs[0] };
 
 static pm_device *device; /* of the group that runs */
 static const config *now;
+static optest_table *rows_of_all;
 static bool ran[KERNEL_COUNT]; /* in any row so far */
 static optest_seen seen;
 static size_t rows_run, rows_repeated;
@@ -91,7 +92,7 @@ static void test_op(void **state)
     pm_device *d = group_device();
     int failed = 0;
     size_t count, applied = 0;
-    const optest_row *rows = optest_rows(now->set, &count);
+    const optest_row *rows = optest_rows(rows_of_all, now->set, &count);
     optest_result result;
     for (size_t i = 0; i < count; i++) {
         const optest_row *row = &rows[i];
@@ -132,10 +133,10 @@ static void test_table(void **state)
     (void)state;
     size_t count;
     for (int set = 0; set < SETS; set++) {
-        optest_rows((optest_set)set, &count);
+        optest_rows(rows_of_all, (optest_set)set, &count);
         assert_true(count < OPTEST_MOST_ROWS);
     }
-    const optest_row *rows = optest_rows(USUAL, &count);
+    const optest_row *rows = optest_rows(rows_of_all, USUAL, &count);
     for (int op = 0; op < OP_COUNT; op++) {
         size_t found = 0;
         for (size_t i = 0; i < count; i++) found += (int)rows[i].call.op == op;
@@ -248,7 +249,7 @@ static int run_group(const config *c, const selection *s)
     static char names[OP_COUNT + 1][96];
     struct CMUnitTest tests[OP_COUNT + 1] = {{0}};
     size_t count = 0, row_count;
-    const optest_row *rows = optest_rows(c->set, &row_count);
+    const optest_row *rows = optest_rows(rows_of_all, c->set, &row_count);
     now = c;
     for (int op = 0; op < OP_COUNT; op++) {
         size_t found = 0;
@@ -270,6 +271,8 @@ static int run_group(const config *c, const selection *s)
 int main(int argc, char **argv)
 {
     selection s = {0};
+    rows_of_all = optest_table_make();
+    if (!rows_of_all) return 1;
     int failed = 0;
     const bool covered = argc > 1 && !strcmp(argv[1], "--covered");
     if (!covered && !read_arguments(argc, argv, &s)) {
@@ -296,5 +299,6 @@ int main(int argc, char **argv)
         print_error("%s: cannot be written\n", s.ran);
         failed++;
     }
+    optest_table_free(rows_of_all);
     return failed ? 1 : 0;
 }

@@ -409,8 +409,9 @@ static void test_share(void **state)
     pm_step steps[STEPS];
     double seconds[2] = {0, 0};
     for (int share = 0; share < 2; share++) {
-        fixture f = {.device = test_device_open(
-                         &(pm_device_params){.submit_ms = SUBMIT_MS, .period_ms = share ? PERIOD_MS : 0})};
+        fixture f = {.device = test_device_open(&(pm_device_params){.submit_ms = SUBMIT_MS,
+                                                                    .period_ms = share ? PERIOD_MS : 0,
+                                                                    .priority = PM_DEVICE_PRIORITY_LOW})};
         const pm_train_params params = {.batch = BATCH, .accum = ACCUM, .steps = 50, .dropout = 0.1f};
         assert_int_equal(pm_model_create(f.device, &config, 5, &f.model), PM_OK);
         assert_int_equal(pm_trainer_create(f.model, &params, &f.trainer), PM_OK);

@@ -151,9 +151,3 @@ pm_status pm_peaks_measure(pm_device *device, pm_peaks *out)
     if (status == PM_OK) *out = peaks;
     return status;
 }
-
-double pm_peaks_flops(const pm_peaks *peaks, const char *kernels)
-{
-    return strstr(kernels, "coop") && peaks->matrix_flops_per_s > 0 ? peaks->matrix_flops_per_s
-                                                                    : peaks->fma_flops_per_s;
-}

@@ -21,6 +21,7 @@ static const char *const features[] = {"coopmat", "f16", "int64", "subgroup", "s
 enum { FEATURES = sizeof features / sizeof *features };
 
 typedef struct doctor {
+    optest_table *table;
     const pm_device_params *params;
     const doctor_options *options;
     pm_device *device;
@@ -174,7 +175,7 @@ static pm_status check_operation(doctor *d, op_id op)
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         size_t count;
         uint32_t number = 0;
-        const optest_row *rows = optest_rows(sets[s], &count);
+        const optest_row *rows = optest_rows(d->table, sets[s], &count);
         for (size_t i = 0; i < count && status == PM_OK; i++)
             if (rows[i].call.op == op && chosen(pm_device_caps(d->device), &rows[i], number++))
                 status = check_row(d, &rows[i]);
@@ -232,7 +233,9 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
     if (!d) return log_fail(&params->log, PM_NO_HOST_MEMORY, "doctor: no memory");
     const double start = os_seconds();
     *d = (doctor){.params = params, .options = options, .tell = tell, .user = user, .report.fit = true};
-    pm_status status = open_device(d, FEATURES);
+    d->table = optest_table_make();
+    pm_status status =
+        d->table ? open_device(d, FEATURES) : log_fail(&params->log, PM_NO_HOST_MEMORY, "doctor: no memory");
     if (status == PM_OK && !options->one) status = check_memory(d);
     for (int op = 0; op < OP_COUNT && status == PM_OK; op++)
         if (!options->one || options->op == (op_id)op) status = check_operation(d, (op_id)op);
@@ -244,6 +247,7 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
         *out = d->report;
     }
     pm_device_close(&d->device);
+    optest_table_free(d->table);
     free(d);
     return status;
 }

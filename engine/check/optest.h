@@ -38,9 +38,13 @@ typedef enum optest_set {
 } optest_set;
 enum { OPTEST_SMALL_RANGE = 4 << 20 }; /* bytes */
 
+/* All sets, 2.8 MB. NULL: no memory. */
+typedef struct optest_table optest_table;
+optest_table *optest_table_make(void);
+void optest_table_free(optest_table *table);
 /* The rows of a set, fewer than OPTEST_MOST_ROWS. */
 enum { OPTEST_MOST_ROWS = 1024 };
-const optest_row *optest_rows(optest_set set, size_t *count);
+const optest_row *optest_rows(const optest_table *table, optest_set set, size_t *count);
 /* Attention: whether the head size is one of three. Each size costs a driver seconds of compilation. Others: true. */
 bool optest_some_head(const op_call *call);
 

@@ -5,11 +5,8 @@
 
 #include "base/number.h"
 
-optest_table optest_all = {.adding = USUAL};
-
-optest_row *row_add(op_id op)
+optest_row *row_add(optest_table *t, op_id op)
 {
-    optest_table *t = &optest_all;
     if (t->count[t->adding] == OPTEST_MOST_ROWS) t->count[t->adding]--; /* too many: test_ops tells */
     optest_row *row = &t->rows[t->adding][t->count[t->adding]];
     row->call.op = op;
@@ -17,15 +14,15 @@ optest_row *row_add(op_id op)
     return row;
 }
 
-optest_row *row_last(void)
+optest_row *row_last(optest_table *t)
 {
-    optest_table *t = &optest_all;
     return &t->rows[t->adding][t->count[t->adding] - 1];
 }
 
-void row_embed(uint32_t sequences, uint32_t time, uint32_t c, uint32_t vocab, uint32_t positions, uint32_t pos)
+void row_embed(optest_table *t, uint32_t sequences, uint32_t time, uint32_t c, uint32_t vocab, uint32_t positions,
+               uint32_t pos)
 {
-    optest_row *row = row_add(OP_EMBED);
+    optest_row *row = row_add(t, OP_EMBED);
     row->call.attr.time = time;
     row->pos = pos;
     row->call.in[0] = v(sequences * time, 1);
@@ -34,36 +31,36 @@ void row_embed(uint32_t sequences, uint32_t time, uint32_t c, uint32_t vocab, ui
     row->call.out[0] = v(sequences * time, c);
 }
 
-void row_embed_bwd(uint32_t n, uint32_t c, uint32_t vocab, bool accumulate)
+void row_embed_bwd(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab, bool accumulate)
 {
-    optest_row *row = row_add(OP_EMBED_BWD_TOKEN);
+    optest_row *row = row_add(t, OP_EMBED_BWD_TOKEN);
     row->call.attr.accumulate = accumulate;
     row->call.in[0] = v(n, c);
     row->call.in[1] = v(n, 1);
     row->call.out[0] = v(vocab, c);
 }
 
-void row_layernorm(uint32_t n, uint32_t c, bool flag)
+void row_layernorm(optest_table *t, uint32_t n, uint32_t c, bool flag)
 {
-    optest_row *row = row_add(OP_LAYERNORM);
+    optest_row *row = row_add(t, OP_LAYERNORM);
     row->call.attr.eps = 1e-5f;
     row->call.in[0] = row->call.out[0] = v(n, c);
     row->call.in[1] = row->call.in[2] = v(1, c);
-    row = row_add(OP_LAYERNORM_BWD);
+    row = row_add(t, OP_LAYERNORM_BWD);
     row->call.attr.eps = 1e-5f;
     row->call.in[0] = row->call.in[1] = row->call.out[0] = v(n, c);
     row->call.in[3] = v(1, c);
     if (flag) row->call.in[4] = v(n, c);
-    row = row_add(OP_LAYERNORM_BWD_PARAMS);
+    row = row_add(t, OP_LAYERNORM_BWD_PARAMS);
     row->call.attr.eps = 1e-5f;
     row->call.attr.accumulate = flag;
     row->call.in[0] = row->call.in[1] = v(n, c);
     row->call.out[0] = row->call.out[1] = v(1, c);
 }
 
-void row_matmul(uint32_t m, uint32_t n, uint32_t k, uint32_t trans, const char *epilogue)
+void row_matmul(optest_table *t, uint32_t m, uint32_t n, uint32_t k, uint32_t trans, const char *epilogue)
 {
-    optest_row *row = row_add(OP_MATMUL);
+    optest_row *row = row_add(t, OP_MATMUL);
     op_call *c = &row->call;
     c->attr.trans_a = trans & 1;
     c->attr.trans_b = trans >> 1;
@@ -89,9 +86,9 @@ void row_matmul(uint32_t m, uint32_t n, uint32_t k, uint32_t trans, const char *
         }
 }
 
-void row_flat(op_id op, uint32_t n, uint32_t c)
+void row_flat(optest_table *t, op_id op, uint32_t n, uint32_t c)
 {
-    optest_row *row = row_add(op);
+    optest_row *row = row_add(t, op);
     row->call.in[0] = row->call.out[0] = v(n, c);
     if (op == OP_GELU_BWD || op == OP_ADD) row->call.in[1] = v(n, c);
     if (op == OP_DROPOUT) {
@@ -100,33 +97,34 @@ void row_flat(op_id op, uint32_t n, uint32_t c)
     }
 }
 
-void row_colsum(uint32_t n, uint32_t c, bool accumulate)
+void row_colsum(optest_table *t, uint32_t n, uint32_t c, bool accumulate)
 {
-    optest_row *row = row_add(OP_COLSUM);
+    optest_row *row = row_add(t, OP_COLSUM);
     row->call.attr.accumulate = accumulate;
     row->call.in[0] = v(n, c);
     row->call.out[0] = v(1, c);
 }
 
-void row_attention(uint32_t sequences, uint32_t time, uint32_t heads, uint32_t size, float dropout)
+void row_attention(optest_table *t, uint32_t sequences, uint32_t time, uint32_t heads, uint32_t size, float dropout)
 {
     uint32_t n = sequences * time, c = heads * size;
     op_attr attr = {
         .heads = heads, .time = time, .off_k = c, .off_v = 2 * c, .dropout = dropout, .stream = time + size};
-    optest_row *row = row_add(OP_ATTENTION);
+    optest_row *row = row_add(t, OP_ATTENTION);
     row->call.attr = attr;
     row->call.in[0] = v(n, 3 * c);
     row->call.out[0] = v(n, c);
-    row = row_add(OP_ATTENTION_BWD);
+    row = row_add(t, OP_ATTENTION_BWD);
     row->call.attr = attr;
     row->call.in[0] = row->call.out[0] = v(n, 3 * c);
     row->call.in[1] = row->call.in[3] = v(n, c);
 }
 
-void row_cached(uint32_t sequences, uint32_t time, uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
+void row_cached(optest_table *t, uint32_t sequences, uint32_t time, uint32_t pos, uint32_t room, uint32_t heads,
+                uint32_t size)
 {
     uint32_t c = heads * size;
-    optest_row *row = row_add(OP_ATTENTION);
+    optest_row *row = row_add(t, OP_ATTENTION);
     row->call.attr = (op_attr){.heads = heads, .time = time, .off_v = c};
     row->pos = pos;
     row->call.in[0] = v(sequences * time, 3 * c);
@@ -134,10 +132,10 @@ void row_cached(uint32_t sequences, uint32_t time, uint32_t pos, uint32_t room, 
     row->call.out[0] = v(sequences * time, c);
 }
 
-void row_appended(uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
+void row_appended(optest_table *t, uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
 {
     uint32_t c = heads * size;
-    optest_row *row = row_add(OP_ATTENTION);
+    optest_row *row = row_add(t, OP_ATTENTION);
     row->call.attr = (op_attr){.heads = heads, .time = 1, .off_v = c};
     row->pos = pos;
     row->call.in[0] = v(1, 3 * c);
@@ -145,24 +143,24 @@ void row_appended(uint32_t pos, uint32_t room, uint32_t heads, uint32_t size)
     row->call.out[ATTENTION_CACHE] = v(room, 2 * c);
 }
 
-void row_kv_append(uint32_t n, uint32_t c, uint32_t pos, uint32_t room)
+void row_kv_append(optest_table *t, uint32_t n, uint32_t c, uint32_t pos, uint32_t room)
 {
-    optest_row *row = row_add(OP_KV_APPEND);
+    optest_row *row = row_add(t, OP_KV_APPEND);
     row->pos = pos;
     row->call.in[0] = v(n, 3 * c);
     row->call.out[0] = v(room, 2 * c);
 }
 
-void row_loss(uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool accumulate, bool weighted)
+void row_loss(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool accumulate, bool weighted)
 {
-    optest_row *row = row_add(OP_LM_LOSS);
+    optest_row *row = row_add(t, OP_LM_LOSS);
     row->ignored = ignored;
     row->call.in[0] = v(n, c);
     row->call.in[1] = v(vocab, c);
     row->call.in[2] = v(n, 1);
     if (weighted) row->call.in[LM_WEIGHTS] = v(n, 1);
     if (vocab == 1) return; /* its gradient is nothing but rounding */
-    row = row_add(OP_LM_LOSS_BWD);
+    row = row_add(t, OP_LM_LOSS_BWD);
     row->ignored = ignored;
     row->call.attr = (op_attr){.accumulate = accumulate, .scale = weighted ? 0.5f : 1.0f};
     row->call.in[0] = row->call.out[0] = v(n, c);
@@ -171,15 +169,15 @@ void row_loss(uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool acc
     if (weighted) row->call.in[LM_BWD_WEIGHTS] = v(n, 1);
 }
 
-void row_gather(uint32_t count, uint32_t examples, uint32_t group, uint32_t c)
+void row_gather(optest_table *t, uint32_t count, uint32_t examples, uint32_t group, uint32_t c)
 {
-    optest_row *row = row_add(OP_GATHER);
+    optest_row *row = row_add(t, OP_GATHER);
     row->call.attr.group = group;
     row->call.in[0] = v(count, c);
     row->call.in[1] = v(examples * group, 1);
     row->call.out[0] = v(examples, c);
     for (int sum = 0; sum < 2; sum++) {
-        row = row_add(OP_GATHER_BWD);
+        row = row_add(t, OP_GATHER_BWD);
         row->call.attr.group = group;
         row->call.in[0] = v(examples, c);
         row->call.in[1] = v(examples * group, 1);
@@ -188,45 +186,45 @@ void row_gather(uint32_t count, uint32_t examples, uint32_t group, uint32_t c)
     }
 }
 
-void row_label_loss(uint32_t examples, uint32_t classes, bool column, uint32_t ignored)
+void row_label_loss(optest_table *t, uint32_t examples, uint32_t classes, bool column, uint32_t ignored)
 {
     op_view logits = column ? v(examples * classes, 1) : v(examples, classes);
-    optest_row *row = row_add(OP_LABEL_LOSS);
+    optest_row *row = row_add(t, OP_LABEL_LOSS);
     row->ignored = ignored;
     row->call.in[0] = logits;
     row->call.in[1] = v(examples, 2);
     if (classes == 1) return; /* no gradient but rounding */
-    row = row_add(OP_LABEL_LOSS_BWD);
+    row = row_add(t, OP_LABEL_LOSS_BWD);
     row->ignored = ignored;
     row->call.attr.scale = 0.75f;
     row->call.in[0] = row->call.out[0] = logits;
     row->call.in[1] = v(examples, 2);
 }
 
-void row_score_loss(uint32_t examples, uint32_t ignored)
+void row_score_loss(optest_table *t, uint32_t examples, uint32_t ignored)
 {
-    optest_row *row = row_add(OP_SCORE_LOSS);
+    optest_row *row = row_add(t, OP_SCORE_LOSS);
     row->ignored = ignored;
     row->call.in[0] = v(examples, 1);
     row->call.in[1] = v(examples, 2);
-    row = row_add(OP_SCORE_LOSS_BWD);
+    row = row_add(t, OP_SCORE_LOSS_BWD);
     row->ignored = ignored;
     row->call.attr.scale = 1.5f;
     row->call.in[0] = row->call.out[0] = v(examples, 1);
     row->call.in[1] = v(examples, 2);
 }
 
-void row_sumsq(uint32_t n, uint32_t c, uint32_t part, uint32_t parts)
+void row_sumsq(optest_table *t, uint32_t n, uint32_t c, uint32_t part, uint32_t parts)
 {
-    optest_row *row = row_add(OP_SUMSQ);
+    optest_row *row = row_add(t, OP_SUMSQ);
     row->call.attr.part = part;
     row->call.in[0] = v(n, c);
     row->call.out[0] = v(1, parts);
 }
 
-void row_adamw(uint32_t n, uint32_t c, uint64_t decayed, float weight_decay)
+void row_adamw(optest_table *t, uint32_t n, uint32_t c, uint64_t decayed, float weight_decay)
 {
-    optest_row *row = row_add(OP_ADAMW);
+    optest_row *row = row_add(t, OP_ADAMW);
     row->call.attr =
         (op_attr){.beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-2f, .weight_decay = weight_decay, .decayed = decayed};
     row->call.in[0] = row->call.out[0] = row->call.out[1] = row->call.out[2] = v(n, c);

@@ -10,24 +10,11 @@
 
 #include "base/copy.h"
 #include "files/file.h"
-#include "os/atomic.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/path.h"
 
 enum { NAME_TRIES = 100 };
-
-/* Tells this process from an earlier one with the same PID: containers give the same few again and again. */
-static unsigned own_mark(void)
-{
-    static os_atomic mark;
-    const unsigned before = os_atomic_load(&mark);
-    if (before) return before;
-    const uint64_t now = os_time_ns();
-    const unsigned made = ((unsigned)(now % 1000000000) ^ (unsigned)(now / 1000000000) << 12) | 1;
-    const unsigned there = os_atomic_replace(&mark, 0, made);
-    return there ? there : made;
-}
 
 static void remove_if_left(const char *folder, const char *name)
 {
@@ -71,9 +58,8 @@ static int open_locked(const char *name)
 
 int file_temporary_open(const char *target, char *name, size_t room)
 {
-    static os_atomic numbers;
     char prefix[FILE_TEMPORARY_ROOM];
-    snprintf(prefix, sizeof prefix, ".tmp-%ld-%08x-", (long)os_process_id(), own_mark());
+    snprintf(prefix, sizeof prefix, ".tmp-%ld-%08x-", (long)os_process_id(), os_process_mark());
     char *any = malloc(room);
     if (!any) {
         errno = ENOMEM;
@@ -85,7 +71,7 @@ int file_temporary_open(const char *target, char *name, size_t room)
     free(any);
     int file = -1;
     for (int i = 0; i < NAME_TRIES && file < 0; i++) {
-        snprintf(name, room, "%s%s%u", target, prefix, os_atomic_add(&numbers, 1));
+        snprintf(name, room, "%s%s%u", target, prefix, os_next_number());
         file = open_locked(name);
         if (file < 0 && errno != EEXIST) break;
     }

@@ -148,6 +148,9 @@ static pm_status read_features(const gpu_instance *instance, VkPhysicalDevice ph
     features->portability_subset = has(extensions, "VK_KHR_portability_subset");
     features->executable_info = found->executable.pipelineExecutableInfo;
     features->calibrated = find_calibrated(extensions, given);
+    static const char *const priorities[] = {"VK_KHR_global_priority", "VK_EXT_global_priority"};
+    for (int i = 1; i >= 0; i--)
+        if (has(extensions, priorities[i])) features->global_priority = priorities[i];
     caps->int64 = found->core.shaderInt64;
     caps->bda = found->address.bufferDeviceAddress;
     caps->f16 = found->narrow.shaderFloat16;

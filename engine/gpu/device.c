@@ -142,26 +142,48 @@ void gpu_choose_features(pm_device *device, const pm_device_params *params)
     if (params->robust) on->core.robustBufferAccess = found->core.robustBufferAccess;
 }
 
-static pm_status create_device(pm_device *device, bool profile)
+/* The queue's priority among all programs. A driver may not permit a high one: the usual one is taken then. */
+static VkResult create_with(pm_device *device, const pm_device_params *params, VkDeviceCreateInfo *info,
+                            VkDeviceQueueCreateInfo *queue)
 {
-    const float priority = 1.0f;
-    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                           .queueFamilyIndex = device->features.queue_family,
-                                           .queueCount = 1,
-                                           .pQueuePriorities = &priority};
+    const bool high = params->priority == PM_DEVICE_PRIORITY_HIGH;
+    const VkDeviceQueueGlobalPriorityCreateInfoEXT priority = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_GLOBAL_PRIORITY_CREATE_INFO_EXT,
+        .globalPriority = high ? VK_QUEUE_GLOBAL_PRIORITY_HIGH_EXT : VK_QUEUE_GLOBAL_PRIORITY_LOW_EXT};
+    const bool given = params->priority != PM_DEVICE_PRIORITY_USUAL && device->features.global_priority;
+    const uint32_t others = info->enabledExtensionCount - given;
+    queue->pNext = given ? &priority : NULL;
+    VkResult result = device->instance.vk.vkCreateDevice(device->physical, info, NULL, &device->handle);
+    if (result != VK_ERROR_NOT_PERMITTED_EXT || !given) return result;
+    log_line(&device->log, PM_LOG_WARN, "gpu: %s does not permit this priority; the usual one is taken",
+             device->caps.name);
+    queue->pNext = NULL;
+    info->enabledExtensionCount = others; /* the priority's is the last */
+    return device->instance.vk.vkCreateDevice(device->physical, info, NULL, &device->handle);
+}
+
+static pm_status create_device(pm_device *device, const pm_device_params *params)
+{
+    const float priority = params->priority == PM_DEVICE_PRIORITY_LOW ? 0.0f : 1.0f;
+    VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                     .queueFamilyIndex = device->features.queue_family,
+                                     .queueCount = 1,
+                                     .pQueuePriorities = &priority};
     VkPhysicalDeviceFeatures2 enable = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-    const char *extensions[GPU_FEATURE_STRUCTS + 2];
+    const char *extensions[GPU_FEATURE_STRUCTS + 3];
     uint32_t count = gpu_features_enable(&device->enabled, device->features.found_version, &enable, extensions);
-    if (profile && device->features.calibrated) extensions[count++] = device->features.calibrated;
+    if (params->profile && device->features.calibrated) extensions[count++] = device->features.calibrated;
     if (device->features.portability_subset) extensions[count++] = "VK_KHR_portability_subset";
-    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                                     .pNext = &enable,
-                                     .queueCreateInfoCount = 1,
-                                     .pQueueCreateInfos = &queue,
-                                     .enabledExtensionCount = count,
-                                     .ppEnabledExtensionNames = extensions};
+    if (params->priority != PM_DEVICE_PRIORITY_USUAL && device->features.global_priority)
+        extensions[count++] = device->features.global_priority;
+    VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                               .pNext = &enable,
+                               .queueCreateInfoCount = 1,
+                               .pQueueCreateInfos = &queue,
+                               .enabledExtensionCount = count,
+                               .ppEnabledExtensionNames = extensions};
     pm_status status = PM_OK;
-    VK_TRY(device, device->instance.vk.vkCreateDevice(device->physical, &info, NULL, &device->handle));
+    VK_TRY(device, create_with(device, params, &info, &queue));
     gpu_device_table_fill(device->instance.vk.vkGetDeviceProcAddr, device->handle, &device->vk);
     device->vk.vkGetDeviceQueue(device->handle, device->features.queue_family, 0, &device->queue.handle);
 fail:
@@ -317,7 +339,7 @@ static pm_status open_device(const pm_device_params *params, const gpu_host *hos
         if (status == PM_OK) status = choose(device, params);
     }
     if (status == PM_OK) status = settle(device, params, with_faults);
-    if (status == PM_OK) status = host ? gpu_host_attach(device, host) : create_device(device, params->profile);
+    if (status == PM_OK) status = host ? gpu_host_attach(device, host) : create_device(device, params);
     if (status == PM_OK) status = furnish(device, params);
     if (status == PM_OK)
         *out = device;

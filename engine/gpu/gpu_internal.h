@@ -57,6 +57,7 @@ typedef struct gpu_features {
         found_version; /* the Vulkan version of its features: the device's, or the instance's where that is lower */
     bool bda_core;     /* in the device's Vulkan 1.2, so that no extension is needed */
     bool portability_subset;
+    const char *global_priority;         /* the extension for it; NULL: none */
     const char *calibrated;              /* the extension that relates device and host clocks; NULL: none */
     bool executable_info;                /* VK_KHR_pipeline_executable_properties */
     bool subgroup_control;               /* VK_EXT_subgroup_size_control: a required size, and full subgroups */

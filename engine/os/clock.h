@@ -19,5 +19,9 @@ double os_counter_seconds(uint64_t counter);
 /* Nanoseconds since 1970, by a clock that may be set. */
 uint64_t os_time_ns(void);
 uint32_t os_process_id(void);
+/* Tells this process from an earlier one with the same id: containers give the same few again and again. Never 0. */
+uint32_t os_process_mark(void);
+/* Counts up with each call, on any thread. */
+uint32_t os_next_number(void);
 
 #endif

@@ -105,6 +105,14 @@ PM_API PM_NODISCARD pm_status pm_caps_lower(const pm_log *log, pm_caps *caps, co
  * Destroying and closing always work. */
 typedef struct pm_device pm_device;
 
+/* How the device's scheduler treats Pumice's work beside other programs', by VK_KHR_global_priority. Without that, or where a driver does not permit it, the
+ * usual one. */
+typedef enum pm_device_priority {
+    PM_DEVICE_PRIORITY_USUAL,
+    PM_DEVICE_PRIORITY_LOW, /* behind what draws */
+    PM_DEVICE_PRIORITY_HIGH,
+} pm_device_priority;
+
 typedef struct pm_device_params {
     pm_log log;
     const char *select;    /* see pm_adapter_choose */
@@ -130,7 +138,8 @@ typedef struct pm_device_params {
     /* The device's share: Pumice's work takes about submit_ms of every period_ms, one submission at a time, and leaves the rest to others, such as a
      * window. 0, or no more than submit_ms: all of it. */
     uint32_t period_ms;
-    pm_control *control; /* what calls obey, from the opening on: see pm_device_control; NULL: none */
+    pm_device_priority priority; /* an imported device has the host's */
+    pm_control *control;         /* what calls obey, from the opening on: see pm_device_control; NULL: none */
     /* Keep what would be files in cache_dir, which means nothing then: pipelines, choices, and what pumice/doctor.h switched off. Both or neither. A name is a
      * file's, of device and driver, such as "pipelines-10005-0000-c7f8….bin". The bytes mean something to Pumice alone; damaged ones are told of and ignored.
      * cache_load: the bytes must stay until the next call of either, or the end of the call of Pumice's. PM_NO_FILE: there are none. cache_store: the
