@@ -22,6 +22,7 @@ static pm_status open_device(const app_common *common, const app_losses *losses,
 {
     pm_device_params params = app_device_params(common);
     params.submit_ms = common->submit_ms;
+    params.period_ms = common->period_ms;
     params.profile = common->profile != NULL;
     pm_device *device = NULL;
     pm_status status = app_open(&params, &device);

@@ -19,6 +19,7 @@ enum { EXIT_LOST = -1 };
 typedef struct app_common {
     const char *device;
     uint32_t submit_ms; /* 0: the library's default */
+    uint32_t period_ms; /* 0: all the time */
     bool json, verbose;
     const char *profile;    /* a folder; NULL: none */
     uint32_t profile_steps; /* 0: all */
@@ -35,6 +36,11 @@ typedef struct app_common {
         ARG_U32, "--submit-ms", "N", &(common).submit_ms, "100", 1, 10000,                                             \
             "the longest submission to the device, by measured time (ms): shorter where a watchdog fires", false,      \
             false                                                                                                      \
+    }
+#define APP_OPTION_PERIOD(common)                                                                                      \
+    {                                                                                                                  \
+        ARG_U32, "--period-ms", "N", &(common).period_ms, "0", 0, 100000,                                              \
+            "take --submit-ms of every N ms, and leave the rest to other programs; 0: take all", false, false          \
     }
 #define APP_OPTION_VERBOSE(common)                                                                                     \
     {                                                                                                                  \

@@ -25,6 +25,7 @@ static arg_option table[] = {
     REPORT_OPTION_FIELDS(fields, " (default: as in training)"),
     APP_OPTION_DEVICE(common),
     APP_OPTION_SUBMIT(common),
+    APP_OPTION_PERIOD(common),
     APP_OPTION_PROFILE(common),
     APP_OPTION_VERBOSE(common),
     APP_OPTION_JSON(common, "print one JSON document: loss, perplexity, tokens; or the task's measures by name"),

@@ -70,6 +70,7 @@ static arg_option table[] = {
     APP_HEAD("General"),
     APP_OPTION_DEVICE(finetune_options_now.common),
     APP_OPTION_SUBMIT(finetune_options_now.common),
+    APP_OPTION_PERIOD(finetune_options_now.common),
     APP_OPTION_PROFILE(finetune_options_now.common),
     APP_OPTION_PROFILE_STEPS(finetune_options_now.common, "steps to look at, after the first; 0: all"),
     APP_OPTION_VERBOSE(finetune_options_now.common),

@@ -37,6 +37,7 @@ static arg_option table[] = {
     {ARG_FLAG, "--plan", NULL, &only_plan, NULL, 0, 0, "only print the memory that it would take", false, false},
     APP_OPTION_DEVICE(common),
     APP_OPTION_SUBMIT(common),
+    APP_OPTION_PERIOD(common),
     APP_OPTION_PROFILE(common),
     APP_OPTION_PROFILE_STEPS(common, "the prompt, and tokens to look at after it; 0: all"),
     APP_OPTION_VERBOSE(common),

@@ -61,9 +61,9 @@ static bool listed(const char *const *list, const arg_option *option)
 /* Whether an option is of the run, not of one call of the command or of the machine. */
 static bool is_kept(const arg_option *option)
 {
-    static const char *const others[] = {"--out",     "--resume",    "--overwrite", "--plan",
-                                         "--device",  "--submit-ms", "--profile",   "--profile-steps",
-                                         "--verbose", "--json",      NULL};
+    static const char *const others[] = {"--out",           "--resume",    "--overwrite", "--plan",
+                                         "--device",        "--submit-ms", "--period-ms", "--profile",
+                                         "--profile-steps", "--verbose",   "--json",      NULL};
     return option->type != ARG_HEAD && option->type != ARG_LIST && !listed(others, option);
 }
 

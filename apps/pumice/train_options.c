@@ -68,6 +68,7 @@ static arg_option table[] = {
     APP_HEAD("General"),
     APP_OPTION_DEVICE(train_options_now.common),
     APP_OPTION_SUBMIT(train_options_now.common),
+    APP_OPTION_PERIOD(train_options_now.common),
     APP_OPTION_PROFILE(train_options_now.common),
     APP_OPTION_PROFILE_STEPS(train_options_now.common, "steps to look at, after the first; 0: all"),
     APP_OPTION_VERBOSE(train_options_now.common),
