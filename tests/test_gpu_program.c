@@ -243,6 +243,15 @@ static void test_replay(void **state)
     fill_input(gpu_span_of(mid));
     for (int i = 0; i < 3; i++) assert_int_equal(gpu_submit(again), PM_OK);
     check_gelu(gpu_span_of(mid), 3);
+    /* more runs than tickets, and a transfer among them */
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(gpu_submit(first), PM_OK);
+        if (i % 10 == 9) assert_int_equal(gpu_fill(gpu_span_of(out), 0), PM_OK);
+    }
+    assert_int_equal(gpu_wait(device), PM_OK);
+    fill_input(gpu_span_of(mid));
+    for (int i = 0; i < 3; i++) assert_int_equal(gpu_submit(again), PM_OK);
+    assert_int_equal(gpu_wait(device), PM_OK);
     assert_int_equal(gpu_submit(again), PM_OK);
     gpu_program_destroy(&again); /* waits */
     check_gelu(gpu_span_of(mid), 4);

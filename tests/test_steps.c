@@ -13,14 +13,16 @@
 
 #include <pumice/pumice.h>
 
+#include "gpu/gpu_internal.h" /* gpu_enter */
 #include "helper_device.h"
+#include "os/atomic.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
 enum { CTX = 32, VOCAB = 61, BATCH = 4, ACCUM = 2, STEPS = 5, TOKENS = BATCH * CTX * ACCUM };
 
 static const pm_gpt_config config = {
-    .arch = PM_ARCH_GPT2, .vocab = VOCAB, .ctx = CTX, .embd = 64, .heads = 4, .layers = 3};
+    .arch = PM_ARCH_GPT2, .vocab = VOCAB, .ctx = CTX, .embd = 48, .heads = 4, .layers = 2};
 
 typedef struct fixture {
     pm_device *device;
@@ -76,23 +78,25 @@ static float *weights_of(const pm_model *model, size_t *count)
     return all;
 }
 
-/* What STEPS undisturbed calls give. */
+/* What STEPS undisturbed calls give, with submissions of any length. */
 typedef struct right {
     pm_step steps[STEPS];
     float *weights;
     size_t count;
 } right;
 
-static right undisturbed(uint32_t submit_ms, pm_precision precision)
+static const right *undisturbed(pm_precision precision)
 {
-    right r;
-    fixture f = make(submit_ms, precision);
+    static right kept[2];
+    right *r = &kept[precision];
+    if (r->weights) return r;
+    fixture f = make(0, precision);
     int32_t tokens[TOKENS], targets[TOKENS];
     for (uint32_t i = 0; i < STEPS; i++) {
         fill(tokens, targets, i);
-        assert_int_equal(pm_trainer_step_tokens(f.trainer, tokens, targets, &r.steps[i]), PM_OK);
+        assert_int_equal(pm_trainer_step_tokens(f.trainer, tokens, targets, &r->steps[i]), PM_OK);
     }
-    r.weights = weights_of(f.model, &r.count);
+    r->weights = weights_of(f.model, &r->count);
     done(&f);
     return r;
 }
@@ -125,7 +129,7 @@ static void begin(fixture *f, uint32_t step)
 /* `ahead`: how many steps are begun before the first one ends. */
 static void in_parts(uint32_t submit_ms, pm_precision precision, uint32_t ahead)
 {
-    right r = undisturbed(submit_ms, precision);
+    const right *r = undisturbed(precision);
     pm_step steps[STEPS];
     fixture f = make(submit_ms, precision);
     assert_true(pm_trainer_done(f.trainer)); /* nothing has begun */
@@ -135,9 +139,8 @@ static void in_parts(uint32_t submit_ms, pm_precision precision, uint32_t ahead)
         assert_int_equal(pm_trainer_end(f.trainer, &steps[ended]), PM_OK);
         assert_int_equal(pm_trainer_steps_done(f.trainer), ended + 1);
     }
-    expect(&r, steps, f.model);
+    expect(r, steps, f.model);
     done(&f);
-    free(r.weights);
 }
 
 static void test_parts(void **state)
@@ -213,7 +216,7 @@ static void test_beside(void **state)
 {
     (void)state;
     enum { SESSIONS = 2, PROMPT = CTX + 9 };
-    right r = undisturbed(1, PM_PRECISION_F32);
+    const right *r = undisturbed(PM_PRECISION_F32);
     pm_step steps[STEPS];
     fixture f = make(1, PM_PRECISION_F32);
     pm_model *model = NULL;
@@ -247,11 +250,10 @@ static void test_beside(void **state)
         assert_int_equal(pm_trainer_end(f.trainer, &steps[i]), PM_OK);
     }
     print_message("the sessions were first in %u of %d steps\n", reads, STEPS);
-    expect(&r, steps, f.model);
+    expect(r, steps, f.model);
     for (uint32_t s = 0; s < SESSIONS; s++) pm_session_destroy(&sessions[s]);
     pm_model_destroy(&model);
     done(&f);
-    free(r.weights);
 }
 
 /* ---- controls ------------------------------------------------------------------------------------------------------- */
@@ -276,7 +278,7 @@ static void test_cancel(void **state)
 {
     (void)state;
     enum { SUBMIT_MS = 2, TRIES = 5 };
-    right r = undisturbed(SUBMIT_MS, PM_PRECISION_F32);
+    const right *r = undisturbed(PM_PRECISION_F32);
     pm_step steps[STEPS];
     fixture f = make(SUBMIT_MS, PM_PRECISION_F32);
     pm_control *control = NULL;
@@ -312,11 +314,10 @@ static void test_cancel(void **state)
     print_message("%u steps cancelled, %.1f ms at the longest after the cancel; a step takes %.1f ms\n", cancelled,
                   1e3 * longest, 1e3 * step_s);
     assert_true(cancelled > STEPS);
-    expect(&r, steps, f.model);
+    expect(r, steps, f.model);
     pm_device_control(f.device, NULL);
     pm_control_destroy(&control);
     done(&f);
-    free(r.weights);
 }
 
 /* Every call that works on the device says so, and does nothing. */
@@ -372,7 +373,7 @@ static void test_cancelled(void **state)
 static void test_pause(void **state)
 {
     (void)state;
-    right r = undisturbed(1, PM_PRECISION_F32);
+    const right *r = undisturbed(PM_PRECISION_F32);
     pm_step steps[STEPS];
     fixture f = make(1, PM_PRECISION_F32);
     pm_session *session = NULL;
@@ -393,11 +394,10 @@ static void test_pause(void **state)
         pm_control_pause(control, false);
         assert_int_equal(pm_trainer_end(f.trainer, &steps[i]), PM_OK);
     }
-    expect(&r, steps, f.model);
+    expect(r, steps, f.model);
     pm_session_destroy(&session);
     done(&f);
     pm_control_destroy(&control);
-    free(r.weights);
 }
 
 /* With a share of a fifth a step takes several times as long, and has the same bits. */
@@ -405,7 +405,7 @@ static void test_share(void **state)
 {
     (void)state;
     enum { SUBMIT_MS = 2, PERIOD_MS = 10 };
-    right r = undisturbed(SUBMIT_MS, PM_PRECISION_F32);
+    const right *r = undisturbed(PM_PRECISION_F32);
     pm_step steps[STEPS];
     double seconds[2] = {0, 0};
     for (int share = 0; share < 2; share++) {
@@ -422,13 +422,61 @@ static void test_share(void **state)
             assert_int_equal(pm_trainer_step_tokens(f.trainer, tokens, targets, &steps[i]), PM_OK);
             if (i >= STEPS / 2) seconds[share] += os_seconds() - start;
         }
-        expect(&r, steps, f.model);
+        expect(r, steps, f.model);
         done(&f);
     }
     print_message("%.1f ms a step, %.1f ms with a share of %d in %d\n", 1e3 * seconds[0] / (STEPS / 2),
                   1e3 * seconds[1] / (STEPS / 2), SUBMIT_MS, PERIOD_MS);
     assert_true(seconds[1] > 2 * seconds[0]);
-    free(r.weights);
+}
+
+#ifndef NDEBUG
+typedef struct other_thread {
+    pm_device *device;
+    os_atomic stop;
+    unsigned refused;
+} other_thread;
+
+static void poll_again_and_again(void *user)
+{
+    other_thread *o = user;
+    while (!os_atomic_load(&o->stop) && o->refused == 0) {
+        o->refused += pm_device_poll(o->device) == PM_INVALID;
+        os_sleep(1e-4);
+    }
+}
+#endif
+
+/* A debug build says that two threads use a device at once. */
+static void test_two_threads(void **state)
+{
+    (void)state;
+#ifdef NDEBUG
+    skip();
+#else
+    test_lines lines;
+    fixture f = {.device = test_device_open(&(pm_device_params){.log = test_lines_log(&lines)})};
+    const pm_train_params params = {.batch = BATCH, .accum = ACCUM, .steps = 50};
+    assert_int_equal(pm_model_create(f.device, &config, 5, &f.model), PM_OK);
+    assert_int_equal(pm_trainer_create(f.model, &params, &f.trainer), PM_OK);
+    other_thread other = {.device = f.device};
+    os_thread *thread = NULL;
+    pm_step step;
+    int32_t tokens[TOKENS], targets[TOKENS];
+    fill(tokens, targets, 0);
+    assert_int_equal(pm_trainer_step_tokens(f.trainer, tokens, targets, &step), PM_OK); /* it compiles */
+    os_atomic_store(&other.stop, 0);
+    assert_int_equal(gpu_enter(f.device), true); /* this thread is in a call */
+    assert_true(os_thread_start(poll_again_and_again, &other, &thread));
+    while (lines.errors == 0) os_sleep(1e-3);
+    os_atomic_store(&other.stop, 1);
+    os_thread_join(&thread);
+    gpu_leave(f.device);
+    assert_true(other.refused > 0);
+    assert_non_null(strstr(lines.last, "two threads use"));
+    assert_int_equal(pm_trainer_step_tokens(f.trainer, tokens, targets, &step), PM_OK);
+    done(&f);
+#endif
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------------------------------ */
@@ -493,7 +541,7 @@ static pm_status endless_piece(pm_control *control, void *user)
 static void test_jobs(void **state)
 {
     (void)state;
-    right r = undisturbed(1, PM_PRECISION_F32);
+    const right *r = undisturbed(PM_PRECISION_F32);
     training t = {.f = make(1, PM_PRECISION_F32)};
     pm_session *session = NULL;
     pm_worker *worker = NULL;
@@ -524,10 +572,9 @@ static void test_jobs(void **state)
     pm_job_release(&read);
     pm_job_release(&count);
     pm_worker_destroy(&worker);
-    expect(&r, t.steps, t.f.model);
+    expect(r, t.steps, t.f.model);
     pm_session_destroy(&session);
     done(&t.f);
-    free(r.weights);
 }
 
 /* Jobs that are cancelled, released amid their work, or left to the worker's end. */
@@ -566,10 +613,10 @@ static void test_jobs_end(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts),  cmocka_unit_test(test_ahead),
-                                       cmocka_unit_test(test_misuse), cmocka_unit_test(test_beside),
-                                       cmocka_unit_test(test_cancel), cmocka_unit_test(test_cancelled),
-                                       cmocka_unit_test(test_pause),  cmocka_unit_test(test_share),
-                                       cmocka_unit_test(test_jobs),   cmocka_unit_test(test_jobs_end)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts),  cmocka_unit_test(test_ahead),   cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_beside), cmocka_unit_test(test_cancel),  cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_pause),  cmocka_unit_test(test_share),   cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_jobs),   cmocka_unit_test(test_jobs_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

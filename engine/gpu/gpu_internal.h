@@ -387,6 +387,22 @@ typedef struct gpu_flight {
     double submitted;     /* by os_seconds() */
 } gpu_flight;
 
+/* In debug builds: whether no other thread is in a call with the device. Otherwise PM_INVALID, with a line. A true answer needs a gpu_leave. */
+#ifdef NDEBUG
+static inline bool gpu_enter(pm_device *device)
+{
+    (void)device;
+    return true;
+}
+static inline void gpu_leave(pm_device *device)
+{
+    (void)device;
+}
+#else
+bool gpu_enter(pm_device *device);
+void gpu_leave(pm_device *device);
+#endif
+
 /* Blocks until one submission has ended, or for so long where none is in flight, and submits what is due. */
 pm_status gpu_wait_next(pm_device *device, double seconds);
 /* Waits for all that is in flight. What waits in the list stays there. */
@@ -519,7 +535,9 @@ struct pm_device {
     gpu_program *programs;
     uint64_t program_serial;
 
-    gpu_run *runs; /* in the order in which they were submitted */
+    os_atomic user; /* in debug builds: the thread that is in a call; 0: none */
+    uint32_t calls; /* of that thread, within each other */
+    gpu_run *runs;  /* in the order in which they were submitted */
     uint32_t run_count, run_capacity;
     uint64_t serving;
     gpu_flight flights[GPU_TICKETS]; /* by ticket modulo GPU_TICKETS */

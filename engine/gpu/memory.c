@@ -310,7 +310,7 @@ static void list_buffer(pm_device *device, gpu_buffer *buffer, gpu_block *block,
     device->buffers = buffer;
 }
 
-pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name, gpu_buffer **out)
+static pm_status create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name, gpu_buffer **out)
 {
     pm_status status = gpu_check_lost(device);
     if (status != PM_OK) return status;
@@ -346,6 +346,14 @@ pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t s
     name_block(device, block, name);
     *out = buffer;
     return PM_OK;
+}
+
+pm_status gpu_buffer_create(pm_device *device, gpu_lifetime lifetime, uint64_t size, const char *name, gpu_buffer **out)
+{
+    if (!gpu_enter(device)) return PM_INVALID;
+    const pm_status status = create(device, lifetime, size, name, out);
+    gpu_leave(device);
+    return status;
 }
 
 /* A block of its own, which is never cut. Its VkBuffer has the host's name, and stays the host's. */

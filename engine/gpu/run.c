@@ -5,10 +5,32 @@
 #include <stdlib.h>
 
 #include "base/control.h"
+#include "os/atomic.h"
 #include "os/clock.h"
+#include "os/thread.h"
 
 /* A wait looks again after so long where nothing is queued: a run is paused, or the device's share is used up (s). */
 #define LOOK_SECONDS 0.002
+
+#ifndef NDEBUG
+bool gpu_enter(pm_device *device)
+{
+    const uint32_t self = os_thread_self();
+    if (os_atomic_load(&device->user) != self && os_atomic_replace(&device->user, 0, self) != 0) {
+        log_line(&device->log, PM_LOG_ERROR,
+                 "gpu: two threads use %s at once; one at a time may (a pm_worker, or a lock of the program's own)",
+                 device->caps.name);
+        return false;
+    }
+    device->calls++;
+    return true;
+}
+
+void gpu_leave(pm_device *device)
+{
+    if (--device->calls == 0) os_atomic_store(&device->user, 0);
+}
+#endif
 
 /* ---- the list ------------------------------------------------------------------------------------------------------- */
 
@@ -113,7 +135,7 @@ static pm_status check_run(const gpu_program *program)
     return control_cancelled(device->control) ? PM_CANCELLED : PM_OK;
 }
 
-pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals)
+static pm_status submit(gpu_program *program, const gpu_moment *after, const gpu_moment *signals)
 {
     pm_device *device = program->device;
     gpu_run run = {.program = program, .control = device->control};
@@ -130,6 +152,14 @@ pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const g
     program->waiting++;
     status = gpu_poll(device);
     return status == PM_OK && gpu_done(program) ? take_outcome(program) : status;
+}
+
+pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals)
+{
+    if (!gpu_enter(program->device)) return PM_INVALID;
+    const pm_status status = submit(program, after, signals);
+    gpu_leave(program->device);
+    return status;
 }
 
 pm_status gpu_submit(gpu_program *program)
@@ -253,13 +283,14 @@ static gpu_run *pick(pm_device *device)
     return best;
 }
 
-/* Whether a submission that takes about so long may be queued behind those in flight. One always waits behind the one that the device works on. */
+/* Whether a submission that takes about so long may be queued behind those in flight: all of them take submit_ms at most. So whatever comes next, such as a
+ * frame or a cancel, waits for no more. A device that ends a long submission idles until the host has seen that, some 50 us. */
 static bool room(const pm_device *device, double ms)
 {
     const uint64_t count = device->queue.submitted - device->queue.done;
     if (device->period_ms > 0) return count == 0 && os_seconds() >= device->due;
-    if (count < 2) return true;
-    if (count >= GPU_TICKETS) return false;
+    if (count == 0) return true;
+    if (count >= GPU_TICKETS - 1) return false; /* a transfer takes the last one at any time */
     for (uint64_t t = device->queue.done + 1; t <= device->queue.submitted; t++)
         ms += device->flights[t % GPU_TICKETS].ms;
     return ms <= device->submit_ms;
@@ -346,7 +377,7 @@ static void feed(pm_device *device)
 
 /* ---- polling and waiting --------------------------------------------------------------------------------------------- */
 
-pm_status gpu_poll(pm_device *device)
+static pm_status poll(pm_device *device)
 {
     const pm_status status = device->lost ? PM_DEVICE_LOST : gpu_queue_poll(device);
     if (status != PM_OK) {
@@ -359,7 +390,15 @@ pm_status gpu_poll(pm_device *device)
     return device->lost ? PM_DEVICE_LOST : PM_OK;
 }
 
-pm_status gpu_wait_next(pm_device *device, double seconds)
+pm_status gpu_poll(pm_device *device)
+{
+    if (!gpu_enter(device)) return PM_INVALID;
+    const pm_status status = poll(device);
+    gpu_leave(device);
+    return status;
+}
+
+static pm_status wait_next(pm_device *device, double seconds)
 {
     pm_status status = PM_OK;
     if (device->queue.done < device->queue.submitted) {
@@ -372,6 +411,14 @@ pm_status gpu_wait_next(pm_device *device, double seconds)
         device->wait_seconds += os_seconds() - start;
     }
     return status == PM_OK ? gpu_poll(device) : status;
+}
+
+pm_status gpu_wait_next(pm_device *device, double seconds)
+{
+    if (!gpu_enter(device)) return PM_INVALID;
+    const pm_status status = wait_next(device, seconds);
+    gpu_leave(device);
+    return status;
 }
 
 pm_status pm_device_poll(pm_device *device)

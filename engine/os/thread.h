@@ -3,11 +3,15 @@
 #define OS_THREAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct os_thread os_thread;
 bool os_thread_start(void (*work)(void *user), void *user, os_thread **out);
 /* Waits for its end, and frees it. *thread may be NULL; it becomes NULL. */
 void os_thread_join(os_thread **thread);
+
+/* A number for the caller's thread; not 0. */
+uint32_t os_thread_self(void);
 
 /* A lock with a condition: whoever holds it may wait until another one wakes it. */
 typedef struct os_monitor os_monitor;

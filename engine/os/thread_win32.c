@@ -43,6 +43,11 @@ void os_thread_join(os_thread **thread)
     *thread = NULL;
 }
 
+uint32_t os_thread_self(void)
+{
+    return GetCurrentThreadId(); /* never 0 */
+}
+
 struct os_monitor {
     CRITICAL_SECTION lock;
     CONDITION_VARIABLE changed;

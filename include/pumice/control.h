@@ -14,7 +14,7 @@ extern "C" {
 /* What a long call looks at while it works: pm_device_control and some structs of parameters take one. Threads: any, at any time. Lives: longer than
  * the calls that look at it.
  *
- * A cancelled call returns PM_CANCELLED, without a line to the log, once the submissions in flight have ended: about twice submit_ms of the device
+ * A cancelled call returns PM_CANCELLED, without a line to the log, once the submissions in flight have ended: about submit_ms of the device
  * (pm_device_params). What it worked on is as before the call, and can be used again after pm_control_clear. A call that is past the point of no
  * return, such as an optimiser's update, ends as usual. */
 typedef struct pm_control pm_control;
