@@ -68,12 +68,15 @@ static void drop_run(pm_device *device, uint32_t index, pm_status status)
 {
     gpu_program *program = device->runs[index].program;
     const gpu_moment signals = device->runs[index].signals;
+    bool first = true; /* of its program: the one that may have begun */
+    for (uint32_t i = 0; i < index; i++) first &= device->runs[i].program != program;
     remove_run(device, index);
     gpu_signal(device, signals); /* whoever waits for it must not wait for ever */
     program->waiting--;
+    end_with(program, status);
+    if (!first) return;
     if (program->upcoming > 0) program->ended = 0; /* it overwrote some time stamps */
     program->upcoming = 0;
-    end_with(program, status);
     if (program->in_flight == 0) gpu_first_drop(program);
 }
 
