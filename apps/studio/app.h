@@ -75,7 +75,7 @@ const char *text_number(double value, char text[32]);  /* 1.2345, or a dash wher
 /* layout.c: shapes that several pages have. */
 void layout_colors(app *a); /* before the others, in each frame */
 void layout_bar(const char *name, double share, bool chosen, bool mono); /* a probability */
-void layout_run_tiles(app *a, const work_run *run, const char *val_name);
+void layout_run_tiles(app *a, const work_run *run, const char *val_name, const char *val_note);
 void layout_run_buttons(app *a, work_kind kind, const work_run *run, bool can_resume);
 
 #endif

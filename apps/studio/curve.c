@@ -40,4 +40,10 @@ void curve_smooth(const curve *c, float span, float *out)
         weight = keep * weight + (1 - keep);
         out[i] = (float)(sum / weight);
     }
+    sum = weight = 0;
+    for (uint32_t i = c->count; i-- > 0;) { /* and backwards, so that the mean does not lag behind */
+        sum = keep * sum + (1 - keep) * (double)c->y[i];
+        weight = keep * weight + (1 - keep);
+        out[i] = 0.5f * (out[i] + (float)(sum / weight));
+    }
 }

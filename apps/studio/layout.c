@@ -34,7 +34,7 @@ static void draw_tiles(const tile *tiles, int count)
         draw_tile((ui_rect){all.x + (width + gap) * (float)i, all.y, width, all.h}, &tiles[i]);
 }
 
-void layout_run_tiles(app *a, const work_run *run, const char *val_name)
+void layout_run_tiles(app *a, const work_run *run, const char *val_name, const char *val_note)
 {
     char step[64], all[32], loss[32], val[32], best[48], rate[32], memory[32], left[32], took[40], a1[32];
     colors = a->theme;
@@ -45,9 +45,9 @@ void layout_run_tiles(app *a, const work_run *run, const char *val_name)
     const bool on = run->steps > 0;
     const tile tiles[] = {
         {"Step", on ? step : "\xe2\x80\x93", on ? all : "", colors->text},
-        {"Loss", on && run->step ? text_number((double)run->loss, loss) : "\xe2\x80\x93", "each step", colors->accent},
-        {val_name, text_number((double)run->val_loss, val), isnan(run->best_val) ? "" : best, colors->points},
-        {"Tokens / s", run->tokens_per_s > 0 ? text_count(run->tokens_per_s, rate) : "\xe2\x80\x93", "without the first step", colors->text},
+        {"Loss", on && run->step ? text_number((double)run->loss, loss) : "\xe2\x80\x93", "of this step", colors->accent},
+        {val_name, text_number((double)run->val_loss, val), val_note ? val_note : isnan(run->best_val) ? "" : best, colors->points},
+        {"Tokens / s", run->tokens_per_s > 0 ? text_count(run->tokens_per_s, rate) : "\xe2\x80\x93", "mean", colors->text},
         {"Time left", on && run->tokens_per_s > 0 ? text_time(run->left_s, left) : "\xe2\x80\x93", on ? took : "", colors->text},
         {"Memory", on && run->memory ? text_bytes((double)run->memory, memory) : "\xe2\x80\x93", "on the device", colors->text},
     };
@@ -61,16 +61,17 @@ void layout_run_tiles(app *a, const work_run *run, const char *val_name)
 
 void layout_bar(const char *name, double share, bool chosen, bool mono)
 {
-    const float s = ui_scale(), height = 22 * s, label = 96 * s, number = 52 * s;
+    const float s = ui_scale(), height = 25 * s, label = 96 * s, number = 52 * s;
     const ui_font font = mono ? UI_MONO : UI_BODY;
     const ui_rect r = ui_place(NULL, ui_width_left(), height, NULL);
+    ui_tighten();
     const float room = fmaxf(r.w - label - number, 10), y = r.y + (height - ui_text_height(font)) / 2;
     char percent[16];
     snprintf(percent, sizeof percent, share < 0.0995 ? "%.1f %%" : "%.0f %%", 100 * share);
     ui_clip((ui_rect){r.x, r.y, label - 8 * s, r.h});
     ui_draw_text(font, (ui_point){r.x, y}, chosen ? colors->accent : colors->text, name);
     ui_unclip();
-    const ui_rect back = {r.x + label, r.y + 6 * s, room, height - 12 * s};
+    const ui_rect back = {r.x + label, r.y + 7 * s, room, height - 14 * s};
     ui_draw_rect(back, colors->field, 4 * s);
     ui_draw_rect((ui_rect){back.x, back.y, fmaxf(2 * s, room * (float)share), back.h},
                  chosen ? colors->accent : theme_fade(colors->points, 0.8f), 4 * s);

@@ -116,9 +116,9 @@ void page_profile(app *a, ui_rect room)
         draw_empty(a);
     } else if (a->narrow) {
         draw_legend(a->theme);
-        if (a->tab_profile == 0) draw_timeline(a, -160);
-        else if (a->tab_profile == 1) draw_roofline(a, -160);
-        else draw_table(a, -160);
+        if (a->tab_profile == 0) draw_timeline(a, -1);
+        else if (a->tab_profile == 1) draw_roofline(a, -1);
+        else draw_table(a, -1);
     } else {
         draw_zoom(a);
         draw_summary(a);
@@ -130,9 +130,9 @@ void page_profile(app *a, ui_rect room)
     if (!there || a->narrow) return;
     const float y = room.y + room.h - left, width = (room.w - gap) / 2;
     ui_area_begin("roofline", (ui_rect){room.x, y, width, left});
-    draw_roofline(a, -150);
+    draw_roofline(a, -1);
     ui_area_end();
     ui_area_begin("operations", (ui_rect){room.x + width + gap, y, width, left});
-    draw_table(a, -150);
+    draw_table(a, -1);
     ui_area_end();
 }

@@ -73,13 +73,14 @@ static void draw_results(app *a, float height)
     const work_run *run = &a->state->teach;
     const pm_task_metrics *dev = &a->state->dev;
     bool hovered = false;
-    char title[120];
-    layout_run_tiles(a, run, "Loss on dev");
+    char note[40] = "";
+    if (run->steps && dev->n && isfinite(dev->accuracy))
+        snprintf(note, sizeof note, "%.1f %% right", 100 * dev->accuracy);
+    else if (run->steps && dev->n && isfinite(dev->pearson))
+        snprintf(note, sizeof note, "correlation %.3f", dev->pearson);
+    layout_run_tiles(a, run, "Loss on dev", note);
     ui_card_begin("curve", NULL, height);
-    snprintf(title, sizeof title, "Loss");
-    if (run->steps && dev->n && isfinite(dev->accuracy)) snprintf(title, sizeof title, "Loss; %.1f %% of dev right", 100 * dev->accuracy);
-    else if (run->steps && dev->n && isfinite(dev->pearson)) snprintf(title, sizeof title, "Loss; correlation on dev %.3f", dev->pearson);
-    ui_text(UI_BOLD, a->theme->text, title);
+    ui_text(UI_BOLD, a->theme->text, "Loss");
     const ui_rect room = ui_place("plot", ui_width_left(), ui_height_left() - 2 * ui_scale(), &hovered);
     a->plot = plot_loss(a->theme, room, &run->loss_curve, &run->val_curve, run->steps, hovered);
     ui_card_end();
@@ -90,14 +91,14 @@ void page_task(app *a, ui_rect room)
     const float side = 320 * ui_scale(), gap = 16 * ui_scale();
     if (a->narrow) {
         ui_area_begin("task", room);
-        if (a->tab_task == 0) draw_results(a, -150);
+        if (a->tab_task == 0) draw_results(a, -1);
         else if (a->tab_task == 1) draw_try(a);
         else draw_settings(a);
         ui_area_end();
         return;
     }
     ui_area_begin("results", (ui_rect){room.x, room.y, room.w - side - gap, room.h});
-    draw_results(a, 280);
+    draw_results(a, -230);
     draw_try(a);
     ui_area_end();
     ui_area_begin("settings", (ui_rect){room.x + room.w - side, room.y, side, room.h});

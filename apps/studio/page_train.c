@@ -69,7 +69,7 @@ static void draw_curve(app *a)
 {
     const work_run *run = &a->state->train;
     bool hovered = false;
-    ui_card_begin("curve", NULL, -120);
+    ui_card_begin("curve", NULL, -1);
     draw_legend(a->theme);
     const ui_rect room = ui_place("plot", ui_width_left(), ui_height_left() - 2 * ui_scale(), &hovered);
     a->plot = plot_loss(a->theme, room, &run->loss_curve, &run->val_curve, run->steps ? run->steps : a->settings.steps, hovered);
@@ -85,7 +85,7 @@ static void draw_curve(app *a)
 
 static void draw_results(app *a)
 {
-    layout_run_tiles(a, &a->state->train, "Validation");
+    layout_run_tiles(a, &a->state->train, "Validation", NULL);
     ui_space(2);
     ui_progress(a->state->train.steps ? (double)a->state->train.step / a->state->train.steps : 0);
     ui_space(2);

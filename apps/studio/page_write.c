@@ -37,7 +37,7 @@ static void draw_paper(app *a)
 {
     const work_writing *out = &a->state->writing;
     char line[260], rate[32];
-    ui_card_begin("paper", NULL, a->narrow ? -170 : -260);
+    ui_card_begin("paper", NULL, a->narrow ? -112 : -138);
     if (out->size == 0)
         ui_paragraph(UI_BODY, a->theme->faint,
                      "Nothing is written yet. Choose a model, type a beginning below, and press Ctrl+Enter.");

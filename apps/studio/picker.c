@@ -112,12 +112,7 @@ void picker_draw(app *a)
 
 void picker_field(app *a, const char *label, const char *hint, char *path, size_t size, bool folder, bool enabled)
 {
-    char id[64];
-    const float button = 40, width = ui_width_left() / ui_scale();
-    ui_field_width(width - button - 8);
-    (void)ui_input(label, hint, path, size, enabled);
-    ui_beside(8);
-    snprintf(id, sizeof id, "\xe2\x80\xa6##%s", label);
-    ui_drop(); /* to the field's line, below its label */
-    if (ui_button(id, UI_PLAIN, button, enabled)) picker_open(a, path, size, folder);
+    bool browse = false;
+    (void)ui_path(label, hint, path, size, enabled, &browse);
+    if (browse) picker_open(a, path, size, folder);
 }

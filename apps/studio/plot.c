@@ -104,13 +104,13 @@ ui_rect plot_loss(const theme *t, ui_rect room, const curve *loss, const curve *
     static float smooth[CURVE_POINTS];
     const float s = ui_scale(), text = ui_text_height(UI_SMALL);
     double low = INFINITY, high = -INFINITY, last = 1;
-    curve_smooth(loss, fmaxf(4, (float)loss->count / 40), smooth);
+    curve_smooth(loss, fmaxf(3, (float)loss->count / 30), smooth);
     include(&low, &high, loss->y, loss->count);
     include(&low, &high, val->y, val->count);
     if (loss->count) last = (double)loss->x[loss->count - 1];
     if (!isfinite(low)) low = 0, high = 5;
     const double margin = fmax(0.05 * (high - low), 0.01);
-    axes a = {.x0 = 0, .x1 = fmax(steps > 0 && last > 0.25 * steps ? steps : fmin(fmax(steps, 1), fmax(1.6 * last, 20)), last),
+    axes a = {.x0 = 0, .x1 = fmax(loss->count == 0 || (steps > 0 && last > 0.25 * steps) ? steps : fmin(fmax(steps, 1), fmax(1.6 * last, 20)), last),
               .y0 = fmax(0, low - margin), .y1 = high + margin};
     char widest[32];
     snprintf(widest, sizeof widest, "%.2f", a.y1);

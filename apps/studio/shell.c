@@ -108,7 +108,7 @@ static void draw_head(app *a, ui_rect r)
     const theme *t = a->theme;
     const float s = ui_scale();
     const bool two = a->settings.page == PAGE_TRAIN || a->settings.page == PAGE_TASK;
-    const float buttons = (two ? 200 : a->settings.page == PAGE_DEVICE ? 0 : 110) * s;
+    const float buttons = (two ? 200 : a->settings.page == PAGE_DEVICE ? 0 : a->settings.page == PAGE_WRITE ? 96 : 110) * s;
     if (!a->narrow) {
         ui_draw_text(UI_TITLE, (ui_point){r.x, r.y + 4 * s}, t->text, pages[a->settings.page].name);
         ui_draw_text(UI_SMALL, (ui_point){r.x, r.y + 32 * s}, t->muted, pages[a->settings.page].about);

@@ -48,14 +48,12 @@ bool ui_blinks(void);
 /* A part of the window in which widgets stand below each other; it scrolls where they need more. */
 void ui_area_begin(const char *id, ui_rect rect);
 void ui_area_end(void);
-/* A card. height 0: as high as its contents; less: as much of the area as is left, but not less than that many. title NULL: none. */
+/* A card. height 0: as high as its contents; less: all of the area's rest but so many. title NULL: none. */
 void ui_card_begin(const char *id, const char *title, float height);
 void ui_card_end(void);
 /* The next `count` fields or buttons stand beside each other. */
 void ui_row(int count);
 void ui_space(float height);
-void ui_field_width(float width); /* of the next field, and of no other */
-void ui_drop(void);               /* what stands beside a field begins below its label */
 void ui_tighten(void);             /* no room between the last one and the next */
 void ui_beside(float gap);
 float ui_width_left(void); /* pixels */
@@ -74,6 +72,8 @@ void ui_paragraph(ui_font font, ui_color color, const char *text);
 bool ui_button(const char *text, ui_kind kind, float width, bool enabled);
 bool ui_rail_button(const char *id, ui_rect rect, bool current, bool *hovered, bool *focused);
 bool ui_input(const char *label, const char *hint, char *text, size_t size, bool enabled);
+/* With a button behind it; *browse: that was pressed. */
+bool ui_path(const char *label, const char *hint, char *text, size_t size, bool enabled, bool *browse);
 bool ui_input_area(const char *label, char *text, size_t size, float height, bool enabled);
 bool ui_number(const char *label, uint32_t *value, uint32_t low, uint32_t high, bool enabled);
 bool ui_real(const char *label, float *value, float low, float high, bool enabled);

@@ -23,8 +23,9 @@ struct state {
     ImFont *fonts[UI_FONTS];
     int row_count, row_at; // fields beside each other
     float row_width;
-    float field_width; // of the next field; 0: all
-    int cards;         // open ones
+    float button_width; // of the one in the next field; 0: none
+    bool moved;         // the mouse, since the window is there
+    int cards;          // open ones
     ImGuiID card_keys[4];
 } s;
 
@@ -131,6 +132,13 @@ void set_style()
 
 // ---- fields ----
 
+// Beside the last one, at the same height: not by the baselines of their texts.
+void beside(float gap)
+{
+    ImGui::SameLine(0, gap);
+    ImGui::GetCurrentWindow()->DC.CurrLineTextBaseOffset = 0;
+}
+
 void row_begin()
 {
     if (s.row_count == 0) return;
@@ -138,7 +146,7 @@ void row_begin()
     if (s.row_at == 0)
         s.row_width = floorf((ImGui::GetContentRegionAvail().x - gap * (float)(s.row_count - 1)) / (float)s.row_count);
     else
-        ImGui::SameLine(0, gap);
+        beside(gap);
 }
 
 void row_end()
@@ -152,8 +160,7 @@ void field_begin(const char *label, bool enabled)
     row_begin();
     ImGui::BeginGroup();
     float width = s.row_count ? s.row_width : ImGui::GetContentRegionAvail().x;
-    if (s.field_width > 0) width = px(s.field_width);
-    s.field_width = 0;
+    if (s.button_width > 0) width -= s.button_width + px(8);
     ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(px(10), px(4)));
     if (label[0] != '#') ui_text(UI_SMALL, s.colors.muted, label);
     ImGui::PopStyleVar();
@@ -261,6 +268,7 @@ void ui_frame_begin(void)
     ImGui_ImplGlfw_NewFrame();
     ImGui::NewFrame();
     const ImGuiIO &io = ImGui::GetIO();
+    s.moved = s.moved || io.MouseDelta.x != 0 || io.MouseDelta.y != 0;
     ImGui::SetNextWindowPos(ImVec2(0, 0));
     ImGui::SetNextWindowSize(io.DisplaySize);
     ImGui::PushFont(s.fonts[UI_BODY]);
@@ -315,7 +323,7 @@ void ui_card_begin(const char *id, const char *title, float height)
     ImGuiStorage *storage = ImGui::GetStateStorage();
     float h = px(height);
     if (height == 0) h = storage->GetFloat(key, px(120));
-    if (height < 0) h = fmaxf(left.y, px(-height));
+    if (height < 0) h = fmaxf(left.y - px(-height), px(130));
     ImGui::PushStyleColor(ImGuiCol_ChildBg, s.colors.card);
     ImGui::PushStyleColor(ImGuiCol_Border, s.colors.border);
     ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(px(16), px(14)));
@@ -354,16 +362,6 @@ void ui_space(float height)
     ImGui::Dummy(ImVec2(0, fmaxf(0, px(height) - ImGui::GetStyle().ItemSpacing.y)));
 }
 
-void ui_field_width(float width)
-{
-    s.field_width = width;
-}
-
-void ui_drop(void)
-{
-    ImGui::SetCursorPosY(ImGui::GetCursorPosY() + s.fonts[UI_SMALL]->FontSize + px(4));
-}
-
 void ui_tighten(void)
 {
     ImGui::SetCursorPosY(ImGui::GetCursorPosY() - ImGui::GetStyle().ItemSpacing.y);
@@ -393,7 +391,7 @@ ui_rect ui_place(const char *id, float width, float height, bool *hovered)
         ImGui::InvisibleButton(id, ImVec2(width, height));
     else
         ImGui::Dummy(ImVec2(width, height));
-    if (hovered) *hovered = ImGui::IsItemHovered();
+    if (hovered) *hovered = ImGui::IsItemHovered() && s.moved;
     return ui_rect{at.x, at.y, width, height};
 }
 
@@ -471,6 +469,17 @@ bool ui_input(const char *label, const char *hint, char *text, size_t size, bool
 {
     field_begin(label, enabled);
     return field_end(ImGui::InputTextWithHint("##", hint ? hint : "", text, size, ImGuiInputTextFlags_AutoSelectAll));
+}
+
+bool ui_path(const char *label, const char *hint, char *text, size_t size, bool enabled, bool *browse)
+{
+    s.button_width = px(40);
+    field_begin(label, enabled);
+    const bool changed = ImGui::InputTextWithHint("##", hint, text, size, ImGuiInputTextFlags_AutoSelectAll);
+    ImGui::SameLine(0, px(8));
+    *browse = ImGui::Button("\xe2\x80\xa6", ImVec2(s.button_width, 0));
+    s.button_width = 0;
+    return field_end(changed);
 }
 
 bool ui_input_area(const char *label, char *text, size_t size, float height, bool enabled)
