@@ -37,7 +37,7 @@ typedef struct app {
     double zoom, origin; /* of the time line: share of it that is shown, and where it begins */
     ui_rect plot;        /* where the last curve was drawn */
     uint32_t shown_text; /* bytes that the page Write has scrolled to */
-    double frames_from;  /* see stats.h */
+    uint32_t frames;     /* drawn so far */
 } app;
 
 /* Pages draw into a part of the window. */
@@ -66,14 +66,14 @@ void picker_draw(app *a);
 void picker_field(app *a, const char *label, const char *hint, char *path, size_t size, bool folder, bool enabled);
 
 /* Numbers and times as text; `text` has room for 32. */
-const char *text_count(double value, char text[32]);   /* 12,345 */
-const char *text_short(double value, char text[32]);   /* 1.25 M */
-const char *text_bytes(double bytes, char text[32]);   /* 12.3 MiB */
-const char *text_time(double seconds, char text[32]);  /* 3 min 20 s */
-const char *text_number(double value, char text[32]);  /* 1.2345, or a dash where it is no number */
+const char *text_count(double value, char text[32]);  /* 12,345 */
+const char *text_short(double value, char text[32]);  /* 1.25 M */
+const char *text_bytes(double bytes, char text[32]);  /* 12.3 MiB */
+const char *text_time(double seconds, char text[32]); /* 3 min 20 s */
+const char *text_number(double value, char text[32]); /* 1.2345, or a dash where it is no number */
 
 /* layout.c: shapes that several pages have. */
-void layout_colors(app *a); /* before the others, in each frame */
+void layout_colors(app *a);                                              /* before the others, in each frame */
 void layout_bar(const char *name, double share, bool chosen, bool mono); /* a probability */
 void layout_run_tiles(app *a, const work_run *run, const char *val_name, const char *val_note);
 void layout_run_buttons(app *a, work_kind kind, const work_run *run, bool can_resume);

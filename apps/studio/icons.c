@@ -43,8 +43,8 @@ void icon_draw(app_page page, ui_point at, float size, ui_color color)
         bar(at, size, 0.15f, 0.70f, 0.40f, 0.20f, color);
         break;
     default:
-        ui_draw_frame((ui_rect){at.x + size * 0.20f, at.y + size * 0.20f, size * 0.60f, size * 0.60f}, color, size * 0.08f,
-                      size * 0.09f);
+        ui_draw_frame((ui_rect){at.x + size * 0.20f, at.y + size * 0.20f, size * 0.60f, size * 0.60f}, color,
+                      size * 0.08f, size * 0.09f);
         bar(at, size, 0.40f, 0.40f, 0.20f, 0.20f, color);
         for (int i = 0; i < 3; i++) {
             const float k = 0.32f + 0.15f * (float)i;

@@ -45,11 +45,19 @@ void layout_run_tiles(app *a, const work_run *run, const char *val_name, const c
     const bool on = run->steps > 0;
     const tile tiles[] = {
         {"Step", on ? step : "\xe2\x80\x93", on ? all : "", colors->text},
-        {"Loss", on && run->step ? text_number((double)run->loss, loss) : "\xe2\x80\x93", "of this step", colors->accent},
-        {val_name, text_number((double)run->val_loss, val), val_note ? val_note : isnan(run->best_val) ? "" : best, colors->points},
-        {"Tokens / s", run->tokens_per_s > 0 ? text_count(run->tokens_per_s, rate) : "\xe2\x80\x93", "mean", colors->text},
-        {"Time left", on && run->tokens_per_s > 0 ? text_time(run->left_s, left) : "\xe2\x80\x93", on ? took : "", colors->text},
-        {"Memory", on && run->memory ? text_bytes((double)run->memory, memory) : "\xe2\x80\x93", "on the device", colors->text},
+        {"Loss", on && run->step ? text_number((double)run->loss, loss) : "\xe2\x80\x93", "of this step",
+         colors->accent},
+        {val_name, text_number((double)run->val_loss, val),
+         val_note               ? val_note
+         : isnan(run->best_val) ? ""
+                                : best,
+         colors->points},
+        {"Tokens / s", run->tokens_per_s > 0 ? text_count(run->tokens_per_s, rate) : "\xe2\x80\x93", "mean",
+         colors->text},
+        {"Time left", on && run->tokens_per_s > 0 ? text_time(run->left_s, left) : "\xe2\x80\x93", on ? took : "",
+         colors->text},
+        {"Memory", on && run->memory ? text_bytes((double)run->memory, memory) : "\xe2\x80\x93", "on the device",
+         colors->text},
     };
     tile narrow[4] = {tiles[0], tiles[1], tiles[2], tiles[3]};
     narrow[3].note = on && run->tokens_per_s > 0 ? left : "";
@@ -75,8 +83,10 @@ void layout_bar(const char *name, double share, bool chosen, bool mono)
     ui_draw_rect(back, colors->field, 4 * s);
     ui_draw_rect((ui_rect){back.x, back.y, fmaxf(2 * s, room * (float)share), back.h},
                  chosen ? colors->accent : theme_fade(colors->points, 0.8f), 4 * s);
-    ui_draw_text(UI_SMALL, (ui_point){r.x + r.w - ui_text_width(UI_SMALL, percent), r.y + (height - ui_text_height(UI_SMALL)) / 2},
-                 colors->muted, percent);
+    ui_draw_text(
+        UI_SMALL,
+        (ui_point){r.x + r.w - ui_text_width(UI_SMALL, percent), r.y + (height - ui_text_height(UI_SMALL)) / 2},
+        colors->muted, percent);
 }
 
 /* At the head's right end. */

@@ -90,7 +90,8 @@ static bool draw(app *a)
 {
     const double begin = window_seconds();
     const theme *t = a->theme;
-    const float back[4] = {(float)(t->back & 255) / 255, (float)(t->back >> 8 & 255) / 255, (float)(t->back >> 16 & 255) / 255, 1};
+    const float back[4] = {(float)(t->back & 255) / 255, (float)(t->back >> 8 & 255) / 255,
+                           (float)(t->back >> 16 & 255) / 255, 1};
     const float scale = (float)a->settings.scale / 100 * window_scale(&a->window);
     if (fabsf(scale - a->attached_scale) > 0.001f && !attach(a)) return false;
     const bool busy = app_busy(a) && !a->state->paused && a->state->train.tokens_per_s > 0;
@@ -98,6 +99,7 @@ static bool draw(app *a)
     shell_keys(a);
     shell_draw(a);
     ui_frame_end();
+    a->frames++;
     const bool good = render_frame(a->render, back, ui_record, NULL);
     stats_add(&frames, busy, 1e3 * (window_seconds() - begin));
     return good;

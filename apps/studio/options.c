@@ -61,7 +61,7 @@ static bool take(const char *name, const char *value, options *out, settings *s)
 
 static bool known(const char *name)
 {
-    static const char *const names[] = {"--settings", "--script", "--seconds", "--size", "--page", "--theme",
+    static const char *const names[] = {"--settings", "--script", "--seconds", "--size",  "--page", "--theme",
                                         "--device",   "--data",   "--out",     "--model", "--scale"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0) return true;
@@ -97,7 +97,8 @@ options_result options_read(int argc, char **argv, options *out, settings *s)
             return OPTIONS_BAD;
         }
         if (!take(argv[i], argv[i + 1], out, s)) {
-            fprintf(stderr, "pumice-studio: %s %s: not a value for it; see pumice-studio --help\n", argv[i], argv[i + 1]);
+            fprintf(stderr, "pumice-studio: %s %s: not a value for it; see pumice-studio --help\n", argv[i],
+                    argv[i + 1]);
             return OPTIONS_BAD;
         }
         i++;

@@ -33,16 +33,20 @@ static void draw_device(app *a, size_t i)
     ui_text(UI_BOLD, t->text, caps->name);
     snprintf(line, sizeof line, "%s, %s", types[caps->type < 5 ? caps->type : 0], caps->driver);
     ui_paragraph(UI_SMALL, t->muted, line);
-    snprintf(line, sizeof line, "%s of memory, %s free. A work group has %s of shared memory and %u invocations; subgroups of %u.",
+    snprintf(line, sizeof line,
+             "%s of memory, %s free. A work group has %s of shared memory and %u invocations; subgroups of %u.",
              text_bytes((double)caps->device_memory, memory), text_bytes((double)caps->device_memory_free, left),
-             text_bytes((double)caps->max_shared_memory, shared), (unsigned)caps->max_workgroup_size, (unsigned)caps->subgroup_size);
+             text_bytes((double)caps->max_shared_memory, shared), (unsigned)caps->max_workgroup_size,
+             (unsigned)caps->subgroup_size);
     ui_paragraph(UI_BODY, t->text, line);
     features(caps, list, sizeof list);
     snprintf(line, sizeof line, "Has %s", list[0] ? list : "no optional feature");
     ui_paragraph(UI_SMALL, t->muted, line);
     ui_space(2);
     if (open) {
-        ui_text(UI_BOLD, t->good, ours ? "In use: it computes, and draws this window" : "In use: it computes; another one draws this window");
+        ui_text(UI_BOLD, t->good,
+                ours ? "In use: it computes, and draws this window"
+                     : "In use: it computes; another one draws this window");
     } else {
         snprintf(line, sizeof line, "Use this device##%zu", i);
         if (ui_button(line, UI_PLAIN, 0, !app_busy(a))) {

@@ -43,8 +43,8 @@ static void draw_summary(app *a)
 {
     const work_profile *p = &a->state->profile;
     char line[240], flops[32], copy[32];
-    snprintf(line, sizeof line, "%u steps in %.1f ms; the device was busy for %.0f %%. Peaks: %sFLOP/s, copies %sB/s", (unsigned)p->steps,
-             1e3 * p->seconds, p->seconds > 0 ? 100 * p->total_ms / (1e3 * p->seconds) : 0,
+    snprintf(line, sizeof line, "%u steps in %.1f ms; the device was busy for %.0f %%. Peaks: %sFLOP/s, copies %sB/s",
+             (unsigned)p->steps, 1e3 * p->seconds, p->seconds > 0 ? 100 * p->total_ms / (1e3 * p->seconds) : 0,
              text_short(p->peaks.fma_flops_per_s, flops), text_short(p->peaks.copy_bytes_per_s, copy));
     ui_text(UI_SMALL, a->theme->muted, line);
 }
@@ -76,8 +76,10 @@ static void draw_table(app *a, float height)
             ui_cell(UI_BODY, a->theme->muted, true, text);
             snprintf(text, sizeof text, "%.1f", r->ms > 0 ? 1e-6 * r->flops / r->ms : 0);
             ui_cell(UI_BODY, a->theme->text, true, text);
-            if (isfinite(r->share)) snprintf(text, sizeof text, "%.0f", 100 * r->share);
-            else snprintf(text, sizeof text, "\xe2\x80\x93");
+            if (isfinite(r->share))
+                snprintf(text, sizeof text, "%.0f", 100 * r->share);
+            else
+                snprintf(text, sizeof text, "\xe2\x80\x93");
             ui_cell(UI_BODY, a->theme->muted, true, text);
         }
         ui_table_end();
@@ -102,7 +104,8 @@ static void draw_empty(app *a)
 {
     ui_card_begin("empty", "Nothing is measured yet", 0);
     ui_paragraph(UI_BODY, a->theme->muted,
-                 "Press Ctrl+Enter. While a training goes on, its next steps are measured; else some steps of a model of the page "
+                 "Press Ctrl+Enter. While a training goes on, its next steps are measured; else some steps of a model "
+                 "of the page "
                  "Train's sizes.");
     ui_card_end();
 }
@@ -116,9 +119,12 @@ void page_profile(app *a, ui_rect room)
         draw_empty(a);
     } else if (a->narrow) {
         draw_legend(a->theme);
-        if (a->tab_profile == 0) draw_timeline(a, -1);
-        else if (a->tab_profile == 1) draw_roofline(a, -1);
-        else draw_table(a, -1);
+        if (a->tab_profile == 0)
+            draw_timeline(a, -1);
+        else if (a->tab_profile == 1)
+            draw_roofline(a, -1);
+        else
+            draw_table(a, -1);
     } else {
         draw_zoom(a);
         draw_summary(a);

@@ -8,8 +8,10 @@
 
 static const char *const kinds[] = {"Classify a text", "Does one text follow from another", "How alike are two texts",
                                     "Choose among options"};
-static const char *const inputs[PM_TASK_COUNT][3] = {
-    {"Text", NULL, NULL}, {"Premise", "Hypothesis", NULL}, {"Text A", "Text B", NULL}, {"Passage", "Question", "Options, one a line"}};
+static const char *const inputs[PM_TASK_COUNT][3] = {{"Text", NULL, NULL},
+                                                     {"Premise", "Hypothesis", NULL},
+                                                     {"Text A", "Text B", NULL},
+                                                     {"Passage", "Question", "Options, one a line"}};
 
 static void draw_settings(app *a)
 {
@@ -91,9 +93,12 @@ void page_task(app *a, ui_rect room)
     const float side = 320 * ui_scale(), gap = 16 * ui_scale();
     if (a->narrow) {
         ui_area_begin("task", room);
-        if (a->tab_task == 0) draw_results(a, -1);
-        else if (a->tab_task == 1) draw_try(a);
-        else draw_settings(a);
+        if (a->tab_task == 0)
+            draw_results(a, -1);
+        else if (a->tab_task == 1)
+            draw_try(a);
+        else
+            draw_settings(a);
         ui_area_end();
         return;
     }

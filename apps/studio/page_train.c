@@ -72,12 +72,14 @@ static void draw_curve(app *a)
     ui_card_begin("curve", NULL, -1);
     draw_legend(a->theme);
     const ui_rect room = ui_place("plot", ui_width_left(), ui_height_left() - 2 * ui_scale(), &hovered);
-    a->plot = plot_loss(a->theme, room, &run->loss_curve, &run->val_curve, run->steps ? run->steps : a->settings.steps, hovered);
+    a->plot = plot_loss(a->theme, room, &run->loss_curve, &run->val_curve, run->steps ? run->steps : a->settings.steps,
+                        hovered);
     if (run->loss_curve.count == 0) {
         const char *hint = a->state->doing == WORK_TRAIN ? "The first step builds the kernels\xe2\x80\xa6"
                                                          : "Choose a text and a folder, then press Ctrl+Enter.";
         const float width = ui_text_width(UI_BODY, hint);
-        ui_draw_text(UI_BODY, (ui_point){a->plot.x + (a->plot.w - width) / 2, a->plot.y + a->plot.h / 2 - 10 * ui_scale()},
+        ui_draw_text(UI_BODY,
+                     (ui_point){a->plot.x + (a->plot.w - width) / 2, a->plot.y + a->plot.h / 2 - 10 * ui_scale()},
                      a->theme->muted, hint);
     }
     ui_card_end();
@@ -105,8 +107,10 @@ void page_train(app *a, ui_rect room)
     const float side = 300 * ui_scale(), gap = 16 * ui_scale();
     if (a->narrow) {
         ui_area_begin("train", room);
-        if (a->tab_train == 0) draw_results(a);
-        else draw_settings(a);
+        if (a->tab_train == 0)
+            draw_results(a);
+        else
+            draw_settings(a);
         ui_area_end();
         return;
     }

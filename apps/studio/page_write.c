@@ -45,8 +45,8 @@ static void draw_paper(app *a)
         draw_text(a);
     ui_card_end();
     if (out->tokens) {
-        snprintf(line, sizeof line, "%u tokens, %s a second%s", (unsigned)out->tokens, text_count(out->tokens_per_s, rate),
-                 out->ended ? "; the model ended the text" : "");
+        snprintf(line, sizeof line, "%u tokens, %s a second%s", (unsigned)out->tokens,
+                 text_count(out->tokens_per_s, rate), out->ended ? "; the model ended the text" : "");
         ui_text(UI_SMALL, a->theme->muted, line);
     }
 }
@@ -61,7 +61,8 @@ static void draw_next(app *a)
 {
     const work_writing *out = &a->state->writing;
     ui_card_begin("next", "Next token", 0);
-    if (out->next_count == 0) ui_paragraph(UI_SMALL, a->theme->faint, "The likeliest tokens appear here, the one taken in colour.");
+    if (out->next_count == 0)
+        ui_paragraph(UI_SMALL, a->theme->faint, "The likeliest tokens appear here, the one taken in colour.");
     for (uint32_t i = 0; i < out->next_count && i < 10; i++)
         layout_bar(out->next[i].text, (double)out->next[i].probability, out->next[i].taken, true);
     ui_card_end();

@@ -98,15 +98,15 @@ void picker_draw(app *a)
     ui_paragraph(UI_SMALL, a->theme->muted, now.dir);
     draw_list(a);
     if (now.folder) (void)ui_input("New folder (may stay empty)", "its name", now.name, sizeof now.name, true);
-    ui_row(2);
+    if (now.folder) ui_row(2);
     if (ui_button("Cancel", UI_PLAIN, 0, true)) ui_modal_close();
-    char *path = now.folder ? files_join(now.dir, now.name) : NULL;
-    if (ui_button(now.folder ? "Take this folder" : "Choose above", UI_PRIMARY, 0, now.folder) && path) {
-        const size_t length = strlen(path);
+    if (now.folder && ui_button("Take this folder", UI_PRIMARY, 0, true)) {
+        char *path = files_join(now.dir, now.name);
+        const size_t length = path ? strlen(path) : 0;
         if (length > 1 && path[length - 1] == '/') path[length - 1] = 0;
-        take(path);
+        if (path) take(path);
+        free(path);
     }
-    free(path);
     ui_modal_end();
 }
 

@@ -66,7 +66,8 @@ static void draw_x(const theme *t, const axes *a, const char *name)
         ui_draw_text(UI_SMALL, (ui_point){x, below + 7 * ui_scale()}, t->muted, text);
     }
     ui_draw_text(UI_SMALL, (ui_point){end, below + 7 * ui_scale()}, t->faint, name);
-    ui_draw_line((ui_point){a->in.x, floorf(below) + 0.5f}, (ui_point){a->in.x + a->in.w, floorf(below) + 0.5f}, t->faint, 1);
+    ui_draw_line((ui_point){a->in.x, floorf(below) + 0.5f}, (ui_point){a->in.x + a->in.w, floorf(below) + 0.5f},
+                 t->faint, 1);
 }
 
 static void draw_curve(const axes *a, const curve *c, const float *values, ui_color color, float thick)
@@ -85,17 +86,20 @@ static void draw_curve(const axes *a, const curve *c, const float *values, ui_co
 static void draw_hover(const theme *t, const axes *a, const curve *loss, const float *smooth)
 {
     const ui_point mouse = ui_mouse();
-    if (loss->count == 0 || mouse.x < a->in.x || mouse.x > a->in.x + a->in.w || mouse.y < a->in.y || mouse.y > a->in.y + a->in.h) return;
+    if (loss->count == 0 || mouse.x < a->in.x || mouse.x > a->in.x + a->in.w || mouse.y < a->in.y ||
+        mouse.y > a->in.y + a->in.h)
+        return;
     const double x = a->x0 + (double)((mouse.x - a->in.x) / a->in.w) * (a->x1 - a->x0);
     uint32_t near = 0;
     for (uint32_t i = 0; i < loss->count; i++)
         if (fabs((double)loss->x[i] - x) < fabs((double)loss->x[near] - x)) near = i;
     const ui_point p = at(a, (double)loss->x[near], (double)smooth[near]);
     char text[120], step[32];
-    ui_draw_line((ui_point){floorf(p.x) + 0.5f, a->in.y}, (ui_point){floorf(p.x) + 0.5f, a->in.y + a->in.h}, t->faint, 1);
+    ui_draw_line((ui_point){floorf(p.x) + 0.5f, a->in.y}, (ui_point){floorf(p.x) + 0.5f, a->in.y + a->in.h}, t->faint,
+                 1);
     ui_draw_disc(p, 4 * ui_scale(), t->curve);
-    snprintf(text, sizeof text, "step %s\nloss %.4f\nmean %.4f", text_count((double)loss->x[near], step), (double)loss->y[near],
-             (double)smooth[near]);
+    snprintf(text, sizeof text, "step %s\nloss %.4f\nmean %.4f", text_count((double)loss->x[near], step),
+             (double)loss->y[near], (double)smooth[near]);
     ui_tip(text);
 }
 
@@ -110,8 +114,13 @@ ui_rect plot_loss(const theme *t, ui_rect room, const curve *loss, const curve *
     if (loss->count) last = (double)loss->x[loss->count - 1];
     if (!isfinite(low)) low = 0, high = 5;
     const double margin = fmax(0.05 * (high - low), 0.01);
-    axes a = {.x0 = 0, .x1 = fmax(loss->count == 0 || (steps > 0 && last > 0.25 * steps) ? steps : fmin(fmax(steps, 1), fmax(1.6 * last, 20)), last),
-              .y0 = fmax(0, low - margin), .y1 = high + margin};
+    axes a = {.x0 = 0,
+              .x1 = fmax(loss->count == 0 || (steps > 0 && last > 0.25 * steps)
+                             ? steps
+                             : fmin(fmax(steps, 1), fmax(1.6 * last, 20)),
+                         last),
+              .y0 = fmax(0, low - margin),
+              .y1 = high + margin};
     char widest[32];
     snprintf(widest, sizeof widest, "%.2f", a.y1);
     const float left = ui_text_width(UI_SMALL, widest) + 14 * s;

@@ -19,7 +19,8 @@ static void draw_time_axis(const theme *t, ui_rect in, double from, double to)
         ui_draw_line((ui_point){x, in.y}, (ui_point){x, in.y + in.h}, t->border, 1);
         snprintf(text, sizeof text, "%.*f ms", digits, v);
         if (x + ui_text_width(UI_SMALL, text) / 2 > in.x + in.w) continue;
-        ui_draw_text(UI_SMALL, (ui_point){x - ui_text_width(UI_SMALL, text) / 2, in.y + in.h + 5 * ui_scale()}, t->muted, text);
+        ui_draw_text(UI_SMALL, (ui_point){x - ui_text_width(UI_SMALL, text) / 2, in.y + in.h + 5 * ui_scale()},
+                     t->muted, text);
     }
 }
 
@@ -29,7 +30,8 @@ void plot_timeline(const theme *t, ui_rect room, const work_profile *p, double z
     const ui_rect in = {room.x + left, room.y + 2 * s, room.w - left - 4 * s, room.h - text - 10 * s};
     const float lane = in.h / 3, bar = lane - 8 * s;
     double whole = 1e-3;
-    for (uint32_t i = 0; i < p->event_count; i++) whole = fmax(whole, (double)(p->events[i].start_ms + p->events[i].ms));
+    for (uint32_t i = 0; i < p->event_count; i++)
+        whole = fmax(whole, (double)(p->events[i].start_ms + p->events[i].ms));
     const double from = origin * whole, to = from + zoom * whole;
     const ui_point mouse = ui_mouse();
     const work_event *under = NULL;
@@ -57,14 +59,15 @@ void plot_timeline(const theme *t, ui_rect room, const work_profile *p, double z
         ui_draw_rect((ui_rect){x0, y, x1 - x0 - (x1 - x0 > 4 ? 1 : 0), bar}, color, x1 - x0 > 6 * s ? 3 * s : 0);
         const char *name = p->names[e->row];
         if (x1 - x0 > ui_text_width(UI_SMALL, name) + 8 * s)
-            ui_draw_text(UI_SMALL, (ui_point){x0 + 4 * s, y + (bar - text) / 2}, e->track == 2 ? t->card : t->text, name);
+            ui_draw_text(UI_SMALL, (ui_point){x0 + 4 * s, y + (bar - text) / 2}, e->track == 1 ? t->text : t->card,
+                         name);
     }
     ui_unclip();
     if (!under || !hovered) return;
     char tip[160];
     snprintf(tip, sizeof tip, "%s\n%s\n%.3f ms, from %.3f ms", p->names[under->row],
-             under->track == 2 ? pm_direction_name((pm_direction)under->direction) : lanes[under->track], (double)under->ms,
-             (double)under->start_ms);
+             under->track == 2 ? pm_direction_name((pm_direction)under->direction) : lanes[under->track],
+             (double)under->ms, (double)under->start_ms);
     ui_tip(tip);
 }
 
@@ -94,16 +97,20 @@ static void draw_grid(const theme *t, const chart *c)
         const float x = floorf(place(c, pow(10, e), 1).x) + 0.5f;
         ui_draw_line((ui_point){x, c->in.y}, (ui_point){x, c->in.y + c->in.h}, t->border, 1);
         snprintf(text, sizeof text, "%g", pow(10, e));
-        ui_draw_text(UI_SMALL, (ui_point){x - ui_text_width(UI_SMALL, text) / 2, c->in.y + c->in.h + 5 * s}, t->muted, text);
+        ui_draw_text(UI_SMALL, (ui_point){x - ui_text_width(UI_SMALL, text) / 2, c->in.y + c->in.h + 5 * s}, t->muted,
+                     text);
     }
     for (int e = (int)ceil(c->y0); e <= (int)floor(c->y1); e++) {
         const float y = floorf(place(c, 1, pow(10, e)).y) + 0.5f;
         ui_draw_line((ui_point){c->in.x, y}, (ui_point){c->in.x + c->in.w, y}, t->border, 1);
         snprintf(text, sizeof text, "%g", pow(10, e - 9));
-        ui_draw_text(UI_SMALL, (ui_point){c->in.x - ui_text_width(UI_SMALL, text) - 6 * s, y - height / 2}, t->muted, text);
+        ui_draw_text(UI_SMALL, (ui_point){c->in.x - ui_text_width(UI_SMALL, text) - 6 * s, y - height / 2}, t->muted,
+                     text);
     }
     const char *unit = "FLOP per byte";
-    ui_draw_text(UI_SMALL, (ui_point){c->in.x + c->in.w - ui_text_width(UI_SMALL, unit), c->in.y + c->in.h - height - 4 * s}, t->faint, unit);
+    ui_draw_text(UI_SMALL,
+                 (ui_point){c->in.x + c->in.w - ui_text_width(UI_SMALL, unit), c->in.y + c->in.h - height - 4 * s},
+                 t->faint, unit);
     ui_draw_text(UI_SMALL, (ui_point){c->in.x + 6 * s, c->in.y + 2 * s}, t->faint, "GFLOP/s");
 }
 
@@ -120,7 +127,10 @@ void plot_roofline(const theme *t, ui_rect room, const work_profile *p, bool hov
 {
     const float s = ui_scale(), left = 52 * s;
     chart c = {.in = {room.x + left, room.y + 4 * s, room.w - left - 6 * s, room.h - ui_text_height(UI_SMALL) - 14 * s},
-               .x0 = -1, .x1 = 1, .y0 = 9, .y1 = 10};
+               .x0 = -1,
+               .x1 = 1,
+               .y0 = 9,
+               .y1 = 10};
     const work_row *under = NULL;
     double most = 0;
     for (uint32_t i = 0; i < p->row_count; i++) {
@@ -147,7 +157,8 @@ void plot_roofline(const theme *t, ui_rect room, const work_profile *p, bool hov
     ui_unclip();
     if (!under || !hovered) return;
     char tip[260];
-    snprintf(tip, sizeof tip, "%s %s %s\n%s\n%.2f ms, %.1f GFLOP/s, %.0f %% of the roof", pm_direction_name((pm_direction)under->direction),
-             under->name, under->shape, under->kernel, under->ms, 1e-6 * under->flops / under->ms, 100 * under->share);
+    snprintf(tip, sizeof tip, "%s %s %s\n%s\n%.2f ms, %.1f GFLOP/s, %.0f %% of the roof",
+             pm_direction_name((pm_direction)under->direction), under->name, under->shape, under->kernel, under->ms,
+             1e-6 * under->flops / under->ms, 100 * under->share);
     ui_tip(tip);
 }

@@ -136,9 +136,8 @@ static VkResult make_commands(render *r)
     const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
     VkResult result = vk.CreateCommandPool(r->host.device, &pool, NULL, &r->pool);
-    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                                  .commandPool = r->pool,
-                                                  .commandBufferCount = 1};
+    const VkCommandBufferAllocateInfo allocate = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = r->pool, .commandBufferCount = 1};
     if (result == VK_SUCCESS) result = vk.AllocateCommandBuffers(r->host.device, &allocate, &r->commands);
     if (result == VK_SUCCESS) result = vk.CreateFence(r->host.device, &fence, NULL, &r->fence);
     if (result == VK_SUCCESS) result = vk.CreateSemaphore(r->host.device, &semaphore, NULL, &r->acquired);
@@ -243,8 +242,7 @@ bool render_frame(render *r, const float background[4], render_record record, vo
     uint32_t index = 0;
     VkResult result = VK_ERROR_OUT_OF_DATE_KHR;
     if (r->swapchain && !size_changed(r))
-        result =
-            vk.AcquireNextImageKHR(r->host.device, r->swapchain, UINT64_MAX, r->acquired, VK_NULL_HANDLE, &index);
+        result = vk.AcquireNextImageKHR(r->host.device, r->swapchain, UINT64_MAX, r->acquired, VK_NULL_HANDLE, &index);
     for (int tries = 0; result == VK_ERROR_OUT_OF_DATE_KHR && tries < 3; tries++) {
         result = make_swapchain(r);
         if (result == VK_NOT_READY) return true;

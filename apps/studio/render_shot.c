@@ -62,8 +62,7 @@ static void move_image(render *r, VkImage image, VkImageLayout from, VkImageLayo
         .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
         .image = image,
         .subresourceRange = {.aspectMask = VK_IMAGE_ASPECT_COLOR_BIT, .levelCount = 1, .layerCount = 1}};
-    const VkPipelineStageFlags stages =
-        VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
     vk.CmdPipelineBarrier(r->commands, stages, stages, 0, 0, NULL, 0, NULL, 1, &barrier);
 }
 

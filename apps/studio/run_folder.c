@@ -17,8 +17,9 @@ bool run_folder_has_checkpoint(const char *out)
 
 bool run_folder_free(work *w, const char *out)
 {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                        "config.json",       "vocab.json",                   "tokenizer.json",
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+                                        "pytorch_model.bin", "config.json",
+                                        "vocab.json",        "tokenizer.json",
                                         "metrics.jsonl"};
     if (!*out) {
         (void)work_fail(w, PM_INVALID, "the run needs a folder: type one into \"Run folder\"");
@@ -51,10 +52,10 @@ static const char *number(char text[32], double value)
 bool run_folder_add(const char *out, const work_run *run, double rate, float val)
 {
     char line[512], a[32], b[32], c[32], d[32];
-    int used = snprintf(line, sizeof line,
-                        "{\"step\": %u, \"loss\": %s, \"lr\": %s, \"grad_norm\": %s, \"tokens_per_s\": %s",
-                        (unsigned)run->step, number(a, (double)run->loss), number(b, (double)run->lr),
-                        number(c, (double)run->grad_norm), number(d, rate));
+    int used =
+        snprintf(line, sizeof line, "{\"step\": %u, \"loss\": %s, \"lr\": %s, \"grad_norm\": %s, \"tokens_per_s\": %s",
+                 (unsigned)run->step, number(a, (double)run->loss), number(b, (double)run->lr),
+                 number(c, (double)run->grad_norm), number(d, rate));
     if (!isnan(val))
         used += snprintf(line + used, sizeof line - (size_t)used, ", \"val_loss\": %s", number(a, (double)val));
     used += snprintf(line + used, sizeof line - (size_t)used, "}\n");

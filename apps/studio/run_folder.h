@@ -11,7 +11,6 @@ struct cJSON;
 bool run_folder_free(work *w, const char *out);
 bool run_folder_has_checkpoint(const char *out);
 
-
 /* Adds a line; a step's. val: NaN where there was no evaluation. */
 bool run_folder_add(const char *out, const work_run *run, double rate, float val);
 /* Drops the lines behind step `keep`, and fills the curves with the others. */

@@ -7,7 +7,7 @@
 
 #include "files.h"
 
-#define WAIT_MOST 300.0 /* seconds */
+#define WAIT_MOST 300.0          /* seconds */
 enum { FRAMES_BEFORE_SHOT = 4 }; /* in which cards find their heights */
 
 static const char *const pages[APP_PAGES] = {"train", "write", "task", "profile", "device"};
@@ -39,16 +39,18 @@ static void tell(const app *a)
     char line[8], faint[8], points[8], back[8], card[8];
     int width = 0, height = 0;
     window_size(&a->window, &width, &height);
-    printf("{\"doing\": %d, \"paused\": %s, \"step\": %u, \"steps\": %u, \"saved\": %u, \"loss\": %.5f, \"written\": %u, "
-           "\"answer\": %d, \"dev\": %zu, \"profile_rows\": %u, \"events\": %u, \"errors\": %u, \"page\": %u, "
-           "\"width\": %d, \"height\": %d, \"scale\": %u, \"plot\": [%.0f, %.0f, %.0f, %.0f], "
-           "\"curve\": \"%s\", \"faint\": \"%s\", \"points\": \"%s\", \"back\": \"%s\", \"card\": \"%s\"}\n",
-           (int)st->doing, st->paused ? "true" : "false", (unsigned)run->step, (unsigned)run->steps, (unsigned)run->saved,
-           isfinite(run->loss) ? (double)run->loss : 0, (unsigned)st->writing.tokens, st->answer.there ? (int)st->answer.label : -1,
-           st->dev.n, (unsigned)st->profile.row_count, (unsigned)st->profile.event_count, (unsigned)st->errors,
-           (unsigned)a->settings.page, width, height, (unsigned)a->settings.scale, (double)a->plot.x, (double)a->plot.y,
-           (double)a->plot.w, (double)a->plot.h, theme_hex(a->theme->curve, line), theme_hex(a->theme->curve_faint, faint),
-           theme_hex(a->theme->points, points), theme_hex(a->theme->back, back), theme_hex(a->theme->card, card));
+    printf(
+        "{\"doing\": %d, \"paused\": %s, \"step\": %u, \"steps\": %u, \"saved\": %u, \"loss\": %.5f, \"written\": %u, "
+        "\"answer\": %d, \"dev\": %zu, \"profile_rows\": %u, \"events\": %u, \"errors\": %u, \"page\": %u, "
+        "\"width\": %d, \"height\": %d, \"scale\": %u, \"plot\": [%.0f, %.0f, %.0f, %.0f], "
+        "\"curve\": \"%s\", \"faint\": \"%s\", \"points\": \"%s\", \"back\": \"%s\", \"card\": \"%s\"}\n",
+        (int)st->doing, st->paused ? "true" : "false", (unsigned)run->step, (unsigned)run->steps, (unsigned)run->saved,
+        isfinite(run->loss) ? (double)run->loss : 0, (unsigned)st->writing.tokens,
+        st->answer.there ? (int)st->answer.label : -1, st->dev.n, (unsigned)st->profile.row_count,
+        (unsigned)st->profile.event_count, (unsigned)st->errors, (unsigned)a->settings.page, width, height,
+        (unsigned)a->settings.scale, (double)a->plot.x, (double)a->plot.y, (double)a->plot.w, (double)a->plot.h,
+        theme_hex(a->theme->curve, line), theme_hex(a->theme->curve_faint, faint), theme_hex(a->theme->points, points),
+        theme_hex(a->theme->back, back), theme_hex(a->theme->card, card));
     fflush(stdout);
 }
 
@@ -98,19 +100,48 @@ static void act(script *s, app *a, char *line)
     char *word = line, *rest = strchr(line, ' ');
     if (rest) *rest++ = 0;
     if (!rest) rest = line + strlen(line);
-    if (strcmp(word, "set") == 0) set(s, a, rest);
-    else if (strcmp(word, "page") == 0) open_page(s, a, rest);
-    else if (strcmp(word, "start") == 0) app_start(a, false);
-    else if (strcmp(word, "resume") == 0) app_start(a, true);
-    else if (strcmp(word, "pause") == 0) app_toggle_pause(a);
-    else if (strcmp(word, "stop") == 0) work_stop(a->work);
-    else if (strcmp(word, "try") == 0) app_post(a, WORK_TRY, false);
-    else if (strcmp(word, "tell") == 0) tell(a);
-    else if (strcmp(word, "close") == 0) a->window.close = true;
-    else if (strcmp(word, "tab") == 0) a->tab_train = a->tab_write = a->tab_task = a->tab_profile = atoi(rest);
+    if (strcmp(word, "set") == 0)
+        set(s, a, rest);
+    else if (strcmp(word, "page") == 0)
+        open_page(s, a, rest);
+    else if (strcmp(word, "start") == 0)
+        app_start(a, false);
+    else if (strcmp(word, "resume") == 0)
+        app_start(a, true);
+    else if (strcmp(word, "pause") == 0)
+        app_toggle_pause(a);
+    else if (strcmp(word, "stop") == 0)
+        work_stop(a->work);
+    else if (strcmp(word, "try") == 0)
+        app_post(a, WORK_TRY, false);
+    else if (strcmp(word, "tell") == 0)
+        tell(a);
+    else if (strcmp(word, "close") == 0)
+        a->window.close = true;
+    else if (strcmp(word, "tab") == 0)
+        a->tab_train = a->tab_write = a->tab_task = a->tab_profile = atoi(rest);
     else if (strcmp(word, "input") == 0 && *rest >= '0' && *rest <= '2' && rest[1] == ' ')
         snprintf(a->try_input[*rest - '0'], sizeof a->try_input[0], "%s", rest + 2);
-    else if (strcmp(word, "key") != 0 || !window_press(&a->window, rest)) fail(s, word);
+    else if (strcmp(word, "key") != 0 || !window_press(&a->window, rest))
+        fail(s, word);
+}
+
+/* True: the picture is there, or is not to be had. */
+static bool shoot(script *s, app *a, const char *path)
+{
+    if (!s->shot[0]) {
+        snprintf(s->shot, sizeof s->shot, "%.1000s", path);
+        s->frame = a->frames + FRAMES_BEFORE_SHOT;
+        s->taken = false;
+    }
+    if (!s->taken && a->frames >= s->frame) {
+        render_shoot(a->render, s->shot);
+        s->frame = a->frames + 1;
+        s->taken = true;
+    }
+    if (a->frames < s->frame) return false;
+    s->shot[0] = 0;
+    return true;
 }
 
 bool script_go(script *s, app *a)
@@ -128,15 +159,7 @@ bool script_go(script *s, app *a)
             }
             s->until = 0;
         } else if (strncmp(line, "shot ", 5) == 0) {
-            if (!s->shot[0]) {
-                snprintf(s->shot, sizeof s->shot, "%.1000s", line + 5);
-                s->frames_left = FRAMES_BEFORE_SHOT;
-            }
-            if (s->frames_left > 0) {
-                if (--s->frames_left == 0) render_shoot(a->render, s->shot);
-                return true;
-            }
-            s->shot[0] = 0;
+            if (!shoot(s, a, line + 5)) return true;
             if (!render_shot_good(a->render)) fail(s, line);
         } else if (line[0] && line[0] != '#') {
             act(s, a, line);

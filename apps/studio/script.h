@@ -16,9 +16,10 @@
 
 typedef struct script {
     char *text, *at;
-    double until;         /* of a wait; 0: none began */
+    double until; /* of a wait; 0: none began */
     bool failed;
-    uint32_t frames_left; /* before a shot */
+    uint32_t frame; /* of the shot */
+    bool taken;
     char shot[SETTINGS_PATH];
 } script;
 

@@ -11,10 +11,8 @@ static const struct {
     const char *name, *about;
     void (*draw)(app *a, ui_rect room);
 } pages[APP_PAGES] = {
-    {"Train", "Teach a new model a text", page_train},
-    {"Write", "Let a model go on with a text", page_write},
-    {"Task", "Teach a model to answer", page_task},
-    {"Profile", "Where the time goes", page_profile},
+    {"Train", "Teach a new model a text", page_train}, {"Write", "Let a model go on with a text", page_write},
+    {"Task", "Teach a model to answer", page_task},    {"Profile", "Where the time goes", page_profile},
     {"Device", "What computes", page_device},
 };
 
@@ -51,7 +49,8 @@ static void draw_rail(app *a, ui_rect r)
             if (hovered) ui_tip(pages[i].name);
             continue;
         }
-        ui_draw_text(on ? UI_BOLD : UI_BODY, (ui_point){button.x + 44 * s, button.y + (height - ui_text_height(UI_BODY)) / 2},
+        ui_draw_text(on ? UI_BOLD : UI_BODY,
+                     (ui_point){button.x + 44 * s, button.y + (height - ui_text_height(UI_BODY)) / 2},
                      on ? t->text : t->muted, pages[i].name);
         char key[16];
         snprintf(key, sizeof key, "Ctrl+%d", i + 1);
@@ -65,7 +64,7 @@ static void draw_rail(app *a, ui_rect r)
 static void draw_tabs(app *a)
 {
     static const char *const train[] = {"Curve", "Settings"}, *const write[] = {"Text", "Next", "Settings"},
-                      *const task[] = {"Curve", "Try", "Settings"}, *const profile[] = {"Time", "Roof", "Table"};
+                             *const task[] = {"Curve", "Try", "Settings"}, *const profile[] = {"Time", "Roof", "Table"};
     switch (a->settings.page) {
     case PAGE_TRAIN: (void)ui_segments("train", train, 2, &a->tab_train); break;
     case PAGE_WRITE: (void)ui_segments("write", write, 3, &a->tab_write); break;
@@ -96,7 +95,8 @@ static void draw_buttons(app *a)
         break;
     case PAGE_PROFILE: {
         const bool can = !busy || (a->state->doing == WORK_TRAIN && !a->state->paused);
-        if (ui_button(a->state->doing == WORK_PROFILE ? "Measuring" : "Profile", UI_PRIMARY, 110, can)) app_start(a, false);
+        if (ui_button(a->state->doing == WORK_PROFILE ? "Measuring" : "Profile", UI_PRIMARY, 110, can))
+            app_start(a, false);
         break;
     }
     default: break;
@@ -108,7 +108,11 @@ static void draw_head(app *a, ui_rect r)
     const theme *t = a->theme;
     const float s = ui_scale();
     const bool two = a->settings.page == PAGE_TRAIN || a->settings.page == PAGE_TASK;
-    const float buttons = (two ? 200 : a->settings.page == PAGE_DEVICE ? 0 : a->settings.page == PAGE_WRITE ? 96 : 110) * s;
+    const float buttons = (two                               ? 200
+                           : a->settings.page == PAGE_DEVICE ? 0
+                           : a->settings.page == PAGE_WRITE  ? 96
+                                                             : 110) *
+                          s;
     if (!a->narrow) {
         ui_draw_text(UI_TITLE, (ui_point){r.x, r.y + 4 * s}, t->text, pages[a->settings.page].name);
         ui_draw_text(UI_SMALL, (ui_point){r.x, r.y + 32 * s}, t->muted, pages[a->settings.page].about);
@@ -126,14 +130,18 @@ static void draw_head(app *a, ui_rect r)
 
 static const char *state_text(const app *a, char out[WORK_LINE])
 {
-    static const char *const doing[] = {"Ready", "Opening", "Training", "Writing", "Teaching", "Answering", "Profiling"};
+    static const char *const doing[] = {"Ready",    "Opening",   "Training", "Writing",
+                                        "Teaching", "Answering", "Profiling"};
     const work_state *st = a->state;
     const work_run *run = st->doing == WORK_TEACH ? &st->teach : &st->train;
     const bool steps = st->doing == WORK_TRAIN || st->doing == WORK_TEACH;
     if (st->doing == WORK_NONE) {
         snprintf(out, WORK_LINE, "%s", st->said[0] ? st->said : st->device_open ? "Ready" : "No device is open");
     } else if (steps && !st->stage[0]) {
-        snprintf(out, WORK_LINE, "%s, step %u of %u", st->paused ? "Paused" : st->stopping ? "Stopping" : doing[st->doing],
+        snprintf(out, WORK_LINE, "%s, step %u of %u",
+                 st->paused     ? "Paused"
+                 : st->stopping ? "Stopping"
+                                : doing[st->doing],
                  (unsigned)run->step, (unsigned)run->steps);
     } else {
         snprintf(out, WORK_LINE, "%s%s%s", doing[st->doing], st->stage[0] ? ": " : "", st->stage);
@@ -150,7 +158,9 @@ static void draw_foot(app *a, ui_rect r)
     snprintf(device, sizeof device, "%.64s", st->device_open ? st->caps.name : "no device");
     const float width = ui_text_width(UI_SMALL, device);
     ui_draw_line((ui_point){r.x, r.y + 0.5f}, (ui_point){r.x + r.w, r.y + 0.5f}, t->border, 1);
-    const ui_color dot = st->doing == WORK_NONE ? (st->device_open ? t->good : t->bad) : st->paused ? t->warn : t->accent;
+    const ui_color dot = st->doing == WORK_NONE ? (st->device_open ? t->good : t->bad)
+                         : st->paused           ? t->warn
+                                                : t->accent;
     ui_draw_disc((ui_point){r.x + 20 * s, r.y + r.h / 2}, 4 * s, dot);
     ui_clip((ui_rect){r.x, r.y, r.w - width - 40 * s, r.h});
     ui_draw_text(UI_SMALL, (ui_point){r.x + 32 * s, y}, t->muted, state_text(a, line));
@@ -185,7 +195,8 @@ static float draw_error(app *a, ui_rect r)
     ui_draw_rect((ui_rect){box.x, box.y, 4 * s, box.h}, t->bad, 2 * s);
     at = 0;
     for (size_t i = 0; i < count; i++) {
-        ui_draw_part(UI_BODY, (ui_point){box.x + 18 * s, box.y + 10 * s + line * (float)i}, t->text, text + at, sizes[i]);
+        ui_draw_part(UI_BODY, (ui_point){box.x + 18 * s, box.y + 10 * s + line * (float)i}, t->text, text + at,
+                     sizes[i]);
         at += sizes[i];
         while (text[at] == ' ') at++;
     }

@@ -23,7 +23,8 @@ static double percentile(const stats *s, double share)
 void stats_print(stats *s, double tokens_per_s, double steps, double seconds)
 {
     if (s->count > 1) qsort(s->ms, s->count, sizeof *s->ms, compare);
-    printf("{\"frames\": %zu, \"busy_frames\": %zu, \"p50_ms\": %.2f, \"p95_ms\": %.2f, \"max_ms\": %.2f, \"tokens_per_s\": %.1f, "
+    printf("{\"frames\": %zu, \"busy_frames\": %zu, \"p50_ms\": %.2f, \"p95_ms\": %.2f, \"max_ms\": %.2f, "
+           "\"tokens_per_s\": %.1f, "
            "\"steps\": %.0f, \"seconds\": %.1f}\n",
            s->all, s->count, percentile(s, 0.5), percentile(s, 0.95), percentile(s, 1), tokens_per_s, steps, seconds);
     fflush(stdout);

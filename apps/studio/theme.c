@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #define RGBA(r, g, b, a) (((uint32_t)(a) << 24) | ((uint32_t)(b) << 16) | ((uint32_t)(g) << 8) | (uint32_t)(r))
-#define HEX(rgb) RGBA((rgb) >> 16 & 255, (rgb) >> 8 & 255, (rgb) & 255, 255)
+#define HEX(rgb) RGBA((rgb) >> 16 & 255, (rgb) >> 8 & 255, (rgb)&255, 255)
 
 const theme theme_dark = {
     .back = HEX(0x131519),

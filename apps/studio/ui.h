@@ -54,7 +54,7 @@ void ui_card_end(void);
 /* The next `count` fields or buttons stand beside each other. */
 void ui_row(int count);
 void ui_space(float height);
-void ui_tighten(void);             /* no room between the last one and the next */
+void ui_tighten(void); /* no room between the last one and the next */
 void ui_beside(float gap);
 float ui_width_left(void); /* pixels */
 float ui_height_left(void);
@@ -83,8 +83,8 @@ bool ui_segments(const char *id, const char *const *names, int count, int *value
 bool ui_check(const char *label, bool *value, bool enabled);
 bool ui_select(const char *text, bool chosen);
 void ui_progress(double share);
-void ui_focus_next(void);   /* the next widget gets the keys */
-void ui_show_end(void);     /* scrolls the area to here */
+void ui_focus_next(void); /* the next widget gets the keys */
+void ui_show_end(void);   /* scrolls the area to here */
 
 /* Tables: columns, then cell by cell. */
 bool ui_table_begin(const char *id, const char *const *heads, const float *widths, int columns, float height);

@@ -66,9 +66,9 @@ ImFont *add_font(const unsigned char *bytes, size_t size, float units, const ImW
 void add_fonts()
 {
     // Latin, Greek, Cyrillic; dashes, quotes, arrows, signs.
-    static const ImWchar text[] = {0x20,   0x17f,  0x370,  0x3ff,  0x400,  0x4ff,  0x2010, 0x2027, 0x2030, 0x203a,
-                                   0x20ac, 0x20ac, 0x2190, 0x2193, 0x21b5, 0x21b5, 0x2212, 0x2212, 0x2423, 0x2423,
-                                   0xfffd, 0xfffd, 0};
+    static const ImWchar text[] = {0x20,   0x17f,  0x370,  0x3ff,  0x400,  0x4ff,  0x2010, 0x2027,
+                                   0x2030, 0x203a, 0x20ac, 0x20ac, 0x2190, 0x2193, 0x21b5, 0x21b5,
+                                   0x2212, 0x2212, 0x2423, 0x2423, 0xfffd, 0xfffd, 0};
     static const ImWchar plain[] = {0x20, 0xff, 0x2010, 0x2027, 0x2190, 0x2193, 0x2212, 0x2212, 0};
     ImGui::GetIO().Fonts->Clear();
     s.fonts[UI_BODY] = add_font(font_regular, font_regular_size, 15, text);
@@ -433,8 +433,8 @@ void ui_paragraph(ui_font font, ui_color color, const char *text)
 bool ui_button(const char *text, ui_kind kind, float width, bool enabled)
 {
     const theme &t = s.colors;
-    const ui_color back[] = {t.field, t.accent_strong, t.bad_soft, theme_fade(t.field, 0)};
-    const ui_color over[] = {t.hover, t.accent, t.bad_soft, t.hover};
+    const ui_color back[] = {s.cards ? t.field : t.hover, t.accent_strong, t.bad_soft, theme_fade(t.field, 0)};
+    const ui_color over[] = {s.cards ? t.hover : t.border, t.accent, t.bad_soft, t.hover};
     const ui_color ink[] = {t.text, t.on_accent, t.bad, t.muted};
     row_begin();
     float w = width < 0 ? ImGui::GetContentRegionAvail().x : px(width);
@@ -484,9 +484,15 @@ bool ui_path(const char *label, const char *hint, char *text, size_t size, bool 
 
 bool ui_input_area(const char *label, char *text, size_t size, float height, bool enabled)
 {
+    const bool bare = s.cards == 0; // beside cards it looks like one
     field_begin(label, enabled);
-    return field_end(ImGui::InputTextMultiline("##", text, size, ImVec2(ImGui::GetContentRegionAvail().x, px(height)),
-                                               ImGuiInputTextFlags_CtrlEnterForNewLine * 0));
+    if (bare) ImGui::PushStyleColor(ImGuiCol_FrameBg, s.colors.card);
+    ImGui::PushStyleVar(ImGuiStyleVar_FrameBorderSize, bare ? 1.0f : 0.0f);
+    const bool changed =
+        ImGui::InputTextMultiline("##", text, size, ImVec2(ImGui::GetContentRegionAvail().x, px(height)));
+    ImGui::PopStyleVar();
+    if (bare) ImGui::PopStyleColor();
+    return field_end(changed);
 }
 
 bool ui_number(const char *label, uint32_t *value, uint32_t low, uint32_t high, bool enabled)
@@ -561,7 +567,9 @@ void ui_progress(double share)
     const float width = ImGui::GetContentRegionAvail().x, height = px(6);
     const ui_rect r = ui_place(nullptr, width, height, nullptr);
     ui_draw_rect(r, s.colors.field, height / 2);
-    if (share > 0) ui_draw_rect(ui_rect{r.x, r.y, fmaxf(height, width * (float)fmin(share, 1)), height}, s.colors.accent, height / 2);
+    if (share > 0)
+        ui_draw_rect(ui_rect{r.x, r.y, fmaxf(height, width * (float)fmin(share, 1)), height}, s.colors.accent,
+                     height / 2);
 }
 
 void ui_focus_next(void)
@@ -578,11 +586,13 @@ void ui_show_end(void)
 
 bool ui_table_begin(const char *id, const char *const *heads, const float *widths, int columns, float height)
 {
-    if (!ImGui::BeginTable(id, columns, ImGuiTableFlags_ScrollY | ImGuiTableFlags_BordersInnerH | ImGuiTableFlags_PadOuterX,
+    if (!ImGui::BeginTable(id, columns,
+                           ImGuiTableFlags_ScrollY | ImGuiTableFlags_BordersInnerH | ImGuiTableFlags_PadOuterX,
                            ImVec2(0, height)))
         return false;
     for (int i = 0; i < columns; i++)
-        ImGui::TableSetupColumn(heads[i], widths[i] > 0 ? ImGuiTableColumnFlags_WidthFixed : ImGuiTableColumnFlags_WidthStretch,
+        ImGui::TableSetupColumn(heads[i],
+                                widths[i] > 0 ? ImGuiTableColumnFlags_WidthFixed : ImGuiTableColumnFlags_WidthStretch,
                                 widths[i] > 0 ? px(widths[i]) : -widths[i]);
     ImGui::TableSetupScrollFreeze(0, 1);
     ImGui::TableNextRow(ImGuiTableRowFlags_Headers);
@@ -626,7 +636,8 @@ bool ui_modal_begin(const char *title, float width, float height)
     if (!open) return false;
     ui_text(UI_TITLE, s.colors.text, title);
     ui_space(6);
-    if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape)) && !ImGui::GetIO().WantTextInput) ImGui::CloseCurrentPopup();
+    if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape)) && !ImGui::GetIO().WantTextInput)
+        ImGui::CloseCurrentPopup();
     return true;
 }
 

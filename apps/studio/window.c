@@ -122,15 +122,15 @@ static bool make_instance(window *w, char why[256])
     uint32_t count = 0, version = VK_API_VERSION_1_0;
     const char **extensions = glfwGetRequiredInstanceExtensions(&count);
     if (!glfwVulkanSupported() || !extensions || !vk_load((PFN_vkGetInstanceProcAddr)glfwGetInstanceProcAddress)) {
-        snprintf(why, 256, "this display has no Vulkan (%.120s); install a Vulkan driver: Debian has mesa-vulkan-drivers",
+        snprintf(why, 256,
+                 "this display has no Vulkan (%.120s); install a Vulkan driver: Debian has mesa-vulkan-drivers",
                  last_error[0] ? last_error : "no loader or no driver");
         return false;
     }
     if (vk.EnumerateInstanceVersion) (void)vk.EnumerateInstanceVersion(&version);
     w->api_version = version < VK_API_VERSION_1_3 ? version : VK_API_VERSION_1_3;
-    const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-                                   .pApplicationName = "Pumice Studio",
-                                   .apiVersion = w->api_version};
+    const VkApplicationInfo app = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "Pumice Studio", .apiVersion = w->api_version};
     const VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                        .pApplicationInfo = &app,
                                        .enabledExtensionCount = count,

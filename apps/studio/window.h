@@ -36,11 +36,11 @@ typedef struct window {
     VkInstance instance;
     uint32_t api_version;
     VkSurfaceKHR surface;
-    bool touched;                  /* by the user, since the last frame */
-    bool close;                    /* the close button was pressed */
-    window_key keys[WINDOW_KEYS];  /* pressed since the last frame */
+    bool touched;                 /* by the user, since the last frame */
+    bool close;                   /* the close button was pressed */
+    window_key keys[WINDOW_KEYS]; /* pressed since the last frame */
     size_t key_count;
-    char dropped[WINDOW_PATH];     /* a path that was dropped onto the window; "": none */
+    char dropped[WINDOW_PATH]; /* a path that was dropped onto the window; "": none */
 } window;
 
 /* Opens a window with Vulkan. False: `why` is one line. */

@@ -97,15 +97,12 @@ static void close_device(work *w)
 /* Submissions are short, so that a frame waits for no more than one of them. */
 static void open_device(work *w, const work_request *request)
 {
-    const pm_device_params params = {.log = w->log,
-                                     .select = request->how.device,
-                                     .submit_ms = 8,
-                                     .profile = true,
-                                     .profile_events = 65536};
+    const pm_device_params params = {
+        .log = w->log, .select = request->how.device, .submit_ms = 8, .profile = true, .profile_events = 65536};
     close_device(w);
     work_stage(w, "opening the device");
-    const pm_status status = request->host ? pm_device_import(&params, request->host, &w->device)
-                                           : pm_device_open(&params, &w->device);
+    const pm_status status =
+        request->host ? pm_device_import(&params, request->host, &w->device) : pm_device_open(&params, &w->device);
     work_state *s = work_edit(w);
     s->device_open = status == PM_OK;
     s->imported = status == PM_OK && request->host;

@@ -25,7 +25,7 @@ enum {
     WORK_EVENTS = 4000,
 };
 
-typedef struct work_run {  /* of training and of fine-tuning */
+typedef struct work_run { /* of training and of fine-tuning */
     uint32_t step, steps, saved;
     float loss, val_loss, best_val; /* NaN: not known yet */
     float lr, grad_norm;
@@ -114,8 +114,8 @@ typedef struct work_state {
 typedef struct work_request {
     work_kind kind;
     settings how;
-    const pm_vulkan_device *host; /* WORK_DEVICE: import this; NULL: open how.device */
-    bool resume;                  /* go on from the folder's checkpoint */
+    const pm_vulkan_device *host;   /* WORK_DEVICE: import this; NULL: open how.device */
+    bool resume;                    /* go on from the folder's checkpoint */
     char input[3][SETTINGS_PROMPT]; /* WORK_TRY: the example's texts */
 } work_request;
 

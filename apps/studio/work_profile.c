@@ -78,7 +78,8 @@ static void take_rows(const work *w, const pm_profile *profile, work_profile *ou
 static uint16_t name_of(work_profile *out, const pm_profile_row *row)
 {
     char name[48];
-    snprintf(name, sizeof name, "%.30s%s%.15s", row->op[0] ? row->op : row->program, row->layer[0] ? " " : "", row->layer);
+    snprintf(name, sizeof name, "%.30s%s%.15s", row->op[0] ? row->op : row->program, row->layer[0] ? " " : "",
+             row->layer);
     for (uint32_t i = 0; i < out->name_count; i++)
         if (strcmp(out->names[i], name) == 0) return (uint16_t)i;
     if (out->name_count == 256) return 255;

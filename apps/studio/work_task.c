@@ -319,7 +319,8 @@ void work_try(work *w, const work_request *request)
     float *outputs = NULL;
     work_stage(w, "opening the model");
     if (!files_has(dir, "config.json")) {
-        (void)work_fail(w, PM_IO, "%s: no model is in this folder: teach it a task first", *dir ? dir : "the run folder");
+        (void)work_fail(w, PM_IO, "%s: no model is in this folder: teach it a task first",
+                        *dir ? dir : "the run folder");
         return;
     }
     work_drop_model(w);

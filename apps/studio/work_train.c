@@ -35,6 +35,9 @@ static pm_status take_options(job *j)
 {
     char *note = NULL;
     settings *how = &j->how;
+    if (!run_folder_has_checkpoint(how->out))
+        return work_fail(j->w, PM_INVALID, "%s: no run is in this folder that could go on",
+                         *how->out ? how->out : "no folder");
     const pm_status status = pm_checkpoint_note(&j->w->log, how->out, &note);
     if (status != PM_OK) return status;
     cJSON *json = run_folder_read(note);
@@ -70,7 +73,8 @@ static pm_status open_data(job *j)
     const settings *how = &j->how;
     const pm_log *log = &j->w->log;
     pm_status status;
-    if (!how->data[0]) return work_fail(j->w, PM_INVALID, "choose a text to train on: a file, or a folder of .txt files");
+    if (!how->data[0])
+        return work_fail(j->w, PM_INVALID, "choose a text to train on: a file, or a folder of .txt files");
     if (j->resume) {
         status = pm_tokenizer_load(log, how->out, &j->tokenizer);
     } else if (how->tokenizer == 1) {
@@ -87,10 +91,11 @@ static pm_status open_data(job *j)
     j->tokens = pm_corpus_size(j->corpus);
     j->train_tokens = j->tokens - j->tokens / 10;
     if (j->tokens - j->train_tokens > how->ctx) return PM_OK;
-    return work_fail(j->w, PM_INVALID,
-                     "%s has %zu tokens, of which a tenth validates: that must be more than the context of %u; give more "
-                     "text or a smaller context",
-                     how->data, j->tokens, (unsigned)how->ctx);
+    return work_fail(
+        j->w, PM_INVALID,
+        "%s has %zu tokens, of which a tenth validates: that must be more than the context of %u; give more "
+        "text or a smaller context",
+        how->data, j->tokens, (unsigned)how->ctx);
 }
 
 static pm_status make_trainer(job *j)
@@ -116,8 +121,8 @@ static pm_status make_trainer(job *j)
                                   .dropout = how->dropout,
                                   .seed = how->seed,
                                   .precision = j->precision};
-    pm_status status = j->resume ? pm_gpt_config_load(&j->w->log, how->out, &j->config)
-                                 : pm_gpt_config_check(&j->w->log, &j->config);
+    pm_status status =
+        j->resume ? pm_gpt_config_load(&j->w->log, how->out, &j->config) : pm_gpt_config_check(&j->w->log, &j->config);
     if (status == PM_OK) status = pm_model_create(j->w->device, &j->config, how->seed, &j->model);
     if (status == PM_OK) status = pm_trainer_create(j->model, &j->params, &j->trainer);
     return status;
@@ -179,8 +184,7 @@ static pm_status begin_folder(job *j)
     if (!same)
         return work_fail(j->w, PM_INVALID, "%s is not the text that the run in %s was started on", how->data, how->out);
     work_state *s = work_edit(j->w);
-    const bool good =
-        run_folder_cut(how->out, pm_trainer_steps_done(j->trainer), &run->loss_curve, &run->val_curve);
+    const bool good = run_folder_cut(how->out, pm_trainer_steps_done(j->trainer), &run->loss_curve, &run->val_curve);
     s->train.step = s->train.saved = pm_trainer_steps_done(j->trainer);
     work_changed(j->w, true);
     return good ? PM_OK : work_fail(j->w, PM_IO, "%s: metrics.jsonl cannot be written", how->out);
@@ -223,7 +227,8 @@ static pm_status step_once(job *j, bool first)
                          "the loss is not a number any more at step %u: start again with a smaller learning rate",
                          (unsigned)step.step);
     if (step.step % how->eval_every == 0 || step.step == how->steps)
-        status = pm_trainer_eval(j->trainer, j->corpus, j->train_tokens, j->tokens - j->train_tokens, EVAL_BATCHES, &val);
+        status =
+            pm_trainer_eval(j->trainer, j->corpus, j->train_tokens, j->tokens - j->train_tokens, EVAL_BATCHES, &val);
     if (status != PM_OK) return status;
     if (!first) {
         j->rate_tokens += step.tokens;
@@ -257,7 +262,8 @@ static pm_status loop(job *j)
     pm_status status = PM_OK;
     uint32_t done = pm_trainer_steps_done(j->trainer), first = done;
     j->started = pm_profile_now();
-    if (done >= j->how.steps) work_say(j->w, "all %u steps are done already; more steps extend the run", (unsigned)done);
+    if (done >= j->how.steps)
+        work_say(j->w, "all %u steps are done already; more steps extend the run", (unsigned)done);
     while (status == PM_OK && done < j->how.steps && work_goes_on(j->w)) {
         work_window_step(j->w, &window);
         if (done == first) work_stage(j->w, "building the kernels");
@@ -275,7 +281,8 @@ static pm_status loop(job *j)
     if (status == PM_OK) {
         work_state *s = work_edit(j->w);
         s->train.done = done >= j->how.steps;
-        snprintf(s->said, sizeof s->said, s->train.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s",
+        snprintf(s->said, sizeof s->said,
+                 s->train.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s",
                  (unsigned)done, j->how.out);
         work_changed(j->w, true);
     }
@@ -304,7 +311,8 @@ void work_train(work *w, const work_request *request)
     w->live_model = NULL;
     w->live_tokenizer = NULL;
     if (status == PM_DEVICE_LOST)
-        (void)work_fail(w, status, "the device was lost; the checkpoint of step %u is in %s: start the studio again and go on",
+        (void)work_fail(w, status,
+                        "the device was lost; the checkpoint of step %u is in %s: start the studio again and go on",
                         (unsigned)w->state.train.saved, j.how.out);
     pm_trainer_destroy(&j.trainer);
     pm_model_destroy(&j.model);

@@ -20,7 +20,7 @@ static void show_piece(const pm_tokenizer *tokenizer, uint32_t token, char out[4
         if (c == ' ') {
             used += (size_t)snprintf(out + used, 48 - used, "\xc2\xb7"); /* a middle dot */
         } else if (c == '\n') {
-            used += (size_t)snprintf(out + used, 48 - used, "\xe2\x86\xb5"); /* an arrow down and left */
+            used += (size_t)snprintf(out + used, 48 - used, "\\n");
         } else if (c < 32 || c == 127 || (c >= 128 && size == 1)) {
             used += (size_t)snprintf(out + used, 48 - used, "\\x%02x", c);
         } else {
