@@ -7,7 +7,7 @@
 
 #include "files.h"
 
-#define WAIT_MOST 300.0          /* seconds */
+#define WAIT_MOST 120.0          /* seconds */
 enum { FRAMES_BEFORE_SHOT = 4 }; /* in which cards find their heights */
 
 static const char *const pages[APP_PAGES] = {"train", "write", "task", "profile", "device"};
