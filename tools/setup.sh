@@ -10,11 +10,10 @@ build="gcc libc6-dev cmake ninja-build glslc libvulkan-dev libvulkan1 libvulkan-
 demo="bible-kjv|fortunes"
 tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulkan-validationlayers locales
        pkg-config dpkg-dev file python3"
-# Optional: pumice kernel needs them for GLSL, and so do some tests; the last two lines are the studio's. These say so where a package is absent.
-build_optional="libshaderc-dev spirv-tools fonts-open-sans
-                libglfw3-dev libimgui-dev g++
-                fonts-inter fonts-jetbrains-mono"
-tests_optional="chromium abigail-tools xvfb"
+# Optional: pumice kernel needs them for GLSL, and so do some tests. These say so where a package is absent.
+build_optional="libshaderc-dev spirv-tools fonts-open-sans"
+# The studio's are from the third on.
+tests_optional="chromium abigail-tools libglfw3-dev libimgui-dev fonts-inter fonts-jetbrains-mono xvfb"
 # Yardsticks of bench-cpu.sh, which works without those that are absent.
 bench_optional="python3-numpy libopenblas0-pthread python3-torch"
 
