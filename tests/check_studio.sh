@@ -210,7 +210,10 @@ cp "$dir/out" "$dir/others"
 
 # ---- what the pictures show, and what it told ----
 python3 - "$dir" << 'END' || bad=1
-import json, struct, sys, zlib
+import json, sys
+sys.path.insert(0, "tests")
+sys.dont_write_bytecode = True
+from helper_picture import check_curve, read_png
 dir = sys.argv[1]
 bad = False
 
@@ -219,64 +222,8 @@ def fail(text):
     bad = True
     print("FAILED:", text)
 
-def read_png(path):
-    data = open(path, "rb").read()
-    at, packed = 8, b""
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at:at + 8])
-        body = data[at + 8:at + 8 + size]
-        if kind == b"IHDR":
-            width, height, depth, color = struct.unpack(">IIBB", body[:10])
-            assert depth == 8 and color == 2
-        elif kind == b"IDAT":
-            packed += body
-        at += 12 + size
-    raw, rows, line, before = zlib.decompress(packed), [], 3 * width, bytearray(3 * width)
-    for y in range(height):
-        kind, row = raw[y * (line + 1)], bytearray(raw[y * (line + 1) + 1:(y + 1) * (line + 1)])
-        if kind == 1:
-            for i in range(3, line): row[i] = (row[i] + row[i - 3]) & 255
-        elif kind == 2:
-            for i in range(line): row[i] = (row[i] + before[i]) & 255
-        elif kind == 3:
-            for i in range(line): row[i] = (row[i] + ((row[i - 3] if i > 2 else 0) + before[i]) // 2) & 255
-        elif kind == 4:
-            for i in range(line):
-                a, b, c = (row[i - 3] if i > 2 else 0), before[i], (before[i - 3] if i > 2 else 0)
-                p = a + b - c
-                pa, pb, pc = abs(p - a), abs(p - b), abs(p - c)
-                row[i] = (row[i] + (a if pa <= pb and pa <= pc else b if pb <= pc else c)) & 255
-        rows.append(row)
-        before = row
-    return width, height, rows
-
-def rgb(text):
-    return tuple(bytes.fromhex(text[1:]))
-
 def told(name):
     return [json.loads(line) for line in open(f"{dir}/{name}") if line.startswith("{")]
-
-# The curve's colour is in the rectangle that the studio tells, and falls from left to right.
-def check_curve(name, state):
-    width, height, rows = read_png(f"{dir}/{name}.png")
-    if (width, height) != (state["width"], state["height"]): fail(f"{name}: {width} x {height}")
-    if tuple(rows[height - 3][-6:-3]) != rgb(state["back"]): fail(f"{name}: the window's colour is {tuple(rows[height - 3][-6:-3])}")
-    x, y, w, h = (int(v) for v in state["plot"])
-    color, columns = rgb(state["curve"]), {}
-    for row in range(y, y + h):
-        line = rows[row]
-        for column in range(x, x + w):
-            if tuple(line[3 * column:3 * column + 3]) == color: columns.setdefault(column, []).append(row)
-    if len(columns) < 0.6 * w: fail(f"{name}: the curve has {len(columns)} of {w} columns")
-    def mean(part):
-        values = [sum(columns[c]) / len(columns[c]) for c in part]
-        return sum(values) / max(1, len(values))
-    order = sorted(columns)
-    tenth = max(1, len(order) // 10)
-    first, last = mean(order[:tenth]), mean(order[-tenth:])
-    if not last - first > 0.4 * h: fail(f"{name}: the curve goes from row {first} to {last} of {h}")
-    if not any(tuple(rows[r][3 * c:3 * c + 3]) == rgb(state["points"]) for r in range(y, y + h) for c in range(x, x + w)):
-        fail(f"{name}: no validation point")
 
 small, big, again, others = told("small"), told("big"), told("again"), told("others")
 error, paused, done, light, none = small
@@ -285,8 +232,8 @@ _, _, rows = read_png(dir + "/error.png")
 if not any(tuple(row[3 * c:3 * c + 3]) == (0xff, 0x6b, 0x6b) for row in rows for c in range(60, 90)): fail("no error is shown")
 if not paused["paused"] or paused["written"] != 5 or not 5 <= paused["step"] < 40: fail(f"paused: {paused}")
 if done["step"] != 40 or done["saved"] != 40 or not 0 < done["loss"] < 2.5: fail(f"trained: {done}")
-check_curve("dark", done)
-check_curve("light", light)
+for name, state in (("dark", done), ("light", light)):
+    for line in check_curve(f"{dir}/{name}.png", state): fail(line)
 if light["back"] == done["back"]: fail("light is dark")
 if none["errors"] != 2 or none["page"] != 1: fail(f"a missing model: {none}")
 if big[0]["back"] != light["back"] or big[0]["page"] != 1: fail(f"the settings were not kept: {big[0]}")

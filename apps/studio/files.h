@@ -11,6 +11,7 @@ char *files_read(const char *path, size_t *size);
 bool files_write(const char *path, const void *data, size_t size);
 /* Adds to a file's end. */
 bool files_append(const char *path, const void *data, size_t size);
+bool files_remove(const char *path);
 bool files_exist(const char *path);
 bool files_is_folder(const char *path);
 /* Makes a folder and those above it. */
@@ -36,7 +37,6 @@ void files_list_sort(files_list *list);
 
 /* The folder for settings of the user's programs; NULL: none is known. */
 char *files_config_folder(void);
-char *files_home(void);
 /* The current folder; NULL on failure. */
 char *files_here(void);
 

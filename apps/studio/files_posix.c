@@ -64,6 +64,11 @@ bool files_append(const char *path, const void *data, size_t size)
     return write_to(path, "ab", data, size, false);
 }
 
+bool files_remove(const char *path)
+{
+    return remove(path) == 0;
+}
+
 bool files_exist(const char *path)
 {
     struct stat info;
@@ -110,12 +115,6 @@ bool files_list_make(const char *dir, files_list *out)
     closedir(folder);
     files_list_sort(out);
     return true;
-}
-
-char *files_home(void)
-{
-    const char *home = getenv("HOME");
-    return files_join(home && home[0] == '/' ? home : "/", "");
 }
 
 char *files_config_folder(void)

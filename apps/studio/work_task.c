@@ -342,7 +342,7 @@ void work_try(work *w, const work_request *request)
     if (status == PM_OK) outputs = malloc((pm_taskset_all_outputs(set) + 1) * sizeof *outputs);
     if (status == PM_OK && outputs) status = pm_model_predict(w->model, set, outputs);
     if (status == PM_OK && outputs) show_answer(w, &task, set, outputs);
-    if (path) (void)remove(path);
+    if (path) (void)files_remove(path);
     free(path);
     free(outputs);
     pm_taskset_close(&set);
