@@ -62,5 +62,5 @@ def check_curve(path, state):
 
 if __name__ == "__main__":
     wrong = check_curve(sys.argv[1], json.loads([line for line in sys.stdin if line.startswith("{")][-1]))
-    print("\n".join(wrong))
+    for line in wrong: print(line)
     sys.exit(bool(wrong))
