@@ -40,6 +40,9 @@ char *files_config_folder(void);
 /* The current folder; NULL on failure. */
 char *files_here(void);
 
+/* A variable of the environment, malloc'd; NULL: it is not set. */
+char *files_variable(const char *name);
+
 /* The command line in UTF-8. */
 void files_arguments(int *argc, char ***argv);
 

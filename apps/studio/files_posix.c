@@ -137,6 +137,12 @@ char *files_here(void)
     return NULL;
 }
 
+char *files_variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value ? files_join("", value) : NULL;
+}
+
 void files_arguments(int *argc, char ***argv)
 {
     (void)argc, (void)argv;

@@ -177,6 +177,14 @@ char *files_here(void)
     return out;
 }
 
+char *files_variable(const char *name)
+{
+    wchar_t *key = wide(name);
+    const wchar_t *value = key ? _wgetenv(key) : NULL;
+    free(key);
+    return value ? narrow(value) : NULL;
+}
+
 void files_arguments(int *argc, char ***argv)
 {
     int count = 0;

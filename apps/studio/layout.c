@@ -59,12 +59,8 @@ void layout_run_tiles(app *a, const work_run *run, const char *val_name, const c
         {"Memory", on && run->memory ? text_bytes((double)run->memory, memory) : "\xe2\x80\x93", "on the device",
          colors->text},
     };
-    tile narrow[4] = {tiles[0], tiles[1], tiles[2], tiles[3]};
-    narrow[3].note = on && run->tokens_per_s > 0 ? left : "";
-    if (!a->narrow)
-        draw_tiles(tiles, run->memory || !on ? 6 : 5);
-    else
-        draw_tiles(narrow, 4);
+    const int all_count = run->memory || !on ? 6 : 5, room = (int)(ui_width_left() / (104 * ui_scale()));
+    draw_tiles(tiles, room < 3 ? 3 : room < all_count ? room : all_count);
 }
 
 void layout_bar(const char *name, double share, bool chosen, bool mono)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files.h"
+
 /* The window is woken at most so often: a step may take a few milliseconds. */
 #define WAKE_SECONDS 0.03
 
@@ -209,6 +211,7 @@ work *work_start(void (*wake)(void))
     if (!w) return NULL;
     w->wake = wake;
     w->log = (pm_log){take_line, w, PM_LOG_WARN};
+    w->cache_dir = files_variable("PUMICE_CACHE_DIR");
     clear_run(&w->state.train);
     clear_run(&w->state.teach);
     w->lock = thread_lock_make();
@@ -217,6 +220,7 @@ work *work_start(void (*wake)(void))
     if (w->thread) return w;
     thread_lock_free(w->lock);
     thread_signal_free(w->changed);
+    free(w->cache_dir);
     free(w);
     return NULL;
 }
@@ -233,6 +237,7 @@ void work_end(work **handle)
     thread_join(w->thread);
     thread_lock_free(w->lock);
     thread_signal_free(w->changed);
+    free(w->cache_dir);
     free(w);
 }
 

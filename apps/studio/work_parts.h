@@ -18,6 +18,7 @@ struct work {
     uint32_t profile_next;
 
     pm_log log;
+    char *cache_dir; /* PUMICE_CACHE_DIR: as of pm_device_params */
     pm_device *device;
     double woken;
 

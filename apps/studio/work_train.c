@@ -86,7 +86,8 @@ static pm_status open_data(job *j)
         if (status == PM_OK) status = pm_tokenizer_chars(log, how->data, text, size, &j->tokenizer);
         free(text);
     }
-    if (status == PM_OK) status = pm_corpus_open(log, how->data, j->tokenizer, &j->corpus);
+    const pm_corpus_params params = {.cache_dir = j->w->cache_dir};
+    if (status == PM_OK) status = pm_corpus_open_with(log, how->data, j->tokenizer, &params, &j->corpus);
     if (status != PM_OK) return status;
     j->tokens = pm_corpus_size(j->corpus);
     j->train_tokens = j->tokens - j->tokens / 10;
