@@ -89,7 +89,12 @@ set_target_properties(pumice_studio PROPERTIES OUTPUT_NAME pumice-studio WIN32_E
 target_compile_definitions(pumice_studio PRIVATE STUDIO_VERSION="${PROJECT_VERSION}" GLFW_INCLUDE_NONE)
 target_include_directories(pumice_studio PRIVATE ${PROJECT_BINARY_DIR}/studio)
 target_include_directories(pumice_studio SYSTEM PRIVATE ${GLFW_INCLUDE} ${IMGUI_INCLUDE} ${STB_INCLUDE} ${CJSON_INCLUDE} ${VULKAN_INCLUDE})
-target_link_libraries(pumice_studio PRIVATE pumice_static ${CJSON_LIBRARY})
+# Where the archive has private names too, its Vulkan functions would take the place of the loader's.
+set(studio_pumice pumice_shared)
+if(PUMICE_LOCALIZED OR IMGUI_SOURCES)
+  set(studio_pumice pumice_static)
+endif()
+target_link_libraries(pumice_studio PRIVATE ${studio_pumice} ${CJSON_LIBRARY})
 if(IMGUI_SOURCES)
   target_link_libraries(pumice_studio PRIVATE studio_imgui ${GLFW_LIBRARY})
 else()
