@@ -101,7 +101,7 @@ static bool draw(app *a)
     ui_frame_end();
     a->frames++;
     const bool good = render_frame(a->render, back, ui_record, NULL);
-    stats_add(&frames, busy, 1e3 * (window_seconds() - begin));
+    stats_add(&frames, busy, 1e3 * (window_seconds() - begin), render_last(a->render));
     return good;
 }
 

@@ -241,6 +241,7 @@ bool render_frame(render *r, const float background[4], render_record record, vo
 {
     uint32_t index = 0;
     VkResult result = VK_ERROR_OUT_OF_DATE_KHR;
+    const double begun = window_seconds();
     if (r->swapchain && !size_changed(r))
         result = vk.AcquireNextImageKHR(r->host.device, r->swapchain, UINT64_MAX, r->acquired, VK_NULL_HANDLE, &index);
     for (int tries = 0; result == VK_ERROR_OUT_OF_DATE_KHR && tries < 3; tries++) {
@@ -251,10 +252,12 @@ bool render_frame(render *r, const float background[4], render_record record, vo
                 vk.AcquireNextImageKHR(r->host.device, r->swapchain, UINT64_MAX, r->acquired, VK_NULL_HANDLE, &index);
     }
     if (result != VK_SUCCESS && result != VK_SUBOPTIMAL_KHR) return result == VK_ERROR_OUT_OF_DATE_KHR;
+    const double acquired = window_seconds();
     if (begin(r) != VK_SUCCESS) return false;
     record_frame(r, index, background, record, user);
     const bool shot = r->shot[0] && render_shot_record(r, r->images[index]);
     if (finish(r, r->acquired) != VK_SUCCESS) return false;
+    const double done = window_seconds();
     if (shot) render_shot_write(r);
     r->shot[0] = 0;
     const VkPresentInfoKHR present = {.sType = VK_STRUCTURE_TYPE_PRESENT_INFO_KHR,
@@ -264,5 +267,11 @@ bool render_frame(render *r, const float background[4], render_record record, vo
     thread_take(r->lock);
     result = vk.QueuePresentKHR(r->host.queue, &present);
     thread_leave(r->lock);
+    r->times = (render_times){1e3 * (acquired - begun), 1e3 * (done - acquired), 1e3 * (window_seconds() - done)};
     return result == VK_SUCCESS || result == VK_SUBOPTIMAL_KHR || result == VK_ERROR_OUT_OF_DATE_KHR;
+}
+
+render_times render_last(const render *r)
+{
+    return r->times;
 }

@@ -27,6 +27,11 @@ typedef void (*render_record)(void *user, VkCommandBuffer commands);
 bool render_once(render *r, render_record record, void *user);
 /* Draws a frame and shows it. False: the device was lost, or the window cannot be drawn on any more. A window without size draws nothing. */
 bool render_frame(render *r, const float background[4], render_record record, void *user);
+/* Where the last frame's time went, in milliseconds: waiting for an image, for the device, and until the frame was handed over. */
+typedef struct render_times {
+    double acquire, device, present;
+} render_times;
+render_times render_last(const render *r);
 /* The next frame is also written to this PNG file. */
 void render_shoot(render *r, const char *path);
 /* Whether the last shot was written. */

@@ -26,6 +26,7 @@ struct render {
     VkSwapchainKHR swapchain;
     VkExtent2D size;
     bool can_copy; /* from the images */
+    render_times times;
     uint32_t image_count;
     VkImage images[RENDER_IMAGES];
     VkImageView views[RENDER_IMAGES];
