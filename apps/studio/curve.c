@@ -31,19 +31,21 @@ void curve_add(curve *c, double x, double y)
     c->gathered = 0;
 }
 
-void curve_smooth(const curve *c, float span, float *out)
+/* Means over up to `half` points before and behind. At the beginning, where the loss falls fast, no more behind than before. */
+static void smooth(const float *from, uint32_t count, uint32_t half, float *to)
 {
-    const double keep = span > 1 ? 1 - 1 / (double)span : 0;
-    double sum = 0, weight = 0;
-    for (uint32_t i = 0; i < c->count; i++) {
-        sum = keep * sum + (1 - keep) * (double)c->y[i];
-        weight = keep * weight + (1 - keep);
-        out[i] = (float)(sum / weight);
+    static double sums[CURVE_POINTS + 1];
+    for (uint32_t i = 0; i < count; i++) sums[i + 1] = sums[i] + (double)from[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t before = i < half ? i : half;
+        const uint32_t most = count - 1 - i < before ? count - 1 - i : before;
+        to[i] = (float)((sums[i + most + 1] - sums[i - before]) / (before + most + 1));
     }
-    sum = weight = 0;
-    for (uint32_t i = c->count; i-- > 0;) { /* and backwards, so that the mean does not lag behind */
-        sum = keep * sum + (1 - keep) * (double)c->y[i];
-        weight = keep * weight + (1 - keep);
-        out[i] = 0.5f * (out[i] + (float)(sum / weight));
-    }
+}
+
+void curve_smooth(const curve *c, uint32_t half, float *out)
+{
+    static float once[CURVE_POINTS];
+    smooth(c->y, c->count, half, once);
+    smooth(once, c->count, half, out);
 }

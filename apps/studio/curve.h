@@ -14,7 +14,7 @@ typedef struct curve {
 
 void curve_clear(curve *c);
 void curve_add(curve *c, double x, double y);
-/* out[count]: a mean over about `span` points before and behind each. */
-void curve_smooth(const curve *c, float span, float *out);
+/* out[count]: a mean over about twice `half` points before and behind each. */
+void curve_smooth(const curve *c, uint32_t half, float *out);
 
 #endif

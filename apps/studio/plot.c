@@ -108,7 +108,7 @@ ui_rect plot_loss(const theme *t, ui_rect room, const curve *loss, const curve *
     static float smooth[CURVE_POINTS];
     const float s = ui_scale(), text = ui_text_height(UI_SMALL);
     double low = INFINITY, high = -INFINITY, last = 1;
-    curve_smooth(loss, fmaxf(3, (float)loss->count / 30), smooth);
+    curve_smooth(loss, 1 + loss->count / 80, smooth);
     include(&low, &high, loss->y, loss->count);
     include(&low, &high, val->y, val->count);
     if (loss->count) last = (double)loss->x[loss->count - 1];
