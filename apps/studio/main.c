@@ -117,6 +117,7 @@ static void loop(app *a, const options *o)
         if (actions.text && script_go(&actions, a)) due = true, settle = FRAMES_TO_SETTLE;
         if (actions.text && script_done(&actions)) break;
         if (o->seconds > 0 && now - begin > o->seconds) break;
+        if (o->steady && app_busy(a)) due = true;
         if (a->window.touched) due = true, settle = FRAMES_TO_SETTLE;
         if (ui_blinks() && now - blinked > FRAME_BLINK) due = true, blinked = now;
         const double rest = last + (a->window.touched || !app_busy(a) ? FRAME_TOUCHED : FRAME_COMPUTED) - now;

@@ -20,6 +20,7 @@ static const char help[] =
     "  --settings FILE       where settings are kept, in place of the user's configuration folder; \"\": nowhere\n"
     "  --script FILE         do what the file says, a line an action, and quit; see apps/studio/script.h\n"
     "  --seconds N           quit after so many seconds\n"
+    "  --steady              draw 20 frames a second while something is computed, also where nothing changes\n"
     "  --stats               print the frames' times and the tokens a second at the end, as JSON\n"
     "  --version, --help\n";
 
@@ -84,8 +85,8 @@ options_result options_read(int argc, char **argv, options *out, settings *s)
             puts("pumice-studio " STUDIO_VERSION);
             return OPTIONS_HELP;
         }
-        if (strcmp(argv[i], "--stats") == 0) {
-            out->stats = true;
+        if (strcmp(argv[i], "--stats") == 0 || strcmp(argv[i], "--steady") == 0) {
+            *(argv[i][4] == 'a' ? &out->stats : &out->steady) = true;
             continue;
         }
         if (!known(argv[i])) {

@@ -6,7 +6,7 @@
 
 typedef struct options {
     const char *settings_file, *script;
-    bool stats;
+    bool stats, steady;
     double seconds; /* to run; 0: until it is closed */
 } options;
 

@@ -1,4 +1,5 @@
-/* Frames: one at a time. The studio waits for a frame's fence before it shows the frame, so that the queue's lock is not held while the device works. */
+/* Frames: one at a time. Each is submitted and shown under one lock, so that none of Pumice's work comes between the two: a software driver shows a frame
+ * by waiting for all that was submitted before. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +13,10 @@ static void free_images(render *r)
     for (uint32_t i = 0; i < r->image_count; i++) {
         if (r->framebuffers[i]) vk.DestroyFramebuffer(device, r->framebuffers[i], NULL);
         if (r->views[i]) vk.DestroyImageView(device, r->views[i], NULL);
+        if (r->rendered[i]) vk.DestroySemaphore(device, r->rendered[i], NULL);
         r->framebuffers[i] = VK_NULL_HANDLE;
         r->views[i] = VK_NULL_HANDLE;
+        r->rendered[i] = VK_NULL_HANDLE;
     }
     r->image_count = 0;
 }
@@ -34,7 +37,9 @@ static VkResult make_image(render *r, uint32_t i)
                                                  .width = r->size.width,
                                                  .height = r->size.height,
                                                  .layers = 1};
+    const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
     if (result == VK_SUCCESS) result = vk.CreateFramebuffer(r->host.device, &framebuffer, NULL, &r->framebuffers[i]);
+    if (result == VK_SUCCESS) result = vk.CreateSemaphore(r->host.device, &semaphore, NULL, &r->rendered[i]);
     return result;
 }
 
@@ -188,31 +193,48 @@ static VkResult begin(render *r)
     return result == VK_SUCCESS ? vk.BeginCommandBuffer(r->commands, &info) : result;
 }
 
-/* Submits and waits until the device is done. */
-static VkResult finish(render *r, VkSemaphore wait)
+static VkResult wait_for_fence(render *r)
 {
-    const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT;
-    const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                               .waitSemaphoreCount = wait != VK_NULL_HANDLE,
-                               .pWaitSemaphores = &wait,
-                               .pWaitDstStageMask = &stage,
-                               .commandBufferCount = 1,
-                               .pCommandBuffers = &r->commands};
-    VkResult result = vk.EndCommandBuffer(r->commands);
-    if (result != VK_SUCCESS) return result;
-    thread_take(r->lock);
-    result = vk.QueueSubmit(r->host.queue, 1, &info, r->fence);
-    thread_leave(r->lock);
-    if (result == VK_SUCCESS) result = vk.WaitForFences(r->host.device, 1, &r->fence, VK_TRUE, UINT64_MAX);
-    if (result == VK_SUCCESS) result = vk.ResetFences(r->host.device, 1, &r->fence);
-    return result;
+    const VkResult result = vk.WaitForFences(r->host.device, 1, &r->fence, VK_TRUE, UINT64_MAX);
+    return result == VK_SUCCESS ? vk.ResetFences(r->host.device, 1, &r->fence) : result;
 }
 
 bool render_once(render *r, render_record record, void *user)
 {
+    const VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &r->commands};
     if (begin(r) != VK_SUCCESS) return false;
     record(user, r->commands);
-    return finish(r, VK_NULL_HANDLE) == VK_SUCCESS;
+    if (vk.EndCommandBuffer(r->commands) != VK_SUCCESS) return false;
+    thread_take(r->lock);
+    const VkResult result = vk.QueueSubmit(r->host.queue, 1, &info, r->fence);
+    thread_leave(r->lock);
+    return result == VK_SUCCESS && wait_for_fence(r) == VK_SUCCESS;
+}
+
+/* Submits the frame and shows it. *shown is the outcome of the second. */
+static VkResult submit_and_show(render *r, uint32_t index, VkResult *shown)
+{
+    const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT;
+    const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                               .waitSemaphoreCount = 1,
+                               .pWaitSemaphores = &r->acquired,
+                               .pWaitDstStageMask = &stage,
+                               .commandBufferCount = 1,
+                               .pCommandBuffers = &r->commands,
+                               .signalSemaphoreCount = 1,
+                               .pSignalSemaphores = &r->rendered[index]};
+    const VkPresentInfoKHR present = {.sType = VK_STRUCTURE_TYPE_PRESENT_INFO_KHR,
+                                      .waitSemaphoreCount = 1,
+                                      .pWaitSemaphores = &r->rendered[index],
+                                      .swapchainCount = 1,
+                                      .pSwapchains = &r->swapchain,
+                                      .pImageIndices = &index};
+    thread_take(r->lock);
+    const VkResult result = vk.QueueSubmit(r->host.queue, 1, &info, r->fence);
+    if (result == VK_SUCCESS) *shown = vk.QueuePresentKHR(r->host.queue, &present);
+    thread_leave(r->lock);
+    return result;
 }
 
 static void record_frame(render *r, uint32_t index, const float background[4], render_record record, void *user)
@@ -256,18 +278,14 @@ bool render_frame(render *r, const float background[4], render_record record, vo
     if (begin(r) != VK_SUCCESS) return false;
     record_frame(r, index, background, record, user);
     const bool shot = r->shot[0] && render_shot_record(r, r->images[index]);
-    if (finish(r, r->acquired) != VK_SUCCESS) return false;
-    const double done = window_seconds();
+    const double recorded = window_seconds();
+    if (vk.EndCommandBuffer(r->commands) != VK_SUCCESS || submit_and_show(r, index, &result) != VK_SUCCESS)
+        return false;
+    const double shown = window_seconds();
+    if (wait_for_fence(r) != VK_SUCCESS) return false;
+    r->times = (render_times){1e3 * (acquired - begun), 1e3 * (shown - recorded), 1e3 * (window_seconds() - shown)};
     if (shot) render_shot_write(r);
     r->shot[0] = 0;
-    const VkPresentInfoKHR present = {.sType = VK_STRUCTURE_TYPE_PRESENT_INFO_KHR,
-                                      .swapchainCount = 1,
-                                      .pSwapchains = &r->swapchain,
-                                      .pImageIndices = &index};
-    thread_take(r->lock);
-    result = vk.QueuePresentKHR(r->host.queue, &present);
-    thread_leave(r->lock);
-    r->times = (render_times){1e3 * (acquired - begun), 1e3 * (done - acquired), 1e3 * (window_seconds() - done)};
     return result == VK_SUCCESS || result == VK_SUBOPTIMAL_KHR || result == VK_ERROR_OUT_OF_DATE_KHR;
 }
 

@@ -27,9 +27,10 @@ typedef void (*render_record)(void *user, VkCommandBuffer commands);
 bool render_once(render *r, render_record record, void *user);
 /* Draws a frame and shows it. False: the device was lost, or the window cannot be drawn on any more. A window without size draws nothing. */
 bool render_frame(render *r, const float background[4], render_record record, void *user);
-/* Where the last frame's time went, in milliseconds: waiting for an image, for the device, and until the frame was handed over. */
+/* Where the last frame's time went, in milliseconds: waiting for an image, until the frame was
+ * handed over, and then for the device. */
 typedef struct render_times {
-    double acquire, device, present;
+    double acquire, present, device;
 } render_times;
 render_times render_last(const render *r);
 /* The next frame is also written to this PNG file. */

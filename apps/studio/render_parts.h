@@ -31,6 +31,7 @@ struct render {
     VkImage images[RENDER_IMAGES];
     VkImageView views[RENDER_IMAGES];
     VkFramebuffer framebuffers[RENDER_IMAGES];
+    VkSemaphore rendered[RENDER_IMAGES];
 
     char shot[WINDOW_PATH]; /* where the next frame is written to; "": nowhere */
     bool shot_good;
