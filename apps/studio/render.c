@@ -206,9 +206,9 @@ bool render_once(render *r, render_record record, void *user)
     if (begin(r) != VK_SUCCESS) return false;
     record(user, r->commands);
     if (vk.EndCommandBuffer(r->commands) != VK_SUCCESS) return false;
-    thread_take(r->lock);
+    lock_take(r->queue_lock);
     const VkResult result = vk.QueueSubmit(r->host.queue, 1, &info, r->fence);
-    thread_leave(r->lock);
+    lock_leave(r->queue_lock);
     return result == VK_SUCCESS && wait_for_fence(r) == VK_SUCCESS;
 }
 
@@ -230,10 +230,10 @@ static VkResult submit_and_show(render *r, uint32_t index, VkResult *shown)
                                       .swapchainCount = 1,
                                       .pSwapchains = &r->swapchain,
                                       .pImageIndices = &index};
-    thread_take(r->lock);
+    lock_take(r->queue_lock);
     const VkResult result = vk.QueueSubmit(r->host.queue, 1, &info, r->fence);
     if (result == VK_SUCCESS) *shown = vk.QueuePresentKHR(r->host.queue, &present);
-    thread_leave(r->lock);
+    lock_leave(r->queue_lock);
     return result;
 }
 

@@ -11,12 +11,12 @@ enum { ADAPTERS = 16, FAMILIES = 32 };
 
 static void lock_queue(void *user)
 {
-    thread_take(((render *)user)->lock);
+    lock_take(((render *)user)->queue_lock);
 }
 
 static void unlock_queue(void *user)
 {
-    thread_leave(((render *)user)->lock);
+    lock_leave(((render *)user)->queue_lock);
 }
 
 /* ---- choosing ---- */
@@ -145,7 +145,7 @@ static bool make_device(render *r, char why[256])
 bool render_open(render **out, window *w, const char *select, char why[256])
 {
     render *r = calloc(1, sizeof *r);
-    if (!r || (r->lock = thread_lock_make()) == NULL) {
+    if (!r || (r->queue_lock = lock_make()) == NULL) {
         snprintf(why, 256, "out of host memory");
         free(r);
         return false;
@@ -176,7 +176,7 @@ void render_close(render **handle)
         vk.DestroyDevice(r->host.device, NULL);
     }
     pm_vulkan_wishes_free(&r->wishes);
-    thread_lock_free(r->lock);
+    lock_free(r->queue_lock);
     free(r);
 }
 

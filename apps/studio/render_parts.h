@@ -3,7 +3,7 @@
 #define STUDIO_RENDER_PARTS_H
 
 #include "render.h"
-#include "thread.h"
+#include "lock.h"
 
 enum { RENDER_IMAGES = 8 };
 
@@ -12,7 +12,7 @@ struct render {
     pm_vulkan_device host;
     pm_vulkan_wishes *wishes;
     VkPhysicalDeviceMemoryProperties memory;
-    thread_lock *lock;
+    lock *queue_lock;
     int adapter;
     char name[256];
 

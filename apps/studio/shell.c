@@ -144,7 +144,10 @@ static const char *state_text(const app *a, char out[WORK_LINE])
                                 : doing[st->doing],
                  (unsigned)run->step, (unsigned)run->steps);
     } else {
-        snprintf(out, WORK_LINE, "%s%s%s", doing[st->doing], st->stage[0] ? ": " : "", st->stage);
+        int used = snprintf(out, WORK_LINE, "%s%s%s", doing[st->doing], st->stage[0] ? ": " : "", st->stage);
+        if (st->progress.what && st->progress.all > 1 && st->progress.done < st->progress.all)
+            snprintf(out + used, (size_t)(WORK_LINE - used), ", %u %%",
+                     (unsigned)(100 * st->progress.done / st->progress.all));
     }
     return out;
 }

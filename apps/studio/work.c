@@ -15,7 +15,7 @@
 
 work_state *work_edit(work *w)
 {
-    thread_take(w->lock);
+    lock_take(w->lock);
     return &w->state;
 }
 
@@ -25,7 +25,7 @@ void work_changed(work *w, bool now)
     const double time = pm_profile_now();
     const bool wake = now || time - w->woken > WAKE_SECONDS;
     if (wake) w->woken = time;
-    thread_leave(w->lock);
+    lock_leave(w->lock);
     if (wake) w->wake();
 }
 
@@ -97,8 +97,11 @@ static void close_device(work *w)
 }
 
 /* Submissions are short, so that a frame waits for no more than one of them. */
-static void open_device(work *w, const work_request *request)
+static pm_status open_device(work_task *task, pm_control *control)
 {
+    work *w = task->w;
+    const work_request *request = &task->request;
+    (void)control;
     const pm_device_params params = {
         .log = w->log, .select = request->how.device, .submit_ms = 8, .profile = true, .profile_events = 65536};
     close_device(w);
@@ -110,90 +113,59 @@ static void open_device(work *w, const work_request *request)
     s->imported = status == PM_OK && request->host;
     if (status == PM_OK) s->caps = *pm_device_caps(w->device);
     work_changed(w, true);
+    return status;
 }
 
-/* ---- the thread ---- */
+/* ---- jobs ---- */
 
-bool work_goes_on(work *w)
+static const struct {
+    pm_status (*work)(work_task *task, pm_control *control);
+    void (*end)(work_task *task, pm_status status);
+} kinds[] = {
+    [WORK_DEVICE] = {open_device, NULL},
+    [WORK_TRAIN] = {work_train, work_train_end},
+    [WORK_WRITE] = {work_write, work_write_end},
+    [WORK_TEACH] = {work_teach, work_teach_end},
+    [WORK_TRY] = {work_try, NULL},
+    [WORK_PROFILE] = {work_profile_alone, work_profile_end},
+};
+
+bool work_held(work *w, pm_control *control)
 {
-    thread_take(w->lock);
-    while (w->pause && !w->stop && !w->quit) {
-        if (!w->state.paused) {
-            w->state.paused = true;
-            w->state.version++;
-            w->wake();
-        }
-        if (w->asked) { /* a paused training lets its model write */
-            work_request *request = malloc(sizeof *request);
-            if (request) *request = w->request;
-            w->asked = false;
-            thread_leave(w->lock);
-            if (request) work_write(w, request);
-            free(request);
-            thread_take(w->lock);
-            w->stop = false;
-            w->state.doing = WORK_TRAIN;
-            w->state.version++;
-            w->wake();
-            continue;
-        }
-        thread_wait(w->changed, w->lock);
+    lock_take(w->lock);
+    const bool held = w->pause && !pm_control_cancelled(control);
+    if (held) {
+        pm_control_pause(control, true);
+        w->state.paused = true;
+        w->state.version++;
     }
-    const bool on = !w->stop && !w->quit;
-    if (w->state.paused || w->state.stopping != !on) w->state.version++;
-    w->state.paused = false;
-    w->state.stopping = !on;
-    thread_leave(w->lock);
-    return on;
+    lock_leave(w->lock);
+    if (held) w->wake();
+    return held;
 }
 
-static void serve(work *w, const work_request *request)
+static pm_status do_piece(pm_control *control, void *user)
 {
-    if (request->kind == WORK_DEVICE) {
-        open_device(w, request);
-        return;
-    }
-    if (!w->device) {
-        (void)work_fail(w, PM_NO_DEVICE, "no device is open: choose one on the page Device");
-        return;
-    }
-    switch (request->kind) {
-    case WORK_TRAIN: work_train(w, request); break;
-    case WORK_WRITE: work_write(w, request); break;
-    case WORK_TEACH: work_teach(w, request); break;
-    case WORK_TRY: work_try(w, request); break;
-    case WORK_PROFILE: work_profile_alone(w, request); break;
-    default: break;
-    }
+    work_task *task = user;
+    if (!task->w->device && task->request.kind != WORK_DEVICE)
+        return work_fail(task->w, PM_NO_DEVICE, "no device is open: choose one on the page Device");
+    return kinds[task->request.kind].work(task, control);
 }
 
-static void run(void *user)
+static void work_ended(void *user, pm_status status)
 {
-    work *w = user;
-    work_request *request = malloc(sizeof *request);
-    thread_take(w->lock);
-    while (request && !w->quit) {
-        if (!w->asked) {
-            thread_wait(w->changed, w->lock);
-            continue;
-        }
-        *request = w->request;
-        w->asked = false;
-        thread_leave(w->lock);
-        serve(w, request);
-        work_state *s = work_edit(w);
-        s->doing = WORK_NONE;
-        s->paused = s->stopping = false;
-        s->stage[0] = 0;
-        w->stop = w->pause = false;
-        w->profile_next = 0;
-        work_changed(w, true);
-        thread_take(w->lock);
-        thread_wake(w->changed);
-    }
-    thread_leave(w->lock);
-    close_device(w);
-    free(request);
+    work_task *task = user;
+    work *w = task->w;
+    if (kinds[task->request.kind].end) kinds[task->request.kind].end(task, status);
+    work_state *s = work_edit(w);
+    s->doing = task->side ? WORK_TRAIN : WORK_NONE;
+    s->paused = task->side;
+    s->stopping = false;
+    s->stage[0] = 0;
+    w->profile_next = 0;
+    if (!task->side) w->pause = false;
+    work_changed(w, true);
+    free(task);
 }
 
 /* ---- the window's side ---- */
@@ -214,12 +186,9 @@ work *work_start(void (*wake)(void))
     w->cache_dir = files_variable("PUMICE_CACHE_DIR");
     clear_run(&w->state.train);
     clear_run(&w->state.teach);
-    w->lock = thread_lock_make();
-    w->changed = thread_signal_make();
-    w->thread = w->lock && w->changed ? thread_start(run, w) : NULL;
-    if (w->thread) return w;
-    thread_lock_free(w->lock);
-    thread_signal_free(w->changed);
+    w->lock = lock_make();
+    if (w->lock && pm_worker_create(NULL, &w->worker) == PM_OK) return w;
+    lock_free(w->lock);
     free(w->cache_dir);
     free(w);
     return NULL;
@@ -230,76 +199,97 @@ void work_end(work **handle)
     work *w = *handle;
     if (!w) return;
     *handle = NULL;
-    thread_take(w->lock);
-    w->quit = true;
-    thread_wake(w->changed);
-    thread_leave(w->lock);
-    thread_join(w->thread);
-    thread_lock_free(w->lock);
-    thread_signal_free(w->changed);
+    pm_worker_destroy(&w->worker);
+    pm_job_release(&w->side);
+    pm_job_release(&w->job);
+    close_device(w);
+    lock_free(w->lock);
     free(w->cache_dir);
     free(w);
 }
 
 bool work_post(work *w, const work_request *request)
 {
-    thread_take(w->lock);
-    const bool live = w->state.paused && w->state.doing == WORK_TRAIN && request->kind == WORK_WRITE;
-    const bool free_now = !w->asked && (w->state.doing == WORK_NONE || live);
-    if (free_now) {
-        w->request = *request;
-        w->asked = true;
+    work_task *task = calloc(1, sizeof *task);
+    lock_take(w->lock);
+    const bool side = w->state.paused && w->state.doing == WORK_TRAIN && request->kind == WORK_WRITE;
+    const bool fits = task && (w->state.doing == WORK_NONE || side);
+    if (fits) {
         w->state.doing = request->kind;
         w->state.version++;
-        thread_wake(w->changed);
     }
-    thread_leave(w->lock);
-    return free_now;
+    lock_leave(w->lock);
+    if (!fits) {
+        free(task);
+        return false;
+    }
+    task->w = w;
+    task->request = *request;
+    task->side = side;
+    pm_job **job = side ? &w->side : &w->job;
+    pm_job_release(job); /* the last one, which has ended */
+    const pm_job_params params = {.device = request->kind == WORK_DEVICE ? NULL : w->device,
+                                  .work = do_piece,
+                                  .ended = work_ended,
+                                  .user = task};
+    if (pm_job_start(w->worker, &params, job) == PM_OK) return true;
+    work_ended(task, PM_NO_HOST_MEMORY);
+    return false;
 }
 
 void work_pause(work *w, bool paused)
 {
-    thread_take(w->lock);
-    w->pause = paused && (w->state.doing == WORK_TRAIN || w->state.doing == WORK_TEACH);
-    thread_wake(w->changed);
-    thread_leave(w->lock);
+    lock_take(w->lock);
+    if (w->state.doing == WORK_TRAIN || w->state.doing == WORK_TEACH) {
+        w->pause = paused;
+        if (!paused) {
+            pm_control_pause(pm_job_control(w->job), false);
+            w->state.paused = false;
+            w->state.version++;
+        }
+    }
+    lock_leave(w->lock);
 }
 
 void work_stop(work *w)
 {
-    thread_take(w->lock);
-    w->stop = w->state.doing != WORK_NONE;
-    w->state.stopping = w->stop;
-    w->state.version++;
-    thread_wake(w->changed);
-    thread_leave(w->lock);
+    lock_take(w->lock);
+    const bool side = w->state.doing == WORK_WRITE && w->side && !pm_job_ended(w->side, NULL);
+    if (w->state.doing != WORK_NONE) {
+        pm_control_cancel(pm_job_control(side ? w->side : w->job));
+        w->state.stopping = true;
+        w->state.version++;
+    }
+    lock_leave(w->lock);
 }
 
 void work_profile_next(work *w, uint32_t steps)
 {
-    thread_take(w->lock);
+    lock_take(w->lock);
     w->profile_next = steps;
-    thread_leave(w->lock);
+    lock_leave(w->lock);
+}
+
+static pm_progress progress(const work *w)
+{
+    return w->job && w->state.doing != WORK_NONE ? pm_control_progress(pm_job_control(w->job)) : (pm_progress){0};
 }
 
 bool work_look(work *w, work_state *out)
 {
-    thread_take(w->lock);
+    lock_take(w->lock);
+    const pm_progress now = progress(w);
+    if (now.done != w->state.progress.done || now.what != w->state.progress.what) w->state.version++;
+    w->state.progress = now;
     const bool changed = w->state.version != out->version;
     if (changed) *out = w->state;
-    thread_leave(w->lock);
+    lock_leave(w->lock);
     return changed;
 }
 
-/* A request of its own, so that the worker's thread closes what it opened. */
 void work_close_device(work *w)
 {
-    thread_take(w->lock);
-    while (w->state.doing != WORK_NONE) {
-        w->stop = true;
-        thread_wake(w->changed);
-        thread_wait(w->changed, w->lock);
-    }
-    thread_leave(w->lock);
+    pm_job_release(&w->side);
+    pm_job_release(&w->job);
     close_device(w);
 }

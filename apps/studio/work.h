@@ -1,4 +1,4 @@
-/* The thread on which Pumice works. The window's thread posts requests and reads a copy of the state; it never waits for the device. */
+/* What Pumice does, on a worker's thread (pumice/job.h). The window's thread posts requests and reads a copy of the state; it never waits for the device. */
 #ifndef STUDIO_WORK_H
 #define STUDIO_WORK_H
 
@@ -95,7 +95,8 @@ typedef struct work_state {
     uint64_t version; /* changes with anything here */
     work_kind doing;
     bool paused, stopping;
-    char stage[120]; /* what is being done; "": steps */
+    pm_progress progress; /* of a long call, such as loading; what is NULL: none */
+    char stage[120];      /* what is being done; "": steps */
     char error[WORK_LINE];
     char said[WORK_LINE]; /* the last good news */
     uint32_t errors;      /* so far */

@@ -2,19 +2,21 @@
 #ifndef STUDIO_WORK_PARTS_H
 #define STUDIO_WORK_PARTS_H
 
-#include "thread.h"
+#include "lock.h"
 #include "work.h"
 
+typedef struct work_task work_task;
+
 struct work {
-    thread *thread;
-    thread_lock *lock;
-    thread_signal *changed; /* requests and flags */
+    pm_worker *worker;
+    pm_job *job;  /* what goes on, or went on last */
+    pm_job *side; /* what goes on while that is paused */
+    lock *lock;
     void (*wake)(void);
 
     /* under the lock */
     work_state state;
-    work_request request;
-    bool asked, stop, pause, quit;
+    bool pause;
     uint32_t profile_next;
 
     pm_log log;
@@ -44,15 +46,27 @@ void work_stage(work *w, const char *stage);
 void work_say(work *w, const char *format, ...) PM_PRINTF(2, 3);
 /* An error line; returns `status`. */
 pm_status work_fail(work *w, pm_status status, const char *format, ...) PM_PRINTF(3, 4);
-/* Between two steps: waits while paused. False: stop. */
-bool work_goes_on(work *w);
+/* Between two steps: true while the user pauses. Then the job is paused, and its next piece comes when it goes on. */
+bool work_held(work *w, pm_control *control);
 void work_drop_model(work *w);
 
-void work_train(work *w, const work_request *request);
-void work_write(work *w, const work_request *request);
-void work_teach(work *w, const work_request *request);
-void work_try(work *w, const work_request *request);
-void work_profile_alone(work *w, const work_request *request);
+/* A request as a job: pieces until one returns something else than PM_AGAIN, then the end, which sees what that was. In the end no control is obeyed, so
+ * that what was reached can be saved after a stop. */
+struct work_task {
+    work *w;
+    work_request request;
+    bool side;
+    void *data; /* NULL in the first piece */
+};
+pm_status work_train(work_task *task, pm_control *control);
+void work_train_end(work_task *task, pm_status status);
+pm_status work_write(work_task *task, pm_control *control);
+void work_write_end(work_task *task, pm_status status);
+pm_status work_teach(work_task *task, pm_control *control);
+void work_teach_end(work_task *task, pm_status status);
+pm_status work_try(work_task *task, pm_control *control);
+pm_status work_profile_alone(work_task *task, pm_control *control);
+void work_profile_end(work_task *task, pm_status status);
 /* work_profile.c: starts the profile where one was asked for, and ends it after its steps. */
 typedef struct work_window {
     uint32_t left, steps;

@@ -143,10 +143,10 @@ static void measure_peaks(work *w)
 
 static uint32_t asked_for(work *w)
 {
-    thread_take(w->lock);
+    lock_take(w->lock);
     const uint32_t steps = w->profile_next;
     w->profile_next = 0;
-    thread_leave(w->lock);
+    lock_leave(w->lock);
     return steps;
 }
 
@@ -184,33 +184,61 @@ void work_window_end(work *w, work_window *window)
 
 /* ---- by itself ---- */
 
-void work_profile_alone(work *w, const work_request *request)
+typedef struct job {
+    int32_t *tokens;
+    size_t count; /* of a batch */
+    pm_model *model;
+    pm_trainer *trainer;
+    uint32_t done;
+    work_window window;
+} job;
+
+static pm_status prepare(work *w, const settings *how, job *j)
 {
-    const settings *how = &request->how;
     const pm_gpt_config config = {
         .vocab = 256, .ctx = how->ctx, .embd = how->embd, .heads = how->heads, .layers = how->layers};
     const pm_train_params params = {.batch = how->batch, .time = how->ctx, .clip = 1};
-    const size_t count = (size_t)how->batch * how->ctx;
-    int32_t *tokens = calloc(2 * count + 1, sizeof *tokens);
-    pm_model *model = NULL;
-    pm_trainer *trainer = NULL;
-    pm_step step;
-    work_window window = {0};
+    j->count = (size_t)how->batch * how->ctx;
+    j->tokens = calloc(2 * j->count + 1, sizeof *j->tokens);
+    if (!j->tokens) return work_fail(w, PM_NO_HOST_MEMORY, "out of host memory");
+    for (size_t i = 0; i < 2 * j->count; i++) j->tokens[i] = (int32_t)(i * 37 % 251);
     work_stage(w, "building the kernels");
-    pm_status status = tokens ? pm_gpt_config_check(&w->log, &config) : PM_NO_HOST_MEMORY;
-    if (status == PM_OK) status = pm_model_create(w->device, &config, how->seed, &model);
-    if (status == PM_OK) status = pm_trainer_create(model, &params, &trainer);
-    for (size_t i = 0; tokens && i < 2 * count; i++) tokens[i] = (int32_t)(i * 37 % 251);
-    for (uint32_t i = 0; i < 2 && status == PM_OK; i++) /* the first builds, the second is warm */
-        status = pm_trainer_step_tokens(trainer, tokens, tokens + count, &step);
-    work_profile_next(w, how->profile_steps);
-    for (uint32_t i = 0; i < how->profile_steps && status == PM_OK && work_goes_on(w); i++) {
-        work_window_step(w, &window);
-        work_stage(w, "profiling");
-        status = pm_trainer_step_tokens(trainer, tokens, tokens + count, &step);
+    pm_status status = pm_gpt_config_check(&w->log, &config);
+    if (status == PM_OK) status = pm_model_create(w->device, &config, how->seed, &j->model);
+    if (status == PM_OK) status = pm_trainer_create(j->model, &params, &j->trainer);
+    return status == PM_OK ? PM_AGAIN : status;
+}
+
+/* A step a piece: the first builds, the second is warm, then those that are measured. */
+pm_status work_profile_alone(work_task *task, pm_control *control)
+{
+    enum { WARM = 2 };
+    work *w = task->w;
+    const settings *how = &task->request.how;
+    pm_step step;
+    job *j = task->data;
+    if (!j) {
+        j = task->data = calloc(1, sizeof *j);
+        return j ? prepare(w, how, j) : work_fail(w, PM_NO_HOST_MEMORY, "out of host memory");
     }
-    work_window_end(w, &window);
-    pm_trainer_destroy(&trainer);
-    pm_model_destroy(&model);
-    free(tokens);
+    if (pm_control_cancelled(control)) return PM_CANCELLED;
+    if (j->done == WARM) work_profile_next(w, how->profile_steps);
+    if (j->done >= WARM) {
+        work_window_step(w, &j->window);
+        work_stage(w, "profiling");
+    }
+    const pm_status status = pm_trainer_step_tokens(j->trainer, j->tokens, j->tokens + j->count, &step);
+    return status == PM_OK && ++j->done < WARM + how->profile_steps ? PM_AGAIN : status;
+}
+
+void work_profile_end(work_task *task, pm_status status)
+{
+    job *j = task->data;
+    (void)status;
+    if (!j) return;
+    work_window_end(task->w, &j->window);
+    pm_trainer_destroy(&j->trainer);
+    pm_model_destroy(&j->model);
+    free(j->tokens);
+    free(j);
 }

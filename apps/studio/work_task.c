@@ -21,6 +21,7 @@ typedef struct job {
     pm_model *model;
     pm_finetuner *finetuner;
     double started, rate_tokens, rate_seconds;
+    uint32_t first; /* steps that were done before */
 } job;
 
 /* ---- preparing ---- */
@@ -210,59 +211,80 @@ static pm_status step_once(job *j, bool first)
     return work_fail(j->w, PM_IO, "%s: metrics.jsonl cannot be written; is the disk full?", j->how.task_out);
 }
 
-static pm_status loop(job *j)
+static pm_status prepare(job *j)
 {
-    const uint32_t all = pm_finetuner_steps(j->finetuner), first = pm_finetuner_steps_done(j->finetuner);
-    const uint32_t epoch = pm_finetuner_epoch_steps(j->finetuner);
-    uint32_t done = first;
-    pm_status status = PM_OK;
-    j->started = pm_profile_now();
-    while (status == PM_OK && done < all && work_goes_on(j->w)) {
-        bool best = false;
-        if (done == first) work_stage(j->w, "building the kernels");
-        status = step_once(j, done == first);
-        if (done == first) work_stage(j->w, "");
-        done = pm_finetuner_steps_done(j->finetuner);
-        const bool ended = done == all || (epoch && done % epoch == 0);
-        if (status == PM_OK && ended) status = measure(j, &best);
-        if (status == PM_OK && ended) status = save(j, best);
-    }
-    if (status != PM_DEVICE_LOST && done > j->w->state.teach.saved) {
-        const pm_status saved = save(j, !j->dev);
-        if (status == PM_OK) status = saved;
-    }
-    if (status == PM_OK) {
-        work_state *s = work_edit(j->w);
-        s->teach.done = done >= all;
-        snprintf(s->said, sizeof s->said,
-                 s->teach.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s",
-                 (unsigned)done, j->how.task_out);
-        work_changed(j->w, true);
-    }
-    return status;
-}
-
-void work_teach(work *w, const work_request *request)
-{
-    job j = {.w = w, .how = request->how, .resume = request->resume};
+    work *w = j->w;
     work_stage(w, "reading the examples");
-    pm_status status = open_sets(&j);
-    if (status == PM_OK && !j.resume && !run_folder_free(w, j.how.task_out)) status = PM_INVALID;
+    pm_status status = open_sets(j);
+    if (status == PM_OK && !j->resume && !run_folder_free(w, j->how.task_out)) status = PM_INVALID;
     if (status == PM_OK) {
         work_drop_model(w);
         work_stage(w, "making the model");
-        status = make_finetuner(&j);
+        status = make_finetuner(j);
     }
-    if (status == PM_OK) show_start(&j);
-    if (status == PM_OK) status = begin_folder(&j);
-    if (status == PM_OK) status = loop(&j);
-    pm_finetuner_destroy(&j.finetuner);
-    pm_model_destroy(&j.model);
-    pm_taskset_close(&j.train);
-    pm_taskset_close(&j.dev);
-    pm_task_fini(&j.task);
-    pm_tokenizer_destroy(&j.tokenizer);
-    free(j.outputs);
+    if (status == PM_OK) show_start(j);
+    if (status == PM_OK) status = begin_folder(j);
+    if (status != PM_OK) return status;
+    j->started = pm_profile_now();
+    j->first = pm_finetuner_steps_done(j->finetuner);
+    work_stage(w, "building the kernels");
+    return PM_AGAIN;
+}
+
+pm_status work_teach(work_task *task, pm_control *control)
+{
+    job *j = task->data;
+    bool best = false;
+    if (!j) {
+        j = task->data = calloc(1, sizeof *j);
+        if (!j) return work_fail(task->w, PM_NO_HOST_MEMORY, "out of host memory");
+        *j = (job){.w = task->w, .how = task->request.how, .resume = task->request.resume};
+        return prepare(j);
+    }
+    const uint32_t before = pm_finetuner_steps_done(j->finetuner), all = pm_finetuner_steps(j->finetuner);
+    const uint32_t epoch = pm_finetuner_epoch_steps(j->finetuner);
+    if (before >= all) return PM_OK;
+    if (pm_control_cancelled(control)) return PM_CANCELLED;
+    if (work_held(j->w, control)) return PM_AGAIN;
+    pm_status status = step_once(j, before == j->first);
+    if (before == j->first) work_stage(j->w, "");
+    const bool ended = before + 1 == all || (epoch && (before + 1) % epoch == 0);
+    if (status == PM_OK && ended) status = measure(j, &best);
+    if (status == PM_OK && ended) status = save(j, best);
+    return status == PM_OK && before + 1 < all ? PM_AGAIN : status;
+}
+
+static void keep(job *j, pm_status status)
+{
+    const uint32_t done = pm_finetuner_steps_done(j->finetuner);
+    if (status == PM_DEVICE_LOST) {
+        (void)work_fail(j->w, status, "the device was lost; the checkpoint of step %u is in %s: start the studio again",
+                        (unsigned)j->w->state.teach.saved, j->how.task_out);
+        return;
+    }
+    if (done > j->w->state.teach.saved && save(j, !j->dev) != PM_OK) return;
+    if (status != PM_OK && status != PM_CANCELLED) return;
+    work_state *s = work_edit(j->w);
+    s->teach.done = done >= pm_finetuner_steps(j->finetuner);
+    snprintf(s->said, sizeof s->said,
+             s->teach.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s", (unsigned)done,
+             j->how.task_out);
+    work_changed(j->w, true);
+}
+
+void work_teach_end(work_task *task, pm_status status)
+{
+    job *j = task->data;
+    if (!j) return;
+    if (j->started > 0) keep(j, status);
+    pm_finetuner_destroy(&j->finetuner);
+    pm_model_destroy(&j->model);
+    pm_taskset_close(&j->train);
+    pm_taskset_close(&j->dev);
+    pm_task_fini(&j->task);
+    pm_tokenizer_destroy(&j->tokenizer);
+    free(j->outputs);
+    free(j);
 }
 
 /* ---- trying ---- */
@@ -311,18 +333,19 @@ static void show_answer(work *w, const pm_task *task, const pm_taskset *set, con
     free(probabilities);
 }
 
-void work_try(work *w, const work_request *request)
+pm_status work_try(work_task *asked, pm_control *control)
 {
+    work *w = asked->w;
+    const work_request *request = &asked->request;
+    (void)control;
     const char *dir = request->how.task_out;
     pm_taskset *set = NULL;
     pm_task task = {0};
     float *outputs = NULL;
     work_stage(w, "opening the model");
-    if (!files_has(dir, "config.json")) {
-        (void)work_fail(w, PM_IO, "%s: no model is in this folder: teach it a task first",
-                        *dir ? dir : "the run folder");
-        return;
-    }
+    if (!files_has(dir, "config.json"))
+        return work_fail(w, PM_IO, "%s: no model is in this folder: teach it a task first",
+                         *dir ? dir : "the run folder");
     work_drop_model(w);
     pm_status status = pm_tokenizer_load(&w->log, dir, &w->tokenizer);
     if (status == PM_OK) status = pm_model_load(w->device, dir, &w->model);
@@ -348,4 +371,5 @@ void work_try(work *w, const work_request *request)
     pm_taskset_close(&set);
     pm_task_fini(&task);
     work_drop_model(w);
+    return status;
 }

@@ -26,6 +26,8 @@ typedef struct job {
     pm_trainer *trainer;
     double started, elapsed_before;
     double rate_tokens, rate_seconds;
+    uint32_t first; /* steps that were done before */
+    work_window window;
 } job;
 
 /* ---- preparing ---- */
@@ -261,66 +263,85 @@ static pm_status step_once(job *j, bool first)
     return work_fail(j->w, PM_IO, "%s: metrics.jsonl cannot be written; is the disk full?", how->out);
 }
 
-static pm_status loop(job *j)
+static pm_status prepare(job *j)
 {
-    work_window window = {0};
-    pm_status status = PM_OK;
-    uint32_t done = pm_trainer_steps_done(j->trainer), first = done;
-    j->started = pm_profile_now();
-    if (done >= j->how.steps)
-        work_say(j->w, "all %u steps are done already; more steps extend the run", (unsigned)done);
-    while (status == PM_OK && done < j->how.steps && work_goes_on(j->w)) {
-        work_window_step(j->w, &window);
-        if (done == first) work_stage(j->w, "building the kernels");
-        status = step_once(j, done == first);
-        if (done == first) work_stage(j->w, "");
-        done = pm_trainer_steps_done(j->trainer);
-        if (status == PM_OK && done % SAVE_EVERY == 0 && done < j->how.steps) status = save(j);
-    }
-    work_window_end(j->w, &window);
-    /* Whatever ended the steps, what they reached is kept. */
-    if (status != PM_DEVICE_LOST && done > j->w->state.train.saved) {
-        const pm_status saved = save(j);
-        if (status == PM_OK) status = saved;
-    }
-    if (status == PM_OK) {
-        work_state *s = work_edit(j->w);
-        s->train.done = done >= j->how.steps;
-        snprintf(s->said, sizeof s->said,
-                 s->train.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s",
-                 (unsigned)done, j->how.out);
-        work_changed(j->w, true);
-    }
-    return status;
-}
-
-void work_train(work *w, const work_request *request)
-{
-    job j = {.w = w, .how = request->how, .resume = request->resume, .precision = PM_PRECISION_AUTO};
+    work *w = j->w;
     pm_status status = PM_OK;
     work_stage(w, "reading the text");
-    if (j.resume) status = take_options(&j);
-    if (!j.resume && !j.how.out[0]) (void)run_folder_free(w, ""), status = PM_INVALID;
-    if (status == PM_OK) status = open_data(&j);
-    if (status == PM_OK && !j.resume && !run_folder_free(w, j.how.out)) status = PM_INVALID;
+    if (j->resume) status = take_options(j);
+    if (!j->resume && !j->how.out[0] && !run_folder_free(w, "")) status = PM_INVALID;
+    if (status == PM_OK) status = open_data(j);
+    if (status == PM_OK && !j->resume && !run_folder_free(w, j->how.out)) status = PM_INVALID;
     if (status == PM_OK) {
         work_drop_model(w); /* its memory is the run's now */
         work_stage(w, "making the model");
-        status = make_trainer(&j);
+        status = make_trainer(j);
     }
-    if (status == PM_OK) show_start(&j);
-    if (status == PM_OK) status = begin_folder(&j);
-    w->live_model = j.model;
-    w->live_tokenizer = j.tokenizer;
-    if (status == PM_OK) status = loop(&j);
-    w->live_model = NULL;
-    w->live_tokenizer = NULL;
+    if (status == PM_OK) show_start(j);
+    if (status == PM_OK) status = begin_folder(j);
+    if (status != PM_OK) return status;
+    w->live_model = j->model;
+    w->live_tokenizer = j->tokenizer;
+    j->started = pm_profile_now();
+    j->first = pm_trainer_steps_done(j->trainer);
+    work_stage(w, "building the kernels");
+    return PM_AGAIN;
+}
+
+pm_status work_train(work_task *task, pm_control *control)
+{
+    job *j = task->data;
+    if (!j) {
+        j = task->data = calloc(1, sizeof *j);
+        if (!j) return work_fail(task->w, PM_NO_HOST_MEMORY, "out of host memory");
+        *j = (job){
+            .w = task->w, .how = task->request.how, .resume = task->request.resume, .precision = PM_PRECISION_AUTO};
+        return prepare(j);
+    }
+    const uint32_t before = pm_trainer_steps_done(j->trainer), all = j->how.steps;
+    if (before >= all) return PM_OK;
+    if (pm_control_cancelled(control)) return PM_CANCELLED;
+    if (work_held(j->w, control)) return PM_AGAIN;
+    work_window_step(j->w, &j->window);
+    pm_status status = step_once(j, before == j->first);
+    if (before == j->first) work_stage(j->w, "");
+    if (status == PM_OK && before + 1 < all && (before + 1) % SAVE_EVERY == 0) status = save(j);
+    return status == PM_OK && before + 1 < all ? PM_AGAIN : status;
+}
+
+/* Whatever ended the steps, what they reached is kept. */
+static pm_status keep(job *j, pm_status status)
+{
+    const uint32_t done = pm_trainer_steps_done(j->trainer);
+    work_window_end(j->w, &j->window);
     if (status == PM_DEVICE_LOST)
-        (void)work_fail(w, status,
-                        "the device was lost; the checkpoint of step %u is in %s: start the studio again and go on",
-                        (unsigned)w->state.train.saved, j.how.out);
-    pm_trainer_destroy(&j.trainer);
-    pm_model_destroy(&j.model);
-    pm_corpus_close(&j.corpus);
-    pm_tokenizer_destroy(&j.tokenizer);
+        return work_fail(j->w, status,
+                         "the device was lost; the checkpoint of step %u is in %s: start the studio again and go on",
+                         (unsigned)j->w->state.train.saved, j->how.out);
+    if (done > j->w->state.train.saved) {
+        const pm_status saved = save(j);
+        if (saved != PM_OK) return saved;
+    }
+    if (status != PM_OK && status != PM_CANCELLED) return status;
+    work_state *s = work_edit(j->w);
+    s->train.done = done >= j->how.steps;
+    snprintf(s->said, sizeof s->said,
+             s->train.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s", (unsigned)done,
+             j->how.out);
+    work_changed(j->w, true);
+    return status;
+}
+
+void work_train_end(work_task *task, pm_status status)
+{
+    job *j = task->data;
+    if (!j) return;
+    j->w->live_model = NULL;
+    j->w->live_tokenizer = NULL;
+    if (j->started > 0) (void)keep(j, status);
+    pm_trainer_destroy(&j->trainer);
+    pm_model_destroy(&j->model);
+    pm_corpus_close(&j->corpus);
+    pm_tokenizer_destroy(&j->tokenizer);
+    free(j);
 }

@@ -120,62 +120,87 @@ static void show_start(work *w, const pm_model *model, const pm_tokenizer *token
 
 /* ---- writing ---- */
 
-static pm_status write_tokens(work *w, pm_session *session, const pm_tokenizer *tokenizer, uint32_t vocab,
-                              const pm_text_ends *ends, const settings *how)
+typedef struct job {
+    pm_model *model;
+    const pm_tokenizer *tokenizer;
+    pm_session *session;
+    pm_text_ends ends;
+    uint32_t vocab, count;
+    double begin;
+} job;
+
+static pm_status prepare(work_task *task, job *j)
 {
+    work *w = task->w;
+    const settings *how = &task->request.how;
+    pm_status status = task->side ? PM_OK : load_model(w, how->model);
+    if (status != PM_OK) return status;
+    j->model = task->side ? w->live_model : w->model;
+    j->tokenizer = task->side ? w->live_tokenizer : w->tokenizer;
+    j->vocab = pm_model_config(j->model)->vocab;
+    j->ends = (pm_text_ends){.begin = PM_TOKEN_NONE};
+    show_start(w, j->model, j->tokenizer, how->prompt);
+    work_stage(w, "reading the prompt");
+    if (!task->side) status = pm_text_ends_load(&w->log, how->model, j->tokenizer, j->vocab, &j->ends);
+    if (status == PM_OK) status = pm_session_create(j->model, &j->session);
+    if (status == PM_OK) status = feed_prompt(w, j->session, j->tokenizer, &j->ends, how->prompt);
+    if (status != PM_OK) return status;
+    work_stage(w, "");
+    j->begin = pm_profile_now();
+    return PM_AGAIN;
+}
+
+/* Adds a token to the text. False: that was the last one. */
+static bool add_token(work *w, const job *j, uint32_t token, uint32_t most)
+{
+    size_t size = 0;
+    bool end = false;
+    const char *piece = pm_tokenizer_piece(j->tokenizer, token, &size);
+    for (uint32_t k = 0; k < j->ends.end_count; k++) end = end || token == j->ends.ends[k];
+    work_writing *out = &work_edit(w)->writing;
+    const double seconds = pm_profile_now() - j->begin;
+    const bool full = out->size + size + 1 > sizeof out->text;
+    if (piece && !end && !full) {
+        memcpy(out->text + out->size, piece, size);
+        out->size += size;
+        out->text[out->size] = 0;
+    }
+    out->tokens = j->count;
+    out->tokens_per_s = seconds > 0 ? j->count / seconds : 0;
+    out->ended = end;
+    work_changed(w, false);
+    return !end && !full && j->count < most;
+}
+
+/* A token a piece. */
+pm_status work_write(work_task *task, pm_control *control)
+{
+    const settings *how = &task->request.how;
     const pm_sampling sampling = {.temperature = how->temperature,
                                   .top_k = how->top_k,
                                   .top_p = how->top_p > 0 ? how->top_p : 1e-30f,
                                   .seed = how->seed};
-    const double begin = pm_profile_now();
-    for (uint32_t i = 0; i < how->tokens; i++) {
-        uint32_t token = 0;
-        size_t size = 0;
-        bool end = false;
-        pm_status status = pm_session_sample(session, &sampling, &token);
-        if (status != PM_OK) return status;
-        show_next(w, tokenizer, pm_session_logits(session), vocab, token);
-        for (uint32_t k = 0; k < ends->end_count; k++) end = end || token == ends->ends[k];
-        const char *piece = pm_tokenizer_piece(tokenizer, token, &size);
-        work_writing *out = &work_edit(w)->writing;
-        const double seconds = pm_profile_now() - begin;
-        const bool full = out->size + size + 1 > sizeof out->text;
-        if (piece && !end && !full) {
-            memcpy(out->text + out->size, piece, size);
-            out->size += size;
-            out->text[out->size] = 0;
-        }
-        out->tokens = i + 1;
-        out->tokens_per_s = seconds > 0 ? (i + 1) / seconds : 0;
-        out->ended = end;
-        const bool stop = w->stop || w->quit;
-        work_changed(w, false);
-        if (end || full || stop || i + 1 == how->tokens) return PM_OK;
-        status = pm_session_feed(session, &token, 1);
-        if (status != PM_OK) return status;
+    uint32_t token = 0;
+    job *j = task->data;
+    if (!j) {
+        j = task->data = calloc(1, sizeof *j);
+        return j ? prepare(task, j) : work_fail(task->w, PM_NO_HOST_MEMORY, "out of host memory");
     }
-    return PM_OK;
+    if (pm_control_cancelled(control)) return PM_CANCELLED;
+    pm_status status = pm_session_sample(j->session, &sampling, &token);
+    if (status != PM_OK) return status;
+    show_next(task->w, j->tokenizer, pm_session_logits(j->session), j->vocab, token);
+    j->count++;
+    if (!add_token(task->w, j, token, how->tokens)) return PM_OK;
+    status = pm_session_feed(j->session, &token, 1);
+    return status == PM_OK ? PM_AGAIN : status;
 }
 
-void work_write(work *w, const work_request *request)
+void work_write_end(work_task *task, pm_status status)
 {
-    const settings *how = &request->how;
-    const bool live = w->live_model != NULL;
-    pm_session *session = NULL;
-    pm_text_ends ends = {.begin = PM_TOKEN_NONE};
-    pm_status status = live ? PM_OK : load_model(w, how->model);
-    pm_model *model = live ? w->live_model : w->model;
-    const pm_tokenizer *tokenizer = live ? w->live_tokenizer : w->tokenizer;
-    if (status == PM_OK) {
-        show_start(w, model, tokenizer, how->prompt);
-        work_stage(w, "reading the prompt");
-        status = pm_session_create(model, &session);
-    }
-    const uint32_t vocab = status == PM_OK ? pm_model_config(model)->vocab : 0;
-    if (status == PM_OK && !live) status = pm_text_ends_load(&w->log, how->model, tokenizer, vocab, &ends);
-    if (status == PM_OK) status = feed_prompt(w, session, tokenizer, &ends, how->prompt);
-    work_stage(w, "");
-    if (status == PM_OK) status = write_tokens(w, session, tokenizer, vocab, &ends, how);
-    pm_session_destroy(&session);
-    if (status != PM_OK && !live) work_drop_model(w); /* a device that was lost took it along */
+    job *j = task->data;
+    if (!j) return;
+    pm_session_destroy(&j->session);
+    if (status == PM_DEVICE_LOST && !task->side) work_drop_model(task->w);
+    free(j);
 }
