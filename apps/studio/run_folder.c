@@ -15,6 +15,16 @@ bool run_folder_has_checkpoint(const char *out)
     return files_has(out, "checkpoint.safetensors") || files_has(out, "checkpoint.previous.safetensors");
 }
 
+void run_folder_clear(const char *out)
+{
+    static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names && !run_folder_has_checkpoint(out); i++) {
+        char *path = files_join(out, names[i]);
+        if (path) (void)files_remove(path);
+        free(path);
+    }
+}
+
 bool run_folder_free(work *w, const char *out)
 {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",

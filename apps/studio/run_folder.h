@@ -10,6 +10,8 @@ struct cJSON;
 /* Whether a run can begin in the folder, or go on there. Makes it. An error line says what is in the way. */
 bool run_folder_free(work *w, const char *out);
 bool run_folder_has_checkpoint(const char *out);
+/* Takes back what a run wrote that did not come to its first checkpoint: the folder is free again. */
+void run_folder_clear(const char *out);
 
 /* Adds a line; a step's. val: NaN where there was no evaluation. */
 bool run_folder_add(const char *out, const work_run *run, double rate, float val);

@@ -228,10 +228,8 @@ bool work_post(work *w, const work_request *request)
     task->side = side;
     pm_job **job = side ? &w->side : &w->job;
     pm_job_release(job); /* the last one, which has ended */
-    const pm_job_params params = {.device = request->kind == WORK_DEVICE ? NULL : w->device,
-                                  .work = do_piece,
-                                  .ended = work_ended,
-                                  .user = task};
+    const pm_job_params params = {
+        .device = request->kind == WORK_DEVICE ? NULL : w->device, .work = do_piece, .ended = work_ended, .user = task};
     if (pm_job_start(w->worker, &params, job) == PM_OK) return true;
     work_ended(task, PM_NO_HOST_MEMORY);
     return false;

@@ -127,8 +127,10 @@ static pm_status begin_folder(job *j)
     const settings *how = &j->how;
     work_run *run = &j->w->state.teach;
     if (!j->resume) {
-        const pm_status status = pm_tokenizer_save(&j->w->log, j->tokenizer, how->task_out);
-        return status == PM_OK ? save(j, true) : status;
+        pm_status status = pm_tokenizer_save(&j->w->log, j->tokenizer, how->task_out);
+        if (status == PM_OK) status = save(j, true);
+        if (status != PM_OK) run_folder_clear(how->task_out);
+        return status;
     }
     char *note = NULL;
     const pm_status status = pm_finetuner_load(j->finetuner, how->task_out, &note);

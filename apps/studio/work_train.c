@@ -175,7 +175,9 @@ static pm_status begin_folder(job *j)
     pm_status status;
     if (!j->resume) {
         status = pm_tokenizer_save(&j->w->log, j->tokenizer, how->out);
-        return status == PM_OK ? save(j) : status;
+        if (status == PM_OK) status = save(j);
+        if (status != PM_OK) run_folder_clear(how->out);
+        return status;
     }
     status = pm_trainer_load(j->trainer, how->out, &note);
     cJSON *json = run_folder_read(note);
