@@ -44,10 +44,29 @@ PFN_vkVoidFunction find(const char *name, void *instance)
     return vk.GetInstanceProcAddr((VkInstance)instance, name);
 }
 
+#if IMGUI_VERSION_NUM < 19000
 void record_fonts(void *, VkCommandBuffer commands)
 {
     ImGui_ImplVulkan_CreateFontsTexture(commands);
 }
+
+bool upload_fonts(render *r)
+{
+    const bool good = render_once(r, record_fonts, nullptr);
+    ImGui_ImplVulkan_DestroyFontUploadObjects();
+    return good;
+}
+#else
+// It submits by itself.
+bool upload_fonts(render *r)
+{
+    const pm_vulkan_device *host = render_host(r);
+    host->lock(host->user);
+    const bool good = ImGui_ImplVulkan_CreateFontsTexture();
+    host->unlock(host->user);
+    return good;
+}
+#endif
 
 // ---- fonts ----
 
@@ -237,8 +256,7 @@ bool ui_attach(render *r, float scale)
     ImGui_ImplVulkan_Init(&info, render_pass(r));
     add_fonts();
     set_style();
-    const bool good = render_once(r, record_fonts, nullptr);
-    ImGui_ImplVulkan_DestroyFontUploadObjects();
+    const bool good = upload_fonts(r);
     ImGui::GetIO().Fonts->ClearTexData();
     return good;
 }

@@ -191,6 +191,7 @@ static pm_status begin_folder(job *j)
     work_state *s = work_edit(j->w);
     const bool good = run_folder_cut(how->out, pm_trainer_steps_done(j->trainer), &run->loss_curve, &run->val_curve);
     s->train.step = s->train.saved = pm_trainer_steps_done(j->trainer);
+    if (run->loss_curve.count) run->loss = run->loss_curve.y[run->loss_curve.count - 1];
     for (uint32_t i = 0; i < run->val_curve.count; i++) {
         run->val_loss = run->val_curve.y[i];
         run->best_val = isnan(run->best_val) ? run->val_loss : fminf(run->best_val, run->val_loss);
