@@ -84,6 +84,22 @@ static bool change_device(app *a)
     return open_devices(a, why);
 }
 
+/* What is on a lost device is gone; what was saved is not. */
+static bool reopen(app *a)
+{
+    enum { LOSSES_MOST = 3 };
+    static int losses;
+    char why[256], line[WORK_LINE];
+    if (++losses >= LOSSES_MOST) return false;
+    snprintf(line, sizeof line, "%.200s was lost, and is opened again", render_name(a->render));
+    work_close_device(a->work);
+    ui_detach();
+    render_close(&a->render);
+    (void)work_look(a->work, a->state);
+    if (a->state->errors == a->errors_seen) app_error(a, line);
+    return open_devices(a, why);
+}
+
 /* ---- frames ---- */
 
 static bool draw(app *a)
@@ -105,7 +121,8 @@ static bool draw(app *a)
     return good;
 }
 
-static void loop(app *a, const options *o)
+/* Returns the exit code. */
+static int loop(app *a, const options *o)
 {
     double last = -1, blinked = 0;
     const double begin = window_seconds();
@@ -125,10 +142,13 @@ static void loop(app *a, const options *o)
             due = a->window.touched = false;
             if (settle > 0) settle--;
             last = now;
-            if (a->switch_device && !change_device(a)) break;
-            if (!draw(a)) {
-                fprintf(stderr, "pumice-studio: %s was lost\n", render_name(a->render));
-                break;
+            if (a->switch_device && !change_device(a)) {
+                fprintf(stderr, "pumice-studio: no device can be opened any more\n");
+                return 1;
+            }
+            if ((!draw(a) || a->state->lost) && !reopen(a)) {
+                fprintf(stderr, "pumice-studio: the device was lost, and does not come back\n");
+                return 1;
             }
             window_wait(0);
             continue;
@@ -138,6 +158,7 @@ static void loop(app *a, const options *o)
         else
             window_wait(actions.text ? 0.02 : ui_blinks() ? FRAME_BLINK : o->seconds > 0 || app_busy(a) ? 0.25 : -1);
     }
+    return 0;
 }
 
 /* ---- the program ---- */
@@ -161,7 +182,7 @@ static int run(app *a, const options *o)
     const bool open = a->work && ui_open(&a->window, why) && open_devices(a, why);
     if (!open) code = fail(why[0] ? why : "out of host memory");
     const double begin = window_seconds();
-    if (open) loop(a, o);
+    if (open) code = loop(a, o);
     const double seconds = window_seconds() - begin;
     window_size(&a->window, &width, &height);
     if (open && width > 0 && height > 0) {

@@ -22,6 +22,17 @@ static bool is_open(const app *a, const pm_caps *caps)
            memcmp(a->state->caps.pipeline_uuid, caps->pipeline_uuid, sizeof caps->pipeline_uuid) == 0;
 }
 
+/* By its name, which is the same tomorrow; by its number where another has that name. */
+static void choose(app *a, size_t i)
+{
+    size_t same = 0;
+    for (size_t k = 0; k < a->adapter_count; k++) same += strcmp(a->adapters[k].name, a->adapters[i].name) == 0;
+    if (same > 1)
+        snprintf(a->settings.device, sizeof a->settings.device, "%zu", i);
+    else
+        snprintf(a->settings.device, sizeof a->settings.device, "%s", a->adapters[i].name);
+}
+
 static void draw_device(app *a, size_t i)
 {
     const theme *t = a->theme;
@@ -50,7 +61,7 @@ static void draw_device(app *a, size_t i)
     } else {
         snprintf(line, sizeof line, "Use this device##%zu", i);
         if (ui_button(line, UI_PLAIN, 0, !app_busy(a))) {
-            snprintf(a->settings.device, sizeof a->settings.device, "%zu", i);
+            choose(a, i);
             a->switch_device = true;
         }
     }

@@ -110,10 +110,24 @@ static pm_status open_device(work_task *task, pm_control *control)
         request->host ? pm_device_import(&params, request->host, &w->device) : pm_device_open(&params, &w->device);
     work_state *s = work_edit(w);
     s->device_open = status == PM_OK;
+    s->lost = false;
     s->imported = status == PM_OK && request->host;
     if (status == PM_OK) s->caps = *pm_device_caps(w->device);
     work_changed(w, true);
     return status;
+}
+
+/* ---- when to save ---- */
+
+bool work_clock_due(const work_clock *clock)
+{
+    return pm_profile_now() - clock->saved > fmax(60, 20 * clock->took);
+}
+
+void work_clock_note(work_clock *clock, double begin)
+{
+    clock->saved = pm_profile_now();
+    clock->took = clock->saved - begin;
 }
 
 /* ---- jobs ---- */
@@ -164,6 +178,7 @@ static void work_ended(void *user, pm_status status)
     s->stage[0] = 0;
     w->profile_next = 0;
     if (!task->side) w->pause = false;
+    if (status == PM_DEVICE_LOST) s->lost = true;
     work_changed(w, true);
     free(task);
 }

@@ -98,9 +98,9 @@ typedef struct work_state {
     pm_progress progress; /* of a long call, such as loading; what is NULL: none */
     char stage[120];      /* what is being done; "": steps */
     char error[WORK_LINE];
-    char said[WORK_LINE]; /* the last good news */
-    uint32_t errors;      /* so far */
-    bool device_open, imported;
+    char said[WORK_LINE];             /* the last good news */
+    uint32_t errors;                  /* so far */
+    bool device_open, imported, lost; /* lost: it must be opened again */
     pm_caps caps;
     work_run train;
     work_writing writing;

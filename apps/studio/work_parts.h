@@ -67,6 +67,13 @@ void work_teach_end(work_task *task, pm_status status);
 pm_status work_try(work_task *task, pm_control *control);
 pm_status work_profile_alone(work_task *task, pm_control *control);
 void work_profile_end(work_task *task, pm_status status);
+/* When a run saves by itself: after a minute, but later where saving takes long. */
+typedef struct work_clock {
+    double saved, took; /* pm_profile_now() at the last save's end, and its seconds */
+} work_clock;
+bool work_clock_due(const work_clock *clock);
+void work_clock_note(work_clock *clock, double begin);
+
 /* work_profile.c: starts the profile where one was asked for, and ends it after its steps. */
 typedef struct work_window {
     uint32_t left, steps;

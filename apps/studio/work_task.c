@@ -22,6 +22,7 @@ typedef struct job {
     pm_finetuner *finetuner;
     double started, rate_tokens, rate_seconds;
     uint32_t first; /* steps that were done before */
+    work_clock clock;
 } job;
 
 /* ---- preparing ---- */
@@ -110,12 +111,14 @@ static pm_status save(job *j, bool best)
         options[count++] = (run_option){"--embd", NULL, how->task_embd};
         options[count++] = (run_option){"--ctx", NULL, how->task_ctx};
     }
+    const double begin = pm_profile_now();
     work_stage(j->w, "saving");
     char *note = run_folder_note("finetune", options, count, &j->w->state.teach, 0);
     pm_status status = note ? pm_finetuner_save(j->finetuner, how->task_out, note) : PM_NO_HOST_MEMORY;
     cJSON_free(note);
     if (status == PM_OK && best) status = pm_model_save(j->model, how->task_out);
     work_state *s = work_edit(j->w);
+    work_clock_note(&j->clock, begin);
     if (status == PM_OK) s->teach.saved = pm_finetuner_steps_done(j->finetuner);
     s->stage[0] = 0;
     work_changed(j->w, true);
@@ -227,7 +230,7 @@ static pm_status prepare(job *j)
     if (status == PM_OK) show_start(j);
     if (status == PM_OK) status = begin_folder(j);
     if (status != PM_OK) return status;
-    j->started = pm_profile_now();
+    j->started = j->clock.saved = pm_profile_now();
     j->first = pm_finetuner_steps_done(j->finetuner);
     work_stage(w, "building the kernels");
     return PM_AGAIN;
@@ -253,6 +256,7 @@ pm_status work_teach(work_task *task, pm_control *control)
     const bool ended = before + 1 == all || (epoch && (before + 1) % epoch == 0);
     if (status == PM_OK && ended) status = measure(j, &best);
     if (status == PM_OK && ended) status = save(j, best);
+    if (status == PM_OK && !ended && work_clock_due(&j->clock)) status = save(j, !j->dev);
     return status == PM_OK && before + 1 < all ? PM_AGAIN : status;
 }
 
@@ -260,7 +264,7 @@ static void keep(job *j, pm_status status)
 {
     const uint32_t done = pm_finetuner_steps_done(j->finetuner);
     if (status == PM_DEVICE_LOST) {
-        (void)work_fail(j->w, status, "the device was lost; the checkpoint of step %u is in %s: start the studio again",
+        (void)work_fail(j->w, status, "the device was lost; the checkpoint of step %u is in %s: go on from there",
                         (unsigned)j->w->state.teach.saved, j->how.task_out);
         return;
     }

@@ -9,8 +9,7 @@
 #include "files.h"
 #include "run_folder.h"
 
-/* As pumice train's defaults. */
-enum { EVAL_BATCHES = 10, SAVE_EVERY = 500 };
+enum { EVAL_BATCHES = 10 };
 
 typedef struct job {
     work *w;
@@ -28,6 +27,7 @@ typedef struct job {
     double rate_tokens, rate_seconds;
     uint32_t first; /* steps that were done before */
     work_window window;
+    work_clock clock;
 } job;
 
 /* ---- preparing ---- */
@@ -154,6 +154,7 @@ static pm_status save(job *j)
         {"--precision", pm_precision_name(pm_trainer_precision(j->trainer)), 0},
         {"--seed", NULL, how->seed},
     };
+    const double begin = pm_profile_now();
     work_stage(j->w, "saving");
     char *note = run_folder_note("train", options, sizeof options / sizeof *options, &j->w->state.train,
                                  pm_corpus_hash(j->corpus));
@@ -161,6 +162,7 @@ static pm_status save(job *j)
     cJSON_free(note);
     if (status == PM_OK) status = pm_model_save(j->model, how->out);
     work_state *s = work_edit(j->w);
+    work_clock_note(&j->clock, begin);
     if (status == PM_OK) s->train.saved = pm_trainer_steps_done(j->trainer);
     s->stage[0] = 0;
     work_changed(j->w, true);
@@ -285,7 +287,7 @@ static pm_status prepare(job *j)
     if (status != PM_OK) return status;
     w->live_model = j->model;
     w->live_tokenizer = j->tokenizer;
-    j->started = pm_profile_now();
+    j->started = j->clock.saved = pm_profile_now();
     j->first = pm_trainer_steps_done(j->trainer);
     work_stage(w, "building the kernels");
     return PM_AGAIN;
@@ -308,7 +310,7 @@ pm_status work_train(work_task *task, pm_control *control)
     work_window_step(j->w, &j->window);
     pm_status status = step_once(j, before == j->first);
     if (before == j->first) work_stage(j->w, "");
-    if (status == PM_OK && before + 1 < all && (before + 1) % SAVE_EVERY == 0) status = save(j);
+    if (status == PM_OK && before + 1 < all && work_clock_due(&j->clock)) status = save(j);
     return status == PM_OK && before + 1 < all ? PM_AGAIN : status;
 }
 
@@ -318,8 +320,7 @@ static pm_status keep(job *j, pm_status status)
     const uint32_t done = pm_trainer_steps_done(j->trainer);
     work_window_end(j->w, &j->window);
     if (status == PM_DEVICE_LOST)
-        return work_fail(j->w, status,
-                         "the device was lost; the checkpoint of step %u is in %s: start the studio again and go on",
+        return work_fail(j->w, status, "the device was lost; the checkpoint of step %u is in %s: go on from there",
                          (unsigned)j->w->state.train.saved, j->how.out);
     if (done > j->w->state.train.saved) {
         const pm_status saved = save(j);
