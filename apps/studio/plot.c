@@ -9,7 +9,7 @@ double plot_nice(double span, int count)
 {
     const double raw = span / count, power = pow(10, floor(log10(raw)));
     const double lead = raw / power;
-    return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
+    return power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
 }
 
 typedef struct axes {
@@ -35,7 +35,7 @@ static void include(double *low, double *high, const float *values, uint32_t cou
 static void draw_y(const theme *t, const axes *a)
 {
     const float height = ui_text_height(UI_SMALL);
-    const int count = (int)fmaxf(2, a->in.h / (3.2f * height));
+    const int count = (int)fmaxf(3, a->in.h / (3.2f * height));
     const double step = plot_nice(a->y1 - a->y0, count);
     const int digits = step < 0.01 ? 3 : step < 0.1 ? 2 : step < 1 ? 1 : 0;
     char text[32];
