@@ -69,8 +69,10 @@ engine && own {
 !own && FILENAME !~ /_(posix|win32)\.c$/ && included ~ /^(sys\/|(unistd|fcntl|dirent|signal|pthread|poll|termios|dlfcn|pwd|io|process|direct|windows|locale|time)\.h)/ {
     fail(FILENAME ": may not include " included " (NAME_posix.c and NAME_win32.c may)")
 }
-# The command line and the public headers include only public headers, and the command line engine/os.
-!engine && FILENAME ~ /^apps/ && included ~ /^os\// { next }
-!engine && FILENAME != "include/pumice/vulkan.h" && included ~ /^(volk|vulkan\/)/ { fail(FILENAME ": may not include " included) }
+# The programs and the public headers include only public headers, and the command line engine/os. In the studio one header has Vulkan, and two files
+# have the window and the interface.
+!engine && FILENAME ~ /^apps\/pumice/ && included ~ /^os\// { next }
+!engine && FILENAME !~ /^(include\/pumice\/vulkan|apps\/studio\/vk)\.h$/ && included ~ /^(volk|vulkan\/)/ { fail(FILENAME ": may not include " included) }
+!engine && FILENAME !~ /^apps\/studio\/(window\.c|ui_imgui\.cpp)$/ && included ~ /^(GLFW\/|imgui|backends\/imgui)/ { fail(FILENAME ": may not include " included) }
 !engine && ("engine/" included) in there { fail(FILENAME ": may not include the engine'\''s " included) }
-END { exit bad }' engine/*/*.[ch] apps/pumice/*.[ch] include/pumice/*.h
+END { exit bad }' engine/*/*.[ch] apps/pumice/*.[ch] apps/studio/*.[ch] apps/studio/*.cpp include/pumice/*.h

@@ -12,7 +12,8 @@ tests="clang clang-format libclang-rt-dev g++ spirv-tools spirv-cross perl vulka
        pkg-config dpkg-dev file python3"
 # Optional: pumice kernel needs them for GLSL, and so do some tests. These say so where a package is absent.
 build_optional="libshaderc-dev spirv-tools fonts-open-sans"
-tests_optional="chromium abigail-tools"
+# The studio's are from the third on.
+tests_optional="chromium abigail-tools libglfw3-dev libimgui-dev fonts-inter fonts-jetbrains-mono xvfb"
 # Yardsticks of bench-cpu.sh, which works without those that are absent.
 bench_optional="python3-numpy libopenblas0-pthread python3-torch"
 

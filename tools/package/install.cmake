@@ -12,6 +12,13 @@ install(DIRECTORY include/pumice DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONE
 if(TARGET pumice_cli)
   install(TARGETS pumice_cli DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 endif()
+if(TARGET pumice_studio)
+  install(TARGETS pumice_studio DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT studio)
+  if(UNIX AND NOT APPLE)
+    install(FILES apps/studio/pumice-studio.desktop DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/applications COMPONENT studio)
+  endif()
+  install(FILES LICENSE docs/notices.md DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/pumice-studio COMPONENT studio)
+endif()
 
 # The licences: with the program, and with the shared library, which the third component's package needs.
 install(FILES LICENSE docs/notices.md DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/pumice COMPONENT program)

@@ -1,4 +1,5 @@
-# cpack: a .tar.gz (on Windows a .zip) of all that is installed, and `cpack -G DEB`: libpumice0.1, libpumice-dev and pumice.
+# cpack: a .tar.gz (on Windows a .zip) of all that is installed, and `cpack -G DEB`: libpumice0.1, libpumice-dev, pumice and, where it is built,
+# pumice-studio.
 set(CPACK_PACKAGE_NAME pumice)
 set(CPACK_PACKAGE_VENDOR "the Pumice authors")
 if(NOT CPACK_PACKAGE_CONTACT)
@@ -37,4 +38,9 @@ set(CPACK_COMPONENT_PROGRAM_DESCRIPTION "trains and runs GPT models on any Vulka
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME pumice)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS ${CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS})
+
+set(CPACK_COMPONENT_STUDIO_DESCRIPTION "trains and runs GPT models on any Vulkan GPU: the desktop program")
+set(CPACK_DEBIAN_STUDIO_PACKAGE_NAME pumice-studio)
+set(CPACK_DEBIAN_STUDIO_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_STUDIO_PACKAGE_RECOMMENDS ${CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS})
 include(CPack)

@@ -1,0 +1,118 @@
+/* Chooses a file or a folder, by the keyboard too: arrows, Enter, Escape. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "files.h"
+
+static struct {
+    char *field;
+    size_t size;
+    bool folder, open, listed;
+    char dir[SETTINGS_PATH];
+    char name[256]; /* of a new folder */
+    files_list list;
+} now;
+
+static const char *const titles[] = {"Choose a file", "Choose a folder"};
+
+/* Where the field points to, or where the user is at home. */
+static void start_folder(const char *path)
+{
+    char *home = *path ? NULL : files_here();
+    snprintf(now.dir, sizeof now.dir, "%s", *path ? path : home ? home : "/");
+    free(home);
+    while (!files_is_folder(now.dir)) {
+        char *slash = strrchr(now.dir, '/');
+        if (!slash || slash == now.dir) {
+            snprintf(now.dir, sizeof now.dir, "/");
+            break;
+        }
+        *slash = 0;
+    }
+}
+
+static void go_to(const char *name)
+{
+    char *path = NULL;
+    if (strcmp(name, "..") == 0) {
+        char *slash = strrchr(now.dir, '/');
+        if (slash) slash[slash == now.dir || slash[-1] == ':'] = 0;
+    } else if ((path = files_join(now.dir, name)) != NULL && strlen(path) < sizeof now.dir) {
+        strcpy(now.dir, path);
+    }
+    free(path);
+    now.listed = false;
+}
+
+static void take(const char *path)
+{
+    if (strlen(path) < now.size) strcpy(now.field, path);
+    ui_modal_close();
+}
+
+void picker_open(app *a, char *field, size_t size, bool folder)
+{
+    (void)a;
+    now.field = field;
+    now.size = size;
+    now.folder = folder;
+    now.open = true;
+    now.listed = false;
+    now.name[0] = 0;
+    start_folder(field);
+}
+
+static void draw_list(app *a)
+{
+    char line[300];
+    ui_card_begin("list", NULL, a->narrow ? 190 : 280);
+    if (ui_select("..", false)) go_to("..");
+    for (size_t i = 0; now.listed && i < now.list.count; i++) {
+        const files_entry *entry = &now.list.entries[i];
+        if (now.folder && !entry->folder) continue;
+        snprintf(line, sizeof line, "%.250s%s", entry->name, entry->folder ? "/" : "");
+        if (!ui_select(line, false)) continue;
+        if (entry->folder) {
+            go_to(entry->name);
+        } else {
+            char *path = files_join(now.dir, entry->name);
+            if (path) take(path);
+            free(path);
+        }
+    }
+    ui_card_end();
+}
+
+void picker_draw(app *a)
+{
+    const char *title = titles[now.folder];
+    if (now.open) ui_modal_open(title);
+    now.open = false;
+    if (!now.field || !ui_modal_begin(title, 560, 0)) return;
+    if (!now.listed) {
+        files_list_free(&now.list);
+        now.listed = files_list_make(now.dir, &now.list);
+    }
+    ui_paragraph(UI_SMALL, a->theme->muted, now.dir);
+    draw_list(a);
+    if (now.folder) (void)ui_input("New folder (may stay empty)", "its name", now.name, sizeof now.name, true);
+    if (now.folder) ui_row(2);
+    if (ui_button("Cancel", UI_PLAIN, 0, true)) ui_modal_close();
+    if (now.folder && ui_button("Take this folder", UI_PRIMARY, 0, true)) {
+        char *path = files_join(now.dir, now.name);
+        const size_t length = path ? strlen(path) : 0;
+        if (length > 1 && path[length - 1] == '/') path[length - 1] = 0;
+        if (path) take(path);
+        free(path);
+    }
+    ui_modal_end();
+}
+
+void picker_field(app *a, const char *label, const char *hint, char *path, size_t size, bool folder, bool enabled)
+{
+    bool browse = false;
+    (void)ui_path(label, hint, path, size, enabled, &browse);
+    if (browse) picker_open(a, path, size, folder);
+}
