@@ -369,49 +369,6 @@ pm_status gpu_first_finish(gpu_program *program);
 /* Forgets a first run that began. */
 void gpu_first_drop(gpu_program *program);
 
-/* A run in the device's list. */
-typedef struct gpu_run {
-    gpu_program *program;
-    pm_control *control; /* NULL: none */
-    gpu_moment after;    /* its first submission waits for this */
-    gpu_moment signals;  /* its last one signals it; so does the host where the run is dropped */
-    uint64_t served;     /* when its last submission was queued, by device->serving */
-} gpu_run;
-
-/* A submission in flight. */
-typedef struct gpu_flight {
-    gpu_program *program; /* NULL: a transfer */
-    uint32_t index;       /* in the program's recording */
-    bool last;            /* of its run */
-    double ms;            /* expected */
-    double submitted;     /* by os_seconds() */
-} gpu_flight;
-
-/* In debug builds: whether no other thread is in a call with the device. Otherwise PM_INVALID, with a line. A true answer needs a gpu_leave. */
-#ifdef NDEBUG
-static inline bool gpu_enter(pm_device *device)
-{
-    (void)device;
-    return true;
-}
-static inline void gpu_leave(pm_device *device)
-{
-    (void)device;
-}
-#else
-bool gpu_enter(pm_device *device);
-void gpu_leave(pm_device *device);
-#endif
-
-/* Blocks until one submission has ended, or for so long where none is in flight, and submits what is due. */
-pm_status gpu_wait_next(pm_device *device, double seconds);
-/* Waits for all that is in flight. What waits in the list stays there. */
-pm_status gpu_settle(pm_device *device);
-/* Submits one command buffer and waits for it. */
-pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands);
-/* Drops the program's runs, and waits for what is in flight. */
-void gpu_program_stop(gpu_program *program);
-
 /* All earlier commands are done, and their writes visible to compute, transfers and, with `host`, to the host. */
 void gpu_full_barrier(pm_device *device, VkCommandBuffer commands, bool host);
 
@@ -475,6 +432,8 @@ const char *gpu_debug_command(const gpu_command *command, char text[80]);
 #define GPU_HANDLE(handle) ((uint64_t)(handle))
 
 /* ---- device.c ---------------------------------------------------------------------------------------------------- */
+
+#include "gpu/run.h"
 
 enum { GPU_SET_LAYOUTS = 1 << GPU_MAX_ARGS };
 

@@ -5,32 +5,7 @@
 #include <stdlib.h>
 
 #include "base/control.h"
-#include "os/atomic.h"
 #include "os/clock.h"
-#include "os/thread.h"
-
-/* A wait looks again after so long where nothing is queued: a run is paused, or the device's share is used up (s). */
-#define LOOK_SECONDS 0.002
-
-#ifndef NDEBUG
-bool gpu_enter(pm_device *device)
-{
-    const uint32_t self = os_thread_self();
-    if (os_atomic_load(&device->user) != self && os_atomic_replace(&device->user, 0, self) != 0) {
-        log_line(&device->log, PM_LOG_ERROR,
-                 "gpu: two threads use %s at once; one at a time may (a pm_worker, or a lock of the program's own)",
-                 device->caps.name);
-        return false;
-    }
-    device->calls++;
-    return true;
-}
-
-void gpu_leave(pm_device *device)
-{
-    if (--device->calls == 0) os_atomic_store(&device->user, 0);
-}
-#endif
 
 /* ---- the list ------------------------------------------------------------------------------------------------------- */
 
@@ -45,7 +20,7 @@ static bool going_whole(const gpu_run *run)
     return run->program->whole && begun(run);
 }
 
-static pm_status take_outcome(gpu_program *program)
+pm_status gpu_take_outcome(gpu_program *program)
 {
     const pm_status status = program->outcome;
     program->outcome = PM_OK;
@@ -63,8 +38,7 @@ static void end_with(gpu_program *program, pm_status status)
     if (program->outcome == PM_OK) program->outcome = status;
 }
 
-/* Takes a run out of the list before its end. */
-static void drop_run(pm_device *device, uint32_t index, pm_status status)
+void gpu_run_drop(pm_device *device, uint32_t index, pm_status status)
 {
     gpu_program *program = device->runs[index].program;
     const gpu_moment signals = device->runs[index].signals;
@@ -85,26 +59,26 @@ static void drop_owner(pm_device *device, uint32_t index, pm_status status)
 {
     const void *owner = device->runs[index].program->owner;
     for (uint32_t i = device->run_count; i-- > index;)
-        if (device->runs[i].program->owner == owner) drop_run(device, i, status);
+        if (device->runs[i].program->owner == owner) gpu_run_drop(device, i, status);
 }
 
 /* All of the owner's runs fail, those too that have ended and are not waited for yet: each may need what failed. */
 static void fail_owner(const void *owner, pm_device *device, pm_status status)
 {
     for (uint32_t i = device->run_count; i-- > 0;)
-        if (device->runs[i].program->owner == owner) drop_run(device, i, status);
+        if (device->runs[i].program->owner == owner) gpu_run_drop(device, i, status);
     for (gpu_program *program = device->programs; program; program = program->next)
         if (program->owner == owner) end_with(program, status);
 }
 
-static void drop_all(pm_device *device, pm_status status)
+void gpu_runs_drop(pm_device *device, pm_status status)
 {
-    while (device->run_count) drop_run(device, device->run_count - 1, status);
+    while (device->run_count) gpu_run_drop(device, device->run_count - 1, status);
     for (gpu_program *program = device->programs; program; program = program->next)
         if (program->in_flight) end_with(program, status);
 }
 
-static void drop_cancelled(pm_device *device)
+void gpu_runs_drop_cancelled(pm_device *device)
 {
     for (uint32_t i = 0; i < device->run_count; i++) {
         const gpu_run *run = &device->runs[i];
@@ -154,7 +128,7 @@ static pm_status submit(gpu_program *program, const gpu_moment *after, const gpu
     if (gpu_done(program)) program->outcome = PM_OK;
     program->waiting++;
     status = gpu_poll(device);
-    return status == PM_OK && gpu_done(program) ? take_outcome(program) : status;
+    return status == PM_OK && gpu_done(program) ? gpu_take_outcome(program) : status;
 }
 
 pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals)
@@ -241,8 +215,7 @@ static pm_status measure_before(gpu_program *program)
     return has_times(program) && program->runs_measured < RUNS_MEASURED ? measure(program) : PM_OK;
 }
 
-/* `awaited`: the host waited for what is done now, so that its clock tells when that was. */
-static void retire(pm_device *device, bool awaited)
+void gpu_runs_retire(pm_device *device, bool awaited)
 {
     while (device->retired < device->queue.done)
         landed(device, &device->flights[++device->retired % GPU_TICKETS], awaited);
@@ -361,7 +334,7 @@ static double next_ms(const gpu_run *run)
     return program->first_run ? program->device->submit_ms : program->recording.cut.submissions[program->upcoming].ms;
 }
 
-static void feed(pm_device *device)
+void gpu_runs_feed(pm_device *device)
 {
     for (gpu_run *run = pick(device); run && room(device, next_ms(run)); run = pick(device)) {
         const uint32_t index = (uint32_t)(run - device->runs);
@@ -376,139 +349,4 @@ static void feed(pm_device *device)
             program->waiting--;
         }
     }
-}
-
-/* ---- polling and waiting --------------------------------------------------------------------------------------------- */
-
-static pm_status poll(pm_device *device)
-{
-    const pm_status status = device->lost ? PM_DEVICE_LOST : gpu_queue_poll(device);
-    if (status != PM_OK) {
-        drop_all(device, status);
-        return status;
-    }
-    retire(device, false);
-    drop_cancelled(device);
-    feed(device);
-    return device->lost ? PM_DEVICE_LOST : PM_OK;
-}
-
-pm_status gpu_poll(pm_device *device)
-{
-    if (!gpu_enter(device)) return PM_INVALID;
-    const pm_status status = poll(device);
-    gpu_leave(device);
-    return status;
-}
-
-static pm_status wait_next(pm_device *device, double seconds)
-{
-    pm_status status = PM_OK;
-    if (device->queue.done < device->queue.submitted) {
-        status = gpu_queue_wait(device, device->queue.done + 1);
-        if (status != PM_OK) drop_all(device, status);
-        retire(device, true);
-    } else if (device->run_count > 0) {
-        const double start = os_seconds();
-        os_sleep(seconds < LOOK_SECONDS ? seconds : LOOK_SECONDS);
-        device->wait_seconds += os_seconds() - start;
-    }
-    return status == PM_OK ? gpu_poll(device) : status;
-}
-
-pm_status gpu_wait_next(pm_device *device, double seconds)
-{
-    if (!gpu_enter(device)) return PM_INVALID;
-    const pm_status status = wait_next(device, seconds);
-    gpu_leave(device);
-    return status;
-}
-
-pm_status pm_device_poll(pm_device *device)
-{
-    const pm_status status = gpu_check_lost(device);
-    return status == PM_OK ? gpu_poll(device) : status;
-}
-
-pm_status pm_device_wait(pm_device *device, double seconds)
-{
-    const pm_status status = gpu_check_lost(device);
-    return status == PM_OK ? gpu_wait_next(device, seconds) : status;
-}
-
-bool gpu_done(const gpu_program *program)
-{
-    return program->waiting == 0 && program->in_flight == 0;
-}
-
-/* Waits on after a failure: what is in flight must end. */
-static pm_status wait_on(pm_device *device, pm_status before)
-{
-    const pm_status status = gpu_wait_next(device, LOOK_SECONDS);
-    return before == PM_OK ? status : before;
-}
-
-pm_status gpu_wait_for(gpu_program *program)
-{
-    pm_status status = gpu_check_lost(program->device);
-    while (!program->device->lost && !gpu_done(program)) status = wait_on(program->device, status);
-    const pm_status outcome = take_outcome(program);
-    return status == PM_OK ? outcome : status;
-}
-
-void gpu_forget(gpu_program *program)
-{
-    while (!program->device->lost && !gpu_done(program)) (void)gpu_wait_next(program->device, LOOK_SECONDS);
-    (void)take_outcome(program);
-}
-
-pm_status gpu_wait(pm_device *device)
-{
-    pm_status status = gpu_check_lost(device);
-    while (!device->lost && (device->run_count > 0 || device->queue.done < device->queue.submitted))
-        status = wait_on(device, status);
-    for (gpu_program *program = device->programs; program; program = program->next) {
-        const pm_status outcome = take_outcome(program);
-        if (status == PM_OK) status = outcome;
-    }
-    return status;
-}
-
-/* Works behind all that is in flight, and before what waits. */
-pm_status gpu_run_now(pm_device *device, VkCommandBuffer commands)
-{
-    const VkSubmitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
-    uint64_t ticket;
-    if (device->compile_only) return PM_OK;
-    pm_status status = gpu_queue_submit(device, &info, &ticket);
-    if (status != PM_OK) return status;
-    device->flights[ticket % GPU_TICKETS] = (gpu_flight){.submitted = os_seconds()};
-    status = gpu_queue_wait(device, ticket);
-    retire(device, true);
-    return status;
-}
-
-pm_status gpu_settle(pm_device *device)
-{
-    pm_status status = gpu_check_lost(device);
-    if (status == PM_OK) status = gpu_queue_wait(device, device->queue.submitted);
-    retire(device, true);
-    return status;
-}
-
-void gpu_program_stop(gpu_program *program)
-{
-    pm_device *device = program->device;
-    program->closing = true;
-    for (uint32_t i = device->run_count; i-- > 0;)
-        if (device->runs[i].program == program) drop_run(device, i, PM_CANCELLED);
-    while (program->in_flight > 0 && !device->lost) {
-        (void)gpu_queue_wait(device, device->queue.done + 1);
-        retire(device, true);
-    }
-    for (int i = 0; i < GPU_TICKETS; i++)
-        if (device->flights[i].program == program) device->flights[i].program = NULL;
-    program->in_flight = 0;
-    gpu_first_drop(program);
 }

@@ -10,22 +10,13 @@
 #include "base/control.h"
 #include "base/log.h"
 #include "base/sized.h"
+#include "infer/reader.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
-#include "model/gpt.h"
 #include "push.h"
 
 /* A chunk pays off for more tokens than this: it takes about as long as two single ones. */
 enum { CHUNK_LEAST = 4 };
-
-/* A program that reads `time` tokens. */
-typedef struct reader {
-    uint32_t time;
-    graph graph;
-    graph_plan plan;
-    gpu_buffer **workspace;
-    gpu_program *program;
-} reader;
 
 /* Tokens between pm_session_begin and pm_session_end. They are read stretch by stretch, as far as the context has room, and each in chunks. */
 typedef struct feeding {
@@ -65,64 +56,15 @@ static gpu_span part(gpu_buffer *buffer, uint64_t offset, uint64_t size)
     return (gpu_span){span.buffer, span.offset + offset, size};
 }
 
-static pm_status record(pm_session *s, reader *r, gpt_mode mode)
+static pm_status make_reader(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
 {
-    pm_model *m = s->model;
-    uint32_t inputs_count = INPUT_CACHES + m->config.layers;
-    gpu_span *inputs = calloc(inputs_count, sizeof *inputs), *parameters = gpt_spans(&m->layout, m->weights);
-    if (!inputs || !parameters) {
-        gpu_record_fail(r->program, log_fail(gpu_log(m->device), PM_NO_HOST_MEMORY, "session: no memory"));
-    } else {
-        inputs[INPUT_SCALARS] = part(s->input, 0, sizeof(struct step_scalars));
-        inputs[INPUT_TOKENS] =
-            r == &s->hosted ? gpu_span_of(s->host_token) : part(s->input, sizeof(struct step_scalars), 4ull * r->time);
-        inputs[INPUT_LOGITS] = gpu_span_of(s->logits);
-        for (uint32_t l = 0; l < m->config.layers; l++) inputs[INPUT_CACHES + l] = gpu_span_of(s->caches[l]);
-        graph_bindings to = {.inputs = inputs, .parameters = parameters, .workspace = r->workspace};
-        graph_record(&r->graph, &r->plan, &to, r->program);
-        gpu_program_label(r->program, "results", PM_DIRECTION_NONE);
-        if (mode == GPT_LOGITS) gpu_record_copy(r->program, gpu_span_of(s->logits_out), gpu_span_of(s->logits));
-    }
-    free(inputs);
-    free(parameters);
-    return gpu_program_finish(r->program);
-}
-
-/* Makes the graph and its memory plan. Needs no device. */
-static pm_status reader_plan(reader *r, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                             char (*labels)[16], gpt_mode mode, uint32_t time, uint64_t max_block)
-{
-    const gpt_shape shape = {.mode = mode, .batch = 1, .time = time};
-    tensor_id scalars;
-    r->time = time;
-    pm_status status = graph_init(&r->graph, log, caps);
-    if (status != PM_OK) return status;
-    gpt_build(&r->graph, config, &shape, labels, &scalars);
-    graph_fuse(&r->graph);
-    return graph_plan_make(&r->graph, max_block, &r->plan);
-}
-
-static void reader_fini(reader *r)
-{
-    gpu_program_destroy(&r->program);
-    graph_workspace_destroy(&r->plan, &r->workspace);
-    graph_plan_fini(&r->plan);
-    graph_fini(&r->graph);
-    *r = (reader){.time = r->time};
-}
-
-static pm_status reader_init(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
-{
-    pm_model *m = s->model;
-    pm_device *device = m->device;
-    pm_status status = reader_plan(r, gpu_log(device), pm_device_caps(device), &m->config, m->labels, mode, time,
-                                   gpu_max_buffer(device));
-    if (status == PM_OK) status = graph_workspace_create(device, &r->plan, &r->workspace);
-    if (status == PM_OK) status = gpu_program_create(device, mode == GPT_PREFILL ? "read" : "decode", &r->program);
-    if (status == PM_OK) gpu_program_own(r->program, s, false);
-    if (status == PM_OK) status = record(s, r, mode);
-    if (status != PM_OK) reader_fini(r);
-    return status;
+    const reader_memory memory = {.scalars = part(s->input, 0, sizeof(struct step_scalars)),
+                                  .tokens = r == &s->hosted ? gpu_span_of(s->host_token)
+                                                            : part(s->input, sizeof(struct step_scalars), 4ull * time),
+                                  .logits = gpu_span_of(s->logits),
+                                  .logits_out = gpu_span_of(s->logits_out),
+                                  .caches = s->caches};
+    return reader_init(r, s->model, &memory, mode, time, s);
 }
 
 static pm_status allocate(pm_session *s)
@@ -196,7 +138,7 @@ static pm_status create(pm_model *model, const pm_vulkan_session *host, pm_sessi
     s->small.time = session_small(s->chunk.time);
     pm_status status = host ? take_host_buffers(s, host) : PM_OK;
     if (status == PM_OK) status = allocate(s);
-    if (status == PM_OK) status = reader_init(s, &s->single, GPT_LOGITS, 1);
+    if (status == PM_OK) status = make_reader(s, &s->single, GPT_LOGITS, 1);
     if (status == PM_OK)
         *out = s;
     else
@@ -271,7 +213,7 @@ static pm_status prepare(pm_session *s, uint32_t length, uint32_t count)
     pm_status status = PM_OK;
     for (uint32_t at = 0, n; status == PM_OK && at < count; at += n) {
         reader *r = reader_for(s, length + at, count - at);
-        if (!r->program) status = reader_init(s, r, GPT_PREFILL, r->time);
+        if (!r->program) status = make_reader(s, r, GPT_PREFILL, r->time);
         n = reads(r, count - at);
     }
     return status;
@@ -449,7 +391,7 @@ pm_status pm_vulkan_session_begin(pm_session *s)
     s->unknown = true; /* a full context has no room for this one, either */
     pm_status status = may_begin(s, 1);
     s->unknown = was_unknown;
-    if (status == PM_OK && !s->hosted.program) status = reader_init(s, &s->hosted, GPT_LOGITS, 1);
+    if (status == PM_OK && !s->hosted.program) status = make_reader(s, &s->hosted, GPT_LOGITS, 1);
     if (status == PM_OK) status = make_room(s, 1);
     if (status != PM_OK) return status;
     s->feeding.tokens[0] = 0;
