@@ -539,12 +539,43 @@ static void test_text(void **state)
     teardown(dir);
 }
 
+/* Cancelled while it encodes: no line, no file, and the next call does all of it. */
+static void test_cancelled(void **state)
+{
+    (void)state;
+    char *dir = setup();
+    const char *path = test_path(dir, "in.txt");
+    test_write(path, TEXT, sizeof TEXT - 1);
+    pm_tokenizer *bytes = NULL;
+    pm_control *control = NULL;
+    pm_corpus *corpus = NULL;
+    const pm_log log = test_log();
+    assert_int_equal(pm_tokenizer_bytes(NULL, &bytes), PM_OK);
+    assert_int_equal(pm_control_create(&control), PM_OK);
+    const pm_corpus_params params = {.cache_dir = test_path(dir, "cache"), .control = control};
+    pm_control_cancel(control);
+    assert_int_equal(pm_corpus_open_with(&log, path, bytes, &params, &corpus), PM_CANCELLED);
+    assert_null(corpus);
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
+    assert_string_equal(pm_control_progress(control).what, "encode");
+    assert_int_equal(pm_control_progress(control).all, sizeof TEXT - 1);
+    assert_int_equal(test_dir_count(dir, "cache/tokens-"), 0);
+    pm_control_clear(control);
+    assert_int_equal(pm_corpus_open_with(&log, path, bytes, &params, &corpus), PM_OK);
+    expect_tokens(corpus, bytes, TEXT, sizeof TEXT - 1);
+    pm_corpus_close(&corpus);
+    pm_control_destroy(&control);
+    pm_tokenizer_destroy(&bytes);
+    teardown(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cached),    cmocka_unit_test(test_in_memory), cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_widths),    cmocka_unit_test(test_folder),    cmocka_unit_test(test_failures),
         cmocka_unit_test(test_documents), cmocka_unit_test(test_merges),    cmocka_unit_test(test_text),
+        cmocka_unit_test(test_cancelled),
     };
     return cmocka_run_group_tests_name("corpus", tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "files/file.h"
+#include "base/control.h"
 #include "base/hash.h"
 #include "base/sized.h"
 #include "data/corpus_text.h"
@@ -154,6 +155,7 @@ static bool reserve(pm_corpus *corpus, size_t *room, size_t count)
 typedef struct recipe {
     const pm_tokenizer *tok;
     bool documents, special;
+    pm_control *control; /* NULL: none */
 } recipe;
 
 /* A hash of what changes the tokens, for the cache's name; 0: nothing. */
@@ -172,6 +174,7 @@ static uint64_t recipe_hash(const recipe *r, const corpus_text *text)
 /* A corpus being filled. */
 typedef struct gathering {
     pm_corpus *corpus;
+    pm_status stopped; /* PM_CANCELLED, or PM_OK */
     size_t room;
     uint64_t hash; /* of the text that was read */
     uint32_t chunk[CHUNK_TOKENS];
@@ -197,6 +200,9 @@ static bool encode_stretch(const corpus_text *text, size_t start, size_t end, co
     walk.special = r->special;
     while (fine && made) {
         const size_t from = walk.at;
+        control_report(r->control, "encode", start + from, text->size);
+        g->stopped = control_gate(r->control);
+        if (g->stopped != PM_OK) break;
         fine = tok_walk_next(&walk, g->chunk, CHUNK_TOKENS, &made, fault);
         if (fine && !gather(g, g->chunk, made)) {
             *fault = (tok_fault){.kind = TOK_FAULT_MEMORY};
@@ -206,7 +212,7 @@ static bool encode_stretch(const corpus_text *text, size_t start, size_t end, co
     }
     *at = start + walk.at;
     tok_walk_end(&walk);
-    return fine;
+    return fine && g->stopped == PM_OK;
 }
 
 /* Encodes into memory a chunk at a time, so that only the narrow tokens take room. A mapped text may change meanwhile.
@@ -223,6 +229,7 @@ static pm_status encode(const pm_log *log, const char *path, const corpus_text *
         g->corpus = corpus;
         g->room = 0;
         g->hash = HASH_INIT;
+        g->stopped = PM_OK;
     }
     const bool apart = r->documents && text->part_count > 0;
     for (size_t part = 0; fine && part < (apart ? text->part_count : 1); part++) {
@@ -231,7 +238,9 @@ static pm_status encode(const pm_log *log, const char *path, const corpus_text *
         fine = encode_stretch(text, start, end, r, g, &fault, &at);
         if (fine && r->documents && end > start) fine = gather(g, &r->tok->end, 1);
     }
-    if (!fine) {
+    if (g && g->stopped != PM_OK) {
+        status = g->stopped;
+    } else if (!fine) {
         const char *where = corpus_text_where(text, path, &at);
         status = tok_fault_fail(log, where, at, &fault);
     } else if (g->hash != text_hash) {
@@ -294,7 +303,7 @@ static pm_status read_recipe(const pm_log *log, const char *path, const corpus_t
 {
     const pm_documents documents = params->documents;
     const bool ends = tok->end != TOK_NONE;
-    *out = (recipe){.tok = tok, .special = params->special};
+    *out = (recipe){.tok = tok, .special = params->special, .control = params->control};
     if (documents == PM_DOCUMENTS_ON && !ends)
         return log_fail(log, PM_INVALID, "%s: the tokenizer, of kind %s, has no token that ends a document", path,
                         tok_kind_name(tok->kind));

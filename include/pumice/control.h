@@ -36,7 +36,7 @@ PM_API bool pm_control_paused(const pm_control *control);
 /* How far the call is. */
 typedef struct pm_progress {
     const char *
-        what; /* "load", "save", "evaluate", "predict", "read", "doctor", or what pm_control_report was told; NULL: nothing was begun */
+        what; /* "load", "save", "evaluate", "predict", "read", "encode", "doctor", or what pm_control_report was told; NULL: nothing was begun */
     uint64_t done, all; /* in parts of it, such as parameters or batches; all is 0 where it is not known */
 } pm_progress;
 PM_API pm_progress pm_control_progress(pm_control *control);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pumice/control.h>
 #include <pumice/source.h>
 #include <pumice/status.h>
 
@@ -87,10 +88,11 @@ typedef struct pm_corpus_params {
     pm_documents documents;
     bool special;          /* text that spells a special token is that token, as in pm_tokenizer_encode_special */
     const char *cache_dir; /* of tokens. NULL: pumice/ in the user's cache folder; "": none */
+    pm_control *control;   /* what encoding obeys, by chunks of some thousand tokens (pumice/control.h); NULL: none */
 } pm_corpus_params;
 
 /* path: a file, or a folder with *.txt files, in name order; params: NULL for zeros. Fails: PM_IO, PM_FORMAT (empty, or not encodable),
- * PM_INVALID where PM_DOCUMENTS_ON and the tokenizer has no token for it. Memory while encoding: the tokens, 2 bytes each (4 above 65,536 in
+ * PM_INVALID where PM_DOCUMENTS_ON and the tokenizer has no token for it, PM_CANCELLED. Memory while encoding: the tokens, 2 bytes each (4 above 65,536 in
  * the vocabulary), and half as many again. */
 PM_API PM_NODISCARD pm_status pm_corpus_open_with_sized(const pm_log *log, const char *path, const pm_tokenizer *tok,
                                                         const pm_corpus_params *params, size_t params_size,
