@@ -326,7 +326,7 @@ static void test_pieces(void **state)
     pm_profile_start(profile);
     assert_int_equal(gpu_submit(program), PM_OK);
     assert_int_equal(gpu_wait(device), PM_OK);
-    assert_int_equal(gpu_submit(program), PM_OK); /* two at once: the second is measured */
+    assert_int_equal(gpu_submit(program), PM_OK); /* two, perhaps at once: then only the second is measured */
     assert_int_equal(gpu_submit(program), PM_OK);
     assert_int_equal(gpu_wait(device), PM_OK);
     pm_profile_stop(profile);
@@ -334,9 +334,9 @@ static void test_pieces(void **state)
         pm_profile_info info;
         pm_profile_get_info(profile, &info);
         assert_int_equal(info.runs, 3);
-        assert_int_equal(info.missed_runs, 1);
+        assert_true(info.missed_runs <= 1);
         assert_true(count_of(profile, PM_PROFILE_COMMANDS, "gelu") > GROUPS);
-        near(flops_of(profile, "gelu", PM_DIRECTION_FORWARD), 2e14);
+        near(flops_of(profile, "gelu", PM_DIRECTION_FORWARD), 1e14 * (double)(info.runs - info.missed_runs));
     }
     gpu_program_destroy(&program);
     gpu_buffer_destroy(&buffer);
