@@ -27,10 +27,11 @@ lose() {
     [ "$(said objects)" = 0 ] || fail "pumice $*, $PUMICE_FAULT: $(said objects) objects are left"
 }
 
-# spread COMMAND NAME ARGS…: calls COMMAND N for POINTS numbers N, spread over the calls that an undisturbed `pumice ARGS` made.
+# spread COMMAND: calls COMMAND N for POINTS numbers N, spread over the calls that the undisturbed command made. How many waits there are depends on the
+# clock, for what has ended is not waited for: so the last fifth is left out.
 spread() {
     command=$1
-    calls=$(said queue)
+    calls=$(($(said queue) * 4 / 5))
     [ "${calls:-0}" -ge 4 ] || fail "the layer counted no calls"
     i=0
     while [ $i -lt "$points" ]; do
