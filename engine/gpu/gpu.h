@@ -149,10 +149,12 @@ pm_status gpu_submit(gpu_program *program);
 pm_status gpu_poll(pm_device *device);
 /* Whether all of its runs have ended, as the last poll or wait saw it. */
 bool gpu_done(const gpu_program *program);
+/* Whether one of them failed; the wait for it returns why. */
+bool gpu_failed(const gpu_program *program);
 /* Block until all runs of the program, or of all programs, have ended. Return the first failure: PM_CANCELLED where a run was. */
 pm_status gpu_wait_for(gpu_program *program);
 pm_status gpu_wait(pm_device *device);
-/* As gpu_wait_for, where another failure was told already. */
+/* Drops the program's runs, but for a whole one that has begun, waits for what is in flight, and takes the outcome. */
 void gpu_forget(gpu_program *program);
 
 /* A value of a host's timeline semaphore. `semaphore`: the VkSemaphore as a number; 0: none. */

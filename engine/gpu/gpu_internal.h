@@ -360,6 +360,8 @@ pm_status gpu_program_measured(gpu_program *program, uint32_t runs);
 /* The first run of a program that may take longer than one submission, as estimates have it: short submissions first. Each is timed before the next is
  * cut. */
 bool gpu_first_run_needed(const gpu_program *program);
+/* Records such a program at once, in submissions that are short even if it takes as long as it may. Later runs are cut by the times of the first. */
+pm_status gpu_recording_with_caution(gpu_program *program);
 /* What to submit next, and the time that it is expected to take; *last: it is the run's last. */
 pm_status gpu_first_next(gpu_program *program, const VkSubmitInfo **info, double *ms, bool *last);
 /* It has ended, after `host_ms` by the host's clock. */

@@ -218,9 +218,14 @@ pm_status gpu_program_finish(gpu_program *program)
         if (program->commands[i].kind == GPU_DISPATCH) status = make_push(program, &program->commands[i]);
     if (status == PM_OK) status = make_sets(program);
     if (status == PM_OK && device->profile) status = gpu_profile_program(program);
-    program->first_run = status == PM_OK && gpu_first_run_needed(program);
-    if (status == PM_OK)
-        status = program->first_run ? count_submissions(program) : gpu_recording_make(program, device->submit_ms);
+    const bool unknown = status == PM_OK && gpu_first_run_needed(program);
+    program->first_run = unknown && !program->whole;
+    if (program->first_run)
+        status = count_submissions(program);
+    else if (unknown)
+        status = gpu_recording_with_caution(program); /* so that nothing that may fail is left for its run */
+    else if (status == PM_OK)
+        status = gpu_recording_make(program, device->submit_ms);
     program->finished = status == PM_OK;
     program->status = status;
     return status;

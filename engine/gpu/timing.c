@@ -56,6 +56,13 @@ bool gpu_first_run_needed(const gpu_program *program)
     return ms > TARGET * program->device->submit_ms;
 }
 
+pm_status gpu_recording_with_caution(gpu_program *program)
+{
+    for (uint32_t i = 0; i < program->command_count; i++)
+        program->work[i].ms = expected(program, &program->commands[i]);
+    return gpu_recording_make(program, TARGET * program->device->submit_ms);
+}
+
 /* Learns from a part's time: at once where it was slower than expected, step by step where faster, since short parts may mislead. */
 static void learn(gpu_program *program, const gpu_part *part, double ms)
 {
@@ -190,15 +197,23 @@ static pm_status measure(gpu_program *program, double *longest)
     return PM_OK;
 }
 
+/* The run is done, and its recording as good as it was: where there is no memory for a new one the old one stays. */
 static pm_status recut(gpu_program *program, double limit_ms, double longest)
 {
     pm_device *device = program->device;
-    uint32_t before = program->recording.cut.submission_count;
-    pm_status status = gpu_recording_make(program, limit_ms);
-    if (status == PM_OK)
+    const uint32_t before = program->recording.cut.submission_count;
+    const pm_log log = device->log;
+    device->log = (pm_log){0};
+    const pm_status status = gpu_recording_make(program, limit_ms);
+    device->log = log;
+    if (device->lost) return gpu_check_lost(device);
+    if (status != PM_OK)
+        log_line(&device->log, PM_LOG_WARN, "gpu: program '%s' stays in %u submissions, the longest %.1f ms: %s",
+                 program->name, before, longest, pm_status_text(status));
+    else
         log_line(&device->log, PM_LOG_DEBUG, "gpu: program '%s': %u submissions, the longest %.1f ms; now %u",
                  program->name, before, longest, program->recording.cut.submission_count);
-    return status;
+    return PM_OK;
 }
 
 pm_status gpu_program_measured(gpu_program *program, uint32_t runs)

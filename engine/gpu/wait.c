@@ -56,7 +56,7 @@ static pm_status wait_next(pm_device *device, double seconds)
         status = gpu_queue_wait(device, device->queue.done + 1);
         if (status != PM_OK) gpu_runs_drop(device, status);
         gpu_runs_retire(device, true);
-    } else if (device->run_count > 0) {
+    } else {
         const double start = os_seconds();
         os_sleep(seconds < LOOK_SECONDS ? seconds : LOOK_SECONDS);
         device->wait_seconds += os_seconds() - start;
@@ -89,6 +89,11 @@ bool gpu_done(const gpu_program *program)
     return program->waiting == 0 && program->in_flight == 0;
 }
 
+bool gpu_failed(const gpu_program *program)
+{
+    return program->outcome != PM_OK;
+}
+
 /* Waits on after a failure: what is in flight must end. */
 static pm_status wait_on(pm_device *device, pm_status before)
 {
@@ -104,8 +109,18 @@ pm_status gpu_wait_for(gpu_program *program)
     return status == PM_OK ? outcome : status;
 }
 
+/* Drops what waits of it, but for a whole run that has begun. */
+static void drop_waiting(gpu_program *program)
+{
+    pm_device *device = program->device;
+    const uint32_t kept = program->whole && program->upcoming > 0;
+    for (uint32_t i = device->run_count; i-- > 0 && program->waiting > kept;)
+        if (device->runs[i].program == program) gpu_run_drop(device, i, PM_CANCELLED);
+}
+
 void gpu_forget(gpu_program *program)
 {
+    drop_waiting(program);
     while (!program->device->lost && !gpu_done(program)) (void)gpu_wait_next(program->device, LOOK_SECONDS);
     (void)gpu_take_outcome(program);
 }
@@ -148,6 +163,9 @@ pm_status gpu_settle(pm_device *device)
 void gpu_program_stop(gpu_program *program)
 {
     pm_device *device = program->device;
+    drop_waiting(program);
+    while (!device->lost && program->waiting > 0)
+        (void)gpu_wait_next(device, LOOK_SECONDS); /* weights half updated are of no use */
     program->closing = true;
     for (uint32_t i = device->run_count; i-- > 0;)
         if (device->runs[i].program == program) gpu_run_drop(device, i, PM_CANCELLED);

@@ -29,6 +29,8 @@ typedef struct feeding {
     uint32_t before;       /* the session's length at first */
     bool slid;             /* and older tokens were dropped since */
     gpu_sync sync;         /* with the host's own work; what was not waited for or signalled yet */
+    pm_control *control;   /* what the device's calls obeyed at the begin */
+    bool was_unknown;      /* the session's `unknown` at first */
     pm_status status;
     double started; /* by pm_profile_now(): the chunk, and its wait */
 } feeding;
@@ -43,6 +45,7 @@ struct pm_session {
     reader hosted;          /* as single, of the token in host_token; likewise */
     gpu_buffer *host_token; /* the host's, or NULL */
     uint32_t *history;      /* [ctx] the tokens in the caches */
+    bool has_logits;        /* of the last token */
     bool unknown;           /* some of them came from host_token, and were never seen here */
     uint32_t length;
     uint64_t fed; /* tokens so far, with dropped ones */
@@ -188,6 +191,7 @@ void pm_session_reset(pm_session *s)
     s->feeding.begun = false;
     s->length = 0;
     s->fed = 0;
+    s->has_logits = false;
     s->unknown = false;
 }
 
@@ -284,7 +288,10 @@ static pm_status submit_chunk(pm_session *s)
     const gpu_sync sync = {.after = f->sync.after, .signals = last ? f->sync.signals : (gpu_moment){0}};
     f->sync.after = (gpu_moment){0};
     if (last) f->sync.signals = (gpu_moment){0};
+    pm_control *const now = gpu_control(s->model->device);
+    pm_device_control(s->model->device, f->control);
     const pm_status status = gpu_submit_sync(r->program, &sync.after, &sync.signals);
+    pm_device_control(s->model->device, now);
     pm_profile_span(gpu_profile(s->model->device), "submit", begin);
     f->reader = status == PM_OK ? r : NULL;
     return status;
@@ -296,9 +303,11 @@ static pm_status take_chunk(pm_session *s)
     feeding *f = &s->feeding;
     pm_profile *profile = gpu_profile(s->model->device);
     const double begin = pm_profile_now();
+    const bool wrote = f->reader == &s->single || f->reader == &s->hosted;
     const pm_status status = gpu_wait_for(f->reader->program);
     f->reader = NULL;
     if (status != PM_OK) return status;
+    if (wrote) s->has_logits = f->at + f->chunk == f->count; /* else they are an earlier token's */
     pm_profile_span(profile, "wait", begin);
     pm_profile_span(profile, "read", f->started);
     memmove(s->history + s->length, f->tokens + f->at, 4ull * f->chunk);
@@ -346,6 +355,8 @@ static void start(pm_session *s, size_t count, bool hosted)
                    .all = count,
                    .count = count,
                    .before = s->length,
+                   .was_unknown = s->unknown,
+                   .control = gpu_control(s->model->device),
                    .sync = gpu_take_sync(s->model->device)};
     s->unknown |= hosted;
     advance(s);
@@ -420,12 +431,14 @@ pm_status pm_session_end(pm_session *s)
     while (!over(f)) advance(s);
     f->begun = false;
     gpu_signal(s->model->device, f->sync.signals); /* of what did not come to its last chunk */
-    if (f->status == PM_OK)
+    if (f->status == PM_OK) {
         s->fed += f->all;
-    else if (f->status == PM_CANCELLED && !f->slid)
+    } else if (f->status == PM_CANCELLED && !f->slid) {
         s->length = f->before; /* a cancelled run did not reach its end, the logits */
-    else
+        s->unknown = f->was_unknown;
+    } else {
         pm_session_reset(s);
+    }
     return f->status;
 }
 
@@ -437,7 +450,7 @@ pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
 
 const float *pm_session_logits(const pm_session *s)
 {
-    return s->length ? gpu_map(gpu_span_of(s->logits_out)) : NULL;
+    return s->has_logits ? gpu_map(gpu_span_of(s->logits_out)) : NULL;
 }
 
 pm_status pm_session_sample_sized(pm_session *s, const pm_sampling *given, size_t given_size, uint32_t *token)
@@ -446,7 +459,7 @@ pm_status pm_session_sample_sized(pm_session *s, const pm_sampling *given, size_
     pm_sampling sampling;
     const pm_status status = sized_read(log, "pm_sampling", given, given_size, &sampling, sizeof sampling);
     if (status != PM_OK) return status;
-    if (!s->length) return log_fail(log, PM_INVALID, "session: feed it a token before drawing one");
+    if (!s->has_logits) return log_fail(log, PM_INVALID, "session: feed it a token before drawing one");
     if (!(sampling.temperature >= 0 && isfinite(sampling.temperature)))
         return log_fail(log, PM_INVALID, "session: temperature %g is not a number of 0 or more",
                         (double)sampling.temperature);

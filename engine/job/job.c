@@ -13,8 +13,14 @@
 /* Where every job waits for a device, the worker looks again at least this often (s). */
 #define LOOK_SECONDS 0.002
 
+/* What a worker and its jobs share; it lives as long as one of them. */
+typedef struct shared {
+    os_monitor *monitor;
+    os_atomic users;
+} shared;
+
 struct pm_job {
-    pm_worker *worker;
+    shared *shared;
     pm_job *next; /* in the worker's list */
     pm_job_params params;
     pm_control *control;
@@ -25,10 +31,17 @@ struct pm_job {
 struct pm_worker {
     pm_log log;
     os_thread *thread;
-    os_monitor *monitor;
+    shared *shared;
     pm_job *jobs; /* that have not ended, in the order in which they were started */
     bool closing;
 };
+
+static void leave_shared(shared *s)
+{
+    if (os_atomic_add(&s->users, UINT32_MAX) != 1) return;
+    os_monitor_destroy(&s->monitor);
+    free(s);
+}
 
 /* One piece. */
 static pm_status work_on(pm_job *job)
@@ -43,14 +56,14 @@ static pm_status work_on(pm_job *job)
 static void end_job(pm_worker *worker, pm_job *job, pm_status outcome)
 {
     if (job->params.ended) job->params.ended(job->params.user, outcome);
-    os_monitor_enter(worker->monitor);
+    os_monitor_enter(worker->shared->monitor);
     pm_job **at = &worker->jobs;
     while (*at != job) at = &(*at)->next;
     *at = job->next;
     job->outcome = outcome;
     os_atomic_store(&job->ended, 1);
-    os_monitor_wake_all(worker->monitor);
-    os_monitor_leave(worker->monitor);
+    os_monitor_wake_all(worker->shared->monitor);
+    os_monitor_leave(worker->shared->monitor);
 }
 
 /* A piece of each job. Returns whether any did something; *device: one that a job waits for, or NULL. Jobs are only taken out by this thread, and added
@@ -59,9 +72,9 @@ static bool round_of_jobs(pm_worker *worker, pm_device **device)
 {
     bool busy = false;
     *device = NULL;
-    os_monitor_enter(worker->monitor);
+    os_monitor_enter(worker->shared->monitor);
     for (pm_job *job = worker->jobs, *next; job; job = next) {
-        os_monitor_leave(worker->monitor);
+        os_monitor_leave(worker->shared->monitor);
         pm_status status = PM_WAITING;
         const bool paused = control_paused(job->control);
         if (!paused) {
@@ -69,24 +82,24 @@ static bool round_of_jobs(pm_worker *worker, pm_device **device)
             busy |= status != PM_WAITING;
             if (status == PM_WAITING && job->params.device) *device = job->params.device;
         }
-        os_monitor_enter(worker->monitor);
+        os_monitor_enter(worker->shared->monitor);
         next = job->next;
         if (status == PM_AGAIN || status == PM_WAITING) continue;
-        os_monitor_leave(worker->monitor);
+        os_monitor_leave(worker->shared->monitor);
         end_job(worker, job, status);
-        os_monitor_enter(worker->monitor);
+        os_monitor_enter(worker->shared->monitor);
     }
-    os_monitor_leave(worker->monitor);
+    os_monitor_leave(worker->shared->monitor);
     return busy;
 }
 
 /* Blocks while there are no jobs. False at the end. */
 static bool wait_for_jobs(pm_worker *worker)
 {
-    os_monitor_enter(worker->monitor);
-    while (!worker->jobs && !worker->closing) os_monitor_wait(worker->monitor);
+    os_monitor_enter(worker->shared->monitor);
+    while (!worker->jobs && !worker->closing) os_monitor_wait(worker->shared->monitor);
     const bool more = worker->jobs != NULL;
-    os_monitor_leave(worker->monitor);
+    os_monitor_leave(worker->shared->monitor);
     return more;
 }
 
@@ -104,12 +117,19 @@ static void run(void *user)
 pm_status pm_worker_create(const pm_log *log, pm_worker **out)
 {
     pm_worker *worker = calloc(1, sizeof *worker);
-    if (worker && log) worker->log = *log;
-    if (worker && os_monitor_create(&worker->monitor) && os_thread_start(run, worker, &worker->thread)) {
-        *out = worker;
-        return PM_OK;
+    shared *both = calloc(1, sizeof *both);
+    const bool monitor = worker && both && os_monitor_create(&both->monitor);
+    if (monitor) {
+        os_atomic_store(&both->users, 1);
+        worker->shared = both;
+        if (log) worker->log = *log;
+        if (os_thread_start(run, worker, &worker->thread)) {
+            *out = worker;
+            return PM_OK;
+        }
+        os_monitor_destroy(&both->monitor);
     }
-    if (worker) os_monitor_destroy(&worker->monitor);
+    free(both);
     free(worker);
     return log_fail(log, PM_NO_HOST_MEMORY, "worker: no memory for a thread");
 }
@@ -118,13 +138,13 @@ void pm_worker_destroy(pm_worker **handle)
 {
     pm_worker *worker = *handle;
     if (!worker) return;
-    os_monitor_enter(worker->monitor);
+    os_monitor_enter(worker->shared->monitor);
     worker->closing = true;
     for (pm_job *job = worker->jobs; job; job = job->next) pm_control_cancel(job->control);
-    os_monitor_wake_all(worker->monitor);
-    os_monitor_leave(worker->monitor);
+    os_monitor_wake_all(worker->shared->monitor);
+    os_monitor_leave(worker->shared->monitor);
     os_thread_join(&worker->thread);
-    os_monitor_destroy(&worker->monitor);
+    leave_shared(worker->shared);
     free(worker);
     *handle = NULL;
 }
@@ -140,17 +160,18 @@ pm_status pm_job_start_sized(pm_worker *worker, const pm_job_params *given, size
         free(job);
         return log_fail(&worker->log, PM_NO_HOST_MEMORY, "job: no memory");
     }
-    job->worker = worker;
+    job->shared = worker->shared;
+    os_atomic_add(&job->shared->users, 1);
     job->params = params;
     os_atomic_store(&job->ended, 0);
     *out = job; /* before its first piece, which may use it */
-    os_monitor_enter(worker->monitor);
+    os_monitor_enter(worker->shared->monitor);
     pm_job **at = &worker->jobs;
     while (*at) at = &(*at)->next;
     *at = job;
     if (worker->closing) pm_control_cancel(job->control);
-    os_monitor_wake_all(worker->monitor);
-    os_monitor_leave(worker->monitor);
+    os_monitor_wake_all(worker->shared->monitor);
+    os_monitor_leave(worker->shared->monitor);
     return PM_OK;
 }
 
@@ -169,7 +190,7 @@ bool pm_job_ended(const pm_job *job, pm_status *outcome)
 pm_status pm_job_wait(pm_job *job)
 {
     if (os_atomic_load(&job->ended)) return job->outcome;
-    os_monitor *monitor = job->worker->monitor;
+    os_monitor *monitor = job->shared->monitor;
     os_monitor_enter(monitor);
     while (!os_atomic_load(&job->ended)) os_monitor_wait(monitor);
     os_monitor_leave(monitor);
@@ -183,6 +204,7 @@ void pm_job_release(pm_job **handle)
     pm_control_cancel(job->control);
     (void)pm_job_wait(job);
     pm_control_destroy(&job->control);
+    leave_shared(job->shared);
     free(job);
     *handle = NULL;
 }

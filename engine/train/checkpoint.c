@@ -322,7 +322,10 @@ static pm_status load(adamw *a, const facts *f, const char *path, const st_file 
     pm_status status = check(a, f, path, file, &step, &scale);
     if (status == PM_OK && note) status = copy_note(log, path, file, &copy);
     if (status == PM_OK) status = gpu_gate(a->model->device);
-    if (status != PM_OK) return status;
+    if (status != PM_OK) {
+        free(copy);
+        return status;
+    }
     /* From here on it is neither cancelled nor paused: a part of the weights alone would be of no use. */
     pm_control *const control = gpu_control(a->model->device);
     pm_device_control(a->model->device, NULL);

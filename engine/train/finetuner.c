@@ -315,8 +315,11 @@ static pm_status launch(pm_finetuner *t, flight *f)
         s->step = f->step - 1;
         s->micro = m;
     }
+    pm_control *const now = gpu_control(t->model->device);
     const double begin = pm_profile_now();
+    pm_device_control(t->model->device, f->control);
     const pm_status status = pass_submit(f->pass, f->side, &f->sync, t->model->device);
+    pm_device_control(t->model->device, now);
     pm_profile_span(gpu_profile(t->model->device), "submit", begin);
     f->submitted = status == PM_OK;
     return status;
@@ -362,6 +365,13 @@ pm_status pm_finetuner_begin(pm_finetuner *t)
     }
     pm_profile_span(gpu_profile(t->model->device), "batch", f->started);
     f->sync = gpu_take_sync(t->model->device);
+    f->control = gpu_control(t->model->device);
+    if (flights_failed(&t->flights)) {
+        f->failed = PM_CANCELLED;
+        gpu_signal(t->model->device, f->sync.signals);
+        flights_add(&t->flights);
+        return PM_OK; /* what came of it is told at its end */
+    }
     const bool waits = t->params.precision == PM_PRECISION_F16 && t->flights.count > 0;
     status = waits ? PM_OK : launch(t, f);
     if (status == PM_OK) flights_add(&t->flights);

@@ -9,6 +9,13 @@ pm_status flights_room(const flights *f, const pm_log *log, const char *who, uin
                     f->count > 1 ? "two steps have" : "a step has");
 }
 
+bool flights_failed(const flights *f)
+{
+    if (f->count == 0) return false;
+    const flight *before = &f->all[(f->oldest + f->count - 1) % MOST_FLIGHTS];
+    return before->submitted ? pass_failed(before->pass, before->side) : before->failed != PM_OK;
+}
+
 bool flights_done(flights *f, pm_device *device)
 {
     const flight *oldest = flights_oldest(f);
@@ -31,7 +38,7 @@ pm_status flights_end(flights *f, pm_device *device, const char *who, flight *ou
     if (status == PM_OK) return PM_OK;
     const flight *later = flights_oldest(f);
     if (later && later->submitted) pass_forget(later->pass, later->side);
-    if (later && !later->submitted) gpu_signal(device, later->sync.signals);
+    if (later && !later->submitted && later->failed == PM_OK) gpu_signal(device, later->sync.signals);
     f->count = 0;
     return status;
 }

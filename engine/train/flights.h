@@ -8,12 +8,13 @@ enum { MOST_FLIGHTS = MAILBOX_SIDES };
 
 typedef struct flight {
     pass *pass;
-    uint32_t side;    /* of its mailbox */
-    uint32_t step;    /* its number: 1 is the first */
-    gpu_sync sync;    /* with the host\'s own work */
-    double started;   /* when its filling began, by pm_profile_now() */
-    bool submitted;   /* else it waits for the outcome of the one before */
-    pm_status failed; /* what came of submitting it then */
+    uint32_t side;       /* of its mailbox */
+    uint32_t step;       /* its number: 1 is the first */
+    gpu_sync sync;       /* with the host\'s own work */
+    pm_control *control; /* what the device obeyed at its begin */
+    double started;      /* when its filling began, by pm_profile_now() */
+    bool submitted;      /* else it waits for the outcome of the one before */
+    pm_status failed;    /* what came of that; sync.signals is signalled then */
 } flight;
 
 typedef struct flights {
@@ -38,6 +39,8 @@ static inline void flights_add(flights *f)
     f->count++;
 }
 
+/* Whether the one before the newest has failed: then this one does so too, and is not to be submitted. */
+bool flights_failed(const flights *f);
 /* PM_INVALID, with a line, where `most` or more steps have begun. `who`: "trainer". */
 pm_status flights_room(const flights *f, const pm_log *log, const char *who, uint32_t most);
 /* Whether the oldest has ended; looks at the device first. True where there is none. */

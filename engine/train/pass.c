@@ -155,6 +155,11 @@ bool pass_done(const pass *p, uint32_t side)
     return gpu_done(p->update[side]);
 }
 
+bool pass_failed(const pass *p, uint32_t side)
+{
+    return gpu_failed(p->update[side]);
+}
+
 /* The update is the last, and fails where one before it did. */
 pm_status pass_wait(const pass *p, uint32_t side)
 {

@@ -33,6 +33,7 @@ pm_status pass_run(const pass *p, pm_device *device);
 /* A step on what lies in a side of the mailbox: submit; whether it has ended; wait, and the outcome. */
 pm_status pass_submit(const pass *p, uint32_t side, const gpu_sync *sync, pm_device *device);
 bool pass_done(const pass *p, uint32_t side);
+bool pass_failed(const pass *p, uint32_t side); /* as far as is seen; pass_wait still returns it */
 pm_status pass_wait(const pass *p, uint32_t side);
 /* After a failure that was told: waits until nothing of the step goes on. No program remembers it. */
 void pass_forget(const pass *p, uint32_t side);

@@ -45,17 +45,17 @@ PM_API void pm_session_reset(pm_session *session);
  * and the rest read again. Fails: PM_INVALID (a token outside the vocabulary, or none), PM_NO_*_MEMORY, PM_SHADER,
  * PM_DEVICE_LOST (a new session that is fed the same tokens by the same calls has the same logits), PM_CANCELLED. After a failure the session is as it
  * was before the call; or, where it had begun to read, it is empty as after a reset, and has no logits. After a cancel it is empty only where older tokens
- * had to be dropped. */
+ * had to be dropped; where a part of the new ones was read, it may have no logits until the next feed. */
 PM_API PM_NODISCARD pm_status pm_session_feed(pm_session *session, const uint32_t *tokens, size_t count);
 
 /* The same in parts, for a program that does other things meanwhile. Begin copies the tokens, and submits the first of them. Done looks at the device,
  * submits more, and tells whether all are read; it does not wait. End waits for the rest and returns the outcome. Several sessions may be between the
- * two at once: the device takes turns. */
+ * two at once: the device takes turns. The model's weights do not change amid a feed, unless that is paused meanwhile. */
 PM_API PM_NODISCARD pm_status pm_session_begin(pm_session *session, const uint32_t *tokens, size_t count);
 PM_API bool pm_session_done(pm_session *session);
 PM_API PM_NODISCARD pm_status pm_session_end(pm_session *session);
 
-/* vocab floats; valid until the next feed. NULL before the first, and after a reset. */
+/* vocab floats; valid until the next feed. NULL before the first, after a reset, and after a cancel that left none. */
 PM_API const float *pm_session_logits(const pm_session *session);
 
 /* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. Fails: PM_INVALID (nothing was fed yet; a
