@@ -92,7 +92,7 @@ arg_command finetune_command = {
     "  choice    {\"passage\": \"…\", \"question\": \"…\", \"choices\": [\"…\", …], \"answer\": index from 0}\n"
     "FILE.tsv has these fields in columns, without quoting, and FILE.csv with quotes as in RFC 4180; the first line "
     "names them.\n"
-    "Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
+    "Ctrl-C drops the step that goes on, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
     table,
     sizeof table / sizeof *table,
 };

@@ -83,7 +83,7 @@ arg_command train_command = {
     "train",
     "--data FILE|DIR --out DIR [options], or --out DIR --resume",
     "Trains a GPT on text",
-    "Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
+    "Ctrl-C drops the step that goes on, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
     table,
     sizeof table / sizeof *table,
 };

@@ -167,10 +167,12 @@ typedef struct gpu_sync {
 } gpu_sync;
 /* What the host asked for, for the call that begins now. Whoever takes it sees to it that `signals` is signalled, once. */
 gpu_sync gpu_take_sync(pm_device *device);
-/* As gpu_submit. NULL: none. Where the run fails, `signals` is signalled from the host; so it is where this returns a failure. */
+/* As gpu_submit. NULL: none. Where the run fails, `signals` is signalled all the same; so it is where this returns a failure. */
 pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals);
-/* From the host; nothing for none. */
+/* Behind all that was submitted; nothing for none. */
 void gpu_signal(pm_device *device, gpu_moment moment);
+/* Of a call that could not begin. */
+void gpu_drop_sync(pm_device *device);
 
 /* What calls with the device obey; NULL: nothing. */
 pm_control *gpu_control(const pm_device *device);

@@ -254,6 +254,8 @@ pm_status gpu_queue_open(pm_device *device);
 void gpu_queue_close(pm_device *device);
 /* Where GPU_TICKETS are open it waits for the oldest. */
 pm_status gpu_queue_submit(pm_device *device, const VkSubmitInfo *info, uint64_t *ticket);
+/* Signals a host's semaphore behind all that was submitted. */
+pm_status gpu_queue_signal(pm_device *device, VkSemaphore timeline, uint64_t value);
 /* Looks, without a wait, which tickets are done. */
 pm_status gpu_queue_poll(pm_device *device);
 /* Waits until this ticket's work, and all before it, is done. After a failure it is done too, or the device is lost. */

@@ -51,7 +51,8 @@ fail:
     return status;
 }
 
-static pm_status wait_fences(pm_device *device, uint64_t ticket)
+/* `quiet`: without a line, and the device is not given up. */
+static pm_status wait_fences(pm_device *device, uint64_t ticket, bool quiet)
 {
     VkFence fences[GPU_TICKETS];
     const uint32_t count = open_fences(&device->queue, ticket, fences);
@@ -60,6 +61,7 @@ static pm_status wait_fences(pm_device *device, uint64_t ticket)
     const uint64_t timeout_ns = device->timeout_ms ? device->timeout_ms * UINT64_C(1000000) : UINT64_MAX;
     const VkResult result = device->vk.vkWaitForFences(device->handle, count, fences, VK_TRUE, timeout_ns);
     if (result == VK_TIMEOUT) return gpu_abandon(device);
+    if (quiet && result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST) return gpu_vk_status(result);
     VK_TRY(device, result);
     return take_done(device, ticket);
 fail:
@@ -70,8 +72,9 @@ fail:
 pm_status gpu_queue_wait(pm_device *device, uint64_t ticket)
 {
     const double start = os_seconds();
-    const pm_status status = device->lost ? PM_DEVICE_LOST : wait_fences(device, ticket);
-    if (status != PM_OK && !device->lost && wait_fences(device, ticket) != PM_OK && !device->lost) gpu_keep_all(device);
+    pm_status status = device->lost ? PM_DEVICE_LOST : wait_fences(device, ticket, true);
+    if (status != PM_OK && !device->lost) status = wait_fences(device, ticket, false);
+    if (status != PM_OK && !device->lost) gpu_keep_all(device);
     device->wait_seconds += os_seconds() - start;
     return status;
 }
@@ -85,13 +88,35 @@ static pm_status next_fence(pm_device *device, VkFence *out)
     return ticket - queue->done > GPU_TICKETS ? gpu_queue_wait(device, ticket - GPU_TICKETS) : PM_OK;
 }
 
+/* A second try where there was no memory, behind all that holds some: an update must not stop half through. */
 pm_status gpu_queue_submit(pm_device *device, const VkSubmitInfo *info, uint64_t *ticket)
 {
     VkFence fence;
     pm_status status = next_fence(device, &fence);
     if (status != PM_OK) return status;
-    VK_TRY(device, submit(device, 1, info, fence));
+    VkResult result = submit(device, 1, info, fence);
+    if (result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY) {
+        status = gpu_queue_wait(device, device->queue.submitted);
+        if (status != PM_OK) return status;
+        result = submit(device, 1, info, fence);
+    }
+    VK_TRY(device, result);
     *ticket = ++device->queue.submitted;
+fail:
+    return status;
+}
+
+pm_status gpu_queue_signal(pm_device *device, VkSemaphore timeline, uint64_t value)
+{
+    const VkTimelineSemaphoreSubmitInfo values = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                                  .signalSemaphoreValueCount = 1,
+                                                  .pSignalSemaphoreValues = &value};
+    const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                               .pNext = &values,
+                               .signalSemaphoreCount = 1,
+                               .pSignalSemaphores = &timeline};
+    pm_status status = PM_OK;
+    VK_TRY(device, submit(device, 1, &info, VK_NULL_HANDLE));
 fail:
     return status;
 }
@@ -103,8 +128,8 @@ pm_status gpu_queue_poll(pm_device *device)
     pm_status status = PM_OK;
     while (ticket < queue->submitted) {
         const VkResult result = device->vk.vkGetFenceStatus(device->handle, queue->fences[(ticket + 1) % GPU_TICKETS]);
-        if (result == VK_NOT_READY) break;
-        VK_TRY(device, result);
+        if (result == VK_ERROR_DEVICE_LOST) VK_TRY(device, result);
+        if (result != VK_SUCCESS) break; /* not yet, or no memory for the question: a wait will tell */
         ticket++;
     }
     return ticket > queue->done ? take_done(device, ticket) : PM_OK;

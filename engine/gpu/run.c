@@ -58,22 +58,28 @@ void gpu_run_drop(pm_device *device, uint32_t index, pm_status status)
 static void drop_owner(pm_device *device, uint32_t index, pm_status status)
 {
     const void *owner = device->runs[index].program->owner;
-    for (uint32_t i = device->run_count; i-- > index;)
-        if (device->runs[i].program->owner == owner) gpu_run_drop(device, i, status);
+    for (uint32_t i = index; i < device->run_count;)
+        if (device->runs[i].program->owner == owner)
+            gpu_run_drop(device, i, status); /* in order, for so their values are signalled */
+        else
+            i++;
 }
 
 /* All of the owner's runs fail, those too that have ended and are not waited for yet: each may need what failed. */
 static void fail_owner(const void *owner, pm_device *device, pm_status status)
 {
-    for (uint32_t i = device->run_count; i-- > 0;)
-        if (device->runs[i].program->owner == owner) gpu_run_drop(device, i, status);
+    for (uint32_t i = 0; i < device->run_count;)
+        if (device->runs[i].program->owner == owner)
+            gpu_run_drop(device, i, status);
+        else
+            i++;
     for (gpu_program *program = device->programs; program; program = program->next)
         if (program->owner == owner) end_with(program, status);
 }
 
 void gpu_runs_drop(pm_device *device, pm_status status)
 {
-    while (device->run_count) gpu_run_drop(device, device->run_count - 1, status);
+    while (device->run_count) gpu_run_drop(device, 0, status);
     for (gpu_program *program = device->programs; program; program = program->next)
         if (program->in_flight) end_with(program, status);
 }
@@ -156,7 +162,10 @@ static void landed(pm_device *device, gpu_flight *flight, bool awaited)
     pm_status status = PM_OK;
     flight->program = NULL;
     program->in_flight--;
-    if (device->period_ms > 0) device->due = device->landed + 1e-3 * ms * (device->period_ms / device->submit_ms - 1);
+    if (device->period_ms > 0) { /* what compiles in its first run does not count whole */
+        const double counted = ms < 4 * device->submit_ms ? ms : 4 * device->submit_ms;
+        device->due = device->landed + 1e-3 * counted * (device->period_ms / device->submit_ms - 1);
+    }
     if (program->closing || program->outcome != PM_OK) {
         if (program->in_flight == 0) gpu_first_drop(program);
         return;
@@ -342,7 +351,9 @@ void gpu_runs_feed(pm_device *device)
         bool more = false;
         run->served = ++device->serving;
         const pm_status status = submit_part(run, &more);
-        if (status != PM_OK) {
+        if (device->lost) {
+            gpu_runs_drop(device, PM_DEVICE_LOST);
+        } else if (status != PM_OK) {
             fail_owner(program->owner, device, status);
         } else if (!more) {
             remove_run(device, index);

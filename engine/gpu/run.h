@@ -7,7 +7,7 @@ typedef struct gpu_run {
     gpu_program *program;
     pm_control *control; /* NULL: none */
     gpu_moment after;    /* its first submission waits for this */
-    gpu_moment signals;  /* its last one signals it; so does the host where the run is dropped */
+    gpu_moment signals;  /* its last one signals it; where the run is dropped, nothing but that is submitted */
     uint64_t served;     /* when its last submission was queued, by device->serving */
 } gpu_run;
 

@@ -23,14 +23,13 @@ void gpu_span_for_host(gpu_span span, pm_vulkan_buffer *out)
 
 void gpu_signal(pm_device *device, gpu_moment moment)
 {
-    if (!moment.semaphore) return;
-    const VkSemaphoreSignalInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
-                                        .semaphore = (VkSemaphore)moment.semaphore,
-                                        .value = moment.value};
-    PFN_vkSignalSemaphore signal =
-        device->vk.vkSignalSemaphore ? device->vk.vkSignalSemaphore : device->vk.vkSignalSemaphoreKHR;
-    if (signal(device->handle, &info) != VK_SUCCESS)
-        log_line(&device->log, PM_LOG_WARN, "gpu: the host's semaphore cannot be signalled");
+    if (moment.semaphore && !device->lost)
+        (void)gpu_queue_signal(device, (VkSemaphore)moment.semaphore, moment.value); /* it tells of a failure */
+}
+
+void gpu_drop_sync(pm_device *device)
+{
+    gpu_signal(device, gpu_take_sync(device).signals);
 }
 
 gpu_sync gpu_take_sync(pm_device *device)

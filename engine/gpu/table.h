@@ -79,8 +79,6 @@
     X(MapMemory)                                                                                                       \
     X(QueueSubmit)                                                                                                     \
     X(ResetFences)                                                                                                     \
-    X(SignalSemaphore)                                                                                                 \
-    X(SignalSemaphoreKHR)                                                                                              \
     X(UnmapMemory)                                                                                                     \
     X(UpdateDescriptorSets)                                                                                            \
     X(WaitForFences)

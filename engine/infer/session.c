@@ -167,6 +167,7 @@ void pm_session_destroy(pm_session **session)
 {
     pm_session *s = *session;
     if (!s) return;
+    pm_session_reset(s);
     reader_fini(&s->single);
     reader_fini(&s->chunk);
     reader_fini(&s->small);
@@ -188,6 +189,7 @@ void pm_session_reset(pm_session *s)
 {
     if (s->feeding.reader) gpu_forget(s->feeding.reader->program);
     s->feeding.reader = NULL;
+    if (s->feeding.begun) gpu_signal(s->model->device, s->feeding.sync.signals);
     s->feeding.begun = false;
     s->length = 0;
     s->fed = 0;
@@ -313,7 +315,7 @@ static pm_status take_chunk(pm_session *s)
     memmove(s->history + s->length, f->tokens + f->at, 4ull * f->chunk);
     s->length += f->chunk;
     f->at += f->chunk;
-    control_report(gpu_control(s->model->device), "read", f->all - (f->count - f->at), f->all);
+    control_report(f->control, "read", f->all - (f->count - f->at), f->all);
     return PM_OK;
 }
 
@@ -375,7 +377,7 @@ static pm_status may_begin(const pm_session *s, size_t count)
     return PM_OK;
 }
 
-pm_status pm_session_begin(pm_session *s, const uint32_t *tokens, size_t count)
+static pm_status begin(pm_session *s, const uint32_t *tokens, size_t count)
 {
     const pm_log *log = gpu_log(s->model->device);
     pm_status status = may_begin(s, count);
@@ -393,7 +395,7 @@ pm_status pm_session_begin(pm_session *s, const uint32_t *tokens, size_t count)
     return PM_OK; /* a failure comes out at the end */
 }
 
-pm_status pm_vulkan_session_begin(pm_session *s)
+static pm_status begin_hosted(pm_session *s)
 {
     if (!s->host_token)
         return log_fail(gpu_log(s->model->device), PM_INVALID,
@@ -408,6 +410,23 @@ pm_status pm_vulkan_session_begin(pm_session *s)
     s->feeding.tokens[0] = 0;
     start(s, 1, true);
     return PM_OK;
+}
+
+/* A host that waits for what could not begin must not wait for ever. */
+static pm_status begun(pm_session *s, pm_status status)
+{
+    if (status != PM_OK) gpu_drop_sync(s->model->device);
+    return status;
+}
+
+pm_status pm_session_begin(pm_session *s, const uint32_t *tokens, size_t count)
+{
+    return begun(s, begin(s, tokens, count));
+}
+
+pm_status pm_vulkan_session_begin(pm_session *s)
+{
+    return begun(s, begin_hosted(s));
 }
 
 void pm_vulkan_logits(const pm_session *session, pm_vulkan_buffer *out)

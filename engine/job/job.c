@@ -6,6 +6,7 @@
 #include "base/control.h"
 #include "base/log.h"
 #include "base/sized.h"
+#include "gpu/gpu.h"
 #include "os/atomic.h"
 #include "os/clock.h"
 #include "os/thread.h"
@@ -47,9 +48,10 @@ static void leave_shared(shared *s)
 static pm_status work_on(pm_job *job)
 {
     pm_device *device = job->params.device;
+    pm_control *const before = device ? gpu_control(device) : NULL;
     if (device) pm_device_control(device, job->control);
     const pm_status status = job->params.work(job->control, job->params.user);
-    if (device) pm_device_control(device, NULL);
+    if (device) pm_device_control(device, before);
     return status;
 }
 

@@ -195,6 +195,7 @@ void pm_finetuner_destroy(pm_finetuner **finetuner)
     if (!t) return;
     predictor_fini(&t->predictor);
     for (uint32_t i = 0; t->passes && i < t->pass_count; i++) pass_fini(&t->passes[i]);
+    flights_fini(&t->flights, t->model->device);
     free(t->passes);
     graph_workspace_destroy(&t->room, &t->workspace);
     graph_plan_fini(&t->room);
@@ -338,7 +339,7 @@ static pm_status pass_for(pm_finetuner *t, const uint32_t *examples, uint32_t co
     return pass_record_step(*out, t->model, "fine-tuning step", t->workspace, &t->optimizer, t->params.accum, t);
 }
 
-pm_status pm_finetuner_begin(pm_finetuner *t)
+static pm_status begin(pm_finetuner *t)
 {
     const pm_log *log = gpu_log(t->model->device);
     pm_status status = flights_room(&t->flights, log, "finetuner", MOST_FLIGHTS);
@@ -378,6 +379,18 @@ pm_status pm_finetuner_begin(pm_finetuner *t)
     return status;
 }
 
+/* A host that waits for a step which could not begin must not wait for ever. */
+static pm_status begun(pm_finetuner *t, pm_status status)
+{
+    if (status != PM_OK) gpu_drop_sync(t->model->device);
+    return status;
+}
+
+pm_status pm_finetuner_begin(pm_finetuner *t)
+{
+    return begun(t, begin(t));
+}
+
 bool pm_finetuner_done(pm_finetuner *t)
 {
     return flights_done(&t->flights, t->model->device);
@@ -407,7 +420,7 @@ static pm_status alone(const pm_finetuner *t)
 
 pm_status pm_finetuner_step(pm_finetuner *t, pm_finetune_step *out)
 {
-    pm_status status = alone(t);
+    pm_status status = begun(t, alone(t));
     if (status == PM_OK) status = pm_finetuner_begin(t);
     return status == PM_OK ? pm_finetuner_end(t, out) : status;
 }

@@ -9,6 +9,17 @@ pm_status flights_room(const flights *f, const pm_log *log, const char *who, uin
                     f->count > 1 ? "two steps have" : "a step has");
 }
 
+static void signal_unsubmitted(const flight *f, pm_device *device)
+{
+    if (!f->submitted && f->failed == PM_OK) gpu_signal(device, f->sync.signals);
+}
+
+void flights_fini(flights *f, pm_device *device)
+{
+    for (uint32_t i = 0; i < f->count; i++) signal_unsubmitted(&f->all[(f->oldest + i) % MOST_FLIGHTS], device);
+    f->count = 0;
+}
+
 bool flights_failed(const flights *f)
 {
     if (f->count == 0) return false;
@@ -38,7 +49,7 @@ pm_status flights_end(flights *f, pm_device *device, const char *who, flight *ou
     if (status == PM_OK) return PM_OK;
     const flight *later = flights_oldest(f);
     if (later && later->submitted) pass_forget(later->pass, later->side);
-    if (later && !later->submitted && later->failed == PM_OK) gpu_signal(device, later->sync.signals);
+    if (later) signal_unsubmitted(later, device);
     f->count = 0;
     return status;
 }

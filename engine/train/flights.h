@@ -39,6 +39,8 @@ static inline void flights_add(flights *f)
     f->count++;
 }
 
+/* Before its owner goes: signals what a host waits for of those that were not submitted. */
+void flights_fini(flights *f, pm_device *device);
 /* Whether the one before the newest has failed: then this one does so too, and is not to be submitted. */
 bool flights_failed(const flights *f);
 /* PM_INVALID, with a line, where `most` or more steps have begun. `who`: "trainer". */

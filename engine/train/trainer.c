@@ -133,6 +133,7 @@ void pm_trainer_destroy(pm_trainer **trainer)
     if (t->evaluator) evaluator_fini(t->evaluator);
     free(t->evaluator);
     pass_unrecord(&t->pass); /* before what it uses */
+    flights_fini(&t->flights, t->model->device);
     graph_workspace_destroy(&t->pass.plan, &t->workspace);
     adamw_fini(&t->optimizer);
     pass_fini(&t->pass);
@@ -201,7 +202,7 @@ static pm_status begin(pm_trainer *t, flight *f)
     return status;
 }
 
-pm_status pm_trainer_begin(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count)
+static pm_status begin_drawn(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count)
 {
     const uint32_t batch = t->params.batch;
     const batch_source from = {corpus, first, count, t->params.seed, RNG_STREAM_BATCH};
@@ -217,7 +218,7 @@ pm_status pm_trainer_begin(pm_trainer *t, const pm_corpus *corpus, size_t first,
     return begin(t, f);
 }
 
-pm_status pm_trainer_begin_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets)
+static pm_status begin_given(pm_trainer *t, const int32_t *tokens, const int32_t *targets)
 {
     const pm_log *log = gpu_log(t->model->device);
     const uint32_t rows = t->params.batch * t->params.time, vocab = t->model->config.vocab;
@@ -239,6 +240,23 @@ pm_status pm_trainer_begin_tokens(pm_trainer *t, const int32_t *tokens, const in
         t->counts[f->side][micro] = counted;
     }
     return begin(t, f);
+}
+
+/* A host that waits for a step which could not begin must not wait for ever. */
+static pm_status begun(pm_trainer *t, pm_status status)
+{
+    if (status != PM_OK) gpu_drop_sync(t->model->device);
+    return status;
+}
+
+pm_status pm_trainer_begin(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count)
+{
+    return begun(t, begin_drawn(t, corpus, first, count));
+}
+
+pm_status pm_trainer_begin_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets)
+{
+    return begun(t, begin_given(t, tokens, targets));
 }
 
 bool pm_trainer_done(pm_trainer *t)
@@ -285,14 +303,14 @@ static pm_status alone(const pm_trainer *t)
 
 pm_status pm_trainer_step(pm_trainer *t, const pm_corpus *corpus, size_t first, size_t count, pm_step *out)
 {
-    pm_status status = alone(t);
+    pm_status status = begun(t, alone(t));
     if (status == PM_OK) status = pm_trainer_begin(t, corpus, first, count);
     return status == PM_OK ? pm_trainer_end(t, out) : status;
 }
 
 pm_status pm_trainer_step_tokens(pm_trainer *t, const int32_t *tokens, const int32_t *targets, pm_step *out)
 {
-    pm_status status = alone(t);
+    pm_status status = begun(t, alone(t));
     if (status == PM_OK) status = pm_trainer_begin_tokens(t, tokens, targets);
     return status == PM_OK ? pm_trainer_end(t, out) : status;
 }

@@ -103,9 +103,10 @@ PM_API PM_NODISCARD pm_status pm_vulkan_session_begin(pm_session *session);
  * `timeline` has reached `value`. What signals it must be submitted before anything that follows Pumice's work on the same queue. Fails: PM_INVALID,
  * PM_UNSUPPORTED (the device was made without timelineSemaphore, one of the wishes). */
 PM_API PM_NODISCARD pm_status pm_vulkan_wait(pm_device *device, VkSemaphore timeline, uint64_t value);
-/* The step, feed or begin that comes next signals `value` when its work has ended, with its writes available to what waits for it. Where it fails or is
- * cancelled the host's side signals it. Without a semaphore, work that is submitted to the same queue behind Pumice's needs a barrier from its compute and
- * transfer writes, and Pumice has one towards its own reads. */
+/* The step, feed or begin that comes next signals `value` when its work has ended, with its writes available to what waits for it. Where it fails, is
+ * cancelled or destroyed, the value is signalled all the same, behind what was submitted. The values of one semaphore must be reached in order: use one
+ * for each trainer or session, for their works take turns. Without a semaphore, work that is submitted to the same queue behind Pumice's needs a barrier
+ * from its compute and transfer writes, and Pumice has one towards its own reads. */
 PM_API PM_NODISCARD pm_status pm_vulkan_signal(pm_device *device, VkSemaphore timeline, uint64_t value);
 
 #ifdef __cplusplus
