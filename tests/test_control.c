@@ -130,6 +130,83 @@ static void test_cancelled(void **state)
     pm_control_destroy(&control);
 }
 
+/* What was begun obeys the control of then. A step that begins behind a cancelled one does not take place, either. */
+static void test_begun(void **state)
+{
+    (void)state;
+    const test_right *r = test_steps_undisturbed(PM_PRECISION_F32);
+    pm_step steps[STEPS];
+    test_steps f = test_steps_make(1, PM_PRECISION_F32);
+    pm_control *first = NULL, *second = NULL;
+    assert_int_equal(pm_control_create(&first), PM_OK);
+    assert_int_equal(pm_control_create(&second), PM_OK);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        pm_device_control(f.device, first);
+        pm_control_pause(first, true);
+        test_steps_begin(&f, i);
+        pm_control_cancel(first);
+        assert_int_equal(pm_device_poll(f.device), PM_OK);
+        pm_device_control(f.device, second);
+        test_steps_begin(&f, i + 1); /* behind it */
+        assert_int_equal(pm_trainer_end(f.trainer, &steps[i]), PM_CANCELLED);
+        assert_int_equal(pm_trainer_steps_done(f.trainer), i);
+        pm_control_clear(first);
+        pm_control_pause(first, false);
+        test_steps_begin(&f, i);
+        pm_control_cancel(first); /* of no concern: it began under the second */
+        pm_device_control(f.device, NULL);
+        assert_int_equal(pm_trainer_end(f.trainer, &steps[i]), PM_OK);
+        pm_control_clear(first);
+    }
+    test_steps_expect(r, steps, f.model);
+    test_steps_done(&f);
+    pm_control_destroy(&first);
+    pm_control_destroy(&second);
+}
+
+/* A feed of single tokens that is cancelled amid them has no logits, as those of the first one are not the session's; a paused one can be reset. */
+static void test_feeds(void **state)
+{
+    (void)state;
+    test_steps f = test_steps_make(1, PM_PRECISION_F32);
+    pm_session *session = NULL, *other = NULL;
+    pm_control *control = NULL;
+    const uint32_t tokens[] = {3, 1, 4, 1, 5};
+    float logits[VOCAB];
+    assert_int_equal(pm_control_create(&control), PM_OK);
+    assert_int_equal(pm_session_create(f.model, &session), PM_OK);
+    assert_int_equal(pm_session_create(f.model, &other), PM_OK);
+    assert_int_equal(pm_session_length(session), 0);
+    for (uint32_t i = 0; i < 5; i++) assert_int_equal(pm_session_feed(other, &tokens[i], 1), PM_OK);
+    memcpy(logits, pm_session_logits(other), sizeof logits);
+    assert_int_equal(pm_session_feed(session, tokens, 1), PM_OK);
+    pm_device_control(f.device, control);
+    assert_int_equal(pm_session_begin(session, tokens + 1, 3), PM_OK);
+    pm_device_control(f.device, NULL);
+    while (pm_session_length(session) == 1) assert_false(pm_session_done(session)); /* one of the three is read */
+    pm_control_cancel(control);
+    const pm_status status = pm_session_end(session);
+    assert_true(status == PM_CANCELLED || status == PM_OK);
+    if (status == PM_CANCELLED) {
+        assert_int_equal(pm_session_length(session), 1);
+        assert_null(pm_session_logits(session));
+        for (uint32_t i = 1; i < 4; i++) assert_int_equal(pm_session_feed(session, &tokens[i], 1), PM_OK);
+    }
+    assert_int_equal(pm_session_feed(session, &tokens[4], 1), PM_OK);
+    assert_memory_equal(pm_session_logits(session), logits, sizeof logits);
+    pm_control_clear(control);
+    pm_control_pause(control, true);
+    pm_device_control(f.device, control);
+    assert_int_equal(pm_session_begin(session, tokens, 5), PM_OK);
+    pm_device_control(f.device, NULL);
+    pm_session_reset(session);
+    assert_int_equal(pm_session_length(session), 0);
+    pm_session_destroy(&session);
+    pm_session_destroy(&other);
+    test_steps_done(&f);
+    pm_control_destroy(&control);
+}
+
 /* A paused step stays where it is, while another one of the device goes on. */
 static void test_pause(void **state)
 {
@@ -293,6 +370,12 @@ static pm_status count_piece(pm_control *control, void *user)
     return --*left > 0 ? PM_AGAIN : PM_OK;
 }
 
+/* A thread that waits for a job while another one ends the worker. */
+static void wait_for_job(void *user)
+{
+    (void)pm_job_wait(user);
+}
+
 static pm_status endless_piece(pm_control *control, void *user)
 {
     (void)user;
@@ -356,7 +439,11 @@ static void test_jobs_end(void **state)
     assert_int_equal(pm_job_wait(train), PM_CANCELLED);
     assert_int_equal(t.outcome, PM_CANCELLED);
     pm_job_release(&endless);
+    os_thread *waiter = NULL;
+    assert_true(os_thread_start(wait_for_job, other, &waiter));
+    os_sleep(0.005);
     pm_worker_destroy(&worker);
+    os_thread_join(&waiter);
     assert_true(pm_job_ended(other, &outcome));
     assert_int_equal(outcome, PM_CANCELLED);
     pm_job_release(&other);
@@ -374,9 +461,9 @@ static void test_jobs_end(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cancel),      cmocka_unit_test(test_cancelled),
-                                       cmocka_unit_test(test_pause),       cmocka_unit_test(test_share),
-                                       cmocka_unit_test(test_two_threads), cmocka_unit_test(test_jobs),
-                                       cmocka_unit_test(test_jobs_end)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cancel),      cmocka_unit_test(test_cancelled), cmocka_unit_test(test_begun),
+        cmocka_unit_test(test_feeds),       cmocka_unit_test(test_pause),     cmocka_unit_test(test_share),
+        cmocka_unit_test(test_two_threads), cmocka_unit_test(test_jobs),      cmocka_unit_test(test_jobs_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,20 +299,49 @@ static void test_order(void **state)
     assert_false(wait_ms(&f, 6, 0));
     assert_int_equal(f.SignalSemaphore(f.handle, &signal), VK_SUCCESS);
     assert_int_equal(pm_trainer_end(trainer, &step), PM_OK);
-    assert_true(wait_ms(&f, 6, 0));
+    assert_true(wait_ms(&f, 6, 5000));
     assert_int_equal(pm_control_create(&control), PM_OK);
     pm_device_control(f.device, control);
     pm_control_cancel(control);
     assert_int_equal(pm_vulkan_signal(f.device, f.timeline, 7), PM_OK);
     assert_int_equal(pm_trainer_begin_tokens(trainer, tokens, targets), PM_CANCELLED);
-    assert_true(wait_ms(&f, 7, 0));
+    assert_true(wait_ms(&f, 7, 5000));
     pm_control_clear(control);
     assert_int_equal(pm_vulkan_signal(f.device, f.timeline, 8), PM_OK);
     assert_int_equal(pm_trainer_begin_tokens(trainer, tokens, targets), PM_OK);
     pm_control_cancel(control);
     const pm_status status = pm_trainer_end(trainer, &step); /* it may have been past the last moment */
     assert_true(status == PM_OK || status == PM_CANCELLED);
-    assert_true(wait_ms(&f, 8, 0));
+    assert_true(wait_ms(&f, 8, 5000));
+    pm_control_clear(control);
+    /* two steps, dropped while they are paused: their values come in order; a step that cannot begin; a session that is reset, and one destroyed */
+    pm_control_pause(control, true);
+    for (uint64_t value = 9; value < 11; value++) {
+        assert_int_equal(pm_vulkan_signal(f.device, f.timeline, value), PM_OK);
+        assert_int_equal(pm_trainer_begin_tokens(trainer, tokens, targets), PM_OK);
+    }
+    pm_control_cancel(control);
+    assert_int_equal(pm_trainer_end(trainer, &step), PM_CANCELLED);
+    assert_true(wait_ms(&f, 10, 5000));
+    pm_control_pause(control, false);
+    pm_control_clear(control);
+    tokens[0] = -1;
+    assert_int_equal(pm_vulkan_signal(f.device, f.timeline, 11), PM_OK);
+    assert_int_equal(pm_trainer_begin_tokens(trainer, tokens, targets), PM_INVALID);
+    assert_true(wait_ms(&f, 11, 5000));
+    pm_control_pause(control, true);
+    for (uint64_t value = 12; value < 14; value++) {
+        const uint32_t prompt[] = {1, 2, 3, 4, 5, 6, 7, 8};
+        pm_session *session = NULL;
+        pm_control_pause(control, false);
+        assert_int_equal(pm_session_create(f.model, &session), PM_OK);
+        pm_control_pause(control, true);
+        assert_int_equal(pm_vulkan_signal(f.device, f.timeline, value), PM_OK);
+        assert_int_equal(pm_session_begin(session, prompt, 8), PM_OK);
+        if (value == 12) pm_session_reset(session);
+        pm_session_destroy(&session);
+        assert_true(wait_ms(&f, value, 5000));
+    }
     pm_device_control(f.device, NULL);
     pm_trainer_destroy(&trainer);
     pm_control_destroy(&control);

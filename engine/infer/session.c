@@ -467,6 +467,11 @@ pm_status pm_session_feed(pm_session *s, const uint32_t *tokens, size_t count)
     return status == PM_OK ? pm_session_end(s) : status;
 }
 
+uint32_t pm_session_length(const pm_session *s)
+{
+    return s->length;
+}
+
 const float *pm_session_logits(const pm_session *s)
 {
     return s->has_logits ? gpu_map(gpu_span_of(s->logits_out)) : NULL;

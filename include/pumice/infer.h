@@ -55,6 +55,9 @@ PM_API PM_NODISCARD pm_status pm_session_begin(pm_session *session, const uint32
 PM_API bool pm_session_done(pm_session *session);
 PM_API PM_NODISCARD pm_status pm_session_end(pm_session *session);
 
+/* Tokens in the context; 0: it is empty. */
+PM_API uint32_t pm_session_length(const pm_session *session);
+
 /* vocab floats; valid until the next feed. NULL before the first, after a reset, and after a cancel that left none. */
 PM_API const float *pm_session_logits(const pm_session *session);
 

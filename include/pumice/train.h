@@ -91,7 +91,7 @@ PM_API PM_NODISCARD pm_status pm_trainer_step_tokens(pm_trainer *trainer, const 
 /* The same in parts, for a program that does other things meanwhile. Begin draws the batch, and submits the step. Done looks at the device, submits more,
  * and tells whether the step has ended; it does not wait. End waits where it must and gives the outcome. A second step may begin before the first has
  * ended: then the device goes from one to the other without a pause. They end in the order in which they began. Meanwhile the trainer's other
- * functions are PM_INVALID, and the model is neither read nor written: its weights may change at any moment. Where a step fails or is cancelled, one that began behind it does so, too.
+ * functions are PM_INVALID, and the model is neither read nor written: its weights may change at any moment. Where a step fails or is cancelled, one that began behind it does so, too, and has no end of its own.
  * The bits are those of pm_trainer_step; but where a step in fp32 is skipped, the moments of one that began before its end are corrected as if it had
  * not been. */
 PM_API PM_NODISCARD pm_status pm_trainer_begin(pm_trainer *trainer, const pm_corpus *corpus, size_t first,
