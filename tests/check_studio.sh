@@ -176,6 +176,31 @@ tell" --size 640x480
 cp "$dir/out" "$dir/again"
 [ "$(wc -l < "$dir/closed/metrics.jsonl")" -gt $((steps + 24)) ] || fail "the studio does not go on with the program's run"
 
+# ---- asked to end while it trains ----
+printf '%s\n' "wait device
+$small
+page train
+set data $dir/text.txt
+set out $dir/ended
+set steps 100000
+start
+wait 100" > "$dir/script"
+"$studio" --script "$dir/script" --size 640x480 > "$dir/out" 2> "$dir/err" &
+pid=$!
+tries=0
+until [ "$(cat "$dir/ended/metrics.jsonl" 2> "$dir/null" | wc -l)" -gt 6 ] || [ $tries = 300 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
+kill -TERM $pid
+code=0
+wait $pid || code=$?
+[ $code = 0 ] || fail "SIGTERM: exit code $code"
+[ -s "$dir/ended/checkpoint.safetensors" ] || fail "SIGTERM: no checkpoint"
+steps=$(wc -l < "$dir/ended/metrics.jsonl")
+"$pumice" train --out "$dir/ended" --resume --steps $((steps + 2)) > "$dir/out" 2> "$dir/err" || fail "SIGTERM: pumice does not go on"
+grep -q "going on from step $steps of" "$dir/err" || fail "SIGTERM: step $steps was not kept"
+
 # ---- a task, a profile ----
 run "wait device
 $small

@@ -34,15 +34,17 @@ typedef struct app {
 
     char try_input[3][SETTINGS_PROMPT];
     int tab_train, tab_write, tab_task, tab_profile;
-    double zoom, origin; /* of the time line: share of it that is shown, and where it begins */
-    ui_rect plot;        /* where the last curve was drawn */
-    uint32_t shown_text; /* bytes that the page Write has scrolled to */
-    uint32_t frames;     /* drawn so far */
+    double zoom, origin;  /* of the time line: share of it that is shown, and where it begins */
+    ui_rect plot;         /* where the last curve was drawn */
+    uint32_t shown_text;  /* bytes that the page Write has scrolled to */
+    uint32_t frames;      /* drawn so far */
+    uint32_t page_before; /* that the last frame showed */
 } app;
 
 /* Pages draw into a part of the window. */
 void page_train(app *a, ui_rect room);
 void page_write(app *a, ui_rect room);
+void page_write_copy(app *a); /* the text, to the clipboard */
 void page_task(app *a, ui_rect room);
 void page_profile(app *a, ui_rect room);
 void page_device(app *a, ui_rect room);
@@ -58,6 +60,10 @@ void app_error(app *a, const char *line);
 void app_toggle_pause(app *a);
 void app_set_theme(app *a, bool light);
 bool app_busy(const app *a);
+bool app_own(const app *a); /* what goes on belongs to the page */
+/* The scale of the window's contents, 1 at 100 %, and the most at which they still fit, 1 to 2. */
+float app_scale(const app *a);
+float app_scale_most(const app *a);
 
 /* picker.c: chooses a file or a folder for a field. */
 void picker_open(app *a, char *field, size_t size, bool folder);

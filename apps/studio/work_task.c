@@ -75,7 +75,7 @@ static pm_status make_finetuner(job *j)
     pm_finetune_params params = PM_FINETUNE_PARAMS;
     params.batch = how->task_batch;
     params.epochs = how->task_epochs;
-    params.lr = how->task_lr;
+    params.lr = settings_task_lr(how);
     params.seed = how->seed;
     pm_model *base = NULL;
     pm_status status = how->task_base[0] ? pm_model_load(j->w->device, how->task_base, &base)
@@ -97,7 +97,7 @@ static pm_status save(job *j, bool best)
         {"--train", how->task_train, 0},
         {"--epochs", NULL, how->task_epochs},
         {"--batch", NULL, how->task_batch},
-        {"--lr", NULL, (double)how->task_lr},
+        {"--lr", NULL, (double)settings_task_lr(how)},
         {"--precision", pm_precision_name(pm_finetuner_precision(j->finetuner)), 0},
         {"--seed", NULL, how->seed},
     };
@@ -142,6 +142,7 @@ static pm_status begin_folder(job *j)
     work_state *s = work_edit(j->w);
     s->teach.step = s->teach.saved = pm_finetuner_steps_done(j->finetuner);
     const bool good = run_folder_cut(how->task_out, s->teach.step, &run->loss_curve, &run->val_curve);
+    if (run->loss_curve.count) run->loss = run->loss_curve.y[run->loss_curve.count - 1];
     work_changed(j->w, true);
     return good ? PM_OK : work_fail(j->w, PM_IO, "%s: metrics.jsonl cannot be written", how->task_out);
 }
@@ -233,7 +234,9 @@ static pm_status prepare(job *j)
     j->started = j->clock.saved = pm_profile_now();
     j->first = pm_finetuner_steps_done(j->finetuner);
     work_stage(w, "building the kernels");
-    return PM_AGAIN;
+    bool best;
+    if (j->first >= pm_finetuner_steps(j->finetuner)) status = measure(j, &best); /* nothing is left but its figures */
+    return status == PM_OK ? PM_AGAIN : status;
 }
 
 pm_status work_teach(work_task *task, pm_control *control)
@@ -273,8 +276,10 @@ static void keep(job *j, pm_status status)
     work_state *s = work_edit(j->w);
     s->teach.done = done >= pm_finetuner_steps(j->finetuner);
     snprintf(s->said, sizeof s->said,
-             s->teach.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s", (unsigned)done,
-             j->how.task_out);
+             j->first >= pm_finetuner_steps(j->finetuner) ? "All %u steps are done in %.300s"
+             : s->teach.done                              ? "Done: %u steps, saved in %.300s"
+                                                          : "Stopped at step %u, saved in %.300s",
+             (unsigned)done, j->how.task_out);
     work_changed(j->w, true);
 }
 
