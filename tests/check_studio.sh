@@ -230,7 +230,9 @@ tell
 shot $dir/profile.png
 page device
 key F1
-shot $dir/keys.png" --size 1280x800
+shot $dir/keys.png
+key Ctrl+2
+tell" --size 1280x800
 cp "$dir/out" "$dir/others"
 
 # ---- what the pictures show, and what it told ----
@@ -265,9 +267,10 @@ if big[0]["back"] != light["back"] or big[0]["page"] != 1: fail(f"the settings w
 if big[1]["scale"] != 200 or big[1]["step"] != 40: fail(f"at 200 %: {big[1]}")
 if read_png(dir + "/large.png")[:2] != (1280, 800): fail("large.png has another size")
 if not again[1]["step"] >= 10 or again[1]["saved"] != again[1]["step"]: fail(f"going on: {again}")
-task, profile = others
+task, profile, keys = others
 if task["answer"] != 1 or task["dev"] != 64: fail(f"the task: {task}")
 if profile["profile_rows"] < 5 or profile["events"] < 20: fail(f"the profile: {profile}")
+if keys["page"] != 4: fail(f"a page was changed behind the window of keys: {keys}")
 for name in ("write", "task", "profile", "keys"): read_png(f"{dir}/{name}.png")
 sys.exit(bad)
 END

@@ -26,6 +26,9 @@ static void draw_settings(app *a)
     ui_card_end();
     ui_card_begin("base", "Model", 0);
     picker_field(a, "Begin with", "empty: a new model", s->task_base, sizeof s->task_base, true, free_now);
+    ui_paragraph(UI_SMALL, a->theme->faint,
+                 s->task_base[0] ? "A model of characters knows only those of its text; one of bytes knows all."
+                                 : "A new model reads bytes, so that it knows all characters.");
     ui_row(2);
     (void)ui_number("Layers", &s->task_layers, 1, 1024, fresh);
     (void)ui_number("Heads", &s->task_heads, 1, 1024, fresh);

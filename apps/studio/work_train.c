@@ -243,7 +243,8 @@ static pm_status step_once(job *j, bool first)
     if (step.step % how->eval_every == 0 || step.step == how->steps)
         status =
             pm_trainer_eval(j->trainer, j->corpus, j->train_tokens, j->tokens - j->train_tokens, EVAL_BATCHES, &val);
-    if (status != PM_OK) return status;
+    if (status != PM_OK && status != PM_CANCELLED)
+        return status; /* the step is done, though its measuring was stopped */
     if (!first) {
         j->rate_tokens += step.tokens;
         j->rate_seconds += seconds;
@@ -266,7 +267,7 @@ static pm_status step_once(job *j, bool first)
         curve_add(&run->val_curve, step.step, (double)val);
     }
     work_changed(j->w, first || !isnan(val));
-    if (run_folder_add(how->out, run, seconds > 0 ? step.tokens / seconds : 0, val)) return PM_OK;
+    if (run_folder_add(how->out, run, seconds > 0 ? step.tokens / seconds : 0, val)) return status;
     return work_fail(j->w, PM_IO, "%s: metrics.jsonl cannot be written; is the disk full?", how->out);
 }
 
