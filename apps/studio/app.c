@@ -55,12 +55,23 @@ void app_error(app *a, const char *line)
     snprintf(a->own_error, sizeof a->own_error, "%s", line);
 }
 
+void app_close_error(app *a)
+{
+    a->own_error[0] = 0;
+    a->errors_seen = a->state->errors;
+}
+
+void app_set_page(app *a, app_page page)
+{
+    if (a->settings.page != (uint32_t)page) app_close_error(a);
+    a->settings.page = (uint32_t)page;
+}
+
 /* What is asked for replaces the errors that were there. */
 void app_post(app *a, work_kind kind, bool resume)
 {
     work_request *request = calloc(1, sizeof *request);
-    a->own_error[0] = 0;
-    a->errors_seen = a->state->errors;
+    app_close_error(a);
     if (!request) return;
     request->kind = kind;
     request->how = a->settings;

@@ -34,11 +34,10 @@ typedef struct app {
 
     char try_input[3][SETTINGS_PROMPT];
     int tab_train, tab_write, tab_task, tab_profile;
-    double zoom, origin;  /* of the time line: share of it that is shown, and where it begins */
-    ui_rect plot;         /* where the last curve was drawn */
-    uint32_t shown_text;  /* bytes that the page Write has scrolled to */
-    uint32_t frames;      /* drawn so far */
-    uint32_t page_before; /* that the last frame showed */
+    double zoom, origin; /* of the time line: share of it that is shown, and where it begins */
+    ui_rect plot;        /* where the last curve was drawn */
+    uint32_t shown_text; /* bytes that the page Write has scrolled to */
+    uint32_t frames;     /* drawn so far */
 } app;
 
 /* Pages draw into a part of the window. */
@@ -57,6 +56,8 @@ void shell_keys(app *a);
 void app_start(app *a, bool resume); /* the page's main thing: train, write, teach, profile */
 void app_post(app *a, work_kind kind, bool resume);
 void app_error(app *a, const char *line);
+void app_close_error(app *a);
+void app_set_page(app *a, app_page page); /* an error belongs to the page that is left */
 void app_toggle_pause(app *a);
 void app_set_theme(app *a, bool light);
 bool app_busy(const app *a);

@@ -39,7 +39,7 @@ static void draw_rail(app *a, ui_rect r)
         bool hovered = false, focused = false;
         const bool on = a->settings.page == (uint32_t)i;
         const ui_rect button = {r.x + pad, r.y + 64 * s + (height + 4 * s) * (float)i, r.w - 2 * pad, height};
-        if (ui_rail_button(pages[i].name, button, on, &hovered, &focused)) a->settings.page = (uint32_t)i;
+        if (ui_rail_button(pages[i].name, button, on, &hovered, &focused)) app_set_page(a, (app_page)i);
         if (on || hovered) ui_draw_rect(button, on ? t->accent_soft : t->hover, 8 * s);
         if (focused) ui_draw_frame(button, t->accent, 8 * s, 2 * s);
         const ui_color ink = on ? t->accent : t->muted;
@@ -180,12 +180,6 @@ static const char *error_line(const app *a)
     return a->state->errors > a->errors_seen ? a->state->error : NULL;
 }
 
-static void close_error(app *a)
-{
-    a->own_error[0] = 0;
-    a->errors_seen = a->state->errors;
-}
-
 /* Returns the height that it takes. */
 static float draw_error(app *a, ui_rect r)
 {
@@ -210,7 +204,7 @@ static float draw_error(app *a, ui_rect r)
         while (text[at] == ' ') at++;
     }
     ui_area_begin("error", (ui_rect){box.x + box.w - 90 * s, box.y + (box.h - 34 * s) / 2, 86 * s, 36 * s});
-    if (ui_button("Close", UI_QUIET, 80, true)) close_error(a);
+    if (ui_button("Close", UI_QUIET, 80, true)) app_close_error(a);
     ui_area_end();
     return box.h + 10 * s;
 }
@@ -283,7 +277,7 @@ void shell_keys(app *a)
             break;
         case KEY_STOP:
             if (error_line(a) && !ui_blinks())
-                close_error(a);
+                app_close_error(a);
             else if (!taken && app_own(a))
                 work_stop(a->work);
             break;
@@ -298,7 +292,7 @@ void shell_keys(app *a)
             break;
         case KEY_QUIT: a->quit = true; break;
         default:
-            if (key >= KEY_PAGE_1 && key <= KEY_PAGE_5) a->settings.page = (uint32_t)(key - KEY_PAGE_1);
+            if (key >= KEY_PAGE_1 && key <= KEY_PAGE_5) app_set_page(a, (app_page)(key - KEY_PAGE_1));
         }
     }
     w->key_count = 0;
@@ -324,8 +318,6 @@ void shell_draw(app *a)
     a->narrow = w < 960 * s || h < 560 * s;
     const float rail = floorf((a->narrow ? 56 : 180) * s), pad = (a->narrow ? 12 : 24) * s, foot = floorf(28 * s);
     const float head = (a->narrow ? 46 : 66) * s;
-    if (a->page_before != a->settings.page) close_error(a); /* it belongs to the page that was left */
-    a->page_before = a->settings.page;
     layout_colors(a);
     take_dropped(a);
     draw_rail(a, (ui_rect){0, 0, rail, h});
