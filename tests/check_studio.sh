@@ -223,6 +223,12 @@ try
 wait idle
 tell
 shot $dir/task.png
+set task_train $dir/none
+set task_embd 64
+set task_epochs 2
+resume
+wait idle
+tell
 page profile
 key Ctrl+Enter
 wait idle
@@ -267,8 +273,9 @@ if big[0]["back"] != light["back"] or big[0]["page"] != 1: fail(f"the settings w
 if big[1]["scale"] != 200 or big[1]["step"] != 40: fail(f"at 200 %: {big[1]}")
 if read_png(dir + "/large.png")[:2] != (1280, 800): fail("large.png has another size")
 if not again[1]["step"] >= 10 or again[1]["saved"] != again[1]["step"]: fail(f"going on: {again}")
-task, profile, keys = others
+task, rest, profile, keys = others
 if task["answer"] != 1 or task["dev"] != 64: fail(f"the task: {task}")
+if rest["errors"] or rest["dev"] != 64: fail(f"a task that is done goes on: {rest}")
 if profile["profile_rows"] < 5 or profile["events"] < 20: fail(f"the profile: {profile}")
 if keys["page"] != 4: fail(f"a page was changed behind the window of keys: {keys}")
 for name in ("write", "task", "profile", "keys"): read_png(f"{dir}/{name}.png")

@@ -15,7 +15,7 @@ static const char *const inputs[PM_TASK_COUNT][3] = {{"Text", NULL, NULL},
 
 static void draw_settings(app *a)
 {
-    settings *s = &a->settings;
+    settings *s = a->state->teaching ? &a->state->teach_how : &a->settings; /* a run shows its own */
     const bool free_now = !app_busy(a), fresh = free_now && !s->task_base[0];
     int kind = (int)s->task;
     ui_card_begin("examples", "Task and examples", 0);

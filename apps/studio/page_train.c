@@ -98,7 +98,7 @@ static void draw_results(app *a)
 static void draw_settings(app *a)
 {
     const bool free_now = !app_busy(a);
-    settings *s = a->state->training && !free_now ? &a->state->train_how : &a->settings; /* a run shows its own */
+    settings *s = a->state->training ? &a->state->train_how : &a->settings; /* a run shows its own */
     draw_run_card(a, s, free_now);
     draw_model_card(s, free_now);
     draw_steps_card(s, free_now);
