@@ -176,6 +176,31 @@ tell" --size 640x480
 cp "$dir/out" "$dir/again"
 [ "$(wc -l < "$dir/closed/metrics.jsonl")" -gt $((steps + 24)) ] || fail "the studio does not go on with the program's run"
 
+# ---- asked to end while it trains ----
+printf '%s\n' "wait device
+$small
+page train
+set data $dir/text.txt
+set out $dir/ended
+set steps 100000
+start
+wait 100" > "$dir/script"
+"$studio" --script "$dir/script" --size 640x480 > "$dir/out" 2> "$dir/err" &
+pid=$!
+tries=0
+until [ "$(cat "$dir/ended/metrics.jsonl" 2> "$dir/null" | wc -l)" -gt 6 ] || [ $tries = 300 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
+kill -TERM $pid
+code=0
+wait $pid || code=$?
+[ $code = 0 ] || fail "SIGTERM: exit code $code"
+[ -s "$dir/ended/checkpoint.safetensors" ] || fail "SIGTERM: no checkpoint"
+steps=$(wc -l < "$dir/ended/metrics.jsonl")
+"$pumice" train --out "$dir/ended" --resume --steps $((steps + 2)) > "$dir/out" 2> "$dir/err" || fail "SIGTERM: pumice does not go on"
+grep -q "going on from step $steps of" "$dir/err" || fail "SIGTERM: step $steps was not kept"
+
 # ---- a task, a profile ----
 run "wait device
 $small
@@ -198,6 +223,12 @@ try
 wait idle
 tell
 shot $dir/task.png
+set task_train $dir/none
+set task_embd 64
+set task_epochs 2
+resume
+wait idle
+tell
 page profile
 key Ctrl+Enter
 wait idle
@@ -205,7 +236,9 @@ tell
 shot $dir/profile.png
 page device
 key F1
-shot $dir/keys.png" --size 1280x800
+shot $dir/keys.png
+key Ctrl+2
+tell" --size 1280x800
 cp "$dir/out" "$dir/others"
 
 # ---- what the pictures show, and what it told ----
@@ -240,9 +273,11 @@ if big[0]["back"] != light["back"] or big[0]["page"] != 1: fail(f"the settings w
 if big[1]["scale"] != 200 or big[1]["step"] != 40: fail(f"at 200 %: {big[1]}")
 if read_png(dir + "/large.png")[:2] != (1280, 800): fail("large.png has another size")
 if not again[1]["step"] >= 10 or again[1]["saved"] != again[1]["step"]: fail(f"going on: {again}")
-task, profile = others
+task, rest, profile, keys = others
 if task["answer"] != 1 or task["dev"] != 64: fail(f"the task: {task}")
+if rest["errors"] or rest["dev"] != 64: fail(f"a task that is done goes on: {rest}")
 if profile["profile_rows"] < 5 or profile["events"] < 20: fail(f"the profile: {profile}")
+if keys["page"] != 4: fail(f"a page was changed behind the window of keys: {keys}")
 for name in ("write", "task", "profile", "keys"): read_png(f"{dir}/{name}.png")
 sys.exit(bad)
 END

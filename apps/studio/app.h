@@ -43,6 +43,7 @@ typedef struct app {
 /* Pages draw into a part of the window. */
 void page_train(app *a, ui_rect room);
 void page_write(app *a, ui_rect room);
+void page_write_copy(app *a); /* the text, to the clipboard */
 void page_task(app *a, ui_rect room);
 void page_profile(app *a, ui_rect room);
 void page_device(app *a, ui_rect room);
@@ -55,9 +56,15 @@ void shell_keys(app *a);
 void app_start(app *a, bool resume); /* the page's main thing: train, write, teach, profile */
 void app_post(app *a, work_kind kind, bool resume);
 void app_error(app *a, const char *line);
+void app_close_error(app *a);
+void app_set_page(app *a, app_page page); /* an error belongs to the page that is left */
 void app_toggle_pause(app *a);
 void app_set_theme(app *a, bool light);
 bool app_busy(const app *a);
+bool app_own(const app *a); /* what goes on belongs to the page */
+/* The scale of the window's contents, 1 at 100 %, and the most at which they still fit, 1 to 2. */
+float app_scale(const app *a);
+float app_scale_most(const app *a);
 
 /* picker.c: chooses a file or a folder for a field. */
 void picker_open(app *a, char *field, size_t size, bool folder);

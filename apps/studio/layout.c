@@ -20,7 +20,9 @@ static void draw_tile(ui_rect r, const tile *one)
     ui_draw_frame(r, colors->border, 10 * s, 1);
     ui_clip(r);
     ui_draw_text(UI_SMALL, (ui_point){r.x + 12 * s, r.y + 9 * s}, colors->muted, one->name);
-    ui_draw_text(UI_FIGURE, (ui_point){r.x + 12 * s, r.y + 26 * s}, one->color, one->value);
+    const bool wide = ui_text_width(UI_FIGURE, one->value) > r.w - 18 * s;
+    ui_draw_text(wide ? UI_BOLD : UI_FIGURE, (ui_point){r.x + 12 * s, r.y + (wide ? 29 : 26) * s}, one->color,
+                 one->value);
     ui_draw_text(UI_SMALL, (ui_point){r.x + 12 * s, r.y + 50 * s}, colors->faint, one->note);
     ui_unclip();
 }

@@ -8,6 +8,7 @@
 #include "files.h"
 #include "options.h"
 #include "script.h"
+#include "signals.h"
 #include "stats.h"
 
 /* Seconds between two frames at least: after the user did something, and while something is computed. On a software driver frames cost what computing
@@ -15,6 +16,7 @@
 #define FRAME_TOUCHED 0.016
 #define FRAME_COMPUTED 0.050
 #define FRAME_BLINK 0.5
+#define WAIT_MOST 0.5          /* until a signal is seen */
 enum { FRAMES_TO_SETTLE = 3 }; /* after a change: heights and highlights come a frame late */
 
 static app studio;
@@ -25,7 +27,7 @@ static stats frames;
 
 static bool attach(app *a)
 {
-    const float scale = (float)a->settings.scale / 100 * window_scale(&a->window);
+    const float scale = app_scale(a);
     a->attached_scale = scale;
     if (!ui_attach(a->render, scale)) return false;
     ui_set_theme(a->theme);
@@ -108,7 +110,7 @@ static bool draw(app *a)
     const theme *t = a->theme;
     const float back[4] = {(float)(t->back & 255) / 255, (float)(t->back >> 8 & 255) / 255,
                            (float)(t->back >> 16 & 255) / 255, 1};
-    const float scale = (float)a->settings.scale / 100 * window_scale(&a->window);
+    const float scale = app_scale(a);
     if (fabsf(scale - a->attached_scale) > 0.001f && !attach(a)) return false;
     const bool busy = app_busy(a) && !a->state->paused && a->state->train.tokens_per_s > 0;
     ui_frame_begin();
@@ -128,7 +130,7 @@ static int loop(app *a, const options *o)
     const double begin = window_seconds();
     int settle = FRAMES_TO_SETTLE;
     bool due = true;
-    while (!a->quit && !a->window.close) {
+    while (!a->quit && !a->window.close && !signals_came()) {
         const double now = window_seconds();
         if (work_look(a->work, a->state)) due = true, settle = settle ? settle : 1;
         if (actions.text && script_go(&actions, a)) due = true, settle = FRAMES_TO_SETTLE;
@@ -156,7 +158,10 @@ static int loop(app *a, const options *o)
         if (due || settle > 0)
             window_wait(rest);
         else
-            window_wait(actions.text ? 0.02 : ui_blinks() ? FRAME_BLINK : o->seconds > 0 || app_busy(a) ? 0.25 : -1);
+            window_wait(actions.text                    ? 0.02
+                        : ui_blinks()                   ? FRAME_BLINK
+                        : o->seconds > 0 || app_busy(a) ? 0.25
+                                                        : WAIT_MOST);
     }
     return 0;
 }
@@ -179,6 +184,7 @@ static int run(app *a, const options *o)
     if (!a->state) return fail("out of host memory");
     if (!window_open(&a->window, (int)a->settings.width, (int)a->settings.height, true, why)) return fail(why);
     a->work = work_start(window_wake);
+    signals_open(window_wake);
     const bool open = a->work && ui_open(&a->window, why) && open_devices(a, why);
     if (!open) code = fail(why[0] ? why : "out of host memory");
     const double begin = window_seconds();
@@ -197,6 +203,7 @@ static int run(app *a, const options *o)
     window_close(&a->window);
     if (open && !settings_save(&a->settings, a->settings_file))
         fprintf(stderr, "pumice-studio: the settings cannot be kept: their folder cannot be written\n");
+    signals_close();
     return code;
 }
 

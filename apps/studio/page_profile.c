@@ -69,7 +69,7 @@ static void draw_table(app *a, float height)
             const work_row *r = &p->rows[i];
             char text[120];
             snprintf(text, sizeof text, "%s  %s", r->name, r->shape);
-            ui_cell(UI_BODY, a->theme->series[r->direction & 3], false, text);
+            ui_cell_cut(UI_BODY, a->theme->series[r->direction & 3], text);
             snprintf(text, sizeof text, "%.2f", r->ms);
             ui_cell(UI_BODY, a->theme->text, true, text);
             snprintf(text, sizeof text, "%.1f", p->total_ms > 0 ? 100 * r->ms / p->total_ms : 0);

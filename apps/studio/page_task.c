@@ -15,17 +15,20 @@ static const char *const inputs[PM_TASK_COUNT][3] = {{"Text", NULL, NULL},
 
 static void draw_settings(app *a)
 {
-    settings *s = &a->settings;
+    settings *s = a->state->teaching ? &a->state->teach_how : &a->settings; /* a run shows its own */
     const bool free_now = !app_busy(a), fresh = free_now && !s->task_base[0];
     int kind = (int)s->task;
     ui_card_begin("examples", "Task and examples", 0);
     if (ui_choice("Task", kinds, PM_TASK_COUNT, &kind, free_now)) s->task = (uint32_t)kind;
     picker_field(a, "Examples", "JSON lines, .tsv or .csv", s->task_train, sizeof s->task_train, false, free_now);
-    picker_field(a, "Examples to measure by", "may stay empty", s->task_dev, sizeof s->task_dev, false, free_now);
+    picker_field(a, "Validation examples", "may stay empty", s->task_dev, sizeof s->task_dev, false, free_now);
     picker_field(a, "Run folder", "where the model goes", s->task_out, sizeof s->task_out, true, free_now);
     ui_card_end();
     ui_card_begin("base", "Model", 0);
     picker_field(a, "Begin with", "empty: a new model", s->task_base, sizeof s->task_base, true, free_now);
+    ui_paragraph(UI_SMALL, a->theme->faint,
+                 s->task_base[0] ? "A model of characters knows only those of its text; one of bytes knows all."
+                                 : "A new model reads bytes, so that it knows all characters.");
     ui_row(2);
     (void)ui_number("Layers", &s->task_layers, 1, 1024, fresh);
     (void)ui_number("Heads", &s->task_heads, 1, 1024, fresh);
@@ -35,7 +38,8 @@ static void draw_settings(app *a)
     ui_row(3);
     (void)ui_number("Epochs", &s->task_epochs, 1, 65536, free_now);
     (void)ui_number("Batch", &s->task_batch, 1, 65536, free_now);
-    (void)ui_real("Rate", &s->task_lr, 1e-9f, 10, free_now);
+    float lr = settings_task_lr(s);
+    if (ui_real("Rate", &lr, 1e-9f, 10, free_now)) s->task_lr = lr;
     ui_card_end();
 }
 
@@ -56,16 +60,19 @@ static void draw_answer(app *a)
 
 static void draw_try(app *a)
 {
+    bool entered = false;
     ui_card_begin("try", "Try it", 0);
     for (int i = 0; i < 3; i++) {
         const char *name = inputs[a->settings.task][i];
         if (!name) continue;
-        if (i == 2)
+        if (i == 2) {
             (void)ui_input_area(name, a->try_input[i], sizeof a->try_input[i], 70, !app_busy(a));
-        else
+        } else {
             (void)ui_input(name, "", a->try_input[i], sizeof a->try_input[i], !app_busy(a));
+            entered = entered || ui_entered();
+        }
     }
-    if (ui_button("Answer", UI_PLAIN, 110, !app_busy(a))) app_post(a, WORK_TRY, false);
+    if (ui_button("Answer", UI_PLAIN, 110, !app_busy(a)) || (entered && !app_busy(a))) app_post(a, WORK_TRY, false);
     draw_answer(a);
     ui_card_end();
 }

@@ -8,20 +8,20 @@
 
 static const char *const tokenizers[] = {"Characters", "Bytes"};
 
-static void draw_run_card(app *a, bool free_now)
+static void draw_run_card(app *a, settings *s, bool free_now)
 {
-    settings *s = &a->settings;
     int kind = (int)s->tokenizer;
     ui_card_begin("run", "Text and folder", 0);
     picker_field(a, "Text", "a file, or a folder of .txt files", s->data, sizeof s->data, false, free_now);
     picker_field(a, "Run folder", "where the model goes", s->out, sizeof s->out, true, free_now);
     if (ui_choice("Tokens", tokenizers, 2, &kind, free_now)) s->tokenizer = (uint32_t)kind;
+    ui_paragraph(UI_SMALL, a->theme->faint,
+                 kind == 0 ? "The model knows only the characters of this text." : "The model knows all characters.");
     ui_card_end();
 }
 
-static void draw_model_card(app *a, bool free_now)
+static void draw_model_card(settings *s, bool free_now)
 {
-    settings *s = &a->settings;
     ui_card_begin("model", "Model", 0);
     ui_row(2);
     (void)ui_number("Layers", &s->layers, 1, 1024, free_now);
@@ -32,9 +32,8 @@ static void draw_model_card(app *a, bool free_now)
     ui_card_end();
 }
 
-static void draw_steps_card(app *a, bool free_now)
+static void draw_steps_card(settings *s, bool free_now)
 {
-    settings *s = &a->settings;
     ui_card_begin("steps", "Steps", 0);
     ui_row(2);
     (void)ui_number("Steps", &s->steps, 1, 1000000000, free_now);
@@ -76,7 +75,9 @@ static void draw_curve(app *a)
                         hovered);
     if (run->loss_curve.count == 0) {
         const char *hint = a->state->doing == WORK_TRAIN ? "The first step builds the kernels\xe2\x80\xa6"
-                                                         : "Choose a text and a folder, then press Ctrl+Enter.";
+                           : run_folder_has_checkpoint(a->settings.out)
+                               ? "The folder has a run: Go on, or Ctrl+Enter, continues it."
+                               : "Choose a text and a folder, then press Ctrl+Enter.";
         const float width = ui_text_width(UI_BODY, hint);
         ui_draw_text(UI_BODY,
                      (ui_point){a->plot.x + (a->plot.w - width) / 2, a->plot.y + a->plot.h / 2 - 10 * ui_scale()},
@@ -97,9 +98,10 @@ static void draw_results(app *a)
 static void draw_settings(app *a)
 {
     const bool free_now = !app_busy(a);
-    draw_run_card(a, free_now);
-    draw_model_card(a, free_now);
-    draw_steps_card(a, free_now);
+    settings *s = a->state->training ? &a->state->train_how : &a->settings; /* a run shows its own */
+    draw_run_card(a, s, free_now);
+    draw_model_card(s, free_now);
+    draw_steps_card(s, free_now);
 }
 
 void page_train(app *a, ui_rect room)

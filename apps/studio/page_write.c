@@ -51,6 +51,11 @@ static void draw_paper(app *a)
     }
 }
 
+void page_write_copy(app *a)
+{
+    if (a->state->writing.size) ui_copy(a->state->writing.text);
+}
+
 static void draw_prompt(app *a)
 {
     const bool writing = a->state->doing == WORK_WRITE;
@@ -72,6 +77,7 @@ static void draw_settings(app *a)
 {
     settings *s = &a->settings;
     const bool live = a->state->doing == WORK_TRAIN && a->state->paused, free_now = !app_busy(a) || live;
+    if (ui_button("Copy the text", UI_PLAIN, -1, a->state->writing.size > 0)) page_write_copy(a);
     ui_card_begin("model", "Model", 0);
     if (live)
         ui_paragraph(UI_SMALL, a->theme->accent, "The model of the paused training writes.");

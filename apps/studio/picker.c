@@ -10,6 +10,7 @@ static struct {
     char *field;
     size_t size;
     bool folder, open, listed;
+    bool focus; /* the list's first entry gets the keys */
     char dir[SETTINGS_PATH];
     char name[256]; /* of a new folder */
     files_list list;
@@ -68,6 +69,8 @@ static void draw_list(app *a)
 {
     char line[300];
     ui_card_begin("list", NULL, a->narrow ? 190 : 280);
+    if (now.focus) ui_focus_next();
+    now.focus = false;
     if (ui_select("..", false)) go_to("..");
     for (size_t i = 0; now.listed && i < now.list.count; i++) {
         const files_entry *entry = &now.list.entries[i];
@@ -94,6 +97,7 @@ void picker_draw(app *a)
     if (!now.listed) {
         files_list_free(&now.list);
         now.listed = files_list_make(now.dir, &now.list);
+        now.focus = true;
     }
     ui_paragraph(UI_SMALL, a->theme->muted, now.dir);
     draw_list(a);

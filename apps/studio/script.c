@@ -89,7 +89,7 @@ static void open_page(script *s, app *a, const char *name)
 {
     for (uint32_t i = 0; i < APP_PAGES; i++) {
         if (strcmp(pages[i], name) != 0) continue;
-        a->settings.page = i;
+        app_set_page(a, (app_page)i);
         return;
     }
     fail(s, name);

@@ -71,7 +71,7 @@ static const setting table[] = {
     NUMBER_ROW(task_ctx, 6, 1048576, 128),
     NUMBER_ROW(task_batch, 1, 65536, 32),
     NUMBER_ROW(task_epochs, 1, 65536, 3),
-    REAL_ROW(task_lr, 1e-9, 10, 6.25e-5),
+    REAL_ROW(task_lr, 0, 10, 0),
     NUMBER_ROW(profile_steps, 1, 20, 3),
 };
 enum { SETTINGS = sizeof table / sizeof *table };
@@ -123,6 +123,11 @@ bool settings_set(settings *s, const char *name, const char *value)
         return end != value && *end == 0 && set_number(s, &table[i], number);
     }
     return false;
+}
+
+float settings_task_lr(const settings *s)
+{
+    return s->task_lr > 0 ? s->task_lr : s->task_base[0] ? 6.25e-5f : 1e-3f;
 }
 
 /* ---- the file ---- */

@@ -28,7 +28,7 @@ typedef struct settings {
     uint32_t task; /* pm_task_kind */
     char task_train[SETTINGS_PATH], task_dev[SETTINGS_PATH], task_base[SETTINGS_PATH], task_out[SETTINGS_PATH];
     uint32_t task_layers, task_heads, task_embd, task_ctx, task_batch, task_epochs;
-    float task_lr;
+    float task_lr; /* 0: as of settings_task_lr */
     /* the profile */
     uint32_t profile_steps;
 } settings;
@@ -36,6 +36,9 @@ typedef struct settings {
 void settings_default(settings *s);
 /* By name; a number that is out of range is not taken. False: no such name, or no such value. */
 bool settings_set(settings *s, const char *name, const char *value);
+
+/* The task's learning rate: what was chosen, else less where it begins with a model. */
+float settings_task_lr(const settings *s);
 
 /* The file: PATH, or studio.json in the user's configuration folder where it is NULL, or none where it is "". What is not in the file, or wrong there, keeps
  * its default. */

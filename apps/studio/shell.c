@@ -11,7 +11,7 @@ static const struct {
     const char *name, *about;
     void (*draw)(app *a, ui_rect room);
 } pages[APP_PAGES] = {
-    {"Train", "Teach a new model a text", page_train}, {"Write", "Let a model go on with a text", page_write},
+    {"Train", "Teach a new model a text", page_train}, {"Write", "Continue a text", page_write},
     {"Task", "Teach a model to answer", page_task},    {"Profile", "Where the time goes", page_profile},
     {"Device", "What computes", page_device},
 };
@@ -39,7 +39,7 @@ static void draw_rail(app *a, ui_rect r)
         bool hovered = false, focused = false;
         const bool on = a->settings.page == (uint32_t)i;
         const ui_rect button = {r.x + pad, r.y + 64 * s + (height + 4 * s) * (float)i, r.w - 2 * pad, height};
-        if (ui_rail_button(pages[i].name, button, on, &hovered, &focused)) a->settings.page = (uint32_t)i;
+        if (ui_rail_button(pages[i].name, button, on, &hovered, &focused)) app_set_page(a, (app_page)i);
         if (on || hovered) ui_draw_rect(button, on ? t->accent_soft : t->hover, 8 * s);
         if (focused) ui_draw_frame(button, t->accent, 8 * s, 2 * s);
         const ui_color ink = on ? t->accent : t->muted;
@@ -204,10 +204,7 @@ static float draw_error(app *a, ui_rect r)
         while (text[at] == ' ') at++;
     }
     ui_area_begin("error", (ui_rect){box.x + box.w - 90 * s, box.y + (box.h - 34 * s) / 2, 86 * s, 36 * s});
-    if (ui_button("Close", UI_QUIET, 80, true)) {
-        a->own_error[0] = 0;
-        a->errors_seen = a->state->errors;
-    }
+    if (ui_button("Close", UI_QUIET, 80, true)) app_close_error(a);
     ui_area_end();
     return box.h + 10 * s;
 }
@@ -220,15 +217,15 @@ static void draw_help(app *a)
         {"Ctrl+1 to Ctrl+5", "the pages"},
         {"Ctrl+Enter", "train, write, teach, profile; or go on"},
         {"Space", "pause, go on"},
-        {"Escape", "stop; training saves"},
+        {"Escape", "close the error; stop, and save"},
         {"Ctrl+O", "choose the page's file or folder"},
         {"Arrows, Tab", "move; Space or Enter presses"},
+        {"Ctrl+C", "copy what was written"},
         {"Ctrl+D", "dark or light"},
-        {"Ctrl++  Ctrl+\xe2\x88\x92  Ctrl+0", "larger, smaller, as usual"},
+        {"Ctrl++  Ctrl+\xe2\x88\x92  Ctrl+0", "larger, smaller, 100 %"},
         {"Ctrl+Q", "save and quit"},
     };
     if (a->help) ui_modal_open("Keys");
-    a->help = false;
     if (!ui_modal_begin("Keys", 470, 0)) return;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         const ui_rect r = ui_place(NULL, ui_width_left(), ui_text_height(UI_BODY) * 1.35f, NULL);
@@ -237,7 +234,8 @@ static void draw_help(app *a)
         ui_draw_text(UI_BODY, (ui_point){r.x + 180 * ui_scale(), r.y}, a->theme->muted, lines[i][1]);
     }
     ui_space(14);
-    ui_focus_next();
+    if (a->help) ui_focus_next();
+    a->help = false;
     if (ui_button("Close", UI_PLAIN, 100, true)) ui_modal_close();
     ui_modal_end();
 }
@@ -253,8 +251,9 @@ static void open_for_page(app *a)
 
 static void rescale(app *a, int by)
 {
-    const int scale = by ? (int)a->settings.scale + by : 100;
-    a->settings.scale = (uint32_t)(scale < 100 ? 100 : scale > 200 ? 200 : scale);
+    const int most = (int)(100 * app_scale_most(a)), now = (int)a->settings.scale;
+    const int scale = by ? (now > most ? most : now) + by : 100;
+    a->settings.scale = (uint32_t)(scale < 100 ? 100 : scale > most ? most : scale);
 }
 
 static void primary(app *a)
@@ -267,16 +266,20 @@ static void primary(app *a)
 void shell_keys(app *a)
 {
     window *w = &a->window;
-    const bool taken = ui_wants_keys();
+    const bool taken = ui_wants_keys(), menu = ui_menu_open();
     for (size_t i = 0; i < w->key_count; i++) {
         const window_key key = w->keys[i];
+        if (menu && key != KEY_QUIT && key != KEY_THEME) continue;
         switch (key) {
         case KEY_PRIMARY: primary(a); break;
         case KEY_PAUSE:
             if (!taken) app_toggle_pause(a);
             break;
         case KEY_STOP:
-            if (!taken && a->state->doing != WORK_NONE) work_stop(a->work);
+            if (error_line(a) && !ui_blinks())
+                app_close_error(a);
+            else if (!taken && app_own(a))
+                work_stop(a->work);
             break;
         case KEY_HELP: a->help = true; break;
         case KEY_THEME: app_set_theme(a, !a->settings.light); break;
@@ -284,9 +287,12 @@ void shell_keys(app *a)
         case KEY_SMALLER: rescale(a, -25); break;
         case KEY_NORMAL: rescale(a, 0); break;
         case KEY_OPEN: open_for_page(a); break;
+        case KEY_COPY:
+            if (!ui_blinks() && a->settings.page == PAGE_WRITE) page_write_copy(a);
+            break;
         case KEY_QUIT: a->quit = true; break;
         default:
-            if (key >= KEY_PAGE_1 && key <= KEY_PAGE_5) a->settings.page = (uint32_t)(key - KEY_PAGE_1);
+            if (key >= KEY_PAGE_1 && key <= KEY_PAGE_5) app_set_page(a, (app_page)(key - KEY_PAGE_1));
         }
     }
     w->key_count = 0;

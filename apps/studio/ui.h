@@ -40,8 +40,11 @@ void ui_frame_end(void);
 void ui_record(void *user, VkCommandBuffer commands);
 /* Whether keys without Ctrl belong to a text field, a menu or the widget with the frame around it. */
 bool ui_wants_keys(void);
+/* Whether a window or a list is open above the page: all keys are its own. */
+bool ui_menu_open(void);
 /* Whether a text field has the cursor, which blinks. */
 bool ui_blinks(void);
+void ui_copy(const char *text); /* to the clipboard */
 
 /* ---- areas ---- */
 
@@ -72,6 +75,7 @@ void ui_paragraph(ui_font font, ui_color color, const char *text);
 bool ui_button(const char *text, ui_kind kind, float width, bool enabled);
 bool ui_rail_button(const char *id, ui_rect rect, bool current, bool *hovered, bool *focused);
 bool ui_input(const char *label, const char *hint, char *text, size_t size, bool enabled);
+bool ui_entered(void); /* Enter ended the last ui_input */
 /* With a button behind it; *browse: that was pressed. */
 bool ui_path(const char *label, const char *hint, char *text, size_t size, bool enabled, bool *browse);
 bool ui_input_area(const char *label, char *text, size_t size, float height, bool enabled);
@@ -89,6 +93,7 @@ void ui_show_end(void);   /* scrolls the area to here */
 /* Tables: columns, then cell by cell. */
 bool ui_table_begin(const char *id, const char *const *heads, const float *widths, int columns, float height);
 void ui_cell(ui_font font, ui_color color, bool right, const char *text);
+void ui_cell_cut(ui_font font, ui_color color, const char *text); /* what does not fit ends with an ellipsis */
 void ui_table_end(void);
 
 /* A window above the others. False: it is closed. */

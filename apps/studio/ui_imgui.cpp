@@ -11,9 +11,16 @@
 #include <backends/imgui_impl_vulkan.h>
 
 #include "fonts.h"
+#include "ui_nav.h"
 
 namespace
 {
+#if IMGUI_VERSION_NUM < 18700
+const ImGuiKey key_pad_enter = ImGuiKey_KeyPadEnter;
+#else
+const ImGuiKey key_pad_enter = ImGuiKey_KeypadEnter;
+#endif
+
 struct state {
     window *w;
     render *r;
@@ -27,6 +34,7 @@ struct state {
     bool moved;         // the mouse, since the window is there
     int cards;          // open ones
     ImGuiID card_keys[4];
+    bool entered; // Enter ended the last field
 } s;
 
 ImVec4 color4(ui_color c)
@@ -215,7 +223,10 @@ bool ui_open(window *w, char why[256])
     ImGuiIO &io = ImGui::GetIO();
     io.IniFilename = nullptr;
     io.ConfigFlags |= ImGuiConfigFlags_NavEnableKeyboard;
-    if (ImGui_ImplGlfw_InitForVulkan(w->handle, true)) return true;
+    if (ImGui_ImplGlfw_InitForVulkan(w->handle, true)) {
+        nav_open();
+        return true;
+    }
     snprintf(why, 256, "the interface cannot be started in this window");
     return false;
 }
@@ -284,7 +295,9 @@ void ui_frame_begin(void)
 {
     ImGui_ImplVulkan_NewFrame();
     ImGui_ImplGlfw_NewFrame();
+    nav_before();
     ImGui::NewFrame();
+    nav_after();
     const ImGuiIO &io = ImGui::GetIO();
     s.moved = s.moved || io.MouseDelta.x != 0 || io.MouseDelta.y != 0;
     ImGui::SetNextWindowPos(ImVec2(0, 0));
@@ -312,13 +325,22 @@ void ui_record(void *, VkCommandBuffer commands)
 bool ui_wants_keys(void)
 {
     const ImGuiIO &io = ImGui::GetIO();
-    return io.WantTextInput || io.NavVisible ||
-           ImGui::IsPopupOpen(nullptr, ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel);
+    return io.WantTextInput || io.NavVisible || ui_menu_open();
+}
+
+bool ui_menu_open(void)
+{
+    return ImGui::IsPopupOpen(nullptr, ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel);
 }
 
 bool ui_blinks(void)
 {
     return ImGui::GetIO().WantTextInput;
+}
+
+void ui_copy(const char *text)
+{
+    ImGui::SetClipboardText(text);
 }
 
 // ---- areas ----
@@ -465,6 +487,7 @@ bool ui_button(const char *text, ui_kind kind, float width, bool enabled)
     ImGui::PushStyleColor(ImGuiCol_Text, ink[kind]);
     ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, ImVec2(px(14), px(7)));
     const bool pressed = ImGui::Button(text, ImVec2(w, 0));
+    nav_item(ImGui::GetItemID(), false);
     ImGui::PopStyleVar();
     ImGui::PopStyleColor(4);
     ImGui::PopFont();
@@ -477,6 +500,7 @@ bool ui_rail_button(const char *id, ui_rect rect, bool current, bool *hovered, b
 {
     ImGui::SetCursorPos(ImVec2(rect.x, rect.y));
     const bool pressed = ImGui::InvisibleButton(id, ImVec2(rect.w, rect.h));
+    nav_item(ImGui::GetItemID(), false);
     *hovered = ImGui::IsItemHovered();
     *focused = ImGui::IsItemFocused() && ImGui::GetIO().NavVisible;
     (void)current;
@@ -486,7 +510,17 @@ bool ui_rail_button(const char *id, ui_rect rect, bool current, bool *hovered, b
 bool ui_input(const char *label, const char *hint, char *text, size_t size, bool enabled)
 {
     field_begin(label, enabled);
-    return field_end(ImGui::InputTextWithHint("##", hint ? hint : "", text, size, ImGuiInputTextFlags_AutoSelectAll));
+    const bool changed =
+        ImGui::InputTextWithHint("##", hint ? hint : "", text, size, ImGuiInputTextFlags_AutoSelectAll);
+    s.entered = ImGui::IsItemDeactivated() && (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Enter)) ||
+                                               ImGui::IsKeyPressed(ImGui::GetKeyIndex(key_pad_enter)));
+    nav_item(ImGui::GetItemID(), true);
+    return field_end(changed);
+}
+
+bool ui_entered(void)
+{
+    return s.entered;
 }
 
 bool ui_path(const char *label, const char *hint, char *text, size_t size, bool enabled, bool *browse)
@@ -494,8 +528,10 @@ bool ui_path(const char *label, const char *hint, char *text, size_t size, bool 
     s.button_width = px(40);
     field_begin(label, enabled);
     const bool changed = ImGui::InputTextWithHint("##", hint, text, size, ImGuiInputTextFlags_AutoSelectAll);
+    nav_item(ImGui::GetItemID(), true);
     ImGui::SameLine(0, px(8));
     *browse = ImGui::Button("\xe2\x80\xa6", ImVec2(s.button_width, 0));
+    nav_item(ImGui::GetItemID(), false);
     s.button_width = 0;
     return field_end(changed);
 }
@@ -508,6 +544,7 @@ bool ui_input_area(const char *label, char *text, size_t size, float height, boo
     ImGui::PushStyleVar(ImGuiStyleVar_FrameBorderSize, bare ? 1.0f : 0.0f);
     const bool changed =
         ImGui::InputTextMultiline("##", text, size, ImVec2(ImGui::GetContentRegionAvail().x, px(height)));
+    nav_item(ImGui::GetID("##"), true);
     ImGui::PopStyleVar();
     if (bare) ImGui::PopStyleColor();
     return field_end(changed);
@@ -518,6 +555,7 @@ bool ui_number(const char *label, uint32_t *value, uint32_t low, uint32_t high, 
     field_begin(label, enabled);
     uint32_t now = *value;
     const bool changed = ImGui::InputScalar("##", ImGuiDataType_U32, &now, nullptr, nullptr, "%u");
+    nav_item(ImGui::GetID("##"), true);
     if (changed) *value = now < low ? low : now > high ? high : now;
     return field_end(changed);
 }
@@ -527,6 +565,7 @@ bool ui_real(const char *label, float *value, float low, float high, bool enable
     field_begin(label, enabled);
     float now = *value;
     const bool changed = ImGui::InputFloat("##", &now, 0, 0, "%g");
+    nav_item(ImGui::GetID("##"), true);
     if (changed) *value = now >= low ? (now > high ? high : now) : low;
     return field_end(changed);
 }
@@ -534,7 +573,9 @@ bool ui_real(const char *label, float *value, float low, float high, bool enable
 bool ui_slider(const char *label, float *value, float low, float high, const char *format, bool enabled)
 {
     field_begin(label, enabled);
-    return field_end(ImGui::SliderFloat("##", value, low, high, format, ImGuiSliderFlags_AlwaysClamp));
+    const bool changed = ImGui::SliderFloat("##", value, low, high, format, ImGuiSliderFlags_AlwaysClamp);
+    nav_item(ImGui::GetID("##"), false);
+    return field_end(changed);
 }
 
 bool ui_choice(const char *label, const char *const *names, int count, int *value, bool enabled)
@@ -542,6 +583,7 @@ bool ui_choice(const char *label, const char *const *names, int count, int *valu
     field_begin(label, enabled);
     ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(px(6), px(6)));
     const bool changed = ImGui::Combo("##", value, names, count);
+    nav_item(ImGui::GetID("##"), false);
     ImGui::PopStyleVar();
     return field_end(changed);
 }
@@ -560,6 +602,7 @@ bool ui_segments(const char *id, const char *const *names, int count, int *value
             changed = !on;
             *value = i;
         }
+        nav_item(ImGui::GetItemID(), false);
         ImGui::PopFont();
         ImGui::PopStyleColor(2);
     }
@@ -571,13 +614,16 @@ bool ui_check(const char *label, bool *value, bool enabled)
 {
     ImGui::BeginDisabled(!enabled);
     const bool changed = ImGui::Checkbox(label, value);
+    nav_item(ImGui::GetItemID(), false);
     ImGui::EndDisabled();
     return changed;
 }
 
 bool ui_select(const char *text, bool chosen)
 {
-    return ImGui::Selectable(text, chosen, ImGuiSelectableFlags_DontClosePopups);
+    const bool pressed = ImGui::Selectable(text, chosen, ImGuiSelectableFlags_DontClosePopups);
+    nav_item(ImGui::GetItemID(), false);
+    return pressed;
 }
 
 void ui_progress(double share)
@@ -592,7 +638,7 @@ void ui_progress(double share)
 
 void ui_focus_next(void)
 {
-    ImGui::SetKeyboardFocusHere();
+    nav_focus_next();
 }
 
 void ui_show_end(void)
@@ -626,6 +672,21 @@ void ui_cell(ui_font font, ui_color color, bool right, const char *text)
         if (slack > 0) ImGui::SetCursorPosX(ImGui::GetCursorPosX() + slack);
     }
     ui_text(font, color, text);
+}
+
+void ui_cell_cut(ui_font font, ui_color color, const char *text)
+{
+    char line[160];
+    ImGui::TableNextColumn();
+    const float room = ImGui::GetContentRegionAvail().x;
+    size_t size = strlen(text);
+    snprintf(line, sizeof line, "%s", text);
+    while (size > 1 && size < sizeof line - 4 && ui_text_width(font, line) > room) {
+        do size--;
+        while (size > 1 && ((unsigned char)text[size] & 0xc0) == 0x80); // a whole letter
+        snprintf(line + size, sizeof line - size, "\xe2\x80\xa6");
+    }
+    ui_text(font, color, line);
 }
 
 void ui_table_end(void)

@@ -1,4 +1,4 @@
-/* The window: GLFW, the instance, the surface, and what the user does. Only window.c and ui_imgui.cpp see GLFW. */
+/* The window: GLFW, the instance, the surface, and what the user does. Only window.c, ui_imgui.cpp and ui_nav.cpp see GLFW. */
 #ifndef STUDIO_WINDOW_H
 #define STUDIO_WINDOW_H
 
@@ -26,6 +26,7 @@ typedef enum window_key {
     KEY_SMALLER, /* Ctrl and - */
     KEY_NORMAL,  /* Ctrl+0 */
     KEY_OPEN,    /* Ctrl+O */
+    KEY_COPY,    /* Ctrl+C */
     KEY_QUIT,    /* Ctrl+Q */
 } window_key;
 

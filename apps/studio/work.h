@@ -103,6 +103,8 @@ typedef struct work_state {
     bool device_open, imported, lost; /* lost: it must be opened again */
     pm_caps caps;
     work_run train;
+    bool training, teaching; /* a run is there, also while its model writes; these are its options */
+    settings train_how, teach_how;
     work_writing writing;
     work_run teach;
     pm_task_metrics dev;

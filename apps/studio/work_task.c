@@ -27,6 +27,51 @@ typedef struct job {
 
 /* ---- preparing ---- */
 
+static void take_text(const cJSON *note, const char *name, char *to, size_t size)
+{
+    const char *text = run_folder_option(note, name);
+    if (text) snprintf(to, size, "%s", text);
+}
+
+static void take_number(const cJSON *note, const char *name, uint32_t *to)
+{
+    *to = (uint32_t)run_folder_number(note, name, *to);
+}
+
+/* A run that goes on keeps its options; its epochs too, by which the rate falls. */
+static pm_status take_options(job *j)
+{
+    char *note = NULL;
+    settings *how = &j->how;
+    const char *out = how->task_out;
+    if (!run_folder_has_checkpoint(out))
+        return work_fail(j->w, PM_INVALID, "%s: no run is in this folder that could go on", *out ? out : "no folder");
+    const pm_status status = pm_checkpoint_note(&j->w->log, out, &note);
+    if (status != PM_OK) return status;
+    cJSON *json = run_folder_read(note);
+    free(note);
+    const char *command = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "command"));
+    const char *task = run_folder_option(json, "--task"), *train = run_folder_option(json, "--train");
+    const bool right = !command || strcmp(command, "finetune") == 0;
+    for (uint32_t k = 0; task && k < PM_TASK_COUNT; k++)
+        if (strcmp(pm_task_name((pm_task_kind)k), task) == 0) how->task = k;
+    if (right && train) how->task_dev[0] = how->task_base[0] = 0; /* a run without them goes on without them */
+    take_text(json, "--train", how->task_train, sizeof how->task_train);
+    take_text(json, "--dev", how->task_dev, sizeof how->task_dev);
+    take_text(json, "--model", how->task_base, sizeof how->task_base);
+    take_number(json, "--layers", &how->task_layers);
+    take_number(json, "--heads", &how->task_heads);
+    take_number(json, "--embd", &how->task_embd);
+    take_number(json, "--ctx", &how->task_ctx);
+    take_number(json, "--batch", &how->task_batch);
+    take_number(json, "--seed", &how->seed);
+    how->task_lr = (float)run_folder_number(json, "--lr", (double)how->task_lr);
+    take_number(json, "--epochs", &how->task_epochs);
+    cJSON_Delete(json);
+    if (right) return PM_OK;
+    return work_fail(j->w, PM_INVALID, "%s: its run trains on a text; go on with it on the page Train", out);
+}
+
 static pm_status open_base(job *j)
 {
     const settings *how = &j->how;
@@ -75,7 +120,7 @@ static pm_status make_finetuner(job *j)
     pm_finetune_params params = PM_FINETUNE_PARAMS;
     params.batch = how->task_batch;
     params.epochs = how->task_epochs;
-    params.lr = how->task_lr;
+    params.lr = settings_task_lr(how);
     params.seed = how->seed;
     pm_model *base = NULL;
     pm_status status = how->task_base[0] ? pm_model_load(j->w->device, how->task_base, &base)
@@ -97,7 +142,7 @@ static pm_status save(job *j, bool best)
         {"--train", how->task_train, 0},
         {"--epochs", NULL, how->task_epochs},
         {"--batch", NULL, how->task_batch},
-        {"--lr", NULL, (double)how->task_lr},
+        {"--lr", NULL, (double)settings_task_lr(how)},
         {"--precision", pm_precision_name(pm_finetuner_precision(j->finetuner)), 0},
         {"--seed", NULL, how->seed},
     };
@@ -142,6 +187,7 @@ static pm_status begin_folder(job *j)
     work_state *s = work_edit(j->w);
     s->teach.step = s->teach.saved = pm_finetuner_steps_done(j->finetuner);
     const bool good = run_folder_cut(how->task_out, s->teach.step, &run->loss_curve, &run->val_curve);
+    if (run->loss_curve.count) run->loss = run->loss_curve.y[run->loss_curve.count - 1];
     work_changed(j->w, true);
     return good ? PM_OK : work_fail(j->w, PM_IO, "%s: metrics.jsonl cannot be written", how->task_out);
 }
@@ -162,6 +208,8 @@ static void show_start(job *j)
     snprintf(run->out, sizeof run->out, "%s", j->how.task_out);
     s->dev = (pm_task_metrics){.accuracy = NAN, .loss = NAN, .macro_f1 = NAN, .pearson = NAN};
     s->answer.there = false;
+    s->teaching = true;
+    s->teach_how = j->how;
     work_changed(j->w, true);
 }
 
@@ -220,7 +268,8 @@ static pm_status prepare(job *j)
 {
     work *w = j->w;
     work_stage(w, "reading the examples");
-    pm_status status = open_sets(j);
+    pm_status status = j->resume ? take_options(j) : PM_OK;
+    if (status == PM_OK) status = open_sets(j);
     if (status == PM_OK && !j->resume && !run_folder_free(w, j->how.task_out)) status = PM_INVALID;
     if (status == PM_OK) {
         work_drop_model(w);
@@ -233,7 +282,9 @@ static pm_status prepare(job *j)
     j->started = j->clock.saved = pm_profile_now();
     j->first = pm_finetuner_steps_done(j->finetuner);
     work_stage(w, "building the kernels");
-    return PM_AGAIN;
+    bool best;
+    if (j->first >= pm_finetuner_steps(j->finetuner)) status = measure(j, &best); /* nothing is left but its figures */
+    return status == PM_OK ? PM_AGAIN : status;
 }
 
 pm_status work_teach(work_task *task, pm_control *control)
@@ -273,8 +324,10 @@ static void keep(job *j, pm_status status)
     work_state *s = work_edit(j->w);
     s->teach.done = done >= pm_finetuner_steps(j->finetuner);
     snprintf(s->said, sizeof s->said,
-             s->teach.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s", (unsigned)done,
-             j->how.task_out);
+             j->first >= pm_finetuner_steps(j->finetuner) ? "All %u steps are done in %.300s"
+             : s->teach.done                              ? "Done: %u steps, saved in %.300s"
+                                                          : "Stopped at step %u, saved in %.300s",
+             (unsigned)done, j->how.task_out);
     work_changed(j->w, true);
 }
 
@@ -282,6 +335,8 @@ void work_teach_end(work_task *task, pm_status status)
 {
     job *j = task->data;
     if (!j) return;
+    work_edit(j->w)->teaching = false;
+    work_changed(j->w, false);
     if (j->started > 0) keep(j, status);
     pm_finetuner_destroy(&j->finetuner);
     pm_model_destroy(&j->model);

@@ -217,6 +217,8 @@ static void show_start(job *j)
                       .train_tokens = j->train_tokens,
                       .val_tokens = j->tokens - j->train_tokens,
                       .vocab = j->config.vocab};
+    j->w->state.training = true;
+    j->w->state.train_how = j->how;
     curve_clear(&run->loss_curve);
     curve_clear(&run->val_curve);
     snprintf(run->out, sizeof run->out, "%s", j->how.out);
@@ -241,7 +243,8 @@ static pm_status step_once(job *j, bool first)
     if (step.step % how->eval_every == 0 || step.step == how->steps)
         status =
             pm_trainer_eval(j->trainer, j->corpus, j->train_tokens, j->tokens - j->train_tokens, EVAL_BATCHES, &val);
-    if (status != PM_OK) return status;
+    if (status != PM_OK && status != PM_CANCELLED)
+        return status; /* the step is done, though its measuring was stopped */
     if (!first) {
         j->rate_tokens += step.tokens;
         j->rate_seconds += seconds;
@@ -264,7 +267,7 @@ static pm_status step_once(job *j, bool first)
         curve_add(&run->val_curve, step.step, (double)val);
     }
     work_changed(j->w, first || !isnan(val));
-    if (run_folder_add(how->out, run, seconds > 0 ? step.tokens / seconds : 0, val)) return PM_OK;
+    if (run_folder_add(how->out, run, seconds > 0 ? step.tokens / seconds : 0, val)) return status;
     return work_fail(j->w, PM_IO, "%s: metrics.jsonl cannot be written; is the disk full?", how->out);
 }
 
@@ -274,7 +277,7 @@ static pm_status prepare(job *j)
     pm_status status = PM_OK;
     work_stage(w, "reading the text");
     if (j->resume) status = take_options(j);
-    if (!j->resume && !j->how.out[0] && !run_folder_free(w, "")) status = PM_INVALID;
+    if (!j->resume && j->how.data[0] && !j->how.out[0] && !run_folder_free(w, "")) status = PM_INVALID;
     if (status == PM_OK) status = open_data(j);
     if (status == PM_OK && !j->resume && !run_folder_free(w, j->how.out)) status = PM_INVALID;
     if (status == PM_OK) {
@@ -330,8 +333,10 @@ static pm_status keep(job *j, pm_status status)
     work_state *s = work_edit(j->w);
     s->train.done = done >= j->how.steps;
     snprintf(s->said, sizeof s->said,
-             s->train.done ? "Done: %u steps, saved in %.300s" : "Stopped at step %u, saved in %.300s", (unsigned)done,
-             j->how.out);
+             j->first >= j->how.steps ? "All %u steps are done in %.300s: give more steps to go on"
+             : s->train.done          ? "Done: %u steps, saved in %.300s"
+                                      : "Stopped at step %u, saved in %.300s",
+             (unsigned)done, j->how.out);
     work_changed(j->w, true);
     return status;
 }
@@ -342,6 +347,8 @@ void work_train_end(work_task *task, pm_status status)
     if (!j) return;
     j->w->live_model = NULL;
     j->w->live_tokenizer = NULL;
+    work_edit(j->w)->training = false;
+    work_changed(j->w, false);
     if (j->started > 0) (void)keep(j, status);
     pm_trainer_destroy(&j->trainer);
     pm_model_destroy(&j->model);

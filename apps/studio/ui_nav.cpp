@@ -1,0 +1,94 @@
+#include "ui_nav.h"
+
+#include <imgui_internal.h>
+
+#include <GLFW/glfw3.h>
+
+#if IMGUI_VERSION_NUM < 18700
+namespace
+{
+struct state {
+    ImVector<ImGuiID> last, now; // the widgets of the last frame and of this one
+    ImGuiID target;              // gets the frame in this frame; 0: none
+    bool next;                   // so does the next one
+    bool enter, presses;         // Enter is down; it went down outside a text field
+} s;
+
+void focus(ImGuiID id, bool text)
+{
+    ImGuiContext &g = *GImGui;
+    ImGuiWindow *w = g.CurrentWindow;
+    const ImRect rect = g.LastItemData.Rect;
+    ImGui::ClearActiveID();
+    ImGui::FocusWindow(w);
+    ImGui::SetNavID(id, ImGuiNavLayer_Main, w->DC.NavFocusScopeIdCurrent, ImGui::WindowRectAbsToRel(w, rect));
+    g.NavDisableHighlight = false;
+    g.NavDisableMouseHover = true;
+    ImGui::ScrollToBringRectIntoView(w, rect);
+    if (!text) return;
+    g.NavNextActivateId = id;
+    g.NavNextActivateFlags = ImGuiActivateFlags_PreferInput;
+}
+} // namespace
+
+void nav_open()
+{
+    s = state();
+    ImGui::GetIO().KeyMap[ImGuiKey_Tab] = -1; // it would go to text fields alone
+}
+
+void nav_before()
+{
+    ImGuiIO &io = ImGui::GetIO();
+    const bool enter = io.KeysDown[GLFW_KEY_ENTER] || io.KeysDown[GLFW_KEY_KP_ENTER];
+    if (enter && !s.enter) s.presses = !io.WantTextInput && !io.KeyCtrl;
+    s.enter = enter;
+    if (!enter || !s.presses) return;
+    io.NavInputs[ImGuiNavInput_Activate] = 1;
+    GImGui->NavInputSource = ImGuiInputSource_Keyboard;
+}
+
+void nav_after()
+{
+    const ImGuiContext &g = *GImGui;
+    s.last.swap(s.now);
+    s.now.resize(0);
+    s.target = 0;
+    const ImGuiWindow *modal = ImGui::GetTopMostPopupModal();
+    const bool menu = g.OpenPopupStack.Size > 0 && g.OpenPopupStack.back().Window != modal;
+    if (menu || s.last.Size == 0 || g.IO.KeyCtrl || g.IO.KeyAlt || !ImGui::IsKeyPressed(GLFW_KEY_TAB)) return;
+    int at = -1;
+    for (int i = 0; i < s.last.Size; i++)
+        if (s.last[i] == g.NavId) at = i;
+    s.target = g.NavId; // no frame is shown yet: it begins here
+    if (at >= 0 && g.NavDisableHighlight && g.ActiveId == 0) return;
+    const int step = g.IO.KeyShift ? (at < 0 ? 0 : -1) : 1;
+    s.target = s.last[(at + step + s.last.Size) % s.last.Size];
+}
+
+void nav_item(ImGuiID id, bool text)
+{
+    const ImGuiContext &g = *GImGui;
+    const ImGuiWindow *modal = ImGui::GetTopMostPopupModal();
+    if (modal && g.CurrentWindow->RootWindow != modal->RootWindow) return;
+    if (id == 0 || (g.CurrentItemFlags & ImGuiItemFlags_Disabled)) return;
+    s.now.push_back(id);
+    if (id != s.target && !s.next) return;
+    s.next = false;
+    focus(id, text);
+}
+
+void nav_focus_next()
+{
+    s.next = true;
+}
+#else
+void nav_open() {}
+void nav_before() {}
+void nav_after() {}
+void nav_item(ImGuiID, bool) {}
+void nav_focus_next()
+{
+    ImGui::SetKeyboardFocusHere();
+}
+#endif
