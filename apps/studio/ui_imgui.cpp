@@ -224,7 +224,7 @@ bool ui_open(window *w, char why[256])
     io.IniFilename = nullptr;
     io.ConfigFlags |= ImGuiConfigFlags_NavEnableKeyboard;
     if (ImGui_ImplGlfw_InitForVulkan(w->handle, true)) {
-        nav_open();
+        nav_open(w->handle);
         return true;
     }
     snprintf(why, 256, "the interface cannot be started in this window");

@@ -12,7 +12,29 @@ struct state {
     ImGuiID target;              // gets the frame in this frame; 0: none
     bool next;                   // so does the next one
     bool enter, presses;         // Enter is down; it went down outside a text field
+    ImVector<int> pressed, held; // keys since the last frame; those that are held for a frame
+    GLFWkeyfun others;
 } s;
+
+void on_key(GLFWwindow *window, int key, int code, int action, int mods)
+{
+    if (s.others) s.others(window, key, code, action, mods);
+    if (action == GLFW_PRESS && key >= 0) s.pressed.push_back(key);
+}
+
+// A key that went down and up between two frames is down in one: else nobody would see it.
+void hold_keys(ImGuiIO &io)
+{
+    for (int i = 0; i < s.held.Size; i++)
+        if (!s.pressed.contains(s.held[i])) io.KeysDown[s.held[i]] = false;
+    s.held.resize(0);
+    for (int i = 0; i < s.pressed.Size; i++) {
+        if (io.KeysDown[s.pressed[i]]) continue;
+        io.KeysDown[s.pressed[i]] = true;
+        s.held.push_back(s.pressed[i]);
+    }
+    s.pressed.resize(0);
+}
 
 void focus(ImGuiID id, bool text)
 {
@@ -31,15 +53,17 @@ void focus(ImGuiID id, bool text)
 }
 } // namespace
 
-void nav_open()
+void nav_open(GLFWwindow *window)
 {
     s = state();
+    s.others = glfwSetKeyCallback(window, on_key);
     ImGui::GetIO().KeyMap[ImGuiKey_Tab] = -1; // it would go to text fields alone
 }
 
 void nav_before()
 {
     ImGuiIO &io = ImGui::GetIO();
+    hold_keys(io);
     const bool enter = io.KeysDown[GLFW_KEY_ENTER] || io.KeysDown[GLFW_KEY_KP_ENTER];
     if (enter && !s.enter) s.presses = !io.WantTextInput && !io.KeyCtrl;
     s.enter = enter;
@@ -83,7 +107,7 @@ void nav_focus_next()
     s.next = true;
 }
 #else
-void nav_open() {}
+void nav_open(GLFWwindow *) {}
 void nav_before() {}
 void nav_after() {}
 void nav_item(ImGuiID, bool) {}

@@ -4,8 +4,10 @@
 
 #include <imgui.h>
 
-void nav_open();   // once, after the back end
-void nav_before(); // before and after the frame's beginning
+struct GLFWwindow;
+
+void nav_open(struct GLFWwindow *window); // once, after the back end
+void nav_before();                        // before and after the frame's beginning
 void nav_after();
 // Behind each widget, in the order in which Tab visits them. `text`: keys are typed into it.
 void nav_item(ImGuiID id, bool text);
