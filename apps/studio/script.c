@@ -9,6 +9,7 @@
 
 #define WAIT_MOST 120.0          /* seconds */
 enum { FRAMES_BEFORE_SHOT = 4 }; /* in which cards find their heights */
+enum { FRAMES_OF_KEY = 3 };
 
 static const char *const pages[APP_PAGES] = {"train", "write", "task", "profile", "device"};
 
@@ -147,6 +148,7 @@ static bool shoot(script *s, app *a, const char *path)
 bool script_go(script *s, app *a)
 {
     bool did = false;
+    if (a->frames < s->after) return true;
     while (!script_done(s) && !a->quit && !a->window.close) {
         char line[1200];
         const size_t length = strcspn(s->at, "\n");
@@ -167,7 +169,10 @@ bool script_go(script *s, app *a)
         }
         if (s->failed) break;
         s->at += length + (s->at[length] == '\n');
-        if (a->window.key_count) return true; /* keys are served in the next frame */
+        if (a->window.key_count) { /* it is pressed in one frame, and its work may be asked for in the next */
+            s->after = a->frames + FRAMES_OF_KEY;
+            return true;
+        }
     }
     return did;
 }

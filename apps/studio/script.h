@@ -18,6 +18,7 @@ typedef struct script {
     char *text, *at;
     double until; /* of a wait; 0: none began */
     bool failed;
+    uint32_t after; /* no line before this frame: a key takes effect in those before */
     uint32_t frame; /* of the shot */
     bool taken;
     char shot[SETTINGS_PATH];
