@@ -161,14 +161,15 @@ void gpu_forget(gpu_program *program);
 typedef struct gpu_moment {
     uint64_t semaphore, value;
 } gpu_moment;
-/* What a call's first run waits for, and what its last one signals. */
+/* What the runs of a call obey, what its first one waits for, and what its last one signals. */
 typedef struct gpu_sync {
+    pm_control *control; /* NULL: nothing */
     gpu_moment after, signals;
 } gpu_sync;
-/* What the host asked for, for the call that begins now. Whoever takes it sees to it that `signals` is signalled, once. */
+/* The device's control as it is now, and what the host asked for, for the call that begins now. Whoever takes it sees to it that `signals` is signalled, once. */
 gpu_sync gpu_take_sync(pm_device *device);
-/* As gpu_submit. NULL: none. Where the run fails, `signals` is signalled all the same; so it is where this returns a failure. */
-pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals);
+/* As gpu_submit. Where the run fails, `signals` is signalled all the same; so it is where this returns a failure. */
+pm_status gpu_submit_sync(gpu_program *program, const gpu_sync *sync);
 /* Behind all that was submitted; nothing for none. */
 void gpu_signal(pm_device *device, gpu_moment moment);
 /* Of a call that could not begin. */

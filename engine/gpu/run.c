@@ -54,25 +54,20 @@ void gpu_run_drop(pm_device *device, uint32_t index, pm_status status)
     if (program->in_flight == 0) gpu_first_drop(program);
 }
 
-/* Drops an owner's runs from `index` on, for each needs those before it. */
-static void drop_owner(pm_device *device, uint32_t index, pm_status status)
+/* Drops an owner's runs from `index` on, for each needs those before it; in order, for so their values are signalled. */
+static void drop_owner(pm_device *device, const void *owner, uint32_t index, pm_status status)
 {
-    const void *owner = device->runs[index].program->owner;
-    for (uint32_t i = index; i < device->run_count;)
-        if (device->runs[i].program->owner == owner)
-            gpu_run_drop(device, i, status); /* in order, for so their values are signalled */
+    while (index < device->run_count)
+        if (device->runs[index].program->owner == owner)
+            gpu_run_drop(device, index, status);
         else
-            i++;
+            index++;
 }
 
 /* All of the owner's runs fail, those too that have ended and are not waited for yet: each may need what failed. */
-static void fail_owner(const void *owner, pm_device *device, pm_status status)
+static void fail_owner(pm_device *device, const void *owner, pm_status status)
 {
-    for (uint32_t i = 0; i < device->run_count;)
-        if (device->runs[i].program->owner == owner)
-            gpu_run_drop(device, i, status);
-        else
-            i++;
+    drop_owner(device, owner, 0, status);
     for (gpu_program *program = device->programs; program; program = program->next)
         if (program->owner == owner) end_with(program, status);
 }
@@ -89,7 +84,7 @@ void gpu_runs_drop_cancelled(pm_device *device)
     for (uint32_t i = 0; i < device->run_count; i++) {
         const gpu_run *run = &device->runs[i];
         if (!control_cancelled(run->control) || going_whole(run)) continue;
-        drop_owner(device, i--, PM_CANCELLED);
+        drop_owner(device, run->program->owner, i--, PM_CANCELLED);
     }
 }
 
@@ -107,7 +102,7 @@ static pm_status add_run(pm_device *device, const gpu_run *run)
     return PM_OK;
 }
 
-static pm_status check_run(const gpu_program *program)
+static pm_status check_run(const gpu_program *program, const pm_control *control)
 {
     const pm_device *device = program->device;
     const pm_status status = gpu_check_lost(device);
@@ -115,16 +110,14 @@ static pm_status check_run(const gpu_program *program)
     if (!program->finished || program->status != PM_OK)
         return log_fail(&device->log, program->status != PM_OK ? program->status : PM_INVALID,
                         "gpu: program '%s' cannot run: it was not finished, or that failed", program->name);
-    return control_cancelled(device->control) ? PM_CANCELLED : PM_OK;
+    return control_cancelled(control) ? PM_CANCELLED : PM_OK;
 }
 
-static pm_status submit(gpu_program *program, const gpu_moment *after, const gpu_moment *signals)
+static pm_status submit(gpu_program *program, const gpu_sync *sync)
 {
     pm_device *device = program->device;
-    gpu_run run = {.program = program, .control = device->control};
-    if (after) run.after = *after;
-    if (signals) run.signals = *signals;
-    pm_status status = check_run(program);
+    const gpu_run run = {.program = program, .control = sync->control, .after = sync->after, .signals = sync->signals};
+    pm_status status = check_run(program, run.control);
     const bool nothing = status == PM_OK && (program->command_count == 0 || device->compile_only);
     if (status == PM_OK && !nothing) status = add_run(device, &run);
     if (status != PM_OK || nothing) {
@@ -137,17 +130,17 @@ static pm_status submit(gpu_program *program, const gpu_moment *after, const gpu
     return status == PM_OK && gpu_done(program) ? gpu_take_outcome(program) : status;
 }
 
-pm_status gpu_submit_sync(gpu_program *program, const gpu_moment *after, const gpu_moment *signals)
+pm_status gpu_submit_sync(gpu_program *program, const gpu_sync *sync)
 {
     if (!gpu_enter(program->device)) return PM_INVALID;
-    const pm_status status = submit(program, after, signals);
+    const pm_status status = submit(program, sync);
     gpu_leave(program->device);
     return status;
 }
 
 pm_status gpu_submit(gpu_program *program)
 {
-    return gpu_submit_sync(program, NULL, NULL);
+    return gpu_submit_sync(program, &(gpu_sync){.control = program->device->control});
 }
 
 /* ---- what is done ---------------------------------------------------------------------------------------------------- */
@@ -179,7 +172,7 @@ static void landed(pm_device *device, gpu_flight *flight, bool awaited)
         program->recording.ms[flight->index] = ms;
         program->ended += flight->last;
     }
-    if (status != PM_OK) fail_owner(program->owner, device, status);
+    if (status != PM_OK) fail_owner(device, program->owner, status);
 }
 
 /* ---- what it took ------------------------------------------------------------------------------------------------------ */
@@ -205,7 +198,7 @@ static pm_status measure(gpu_program *program)
 {
     const pm_status status = gpu_program_measured(program, program->ended);
     program->ended = 0;
-    if (status != PM_OK) fail_owner(program->owner, program->device, status);
+    if (status != PM_OK) fail_owner(program->device, program->owner, status);
     return status;
 }
 
@@ -226,6 +219,7 @@ static pm_status measure_before(gpu_program *program)
 
 void gpu_runs_retire(pm_device *device, bool awaited)
 {
+    if (device->retired == device->queue.done) return;
     while (device->retired < device->queue.done)
         landed(device, &device->flights[++device->retired % GPU_TICKETS], awaited);
     measure_ended(device);
@@ -354,7 +348,7 @@ void gpu_runs_feed(pm_device *device)
         if (device->lost) {
             gpu_runs_drop(device, PM_DEVICE_LOST);
         } else if (status != PM_OK) {
-            fail_owner(program->owner, device, status);
+            fail_owner(device, program->owner, status);
         } else if (!more) {
             remove_run(device, index);
             program->waiting--;

@@ -34,8 +34,9 @@ void gpu_drop_sync(pm_device *device)
 
 gpu_sync gpu_take_sync(pm_device *device)
 {
-    const gpu_sync sync = device->sync;
-    device->sync = (gpu_sync){{0}, {0}};
+    gpu_sync sync = device->sync;
+    sync.control = device->control;
+    device->sync = (gpu_sync){0};
     return sync;
 }
 

@@ -28,8 +28,7 @@ typedef struct feeding {
     uint32_t chunk;        /* its tokens */
     uint32_t before;       /* the session's length at first */
     bool slid;             /* and older tokens were dropped since */
-    gpu_sync sync;         /* with the host's own work; what was not waited for or signalled yet */
-    pm_control *control;   /* what the device's calls obeyed at the begin */
+    gpu_sync sync;         /* its control, and what of the host's order was not waited for or signalled yet */
     bool was_unknown;      /* the session's `unknown` at first */
     pm_status status;
     double started; /* by pm_profile_now(): the chunk, and its wait */
@@ -287,13 +286,11 @@ static pm_status submit_chunk(pm_session *s)
     memcpy(host + sizeof scalars, f->tokens + f->at, 4ull * f->chunk);
     const double begin = pm_profile_now();
     const bool last = f->at + f->chunk == f->count;
-    const gpu_sync sync = {.after = f->sync.after, .signals = last ? f->sync.signals : (gpu_moment){0}};
+    const gpu_sync sync = {
+        .control = f->sync.control, .after = f->sync.after, .signals = last ? f->sync.signals : (gpu_moment){0}};
     f->sync.after = (gpu_moment){0};
     if (last) f->sync.signals = (gpu_moment){0};
-    pm_control *const now = gpu_control(s->model->device);
-    pm_device_control(s->model->device, f->control);
-    const pm_status status = gpu_submit_sync(r->program, &sync.after, &sync.signals);
-    pm_device_control(s->model->device, now);
+    const pm_status status = gpu_submit_sync(r->program, &sync);
     pm_profile_span(gpu_profile(s->model->device), "submit", begin);
     f->reader = status == PM_OK ? r : NULL;
     return status;
@@ -315,7 +312,7 @@ static pm_status take_chunk(pm_session *s)
     memmove(s->history + s->length, f->tokens + f->at, 4ull * f->chunk);
     s->length += f->chunk;
     f->at += f->chunk;
-    control_report(f->control, "read", f->all - (f->count - f->at), f->all);
+    control_report(f->sync.control, "read", f->all - (f->count - f->at), f->all);
     return PM_OK;
 }
 
@@ -358,7 +355,6 @@ static void start(pm_session *s, size_t count, bool hosted)
                    .count = count,
                    .before = s->length,
                    .was_unknown = s->unknown,
-                   .control = gpu_control(s->model->device),
                    .sync = gpu_take_sync(s->model->device)};
     s->unknown |= hosted;
     advance(s);

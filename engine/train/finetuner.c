@@ -316,14 +316,7 @@ static pm_status launch(pm_finetuner *t, flight *f)
         s->step = f->step - 1;
         s->micro = m;
     }
-    pm_control *const now = gpu_control(t->model->device);
-    const double begin = pm_profile_now();
-    pm_device_control(t->model->device, f->control);
-    const pm_status status = pass_submit(f->pass, f->side, &f->sync, t->model->device);
-    pm_device_control(t->model->device, now);
-    pm_profile_span(gpu_profile(t->model->device), "submit", begin);
-    f->submitted = status == PM_OK;
-    return status;
+    return flight_submit(f, t->model->device);
 }
 
 /* The pass for these examples, recorded. */
@@ -364,18 +357,9 @@ static pm_status begin(pm_finetuner *t)
         const uint32_t n = share_of(t, m, count, &first);
         step->tokens += fill_micro(t, f->pass, m, examples + first, n);
     }
-    pm_profile_span(gpu_profile(t->model->device), "batch", f->started);
-    f->sync = gpu_take_sync(t->model->device);
-    f->control = gpu_control(t->model->device);
-    if (flights_failed(&t->flights)) {
-        f->failed = PM_CANCELLED;
-        gpu_signal(t->model->device, f->sync.signals);
-        flights_add(&t->flights);
-        return PM_OK; /* what came of it is told at its end */
-    }
-    const bool waits = t->params.precision == PM_PRECISION_F16 && t->flights.count > 0;
-    status = waits ? PM_OK : launch(t, f);
-    if (status == PM_OK) flights_add(&t->flights);
+    if (!flights_add(&t->flights, f, t->model->device, t->params.precision == PM_PRECISION_F16)) return PM_OK;
+    status = launch(t, f);
+    if (status != PM_OK) flights_take_back(&t->flights);
     return status;
 }
 
@@ -408,8 +392,8 @@ pm_status pm_finetuner_end(pm_finetuner *t, pm_finetune_step *out)
     *out = step;
     pm_profile_span(gpu_profile(t->model->device), "step", f.started);
     flight *next = flights_oldest(&t->flights);
-    if (next && !next->submitted) next->failed = launch(t, next);
-    return PM_OK; /* of this step */
+    if (next && !next->submitted && next->failed == PM_OK) (void)launch(t, next); /* its end tells what came of it */
+    return PM_OK;
 }
 
 /* In one call: no other step may be between its begin and its end. */

@@ -20,11 +20,33 @@ void flights_fini(flights *f, pm_device *device)
     f->count = 0;
 }
 
-bool flights_failed(const flights *f)
+/* Whether the newest has failed, as far as is seen: then one behind it does so, too. */
+static bool newest_failed(const flights *f)
 {
     if (f->count == 0) return false;
-    const flight *before = &f->all[(f->oldest + f->count - 1) % MOST_FLIGHTS];
-    return before->submitted ? pass_failed(before->pass, before->side) : before->failed != PM_OK;
+    const flight *newest = &f->all[(f->oldest + f->count - 1) % MOST_FLIGHTS];
+    return newest->submitted ? pass_failed(newest->pass, newest->side) : newest->failed != PM_OK;
+}
+
+bool flights_add(flights *f, flight *next, pm_device *device, bool half)
+{
+    const bool failed = newest_failed(f), waits = half && f->count > 0;
+    pm_profile_span(gpu_profile(device), "batch", next->started);
+    next->sync = gpu_take_sync(device);
+    f->count++;
+    if (!failed) return !waits;
+    next->failed = PM_CANCELLED;
+    gpu_signal(device, next->sync.signals);
+    return false;
+}
+
+pm_status flight_submit(flight *f, pm_device *device)
+{
+    const double begin = pm_profile_now();
+    f->failed = pass_submit(f->pass, f->side, &f->sync, device);
+    f->submitted = f->failed == PM_OK;
+    pm_profile_span(gpu_profile(device), "submit", begin);
+    return f->failed;
 }
 
 bool flights_done(flights *f, pm_device *device)

@@ -8,13 +8,12 @@ enum { MOST_FLIGHTS = MAILBOX_SIDES };
 
 typedef struct flight {
     pass *pass;
-    uint32_t side;       /* of its mailbox */
-    uint32_t step;       /* its number: 1 is the first */
-    gpu_sync sync;       /* with the host\'s own work */
-    pm_control *control; /* what the device obeyed at its begin */
-    double started;      /* when its filling began, by pm_profile_now() */
-    bool submitted;      /* else it waits for the outcome of the one before */
-    pm_status failed;    /* what came of that; sync.signals is signalled then */
+    uint32_t side;    /* of its mailbox */
+    uint32_t step;    /* its number: 1 is the first */
+    gpu_sync sync;    /* its control, and its order with the host's own work */
+    double started;   /* when its filling began, by pm_profile_now() */
+    bool submitted;   /* else it waits for the outcome of the one before */
+    pm_status failed; /* what came of that; sync.signals is signalled then */
 } flight;
 
 typedef struct flights {
@@ -34,15 +33,19 @@ static inline flight *flights_next(flights *f)
     f->all[slot] = (flight){.side = slot};
     return &f->all[slot];
 }
-static inline void flights_add(flights *f)
+/* Adds it, its batch filled in. Returns whether it is to be submitted now; else it waits for the outcome of the one before, as fp16's loss scale makes it
+ * (`half`), or has failed with that. */
+bool flights_add(flights *f, flight *next, pm_device *device, bool half);
+/* Takes the newest one back, which could not be submitted. */
+static inline void flights_take_back(flights *f)
 {
-    f->count++;
+    f->count--;
 }
+/* Submits it, its scalars written. */
+pm_status flight_submit(flight *f, pm_device *device);
 
 /* Before its owner goes: signals what a host waits for of those that were not submitted. */
 void flights_fini(flights *f, pm_device *device);
-/* Whether the one before the newest has failed: then this one does so too, and is not to be submitted. */
-bool flights_failed(const flights *f);
 /* PM_INVALID, with a line, where `most` or more steps have begun. `who`: "trainer". */
 pm_status flights_room(const flights *f, const pm_log *log, const char *who, uint32_t most);
 /* Whether the oldest has ended; looks at the device first. True where there is none. */

@@ -140,10 +140,10 @@ void pass_forget(const pass *p, uint32_t side)
 
 pm_status pass_submit(const pass *p, uint32_t side, const gpu_sync *sync, pm_device *device)
 {
-    pm_status status = gpu_submit_sync(p->batch[side], &sync->after, NULL);
-    if (status == PM_OK) status = gpu_submit(p->program);
+    pm_status status = gpu_submit_sync(p->batch[side], &(gpu_sync){.control = sync->control, .after = sync->after});
+    if (status == PM_OK) status = gpu_submit_sync(p->program, &(gpu_sync){.control = sync->control});
     if (status == PM_OK)
-        status = gpu_submit_sync(p->update[side], NULL, &sync->signals);
+        status = gpu_submit_sync(p->update[side], &(gpu_sync){.control = sync->control, .signals = sync->signals});
     else
         gpu_signal(device, sync->signals);
     if (status != PM_OK) pass_forget(p, side);

@@ -160,14 +160,7 @@ static pm_status launch(pm_trainer *t, flight *f)
         s->step = f->step - 1;
         s->micro = micro;
     }
-    pm_control *const now = gpu_control(t->model->device);
-    const double begin = pm_profile_now();
-    pm_device_control(t->model->device, f->control);
-    const pm_status status = pass_submit(&t->pass, f->side, &f->sync, t->model->device);
-    pm_device_control(t->model->device, now);
-    pm_profile_span(gpu_profile(t->model->device), "submit", begin);
-    f->submitted = status == PM_OK;
-    return status;
+    return flight_submit(f, t->model->device);
 }
 
 /* The next flight, with its side of the mailbox to be filled. */
@@ -184,21 +177,11 @@ static pm_status next_flight(pm_trainer *t, flight **out)
     return PM_OK;
 }
 
-/* fp16's loss scale depends on the step before. */
 static pm_status begin(pm_trainer *t, flight *f)
 {
-    pm_profile_span(gpu_profile(t->model->device), "batch", f->started);
-    f->sync = gpu_take_sync(t->model->device);
-    f->control = gpu_control(t->model->device);
-    if (flights_failed(&t->flights)) {
-        f->failed = PM_CANCELLED;
-        gpu_signal(t->model->device, f->sync.signals);
-        flights_add(&t->flights);
-        return PM_OK; /* what came of it is told at its end */
-    }
-    const bool waits = t->params.precision == PM_PRECISION_F16 && t->flights.count > 0;
-    const pm_status status = waits ? PM_OK : launch(t, f);
-    if (status == PM_OK) flights_add(&t->flights);
+    if (!flights_add(&t->flights, f, t->model->device, t->params.precision == PM_PRECISION_F16)) return PM_OK;
+    const pm_status status = launch(t, f);
+    if (status != PM_OK) flights_take_back(&t->flights);
     return status;
 }
 
@@ -290,9 +273,8 @@ pm_status pm_trainer_end(pm_trainer *t, pm_step *out)
                      .loss_scale = scale};
     pm_profile_span(gpu_profile(device), "step", f.started);
     flight *next = flights_oldest(&t->flights);
-    if (!next || next->submitted) return PM_OK;
-    next->failed = launch(t, next);
-    return PM_OK; /* of this step */
+    if (next && !next->submitted && next->failed == PM_OK) (void)launch(t, next); /* its end tells what came of it */
+    return PM_OK;
 }
 
 /* In one call: no other step may be between its begin and its end. */
