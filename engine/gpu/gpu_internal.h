@@ -356,7 +356,7 @@ pm_status gpu_recording_make(gpu_program *program, double limit_ms);
 /* Records a cut's parts. The recording owns the cut from then on; a failure frees it. */
 pm_status gpu_recording_of(gpu_program *program, const gpu_cut *cut, bool profiled, gpu_recording *out);
 void gpu_recording_free(pm_device *device, gpu_recording *recording);
-/* After a run: reads the program's time stamps and cuts again where that helps. */
+/* After a run: reads the program's time stamps and cuts again where that helps. The run is done: only a lost device fails. */
 pm_status gpu_program_measured(gpu_program *program, uint32_t runs);
 
 /* The first run of a program that may take longer than one submission, as estimates have it: short submissions first. Each is timed before the next is

@@ -11,16 +11,34 @@ enum { MAX_SPLITS = 6, MAX_MERGES = 2 };
 
 /* ---- time stamps ---- */
 
-/* Reads the time stamps of all submissions. */
-static pm_status read_ticks(pm_device *device, gpu_recording *recording)
+/* Reads the time stamps of all submissions; *read: they could be. A run is done without them, too, so that only a lost device fails. */
+static pm_status read_ticks(pm_device *device, gpu_recording *recording, bool *read)
 {
     const uint32_t count = recording->stamps[recording->cut.submission_count];
     pm_status status = PM_OK;
-    VK_TRY(device, device->vk.vkGetQueryPoolResults(device->handle, recording->queries, 0, count,
-                                                    count * sizeof *recording->ticks, recording->ticks,
-                                                    sizeof *recording->ticks, VK_QUERY_RESULT_64_BIT));
+    *read = false;
+    if (!recording->queries) return PM_OK;
+    const VkResult result =
+        device->vk.vkGetQueryPoolResults(device->handle, recording->queries, 0, count, count * sizeof *recording->ticks,
+                                         recording->ticks, sizeof *recording->ticks, VK_QUERY_RESULT_64_BIT);
+    *read = result == VK_SUCCESS;
+    if (result == VK_ERROR_DEVICE_LOST) VK_TRY(device, result);
 fail:
     return status;
+}
+
+/* Records for later runs, behind one that is done. Where there is no memory, all stays as it is, with a warning. */
+static bool record_again(gpu_program *program, double limit_ms)
+{
+    pm_device *device = program->device;
+    const pm_log log = device->log;
+    device->log = (pm_log){0};
+    const pm_status status = gpu_recording_make(program, limit_ms);
+    device->log = log;
+    if (status != PM_OK && !device->lost)
+        log_line(&device->log, PM_LOG_WARN, "gpu: program '%s' is not cut anew: %s", program->name,
+                 pm_status_text(status));
+    return status == PM_OK;
 }
 
 static double ticks_ms(const pm_device *device, uint64_t from, uint64_t to)
@@ -137,20 +155,21 @@ pm_status gpu_first_landed(gpu_program *program, double host_ms)
     gpu_recording *recording = &first->recording;
     const gpu_cut *cut = &recording->cut;
     double total = 0;
-    pm_status status = recording->queries ? read_ticks(device, recording) : PM_OK;
+    bool read;
+    const pm_status status = read_ticks(device, recording, &read);
     for (uint32_t i = 0; status == PM_OK && i < cut->part_count; i++) {
         const gpu_part *part = &cut->parts[i];
-        const double ms = recording->queries ? ticks_ms(device, recording->ticks[i], recording->ticks[i + 1])
-                                             : host_ms * part->ms / cut->submissions[0].ms;
+        const double ms = read ? ticks_ms(device, recording->ticks[i], recording->ticks[i + 1])
+                               : host_ms * part->ms / cut->submissions[0].ms;
         learn(program, part, ms);
         first->took[part->command] += ms;
         total += ms;
     }
     if (first->submissions == 0) program->stats.run_ms = 0;
-    if (recording->queries) program->stats.run_ms += total;
+    if (read) program->stats.run_ms += total;
     if (total > program->stats.longest_ms) program->stats.longest_ms = total;
     program->stats.barriers += recording->barriers;
-    if (status == PM_OK && recording->queries) gpu_profile_run(program, recording, first->submissions == 0);
+    if (read) gpu_profile_run(program, recording, first->submissions == 0);
     first->submissions++;
     gpu_recording_free(device, recording);
     return status;
@@ -162,8 +181,8 @@ pm_status gpu_first_finish(gpu_program *program)
     for (uint32_t i = 0; i < program->command_count; i++) program->work[i].ms = program->first->took[i];
     const uint32_t submissions = program->first->submissions;
     gpu_first_drop(program);
-    const pm_status status = gpu_recording_make(program, TARGET * device->submit_ms);
-    if (status != PM_OK) return status;
+    if (!record_again(program, TARGET * device->submit_ms))
+        return gpu_check_lost(device); /* the next run is a first one */
     log_line(&device->log, PM_LOG_DEBUG,
              "gpu: program '%s': its first run in %u submissions, the longest %.1f ms; now %u", program->name,
              submissions, program->stats.longest_ms, program->recording.cut.submission_count);
@@ -181,14 +200,13 @@ static pm_status measure(gpu_program *program, double *longest)
     pm_device *device = program->device;
     gpu_recording *recording = &program->recording;
     const uint32_t count = recording->cut.submission_count, *stamps = recording->stamps;
-    pm_status status = PM_OK;
+    bool read;
+    const pm_status status = read_ticks(device, recording, &read);
     *longest = -1;
-    if (!recording->queries && program->late) return PM_OK;
-    if (recording->queries) status = read_ticks(device, recording);
-    if (status != PM_OK) return status;
+    if (!read && (recording->queries || program->late)) return status;
     program->stats.run_ms = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (recording->queries) {
+        if (read) {
             recording->ms[i] = ticks_ms(device, recording->ticks[stamps[i]], recording->ticks[stamps[i + 1] - 1]);
             program->stats.run_ms += recording->ms[i];
         }
@@ -197,22 +215,13 @@ static pm_status measure(gpu_program *program, double *longest)
     return PM_OK;
 }
 
-/* The run is done, and its recording as good as it was: where there is no memory for a new one the old one stays. */
 static pm_status recut(gpu_program *program, double limit_ms, double longest)
 {
     pm_device *device = program->device;
     const uint32_t before = program->recording.cut.submission_count;
-    const pm_log log = device->log;
-    device->log = (pm_log){0};
-    const pm_status status = gpu_recording_make(program, limit_ms);
-    device->log = log;
-    if (device->lost) return gpu_check_lost(device);
-    if (status != PM_OK)
-        log_line(&device->log, PM_LOG_WARN, "gpu: program '%s' stays in %u submissions, the longest %.1f ms: %s",
-                 program->name, before, longest, pm_status_text(status));
-    else
-        log_line(&device->log, PM_LOG_DEBUG, "gpu: program '%s': %u submissions, the longest %.1f ms; now %u",
-                 program->name, before, longest, program->recording.cut.submission_count);
+    if (!record_again(program, limit_ms)) return gpu_check_lost(device);
+    log_line(&device->log, PM_LOG_DEBUG, "gpu: program '%s': %u submissions, the longest %.1f ms; now %u",
+             program->name, before, longest, program->recording.cut.submission_count);
     return PM_OK;
 }
 
