@@ -1,7 +1,6 @@
 /* Generation: a key/value cache for each layer, and three programs that serve every position, because the position lies in a buffer. Two read
  * a chunk of tokens into the caches. One reads a single token and gives the logits of the next. */
 #include <pumice/infer.h>
-#include <pumice/vulkan.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -120,26 +119,20 @@ pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, con
     return status;
 }
 
-static pm_status take_host_buffers(pm_session *s, const pm_vulkan_session *host)
-{
-    const uint64_t logits = 4ull * s->model->config.vocab;
-    pm_status status = PM_OK;
-    if (host->token.buffer) status = gpu_buffer_of_host(s->model->device, &host->token, 4, "a token", &s->host_token);
-    if (status == PM_OK && host->logits.buffer)
-        status = gpu_buffer_of_host(s->model->device, &host->logits, logits, "logits", &s->logits);
-    return status;
-}
-
-/* `host`: NULL, or the host's buffers. */
-static pm_status create(pm_model *model, const pm_vulkan_session *host, pm_session **out)
+pm_status session_create(pm_model *model, gpu_buffer *token, gpu_buffer *logits, pm_session **out)
 {
     pm_session *s = calloc(1, sizeof *s);
-    if (!s) return log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "session: no memory");
+    if (!s) {
+        gpu_buffer_destroy(&token);
+        gpu_buffer_destroy(&logits);
+        return log_fail(gpu_log(model->device), PM_NO_HOST_MEMORY, "session: no memory");
+    }
     s->model = model;
+    s->host_token = token;
+    s->logits = logits;
     s->chunk.time = session_chunk(pm_device_caps(model->device), model->config.ctx);
     s->small.time = session_small(s->chunk.time);
-    pm_status status = host ? take_host_buffers(s, host) : PM_OK;
-    if (status == PM_OK) status = allocate(s);
+    pm_status status = allocate(s);
     if (status == PM_OK) status = make_reader(s, &s->single, GPT_LOGITS, 1);
     if (status == PM_OK)
         *out = s;
@@ -150,16 +143,7 @@ static pm_status create(pm_model *model, const pm_vulkan_session *host, pm_sessi
 
 pm_status pm_session_create(pm_model *model, pm_session **out)
 {
-    return create(model, NULL, out);
-}
-
-pm_status pm_vulkan_session_create_sized(pm_model *model, const pm_vulkan_session *given, size_t given_size,
-                                         pm_session **out)
-{
-    pm_vulkan_session host;
-    const pm_status status =
-        sized_read(gpu_log(model->device), "pm_vulkan_session", given, given_size, &host, sizeof host);
-    return status == PM_OK ? create(model, &host, out) : status;
+    return session_create(model, NULL, NULL, out);
 }
 
 void pm_session_destroy(pm_session **session)
@@ -420,14 +404,14 @@ pm_status pm_session_begin(pm_session *s, const uint32_t *tokens, size_t count)
     return begun(s, begin(s, tokens, count));
 }
 
-pm_status pm_vulkan_session_begin(pm_session *s)
+pm_status session_begin_hosted(pm_session *s)
 {
     return begun(s, begin_hosted(s));
 }
 
-void pm_vulkan_logits(const pm_session *session, pm_vulkan_buffer *out)
+gpu_span session_logits(const pm_session *s)
 {
-    gpu_span_for_host(gpu_span_of(session->logits), out);
+    return gpu_span_of(s->logits);
 }
 
 bool pm_session_done(pm_session *s)

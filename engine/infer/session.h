@@ -1,8 +1,10 @@
-/* How a session reads its tokens, for autotuning and tests. */
+/* How a session reads its tokens, for autotuning and tests, and what embedding shares with it. */
 #ifndef INFER_SESSION_H
 #define INFER_SESSION_H
 
-#include <pumice/device.h>
+#include <pumice/infer.h>
+
+#include "gpu/gpu.h"
 
 enum { SESSION_CHUNK_LEAST = 32 };
 
@@ -21,5 +23,13 @@ static inline uint32_t session_small(uint32_t chunk)
 {
     return chunk < SESSION_CHUNK_LEAST ? chunk : SESSION_CHUNK_LEAST;
 }
+
+/* `token`: one id, which session_begin_hosted reads; `logits`: vocab floats in place of the session's own. Either may be NULL. The session takes both, whatever
+ * comes of it. */
+pm_status session_create(pm_model *model, gpu_buffer *token, gpu_buffer *logits, pm_session **out);
+/* As pm_vulkan_session_begin. */
+pm_status session_begin_hosted(pm_session *session);
+/* Where its logits lie. */
+gpu_span session_logits(const pm_session *session);
 
 #endif

@@ -1,8 +1,6 @@
 /* Models: weights on a device. */
 #include "model/gpt.h"
 
-#include <pumice/vulkan.h>
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,14 +160,6 @@ size_t pm_model_param_count(const pm_model *model)
 pm_param pm_model_param(const pm_model *model, size_t index)
 {
     return model->layout.params[index];
-}
-
-pm_status pm_vulkan_param(const pm_model *model, size_t index, pm_vulkan_buffer *out)
-{
-    if (index >= model->layout.count)
-        return log_fail(gpu_log(model->device), PM_INVALID, "model: there is no parameter %zu", index);
-    gpu_span_for_host(gpt_span(&model->layout, model->weights, (uint32_t)index), out);
-    return PM_OK;
 }
 
 pm_status pm_model_read(const pm_model *model, size_t index, float *out)
