@@ -13,11 +13,11 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "os/clock.h"
-#include "files/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "files/file.h"
+#include "os/clock.h"
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_system.h"

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/source.h"
 #include "base/rng.h"
+#include "files/source.h"
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_system.h"

@@ -19,8 +19,8 @@
 #include <pumice/profile.h>
 #include <pumice/pumice.h>
 
-#include "files/file.h"
 #include "base/number.h"
+#include "files/file.h"
 #include "helper_device.h"
 #include "helper_dir.h"
 #include "helper_log.h"

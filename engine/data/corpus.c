@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/control.h"
 #include "base/hash.h"
 #include "base/sized.h"
 #include "data/corpus_text.h"
+#include "files/file.h"
 #include "text/tokenizer.h"
 
 #define CACHE_MAGIC "PUMTOKEN"

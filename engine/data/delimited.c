@@ -5,8 +5,8 @@
 
 #include <pumice/text.h>
 
-#include "files/file.h"
 #include "base/number.h"
+#include "files/file.h"
 #include "files/foreign.h"
 
 enum { MOST_COLUMNS = 10000 };

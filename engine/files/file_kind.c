@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/number.h"
+#include "files/file.h"
 #include "os/locale.h"
 
 enum { POINTER_MOST = 1024 }; /* bytes of a Git LFS pointer, by its specification */

@@ -10,8 +10,8 @@
 
 #include "base/hash.h"
 #include "base/utf8.h"
-#include "os/locale.h"
 #include "files/foreign.h"
+#include "os/locale.h"
 
 /* "path: what", "path: its header what", "path:line: what" */
 static pm_status fail(const pm_log *log, const json_place *place, pm_status status, const char *what)

@@ -6,8 +6,8 @@
 
 #include "base/copy.h"
 #include "base/utf8.h"
-#include "files/safetensors_internal.h"
 #include "files/json.h"
+#include "files/safetensors_internal.h"
 
 enum { BEGINNING = 1025 }; /* bytes by which file_kind and file_check_pointer know a file */
 

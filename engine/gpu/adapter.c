@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/number.h"
+#include "files/file.h"
 #include "os/streams.h"
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */

@@ -7,10 +7,10 @@
 #include "gpu/cut.h"
 #include "gpu/features.h"
 #include "gpu/gpu.h"
-#include "spirv/spirv.h"
 #include "gpu/table.h"
 #include "os/atomic.h"
 #include "profile/profile.h"
+#include "spirv/spirv.h"
 
 /* Evaluate a Vulkan call; on failure log it once, set the local `status` and go to the local `fail`. */
 #define VK_TRY(device, expr)                                                                                           \

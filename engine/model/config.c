@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/sized.h"
-#include "model/gpt.h"
-#include "model/classifier.h"
-#include "model/special.h"
-#include "model/task_head.h"
+#include "data/task.h"
+#include "files/file.h"
 #include "files/json.h"
 #include "files/json_file.h"
-#include "data/task.h"
+#include "model/classifier.h"
+#include "model/gpt.h"
+#include "model/special.h"
+#include "model/task_head.h"
 
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
 {

@@ -2,8 +2,8 @@
 #include <cjson/cJSON.h>
 
 #include "base/log.h"
-#include "model/special.h"
 #include "files/json_file.h"
+#include "model/special.h"
 
 static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out, bool *more)
 {

@@ -1,10 +1,10 @@
 /* Copies parameters piece by piece, and writes model folders. */
 #include <stdlib.h>
 
-#include "files/file.h"
 #include "base/log.h"
-#include "model/gpt.h"
+#include "files/file.h"
 #include "files/safetensors.h"
+#include "model/gpt.h"
 
 static uint64_t numbers(pm_param param)
 {

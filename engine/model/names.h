@@ -2,8 +2,8 @@
 #ifndef MODEL_NAMES_H
 #define MODEL_NAMES_H
 
-#include "model/gpt.h"
 #include "files/shards.h"
+#include "model/gpt.h"
 
 /* One tensor under its plain name: without "transformer." or "model." in front, and without the parts that wrappers put into a name:
  * torch.compile's "_orig_mod.", DataParallel's "module." and the like. */

@@ -2,8 +2,8 @@
 #ifndef MODEL_OPENAI_H
 #define MODEL_OPENAI_H
 
-#include "model/gpt.h"
 #include "files/npy.h"
+#include "model/gpt.h"
 
 enum { OPENAI_MAX_PARTS = 100 };
 

@@ -6,10 +6,10 @@
 #include "base/copy.h"
 #include "base/log.h"
 #include "data/task.h"
+#include "files/json.h"
 #include "model/classifier.h"
 #include "model/gpt.h"
 #include "model/task_head.h"
-#include "files/json.h"
 
 /* ---- config.json ----
  * "pumice_task" holds what Pumice needs. With one sequence an example, the head is Hugging Face's ForSequenceClassification: score.weight on

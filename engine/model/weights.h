@@ -2,8 +2,8 @@
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
-#include "model/gpt.h"
 #include "files/shards.h"
+#include "model/gpt.h"
 
 typedef struct weights {
     pm_log log;

@@ -1,7 +1,7 @@
 /* Checks that a module uses only types, instructions and extensions that it declares. pipeline.c compares the declarations with the
  * device. Together they keep a driver from modules that its features do not cover. */
-#include "spirv/spirv.h"
 #include "spirv/reader.h"
+#include "spirv/spirv.h"
 
 #include <string.h>
 

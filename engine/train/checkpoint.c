@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/control.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/utf8.h"
+#include "files/file.h"
 #include "files/safetensors.h"
 #include "train/checkpoint.h"
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/hash.h"
+#include "files/file.h"
 #include "helper_fuzz.h"
 #include "gpu/gpu_internal.h"
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/file.h"
 #include "base/hash.h"
+#include "files/file.h"
 #include "helper_fuzz.h"
 #include "text/tokenizer.h"
 

@@ -6,9 +6,9 @@
 #include <pumice/kernel.h>
 
 #include "files/file.h"
+#include "files/safetensors.h"
 #include "gpu/gpu.h"
 #include "model/gpt.h"
-#include "files/safetensors.h"
 
 static const char *root;
 static bool fine = true;
