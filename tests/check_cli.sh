@@ -123,7 +123,7 @@ same "$dir/c/model.safetensors" "$dir/d/model.safetensors"
 [ "$(wc -l < "$dir/d/metrics.jsonl")" = 40 ] || fail "metrics.jsonl of a resumed run has not 40 lines"
 refused 2 "--embd 32: .*$dir/d" $train --out "$dir/d" --steps 50 --resume --embd 32
 sed 's/a dog/dog a/' "$dir/text" > "$dir/other" # the same characters
-refused 1 '\-\-data' train --data "$dir/other" $tiny --out "$dir/d" --steps 50 --resume
+refused 1 'the run in it was started on another text' train --data "$dir/other" $tiny --out "$dir/d" --steps 50 --resume
 refused 2 '\-\-tokenizer byte' $train --out "$dir/d" --steps 50 --resume --tokenizer byte
 run 0 $train --out "$dir/e" --steps 3 --init "$dir/c"
 refused 2 '\-\-layers 3' $train --out "$dir/f" --steps 3 --init "$dir/c" --layers 3

@@ -131,15 +131,16 @@ for file in classify.tsv classify.csv named.jsonl; do
 done
 refused 1 '"sentence" is missing; the line has "text", "label"' eval --model "$dir/m-named" --test "$dir/classify"
 refused 2 'fields text: is not KEY=NAME' eval --model "$dir/m-named" --test "$dir/classify" --fields text
-refused 2 '\-\-measure pearson: a task of this kind has accuracy' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure pearson --out "$dir/o"
-refused 2 '\-\-measure f1:pink: no such label' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure f1:pink --out "$dir/o"
+refused 2 '\-\-measure: pearson: a task of this kind has accuracy' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure pearson --out "$dir/o"
+refused 2 '\-\-measure: f1:pink: no such label' $named --train "$dir/named.jsonl" --dev "$dir/named.jsonl" --measure f1:pink --out "$dir/o"
 refused 2 '\-\-measure loss.*\-\-dev' $named --train "$dir/named.jsonl" --measure loss --out "$dir/o"
 refused 2 '\-\-task entail: only a task' eval --model "$dir/m-named" --data "$dir/classify" --task entail
 refused 2 '\-\-special: only a text' eval --model "$dir/m-named" --test "$dir/named.jsonl" --special
 refused 2 '\-\-fields.*\-\-test' eval --model "$dir/m-named" --data "$dir/classify" --fields text=sentence
 
 # A finished run that is resumed with another measure, or another --dev, keeps its best model, which is measured anew.
-for more in "--measure accuracy --dev $dir/classify.csv" "--dev $dir/named.jsonl"; do
+tail -n 9 "$dir/named.jsonl" > "$dir/others.jsonl"
+for more in "--measure accuracy --dev $dir/classify.csv" "--dev $dir/others.jsonl"; do
     rm -rf "$dir/again"
     cp -r "$dir/m-named" "$dir/again"
     run 0 finetune --out "$dir/again" --resume $more

@@ -82,8 +82,8 @@ run 0 predict --model "$dir/tuned" --input "$dir/labels" --profile "$dir/pp"
 complete "$dir/pp"
 
 # ---- bad folders: one line, and nothing was done ----
-refused 1 '\-\-profile .*text/p: cannot be made' $train --out "$dir/never" --steps 2 --profile "$dir/text/p"
-refused 1 '\-\-profile .*text: cannot be written' $train --out "$dir/never" --steps 2 --profile "$dir/text"
+refused 1 '\-\-profile: .*text/p: cannot make this folder' $train --out "$dir/never" --steps 2 --profile "$dir/text/p"
+refused 1 '\-\-profile: .*text: cannot make this folder' $train --out "$dir/never" --steps 2 --profile "$dir/text"
 refused 1 '\-\-profile' finetune --task classify --train "$dir/labels" --out "$dir/never" --profile "$dir/text"
 refused 1 '\-\-profile' eval --model "$dir/plain" --data "$dir/text" --profile "$dir/text"
 refused 1 '\-\-profile' generate --model "$dir/plain" --profile "$dir/text"

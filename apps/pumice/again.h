@@ -1,22 +1,12 @@
-/* Lost devices: a command opens the device again and continues from what it has. */
+/* Devices, and what is done again where one is lost. */
 #ifndef APPS_AGAIN_H
 #define APPS_AGAIN_H
 
 #include "profile.h"
 
-/* A command's lost devices so far; {0} at first. After the third, the command ends with advice. */
-enum { LOSSES_MOST = 3 };
-typedef struct app_losses {
-    uint32_t count;
-    pm_caps caps; /* of the device that was opened first */
-} app_losses;
+/* Opens the device that --device selects. `lost`: the one that was lost before, as pm_device_open_again takes it; NULL: none. */
+pm_status app_device_open(const app_common *common, const pm_caps *lost, pm_device **out);
 
-/* Opens the device that --device selects. After a loss it waits some seconds for the same device. It refuses another one, because the bits would
- * differ. */
-pm_status app_device_open(const app_common *common, const app_losses *losses, pm_device **out);
-
-/* Counts a lost device and says so. False when there have been too many: the caller reports that. */
-bool app_losses_go_on(app_losses *losses, const pm_caps *caps);
 /* Advice for an error line. */
 #define LOSSES_ADVICE "a smaller --submit-ms, a newer driver or more cooling may help"
 

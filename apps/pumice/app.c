@@ -60,6 +60,16 @@ static void print_line(void *user, pm_log_level level, const char *line)
         app_say("%s", line);
 }
 
+static void print_option_line(void *option, pm_log_level level, const char *line)
+{
+    if (level == PM_LOG_ERROR) app_error("%s: %s", (const char *)option, line);
+}
+
+pm_log app_log_of(const char *option)
+{
+    return (pm_log){print_option_line, (void *)option, PM_LOG_ERROR};
+}
+
 pm_log app_log(const app_common *common)
 {
     return (pm_log){print_line, NULL, common->verbose ? PM_LOG_INFO : PM_LOG_WARN};

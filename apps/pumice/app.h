@@ -76,6 +76,8 @@ void app_say(const char *format, ...) PM_PRINTF(1, 2);
 void app_warn(const char *format, ...) PM_PRINTF(1, 2);
 /* The library's log: errors and warnings, with --verbose information too. */
 pm_log app_log(const app_common *common);
+/* Its errors alone, behind the option that they are about. */
+pm_log app_log_of(const char *option);
 /* The exit code of a failure that the library has already reported. */
 int app_exit_code(pm_status status);
 

@@ -46,18 +46,18 @@ static bool out_is_free(void)
         app_error("--out %s: is the folder to read; give another one", out);
         return false;
     }
-    if (folder_has_weights(out)) {
+    if (pm_folder_find(out, PM_FILES_WEIGHTS)) {
         app_error("--out %s: there is a model in it already; give another folder", out);
         return false;
     }
-    return folder_is_free("--out", out, FOLDER_MODEL | FOLDER_TOKENIZER, overwrite);
+    return folder_is_free(out, PM_FILES_MODEL | PM_FILES_GENERATION | PM_FILES_TOKENIZER, overwrite);
 }
 
 /* Removes what a failed conversion has written: the configuration, because the weights come after it. */
 static void take_back(void)
 {
     char *path = app_join(out, "config.json");
-    if (path && !overwrite && !folder_has(out, "model.safetensors")) (void)os_remove(path);
+    if (path && !overwrite && !pm_folder_has(out, "model.safetensors")) (void)os_remove(path);
     free(path);
 }
 
@@ -68,7 +68,7 @@ static int copy_file(const char *name)
     size_t size = 0;
     char *source = app_join(from, name), *target = app_join(out, name), *data = NULL;
     if (source && target) {
-        if (!folder_has(from, name)) {
+        if (!pm_folder_has(from, name)) {
             result = 0;
         } else if (!(data = app_read(source, &size))) {
             app_error("%s: cannot be read", source);
@@ -86,7 +86,7 @@ static bool copy_tokenizer(void)
 {
     int copied = 0;
     const char *name;
-    for (size_t i = 0; (name = folder_tokenizer_file(i)) != NULL; i++) {
+    for (size_t i = 0; (name = pm_folder_name(PM_FILES_TOKENIZER, i)) != NULL; i++) {
         const int result = copy_file(name);
         if (result < 0) return false;
         copied += result;
@@ -110,7 +110,7 @@ int convert_main(int argc, char **argv)
     if (status != PM_OK) take_back();
     if (status == PM_OK) status = pm_gpt_config_load(&log, out, &config);
     if (status != PM_OK) return app_exit_code(status);
-    if (overwrite) folder_clear_for_model(out);
+    if (overwrite) pm_folder_clear(out, PM_FILES_TOKENIZER | PM_FILES_GENERATION);
     if (!copy_tokenizer() || copy_file("generation_config.json") < 0) return EXIT_FAILED;
     app_say("%s: %s, %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters", out,
             config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)config.layers, (unsigned)config.heads,

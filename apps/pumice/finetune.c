@@ -8,7 +8,19 @@
 
 #include "plan.h"
 #include "report.h"
-#include "run.h"
+
+typedef struct finetune_run {
+    run_frame frame; /* first */
+    const finetune_options *options;
+    pm_log log;
+    pm_tokenizer *tokenizer;
+    pm_task task;
+    pm_taskset *train, *dev; /* dev NULL: none */
+    pm_gpt_config config;    /* of the language model that it starts from */
+    pm_precision precision;  /* as asked, later as chosen */
+    bool resume;             /* there is a checkpoint to go on from */
+    pm_run_note *kept;       /* the run's options, where it is resumed; owns their texts */
+} finetune_run;
 
 static pm_status open_tokenizer(finetune_run *run, const char *folder)
 {
@@ -36,11 +48,11 @@ static pm_status base_config(finetune_run *run)
     return PM_OK;
 }
 
-static pm_status open_base(finetune_run *run, pm_model **base)
+static pm_status open_base(const finetune_run *run, pm_model **base)
 {
     const finetune_options *options = run->options;
-    if (options->model) return pm_model_load(run->device, options->model, base);
-    return pm_model_create(run->device, &run->config, options->seed, base);
+    if (options->model) return pm_model_load(run->frame.device, options->model, base);
+    return pm_model_create(run->frame.device, &run->config, options->seed, base);
 }
 
 /* Examples are read, and found good or bad, before anything is written. */
@@ -51,14 +63,6 @@ static pm_status open_sets(finetune_run *run, uint32_t ctx)
         report_open_set(&run->log, options->train, NULL, &run->task, run->tokenizer, ctx, true, &run->train);
     if (status == PM_OK && options->dev)
         status = report_open_set(&run->log, options->dev, NULL, &run->task, run->tokenizer, ctx, true, &run->dev);
-    if (status == PM_OK && run->dev) {
-        run->outputs = malloc((pm_taskset_all_outputs(run->dev) + 1) * sizeof *run->outputs);
-        run->confusion = calloc((size_t)run->task.outputs * run->task.outputs, sizeof *run->confusion);
-        if (!run->outputs || !run->confusion) {
-            app_error("out of host memory for the answers to --dev");
-            status = PM_NO_HOST_MEMORY;
-        }
-    }
     return status;
 }
 
@@ -78,10 +82,10 @@ static pm_status prepare(finetune_run *run)
     if (status == PM_OK) status = base_config(run);
     if (status == PM_OK)
         status = pm_task_learn(&run->log, kind, options->train, options->fields, text_vocab(&run->config), &run->task);
-    if (status == PM_OK && !report_choose(&run->task, options->measure, &run->choice)) status = PM_INVALID;
-    if (status == PM_OK) status = open_sets(run, run->config.ctx);
-    if (status == PM_OK && !profile_prepare(&options->common)) status = PM_IO;
-    return status;
+    pm_measure measure; /* is checked before anything is made */
+    const pm_log log = app_log_of("--measure");
+    if (status == PM_OK) status = pm_task_measure(&log, &run->task, options->measure, &measure);
+    return status == PM_OK ? open_sets(run, run->config.ctx) : status;
 }
 
 static pm_finetune_params params_of(const finetune_run *run)
@@ -132,35 +136,37 @@ static pm_status name_tokens(finetune_run *run)
         base ? pm_text_ends_load(&run->log, base, run->tokenizer, text_vocab(&run->config), &ends) : PM_OK;
     if (status != PM_OK) return status;
     const uint32_t end = ends.end_count ? ends.ends[0] : PM_TOKEN_NONE;
-    pm_model_name_tokens(run->model, ends.begin, end, batches ? pm_tokenizer_end(run->tokenizer) : PM_TOKEN_NONE);
+    pm_model_name_tokens(run->frame.parts.model, ends.begin, end,
+                         batches ? pm_tokenizer_end(run->tokenizer) : PM_TOKEN_NONE);
     return PM_OK;
 }
 
-static int make_finetuner(finetune_run *run)
+static int make_finetuner(run_frame *frame, bool resume)
 {
-    const finetune_options *options = run->options;
+    finetune_run *run = (finetune_run *)frame;
     const pm_finetune_params params = params_of(run);
+    pm_run_parts *parts = &frame->parts;
     pm_model *base = NULL;
-    pm_status status = app_device_open(&options->common, &run->losses, &run->device);
-    if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
-    if (status != PM_OK) return app_exit_code(status);
-    const int code = check_memory(run, pm_device_caps(run->device), false);
+    (void)resume; /* the base is read again for its task's special tokens */
+    const int code = check_memory(run, pm_device_caps(frame->device), false);
     if (code != EXIT_DONE) return code;
-    status = open_base(run, &base);
-    if (status == PM_OK) status = pm_model_for_task(base, &run->task, options->seed, &run->model);
+    pm_status status = open_base(run, &base);
+    if (status == PM_OK) status = pm_model_for_task(base, &run->task, run->options->seed, &parts->model);
     pm_model_destroy(&base);
     if (status == PM_OK) status = name_tokens(run);
-    if (status == PM_OK) status = pm_finetuner_create(run->model, run->train, &params, &run->finetuner);
+    if (status == PM_OK) status = pm_finetuner_create(parts->model, run->train, &params, &parts->finetuner);
     if (status == PM_OK) { /* not measured again after a loss or in a resume */
-        run->precision = pm_finetuner_precision(run->finetuner);
+        run->precision = pm_finetuner_precision(parts->finetuner);
         finetune_options_now.precision = pm_precision_name(run->precision);
     }
     return app_exit_code(status);
 }
 
-static void announce(const finetune_run *run)
+static void announce(const run_frame *frame)
 {
-    run_say_model(run->device, pm_finetuner_precision(run->finetuner), pm_model_config(run->model));
+    const finetune_run *run = (const finetune_run *)frame;
+    const pm_finetuner *finetuner = frame->parts.finetuner;
+    run_say_model(frame->device, pm_finetuner_precision(finetuner), pm_model_config(frame->parts.model));
     char answers[64] = "choices";
     if (run->task.scores)
         snprintf(answers, sizeof answers, "scores of %.3g +- %.3g", (double)run->task.mean, (double)run->task.spread);
@@ -168,47 +174,33 @@ static void announce(const finetune_run *run)
         snprintf(answers, sizeof answers, "%u labels", (unsigned)run->task.outputs);
     app_say("%s, %s: %zu examples to train on, %zu for dev; %u steps in %u epochs", run->options->task, answers,
             pm_taskset_size(run->train), run->dev ? pm_taskset_size(run->dev) : 0,
-            (unsigned)pm_finetuner_steps(run->finetuner), (unsigned)run->options->epochs);
+            (unsigned)pm_finetuner_steps(finetuner), (unsigned)run->options->epochs);
 }
 
-/* Loads the checkpoint, or saves a first one, which also shows at once whether the folder can be written. */
-static int start_or_resume(finetune_run *run)
+/* ---- the run ---- */
+
+static int work(finetune_run *run, int argc, char **argv)
 {
     const finetune_options *options = run->options;
-    if (!run->resume)
-        return run_start(&run->curves, &run->log, options->out, options->overwrite, run->tokenizer, run->model);
-    char *note = NULL;
-    const pm_status status = pm_finetuner_load(run->finetuner, options->out, &note);
-    if (status == PM_OK) finetune_take_note(run, note);
-    free(note);
-    if (status != PM_OK) return app_exit_code(status);
-    run->saved = pm_finetuner_steps_done(run->finetuner);
-    if (run->saved < pm_finetuner_steps(run->finetuner))
-        app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)pm_finetuner_steps(run->finetuner));
-    return metrics_open(&run->curves, options->out, run->saved) ? EXIT_DONE : EXIT_FAILED;
+    run->frame = (run_frame){.command = &finetune_command,
+                             .common = &options->common,
+                             .out = options->out,
+                             .argc = argc,
+                             .argv = argv,
+                             .time = run->config.ctx,
+                             .make = make_finetuner,
+                             .announce = announce,
+                             .params = {.resume = options->resume,
+                                        .overwrite = options->overwrite,
+                                        .tokenizer = run->tokenizer,
+                                        .dev = run->dev,
+                                        .measure = options->measure,
+                                        .eval_every = options->eval_every,
+                                        .save_every = options->save_every}};
+    return run_do(&run->frame);
 }
 
-/* Opens a device and runs until the run ends or the device is lost. */
-static int attempt(finetune_run *run)
-{
-    int code = make_finetuner(run);
-    if (code == EXIT_DONE && run->losses.count == 0) announce(run);
-    if (code == EXIT_DONE) code = start_or_resume(run);
-    return code == EXIT_DONE ? finetune_loop(run) : code;
-}
-
-/* Frees what is made again with each device, and resets what a checkpoint's note restores. */
-static void close_device(finetune_run *run)
-{
-    metrics_close(&run->curves);
-    pm_finetuner_destroy(&run->finetuner);
-    pm_model_destroy(&run->model);
-    pm_device_close(&run->device);
-    run->elapsed_before = 0;
-    run->best = NAN;
-}
-
-static int finetune(finetune_run *run)
+static int finetune(finetune_run *run, int argc, char **argv)
 {
     const finetune_options *options = run->options;
     const char *out = options->out;
@@ -227,15 +219,7 @@ static int finetune(finetune_run *run)
         pm_caps caps;
         return plan_device(&options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;
     }
-    if (code == EXIT_DONE) code = attempt(run);
-    while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {
-        close_device(run);
-        run->resume = run_decide_resume(out, true, options->overwrite, &code);
-        code = attempt(run);
-    }
-    if (code == EXIT_LOST) run_say_lost(&run->losses, out, run->saved, run->argc, run->argv);
-    if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
-    return code;
+    return code == EXIT_DONE ? work(run, argc, argv) : code;
 }
 
 int finetune_main(int argc, char **argv)
@@ -245,19 +229,12 @@ int finetune_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
-    finetune_run run = {.options = &finetune_options_now,
-                        .argc = argc,
-                        .argv = argv,
-                        .log = app_log(&finetune_options_now.common),
-                        .best = NAN};
-    const int code = finetune(&run);
-    close_device(&run);
+    finetune_run run = {.options = &finetune_options_now, .log = app_log(&finetune_options_now.common)};
+    const int code = finetune(&run, argc, argv);
     pm_taskset_close(&run.train);
     pm_taskset_close(&run.dev);
     pm_task_fini(&run.task);
     pm_tokenizer_destroy(&run.tokenizer);
-    free(run.outputs);
-    free(run.confusion);
-    cJSON_Delete(run.kept);
+    pm_run_note_free(&run.kept);
     return code;
 }

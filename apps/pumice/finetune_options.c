@@ -28,7 +28,8 @@ static arg_option table[] = {
     TEXT("--train", "FILE", train, true, "examples to learn from: JSON lines, or NAME.tsv or NAME.csv"),
     TEXT("--dev", "FILE", dev, false, "examples to choose the best model by (default: the last is kept)"),
     TEXT("--measure", "NAME", measure, false,
-         "what tells on --dev which model is best: " REPORT_CHOICES " (default: accuracy, or pearson of scores)"),
+         "what tells on --dev which model is best: "
+         "accuracy|macro_f1|f1:LABEL|matthews|pearson|spearman|loss (default: accuracy, or pearson of scores)"),
     REPORT_OPTION_FIELDS(finetune_options_now.fields, "; the model keeps them"),
     TEXT("--out", "DIR", out, false, "where the best model, the checkpoint, metrics.jsonl and loss.png go"),
     TEXT("--model", "DIR", model, false, "the model to start from; without it, random weights"),

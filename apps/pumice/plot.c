@@ -31,7 +31,7 @@ static double round_tick(double range, int most)
     return 10 * tick;
 }
 
-static void widen(scale *y, const metrics_curve *curve)
+static void widen(scale *y, const plot_curve *curve)
 {
     for (size_t i = 0; i < curve->count; i++) {
         const double value = curve->points[i].value;
@@ -41,7 +41,7 @@ static void widen(scale *y, const metrics_curve *curve)
     }
 }
 
-static scale make_y(const metrics *curves)
+static scale make_y(const plot_curves *curves)
 {
     scale y = {INFINITY, -INFINITY, 0};
     widen(&y, &curves->loss);
@@ -57,7 +57,7 @@ static scale make_y(const metrics *curves)
     return y;
 }
 
-static scale make_x(const metrics *curves)
+static scale make_x(const plot_curves *curves)
 {
     scale x = {0, 1, 0};
     if (curves->loss.count) x.high = fmax(x.high, curves->loss.points[curves->loss.count - 1].step);
@@ -106,7 +106,7 @@ static void draw_axes(raster *image, scale x, scale y)
 }
 
 /* Points of a curve in pixels, without values that are not finite; malloc'd. Each is the mean of up to `reach` neighbours on either side. */
-static raster_point *make_points(const metrics_curve *curve, scale x, scale y, size_t reach, size_t *count)
+static raster_point *make_points(const plot_curve *curve, scale x, scale y, size_t reach, size_t *count)
 {
     raster_point *points = malloc((curve->count + 1) * sizeof *points);
     double *sums = malloc((curve->count + 1) * sizeof *sums); /* of all values before each */
@@ -136,7 +136,7 @@ fail:
     return NULL;
 }
 
-static bool draw_curves(raster *image, const metrics *curves, scale x, scale y)
+static bool draw_curves(raster *image, const plot_curves *curves, scale x, scale y)
 {
     size_t count = 0;
     const size_t reach = curves->loss.count / 80;
@@ -174,7 +174,7 @@ static void legend_row(raster *image, int row, const char *text, raster_color co
     raster_text(image, left + 58, y - 8, 2, false, text, INK);
 }
 
-static void draw_legend(raster *image, const metrics *curves)
+static void draw_legend(raster *image, const plot_curves *curves)
 {
     const bool both = curves->loss.count >= 50, val = curves->val_loss.count > 0;
     const int rows = (both ? 2 : 1) + (val ? 1 : 0);
@@ -185,7 +185,7 @@ static void draw_legend(raster *image, const metrics *curves)
     if (both) legend_row(image, row++, "training, each step", BLUE, 1.2f, 0.5f, false);
     legend_row(image, row++, both ? "training, running mean" : "training", BLUE, 2.5f, 1.0f, false);
     if (!val) return;
-    metrics_point best = curves->val_loss.points[0];
+    pm_run_point best = curves->val_loss.points[0];
     for (size_t i = 1; i < curves->val_loss.count; i++) {
         if (curves->val_loss.points[i].value < best.value) best = curves->val_loss.points[i];
     }
@@ -194,7 +194,7 @@ static void draw_legend(raster *image, const metrics *curves)
     legend_row(image, row, text, VERMILION, 2.5f, 1.0f, true);
 }
 
-bool plot_draw(const char *path, const char *title, const metrics *curves)
+bool plot_draw(const char *path, const char *title, const plot_curves *curves)
 {
     raster image = {0};
     unsigned char *png = NULL;

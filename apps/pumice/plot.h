@@ -2,9 +2,18 @@
 #ifndef APPS_PLOT_H
 #define APPS_PLOT_H
 
-#include "metrics.h"
+#include "app.h"
+
+typedef struct plot_curve {
+    const pm_run_point *points;
+    size_t count;
+} plot_curve;
+
+typedef struct plot_curves {
+    plot_curve loss, val_loss;
+} plot_curves;
 
 /* Draws into path, at once or not at all. False after an error line. */
-bool plot_draw(const char *path, const char *title, const metrics *curves);
+bool plot_draw(const char *path, const char *title, const plot_curves *curves);
 
 #endif

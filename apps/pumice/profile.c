@@ -18,7 +18,7 @@ bool profile_prepare(const app_common *common)
 {
     const char *dir = common->profile;
     if (!dir) return true;
-    if (!folder_may_profile(dir) || !folder_make("--profile", dir)) return false;
+    if (!folder_for_profile(dir)) return false;
     char *path = app_join(dir, "trace.json.tmp");
     if (!path) return false;
     const int file = os_open(path, OS_WRITE);

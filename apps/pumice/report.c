@@ -6,81 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void report_measures(const pm_task *task, const pm_task_metrics *m, report_measure out[REPORT_MEASURES])
-{
-    const bool classes = task->labels != NULL, scores = task->scores;
-    const report_measure all[REPORT_MEASURES] = {
-        {"accuracy", "accuracy", m->accuracy, !scores},
-        {"macro_f1", "macro F1", m->macro_f1, classes},
-        {"matthews", "Matthews", m->matthews, classes},
-        {"pearson", "Pearson", m->pearson, scores},
-        {"spearman", "Spearman", m->spearman, scores},
-        {"loss", "loss", m->loss, true},
-        {NULL, NULL, NAN, false},
-    };
-    memcpy(out, all, sizeof all);
-}
-
-/* ---- the measure that tells which model is best ---- */
-
-static bool choose_label(const pm_task *task, const char *asked, report_choice *out)
-{
-    for (uint32_t k = 0; task->labels && k < task->outputs; k++) {
-        if (strcmp(asked + strlen("f1:"), task->labels[k]) != 0) continue;
-        *out = (report_choice){asked, asked, (int32_t)k, false};
-        return true;
-    }
-    if (task->labels)
-        app_error("--measure %s: no such label; there are %u, the first is %s", asked, (unsigned)task->outputs,
-                  task->labels[0]);
-    return false;
-}
-
-bool report_choose(const pm_task *task, const char *asked, report_choice *out)
-{
-    report_measure all[REPORT_MEASURES];
-    const pm_task_metrics none = {0};
-    report_measures(task, &none, all);
-    if (!asked) asked = task->scores ? "pearson" : "accuracy";
-    if (task->labels && strncmp(asked, "f1:", 3) == 0) return choose_label(task, asked, out);
-    char there[160] = "";
-    for (int i = 0; all[i].name; i++) {
-        if (!all[i].applies) continue;
-        if (strcmp(asked, all[i].name) == 0) {
-            *out = (report_choice){all[i].name, all[i].shown, -1, strcmp(asked, "loss") == 0};
-            return true;
-        }
-        snprintf(there + strlen(there), sizeof there - strlen(there), "%s%s", there[0] ? ", " : "", all[i].name);
-    }
-    app_error("--measure %s: a task of this kind has %s%s", asked, there, task->labels ? ", f1:LABEL" : "");
-    return false;
-}
-
-double report_value(const report_choice *choice, const pm_task *task, const pm_task_metrics *m,
-                    const uint32_t *confusion)
-{
-    if (choice->label >= 0) return pm_task_class_measure(confusion, task->outputs, (uint32_t)choice->label).f1;
-    report_measure all[REPORT_MEASURES];
-    report_measures(task, m, all);
-    for (int i = 0; all[i].name; i++)
-        if (strcmp(all[i].name, choice->name) == 0) return all[i].value;
-    return NAN;
-}
-
-bool report_better(const report_choice *choice, double value, double best)
-{
-    if (isnan(value) || isnan(best)) return isnan(best);
-    return choice->lower ? value < best : value > best;
-}
-
-const char *report_undefined(const report_choice *choice, const pm_task *task, const pm_task_metrics *m)
-{
-    if (choice && choice->label >= 0) return "neither the labels nor the answers have the label";
-    if (!task->scores) return "the labels and the answers are all of one class";
-    if (m->given_constant && m->right_constant) return "neither the scores nor the answers vary";
-    return m->given_constant ? "the answers do not vary" : "the scores do not vary";
-}
-
 /* ---- output ---- */
 
 static void add_value(cJSON *json, const char *name, double value)
@@ -114,12 +39,11 @@ static void add_classes(cJSON *json, const pm_task *task, const uint32_t *confus
 
 static void print_json(const pm_task *task, const pm_task_metrics *m, const uint32_t *confusion)
 {
-    report_measure all[REPORT_MEASURES];
-    report_measures(task, m, all);
+    pm_measure all[PM_MEASURES_MOST];
+    const size_t count = pm_task_measures(task, all);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "task", pm_task_name(task->kind));
-    for (int i = 0; all[i].name; i++)
-        if (all[i].applies) add_value(json, all[i].name, all[i].value);
+    for (size_t i = 0; i < count; i++) add_value(json, all[i].name, pm_measure_value(&all[i], task, m, NULL));
     cJSON_AddNumberToObject(json, "n", (double)m->n);
     if (task->labels) add_classes(json, task, confusion);
     app_print_json(json);
@@ -127,23 +51,23 @@ static void print_json(const pm_task *task, const pm_task_metrics *m, const uint
 
 void report_print(const char *path, const pm_task *task, const pm_task_metrics *m, const uint32_t *confusion, bool json)
 {
-    report_measure all[REPORT_MEASURES];
-    report_measures(task, m, all);
-    for (int i = 0; all[i].name; i++)
-        if (all[i].applies && isnan(all[i].value)) {
-            app_warn("%s: %s is not defined: %s", path, all[i].name, report_undefined(NULL, task, m));
+    pm_measure all[PM_MEASURES_MOST];
+    const size_t count = pm_task_measures(task, all);
+    for (size_t i = 0; i < count; i++)
+        if (isnan(pm_measure_value(&all[i], task, m, NULL))) {
+            app_warn("%s: %s is not defined: %s", path, all[i].name, pm_measure_undefined(NULL, task, m));
             break; /* one reason for all */
         }
     if (json) {
         print_json(task, m, confusion);
         return;
     }
-    for (int i = 0; all[i].name; i++) {
-        if (!all[i].applies) continue;
-        if (isnan(all[i].value))
+    for (size_t i = 0; i < count; i++) {
+        const double value = pm_measure_value(&all[i], task, m, NULL);
+        if (isnan(value))
             printf("%-9s not defined\n", all[i].name);
         else
-            printf("%-9s %.4f\n", all[i].name, all[i].value);
+            printf("%-9s %.4f\n", all[i].name, value);
     }
     printf("%-9s %zu\n", "n", m->n);
     if (!task->labels) return;

@@ -6,36 +6,6 @@
 
 #include "app.h"
 
-/* What each measure is called: name and value pairs, NaN where the task has none or it is not defined; the last name is NULL. */
-enum { REPORT_MEASURES = 7 };
-typedef struct report_measure {
-    const char *name, *shown; /* in JSON and on the command line; in sentences */
-    double value;
-    bool applies; /* the task has this measure */
-} report_measure;
-void report_measures(const pm_task *task, const pm_task_metrics *m, report_measure out[REPORT_MEASURES]);
-
-/* ---- the measure that tells which model is best ---- */
-
-#define REPORT_CHOICES "accuracy|macro_f1|f1:LABEL|matthews|pearson|spearman|loss"
-typedef struct report_choice {
-    const char *name;  /* as --measure has it */
-    const char *shown; /* in sentences */
-    int32_t label;     /* of f1:LABEL the class; else -1 */
-    bool lower;        /* the lowest is best */
-} report_choice;
-
-/* asked: what --measure says; NULL: accuracy, or Pearson's correlation of scores. False after an error line. */
-bool report_choose(const pm_task *task, const char *asked, report_choice *out);
-/* NaN where it is not defined. */
-double report_value(const report_choice *choice, const pm_task *task, const pm_task_metrics *m,
-                    const uint32_t *confusion);
-/* Whether a model of this value is to be kept in place of the one with `best`, NaN: none yet. An undefined value never counts as the best; a later
- * model replaces it. */
-bool report_better(const report_choice *choice, double value, double best);
-/* Why a measure is not defined; choice NULL: the task's own one, which is not f1:LABEL. */
-const char *report_undefined(const report_choice *choice, const pm_task *task, const pm_task_metrics *m);
-
 /* ---- output ---- */
 
 /* Prints on stdout the measures, a table of each class's measures and one of right and given classes, or one JSON document. Warns on stderr of a

@@ -47,10 +47,10 @@ int tokenizer_main(int argc, char **argv)
     pm_tokenizer *tokenizer = NULL;
     char *text = NULL;
     size_t size = 0;
-    if (!folder_is_free("--out", out, FOLDER_TOKENIZER, overwrite)) return EXIT_FAILED;
+    if (!folder_is_free(out, PM_FILES_TOKENIZER, overwrite)) return EXIT_FAILED;
     pm_status status = pm_corpus_text(&log, data, &text, &size);
     if (status == PM_OK) status = pm_tokenizer_train(&log, data, text, size, vocab, &tokenizer);
-    if (status == PM_OK) folder_clear_tokenizer(out);
+    if (status == PM_OK) pm_folder_clear(out, PM_FILES_TOKENIZER);
     if (status == PM_OK) status = pm_tokenizer_save(&log, tokenizer, out);
     if (status == PM_OK) {
         app_say("%s: %u tokens, %u of them merges, from %zu bytes, in %.2f s", out, (unsigned)vocab,

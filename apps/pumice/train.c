@@ -4,12 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "documents.h"
 #include "plan.h"
-#include "run.h"
 #include "train.h"
+
+typedef struct train_run {
+    run_frame frame; /* first */
+    const train_options *options;
+    pm_log log;
+    pm_tokenizer *tokenizer;
+    pm_corpus *corpus;
+    size_t tokens, train_tokens; /* the first train_tokens are trained on, the others validate */
+    pm_gpt_config config;
+    pm_train_params params;
+    bool resume;       /* there is a checkpoint to go on from */
+    pm_run_note *kept; /* the run's options, where it is resumed; owns their texts */
+} train_run;
 
 /* ---- the data ---- */
 
@@ -158,66 +168,46 @@ static uint32_t trained(const train_run *run, uint32_t token)
 }
 
 /* The tokens that begin and end texts, for config.json: those of the model in --init, then those that are in the text. */
-static pm_status name_tokens(train_run *run)
+static pm_status name_tokens(train_run *run, bool resume)
 {
-    const char *init = run->resume ? NULL : run->options->init;
+    const char *init = resume ? NULL : run->options->init;
     const pm_tokenizer *tok = run->tokenizer;
+    pm_model *model = run->frame.parts.model;
     if (init) {
         pm_text_ends ends;
         const pm_status status = pm_text_ends_load(&run->log, init, tok, run->config.vocab, &ends);
         if (status != PM_OK) return status;
-        pm_model_name_tokens(run->model, ends.begin, ends.end_count ? ends.ends[0] : PM_TOKEN_NONE, PM_TOKEN_NONE);
+        pm_model_name_tokens(model, ends.begin, ends.end_count ? ends.ends[0] : PM_TOKEN_NONE, PM_TOKEN_NONE);
     }
-    pm_model_name_tokens(run->model, trained(run, pm_tokenizer_begin(tok)), trained(run, pm_tokenizer_end(tok)),
+    pm_model_name_tokens(model, trained(run, pm_tokenizer_begin(tok)), trained(run, pm_tokenizer_end(tok)),
                          PM_TOKEN_NONE);
     return PM_OK;
 }
 
-static int make_trainer(train_run *run)
+static int make_trainer(run_frame *frame, bool resume)
 {
+    train_run *run = (train_run *)frame;
     const train_options *options = run->options;
-    pm_status status = app_device_open(&options->common, &run->losses, &run->device);
-    if (status == PM_OK) status = profile_open(&run->profile, &options->common, run->device, 1);
-    if (status != PM_OK) return app_exit_code(status);
-    const int code = check_memory(run, pm_device_caps(run->device), false);
+    pm_run_parts *parts = &frame->parts;
+    const int code = check_memory(run, pm_device_caps(frame->device), false);
     if (code != EXIT_DONE) return code;
     /* A checkpoint has the weights, but not what belongs to a task's head. */
-    const char *dir = !run->resume ? options->init : run->config.outputs ? options->out : NULL;
-    if (dir) {
-        status = pm_model_load(run->device, dir, &run->model);
-    } else {
-        status = pm_model_create(run->device, &run->config, options->seed, &run->model);
-    }
-    if (status == PM_OK) status = name_tokens(run);
-    if (status == PM_OK) status = pm_trainer_create(run->model, &run->params, &run->trainer);
+    const char *dir = !resume ? options->init : run->config.outputs ? options->out : NULL;
+    pm_status status = dir ? pm_model_load(frame->device, dir, &parts->model)
+                           : pm_model_create(frame->device, &run->config, options->seed, &parts->model);
+    if (status == PM_OK) status = name_tokens(run, resume);
+    if (status == PM_OK) status = pm_trainer_create(parts->model, &run->params, &parts->trainer);
     if (status == PM_OK) { /* not measured again after a loss or in a resume */
-        run->params.precision = pm_trainer_precision(run->trainer);
+        run->params.precision = pm_trainer_precision(parts->trainer);
         train_options_now.precision = pm_precision_name(run->params.precision);
     }
     return app_exit_code(status);
 }
 
-/* Loads the checkpoint, or saves a first one, which also shows at once whether the folder can be written. */
-static int start_or_resume(train_run *run)
+static void announce(const run_frame *frame)
 {
-    const train_options *options = run->options;
-    if (!run->resume)
-        return run_start(&run->curves, &run->log, options->out, options->overwrite, run->tokenizer, run->model);
-    char *note = NULL;
-    const pm_status status = pm_trainer_load(run->trainer, options->out, &note);
-    const bool good = status == PM_OK && train_take_note(run, note);
-    free(note);
-    if (status != PM_OK) return app_exit_code(status);
-    if (!good) return EXIT_FAILED;
-    run->saved = pm_trainer_steps_done(run->trainer);
-    if (run->saved < options->steps)
-        app_say("going on from step %u of %u", (unsigned)run->saved, (unsigned)options->steps);
-    return metrics_open(&run->curves, options->out, run->saved) ? EXIT_DONE : EXIT_FAILED;
-}
-
-static void announce(const train_run *run)
-{
-    run_say_model(run->device, pm_trainer_precision(run->trainer), &run->config);
+    const train_run *run = (const train_run *)frame;
+    run_say_model(frame->device, pm_trainer_precision(frame->parts.trainer), &run->config);
     app_say("%s: %zu tokens to train on, %zu to validate", run->options->data, run->train_tokens,
             run->tokens - run->train_tokens);
     if (pm_corpus_documents(run->corpus) > 0)
@@ -229,27 +219,32 @@ static void announce(const train_run *run)
                 (unsigned)run->params.steps, (double)run->params.lr);
 }
 
-/* Opens a device and runs until the run ends or the device is lost. */
-static int attempt(train_run *run)
+/* ---- the run ---- */
+
+static int work(train_run *run, int argc, char **argv)
 {
-    int code = make_trainer(run);
-    if (code == EXIT_DONE && run->losses.count == 0) announce(run);
-    if (code == EXIT_DONE) code = start_or_resume(run);
-    return code == EXIT_DONE ? train_loop(run) : code;
+    const train_options *options = run->options;
+    run->frame = (run_frame){.command = &train_command,
+                             .common = &options->common,
+                             .out = options->out,
+                             .argc = argc,
+                             .argv = argv,
+                             .time = run->params.time,
+                             .make = make_trainer,
+                             .announce = announce,
+                             .params = {.resume = options->resume,
+                                        .overwrite = options->overwrite,
+                                        .tokenizer = run->tokenizer,
+                                        .corpus = run->corpus,
+                                        .train_tokens = run->train_tokens,
+                                        .steps = options->steps,
+                                        .eval_batches = options->eval_batches,
+                                        .eval_every = options->eval_every,
+                                        .save_every = options->save_every}};
+    return run_do(&run->frame);
 }
 
-/* Frees what is made again with each device, and resets what a checkpoint's note restores. */
-static void close_device(train_run *run)
-{
-    metrics_close(&run->curves);
-    pm_trainer_destroy(&run->trainer);
-    pm_model_destroy(&run->model);
-    pm_device_close(&run->device);
-    run->elapsed_before = 0;
-    run->best_val = NAN;
-}
-
-static int train(train_run *run)
+static int train(train_run *run, int argc, char **argv)
 {
     const train_options *options = run->options;
     int code = EXIT_DONE;
@@ -265,16 +260,7 @@ static int train(train_run *run)
         pm_caps caps;
         return plan_device(&options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;
     }
-    if (code == EXIT_DONE && !profile_prepare(&options->common)) code = EXIT_FAILED;
-    if (code == EXIT_DONE) code = attempt(run);
-    while (code == EXIT_LOST && app_losses_go_on(&run->losses, run->device ? pm_device_caps(run->device) : NULL)) {
-        close_device(run);
-        run->resume = run_decide_resume(options->out, true, options->overwrite, &code);
-        code = attempt(run);
-    }
-    if (code == EXIT_LOST) run_say_lost(&run->losses, options->out, run->saved, run->argc, run->argv);
-    if ((code == EXIT_DONE || code == EXIT_INTERRUPTED) && !profile_close(&run->profile)) code = EXIT_FAILED;
-    return code;
+    return code == EXIT_DONE ? work(run, argc, argv) : code;
 }
 
 int train_main(int argc, char **argv)
@@ -284,15 +270,10 @@ int train_main(int argc, char **argv)
     case ARGS_BAD: return EXIT_USAGE;
     case ARGS_OK: break;
     }
-    train_run run = {.options = &train_options_now,
-                     .argc = argc,
-                     .argv = argv,
-                     .log = app_log(&train_options_now.common),
-                     .best_val = NAN};
-    const int code = train(&run);
-    close_device(&run);
+    train_run run = {.options = &train_options_now, .log = app_log(&train_options_now.common)};
+    const int code = train(&run, argc, argv);
     pm_corpus_close(&run.corpus);
     pm_tokenizer_destroy(&run.tokenizer);
-    cJSON_Delete(run.kept);
+    pm_run_note_free(&run.kept);
     return code;
 }

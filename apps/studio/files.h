@@ -9,8 +9,6 @@
 char *files_read(const char *path, size_t *size);
 /* Writes a file at once or not at all. */
 bool files_write(const char *path, const void *data, size_t size);
-/* Adds to a file's end. */
-bool files_append(const char *path, const void *data, size_t size);
 bool files_remove(const char *path);
 bool files_exist(const char *path);
 bool files_is_folder(const char *path);

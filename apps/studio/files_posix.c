@@ -59,11 +59,6 @@ bool files_write(const char *path, const void *data, size_t size)
     return good;
 }
 
-bool files_append(const char *path, const void *data, size_t size)
-{
-    return write_to(path, "ab", data, size, false);
-}
-
 bool files_remove(const char *path)
 {
     return remove(path) == 0;

@@ -78,11 +78,6 @@ bool files_write(const char *path, const void *data, size_t size)
     return good;
 }
 
-bool files_append(const char *path, const void *data, size_t size)
-{
-    return write_to(path, L"ab", data, size, false);
-}
-
 bool files_remove(const char *path)
 {
     wchar_t *name = wide(path);

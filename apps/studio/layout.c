@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "app.h"
-#include "run_folder.h"
 
 typedef struct tile {
     const char *name, *value, *note;

@@ -4,7 +4,6 @@
 
 #include "app.h"
 #include "plot.h"
-#include "run_folder.h"
 
 static const char *const tokenizers[] = {"Characters", "Bytes"};
 
@@ -74,10 +73,9 @@ static void draw_curve(app *a)
     a->plot = plot_loss(a->theme, room, &run->loss_curve, &run->val_curve, run->steps ? run->steps : a->settings.steps,
                         hovered);
     if (run->loss_curve.count == 0) {
-        const char *hint = a->state->doing == WORK_TRAIN ? "The first step builds the kernels\xe2\x80\xa6"
-                           : run_folder_has_checkpoint(a->settings.out)
-                               ? "The folder has a run: Go on, or Ctrl+Enter, continues it."
-                               : "Choose a text and a folder, then press Ctrl+Enter.";
+        const char *hint = a->state->doing == WORK_TRAIN   ? "The first step builds the kernels\xe2\x80\xa6"
+                           : work_has_run(a->settings.out) ? "The folder has a run: Go on, or Ctrl+Enter, continues it."
+                                                           : "Choose a text and a folder, then press Ctrl+Enter.";
         const float width = ui_text_width(UI_BODY, hint);
         ui_draw_text(UI_BODY,
                      (ui_point){a->plot.x + (a->plot.w - width) / 2, a->plot.y + a->plot.h / 2 - 10 * ui_scale()},

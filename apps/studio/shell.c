@@ -5,7 +5,6 @@
 
 #include "app.h"
 #include "icons.h"
-#include "run_folder.h"
 
 static const struct {
     const char *name, *about;
@@ -80,9 +79,7 @@ static void draw_buttons(app *a)
 {
     const bool busy = app_busy(a), live = a->state->doing == WORK_TRAIN && a->state->paused;
     switch (a->settings.page) {
-    case PAGE_TRAIN:
-        layout_run_buttons(a, WORK_TRAIN, &a->state->train, run_folder_has_checkpoint(a->settings.out));
-        break;
+    case PAGE_TRAIN: layout_run_buttons(a, WORK_TRAIN, &a->state->train, work_has_run(a->settings.out)); break;
     case PAGE_WRITE:
         if (a->state->doing == WORK_WRITE) {
             if (ui_button("Stop", UI_PRIMARY, 96, !a->state->stopping)) work_stop(a->work);
@@ -90,9 +87,7 @@ static void draw_buttons(app *a)
             app_start(a, false);
         }
         break;
-    case PAGE_TASK:
-        layout_run_buttons(a, WORK_TEACH, &a->state->teach, run_folder_has_checkpoint(a->settings.task_out));
-        break;
+    case PAGE_TASK: layout_run_buttons(a, WORK_TEACH, &a->state->teach, work_has_run(a->settings.task_out)); break;
     case PAGE_PROFILE: {
         const bool can = !busy || (a->state->doing == WORK_TRAIN && !a->state->paused);
         if (ui_button(a->state->doing == WORK_PROFILE ? "Measuring" : "Profile", UI_PRIMARY, 110, can))
@@ -260,7 +255,7 @@ static void primary(app *a)
 {
     const uint32_t page = a->settings.page;
     const char *out = page == PAGE_TRAIN ? a->settings.out : a->settings.task_out;
-    app_start(a, (page == PAGE_TRAIN || page == PAGE_TASK) && run_folder_has_checkpoint(out));
+    app_start(a, (page == PAGE_TRAIN || page == PAGE_TASK) && work_has_run(out));
 }
 
 void shell_keys(app *a)

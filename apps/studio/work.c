@@ -117,19 +117,6 @@ static pm_status open_device(work_task *task, pm_control *control)
     return status;
 }
 
-/* ---- when to save ---- */
-
-bool work_clock_due(const work_clock *clock)
-{
-    return pm_profile_now() - clock->saved > fmax(60, 20 * clock->took);
-}
-
-void work_clock_note(work_clock *clock, double begin)
-{
-    clock->saved = pm_profile_now();
-    clock->took = clock->saved - begin;
-}
-
 /* ---- jobs ---- */
 
 static const struct {
@@ -185,11 +172,17 @@ static void work_ended(void *user, pm_status status)
 
 /* ---- the window's side ---- */
 
-static void clear_run(work_run *run)
+void work_clear_run(work_run *run, const char *out)
 {
-    run->val_loss = run->best_val = NAN;
+    *run = (work_run){.loss = NAN, .val_loss = NAN, .best_val = NAN};
+    snprintf(run->out, sizeof run->out, "%s", out);
     curve_clear(&run->loss_curve);
     curve_clear(&run->val_curve);
+}
+
+bool work_has_run(const char *dir)
+{
+    return pm_folder_find(dir, PM_FILES_CHECKPOINT) != NULL;
 }
 
 work *work_start(void (*wake)(void))
@@ -199,8 +192,8 @@ work *work_start(void (*wake)(void))
     w->wake = wake;
     w->log = (pm_log){take_line, w, PM_LOG_WARN};
     w->cache_dir = files_variable("PUMICE_CACHE_DIR");
-    clear_run(&w->state.train);
-    clear_run(&w->state.teach);
+    work_clear_run(&w->state.train, "");
+    work_clear_run(&w->state.teach, "");
     w->lock = lock_make();
     if (w->lock && pm_worker_create(NULL, &w->worker) == PM_OK) return w;
     lock_free(w->lock);

@@ -138,6 +138,8 @@ void work_stop(work *w);
 void work_profile_next(work *w, uint32_t steps);
 /* Copies the state where it has another version than `out`. */
 bool work_look(work *w, work_state *out);
+/* Whether a run that can go on is in the folder. */
+bool work_has_run(const char *dir);
 /* Waits until nothing goes on, and closes the device: before the host's is destroyed. */
 void work_close_device(work *w);
 

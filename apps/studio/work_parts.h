@@ -49,6 +49,7 @@ pm_status work_fail(work *w, pm_status status, const char *format, ...) PM_PRINT
 /* Between two steps: true while the user pauses. Then the job is paused, and its next piece comes when it goes on. */
 bool work_held(work *w, pm_control *control);
 void work_drop_model(work *w);
+void work_clear_run(work_run *run, const char *out);
 
 /* A request as a job: pieces until one returns something else than PM_AGAIN, then the end, which sees what that was. In the end no control is obeyed, so
  * that what was reached can be saved after a stop. */
@@ -67,13 +68,6 @@ void work_teach_end(work_task *task, pm_status status);
 pm_status work_try(work_task *task, pm_control *control);
 pm_status work_profile_alone(work_task *task, pm_control *control);
 void work_profile_end(work_task *task, pm_status status);
-/* When a run saves by itself: after a minute, but later where saving takes long. */
-typedef struct work_clock {
-    double saved, took; /* pm_profile_now() at the last save's end, and its seconds */
-} work_clock;
-bool work_clock_due(const work_clock *clock);
-void work_clock_note(work_clock *clock, double begin);
-
 /* work_profile.c: starts the profile where one was asked for, and ends it after its steps. */
 typedef struct work_window {
     uint32_t left, steps;

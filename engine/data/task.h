@@ -60,4 +60,7 @@ struct pm_taskset {
     uint32_t longest, most_sequences; /* tokens of a sequence, sequences of an example */
 };
 
+/* Of the sequences and their answers. */
+uint64_t taskset_hash(const pm_taskset *set);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "data/task.h"
 
@@ -307,4 +308,15 @@ const int32_t *pm_taskset_tokens(const pm_taskset *set, size_t i, uint32_t which
     const task_sequence *s = &set->sequences[set->examples[i].first + which];
     *count = s->count;
     return set->tokens + s->first;
+}
+
+uint64_t taskset_hash(const pm_taskset *set)
+{
+    uint64_t hash = hash_bytes(HASH_INIT, set->tokens, set->token_count * sizeof *set->tokens);
+    for (size_t i = 0; i < set->example_count; i++) {
+        const task_example *e = &set->examples[i];
+        hash = hash_bytes(hash, &e->label, sizeof e->label);
+        hash = hash_bytes(hash, &e->score, sizeof e->score);
+    }
+    return hash;
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/sized.h"
 #include "train/checkpoint.h"
@@ -449,18 +448,6 @@ pm_status pm_finetuner_read_gradient(const pm_finetuner *t, size_t param, float 
 
 /* ---- checkpoints ---- */
 
-/* A hash of the sequences and their answers. */
-static uint64_t hash_of(const pm_taskset *set)
-{
-    uint64_t hash = hash_bytes(HASH_INIT, set->tokens, set->token_count * sizeof *set->tokens);
-    for (size_t i = 0; i < set->example_count; i++) {
-        const task_example *e = &set->examples[i];
-        hash = hash_bytes(hash, &e->label, sizeof e->label);
-        hash = hash_bytes(hash, &e->score, sizeof e->score);
-    }
-    return hash;
-}
-
 static facts facts_of(const pm_finetuner *t)
 {
     const pm_finetune_params *p = &t->params;
@@ -468,7 +455,7 @@ static facts facts_of(const pm_finetuner *t)
     facts_of_model(&f, &t->model->config);
     fact_text(&f, "task", pm_task_name(t->set->task.kind), NULL);
     fact_number(&f, "examples", t->set->example_count, NULL);
-    fact_number(&f, "data", hash_of(t->set), NULL)->other = "other training examples";
+    fact_number(&f, "data", taskset_hash(t->set), NULL)->other = "other training examples";
     fact_number(&f, "batch", p->batch, NULL);
     fact_number(&f, "accum", p->accum, NULL)->kind = FACT_FREE; /* it only divides the batch */
     fact_number(&f, "steps", t->steps, NULL);

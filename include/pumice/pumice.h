@@ -8,11 +8,13 @@
 #include <pumice/device.h>
 #include <pumice/doctor.h>
 #include <pumice/finetune.h>
+#include <pumice/folder.h>
 #include <pumice/infer.h>
 #include <pumice/job.h>
 #include <pumice/kernel.h>
 #include <pumice/model.h>
 #include <pumice/profile.h>
+#include <pumice/run.h>
 #include <pumice/source.h>
 #include <pumice/status.h>
 #include <pumice/task.h>

@@ -51,7 +51,8 @@ extern "C" {
     X(NO_FILE, "there is no such file") /* what a program's own functions answer; Pumice's answer IO */                \
     X(CANCELLED, "cancelled")                                                                                          \
     X(AGAIN, "there is more to do")                                                                                    \
-    X(WAITING, "the device works on it")
+    X(WAITING, "the device works on it")                                                                               \
+    X(DIVERGED, "the loss is not a number any more")
 
 typedef enum pm_status {
 #define PM_STATUS_ENUM(name, meaning) PM_##name,

@@ -132,6 +132,33 @@ typedef struct pm_class_metrics {
 /* Of class k of K, from pm_taskset_measure's counts. */
 PM_API pm_class_metrics pm_task_class_measure(const uint32_t *confusion, uint32_t K, uint32_t k);
 
+/* ---- measures by name ---- */
+
+/* A measure of a task's answers, as files and options name it. */
+typedef struct pm_measure {
+    const char
+        *name; /* "accuracy", "macro_f1", "matthews", "pearson", "spearman", "loss"; "f1:LABEL" is F1 of one class */
+    const char *shown; /* the same in sentences, such as "macro F1" */
+    int32_t label;     /* of f1:LABEL the class; else -1 */
+    bool lower;        /* the lowest is best */
+} pm_measure;
+
+/* Those that a task has, all but f1:LABEL. Returns how many. */
+enum { PM_MEASURES_MOST = 6 };
+PM_API size_t pm_task_measures(const pm_task *task, pm_measure out[PM_MEASURES_MOST]);
+/* The one of this name; NULL: accuracy, or of scores Pearson's correlation. That of f1:LABEL holds `name` itself. Fails: PM_INVALID, with a line that lists
+ * what there is. */
+PM_API PM_NODISCARD pm_status pm_task_measure(const pm_log *log, const pm_task *task, const char *name,
+                                              pm_measure *out);
+/* Its value; NaN where it is not defined. confusion: as pm_taskset_measure counts it; only f1:LABEL reads it. */
+PM_API double pm_measure_value(const pm_measure *measure, const pm_task *task, const pm_task_metrics *m,
+                               const uint32_t *confusion);
+/* Whether a model of this value takes the place of the best one so far, NaN: there is none. An undefined value is never the best; any later model takes
+ * its place. */
+PM_API bool pm_measure_better(const pm_measure *measure, double value, double best);
+/* Why a measure is not defined, to end a sentence. NULL: any but f1:LABEL. */
+PM_API const char *pm_measure_undefined(const pm_measure *measure, const pm_task *task, const pm_task_metrics *m);
+
 #ifdef __cplusplus
 }
 #endif

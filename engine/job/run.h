@@ -1,0 +1,69 @@
+/* A run as its files see it. */
+#ifndef JOB_RUN_H
+#define JOB_RUN_H
+
+#include <pumice/run.h>
+
+#include "job/metrics.h"
+#include "job/note.h"
+
+/* What is different with a trainer and with a finetuner. */
+typedef struct run_kind {
+    bool text; /* trained on a text, else on examples */
+    uint32_t (*done)(const pm_run *run);
+    uint32_t (*steps)(const pm_run *run);
+    pm_precision (*precision)(const pm_run *run);
+    bool (*due)(const pm_run *run, uint32_t step); /* an evaluation */
+    pm_status (*save)(pm_run *run, const char *note);
+    pm_status (*load)(pm_run *run, char **note);
+    /* A step; what it adds to the line. */
+    pm_status (*step)(pm_run *run, pm_run_result *out);
+    void (*describe)(const pm_run *run, const pm_run_result *result, metrics_line *line);
+    /* An evaluation sets val_loss, value and dev; what it adds to the line. */
+    pm_status (*evaluate)(pm_run *run, pm_run_result *out);
+    void (*describe_evaluation)(const pm_run *run, const pm_run_result *result, metrics_line *line);
+} run_kind;
+
+extern const run_kind run_of_text, run_of_examples;
+
+struct pm_run {
+    pm_run_params params; /* with texts of its own */
+    char *dir, *kind_name, *measure_name;
+    const run_kind *kind;
+    pm_run_parts parts;
+    pm_caps caps; /* of the device that was opened first; no name: it was lost too early */
+    metrics curves;
+    bool made;
+    bool failed;   /* there are no more steps */
+    bool diverged; /* and no more saves */
+
+    uint32_t first, done, steps, saved, losses;
+    uint32_t told; /* told: steps that the program has seen */
+    double best;
+    uint32_t best_step;
+    bool undefined;
+    bool other_best; /* `best` is of another measure or dev */
+    bool measured_again;
+    double started, seconds_before; /* os_seconds() of this call's beginning; seconds of earlier calls */
+    double save_ended, save_took;
+
+    /* the step that was done last */
+    bool open_step; /* its line is not written yet: its evaluation is to be done where one is due */
+    pm_run_result result;
+    metrics_line line;
+
+    /* with a finetuner */
+    pm_measure measure;
+    float *outputs;      /* of dev */
+    uint32_t *confusion; /* of dev: [K * K] */
+};
+
+pm_device *run_device(const pm_run *run);
+/* The folder's model, by the measure and the dev of this call, is the best one. */
+pm_status run_measure_best(pm_run *run);
+/* Memory for dev's answers; the measure. */
+pm_status run_open_dev(pm_run *run);
+/* A hash of what the run's data are: the text, or dev; false where there is none. */
+bool run_data_hash(const pm_run *run, uint64_t *hash);
+
+#endif
