@@ -445,9 +445,9 @@ static pm_status step_once(pm_run *run)
 pm_status pm_run_step(pm_run *run, pm_run_result *out)
 {
     if (!pm_run_more(run)) return log_fail(log_of(run), PM_INVALID, "run: there is no step to do");
+    const uint32_t step = run->open_step ? run->done : run->done + 1;
     pm_status status = step_once(run);
     while (status == PM_DEVICE_LOST) {
-        const uint32_t step = run->result.step;
         status = recover(run);
         if (status != PM_OK) break;
         if (run->done >= step && !run->open_step) {
