@@ -134,6 +134,10 @@ for static in OFF ON; do
     [ ! -e "$dir/unused-$static/pumice" ] || die "examples/from_memory.c: Pumice wrote to its cache folder"
     "$dir/examples-$static/cancel" "$dir/text" "$dir/stopped" 12 3 > "$dir/out" 2>&1 || { cat "$dir/out"; die "examples/cancel.c failed"; }
     grep -q '^[1-3] cancels' "$dir/out" && grep -q 'those of an undisturbed run' "$dir/out" || { cat "$dir/out"; die "examples/cancel.c: other weights"; }
+    for steps in 20 40; do
+        "$dir/examples-$static/resume" "$dir/text" "$dir/resumed-$static" $steps > "$dir/out" 2>&1 || { cat "$dir/out"; die "examples/resume.c failed"; }
+    done
+    grep -q '^40 of 40 steps are saved, 20 of them before' "$dir/out" || { cat "$dir/out"; die "examples/resume.c did not go on"; }
     "$dir/examples-$static/embed_vulkan" 40 > "$dir/out" 2>&1 || { cat "$dir/out"; die "examples/embed_vulkan.c failed"; }
     grep -q ': loss [01]\.[0-9]* after 40 steps' "$dir/out" || { cat "$dir/out"; die "examples/embed_vulkan.c did not train"; }
 done
