@@ -107,22 +107,29 @@ static pm_finetune_params params_of(const finetune_run *run)
                                 .recompute = options->recompute};
 }
 
-static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
-                           pm_train_plan *out)
+static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, pm_train_plan *out)
 {
     const finetune_run *run = user;
-    pm_finetune_params params = params_of(run);
-    params.recompute = settings->recompute;
-    params.accum = settings->accum;
-    return pm_finetune_plan_make(log, caps, &run->config, run->train, &params, out);
+    const pm_finetune_params p = params_of(run);
+    return pm_finetune_plan_make(log, caps, &run->config, run->train, &p, out);
+}
+
+static pm_status make_fit(void *user, const pm_log *log, const pm_caps *caps, plan_settings *settings,
+                          pm_train_plan *out)
+{
+    const finetune_run *run = user;
+    pm_finetune_params p = params_of(run);
+    const pm_status status = pm_finetune_fit(log, caps, &run->config, run->train, &p, out);
+    *settings = (plan_settings){p.recompute, p.batch, p.accum, 0};
+    return status;
 }
 
 /* Refuses, after an error line, a run that does not fit; with `print`, prints what the run takes. */
 static int check_memory(finetune_run *run, const pm_caps *caps, bool print)
 {
     const finetune_options *options = run->options;
-    const plan_settings settings = {options->recompute, options->batch, options->accum, 0};
-    return plan_training(&options->common, &run->config, caps, &settings, make_plan, run, print);
+    const plan_run it = {{options->recompute, options->batch, options->accum, 0}, make_plan, make_fit, run};
+    return plan_training(&options->common, &run->config, caps, &it, print);
 }
 
 /* The tokens that begin and end texts, for config.json, are those of --model: no example has others. No text holds the end-of-text token, so it fills

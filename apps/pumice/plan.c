@@ -1,4 +1,4 @@
-/* Plans in words, and the search for settings that fit. */
+/* Plans in words, and what would fit in their place. */
 #include "plan.h"
 
 #include <math.h>
@@ -91,45 +91,15 @@ void plan_refuse(const plan *p, const pm_caps *caps, const char *advice)
               caps->name, advice);
 }
 
-/* The next smaller way to do the same step: recomputation, then micro batches of half the size, down to single sequences. Then half the context,
- * which is another step. False when there is none left. */
-static bool smaller(plan_settings *s)
+/* The plan of a training run; total is INFINITY where one tensor is too large: that is not a failure, and gives no line. */
+static pm_status make_plan(const app_common *common, const pm_caps *caps, const plan_run *run, plan *out)
 {
-    enum { LEAST_TIME = 16 };
-    if (!s->recompute) {
-        s->recompute = true;
-    } else if (s->batch > s->accum &&
-               s->time == 0) { /* fine-tuning: a step's examples, shared out among micro batches */
-        s->accum *= 2;
-        if (s->accum > s->batch) s->accum = s->batch;
-    } else if (s->batch > 1 && s->time > 0) {
-        const uint32_t factor = s->batch % 2 == 0 ? 2 : s->batch;
-        s->batch /= factor;
-        s->accum *= factor;
-    } else if (s->time >= 2 * LEAST_TIME) {
-        s->time /= 2;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-typedef struct training {
-    const app_common *common;
-    const pm_caps *caps;
-    plan_make *make;
-    void *user;
-} training;
-
-/* total is INFINITY where one tensor is too large: that is not a failure, and gives no line. */
-static pm_status make_plan(const training *t, const plan_settings *settings, plan *out)
-{
-    const pm_log quiet = {0}, log = app_log(t->common);
+    const pm_log quiet = {0}, log = app_log(common);
     pm_train_plan made;
     *out = (plan){.total = INFINITY};
-    pm_status status = t->make(t->user, &quiet, t->caps, settings, &made);
+    pm_status status = run->make(run->user, &quiet, caps, &made);
     if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
-    if (status != PM_OK) return t->make(t->user, &log, t->caps, settings, &made);
+    if (status != PM_OK) return run->make(run->user, &log, caps, &made);
     *out = (plan){.parts = {{"weights", (double)made.weights},
                             {"gradients", (double)made.gradients},
                             {"optimizer", (double)made.optimizer},
@@ -141,35 +111,35 @@ static pm_status make_plan(const training *t, const plan_settings *settings, pla
 }
 
 /* "--recompute --batch 2 --accum 6 would take 812 MiB", or that nothing helps. */
-static void advise(const training *t, const plan_settings *from, char advice[200])
+static void advise(const pm_caps *caps, const plan_run *run, char advice[200])
 {
-    plan_settings s = *from;
-    while (smaller(&s)) {
-        plan p;
-        if (make_plan(t, &s, &p) != PM_OK) break;
-        if (!plan_fits(&p, t->caps)) continue;
-        char batch[32] = "", accum[32] = "", time[32] = "";
-        if (s.batch != from->batch) snprintf(batch, sizeof batch, " --batch %u", (unsigned)s.batch);
-        if (s.accum != from->accum) snprintf(accum, sizeof accum, " --accum %u", (unsigned)s.accum);
-        if (s.time != from->time) snprintf(time, sizeof time, " --ctx %u", (unsigned)s.time);
-        snprintf(advice, 200, "--recompute%s%s%s would take %.0f MiB", batch, accum, time, p.total / MIB);
+    const pm_log quiet = {0};
+    const plan_settings *from = &run->settings;
+    plan_settings s;
+    pm_train_plan made;
+    if (run->fit(run->user, &quiet, caps, &s, &made) != PM_OK) {
+        snprintf(advice, 200, "no smaller batch would fit either: the model is too large for it");
         return;
     }
-    snprintf(advice, 200, "no smaller batch would fit either: the model is too large for it");
+    char batch[32] = "", accum[32] = "", time[32] = "";
+    if (s.batch != from->batch) snprintf(batch, sizeof batch, " --batch %u", (unsigned)s.batch);
+    if (s.accum != from->accum) snprintf(accum, sizeof accum, " --accum %u", (unsigned)s.accum);
+    if (s.time != from->time) snprintf(time, sizeof time, " --ctx %u", (unsigned)s.time);
+    snprintf(advice, 200, "--recompute%s%s%s would take %.0f MiB", batch, accum, time,
+             (double)(made.weights + made.gradients + made.optimizer + made.workspace) / MIB);
 }
 
-int plan_training(const app_common *common, const pm_gpt_config *config, const pm_caps *caps,
-                  const plan_settings *settings, plan_make *make, void *user, bool print)
+int plan_training(const app_common *common, const pm_gpt_config *config, const pm_caps *caps, const plan_run *run,
+                  bool print)
 {
-    const training t = {common, caps, make, user};
     plan p;
-    const pm_status status = make_plan(&t, settings, &p);
+    const pm_status status = make_plan(common, caps, run, &p);
     if (status != PM_OK) return app_exit_code(status);
     p.parameters = (double)pm_gpt_config_parameters(config);
     if (print && isfinite(p.total)) plan_print(common, caps, &p);
     if (plan_fits(&p, caps)) return EXIT_DONE;
     char advice[200];
-    advise(&t, settings, advice);
+    advise(caps, run, advice);
     plan_refuse(&p, caps, advice);
     return EXIT_FAILED;
 }

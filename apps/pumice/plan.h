@@ -33,16 +33,19 @@ void plan_refuse(const plan *p, const pm_caps *caps, const char *advice);
 /* Settings of a training run that cost memory. */
 typedef struct plan_settings {
     bool recompute;
-    uint32_t batch, accum;
-    uint32_t time; /* 0: cannot be changed */
+    uint32_t batch, accum, time; /* time 0: of fine-tuning */
 } plan_settings;
 
-/* The library's plan with these settings. */
-typedef pm_status plan_make(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
-                            pm_train_plan *out);
+/* A training run: its settings, the library's plan of it, and the nearest settings that fit. */
+typedef struct plan_run {
+    plan_settings settings;
+    pm_status (*make)(void *user, const pm_log *log, const pm_caps *caps, pm_train_plan *out);
+    pm_status (*fit)(void *user, const pm_log *log, const pm_caps *caps, plan_settings *settings, pm_train_plan *out);
+    void *user;
+} plan_run;
 
 /* The exit code: EXIT_DONE where the run fits, else it is refused with the nearest settings that would. `print`: prints the plan first. */
-int plan_training(const app_common *common, const pm_gpt_config *config, const pm_caps *caps,
-                  const plan_settings *settings, plan_make *make, void *user, bool print);
+int plan_training(const app_common *common, const pm_gpt_config *config, const pm_caps *caps, const plan_run *run,
+                  bool print);
 
 #endif

@@ -140,24 +140,28 @@ static int make_config(train_run *run)
     return app_exit_code(pm_gpt_config_check(&run->log, &run->config));
 }
 
-static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, const plan_settings *settings,
-                           pm_train_plan *out)
+static pm_status make_plan(void *user, const pm_log *log, const pm_caps *caps, pm_train_plan *out)
 {
     const train_run *run = user;
-    pm_train_params params = run->params;
-    params.recompute = settings->recompute;
-    params.batch = settings->batch;
-    params.accum = settings->accum;
-    params.time = settings->time;
-    return pm_train_plan_make(log, caps, &run->config, &params, out);
+    return pm_train_plan_make(log, caps, &run->config, &run->params, out);
+}
+
+static pm_status make_fit(void *user, const pm_log *log, const pm_caps *caps, plan_settings *settings,
+                          pm_train_plan *out)
+{
+    const train_run *run = user;
+    pm_train_params p = run->params;
+    const pm_status status = pm_train_fit(log, caps, &run->config, &p, out);
+    *settings = (plan_settings){p.recompute, p.batch, p.accum, p.time};
+    return status;
 }
 
 /* Refuses, after an error line, a run that does not fit; with `print`, prints what the run takes. */
 static int check_memory(train_run *run, const pm_caps *caps, bool print)
 {
     const pm_train_params *p = &run->params;
-    const plan_settings settings = {p->recompute, p->batch, p->accum, p->time};
-    return plan_training(&run->options->common, &run->config, caps, &settings, make_plan, run, print);
+    const plan_run it = {{p->recompute, p->batch, p->accum, p->time}, make_plan, make_fit, run};
+    return plan_training(&run->options->common, &run->config, caps, &it, print);
 }
 
 /* The tokenizer's token, where the model is trained on it: a text must not begin or end in a row that never learns. */

@@ -117,8 +117,11 @@ static pm_status make_finetuner(fit *f)
     params.lr = settings_task_lr(how);
     params.seed = how->seed;
     pm_model *base = NULL;
-    pm_status status = how->task_base[0] ? pm_model_load(f->w->device, how->task_base, &base)
-                                         : pm_model_create(f->w->device, &t->config, how->seed, &base);
+    pm_train_plan plan;
+    pm_status status = pm_finetune_fit(&f->w->log, pm_device_caps(f->w->device), &t->config, t->train, &params, &plan);
+    if (status != PM_OK) return status;
+    status = how->task_base[0] ? pm_model_load(f->w->device, how->task_base, &base)
+                               : pm_model_create(f->w->device, &t->config, how->seed, &base);
     if (status == PM_OK) status = pm_model_for_task(base, &t->task, how->seed, &f->parts.model);
     pm_model_destroy(&base);
     if (status == PM_OK) status = pm_finetuner_create(f->parts.model, t->train, &params, &f->parts.finetuner);

@@ -103,6 +103,26 @@ static void keep_options(training *t, float min_lr)
     fit_keep_number(f, "--seed", how->seed);
 }
 
+/* A run that does not fit into the free memory takes less of it, where its steps stay the same. */
+static pm_status make_fit(training *t, pm_train_params *params)
+{
+    fit *f = &t->fit;
+    pm_train_plan plan;
+    pm_train_params fitting = *params;
+    const pm_caps *caps = pm_device_caps(f->w->device);
+    const pm_status status = pm_train_fit(&f->w->log, caps, &t->config, &fitting, &plan);
+    if (status != PM_OK) return status;
+    if (fitting.time < params->time)
+        return work_fail(f->w, PM_NO_DEVICE_MEMORY,
+                         "this needs more memory than is free on %s: a context of %u would fit", caps->name,
+                         (unsigned)fitting.time);
+    if (fitting.recompute)
+        work_say(f->w, "Little memory is free: %u x %u sequences a step, with recomputation", (unsigned)fitting.accum,
+                 (unsigned)fitting.batch);
+    *params = fitting;
+    return PM_OK;
+}
+
 static pm_status make_trainer(fit *f)
 {
     training *t = (training *)f;
@@ -115,20 +135,21 @@ static pm_status make_trainer(fit *f)
                                 .dropout_embd = how->dropout,
                                 .dropout_attn = how->dropout,
                                 .dropout_resid = how->dropout};
-    const pm_train_params params = {.batch = how->batch,
-                                    .time = how->ctx,
-                                    .steps = how->steps,
-                                    .lr = how->lr,
-                                    .min_lr = 0.1f * how->lr,
-                                    .warmup = how->warmup,
-                                    .beta2 = 0.99f,
-                                    .weight_decay = 0.1f,
-                                    .clip = 1,
-                                    .dropout = how->dropout,
-                                    .seed = how->seed,
-                                    .precision = t->precision};
+    pm_train_params params = {.batch = how->batch,
+                              .time = how->ctx,
+                              .steps = how->steps,
+                              .lr = how->lr,
+                              .min_lr = 0.1f * how->lr,
+                              .warmup = how->warmup,
+                              .beta2 = 0.99f,
+                              .weight_decay = 0.1f,
+                              .clip = 1,
+                              .dropout = how->dropout,
+                              .seed = how->seed,
+                              .precision = t->precision};
     pm_status status =
         f->resume ? pm_gpt_config_load(&f->w->log, how->out, &t->config) : pm_gpt_config_check(&f->w->log, &t->config);
+    if (status == PM_OK) status = make_fit(t, &params);
     if (status == PM_OK) status = pm_model_create(f->w->device, &t->config, how->seed, &f->parts.model);
     if (status == PM_OK) status = pm_trainer_create(f->parts.model, &params, &f->parts.trainer);
     if (status == PM_OK) keep_options(t, params.min_lr);

@@ -32,7 +32,8 @@ struct pm_finetuner {
     predictor predictor;                  /* of the last set asked for */
 };
 
-static pm_status fill_params(const pm_log *log, const pm_finetune_params *params, size_t size, pm_finetune_params *out)
+pm_status finetune_params_fill(const pm_log *log, const pm_finetune_params *params, size_t size,
+                               pm_finetune_params *out)
 {
     pm_finetune_params p;
     const pm_status status = sized_read(log, "pm_finetune_params", params, size, &p, sizeof p);
@@ -116,7 +117,7 @@ pm_status pm_finetune_plan_make_sized(const pm_log *log, const pm_caps *caps, co
     pm_model model = {.config = gpt_config_for_task(&known, &set->task)};
     pm_finetuner t = {.model = &model, .set = set};
     gpt_layout layout = {0};
-    status = fill_params(log, params, params_size, &t.params);
+    status = finetune_params_fill(log, params, params_size, &t.params);
     if (status == PM_OK && set->longest > model.config.ctx)
         status = log_fail(log, PM_INVALID, "finetuner: a sequence of %u tokens does not fit the model's context of %u",
                           set->longest, model.config.ctx);
@@ -155,7 +156,7 @@ pm_status pm_finetuner_create_sized(pm_model *model, const pm_taskset *set, cons
 {
     const pm_log *log = gpu_log(model->device);
     pm_finetune_params p;
-    pm_status status = fill_params(log, params, params_size, &p);
+    pm_status status = finetune_params_fill(log, params, params_size, &p);
     if (status == PM_OK) status = check(model, set);
     bool half = false;
     if (status == PM_OK) status = precision_choose(model->device, p.precision, &half);

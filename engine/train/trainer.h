@@ -2,7 +2,7 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
-#include <pumice/train.h>
+#include <pumice/finetune.h>
 
 #include "train/flights.h"
 
@@ -34,6 +34,9 @@ struct pm_trainer {
 /* Parameters with their defaults; PM_INVALID names the field. */
 pm_status train_params_fill(const pm_log *log, const pm_gpt_config *config, const pm_train_params *params,
                             pm_train_params *out);
+/* The same of a finetuner's, from the caller's struct. */
+pm_status finetune_params_fill(const pm_log *log, const pm_finetune_params *params, size_t size,
+                               pm_finetune_params *out);
 
 /* Where windows are drawn: from tokens [first, first + count) of a corpus. `stream` keeps uses of a seed apart. */
 typedef struct batch_source {

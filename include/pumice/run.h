@@ -166,6 +166,30 @@ typedef struct pm_run_point {
 PM_API const pm_run_point *pm_run_losses(const pm_run *run, size_t *count);
 PM_API const pm_run_point *pm_run_val_losses(const pm_run *run, size_t *count);
 
+/* ---- what fits ---- */
+
+/* Changes params, where it must, so that the run fits into caps->device_memory_free: to recomputation, then to micro batches of half the size and twice as
+ * many, with the same sequences a step. Then pre-training's to half the context, which makes other steps. What is 0 becomes its default. *plan is that of
+ * the new params. Allocates nothing on the device. Fails: PM_NO_DEVICE_MEMORY (nothing fits; params stay as they were), and as the plan's function. */
+PM_API PM_NODISCARD pm_status pm_train_fit_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                                 size_t config_size, pm_train_params *params, size_t params_size,
+                                                 pm_train_plan *plan);
+PM_NODISCARD static inline pm_status pm_train_fit(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                                  pm_train_params *params, pm_train_plan *plan)
+{
+    return pm_train_fit_sized(log, caps, config, sizeof *config, params, sizeof *params, plan);
+}
+PM_API PM_NODISCARD pm_status pm_finetune_fit_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                                    size_t config_size, const pm_taskset *set,
+                                                    pm_finetune_params *params, size_t params_size,
+                                                    pm_train_plan *plan);
+PM_NODISCARD static inline pm_status pm_finetune_fit(const pm_log *log, const pm_caps *caps,
+                                                     const pm_gpt_config *config, const pm_taskset *set,
+                                                     pm_finetune_params *params, pm_train_plan *plan)
+{
+    return pm_finetune_fit_sized(log, caps, config, sizeof *config, set, params, sizeof *params, plan);
+}
+
 /* ---- after a loss ---- */
 
 /* Opens the device that was lost again: waits some seconds for its driver. Another device would give other bits and is refused. lost NULL: as
