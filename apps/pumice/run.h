@@ -56,6 +56,7 @@ typedef struct run_frame {
     pm_run_option *kept; /* [command->count]: the options that a checkpoint keeps */
     char (*numbers)[32]; /* texts of some of their values */
     int code;            /* of a `make` that failed */
+    unsigned losses;     /* devices that were lost, and opened again */
     bool said_undefined; /* the warning that the measure is not defined; once */
 } run_frame;
 

@@ -39,10 +39,13 @@ static void say_command(int argc, char **argv)
 static void say_lost(const run_frame *f, const pm_run_info *info)
 {
     char what[64] = "no checkpoint was written yet";
-    if (info->saved) snprintf(what, sizeof what, "the checkpoint of step %u is saved", (unsigned)info->saved);
+    if (info->saved)
+        snprintf(what, sizeof what, "the checkpoint of step %u is saved", (unsigned)info->saved);
+    else if (pm_folder_find(f->out, PM_FILES_CHECKPOINT)) /* lost before it was read */
+        snprintf(what, sizeof what, "its checkpoint stays as it was");
     app_error("--out %s: the device was lost %u times in this run; %s. A smaller --batch (with --accum in its "
               "place), " LOSSES_ADVICE "; to go on:",
-              f->out, (unsigned)info->losses, what);
+              f->out, f->losses + 1, what);
     say_command(f->argc, f->argv);
 }
 
@@ -59,7 +62,6 @@ static void warn_undefined(run_frame *f, const pm_run_result *r, const pm_run_in
 static void say_dev(run_frame *f, const pm_run_result *r, const pm_run_info *info)
 {
     char value[160] = "", loss[40] = "";
-    progress_clear();
     warn_undefined(f, r, info);
     if (isnan(r->value))
         snprintf(value, sizeof value, "%s is not defined", info->measure.shown);
@@ -131,6 +133,7 @@ static pm_status make(void *user, bool resume, const pm_caps *lost, pm_run_parts
     run_frame *f = user;
     pm_status status = app_device_open(f->common, lost, &f->device);
     if (lost) app_has_work(false); /* what is left of the work is in the checkpoint */
+    f->losses += lost != NULL;
     if (status == PM_OK) status = profile_open(&f->profile, f->common, f->device, 1);
     if (status != PM_OK) return status;
     f->code = f->make(f, resume);
@@ -174,11 +177,9 @@ static pm_status draw(void *user, const pm_run *run)
 static void tell(run_frame *f, const pm_run *run, const pm_run_result *r, progress *shown)
 {
     const double rate = r->seconds > 0 ? r->tokens / r->seconds : 0;
-    if (r->skipped) {
-        progress_clear();
+    if (r->skipped)
         app_say("step %u: gradients overflow fp16 at a loss scale of %g; skipped", (unsigned)r->step,
                 (double)r->loss_scale);
-    }
     if (f->common->json && !r->again) {
         fputs(r->line, stdout);
         fflush(stdout);

@@ -135,6 +135,8 @@ static void take_open_line(pm_run *run, const char *open_line)
             {"lm_loss", offsetof(pm_run_result, lm_loss)},     {"lr", offsetof(pm_run_result, lr)},
             {"grad_norm", offsetof(pm_run_result, grad_norm)}, {"loss_scale", offsetof(pm_run_result, loss_scale)}};
         run->result = (pm_run_result){.step = (uint32_t)step->valuedouble,
+                                      .val_loss = NAN,
+                                      .value = NAN,
                                       .skipped = cJSON_GetObjectItemCaseSensitive(json, "skipped") != NULL};
         for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
             const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, numbers[i].name);
