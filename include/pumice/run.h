@@ -46,7 +46,7 @@ PM_API const char *pm_run_note_option(const pm_run_note *note, const char *name)
 
 typedef struct pm_run pm_run;
 
-/* What trains: a model, and a trainer or a finetuner of it. */
+/* What trains: a model, and a trainer or a finetuner of it. The struct stays as it is, and so does the next one. */
 typedef struct pm_run_parts {
     pm_model *model;
     pm_trainer *trainer;
@@ -87,11 +87,11 @@ typedef struct pm_run_params {
     const char *measure;   /* the name of what is best there (pm_task_measure); NULL: the task's */
 
     uint32_t
-        eval_every; /* steps; 0: a trainer only at the end, a finetuner after each epoch. Each run evaluates at its end, too */
+        eval_every; /* steps between evaluations; 0: with a finetuner an epoch's. A run evaluates at its end, too */
     uint32_t save_every;  /* steps; 0: at the end, and a finetuner where it evaluates */
     double save_seconds;  /* saves also after so many, but spends no more than a twentieth of the time on it; 0: off */
     uint32_t losses_most; /* the device's loss that ends the run; 0: the third, 1: the first */
-    pm_control *control;  /* for making, steps and evaluations, not for saving; NULL: what the device has */
+    pm_control *control;  /* steps and evaluations obey it, saving does not; NULL: what the device has */
 } pm_run_params;
 
 /* Begins the run, or goes on with it: makes the parts and the folder's first files, or reads the checkpoint. All that params point to lives as long as the
@@ -112,8 +112,8 @@ typedef struct pm_run_result {
     uint32_t step;                  /* 1 is the first */
     float loss, task_loss, lm_loss; /* as pm_step and pm_finetune_step have them; NaN where they have none */
     float lr, grad_norm;
-    float loss_scale;
-    bool skipped; /* in fp16: the step changed nothing */
+    float loss_scale; /* 1 in fp32 */
+    bool skipped;     /* in fp16: the step changed nothing */
     uint32_t tokens;
     double seconds;   /* of the step alone */
     double waited;    /* of these, waiting for the device */
