@@ -283,7 +283,7 @@ static void test_whole(void **state)
         assert_int_equal(r.step, i);
         assert_int_equal(r.evaluated, evaluated);
         assert_int_equal(r.saved, i % SAVES == 0 || i == STEPS);
-        assert_true(isnan(r.val_loss) == !evaluated && isnan(r.task_loss) && isfinite(r.loss));
+        assert_true(!isnan(r.val_loss) == evaluated && isnan(r.task_loss) && isfinite(r.loss));
         assert_true(r.seconds > 0 && r.waited <= r.seconds && !r.again && !r.save_failed);
         pm_run_get_info(run, &info);
         if (r.best && evaluated) assert_true(info.best_step == i && info.best == r.val_loss);
