@@ -87,6 +87,8 @@ refused 1 'there is a run in it already' $train --out "$dir/b" --steps 2
 refused 1 'its checkpoint is gone, and beginning again would replace its model' $train --out "$dir/b" --steps 2 --resume
 same "$dir/a/model.safetensors" "$dir/b/model.safetensors"
 rm "$dir/b/loss.png"
+refused 1 'its checkpoint is gone' $train --out "$dir/b" --steps 2 --resume
+: > "$dir/b/metrics.jsonl"
 run 0 $train --out "$dir/b" --steps 2 --resume # killed before its first checkpoint: from the beginning
 rm "$dir/b/model.safetensors" "$dir"/b/checkpoint*
 refused 1 '--out .*/b: .* is there already' $train --out "$dir/b" --steps 2

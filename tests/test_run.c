@@ -35,6 +35,7 @@ typedef struct host {
     bool own;   /* a device of its own, which may be lost; else `shared` */
     float lr;
     pm_status fails, saved; /* what make and saved answer */
+    int waits;              /* how often the waiting for a lost device is cancelled */
     const char *precision;  /* an option; NULL: as the trainer has it */
     pm_run_option options[OPTIONS];
     pm_device *shared, *device;
@@ -55,6 +56,10 @@ static pm_status make(void *user, bool resume, const pm_caps *lost, pm_run_parts
     h.makes++;
     h.resumes += resume;
     h.losses += lost != NULL;
+    if (lost && h.waits > 0) {
+        h.waits--;
+        return PM_CANCELLED;
+    }
     if (lost) {
         const pm_device_params params = test_device_params((pm_device_params){.log = log});
         status = pm_device_open_again(&params, lost, &h.device);
@@ -448,13 +453,51 @@ static void test_note(void **state)
     assert_int_equal(pm_run_note_load(&log, folder(), &note), PM_OK);
     assert_true(!pm_run_note_kind(note) && !pm_run_note_has_options(note));
     pm_run_note_free(&note);
-    assert_int_equal(pm_trainer_save(trainer, folder(), "of mine"), PM_OK);
+    const char *const others[] = {"of mine", "[1, 2]", "\"a\"", "true"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_int_equal(pm_trainer_save(trainer, folder(), others[i]), PM_OK);
+        test_log_reset();
+        test_expect_failure(pm_run_note_load(&log, folder(), &note), PM_FORMAT, "the checkpoint's note", "");
+    }
     unmake(&h);
-    test_expect_failure(pm_run_note_load(&log, folder(), &note), PM_FORMAT, "the checkpoint's note", "");
     const pm_run_params p = params(folder());
     pm_run *run = NULL;
     test_expect_failure(pm_run_open(&p, &run), PM_FORMAT, "the checkpoint's note", "");
     assert_null(run);
+}
+
+/* Notes of other programs: an open line that is none is left out. */
+static void test_open_lines(void **state)
+{
+    enum { BAD = 6 };
+    const char *const lines[BAD + 1] = {"{\\\"step\\\": 0, \\\"loss\\\": 1",
+                                        "{\\\"step\\\": 3, \\\"loss\\\": 1\\n",
+                                        "nonsense",
+                                        "{\\\"step\\\": 2",
+                                        "{\\\"step\\\": 3, \\\"loss\\\": %1000s1",
+                                        "{\\\"step\\\": 3, \\\"loss\\\": %620s1",
+                                        "{\\\"step\\\": 3, \\\"loss\\\": 1"};
+    for (int i = 0; i <= BAD; i++) {
+        char line[1200], note[1300];
+        begin_test(state);
+        pm_run_params p = params(folder());
+        pm_run *run = open_run(&p);
+        pm_run_info info;
+        pm_run_result r;
+        while (pm_run_get_info(run, &info), info.done < 3) assert_int_equal(pm_run_step(run, &r), PM_OK);
+        snprintf(line, sizeof line, lines[i], "");
+        snprintf(note, sizeof note, "{\"open_line\": \"%s\", \"train_tokens\": 7}", line);
+        assert_int_equal(pm_trainer_save(h.parts.trainer, folder(), note), PM_OK);
+        pm_run_close(&run);
+        test_log_reset();
+        p.eval_every = 7; /* step 3 is not to be evaluated */
+        run = open_run(&p);
+        assert_non_null(strstr(test_last_warning(), "(7 before)"));
+        assert_int_equal(pm_run_step(run, &r), PM_OK);
+        assert_int_equal(r.step, i < BAD ? 4 : 3);
+        assert_true(!r.evaluated && isnan(r.val_loss) && isnan(r.value));
+        pm_run_close(&run);
+    }
 }
 
 /* ---- folders -------------------------------------------------------------------------------------------------------- */
@@ -490,21 +533,22 @@ static void test_folders(void **state)
     assert_true(os_remove(test_path(dir, "tf_model.h5")));
 
     /* killed before its first checkpoint */
-    p.save_every = 0;
     pm_run *run = open_run(&p);
+    pm_run *second = NULL;
+    test_log_reset();
+    test_expect_failure(pm_run_open(&p, &second), PM_IO, dir, "another run is writing"); /* also of this process */
+    assert_int_equal(pm_run_look(dir, &file), PM_RUN_SAVED);
     pm_run_close(&run);
+    pm_folder_clear(dir, PM_FILES_CHECKPOINT);
     test_expect_content(test_path(dir, "metrics.jsonl"), "");
     assert_int_equal(pm_run_look(dir, &file), PM_RUN_BEGUN);
     assert_null(file);
     p.overwrite = p.resume = false;
     refused(&p, PM_INVALID, "there is a run in it");
     p.resume = true;
-    p.save_every = SAVES;
     run = open_run(&p);
-    pm_run *second = NULL;
     assert_int_equal(pm_run_look(dir, &file), PM_RUN_SAVED);
     pm_run_close(&run);
-    assert_null(second);
     p.resume = false;
     refused(&p, PM_INVALID, "there is a run in it");
     p.resume = true;
@@ -516,12 +560,15 @@ static void test_folders(void **state)
     p.corpus = h.corpus;
     finish(open_run(&p), dir, false);
 
-    /* the checkpoint is gone */
-    test_write(test_path(dir, "loss.png"), "", 0);
+    /* The checkpoint is gone: of a run with steps, or of one that was drawn. */
     pm_folder_clear(dir, PM_FILES_CHECKPOINT);
-    assert_int_equal(pm_run_look(dir, &file), PM_RUN_STRIPPED);
-    refused(&p, PM_INVALID, "checkpoint is gone");
-    expect_undisturbed(dir, false);
+    p.overwrite = true;
+    for (int drawn = 0; drawn < 2; drawn++) {
+        if (drawn) test_write(test_path(dir, "loss.png"), "", 0);
+        assert_int_equal(pm_run_look(dir, &file), PM_RUN_STRIPPED);
+        refused(&p, PM_INVALID, "checkpoint is gone");
+        expect_undisturbed(dir, false);
+    }
 }
 
 static void test_folder_names(void **state)
@@ -567,11 +614,24 @@ static void test_parameters(void **state)
     p.corpus = NULL;
     test_expect_failure(pm_run_open(&p, &run), PM_INVALID, "run", "corpus");
     p = params(folder());
+    p.kind = "\xff";
+    test_expect_failure(pm_run_open(&p, &run), PM_INVALID, "run", "UTF-8");
+    p = params(folder());
     h.fails = PM_NO_DEVICE_MEMORY;
     assert_int_equal(pm_run_open(&p, &run), PM_NO_DEVICE_MEMORY);
     assert_true(h.makes == 4 && h.unmakes == 4);
     os_info info;
     assert_false(os_stat(folder(), &info)); /* nothing was made there */
+    h.fails = PM_OK;
+    h.options[1].name = "--precision";
+    p.options = h.options;
+    test_expect_failure(pm_run_open(&p, &run), PM_INVALID, "run", "--precision is there twice");
+    begin_test(state);
+    h.tunes = true;
+    p = params(folder());
+    p.dev = NULL;
+    p.measure = "spearman";
+    test_expect_failure(pm_run_open(&p, &run), PM_INVALID, "spearman", "accuracy");
 }
 
 /* A rate that is far too high: the checkpoint stays the last good one. */
@@ -615,8 +675,15 @@ static void test_failed_save(void **state)
     assert_int_equal(status, PM_IO);
     assert_non_null(strstr(test_last_warning(), "not everything could be saved"));
     assert_false(pm_run_more(run));
-    pm_run_close(&run);
+    assert_int_equal(pm_run_save(run), PM_IO); /* the checkpoint is there, the rest is not */
+    h.saved = PM_CANCELLED;
+    assert_int_equal(pm_run_save(run), PM_IO);
     h.saved = PM_OK;
+    const int saves = h.saves;
+    assert_int_equal(pm_run_save(run), PM_OK);
+    assert_int_equal(pm_run_save(run), PM_OK);
+    assert_int_equal(h.saves, saves + 1);
+    pm_run_close(&run);
     finish(open_run(&p), folder(), false);
 }
 
@@ -660,17 +727,22 @@ static bool lose(bool tunes, unsigned long at, uint32_t most)
     pm_status status = pm_run_open(&p, &run);
     while (status == PM_OK && pm_run_more(run)) {
         status = pm_run_step(run, &r);
+        if (status == PM_CANCELLED) { /* the waiting for the device, which comes with the next call */
+            status = PM_OK;
+            assert_int_equal(pm_run_save(run), PM_OK);
+            continue;
+        }
         if (status != PM_OK) break;
         again += r.again;
         if (!r.again) assert_int_equal(r.step, ++told);
     }
     if (run) pm_run_get_info(run, &info);
-    const bool unsaved = info.done > info.saved, more = run && pm_run_more(run);
-    char warning[300];
-    snprintf(warning, sizeof warning, "%s", test_last_warning());
-    test_log_reset();
-    if (status == PM_DEVICE_LOST && unsaved)
-        test_expect_failure(pm_run_save(run), PM_DEVICE_LOST, "run", "last checkpoint");
+    const bool more = run && pm_run_more(run);
+    if (status == PM_DEVICE_LOST && run) {
+        size_t lines;
+        assert_true(info.done == info.saved && pm_run_save(run) == PM_OK);
+        assert_true(pm_run_losses(run, &lines) && lines + 1 >= told); /* what was reached can still be shown */
+    }
     pm_run_close(&run);
     test_fault_end();
     const test_fault_report report = test_fault_done();
@@ -680,8 +752,8 @@ static bool lose(bool tunes, unsigned long at, uint32_t most)
         assert_int_equal(status, PM_DEVICE_LOST);
     } else {
         assert_int_equal(status, PM_OK);
-        assert_true(told == info.steps && info.losses == report.lost && h.losses == (int)report.lost);
-        if (report.lost) assert_non_null(strstr(warning, "was lost, for the first time"));
+        assert_true(told == info.steps && info.losses == report.lost && h.losses >= (int)report.lost);
+        if (report.lost) assert_non_null(strstr(test_last_warning(), "was lost, for the first time"));
         expect_undisturbed(folder(), tunes);
     }
     print_message("%s, %s at call %lu of %lu: %u steps again\n", tunes ? "finetuner" : "trainer",
@@ -708,6 +780,7 @@ static void test_lost(void **state)
         const unsigned long calls = test_fault_done().queue;
         for (unsigned long i = 0; i < POINTS; i++) {
             begin_test(state);
+            h.waits = i == 1 ? 2 : 0;
             lost += lose(tunes, 1 + i * (calls * 3 / 4) / (POINTS - 1), 0);
         }
         begin_test(state);
@@ -772,6 +845,7 @@ int main(void)
         cmocka_unit_test_setup(test_cancelled_evaluation, begin_test),
         cmocka_unit_test_setup(test_best, begin_test),
         cmocka_unit_test_setup(test_note, begin_test),
+        cmocka_unit_test_setup(test_open_lines, begin_test),
         cmocka_unit_test_setup(test_folders, begin_test),
         cmocka_unit_test_setup(test_folder_names, begin_test),
         cmocka_unit_test_setup(test_parameters, begin_test),

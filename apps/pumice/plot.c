@@ -76,7 +76,7 @@ static float at_y(scale y, double value)
     return (float)(FRAME.bottom - (value - y.low) / (y.high - y.low) * (FRAME.bottom - FRAME.top));
 }
 
-static void draw_axes(raster *image, scale x, scale y)
+static void draw_axes(raster *image, scale x, scale y, const char *unit)
 {
     char text[64];
     const int decimals = y.tick >= 1 ? 0 : (int)ceil(-log10(y.tick) - 1e-9);
@@ -101,7 +101,6 @@ static void draw_axes(raster *image, scale x, scale y)
                 middle_y = 0.5f * (float)(FRAME.top + FRAME.bottom);
     raster_text(image, middle_x - 0.5f * raster_text_width("step", 2.5f), (float)FRAME.bottom + 48, 2.5f, false, "step",
                 INK);
-    const char *unit = "loss (nats per token)";
     raster_text(image, 16, middle_y + 0.5f * raster_text_width(unit, 2.5f), 2.5f, true, unit, INK);
 }
 
@@ -194,7 +193,7 @@ static void draw_legend(raster *image, const plot_curves *curves)
     legend_row(image, row, text, VERMILION, 2.5f, 1.0f, true);
 }
 
-bool plot_draw(const char *path, const char *title, const plot_curves *curves)
+bool plot_draw(const char *path, const char *title, const char *unit, const plot_curves *curves)
 {
     raster image = {0};
     unsigned char *png = NULL;
@@ -202,7 +201,7 @@ bool plot_draw(const char *path, const char *title, const plot_curves *curves)
     bool good = false, drawn = false;
     const scale x = make_x(curves), y = make_y(curves);
     if (raster_init(&image, WIDTH, HEIGHT)) {
-        draw_axes(&image, x, y);
+        draw_axes(&image, x, y, unit);
         raster_text(&image, (float)FRAME.left, 28, 2.5f, false, title, INK);
         drawn = draw_curves(&image, curves, x, y);
         draw_legend(&image, curves);

@@ -13,7 +13,7 @@ typedef struct plot_curves {
     plot_curve loss, val_loss;
 } plot_curves;
 
-/* Draws into path, at once or not at all. False after an error line. */
-bool plot_draw(const char *path, const char *title, const plot_curves *curves);
+/* Draws into path, at once or not at all; `unit`: of the upright axis. False after an error line. */
+bool plot_draw(const char *path, const char *title, const char *unit, const plot_curves *curves);
 
 #endif

@@ -88,6 +88,7 @@ typedef struct times {
     double first_step;   /* app_seconds() at its end; it includes making the pipelines */
     double steps, waits; /* seconds in steps after the first and telling of them, and of these waiting for the device */
     double step_seconds, tokens; /* in the steps alone */
+    uint32_t count;              /* of steps, with the first */
 } times;
 
 static void say_best(const run_frame *f, const pm_run_info *info)
@@ -110,10 +111,10 @@ static void say_summary(const run_frame *f, const times *t, const pm_run_info *i
                 (unsigned)info->steps);
     } else if (info->first >= info->steps) {
         app_say("nothing to do: all %u steps are done already", (unsigned)info->steps);
-    } else if (info->done > info->first) {
+    } else if (t->count > 0) {
         app_say(
             "%u steps in %s, %.0f tokens/s; %.2f s to the first step; the host took %.1f %% of a step outside waiting",
-            (unsigned)(info->done - info->first), app_duration(app_seconds() - t->started, time),
+            (unsigned)t->count, app_duration(app_seconds() - t->started, time),
             t->step_seconds > 0 ? t->tokens / t->step_seconds : 0, t->first_step, 100 * host);
     }
     say_best(f, info);
@@ -167,7 +168,9 @@ static pm_status draw(void *user, const pm_run *run)
     snprintf(title, sizeof title, "%s: %u layers, %u heads, %u channels, context %u, %.2f M parameters",
              c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd,
              (unsigned)f->time, 1e-6 * (double)pm_gpt_config_parameters(c));
-    const bool good = plot_draw(path, title, &curves);
+    /* A task's loss is an example's, or a squared error. */
+    const char *unit = f->parts.trainer ? "loss (nats per token)" : "the task's loss";
+    const bool good = plot_draw(path, title, unit, &curves);
     free(path);
     return good ? PM_OK : PM_IO;
 }
@@ -194,6 +197,7 @@ static void tell(run_frame *f, const pm_run *run, const pm_run_result *r, progre
 
 static void count(times *t, const pm_run_result *r, double telling)
 {
+    t->count += !r->again;
     if (t->first_step == 0) { /* reported separately */
         t->first_step = app_seconds();
         return;

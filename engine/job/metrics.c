@@ -159,6 +159,15 @@ static const char *number(char text[32], double value)
     return text;
 }
 
+bool metrics_line_open(metrics_line *line, const char *text)
+{
+    const size_t size = strlen(text);
+    if (size > METRICS_OPEN || strpbrk(text, "\n\r")) return false;
+    memcpy(line->text, text, size + 1);
+    line->used = size;
+    return true;
+}
+
 void metrics_line_begin(metrics_line *line, uint32_t step, double loss, double lr, double grad_norm,
                         double tokens_per_s)
 {

@@ -26,11 +26,14 @@ void metrics_close(metrics *out);
 /* Whether a file has only lines of runs, perhaps none, the last perhaps cut short. *steps: how many. */
 bool metrics_are_of_run(const char *path, uint32_t *steps);
 
-/* A line that grows. */
+/* A line that grows. Before its evaluation, at its longest with two dozen numbers, it has at most METRICS_OPEN bytes. */
+enum { METRICS_OPEN = 600 };
 typedef struct metrics_line {
     char text[1024]; /* with an end only once it is added */
     size_t used;
 } metrics_line;
+/* Takes up a line that was left before its evaluation; false for a text that is none. */
+bool metrics_line_open(metrics_line *line, const char *text);
 void metrics_line_begin(metrics_line *line, uint32_t step, double loss, double lr, double grad_norm,
                         double tokens_per_s);
 /* What is not finite is null. */

@@ -60,19 +60,28 @@ static bool add_facts(cJSON *json, const note_facts *f, bool text)
     return good && (!f->open_line[0] || cJSON_AddStringToObject(json, "open_line", f->open_line));
 }
 
-char *note_write(const pm_log *log, const note_facts *facts, bool text, const char *kind, const pm_run_option *options,
-                 size_t option_count)
+static pm_status add_options(const pm_log *log, cJSON *list, const pm_run_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!options[i].value) continue;
+        if (cJSON_GetObjectItemCaseSensitive(list, options[i].name))
+            return log_fail(log, PM_INVALID, "run: the option %s is there twice", options[i].name);
+        if (!add_text(list, options[i].name, options[i].value)) return PM_NO_HOST_MEMORY;
+    }
+    return PM_OK;
+}
+
+pm_status note_write(const pm_log *log, const note_facts *facts, bool text, const char *kind,
+                     const pm_run_option *options, size_t option_count, char **out)
 {
     cJSON *json = cJSON_CreateObject();
-    bool good = json && add_facts(json, facts, text) && (!kind || cJSON_AddStringToObject(json, "command", kind));
+    const bool good = json && add_facts(json, facts, text) && (!kind || cJSON_AddStringToObject(json, "command", kind));
     cJSON *list = good ? cJSON_AddObjectToObject(json, "options") : NULL;
-    good = list != NULL;
-    for (size_t i = 0; good && i < option_count; i++)
-        if (options[i].value) good = add_text(list, options[i].name, options[i].value);
-    char *printed = good ? json_print(json, false) : NULL;
+    pm_status status = list ? add_options(log, list, options, option_count) : PM_NO_HOST_MEMORY;
+    *out = status == PM_OK ? json_print(json, false) : NULL;
     cJSON_Delete(json);
-    if (!printed) log_line(log, PM_LOG_ERROR, "out of host memory for the checkpoint's note");
-    return printed;
+    if (status == PM_INVALID || *out) return status;
+    return log_fail(log, PM_NO_HOST_MEMORY, "out of host memory for the checkpoint's note");
 }
 
 /* ---- reading ---- */
@@ -82,11 +91,13 @@ pm_status note_read(const pm_log *log, const char *text, pm_run_note **out)
     const json_place place = {"the checkpoint's note", 0, NULL, NULL};
     pm_run_note *note = calloc(1, sizeof *note);
     if (!note) return log_fail(log, PM_NO_HOST_MEMORY, "out of host memory for the checkpoint's note");
-    const pm_status status = text && *text ? json_read(log, &place, text, strlen(text), &note->json) : PM_OK;
+    pm_status status = text && *text ? json_read(log, &place, text, strlen(text), &note->json) : PM_OK;
+    if (status == PM_OK && note->json && !cJSON_IsObject(note->json))
+        status = log_fail(log, PM_FORMAT, "%s: is not an object of JSON", place.path);
     if (status == PM_OK)
         *out = note;
     else
-        free(note);
+        pm_run_note_free(&note);
     return status;
 }
 

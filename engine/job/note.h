@@ -18,9 +18,9 @@ typedef struct note_facts {
 
 /* `text`: the run is of a text, not of examples; best and data have other keys then. */
 
-/* The facts, the kind and the options as text, malloc'd, to free with cJSON_free. NULL without memory, after an error line. */
-char *note_write(const pm_log *log, const note_facts *facts, bool text, const char *kind, const pm_run_option *options,
-                 size_t option_count);
+/* The facts, the kind (UTF-8) and the options as text, to free with cJSON_free. Fails: PM_INVALID (two options of one name), PM_NO_HOST_MEMORY. */
+pm_status note_write(const pm_log *log, const note_facts *facts, bool text, const char *kind,
+                     const pm_run_option *options, size_t option_count, char **out);
 /* A note's text, which may be NULL or empty. Fails: PM_FORMAT, PM_NO_HOST_MEMORY. */
 pm_status note_read(const pm_log *log, const char *text, pm_run_note **out);
 note_facts note_get(const pm_run_note *note, bool text);

@@ -32,12 +32,12 @@ static bool due(const pm_run *run, uint32_t step)
 
 static pm_status save(pm_run *run, const char *note)
 {
-    return pm_finetuner_save(run->parts.finetuner, run->dir, note);
+    return pm_finetuner_save(run->parts.finetuner, run->params.dir, note);
 }
 
 static pm_status load(pm_run *run, char **note)
 {
-    return pm_finetuner_load(run->parts.finetuner, run->dir, note);
+    return pm_finetuner_load(run->parts.finetuner, run->params.dir, note);
 }
 
 static pm_status step(pm_run *run, pm_run_result *out)
@@ -70,13 +70,16 @@ static void describe(const pm_run *run, const pm_run_result *result, metrics_lin
 pm_status run_open_dev(pm_run *run)
 {
     const pm_taskset *dev = run->params.dev;
-    if (!dev) return PM_OK;
+    if (!dev) { /* the name is checked alone */
+        pm_measure measure;
+        return pm_task_measure(&run->params.log, pm_model_task(run->parts.model), run->params.measure, &measure);
+    }
     const uint32_t K = dev->task.outputs;
     run->outputs = malloc((pm_taskset_all_outputs(dev) + 1) * sizeof *run->outputs);
     run->confusion = calloc((size_t)K * K, sizeof *run->confusion);
     if (!run->outputs || !run->confusion)
         return log_fail(&run->params.log, PM_NO_HOST_MEMORY, "out of host memory for the answers to dev");
-    return pm_task_measure(&run->params.log, &dev->task, run->measure_name, &run->measure);
+    return pm_task_measure(&run->params.log, &dev->task, run->params.measure, &run->measure);
 }
 
 /* From run->outputs. */
@@ -115,7 +118,7 @@ pm_status run_measure_best(pm_run *run)
 {
     pm_model *model = NULL;
     pm_task_metrics dev;
-    pm_status status = pm_model_load(run_device(run), run->dir, &model);
+    pm_status status = pm_model_load(run_device(run), run->params.dir, &model);
     if (status == PM_OK) status = pm_model_predict(model, run->params.dev, run->outputs);
     pm_model_destroy(&model);
     if (status != PM_OK) return status;

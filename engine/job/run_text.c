@@ -29,12 +29,12 @@ static bool due(const pm_run *run, uint32_t step)
 
 static pm_status save(pm_run *run, const char *note)
 {
-    return pm_trainer_save(run->parts.trainer, run->dir, note);
+    return pm_trainer_save(run->parts.trainer, run->params.dir, note);
 }
 
 static pm_status load(pm_run *run, char **note)
 {
-    return pm_trainer_load(run->parts.trainer, run->dir, note);
+    return pm_trainer_load(run->parts.trainer, run->params.dir, note);
 }
 
 static pm_status step(pm_run *run, pm_run_result *out)

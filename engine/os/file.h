@@ -43,7 +43,8 @@ bool os_sync(int file);
 bool os_close(int file);
 
 typedef enum os_lock { OS_LOCKED, OS_LOCK_TAKEN, OS_LOCK_UNKNOWN /* this file system has no locks */ } os_lock;
-/* Locks the whole file against other processes, without waiting. It lasts until this process closes any of its descriptors of the file (POSIX). */
+/* Locks the whole file, without waiting, until it is closed: against other descriptors, also this process's. On systems without such locks
+ * against other processes alone, until this one closes any of its descriptors of the file. */
 os_lock os_try_lock(int file);
 /* Gives the file these permission bits, where the file system has them. */
 void os_permit(int file, uint32_t permissions);

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE 1      /* F_OFD_SETLK */
 #define _XOPEN_SOURCE 700  /* POSIX.1-2008 with realpath */
 #define _DARWIN_C_SOURCE 1 /* O_NOFOLLOW, F_FULLFSYNC */
 #include "os/file.h"
@@ -130,10 +131,15 @@ bool os_close(int file)
     return close(file) == 0;
 }
 
-/* Record locks work on network file systems, too, and end with their process. */
+/* Record locks work on network file systems, too, and end with their process. Where there are such that belong to the open file, they also keep other
+ * descriptors of this process out. */
 os_lock os_try_lock(int file)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+#ifdef F_OFD_SETLK
+    if (fcntl(file, F_OFD_SETLK, &whole) == 0) return OS_LOCKED;
+    if (errno != EINVAL) return errno == EACCES || errno == EAGAIN ? OS_LOCK_TAKEN : OS_LOCK_UNKNOWN;
+#endif
     if (fcntl(file, F_SETLK, &whole) == 0) return OS_LOCKED;
     return errno == EACCES || errno == EAGAIN ? OS_LOCK_TAKEN : OS_LOCK_UNKNOWN;
 }

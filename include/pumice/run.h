@@ -15,9 +15,9 @@ extern "C" {
 
 typedef enum pm_run_state {
     PM_RUN_NONE,     /* a run may begin */
-    PM_RUN_BEGUN,    /* one has begun and was not saved yet: it may begin again */
+    PM_RUN_BEGUN,    /* one has begun and has no step yet: it may begin again */
     PM_RUN_SAVED,    /* one can go on */
-    PM_RUN_STRIPPED, /* of one that was drawn, the checkpoint is gone: beginning again would replace its model */
+    PM_RUN_STRIPPED, /* of one that had steps, the checkpoint is gone: beginning again would replace its model */
     PM_RUN_MODEL,    /* there are a model's weights, of no run */
     PM_RUN_FILES,    /* there are files of no run, and one would replace them */
 } pm_run_state;
@@ -60,7 +60,7 @@ typedef struct pm_run_host {
     pm_status (*make)(void *user, bool resume, const pm_caps *lost, pm_run_parts *out);
     /* Destroys all of it; also what is not there. */
     void (*unmake)(void *user);
-    /* Writes what the program keeps beside the model, such as loss.png. A failure is one of the save. May be NULL. */
+    /* Writes what the program keeps beside the model, such as loss.png. A failure is one of the save, as PM_IO. May be NULL. */
     pm_status (*saved)(void *user, const pm_run *run);
     void *user;
 } pm_run_host;
@@ -68,12 +68,12 @@ typedef struct pm_run_host {
 typedef struct pm_run_params {
     pm_log log;
     const char *dir;  /* is made where it is not there */
-    const char *kind; /* "train", "finetune": what the program calls such runs; one of another kind is refused */
+    const char *kind; /* "train", "finetune": what the program calls such runs; one of another kind is refused. UTF-8 */
     bool resume;      /* go on where there is a checkpoint, else begin */
     bool overwrite;   /* replace PM_RUN_FILES; never a model's weights, or a run's checkpoints */
     pm_run_host host;
     const pm_tokenizer *tokenizer; /* is saved at the beginning */
-    const pm_run_option *options;  /* [option_count]: read at each save, from memory that stays the program's */
+    const pm_run_option *options;  /* [option_count]: read at each save; no name with a value comes twice */
     size_t option_count;
 
     /* with a trainer: the corpus's first train_tokens are trained on, the others validate */
@@ -88,7 +88,7 @@ typedef struct pm_run_params {
 
     uint32_t
         eval_every; /* steps between evaluations; 0: with a finetuner an epoch's. A run evaluates at its end, too */
-    uint32_t save_every;  /* steps; 0: at the end, and a finetuner where it evaluates */
+    uint32_t save_every;  /* steps; also at the beginning and the end, and a finetuner where it evaluates */
     double save_seconds;  /* saves also after so many, but spends no more than a twentieth of the time on it; 0: off */
     uint32_t losses_most; /* the device's loss that ends the run; 0: the third, 1: the first */
     pm_control *control;  /* steps and evaluations obey it, saving does not; NULL: what the device has */
@@ -97,7 +97,7 @@ typedef struct pm_run_params {
 /* Begins the run, or goes on with it: makes the parts and the folder's first files, or reads the checkpoint. All that params point to lives as long as the
  * run, but the texts dir, kind and measure.
  * Ownership: the parts are the program's; the run calls make and unmake. Threads: as the device.
- * Fails: PM_INVALID (the folder is not free; a run of another kind; a measure that the task has not), PM_FORMAT (a run of another text), PM_IO, and as `make`, the
+ * Fails: PM_INVALID (the folder is not free; a run of another kind; a measure that the task has not; an option twice), PM_FORMAT (a run of another text), PM_IO, and as `make`, the
  * trainer's load and model's save do. After a failure nothing is left to close. */
 PM_API PM_NODISCARD pm_status pm_run_open_sized(const pm_run_params *params, size_t params_size, pm_run **out);
 PM_NODISCARD static inline pm_status pm_run_open(const pm_run_params *params, pm_run **out)
@@ -114,8 +114,9 @@ typedef struct pm_run_result {
     float lr, grad_norm;
     float loss_scale; /* 1 in fp32 */
     bool skipped;     /* in fp16: the step changed nothing */
-    uint32_t tokens;
-    double seconds;   /* of the step alone */
+    uint32_t tokens;  /* of the step */
+    double
+        seconds; /* of the step alone; 0, as tokens, where another call of the program did it and this one evaluates */
     double waited;    /* of these, waiting for the device */
     bool again;       /* it was done and told before a loss of the device */
     const char *line; /* its line of metrics.jsonl, with the line's end; lives until the next call */
@@ -130,23 +131,24 @@ typedef struct pm_run_result {
     bool save_failed; /* not all could be written; the run goes on, and the next save tries again */
 } pm_run_result;
 
-/* Whether there is a step to do, or the evaluation of the last one. */
+/* Whether there is a step to do, or the evaluation of the last one, or a lost device to open again. */
 PM_API bool pm_run_more(const pm_run *run);
 /* The next step, with its evaluation and its save where they are due. Blocks until done. Where the device was lost, it is opened again, and the step is
  * the first after the last checkpoint. In a job, such a run's device is not the job's: pm_run_params.control is then the job's control.
  * Fails: PM_CANCELLED (the step, or its evaluation, did not take place; the next call does it), PM_DIVERGED (the loss or its gradient is not a number, or
  * the model overflows fp16: nothing is saved any more), PM_DEVICE_LOST (once too often), PM_INVALID (there is nothing to do), PM_IO, and as the
- * functions of trainers and finetuners do. After all but PM_CANCELLED a run can only be saved and closed. */
+ * functions of trainers and finetuners do. After all but PM_CANCELLED a run can only be saved and closed. The step may have been done, too, where its
+ * save failed. */
 PM_API PM_NODISCARD pm_status pm_run_step(pm_run *run, pm_run_result *out);
-/* Saves what no checkpoint has yet: before a run is left. Obeys no control. Of a finetuner with dev the checkpoint alone: the folder's model stays the
+/* Saves what is not saved yet: before a run is left. Obeys no control. After a loss of the device there is nothing to save. Of a finetuner with dev the checkpoint alone: the folder's model stays the
  * best one that was evaluated. */
 PM_API PM_NODISCARD pm_status pm_run_save(pm_run *run);
 
 /* How far it is. */
 typedef struct pm_run_info {
-    uint32_t first;       /* steps that the checkpoint had at pm_run_open; 0 of a new run */
-    uint32_t done, steps; /* so far, of all */
-    uint32_t saved;       /* the last checkpoint's step; 0: none */
+    uint32_t first;       /* steps before the first one of this call of the program; 0 of a new run */
+    uint32_t done, steps; /* so far, of all; after a loss of the device as the checkpoint has them */
+    uint32_t saved;       /* the last checkpoint's step */
     uint32_t losses;      /* of the device */
     double best;          /* the best model's value; NaN: none yet */
     uint32_t best_step;
