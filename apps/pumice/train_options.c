@@ -64,7 +64,7 @@ static arg_option table[] = {
     APP_HEAD("Evaluating and saving"),
     N("--eval-every", eval_every, 0, 1e9, "250", "steps between evaluations; 0: only at the end"),
     N("--eval-batches", eval_batches, 1, 1e6, "20", "batches an evaluation, of 12 sequences each whatever --batch is"),
-    N("--save-every", save_every, 0, 1e9, "500", "steps between checkpoints; 0: only at the end"),
+    N("--save-every", save_every, 0, 1e9, "500", "steps between checkpoints; 0: only at the beginning and the end"),
     APP_HEAD("General"),
     APP_OPTION_DEVICE(train_options_now.common),
     APP_OPTION_SUBMIT(train_options_now.common),
