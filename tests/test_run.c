@@ -535,8 +535,11 @@ static void test_folders(void **state)
     /* killed before its first checkpoint */
     pm_run *run = open_run(&p);
     pm_run *second = NULL;
+    const host first = h;
     test_log_reset();
     test_expect_failure(pm_run_open(&p, &second), PM_IO, dir, "another run is writing"); /* also of this process */
+    h.device = first.device;
+    h.parts = first.parts;
     assert_int_equal(pm_run_look(dir, &file), PM_RUN_SAVED);
     pm_run_close(&run);
     pm_folder_clear(dir, PM_FILES_CHECKPOINT);
