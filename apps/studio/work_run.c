@@ -10,27 +10,27 @@
 
 /* ---- options ---- */
 
-pm_status fit_note(fit *f, const char *kind, const char *other, pm_run_note **out)
+pm_status run_job_note(run_job *j, const char *kind, const char *other, pm_run_note **out)
 {
     const char *file;
-    if (pm_run_look(f->out, &file) != PM_RUN_SAVED)
-        return work_fail(f->w, PM_INVALID, "%s: no run is in this folder that could go on",
-                         *f->out ? f->out : "no folder");
-    const pm_status status = pm_run_note_load(&f->w->log, f->out, out);
+    if (pm_run_look(j->out, &file) != PM_RUN_SAVED)
+        return work_fail(j->w, PM_INVALID, "%s: no run is in this folder that could go on",
+                         *j->out ? j->out : "no folder");
+    const pm_status status = pm_run_note_load(&j->w->log, j->out, out);
     if (status != PM_OK) return status;
     const char *made_by = pm_run_note_kind(*out);
     if (!made_by || strcmp(made_by, kind) == 0) return PM_OK;
     pm_run_note_free(out);
-    return work_fail(f->w, PM_INVALID, "%s: %s", f->out, other);
+    return work_fail(j->w, PM_INVALID, "%s: %s", j->out, other);
 }
 
-void fit_take_text(const pm_run_note *note, const char *name, char *to, size_t size)
+void run_job_take_text(const pm_run_note *note, const char *name, char *to, size_t size)
 {
     const char *text = pm_run_note_option(note, name);
     if (text) snprintf(to, size, "%s", text);
 }
 
-void fit_take_float(const pm_run_note *note, const char *name, float *to)
+void run_job_take_float(const pm_run_note *note, const char *name, float *to)
 {
     const char *text = pm_run_note_option(note, name);
     char *end = NULL;
@@ -38,7 +38,7 @@ void fit_take_float(const pm_run_note *note, const char *name, float *to)
     if (text && end != text) *to = value;
 }
 
-void fit_take_number(const pm_run_note *note, const char *name, uint32_t *to)
+void run_job_take_number(const pm_run_note *note, const char *name, uint32_t *to)
 {
     const char *text = pm_run_note_option(note, name);
     char *end = NULL;
@@ -46,16 +46,16 @@ void fit_take_number(const pm_run_note *note, const char *name, uint32_t *to)
     if (text && end != text && value <= UINT32_MAX) *to = (uint32_t)value;
 }
 
-void fit_keep_text(fit *f, const char *name, const char *value)
+void run_job_keep_text(run_job *j, const char *name, const char *value)
 {
-    if (*value) f->options[f->kept++] = (pm_run_option){name, value};
+    if (*value) j->options[j->kept++] = (pm_run_option){name, value};
 }
 
-void fit_keep_number(fit *f, const char *name, double value)
+void run_job_keep_number(run_job *j, const char *name, double value)
 {
-    char *text = f->numbers[f->kept];
-    snprintf(text, sizeof f->numbers[0], "%.9g", value);
-    fit_keep_text(f, name, text);
+    char *text = j->numbers[j->kept];
+    snprintf(text, sizeof j->numbers[0], "%.9g", value);
+    run_job_keep_text(j, name, text);
 }
 
 /* ---- beginning ---- */
@@ -67,38 +67,38 @@ static void add_points(curve *c, const pm_run_point *points, size_t count)
 
 static pm_status make(void *user, bool resume, const pm_caps *lost, pm_run_parts *out)
 {
-    fit *f = user;
+    run_job *j = user;
     (void)lost; /* the window has to come back first */
     (void)resume;
-    work_drop_model(f->w); /* its memory is the run's now */
-    work_stage(f->w, "making the model");
-    f->kept = 0;
-    const pm_status status = f->make(f);
-    *out = f->parts;
+    work_drop_model(j->w); /* its memory is the run's now */
+    work_stage(j->w, "making the model");
+    j->kept = 0;
+    const pm_status status = j->make(j);
+    *out = j->parts;
     return status;
 }
 
 static void unmake(void *user)
 {
-    fit *f = user;
-    pm_trainer_destroy(&f->parts.trainer);
-    pm_finetuner_destroy(&f->parts.finetuner);
-    pm_model_destroy(&f->parts.model);
+    run_job *j = user;
+    pm_trainer_destroy(&j->parts.trainer);
+    pm_finetuner_destroy(&j->parts.finetuner);
+    pm_model_destroy(&j->parts.model);
 }
 
 /* What is known before the first step. */
-static void show_start(fit *f)
+static void show_start(run_job *j)
 {
     pm_train_plan plan = {0};
     size_t losses, val_losses;
-    const pm_run_point *loss = pm_run_losses(f->run, &losses), *val = pm_run_val_losses(f->run, &val_losses);
-    if (f->parts.trainer) pm_trainer_get_plan(f->parts.trainer, &plan);
-    const pm_gpt_config *config = pm_model_config(f->parts.model);
-    work_edit(f->w);
-    work_run *run = f->shown;
-    run->steps = f->info.steps;
-    run->step = run->saved = f->info.first;
-    run->seconds = f->info.seconds;
+    const pm_run_point *loss = pm_run_losses(j->run, &losses), *val = pm_run_val_losses(j->run, &val_losses);
+    if (j->parts.trainer) pm_trainer_get_plan(j->parts.trainer, &plan);
+    const pm_gpt_config *config = pm_model_config(j->parts.model);
+    work_edit(j->w);
+    work_run *run = j->shown;
+    run->steps = j->info.steps;
+    run->step = run->saved = j->info.first;
+    run->seconds = j->info.seconds;
     run->parameters = pm_gpt_config_parameters(config);
     run->memory = plan.weights + plan.gradients + plan.optimizer + plan.workspace;
     run->vocab = config->vocab;
@@ -106,43 +106,43 @@ static void show_start(fit *f)
     add_points(&run->val_curve, val, val_losses);
     if (losses) run->loss = loss[losses - 1].value;
     if (val_losses) run->val_loss = val[val_losses - 1].value;
-    run->best_val = (float)f->info.best;
-    work_changed(f->w, true);
+    run->best_val = (float)j->info.best;
+    work_changed(j->w, true);
 }
 
-pm_status fit_begin(fit *f)
+pm_status run_job_begin(run_job *j)
 {
-    pm_run_params *p = &f->params;
-    if (!*f->out) return work_fail(f->w, PM_INVALID, "the run needs a folder: type one into \"Run folder\"");
-    p->log = f->w->log;
-    p->dir = f->out;
-    p->resume = f->resume;
-    p->host = (pm_run_host){.make = make, .unmake = unmake, .user = f};
-    p->tokenizer = f->tokenizer;
-    p->options = f->options;
-    p->option_count = FIT_OPTIONS;
+    pm_run_params *p = &j->params;
+    if (!*j->out) return work_fail(j->w, PM_INVALID, "the run needs a folder: type one into \"Run folder\"");
+    p->log = j->w->log;
+    p->dir = j->out;
+    p->resume = j->resume;
+    p->host = (pm_run_host){.make = make, .unmake = unmake, .user = j};
+    p->tokenizer = j->tokenizer;
+    p->options = j->options;
+    p->option_count = RUN_JOB_OPTIONS;
     p->save_seconds = SAVE_SECONDS;
     p->losses_most = 1; /* the device is the window's */
-    const pm_status status = pm_run_open(p, &f->run);
+    const pm_status status = pm_run_open(p, &j->run);
     if (status != PM_OK) return status;
-    pm_run_get_info(f->run, &f->info);
-    show_start(f);
-    work_stage(f->w, "building the kernels");
+    pm_run_get_info(j->run, &j->info);
+    show_start(j);
+    work_stage(j->w, "building the kernels");
     return PM_AGAIN;
 }
 
 /* ---- steps ---- */
 
-static void show_step(fit *f, const pm_run_result *r, bool first)
+static void show_step(run_job *j, const pm_run_result *r, bool first)
 {
     pm_run_info info;
-    pm_run_get_info(f->run, &info);
+    pm_run_get_info(j->run, &info);
     if (!first) { /* it includes making the pipelines */
-        f->tokens += r->tokens;
-        f->seconds += r->seconds;
+        j->tokens += r->tokens;
+        j->seconds += r->seconds;
     }
-    work_edit(f->w);
-    work_run *run = f->shown;
+    work_edit(j->w);
+    work_run *run = j->shown;
     const float loss = isnan(r->task_loss) ? r->loss : r->task_loss;
     run->step = r->step;
     run->loss = loss;
@@ -152,8 +152,8 @@ static void show_step(fit *f, const pm_run_result *r, bool first)
     run->seconds = info.seconds;
     run->saved = info.saved;
     run->best_val = (float)info.best;
-    if (f->seconds > 0) {
-        run->tokens_per_s = f->tokens / f->seconds;
+    if (j->seconds > 0) {
+        run->tokens_per_s = j->tokens / j->seconds;
         run->left_s = (run->steps - r->step) * (double)r->tokens / run->tokens_per_s;
     }
     curve_add(&run->loss_curve, r->step, (double)loss);
@@ -161,60 +161,60 @@ static void show_step(fit *f, const pm_run_result *r, bool first)
         run->val_loss = (float)r->val_loss;
         curve_add(&run->val_curve, r->step, r->val_loss);
     }
-    if (f->stepped) f->stepped(f, r, run);
-    work_changed(f->w, first || r->evaluated);
+    if (j->stepped) j->stepped(j, r, run);
+    work_changed(j->w, first || r->evaluated);
 }
 
-pm_status fit_step(fit *f, pm_control *control)
+pm_status run_job_step(run_job *j, pm_control *control)
 {
     pm_run_result result;
-    if (!pm_run_more(f->run)) return PM_OK;
+    if (!pm_run_more(j->run)) return PM_OK;
     if (pm_control_cancelled(control)) return PM_CANCELLED;
-    if (work_held(f->w, control)) return PM_AGAIN;
-    work_window_step(f->w, &f->window);
-    const pm_status status = pm_run_step(f->run, &result);
-    const bool first = !f->stepping;
-    f->stepping = true;
-    if (first) work_stage(f->w, "");
+    if (work_held(j->w, control)) return PM_AGAIN;
+    work_window_step(j->w, &j->window);
+    const pm_status status = pm_run_step(j->run, &result);
+    const bool first = !j->stepping;
+    j->stepping = true;
+    if (first) work_stage(j->w, "");
     if (status != PM_OK) return status;
-    show_step(f, &result, first);
-    return pm_run_more(f->run) ? PM_AGAIN : PM_OK;
+    show_step(j, &result, first);
+    return pm_run_more(j->run) ? PM_AGAIN : PM_OK;
 }
 
 /* ---- the end ---- */
 
-static void tell(fit *f, const pm_run_info *info)
+static void tell(run_job *j, const pm_run_info *info)
 {
-    const char *line = f->info.first >= info->steps ? "All %u steps are done in %.300s%s"
+    const char *line = j->info.first >= info->steps ? "All %u steps are done in %.300s%s"
                        : info->done >= info->steps  ? "Done: %u steps, saved in %.300s%s"
                                                     : "Stopped at step %u, saved in %.300s%s";
-    work_say(f->w, line, (unsigned)info->done, f->out, f->info.first >= info->steps ? f->advice : "");
+    work_say(j->w, line, (unsigned)info->done, j->out, j->info.first >= info->steps ? j->advice : "");
 }
 
-static void keep(fit *f, pm_status status)
+static void keep(run_job *j, pm_status status)
 {
     pm_run_info info;
-    pm_run_get_info(f->run, &info);
+    pm_run_get_info(j->run, &info);
     if (status == PM_DEVICE_LOST) {
-        (void)work_fail(f->w, status, "the device was lost; the checkpoint of step %u is in %s: go on from there",
-                        (unsigned)info.saved, f->out);
+        (void)work_fail(j->w, status, "the device was lost; the checkpoint of step %u is in %s: go on from there",
+                        (unsigned)info.saved, j->out);
         return;
     }
     if (status == PM_DIVERGED) return;
-    work_stage(f->w, "saving");
-    const pm_status saved = pm_run_save(f->run);
-    pm_run_get_info(f->run, &info);
-    work_edit(f->w);
-    f->shown->saved = info.saved;
-    f->shown->done = info.done >= info.steps;
-    work_changed(f->w, true);
-    if (saved == PM_OK && (status == PM_OK || status == PM_CANCELLED)) tell(f, &info);
+    work_stage(j->w, "saving");
+    const pm_status saved = pm_run_save(j->run);
+    pm_run_get_info(j->run, &info);
+    work_edit(j->w);
+    j->shown->saved = info.saved;
+    j->shown->done = info.done >= info.steps;
+    work_changed(j->w, true);
+    if (saved == PM_OK && (status == PM_OK || status == PM_CANCELLED)) tell(j, &info);
 }
 
-void fit_end(fit *f, pm_status status)
+void run_job_end(run_job *j, pm_status status)
 {
-    work_window_end(f->w, &f->window);
-    if (f->run) keep(f, status);
-    pm_run_close(&f->run);
-    pm_tokenizer_destroy(&f->tokenizer);
+    work_window_end(j->w, &j->window);
+    if (j->run) keep(j, status);
+    pm_run_close(&j->run);
+    pm_tokenizer_destroy(&j->tokenizer);
 }

@@ -10,7 +10,7 @@
 #include "work_run.h"
 
 typedef struct teaching {
-    fit fit; /* first */
+    run_job job; /* first */
     pm_task task;
     pm_gpt_config config;
     pm_taskset *train, *dev;
@@ -21,44 +21,44 @@ typedef struct teaching {
 /* A run that goes on keeps its options; its epochs too, by which the rate falls. */
 static pm_status take_options(teaching *t)
 {
-    settings *how = &t->fit.how;
+    settings *how = &t->job.how;
     pm_run_note *note = NULL;
     const pm_status status =
-        fit_note(&t->fit, "finetune", "its run trains on a text; go on with it on the page Train", &note);
+        run_job_note(&t->job, "finetune", "its run trains on a text; go on with it on the page Train", &note);
     if (status != PM_OK) return status;
     const char *task = pm_run_note_option(note, "--task");
     pm_task_kind kind;
     if (task && pm_task_named(task, &kind)) how->task = kind;
     if (pm_run_note_option(note, "--train"))
         how->task_dev[0] = how->task_base[0] = 0; /* without them it goes on without them */
-    fit_take_text(note, "--train", how->task_train, sizeof how->task_train);
-    fit_take_text(note, "--dev", how->task_dev, sizeof how->task_dev);
-    fit_take_text(note, "--model", how->task_base, sizeof how->task_base);
-    fit_take_number(note, "--layers", &how->task_layers);
-    fit_take_number(note, "--heads", &how->task_heads);
-    fit_take_number(note, "--embd", &how->task_embd);
-    fit_take_number(note, "--ctx", &how->task_ctx);
-    fit_take_number(note, "--batch", &how->task_batch);
-    fit_take_number(note, "--seed", &how->seed);
-    fit_take_float(note, "--lr", &how->task_lr);
-    fit_take_number(note, "--epochs", &how->task_epochs);
+    run_job_take_text(note, "--train", how->task_train, sizeof how->task_train);
+    run_job_take_text(note, "--dev", how->task_dev, sizeof how->task_dev);
+    run_job_take_text(note, "--model", how->task_base, sizeof how->task_base);
+    run_job_take_number(note, "--layers", &how->task_layers);
+    run_job_take_number(note, "--heads", &how->task_heads);
+    run_job_take_number(note, "--embd", &how->task_embd);
+    run_job_take_number(note, "--ctx", &how->task_ctx);
+    run_job_take_number(note, "--batch", &how->task_batch);
+    run_job_take_number(note, "--seed", &how->seed);
+    run_job_take_float(note, "--lr", &how->task_lr);
+    run_job_take_number(note, "--epochs", &how->task_epochs);
     pm_run_note_free(&note);
     return PM_OK;
 }
 
 static pm_status open_base(teaching *t)
 {
-    fit *f = &t->fit;
-    const settings *how = &f->how;
-    const pm_log *log = &f->w->log;
+    run_job *j = &t->job;
+    const settings *how = &j->how;
+    const pm_log *log = &j->w->log;
     if (how->task_base[0]) {
-        pm_status status = pm_tokenizer_load(log, how->task_base, &f->tokenizer);
+        pm_status status = pm_tokenizer_load(log, how->task_base, &j->tokenizer);
         return status == PM_OK ? pm_gpt_config_load(log, how->task_base, &t->config) : status;
     }
-    const pm_status status = pm_tokenizer_bytes(log, &f->tokenizer);
+    const pm_status status = pm_tokenizer_bytes(log, &j->tokenizer);
     if (status == PM_OK)
         t->config = (pm_gpt_config){.arch = PM_ARCH_GPT1,
-                                    .vocab = pm_tokenizer_vocab(f->tokenizer),
+                                    .vocab = pm_tokenizer_vocab(j->tokenizer),
                                     .ctx = how->task_ctx,
                                     .embd = how->task_embd,
                                     .heads = how->task_heads,
@@ -71,46 +71,46 @@ static pm_status open_base(teaching *t)
 
 static pm_status open_sets(teaching *t)
 {
-    fit *f = &t->fit;
-    const settings *how = &f->how;
-    const pm_log *log = &f->w->log;
-    if (!how->task_train[0]) return work_fail(f->w, PM_INVALID, "choose a file of examples to learn from");
+    run_job *j = &t->job;
+    const settings *how = &j->how;
+    const pm_log *log = &j->w->log;
+    if (!how->task_train[0]) return work_fail(j->w, PM_INVALID, "choose a file of examples to learn from");
     pm_status status = open_base(t);
     if (status == PM_OK)
         status = pm_task_learn(log, (pm_task_kind)how->task, how->task_train, NULL,
                                t->config.vocab - t->config.task_tokens, &t->task);
     if (status == PM_OK)
-        status = pm_taskset_open(log, how->task_train, &t->task, f->tokenizer, t->config.ctx, true, &t->train);
+        status = pm_taskset_open(log, how->task_train, &t->task, j->tokenizer, t->config.ctx, true, &t->train);
     if (status == PM_OK && how->task_dev[0])
-        status = pm_taskset_open(log, how->task_dev, &t->task, f->tokenizer, t->config.ctx, true, &t->dev);
+        status = pm_taskset_open(log, how->task_dev, &t->task, j->tokenizer, t->config.ctx, true, &t->dev);
     return status;
 }
 
 /* In the names of `pumice finetune`, which goes on with such a run. */
 static void keep_options(teaching *t)
 {
-    fit *f = &t->fit;
-    const settings *how = &f->how;
-    fit_keep_text(f, "--task", pm_task_name((pm_task_kind)how->task));
-    fit_keep_text(f, "--train", how->task_train);
-    fit_keep_text(f, "--dev", how->task_dev);
-    fit_keep_text(f, "--model", how->task_base);
-    fit_keep_number(f, "--epochs", how->task_epochs);
-    fit_keep_number(f, "--batch", how->task_batch);
-    fit_keep_number(f, "--lr", (double)settings_task_lr(how));
-    fit_keep_text(f, "--precision", pm_precision_name(pm_finetuner_precision(f->parts.finetuner)));
-    fit_keep_number(f, "--seed", how->seed);
+    run_job *j = &t->job;
+    const settings *how = &j->how;
+    run_job_keep_text(j, "--task", pm_task_name((pm_task_kind)how->task));
+    run_job_keep_text(j, "--train", how->task_train);
+    run_job_keep_text(j, "--dev", how->task_dev);
+    run_job_keep_text(j, "--model", how->task_base);
+    run_job_keep_number(j, "--epochs", how->task_epochs);
+    run_job_keep_number(j, "--batch", how->task_batch);
+    run_job_keep_number(j, "--lr", (double)settings_task_lr(how));
+    run_job_keep_text(j, "--precision", pm_precision_name(pm_finetuner_precision(j->parts.finetuner)));
+    run_job_keep_number(j, "--seed", how->seed);
     if (how->task_base[0]) return;
-    fit_keep_number(f, "--layers", how->task_layers);
-    fit_keep_number(f, "--heads", how->task_heads);
-    fit_keep_number(f, "--embd", how->task_embd);
-    fit_keep_number(f, "--ctx", how->task_ctx);
+    run_job_keep_number(j, "--layers", how->task_layers);
+    run_job_keep_number(j, "--heads", how->task_heads);
+    run_job_keep_number(j, "--embd", how->task_embd);
+    run_job_keep_number(j, "--ctx", how->task_ctx);
 }
 
-static pm_status make_finetuner(fit *f)
+static pm_status make_finetuner(run_job *j)
 {
-    teaching *t = (teaching *)f;
-    const settings *how = &f->how;
+    teaching *t = (teaching *)j;
+    const settings *how = &j->how;
     pm_finetune_params params = PM_FINETUNE_PARAMS;
     params.batch = how->task_batch;
     params.epochs = how->task_epochs;
@@ -118,13 +118,13 @@ static pm_status make_finetuner(fit *f)
     params.seed = how->seed;
     pm_model *base = NULL;
     pm_train_plan plan;
-    pm_status status = pm_finetune_fit(&f->w->log, pm_device_caps(f->w->device), &t->config, t->train, &params, &plan);
+    pm_status status = pm_finetune_fit(&j->w->log, pm_device_caps(j->w->device), &t->config, t->train, &params, &plan);
     if (status != PM_OK) return status;
-    status = how->task_base[0] ? pm_model_load(f->w->device, how->task_base, &base)
-                               : pm_model_create(f->w->device, &t->config, how->seed, &base);
-    if (status == PM_OK) status = pm_model_for_task(base, &t->task, how->seed, &f->parts.model);
+    status = how->task_base[0] ? pm_model_load(j->w->device, how->task_base, &base)
+                               : pm_model_create(j->w->device, &t->config, how->seed, &base);
+    if (status == PM_OK) status = pm_model_for_task(base, &t->task, how->seed, &j->parts.model);
     pm_model_destroy(&base);
-    if (status == PM_OK) status = pm_finetuner_create(f->parts.model, t->train, &params, &f->parts.finetuner);
+    if (status == PM_OK) status = pm_finetuner_create(j->parts.model, t->train, &params, &j->parts.finetuner);
     if (status == PM_OK) keep_options(t);
     return status;
 }
@@ -133,38 +133,38 @@ static pm_status make_finetuner(fit *f)
 
 static void show_data(teaching *t)
 {
-    fit *f = &t->fit;
-    work_state *s = work_edit(f->w);
-    f->shown = &s->teach;
-    work_clear_run(f->shown, f->how.task_out);
-    f->shown->train_tokens = pm_taskset_size(t->train);
-    f->shown->val_tokens = t->dev ? pm_taskset_size(t->dev) : 0;
+    run_job *j = &t->job;
+    work_state *s = work_edit(j->w);
+    j->shown = &s->teach;
+    work_clear_run(j->shown, j->how.task_out);
+    j->shown->train_tokens = pm_taskset_size(t->train);
+    j->shown->val_tokens = t->dev ? pm_taskset_size(t->dev) : 0;
     s->dev = (pm_task_metrics){.accuracy = NAN, .loss = NAN, .macro_f1 = NAN, .pearson = NAN};
     s->answer.there = false;
     s->teaching = true;
-    s->teach_how = f->how;
-    work_changed(f->w, true);
+    s->teach_how = j->how;
+    work_changed(j->w, true);
 }
 
-static void show_dev(fit *f, const pm_run_result *r, work_run *shown)
+static void show_dev(run_job *j, const pm_run_result *r, work_run *shown)
 {
     (void)shown;
-    if (r->evaluated) f->w->state.dev = r->dev;
+    if (r->evaluated) j->w->state.dev = r->dev;
 }
 
 /* Of a run that has no steps left, what it comes to is shown. */
 static pm_status measure(teaching *t)
 {
-    fit *f = &t->fit;
+    run_job *j = &t->job;
     pm_task_metrics dev;
     float *outputs = malloc((pm_taskset_all_outputs(t->dev) + 1) * sizeof *outputs);
-    if (!outputs) return work_fail(f->w, PM_NO_HOST_MEMORY, "out of host memory for the answers");
-    work_stage(f->w, "measuring");
-    const pm_status status = pm_finetuner_predict(f->parts.finetuner, t->dev, outputs);
+    if (!outputs) return work_fail(j->w, PM_NO_HOST_MEMORY, "out of host memory for the answers");
+    work_stage(j->w, "measuring");
+    const pm_status status = pm_finetuner_predict(j->parts.finetuner, t->dev, outputs);
     if (status == PM_OK) {
         pm_taskset_measure(t->dev, outputs, &dev, NULL);
-        work_edit(f->w)->dev = dev;
-        work_changed(f->w, true);
+        work_edit(j->w)->dev = dev;
+        work_changed(j->w, true);
     }
     free(outputs);
     return status;
@@ -172,15 +172,15 @@ static pm_status measure(teaching *t)
 
 static pm_status prepare(teaching *t)
 {
-    fit *f = &t->fit;
-    work_stage(f->w, "reading the examples");
-    pm_status status = f->resume ? take_options(t) : PM_OK;
+    run_job *j = &t->job;
+    work_stage(j->w, "reading the examples");
+    pm_status status = j->resume ? take_options(t) : PM_OK;
     if (status == PM_OK) status = open_sets(t);
     if (status != PM_OK) return status;
-    f->params.dev = t->dev;
+    j->params.dev = t->dev;
     show_data(t);
-    status = fit_begin(f);
-    if (status != PM_AGAIN || !t->dev || pm_run_more(f->run)) return status;
+    status = run_job_begin(j);
+    if (status != PM_AGAIN || !t->dev || pm_run_more(j->run)) return status;
     status = measure(t);
     return status == PM_OK ? PM_AGAIN : status;
 }
@@ -188,16 +188,16 @@ static pm_status prepare(teaching *t)
 pm_status work_teach(work_task *task, pm_control *control)
 {
     teaching *t = task->data;
-    if (t) return fit_step(&t->fit, control);
+    if (t) return run_job_step(&t->job, control);
     t = task->data = calloc(1, sizeof *t);
     if (!t) return work_fail(task->w, PM_NO_HOST_MEMORY, "out of host memory");
-    t->fit = (fit){.w = task->w,
-                   .how = task->request.how,
-                   .resume = task->request.resume,
-                   .make = make_finetuner,
-                   .stepped = show_dev,
-                   .advice = ""};
-    t->fit.out = t->fit.how.task_out;
+    t->job = (run_job){.w = task->w,
+                       .how = task->request.how,
+                       .resume = task->request.resume,
+                       .make = make_finetuner,
+                       .stepped = show_dev,
+                       .advice = ""};
+    t->job.out = t->job.how.task_out;
     return prepare(t);
 }
 
@@ -205,9 +205,9 @@ void work_teach_end(work_task *task, pm_status status)
 {
     teaching *t = task->data;
     if (!t) return;
-    work_edit(t->fit.w)->teaching = false;
-    work_changed(t->fit.w, false);
-    fit_end(&t->fit, status);
+    work_edit(t->job.w)->teaching = false;
+    work_changed(t->job.w, false);
+    run_job_end(&t->job, status);
     pm_taskset_close(&t->train);
     pm_taskset_close(&t->dev);
     pm_task_fini(&t->task);

@@ -18,11 +18,11 @@ static bool same_device(const pm_caps *a, const pm_caps *b)
 }
 
 /* Waits; false where the wait was cancelled. */
-static bool rest(pm_control *control, double seconds)
+static bool rest(const pm_control *control, double seconds)
 {
     const double piece = 0.05;
-    for (double left = seconds; left > 0 && !(control && pm_control_cancelled(control)); left -= piece) os_sleep(piece);
-    return !(control && pm_control_cancelled(control));
+    for (double left = seconds; left > 0 && !control_cancelled(control); left -= piece) os_sleep(piece);
+    return !control_cancelled(control);
 }
 
 pm_status pm_device_open_again_sized(const pm_device_params *given, size_t given_size, const pm_caps *lost,

@@ -39,7 +39,8 @@ void metrics_line_begin(metrics_line *line, uint32_t step, double loss, double l
 /* What is not finite is null. */
 void metrics_line_number(metrics_line *line, const char *name, double value);
 
-/* Ends a step's line and adds it. loss: with a finetuner the task's. val_loss: NaN where there was none. Where the disk is full the line is kept for later. Fails: PM_NO_HOST_MEMORY. */
+/* Ends a step's line and adds it. loss: with a finetuner the task's. val_loss: NaN where there was none.
+ * Where the disk is full the line is kept for later. Fails: PM_NO_HOST_MEMORY. */
 pm_status metrics_add(metrics *out, metrics_line *line, uint32_t step, double loss, double val_loss);
 /* Makes sure that the lines are on the disk. Fails: PM_IO; they are kept then. */
 pm_status metrics_sync(metrics *out);

@@ -16,9 +16,8 @@ typedef struct note_facts {
     char open_line[1024]; /* of metrics.jsonl: the last step's, whose evaluation is still to be done */
 } note_facts;
 
-/* `text`: the run is of a text, not of examples; best and data have other keys then. */
-
-/* The facts, the kind (UTF-8) and the options as text, to free with cJSON_free. Fails: PM_INVALID (two options of one name), PM_NO_HOST_MEMORY. */
+/* In both functions, `text`: the run is of a text, not of examples; best and data have other keys then.
+ * The facts, the kind (UTF-8) and the options as text, to free with cJSON_free. Fails: PM_INVALID (two options of one name), PM_NO_HOST_MEMORY. */
 pm_status note_write(const pm_log *log, const note_facts *facts, bool text, const char *kind,
                      const pm_run_option *options, size_t option_count, char **out);
 /* A note's text, which may be NULL or empty. Fails: PM_FORMAT, PM_NO_HOST_MEMORY. */

@@ -20,11 +20,6 @@
 /* The device's loss that ends a run. */
 enum { LOSSES_MOST = 3 };
 
-static const pm_log *log_of(const pm_run *run)
-{
-    return &run->params.log;
-}
-
 pm_device *run_device(const pm_run *run)
 {
     return run->parts.model->device;
@@ -86,24 +81,25 @@ static void take_open_line(pm_run *run, const char *open_line)
     cJSON_Delete(json);
 }
 
-static pm_status take_note(pm_run *run, const char *text)
+/* *other_best: the best value so far is of another measure or dev. */
+static pm_status take_note(pm_run *run, const char *text, bool *other_best)
 {
     pm_run_note *note = NULL;
     uint64_t hash = 0;
-    pm_status status = note_read(log_of(run), text, &note);
+    pm_status status = note_read(run_log(run), text, &note);
     if (status != PM_OK) return status;
     const note_facts f = note_get(note, run->kind->text);
     const bool known = run_data_hash(run, &hash), other = known && f.has_data && f.data != hash;
     if (run->kind->text && other)
-        status = log_fail(log_of(run), PM_FORMAT, "%s: the run in it was started on another text", run->params.dir);
+        status = log_fail(run_log(run), PM_FORMAT, "%s: the run in it was started on another text", run->params.dir);
     else if (run->kind->text && f.train_tokens > 0 && f.train_tokens != (double)run->params.train_tokens)
-        log_line(log_of(run), PM_LOG_WARN, "%s: the run goes on with %zu tokens to train on (%.0f before)",
+        log_line(run_log(run), PM_LOG_WARN, "%s: the run goes on with %zu tokens to train on (%.0f before)",
                  run->params.dir, run->params.train_tokens, f.train_tokens);
     run->seconds_before = f.seconds;
     run->best = known ? f.best : NAN; /* without dev there is no best model */
     run->best_step = known ? f.best_step : 0;
-    run->other_best = known && !run->kind->text && !isnan(f.best) &&
-                      (other || !f.has_data || (f.measure[0] && strcmp(f.measure, run->measure.name) != 0));
+    *other_best = known && !run->kind->text && !isnan(f.best) &&
+                  (other || !f.has_data || (f.measure[0] && strcmp(f.measure, run->measure.name) != 0));
     if (status == PM_OK && f.open_line[0]) take_open_line(run, f.open_line);
     pm_run_note_free(&note);
     return status;
@@ -113,17 +109,18 @@ static pm_status take_note(pm_run *run, const char *text)
 static pm_status go_on(pm_run *run)
 {
     char *note = NULL;
+    bool other_best = false;
     pm_status status = run->kind->load(run, &note);
     if (status == PM_OK) {
         run->done = run->saved = run->kind->done(run);
-        status = take_note(run, note);
+        status = take_note(run, note, &other_best);
     }
     free(note);
     if (status != PM_OK) return status;
-    status = metrics_open(log_of(run), run->params.dir, run->open_step ? run->done - 1 : run->done, &run->curves);
+    status = metrics_open(run_log(run), run->params.dir, run->open_step ? run->done - 1 : run->done, &run->curves);
     const bool best = run_keeps_last(run) || (!run->open_step && (isnan(run->best) || run->best_step == run->done));
     if (status == PM_OK) status = run_save_rest(run, best);
-    return status == PM_OK && run->other_best ? run_measure_best(run) : status;
+    return status == PM_OK && other_best ? run_measure_best(run) : status;
 }
 
 /* ---- the parts ---- */
@@ -190,7 +187,7 @@ pm_status run_recover(pm_run *run)
             run->lost = true;
             run->done = run->saved;
             if (++run->losses >= most) return PM_DEVICE_LOST;
-            log_line(log_of(run), PM_LOG_WARN, "%s was lost, for the %s time; opening it again",
+            log_line(run_log(run), PM_LOG_WARN, "%s was lost, for the %s time; opening it again",
                      run->caps.name[0] ? run->caps.name : "the device",
                      run->losses == 1   ? "first"
                      : run->losses == 2 ? "second"

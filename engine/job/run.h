@@ -39,11 +39,10 @@ struct pm_run {
     bool diverged; /* and no more saves */
 
     uint32_t first, done, steps, saved, losses;
-    uint32_t told; /* told: steps that the program has seen */
+    uint32_t told; /* steps that the program has seen */
     double best;
     uint32_t best_step;
     bool undefined;
-    bool other_best; /* `best` is of another measure or dev */
     bool measured_again;
     double started, seconds_before; /* os_seconds() of this call's beginning; seconds of earlier calls */
     double save_ended, save_took;
@@ -59,6 +58,11 @@ struct pm_run {
     float *outputs;      /* of dev */
     uint32_t *confusion; /* of dev: [K * K] */
 };
+
+static inline const pm_log *run_log(const pm_run *run)
+{
+    return &run->params.log;
+}
 
 /* run.c */
 pm_device *run_device(const pm_run *run);

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "data/task.h"
 #include "job/run.h"
-#include "train/predict.h"
 
 static uint32_t done(const pm_run *run)
 {
@@ -72,14 +71,14 @@ pm_status run_open_dev(pm_run *run)
     const pm_taskset *dev = run->params.dev;
     if (!dev) { /* the name is checked alone */
         pm_measure measure;
-        return pm_task_measure(&run->params.log, pm_model_task(run->parts.model), run->params.measure, &measure);
+        return pm_task_measure(run_log(run), pm_model_task(run->parts.model), run->params.measure, &measure);
     }
     const uint32_t K = dev->task.outputs;
     run->outputs = malloc((pm_taskset_all_outputs(dev) + 1) * sizeof *run->outputs);
     run->confusion = calloc((size_t)K * K, sizeof *run->confusion);
     if (!run->outputs || !run->confusion)
-        return log_fail(&run->params.log, PM_NO_HOST_MEMORY, "out of host memory for the answers to dev");
-    return pm_task_measure(&run->params.log, &dev->task, run->params.measure, &run->measure);
+        return log_fail(run_log(run), PM_NO_HOST_MEMORY, "out of host memory for the answers to dev");
+    return pm_task_measure(run_log(run), &dev->task, run->params.measure, &run->measure);
 }
 
 /* From run->outputs. */
@@ -123,7 +122,6 @@ pm_status run_measure_best(pm_run *run)
     pm_model_destroy(&model);
     if (status != PM_OK) return status;
     run->best = measure(run, &dev);
-    run->other_best = false;
     run->measured_again = true;
     return PM_OK;
 }

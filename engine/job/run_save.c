@@ -93,14 +93,14 @@ static pm_status save_first(pm_run *run)
 
 pm_status run_save_first(pm_run *run)
 {
-    pm_status status = pm_folder_make(&run->params.log, run->params.dir);
-    if (status == PM_OK) status = metrics_open(&run->params.log, run->params.dir, 0, &run->curves);
+    pm_status status = pm_folder_make(run_log(run), run->params.dir);
+    if (status == PM_OK) status = metrics_open(run_log(run), run->params.dir, 0, &run->curves);
     return status == PM_OK ? without_control(run, save_first) : status;
 }
 
 pm_status pm_run_save(pm_run *run)
 {
-    if (run->diverged) return log_fail(&run->params.log, PM_DIVERGED, "run: it has diverged, and is not saved");
+    if (run->diverged) return log_fail(run_log(run), PM_DIVERGED, "run: it has diverged, and is not saved");
     if (!run->made) return PM_OK; /* its device was lost: there is only what was saved */
     if (run->done > run->saved)
         return run_save(run, run_keeps_last(run) || (!run->open_step && run->best_step == run->done));

@@ -6,11 +6,6 @@
 #include "job/run.h"
 #include "os/clock.h"
 
-static const pm_log *log_of(const pm_run *run)
-{
-    return &run->params.log;
-}
-
 /* ---- steps ---- */
 
 bool pm_run_more(const pm_run *run)
@@ -28,12 +23,12 @@ static pm_status check_step(pm_run *run)
     run->diverged = true;
     if (half && r->skipped)
         return log_fail(
-            log_of(run), PM_DIVERGED,
+            run_log(run), PM_DIVERGED,
             "step %u: the model's values overflow fp16; train it in fp32 from the start (the last checkpoint "
             "is of step %u)",
             (unsigned)r->step, (unsigned)run->saved);
     return log_fail(
-        log_of(run), PM_DIVERGED,
+        run_log(run), PM_DIVERGED,
         "step %u: the loss or its gradient is not a number any more; begin again with a lower learning rate "
         "(the last checkpoint is of step %u)",
         (unsigned)r->step, (unsigned)run->saved);
@@ -95,7 +90,7 @@ static pm_status save_step(pm_run *run)
     r->saved = run->saved == r->step;
     if (status != PM_IO || last || (best && !run_keeps_last(run))) return status;
     r->save_failed = true;
-    log_line(log_of(run), PM_LOG_WARN,
+    log_line(run_log(run), PM_LOG_WARN,
              "step %u: not everything could be saved; training goes on, and the next save tries again (the last "
              "checkpoint is of step %u)",
              (unsigned)r->step, (unsigned)run->saved);
@@ -116,7 +111,7 @@ static pm_status step_once(pm_run *run)
 
 pm_status pm_run_step(pm_run *run, pm_run_result *out)
 {
-    if (!pm_run_more(run)) return log_fail(log_of(run), PM_INVALID, "run: there is no step to do");
+    if (!pm_run_more(run)) return log_fail(run_log(run), PM_INVALID, "run: there is no step to do");
     const uint32_t step = run->open_step ? run->done : run->done + 1;
     pm_status status = run->lost ? PM_DEVICE_LOST : step_once(run);
     while (status == PM_DEVICE_LOST) {

@@ -86,8 +86,7 @@ typedef struct pm_run_params {
     const pm_taskset *dev; /* tells which model is best, and that is the folder's; NULL: the last one is */
     const char *measure;   /* the name of what is best there (pm_task_measure); NULL: the task's */
 
-    uint32_t
-        eval_every; /* steps between evaluations; 0: with a finetuner an epoch's. A run evaluates at its end, too */
+    uint32_t eval_every;  /* steps; 0: with a finetuner an epoch. A run evaluates at its end, too */
     uint32_t save_every;  /* steps; also at the beginning and the end, and a finetuner where it evaluates */
     double save_seconds;  /* saves also after so many, but spends no more than a twentieth of the time on it; 0: off */
     uint32_t losses_most; /* the device's loss that ends the run; 0: the third, 1: the first */
