@@ -136,14 +136,14 @@ def loss_of(logits, targets):
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten().long(), ignore_index=-1)
 
 
-def run(model, weights, tokens, targets, dtype):
+def run(model, weights, tokens, targets, dtype, forward=forward, train=TRAIN):
     """Logits, loss and gradients of batch 0, then STEPS steps that take the two batches in turn."""
     p = {n: w.to(dtype, copy=True).requires_grad_() for n, w in weights.items()}
     decayed = [w for w in p.values() if w.dim() == 2]
     plain = [w for w in p.values() if w.dim() == 1]
     adam = torch.optim.AdamW(
-        [dict(params=decayed, weight_decay=TRAIN["weight_decay"]), dict(params=plain, weight_decay=0.0)],
-        lr=TRAIN["lr"], betas=(TRAIN["beta1"], TRAIN["beta2"]), eps=TRAIN["eps"])
+        [dict(params=decayed, weight_decay=train["weight_decay"]), dict(params=plain, weight_decay=0.0)],
+        lr=train["lr"], betas=(train["beta1"], train["beta2"]), eps=train["eps"])
     out, losses, norms = {}, [], []
     for step in range(STEPS):
         logits = forward(model, p, tokens[step % 2])
@@ -154,7 +154,7 @@ def run(model, weights, tokens, targets, dtype):
             out["logits"] = logits.detach()
             out["loss"] = loss.detach().reshape(1)
             out.update({"grad." + n: w.grad.clone() for n, w in p.items()})
-        norms.append(torch.nn.utils.clip_grad_norm_(p.values(), TRAIN["clip"]).item())
+        norms.append(torch.nn.utils.clip_grad_norm_(p.values(), train["clip"]).item())
         adam.step()
         losses.append(loss.item())
     out["losses"] = torch.tensor(losses, dtype=torch.float64)
@@ -222,24 +222,23 @@ def plain_logits(model, p, tokens):
     return [[sum(a * b for a, b in zip(row, w)) for w in head] for row in x]
 
 
-def plain_loss(model, p, tokens, targets):
+def plain_loss(model, p, tokens, targets, logits_of):
     total = count = 0
     for seq, want in zip(tokens, targets):
-        for row, t in zip(plain_logits(model, p, seq), want):
+        for row, t in zip(logits_of(model, p, seq), want):
             if t >= 0:
                 total += max(row) + math.log(sum(math.exp(v - max(row)) for v in row)) - row[t]
                 count += 1
     return total / count
 
 
-def check(name, weights, tokens, targets, golden):
+def check(name, model, weights, tokens, targets, golden, logits_of=plain_logits):
     """Exits unless plain loops agree with torch: logits, loss, and two elements of each parameter's gradient."""
-    model = MODELS[name]
     p = {n: w.double().tolist() for n, w in weights.items()}
     seqs, want = tokens[0].tolist(), targets[0].tolist()
     worst = max(abs(a - b) for s, gold in zip(seqs, golden["logits"].tolist())
-                for row, gold_row in zip(plain_logits(model, p, s), gold) for a, b in zip(row, gold_row))
-    off = abs(plain_loss(model, p, seqs, want) - golden["loss"].item())
+                for row, gold_row in zip(logits_of(model, p, s), gold) for a, b in zip(row, gold_row))
+    off = abs(plain_loss(model, p, seqs, want, logits_of) - golden["loss"].item())
     slope = 0.0
     rng = random.Random(3)
     for key, w in weights.items():
@@ -249,7 +248,7 @@ def check(name, weights, tokens, targets, golden):
             keep, side = row[at], []
             for delta in (1e-5, -1e-5):
                 row[at] = keep + delta
-                side.append(plain_loss(model, p, seqs, want))
+                side.append(plain_loss(model, p, seqs, want, logits_of))
             row[at] = keep
             slope = max(slope, abs((side[0] - side[1]) / 2e-5 - golden["grad." + key].flatten()[flat].item()))
     print(f"{name}: plain loops against torch: logits {worst:.1e}, loss {off:.1e}, gradients {slope:.1e} (absolute)")
@@ -288,14 +287,8 @@ def distance(a, b):
     return ((a.double() - b.double()).norm() / b.double().norm()).item()
 
 
-def make(name, out_dir, checked):
-    model = MODELS[name]
-    rng = random.Random(model["seed"])
-    weights = make_parameters(model, rng)
-    tokens, targets = make_batches(rng)
-    gold = run(model, weights, tokens, targets, torch.float64)
-    single = run(model, weights, tokens, targets, torch.float32)
-
+def compare(name, weights, gold, single, train):
+    """Prints how far fp32 is from double; exits where it is too far, or where clipping acts always or never."""
     grads = max((distance(single[n], gold[n]), n) for n in gold if n.startswith("grad."))
     far = dict(logits=distance(single["logits"], gold["logits"]), loss=distance(single["loss"], gold["loss"]),
                gradient=grads[0], losses=((single["losses"] - gold["losses"]).abs() / gold["losses"]).max().item(),
@@ -303,28 +296,40 @@ def make(name, out_dir, checked):
     count, rms = sum(w.numel() for w in weights.values()), gold["logits"].pow(2).mean().sqrt()
     print(f"{name}: {count} parameters, logits' rms {rms:.2f}")
     print(f"{name}: losses    ", " ".join(f"{v:.5f}" for v in gold["losses"]))
-    print(f"{name}: grad norms", " ".join(f"{v:.5f}" for v in gold["grad_norms"]), f"(clip {TRAIN['clip']})")
+    print(f"{name}: grad norms", " ".join(f"{v:.5f}" for v in gold["grad_norms"]), f"(clip {train['clip']})")
     print(f"{name}: fp32 against double:", ", ".join(f"{k} {v:.1e}" for k, v in far.items()), f"(gradient: {grads[1]})")
     if far["logits"] > 1e-6 or far["loss"] > 1e-6 or far["gradient"] > 1e-5 or far["losses"] > 1e-5:
         sys.exit(f"{name}: fp32 torch is too far from double for the test's tolerances")
-    clipped = [v > TRAIN["clip"] for v in gold["grad_norms"]]
+    clipped = [v > train["clip"] for v in gold["grad_norms"]]
     if not any(clipped) or all(clipped):
         sys.exit(f"{name}: clipping should act in some steps and not in others")
-    if checked:
-        check(name, weights, tokens, targets, gold)
 
-    folder = os.path.join(out_dir, name)
+
+def store(folder, config, weights, tokens, targets, gold, single, train):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "config.json"), "w") as f:
-        json.dump(config_of(model), f, indent=2)
+        json.dump(config, f, indent=2)
         f.write("\n")
     write_safetensors(os.path.join(folder, "model.safetensors"), weights, {"format": "pt"})
     values = dict(tokens=tokens, targets=targets, **gold)
     values.update({"fp32." + k: single[k] for k in ("logits", "loss", "losses")})
-    meta = {k: repr(v) for k, v in TRAIN.items()}
+    meta = {k: repr(v) for k, v in train.items()}
     meta.update(batch=str(BATCH), time=str(TIME), steps=str(STEPS),
                 order="step i (0 is the first) takes batch i % 2; logits, loss and gradients: batch 0, at the start")
     write_safetensors(os.path.join(folder, "values.safetensors"), values, meta)
+
+
+def make(name, out_dir, checked):
+    model = MODELS[name]
+    rng = random.Random(model["seed"])
+    weights = make_parameters(model, rng)
+    tokens, targets = make_batches(rng)
+    gold = run(model, weights, tokens, targets, torch.float64)
+    single = run(model, weights, tokens, targets, torch.float32)
+    compare(name, weights, gold, single, TRAIN)
+    if checked:
+        check(name, model, weights, tokens, targets, gold)
+    store(os.path.join(out_dir, name), config_of(model), weights, tokens, targets, gold, single, TRAIN)
 
 
 def main():
