@@ -41,24 +41,24 @@ COMMON = dict(attention_dropout=0.0, initializer_range=0.02, num_hidden_layers=2
 MODELS = {
     "llama": dict(seed=21, clip=3.0, config=dict(
         COMMON, architectures=["LlamaForCausalLM"], attention_bias=False, bos_token_id=1, eos_token_id=2, head_dim=8, hidden_act="silu",
-        hidden_size=48, intermediate_size=32, max_position_embeddings=64, mlp_bias=False, model_type="llama", num_attention_heads=6,
+        hidden_size=48, intermediate_size=32, max_position_embeddings=56, mlp_bias=False, model_type="llama", num_attention_heads=6,
         num_key_value_heads=2, pretraining_tp=1, rms_norm_eps=0.01, rope_theta=100.0, tie_word_embeddings=False,
         rope_scaling=dict(factor=8.0, high_freq_factor=4.0, low_freq_factor=1.0, original_max_position_embeddings=32,
                           rope_type="llama3"), transformers_version="4.45.0.dev0")),
     "qwen2": dict(seed=22, clip=3.0, config=dict(
         COMMON, architectures=["Qwen2ForCausalLM"], bos_token_id=1, eos_token_id=1, hidden_act="silu", hidden_size=48,
-        intermediate_size=36, max_position_embeddings=64, max_window_layers=1, model_type="qwen2", num_attention_heads=4,
+        intermediate_size=36, max_position_embeddings=56, max_window_layers=1, model_type="qwen2", num_attention_heads=4,
         num_key_value_heads=2, rms_norm_eps=1e-6, rope_theta=10000.0, sliding_window=6, tie_word_embeddings=True,
         transformers_version="4.40.1", use_mrope=False, use_sliding_window=False)),
     "qwen3": dict(seed=23, clip=4.5, config=dict(
         COMMON, architectures=["Qwen3ForCausalLM"], attention_bias=False, bos_token_id=1, eos_token_id=2, head_dim=16,
-        hidden_act="silu", hidden_size=40, intermediate_size=36, max_position_embeddings=64, max_window_layers=2, model_type="qwen3",
+        hidden_act="silu", hidden_size=40, intermediate_size=36, max_position_embeddings=56, max_window_layers=2, model_type="qwen3",
         num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=0.01, rope_scaling=None, rope_theta=1000.0, sliding_window=None,
         tie_word_embeddings=True, transformers_version="4.51.0", use_sliding_window=False)),
     "gemma3": dict(seed=26, clip=5.0, config=dict(
         COMMON, _sliding_window_pattern=2, architectures=["Gemma3ForCausalLM"], attention_bias=False, attn_logit_softcapping=None,
         bos_token_id=2, eos_token_id=1, final_logit_softcapping=None, head_dim=12, hidden_activation="gelu_pytorch_tanh",
-        hidden_size=40, intermediate_size=44, layer_types=["sliding_attention", "full_attention"], max_position_embeddings=64,
+        hidden_size=40, intermediate_size=44, layer_types=["sliding_attention", "full_attention"], max_position_embeddings=56,
         model_type="gemma3_text", num_attention_heads=4, num_key_value_heads=1, pad_token_id=0, query_pre_attn_scalar=9,
         rms_norm_eps=0.01, rope_local_base_freq=20.0, rope_scaling=None, rope_theta=5000.0, sliding_window=5,
         transformers_version="4.55.0.dev0", use_bidirectional_attention=False)),
