@@ -293,12 +293,86 @@ static void test_plan_too_large(void **state)
     graph_fini(&g);
 }
 
+/* ---- the table of operations ------------------------------------------------------------------------------------- */
+
+/* Every operand of a gradient is a value of its forward operation, the gradient of one, the scalars, or something optional. */
+static void test_gradients_connect(void **state)
+{
+    (void)state;
+    for (int f = 0; f < OP_COUNT; f++)
+        for (int k = 0; k < OP_MAX_GRADIENTS; k++) {
+            const op_id op = op_table[f].gradient[k];
+            for (int slot = 0; op && (int)op != f && slot < OP_SLOTS; slot++) {
+                const op_slot *s = op_slot_at(op, slot);
+                if (s->type == SLOT_NONE || s->type == SLOT_SCALARS || s->flags & SLOT_OPTIONAL) continue;
+                if (slot >= OP_MAX_IN && s->type == SLOT_SCRATCH) continue;
+                const int value = op_slot_named((op_id)f, s->name);
+                const int of = *s->name == 'd' ? op_slot_named((op_id)f, s->name + 1) : -1;
+                if (slot < OP_MAX_IN)
+                    assert_true(value >= 0 || of == OP_MAX_IN); /* of the first output */
+                else
+                    assert_true(of >= 0 && of < OP_MAX_IN);
+            }
+            if (op && (int)op != f) assert_int_equal(op_forward(op), f);
+        }
+    assert_int_equal(op_forward(OP_DROPOUT), OP_COUNT);
+    assert_int_equal(op_forward(OP_EMBED), OP_COUNT);
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    op_call norm = {.op = OP_LAYERNORM, .in = {{.rows = 5, .cols = 7}}};
+    op_complete(&norm);
+    assert_int_equal(norm.in[LAYERNORM_GAIN].cols, 7);
+    assert_int_equal(norm.out[LAYERNORM_STATS].rows, 5);
+    assert_int_equal(norm.out[LAYERNORM_STATS].cols, 2);
+    assert_null(op_check(&norm));
+    assert_int_equal(op_letter(&norm, 'C'), 7);
+    assert_int_equal(op_letter(&norm, 'V'), 0);
+    norm.in[LAYERNORM_GAIN].cols = 8;
+    assert_string_equal(op_check(&norm), "gain is not (1,C)");
+    norm.in[LAYERNORM_GAIN].rows = 0;
+    assert_string_equal(op_check(&norm), "gain is missing");
+
+    /* transposed operands, a factor before a letter, an attribute as a factor */
+    op_call product = {.op = OP_MATMUL, .attr = {.trans_a = true, .trans_b = true}};
+    product.in[MATMUL_A] = (op_view){.rows = 3, .cols = 4};
+    product.in[MATMUL_B] = (op_view){.rows = 5, .cols = 3};
+    op_complete(&product);
+    assert_int_equal(product.out[MATMUL_Y].rows, 4);
+    assert_int_equal(product.out[MATMUL_Y].cols, 5);
+    assert_null(op_check(&product));
+    product.attr.trans_a = false;
+    assert_string_equal(op_check(&product), "B is not (K,N)");
+    op_call append = {.op = OP_KV_APPEND, .in = {{.rows = 2, .cols = 12}}, .out = {{.rows = 9, .cols = 8}}};
+    op_complete(&append);
+    assert_null(op_check(&append));
+    append.in[KV_APPEND_QKV].cols = 13;
+    assert_string_equal(op_check(&append), "qkv is not (N,3C)");
+    op_call gather = {.op = OP_GATHER, .attr.group = 3, .in = {{.rows = 20, .cols = 4}, {.rows = 6, .cols = 1}}};
+    op_complete(&gather);
+    assert_int_equal(gather.out[GATHER_Y].rows, 2);
+    gather.in[GATHER_INDEX].rows = 7;
+    assert_string_equal(op_check(&gather), "index is not (Rg,1)");
+    gather.in[GATHER_INDEX].rows = 6;
+    gather.in[4] = gather.in[0];
+    assert_string_equal(op_check(&gather), "there is an operand too many");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradient),    cmocka_unit_test(test_fusion),      cmocka_unit_test(test_plan_gpt),
-        cmocka_unit_test(test_plan_reuses), cmocka_unit_test(test_plan_random), cmocka_unit_test(test_plan_too_large),
-        cmocka_unit_test(test_decode),      cmocka_unit_test(test_recompute),
+        cmocka_unit_test(test_gradient),
+        cmocka_unit_test(test_fusion),
+        cmocka_unit_test(test_plan_gpt),
+        cmocka_unit_test(test_plan_reuses),
+        cmocka_unit_test(test_plan_random),
+        cmocka_unit_test(test_plan_too_large),
+        cmocka_unit_test(test_gradients_connect),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_recompute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,17 +26,18 @@ static void test_dropout_generator(void **state)
 
     step_scalars s = {0};
     /* 0x6627e8 / 2^24 = 0.399…: word 0 of the zero block is kept where keep is 0.4, dropped where it is 0.399 */
-    assert_true(fabs(ref_dropout(&s, 0, 0, 0, 0.6f) - 1.0 / (double)(1.0f - 0.6f)) < 1e-15);
-    assert_true(ref_dropout(&s, 0, 0, 0, 0.601f) == 0.0);
+    assert_true(fabs(ref_dropout_factor(&s, 0, 0, 0, 0.6f) - 1.0 / (double)(1.0f - 0.6f)) < 1e-15);
+    assert_true(ref_dropout_factor(&s, 0, 0, 0, 0.601f) == 0.0);
     /* 0xe169c5 / 2^24 = 0.8805…, word 1; 0x9b00db = 0.6055…, word 3 */
-    assert_true(ref_dropout(&s, 0, 0, 1, 0.12f) == 0.0);
-    assert_true(ref_dropout(&s, 0, 0, 1, 0.11f) > 1.0);
-    assert_true(ref_dropout(&s, 0, 0, 3, 0.4f) == 0.0);
-    assert_true(ref_dropout(&s, 0, 0, 3, 0.39f) > 1.0);
+    assert_true(ref_dropout_factor(&s, 0, 0, 1, 0.12f) == 0.0);
+    assert_true(ref_dropout_factor(&s, 0, 0, 1, 0.11f) > 1.0);
+    assert_true(ref_dropout_factor(&s, 0, 0, 3, 0.4f) == 0.0);
+    assert_true(ref_dropout_factor(&s, 0, 0, 3, 0.39f) > 1.0);
     s = (step_scalars){.seed_lo = ~0u, .seed_hi = ~0u, .step = ~0u};
-    assert_int_equal(rng_uniform(rng_philox(~0ull, 5, 6, 7, ~0u).v[2]) < 0.5f, ref_dropout(&s, 7, 6, 22, 0.5f) > 0);
+    assert_int_equal(rng_uniform(rng_philox(~0ull, 5, 6, 7, ~0u).v[2]) < 0.5f,
+                     ref_dropout_factor(&s, 7, 6, 22, 0.5f) > 0);
     double kept = 0;
-    for (uint32_t i = 0; i < 10000; i++) kept += ref_dropout(&s, 3, i / 100, i % 100, 0.2f) > 0;
+    for (uint32_t i = 0; i < 10000; i++) kept += ref_dropout_factor(&s, 3, i / 100, i % 100, 0.2f) > 0;
     assert_true(fabs(kept / 10000 - 0.8) < 0.02);
 }
 
@@ -120,7 +121,7 @@ static void test_elementwise_by_hand(void **state)
     ref_run(&drop);
     int kept = 0;
     for (uint32_t i = 0; i < 63; i++) {
-        double factor = ref_dropout(drop.in[1].data, 4, ref_mask_row(drop.in[1].data, 9, i / 7), i % 7, 0.5f);
+        double factor = ref_dropout_factor(drop.in[1].data, 4, ref_mask_row(drop.in[1].data, 9, i / 7), i % 7, 0.5f);
         assert_true(values(&drop.out[0])[i] == factor * values(&drop.in[0])[i]);
         kept += factor > 0;
     }
@@ -147,8 +148,8 @@ static void test_attention_by_hand(void **state)
     call.attr.stream = 11;
     ref_run(&call);
     const uint32_t second = ref_mask_row(call.in[3].data, 2, 1);
-    double f0 = ref_dropout(call.in[3].data, 11, second, 0, 0.5f),
-           f1 = ref_dropout(call.in[3].data, 11, second, 1, 0.5f);
+    double f0 = ref_dropout_factor(call.in[3].data, 11, second, 0, 0.5f),
+           f1 = ref_dropout_factor(call.in[3].data, 11, second, 1, 0.5f);
     expect(&call.out[1], (double[]){2.5, log(4.0)}, 1e-14);
     assert_true(fabs(values(&call.out[0])[4] - f0) < 1e-14);
     assert_true(fabs(values(&call.out[0])[6] - 6 * f1) < 1e-14);
@@ -175,7 +176,7 @@ static void test_attention_mask(void **state)
             uint32_t t = n % T, row = ref_mask_row(call.in[3].data, B * H * T, (n / T * H + h) * T + t);
             double want = 0;
             for (uint32_t s = 0; s <= t; s++)
-                want += (1 << s) * ref_dropout(call.in[3].data, 2, row, s, 0.5f) / (t + 1.0);
+                want += (1 << s) * ref_dropout_factor(call.in[3].data, 2, row, s, 0.5f) / (t + 1.0);
             for (uint32_t d = 0; d < D; d++) assert_true(fabs(values(&call.out[0])[n * C + h * D + d] - want) < 1e-14);
         }
 }

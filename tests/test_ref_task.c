@@ -120,7 +120,7 @@ static void test_weighted_loss(void **state)
         alone[i] = values(&fwd.out[1])[1];
     }
     const double w[4] = {0.5, 7, 0.25, 0};
-    fwd.in[LM_WEIGHTS] = from_list(4, 1, w);
+    fwd.in[LM_LOSS_WEIGHTS] = from_list(4, 1, w);
     chain c = {&fwd, 1, {fwd.out[1]}, {from_list(1, 4, (double[]){0.125, 0, 0, 0})}};
     objective(&c);
     double sum = w[0] * alone[0] + w[2] * alone[2];
@@ -130,7 +130,7 @@ static void test_weighted_loss(void **state)
     bwd.in[3] = copy_of(&fwd.out[0]);
     bwd.in[4] = copy_of(&fwd.out[1]);
     bwd.in[6] = scalars_at(0);
-    bwd.in[LM_BWD_WEIGHTS] = fwd.in[LM_WEIGHTS];
+    bwd.in[LM_LOSS_BWD_WEIGHTS] = fwd.in[LM_LOSS_WEIGHTS];
     bwd.out[0] = noise(4, 3);
     bwd.out[1] = noise(5, 3);
     ref_run(&bwd);

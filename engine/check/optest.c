@@ -14,6 +14,7 @@
 #include "ref/ref.h"
 
 enum { GUARD_WORDS = 64 };
+static const op_view optest_scalars = {.rows = 1, .cols = sizeof(step_scalars) / 4};
 #define POISON 0x7fc0dead        /* a NaN */
 #define POISON_HALVES 0x7ead7ead /* two */
 #define LARGE (1u << 24)         /* words; beyond it nothing is run twice or put together */
@@ -39,94 +40,20 @@ static bool complain(const bench *b, const char *format, ...)
     return false;
 }
 
-/* ---- facts of each operation --------------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------------------------------- */
 
+/* Whether the operation computes a gradient. One that is its own gradient counts as forward. */
 static bool is_backward(op_id op)
 {
-    return op == OP_EMBED_BWD_TOKEN || op == OP_EMBED_BWD_POSITION || op == OP_LAYERNORM_BWD ||
-           op == OP_LAYERNORM_BWD_PARAMS || op == OP_GELU_BWD || op == OP_ATTENTION_BWD || op == OP_LM_LOSS_BWD ||
-           op == OP_GATHER_BWD || op == OP_LABEL_LOSS_BWD || op == OP_SCORE_LOSS_BWD;
+    return op_forward(op) != OP_COUNT;
 }
 
-int optest_scratch_slot(op_id op)
-{
-    switch (op) {
-    case OP_EMBED_BWD_TOKEN:
-    case OP_COLSUM:
-    case OP_ATTENTION_BWD: return 1;
-    case OP_LAYERNORM_BWD_PARAMS:
-    case OP_ATTENTION:
-    case OP_LM_LOSS: return 2;
-    default: return -1;
-    }
-}
-
-int optest_scalars_slot(op_id op)
-{
-    switch (op) {
-    case OP_EMBED:
-    case OP_ATTENTION:
-    case OP_LABEL_LOSS_BWD:
-    case OP_SCORE_LOSS_BWD: return 3;
-    case OP_MATMUL: return MATMUL_SCALARS;
-    case OP_DROPOUT:
-    case OP_CLIP:
-    case OP_KV_APPEND: return 1;
-    case OP_ATTENTION_BWD: return 4;
-    case OP_LM_LOSS_BWD: return 6;
-    case OP_ADAMW: return 2;
-    default: return -1;
-    }
-}
-
-/* The slot of tokens, targets, labels or an index. */
-int optest_integer_slot(op_id op)
-{
-    switch (op) {
-    case OP_EMBED: return 0;
-    case OP_EMBED_BWD_TOKEN:
-    case OP_GATHER:
-    case OP_GATHER_BWD:
-    case OP_LABEL_LOSS:
-    case OP_LABEL_LOSS_BWD: return 1;
-    case OP_LM_LOSS:
-    case OP_LM_LOSS_BWD: return 2;
-    default: return -1;
-    }
-}
-
-/* Shapes that follow from others. */
+/* Shapes that follow from others. A product has scalars only for dropout. */
 static void complete_shapes(bench *b)
 {
     op_call *c = &b->call;
-    op_view scalars = {.rows = 1, .cols = sizeof(step_scalars) / 4};
-    int slot = optest_scalars_slot(c->op);
-    if (slot >= 0 && (c->op != OP_MATMUL || c->attr.dropout > 0)) c->in[slot] = scalars;
-    uint32_t n = c->in[0].rows;
-    op_view rows = {.rows = n, .cols = 4}, result = {.rows = 1, .cols = 4}, stats = {.rows = n, .cols = 2};
-    op_view norm = {.rows = 1, .cols = 2}, lse = {.rows = n, .cols = c->attr.heads};
-    switch (c->op) {
-    case OP_LAYERNORM: c->out[1] = stats; break;
-    case OP_LAYERNORM_BWD:
-    case OP_LAYERNORM_BWD_PARAMS: c->in[2] = stats; break;
-    case OP_ATTENTION: c->out[1] = lse; break;
-    case OP_ATTENTION_BWD: c->in[2] = lse; break;
-    case OP_LM_LOSS:
-        c->out[0] = rows;
-        c->out[1] = result;
-        break;
-    case OP_LM_LOSS_BWD:
-        c->in[3] = rows;
-        c->in[4] = result;
-        break;
-    case OP_LABEL_LOSS:
-    case OP_SCORE_LOSS: c->out[0] = result; break;
-    case OP_LABEL_LOSS_BWD:
-    case OP_SCORE_LOSS_BWD: c->in[2] = result; break;
-    case OP_CLIP: c->out[0] = norm; break;
-    case OP_ADAMW: c->in[1] = norm; break;
-    default: break;
-    }
+    if (c->op == OP_MATMUL && c->attr.dropout > 0) c->in[MATMUL_SCALARS] = optest_scalars;
+    op_complete(c);
 }
 
 /* Makes the activations fp16. A product's y stays fp32 in half of the rows that allow it. */
@@ -135,11 +62,9 @@ static void halve(bench *b)
     op_call *c = &b->call;
     for (int i = 0; i < OP_MAX_IN; i++) c->in[i].half = op_is_act(c->op, false, i) && c->in[i].rows;
     for (int i = 0; i < OP_MAX_OUT; i++) c->out[i].half = op_is_act(c->op, true, i) && c->out[i].rows;
-    if (c->op == OP_MATMUL && !c->in[MATMUL_RESIDUAL].rows && !c->in[MATMUL_GELU_PRE].rows && !c->out[1].rows)
-        c->out[0].half = b->row->seed % 2;
+    if (c->op == OP_MATMUL && !c->in[MATMUL_RESIDUAL].rows && !c->in[MATMUL_GELU_PRE].rows && !c->out[MATMUL_PRE].rows)
+        c->out[MATMUL_Y].half = b->row->seed % 2;
 }
-
-/* ---- operands ------------------------------------------------------------------------------------------------------- */
 
 static operand *add_operand(bench *b, role use, op_view *view)
 {
@@ -169,20 +94,22 @@ operand *optest_find(bench *b, const op_view *view)
 static bool collect_loss_logits(bench *b, const pm_caps *caps)
 {
     op_call *c = &b->call, *f = &b->before;
+    static const int from[] = {LM_LOSS_BWD_H, LM_LOSS_BWD_TABLE, LM_LOSS_BWD_TARGETS};
+    static const int to[] = {LM_LOSS_H, LM_LOSS_TABLE, LM_LOSS_TARGETS};
+    op_view *logits = &c->in[LM_LOSS_BWD_LOGITS];
     f->op = OP_LM_LOSS;
     for (int i = 0; i < 3; i++) {
-        f->in[i] = c->in[i];
-        also(optest_find(b, &c->in[i]), &f->in[i]);
+        f->in[to[i]] = c->in[from[i]];
+        also(optest_find(b, &c->in[from[i]]), &f->in[to[i]]);
     }
-    f->out[0] = c->in[3];
-    f->out[1] = c->in[4];
+    f->out[LM_LOSS_ROWS] = c->in[LM_LOSS_BWD_ROWS];
+    f->out[LM_LOSS_RESULT] = c->in[LM_LOSS_BWD_RESULT];
     uint64_t words = op_scratch_words(caps, f);
     if (words == 0 || words > UINT32_MAX) return complain(b, "%llu words of logits", (unsigned long long)words);
-    c->in[5].rows = 1;
-    c->in[5].cols = (uint32_t)words;
-    also(add_operand(b, SCRATCH, &c->in[5]), &f->out[2]);
-    add_operand(b, SCRATCH, &f->out[0]);
-    add_operand(b, SCRATCH, &f->out[1]);
+    *logits = (op_view){.rows = 1, .cols = (uint32_t)words};
+    also(add_operand(b, SCRATCH, logits), &f->out[LM_LOSS_LOGITS]);
+    add_operand(b, SCRATCH, &f->out[LM_LOSS_ROWS]);
+    add_operand(b, SCRATCH, &f->out[LM_LOSS_RESULT]);
     return true;
 }
 
@@ -191,23 +118,33 @@ static bool collect(bench *b)
     op_call *c = &b->call;
     const pm_caps *caps = pm_device_caps(b->device);
     for (int i = 0; i < OP_MAX_IN; i++) {
-        if (c->op == OP_ATTENTION && (i == 1 || i == 2) && !c->in[i].rows && !c->out[ATTENTION_CACHE].rows)
+        if (c->op == OP_ATTENTION && (i == ATTENTION_K || i == ATTENTION_V) && !c->in[i].rows &&
+            !c->out[ATTENTION_CACHE].rows)
             also(optest_find(b, &c->in[i - 1]), &c->in[i]);
         else if (c->in[i].rows)
             add_operand(b, INPUT, &c->in[i]);
     }
     for (int i = 0; i < OP_MAX_OUT; i++)
         if (c->out[i].rows) add_operand(b, OUTPUT, &c->out[i]);
-    int slot = optest_scratch_slot(c->op);
     if (c->op == OP_LM_LOSS_BWD) return collect_loss_logits(b, caps);
-    uint64_t words = op_scratch_words(caps, c);
+    const int slot = op_slot_of(c->op, SLOT_SCRATCH) - OP_MAX_IN;
+    const uint64_t words = op_scratch_words(caps, c);
     if (words > 0) {
         if (slot < 0 || words > UINT32_MAX) return complain(b, "%llu words of scratch", (unsigned long long)words);
-        c->out[slot].rows = 1;
-        c->out[slot].cols = (uint32_t)words;
+        c->out[slot] = (op_view){.rows = 1, .cols = (uint32_t)words};
         add_operand(b, SCRATCH, &c->out[slot]);
     }
     return true;
+}
+
+/* Whether the host writes the operand: integers and the scalars. */
+static bool is_host(const bench *b, const operand *o)
+{
+    for (int i = 0; i < OP_MAX_IN; i++) {
+        const slot_type type = op_table[b->call.op].in[i].type;
+        if (o->views[0] == &b->call.in[i]) return optest_is_integer(type) || type == SLOT_SCALARS;
+    }
+    return false;
 }
 
 /* Decides the buffer and offset of each operand. */
@@ -227,10 +164,7 @@ static bool arrange(bench *b)
         if (odd) at += 1 + (uint64_t)(7 * i + b->row->seed) % 63;
         o->offset = at;
         p->words = at + operand_words(o) + GUARD_WORDS;
-        int slot = optest_integer_slot(b->call.op), scalars = optest_scalars_slot(b->call.op);
-        bool host =
-            (slot >= 0 && o->views[0] == &b->call.in[slot]) || (scalars >= 0 && o->views[0] == &b->call.in[scalars]);
-        p->lifetime = host && mode == 0 ? GPU_SHARED : GPU_WORKSPACE;
+        p->lifetime = is_host(b, o) && mode == 0 ? GPU_SHARED : GPU_WORKSPACE;
     }
     for (int i = 0; i < b->place_count; i++) {
         place *p = &b->places[i];
@@ -392,15 +326,11 @@ static bool compare_sumsq(const bench *b, const operand *o)
 
 static bool compare_output(const bench *b, const operand *o, int slot)
 {
-    static const char *const names[OP_MAX_OUT] = {"out 0", "out 1", "out 2", "out 3"};
-    op_id op = b->call.op;
-    uint32_t cols = o->views[0]->cols;
-    if (op == OP_SUMSQ) return compare_sumsq(b, o);
-    /* columns with different meanings are compared separately */
-    bool apart = (op == OP_LAYERNORM && slot == 1) || op == OP_LM_LOSS || op == OP_LABEL_LOSS || op == OP_SCORE_LOSS ||
-                 op == OP_CLIP;
+    const op_slot *s = &op_table[b->call.op].out[slot];
+    const uint32_t columns = s->flags & SLOT_APART ? o->views[0]->cols : 1;
     bool ok = true;
-    for (uint32_t c = 0; c < (apart ? cols : 1) && ok; c++) ok = compare(b, o, c, apart ? cols : 1, names[slot]);
+    if (b->call.op == OP_SUMSQ) return compare_sumsq(b, o);
+    for (uint32_t c = 0; c < columns && ok; c++) ok = compare(b, o, c, columns, s->name);
     return ok;
 }
 
@@ -460,7 +390,7 @@ bool optest_applies(const pm_caps *caps, const optest_row *row)
     if ((row->half || call->op == OP_CAST) && !caps->storage16) return false;
     if (call->op != OP_MATMUL || caps->fused) return true;
     return !call->attr.gelu && call->attr.dropout <= 0 && !call->in[MATMUL_RESIDUAL].rows &&
-           !call->in[MATMUL_GELU_PRE].rows && !call->in[MATMUL_GAIN].rows && !call->out[1].rows;
+           !call->in[MATMUL_GELU_PRE].rows && !call->in[MATMUL_GAIN].rows && !call->out[MATMUL_PRE].rows;
 }
 
 /* The run beside the twin's, and what they differ in. */

@@ -47,10 +47,11 @@ static inline uint64_t operand_words(const operand *o)
     return o->half ? (o->count + 1) / 2 : o->count;
 }
 
-/* Slots of an operation's operands; -1: it has none such. */
-int optest_scratch_slot(op_id op);
-int optest_scalars_slot(op_id op);
-int optest_integer_slot(op_id op); /* tokens, targets, labels or an index */
+/* Whether an operand holds whole numbers. */
+static inline bool optest_is_integer(slot_type type)
+{
+    return type == SLOT_TOKENS || type == SLOT_TARGETS || type == SLOT_INDEX || type == SLOT_LABELS;
+}
 
 /* The operand that a view means, or NULL. */
 operand *optest_find(bench *b, const op_view *view);

@@ -158,7 +158,7 @@ void row_loss(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab, uint32_t 
     row->call.in[0] = v(n, c);
     row->call.in[1] = v(vocab, c);
     row->call.in[2] = v(n, 1);
-    if (weighted) row->call.in[LM_WEIGHTS] = v(n, 1);
+    if (weighted) row->call.in[LM_LOSS_WEIGHTS] = v(n, 1);
     if (vocab == 1) return; /* its gradient is nothing but rounding */
     row = row_add(t, OP_LM_LOSS_BWD);
     row->ignored = ignored;
@@ -166,7 +166,7 @@ void row_loss(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab, uint32_t 
     row->call.in[0] = row->call.out[0] = v(n, c);
     row->call.in[1] = row->call.out[1] = v(vocab, c);
     row->call.in[2] = v(n, 1);
-    if (weighted) row->call.in[LM_BWD_WEIGHTS] = v(n, 1);
+    if (weighted) row->call.in[LM_LOSS_BWD_WEIGHTS] = v(n, 1);
 }
 
 void row_gather(optest_table *t, uint32_t count, uint32_t examples, uint32_t group, uint32_t c)

@@ -13,15 +13,8 @@
 /* Whether an output is changed rather than written, so that it must start with known values. */
 static bool starts_known(const op_call *call, int slot)
 {
-    switch (call->op) {
-    case OP_KV_APPEND:
-    case OP_SUMSQ:
-    case OP_ADAMW: return true;
-    case OP_MATMUL: return call->attr.accumulate && slot == 0;
-    case OP_ATTENTION: return slot == ATTENTION_CACHE;
-    case OP_LM_LOSS_BWD: return call->attr.accumulate && slot == 1;
-    default: return call->attr.accumulate;
-    }
+    const uint32_t flags = op_table[call->op].out[slot].flags;
+    return flags & SLOT_IN_PLACE || (flags & SLOT_ADDS && call->attr.accumulate);
 }
 
 static void set_float(operand *o, uint64_t i, float value)
@@ -93,19 +86,9 @@ static void fill_labels(bench *b, operand *o, uint32_t most)
     }
 }
 
-static void fill_integers(bench *b, int slot)
+/* Entries of a table of `vocab` rows; `target`: some are ignored. */
+static void fill_tokens(bench *b, operand *o, uint32_t vocab, bool target)
 {
-    op_call *c = &b->call;
-    operand *o = optest_find(b, &c->in[slot]);
-    switch (c->op) {
-    case OP_GATHER: fill_index(b, o, c->in[0].rows); return;
-    case OP_GATHER_BWD: fill_index(b, o, c->out[0].rows); return;
-    case OP_LABEL_LOSS:
-    case OP_LABEL_LOSS_BWD: fill_labels(b, o, c->in[0].rows * c->in[0].cols / c->in[1].rows); return;
-    default: break;
-    }
-    bool target = c->op == OP_LM_LOSS || c->op == OP_LM_LOSS_BWD;
-    uint32_t vocab = c->op == OP_EMBED_BWD_TOKEN ? c->out[0].rows : c->in[1].rows;
     for (uint32_t i = 0; i < o->count; i++) {
         rng_block block = rng_philox(b->row->seed, i, 0, 1, 0);
         int32_t value = (int32_t)rng_below(block.v[0], block.v[1], vocab);
@@ -118,11 +101,20 @@ static void fill_integers(bench *b, int slot)
     }
 }
 
-/* Weights of examples: some 0, which is how a row that is only padding looks. */
-static void fill_weights(bench *b)
+static void fill_integers(bench *b, slot_type type, operand *o)
 {
-    op_call *c = &b->call;
-    operand *o = optest_find(b, &c->in[1]);
+    const op_call *c = &b->call;
+    if (type == SLOT_INDEX)
+        fill_index(b, o, op_letter(c, 'N'));
+    else if (type == SLOT_LABELS)
+        fill_labels(b, o, op_letter(c, 'A') * op_letter(c, 'B') / op_letter(c, 'R'));
+    else
+        fill_tokens(b, o, op_letter(c, 'V'), type == SLOT_TARGETS);
+}
+
+/* Weights of examples: some 0, which is how a row that is only padding looks. */
+static void fill_weights(bench *b, operand *o)
+{
     for (uint32_t i = 0; i < o->count / 2; i++) {
         rng_block block = rng_philox(b->row->seed, i, 0, 4, 0);
         bool ignored =
@@ -131,10 +123,8 @@ static void fill_weights(bench *b)
     }
 }
 
-static void fill_scalars(bench *b, int slot)
+static void fill_scalars(bench *b, operand *o)
 {
-    operand *o = optest_find(b, &b->call.in[slot]);
-    if (!o) return;
     step_scalars s = {
         .seed_lo = 0x9d2c5680u + b->row->seed, .seed_hi = 77, .step = 5, .micro = 3, .pos = b->row->pos, .lr = 0.25f};
     s.beta1_fix = 1.5f;
@@ -145,107 +135,108 @@ static void fill_scalars(bench *b, int slot)
     memcpy(o->image, &s, sizeof s);
 }
 
-/* Runs the forward twin for what a backward operation takes from it. */
+/* Runs the forward twin for what a gradient takes from it. Its inputs are the gradient's of the same names, or zeros. */
 static void chain_forward(bench *b)
 {
-    op_call *c = &b->call, f = {0};
-    f.attr = c->attr;
-    if (c->op == OP_LAYERNORM_BWD || c->op == OP_LAYERNORM_BWD_PARAMS) {
-        double *zero = calloc(c->in[1].cols, sizeof *zero),
-               *y = malloc((size_t)c->in[1].rows * c->in[1].cols * sizeof *y);
-        f.op = OP_LAYERNORM;
-        f.in[0] = c->in[1];
-        f.in[1] = f.in[2] = (op_view){.rows = 1, .cols = c->in[1].cols, .data = zero};
-        f.out[0] = (op_view){.rows = c->in[1].rows, .cols = c->in[1].cols, .data = y};
-        f.out[1] = c->in[2];
-        if (zero && y) ref_run(&f); /* else the comparison fails */
-        round_twin(optest_find(b, &c->in[2]));
-        free(zero);
-        free(y);
-    } else if (c->op == OP_ATTENTION_BWD) {
-        f.op = OP_ATTENTION;
-        f.in[0] = f.in[1] = f.in[2] = c->in[0];
-        f.in[3] = c->in[4];
-        f.out[0] = c->in[1];
-        f.out[1] = c->in[2];
-        ref_run(&f);
-        round_twin(optest_find(b, &c->in[1]));
-        round_twin(optest_find(b, &c->in[2]));
-    } else if (c->op == OP_LM_LOSS_BWD) {
-        f.op = OP_LM_LOSS;
-        for (int i = 0; i < 3; i++) f.in[i] = c->in[i];
-        f.in[LM_WEIGHTS] = c->in[LM_BWD_WEIGHTS];
-        f.out[0] = c->in[3];
-        f.out[1] = c->in[4];
-        ref_run(&f);
-        round_twin(optest_find(b, &c->in[3]));
-        round_twin(optest_find(b, &c->in[4]));
-    } else if (c->op == OP_LABEL_LOSS_BWD || c->op == OP_SCORE_LOSS_BWD) {
-        f.op = c->op == OP_LABEL_LOSS_BWD ? OP_LABEL_LOSS : OP_SCORE_LOSS;
-        f.in[0] = c->in[0];
-        f.in[1] = c->in[1];
-        f.out[0] = c->in[2];
-        ref_run(&f);
-        round_twin(optest_find(b, &c->in[2]));
+    op_call *c = &b->call, f = {.op = op_forward(c->op), .attr = c->attr};
+    void *made[OP_SLOTS] = {NULL};
+    bool taken = false, memory = true;
+    if (f.op == OP_COUNT) return;
+    for (int slot = 0; slot < OP_SLOTS; slot++) {
+        const op_slot *s = op_slot_at(f.op, slot);
+        const int same = s->type == SLOT_NONE ? -1 : op_slot_named(c->op, s->name);
+        if (same < 0 || s->type == SLOT_SCRATCH) continue;
+        *op_view_at(&f, slot) = c->in[same];
+        taken |= slot >= OP_MAX_IN;
     }
+    if (!taken) return;
+    if (f.op == OP_ATTENTION) f.in[ATTENTION_K] = f.in[ATTENTION_V] = f.in[ATTENTION_QKV];
+    op_complete(&f);
+    for (int slot = 0; slot < OP_SLOTS; slot++) {
+        op_view *v = op_view_at(&f, slot);
+        if (v->rows && !v->data && !(v->data = made[slot] = calloc((size_t)v->rows * v->cols, sizeof(double))))
+            memory = false;
+    }
+    if (memory) ref_run(&f); /* else the comparison fails */
+    for (int i = 0; i < OP_MAX_OUT; i++) {
+        const op_slot *s = &op_table[f.op].out[i];
+        const int same = s->type == SLOT_NONE || s->type == SLOT_SCRATCH ? -1 : op_slot_named(c->op, s->name);
+        if (same >= 0 && c->in[same].rows) round_twin(optest_find(b, &c->in[same]));
+    }
+    for (int slot = 0; slot < OP_SLOTS; slot++) free(made[slot]);
 }
 
-/* The range of an input's values: middle - spread … middle + spread. */
+/* The range of an input's values: middle - spread … middle + spread. By default it is -1 … 1. */
+static const struct range {
+    op_id op;
+    int slot;
+    float middle, spread;
+} ranges[] = {
+    {OP_LAYERNORM, LAYERNORM_X, 0.5f, 1.5f}, /* x has a mean well away from 0, since means are compared alone */
+    {OP_LAYERNORM_BWD, LAYERNORM_BWD_X, 0.5f, 1.5f},
+    {OP_LAYERNORM_BWD_PARAMS, LAYERNORM_BWD_PARAMS_X, 0.5f, 1.5f},
+    {OP_MATMUL, MATMUL_GELU_PRE, 0, 3},
+    {OP_GELU, GELU_X, 0, 5},
+    {OP_GELU_BWD, GELU_BWD_X, 0, 5},
+    {OP_ATTENTION, ATTENTION_QKV, 0, 2}, /* scores of a standard deviation near 1.3 */
+    {OP_ATTENTION, ATTENTION_K, 0, 2},
+    {OP_ATTENTION, ATTENTION_V, 0, 2},
+    {OP_ATTENTION_BWD, ATTENTION_BWD_QKV, 0, 2},
+    {OP_LM_LOSS, LM_LOSS_WEIGHTS, 0.6f, 0.4f},
+    {OP_LM_LOSS_BWD, LM_LOSS_BWD_WEIGHTS, 0.6f, 0.4f},
+    {OP_LABEL_LOSS, LABEL_LOSS_LOGITS, 0, 3},
+    {OP_LABEL_LOSS_BWD, LABEL_LOSS_BWD_LOGITS, 0, 3},
+    {OP_CLIP, CLIP_SUMS, 1, 1},
+    {OP_ADAMW, ADAMW_NORM, 0.6f, 0.2f}, /* the clip factor */
+};
+
 static void input_range(const op_call *c, int slot, float *middle, float *spread)
 {
     *middle = 0;
     *spread = 1;
-    switch (c->op) {
-    case OP_LAYERNORM:
-    case OP_LAYERNORM_BWD:
-    case OP_LAYERNORM_BWD_PARAMS: /* x has a mean well away from 0, since means are compared alone */
-        if (slot != (c->op == OP_LAYERNORM ? 0 : 1)) break;
-        *middle = 0.5f;
-        *spread = 1.5f;
-        break;
-    case OP_MATMUL: *spread = slot == MATMUL_GELU_PRE ? 3 : 1; break;
-    case OP_GELU: *spread = 5; break;
-    case OP_GELU_BWD: *spread = slot == 1 ? 5 : 1; break;
-    case OP_ATTENTION: *spread = 2; break; /* scores of a standard deviation near 1.3 */
-    case OP_ATTENTION_BWD: *spread = slot == 0 ? 2 : 1; break;
-    case OP_LM_LOSS:
-    case OP_LM_LOSS_BWD:
-        *spread = slot == 1 ? 6 / sqrtf((float)c->in[0].cols) : 1; /* logits: near 2 */
-        if (slot != (c->op == OP_LM_LOSS ? LM_WEIGHTS : LM_BWD_WEIGHTS)) break;
-        *middle = 0.6f;
-        *spread = 0.4f;
-        break;
-    case OP_LABEL_LOSS:
-    case OP_LABEL_LOSS_BWD: *spread = 3; break;
-    case OP_CLIP: *middle = 1; break;
-    case OP_ADAMW: /* the clip factor */
-        if (slot != 1) break;
-        *middle = 0.6f;
-        *spread = 0.2f;
-        break;
-    default: break;
-    }
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (ranges[i].op == c->op && ranges[i].slot == slot) {
+            *middle = ranges[i].middle;
+            *spread = ranges[i].spread;
+        }
+    if ((c->op == OP_LM_LOSS && slot == LM_LOSS_TABLE) || (c->op == OP_LM_LOSS_BWD && slot == LM_LOSS_BWD_TABLE))
+        *spread = 6 / sqrtf((float)c->in[LM_LOSS_H].cols); /* logits near 2 */
+}
+
+/* An input's random values. */
+static void fill_floats(bench *b, int slot)
+{
+    float middle, spread;
+    input_range(&b->call, slot, &middle, &spread);
+    randomize(b, &b->call.in[slot], middle, spread);
+}
+
+static bool is_alias(bench *b, int slot)
+{
+    const op_call *c = &b->call;
+    return c->op == OP_ATTENTION && slot > 0 && optest_find(b, &c->in[slot - 1]) == optest_find(b, &c->in[slot]);
 }
 
 void optest_fill(bench *b)
 {
     op_call *c = &b->call;
-    int integers = optest_integer_slot(c->op), scalars = optest_scalars_slot(c->op);
     for (int i = 0; i < OP_MAX_IN; i++) {
-        float middle, spread;
-        bool scratch = c->op == OP_LM_LOSS_BWD && i == 5,
-             alias = c->op == OP_ATTENTION && i > 0 && optest_find(b, &c->in[i - 1]) == optest_find(b, &c->in[i]);
-        if (i == integers || i == scalars || scratch || alias) continue;
-        input_range(c, i, &middle, &spread);
-        randomize(b, &c->in[i], middle, spread);
+        const slot_type type = op_table[c->op].in[i].type;
+        if (!optest_is_integer(type) && type != SLOT_SCALARS && type != SLOT_SCRATCH && !is_alias(b, i))
+            fill_floats(b, i);
     }
     for (int i = 0; i < OP_MAX_OUT; i++) {
-        if (i == optest_scratch_slot(c->op) || !starts_known(c, i)) continue;
-        bool second_moment = c->op == OP_ADAMW && i == 2; /* never negative */
+        if (op_table[c->op].out[i].type == SLOT_SCRATCH || !starts_known(c, i)) continue;
+        bool second_moment = c->op == OP_ADAMW && i == ADAMW_V; /* never negative */
         randomize(b, &c->out[i], second_moment ? 0.5f : 0, second_moment ? 0.4f : 1);
     }
-    if (integers >= 0) fill_integers(b, integers);
-    if (c->op == OP_SCORE_LOSS || c->op == OP_SCORE_LOSS_BWD) fill_weights(b);
-    if (scalars >= 0) fill_scalars(b, scalars);
+    for (int i = 0; i < OP_MAX_IN; i++) {
+        const slot_type type = op_table[c->op].in[i].type;
+        operand *o = c->in[i].rows ? optest_find(b, &c->in[i]) : NULL;
+        if (!o) continue;
+        if (optest_is_integer(type)) fill_integers(b, type, o);
+        if (type == SLOT_SCORES) fill_weights(b, o);
+        if (type == SLOT_SCALARS) fill_scalars(b, o);
+    }
     chain_forward(b);
 }

@@ -25,7 +25,7 @@ static node *maker(const fusion *f, tensor_id t, op_id op)
 }
 
 /* Whether a product's epilogue can still take a stage before the residual sum and GELU's slope. */
-static bool open(const node *m)
+static bool is_open(const node *m)
 {
     return !m->in[MATMUL_RESIDUAL] && !m->in[MATMUL_GELU_PRE] && !m->attr.accumulate;
 }
@@ -33,12 +33,12 @@ static bool open(const node *m)
 static bool fuse_gelu(fusion *f, node *n)
 {
     node *m = maker(f, n->in[0], OP_MATMUL);
-    if (!m || !open(m) || m->attr.gelu || m->attr.dropout > 0) return false;
+    if (!m || !is_open(m) || m->attr.gelu || m->attr.dropout > 0) return false;
     if (m->in[MATMUL_GAIN] && f->uses[n->in[0]] > 1) return false;
     node merged = *m;
     merged.attr.gelu = true;
     merged.out[0] = n->out[0];
-    merged.out[1] = f->uses[n->in[0]] > 1 ? n->in[0] : 0; /* the gradient needs the value before GELU */
+    merged.out[MATMUL_PRE] = f->uses[n->in[0]] > 1 ? n->in[0] : 0; /* the gradient needs the value before GELU */
     f->removed[m - f->g->nodes] = true;
     *n = merged;
     return true;
@@ -47,11 +47,11 @@ static bool fuse_gelu(fusion *f, node *n)
 static bool fuse_dropout(fusion *f, node *n)
 {
     node *m = maker(f, n->in[0], OP_MATMUL);
-    if (!m || !open(m) || m->in[MATMUL_GAIN] || m->attr.dropout > 0 || f->uses[n->in[0]] > 1) return false;
+    if (!m || !is_open(m) || m->in[MATMUL_GAIN] || m->attr.dropout > 0 || f->uses[n->in[0]] > 1) return false;
     node merged = *m;
     merged.attr.dropout = n->attr.dropout;
     merged.attr.stream = n->attr.stream;
-    merged.in[MATMUL_SCALARS] = n->in[1];
+    merged.in[MATMUL_SCALARS] = n->in[DROPOUT_SCALARS];
     merged.out[0] = n->out[0];
     f->removed[m - f->g->nodes] = true;
     *n = merged;
@@ -64,17 +64,17 @@ static bool fuse_add(fusion *f, node *n, int product)
     if (f->uses[t] > 1) return false;
     node *m = maker(f, t, OP_MATMUL), *l = maker(f, t, OP_LAYERNORM_BWD), *s = maker(f, t, OP_GATHER_BWD);
     node merged;
-    if (m && f->g->caps->fused && open(m) && !m->in[MATMUL_GAIN]) {
+    if (m && f->g->caps->fused && is_open(m) && !m->in[MATMUL_GAIN]) {
         merged = *m;
         merged.in[MATMUL_RESIDUAL] = other;
         f->removed[m - f->g->nodes] = true;
-    } else if (l && !l->in[4]) {
+    } else if (l && !l->in[LAYERNORM_BWD_ADD]) {
         merged = *l;
-        merged.in[4] = other;
+        merged.in[LAYERNORM_BWD_ADD] = other;
         f->removed[l - f->g->nodes] = true;
-    } else if (s && !s->in[2]) {
+    } else if (s && !s->in[GATHER_BWD_ADD]) {
         merged = *s;
-        merged.in[2] = other;
+        merged.in[GATHER_BWD_ADD] = other;
         f->removed[s - f->g->nodes] = true;
     } else {
         return false;
@@ -84,12 +84,17 @@ static bool fuse_add(fusion *f, node *n, int product)
     return true;
 }
 
+static bool fuse_sum(fusion *f, node *n)
+{
+    return fuse_add(f, n, ADD_B) || fuse_add(f, n, ADD_A);
+}
+
 static bool fuse_gelu_slope(fusion *f, node *n)
 {
     node *m = maker(f, n->in[0], OP_MATMUL);
     if (!m || m->in[MATMUL_GELU_PRE] || m->in[MATMUL_GAIN] || m->attr.accumulate || f->uses[n->in[0]] > 1) return false;
     node merged = *m;
-    merged.in[MATMUL_GELU_PRE] = n->in[1];
+    merged.in[MATMUL_GELU_PRE] = n->in[GELU_BWD_X];
     merged.out[0] = n->out[0];
     f->removed[m - f->g->nodes] = true;
     *n = merged;
@@ -101,9 +106,11 @@ static bool fuse_norm(fusion *f, node *n)
     node *l = maker(f, n->in[MATMUL_A], OP_LAYERNORM);
     if (f->g->direction == PM_DIRECTION_BACKWARD) return false; /* the gradient reads the normalised values */
     op_call call = graph_call(f->g, n);
-    if (!l || f->uses[l->out[0]] > 1 || f->uses[l->out[1]] > 0 || !open(n) || !op_normalises(f->g->caps, &call))
+    if (!l || f->uses[l->out[LAYERNORM_Y]] > 1 || f->uses[l->out[LAYERNORM_STATS]] > 0 || !is_open(n) ||
+        !op_normalises(f->g->caps, &call))
         return false;
-    n->in[MATMUL_A] = l->in[0], n->in[MATMUL_GAIN] = l->in[1], n->in[MATMUL_SHIFT] = l->in[2];
+    n->in[MATMUL_A] = l->in[LAYERNORM_X];
+    n->in[MATMUL_GAIN] = l->in[LAYERNORM_GAIN], n->in[MATMUL_SHIFT] = l->in[LAYERNORM_BIAS];
     n->attr.eps = l->attr.eps;
     f->removed[l - f->g->nodes] = true;
     return true;
@@ -111,29 +118,32 @@ static bool fuse_norm(fusion *f, node *n)
 
 static bool fuse_append(fusion *f, node *n)
 {
-    node *append = maker(f, n->in[1], OP_KV_APPEND);
-    if (!append || append->in[0] != n->in[0] || f->uses[n->in[1]] > 2 ||
+    node *append = maker(f, n->in[ATTENTION_K], OP_KV_APPEND);
+    if (!append || append->in[KV_APPEND_QKV] != n->in[ATTENTION_QKV] || f->uses[n->in[ATTENTION_K]] > 2 ||
         !op_appends(f->g->caps, f->g->tensors[n->in[0]].rows))
         return false;
-    n->out[ATTENTION_CACHE] = n->in[1];
-    n->in[1] = n->in[2] = 0;
+    n->out[ATTENTION_CACHE] = n->in[ATTENTION_K];
+    n->in[ATTENTION_K] = n->in[ATTENTION_V] = 0;
     f->removed[append - f->g->nodes] = true;
     return true;
 }
 
+/* What may be merged into what, tried in this order. */
+static const struct rule {
+    op_id op;     /* of the later node */
+    bool product; /* the merged kernel is a product's with a full epilogue, or attention's: it needs caps.fused */
+    bool (*fuse)(fusion *f, node *n);
+} rules[] = {
+    {OP_GELU, true, fuse_gelu}, {OP_DROPOUT, true, fuse_dropout}, {OP_GELU_BWD, true, fuse_gelu_slope},
+    {OP_ADD, false, fuse_sum},  {OP_MATMUL, true, fuse_norm},     {OP_ATTENTION, true, fuse_append},
+};
+
 static void fuse_node(fusion *f, uint32_t i)
 {
     node *n = &f->g->nodes[i];
-    bool matmul = f->g->caps->fused, merged = false;
-    switch (n->op) {
-    case OP_GELU: merged = matmul && fuse_gelu(f, n); break;
-    case OP_DROPOUT: merged = matmul && fuse_dropout(f, n); break;
-    case OP_GELU_BWD: merged = matmul && fuse_gelu_slope(f, n); break;
-    case OP_ADD: merged = fuse_add(f, n, 1) || fuse_add(f, n, 0); break;
-    case OP_MATMUL: merged = matmul && fuse_norm(f, n); break;
-    case OP_ATTENTION: merged = matmul && fuse_append(f, n); break;
-    default: break;
-    }
+    bool merged = false;
+    for (size_t r = 0; r < sizeof rules / sizeof *rules && !merged; r++)
+        if (rules[r].op == n->op && (f->g->caps->fused || !rules[r].product)) merged = rules[r].fuse(f, n);
     if (merged)
         for (int k = 0; k < OP_MAX_OUT; k++) f->producer[n->out[k]] = i;
 }

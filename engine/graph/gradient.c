@@ -1,4 +1,5 @@
-/* Reverse-mode differentiation: one rule for each operation, applied from the last node to the first.
+/* Reverse-mode differentiation, from the last node to the first. An operation's row in ops.def names the operations that make its gradient, and
+ * their operands are connected by name. MATMUL and ADD have rules of their own.
  *
  * An internal tensor's gradient is a new tensor: the sum of its users' contributions, by ADD nodes. graph_fuse merges these into the
  * contributors' kernels. A parameter's gradient is written by the first operation that contributes to it; later ones accumulate.
@@ -98,52 +99,84 @@ static void matmul_rule(backward *b, const node *n, const node *v, tensor_id dy)
     }
 }
 
-static void layernorm_rule(backward *b, const node *n, const node *v, tensor_id dy)
+static void add_rule(backward *b, const node *n, const node *v, tensor_id dy)
 {
-    tensor_id x = v->in[0], gain = n->in[1], bias = n->in[2], stats = v->out[1];
-    bool again;
-    tensor_id dgain = parameter_gradient(b, gain, &again), dbias = parameter_gradient(b, bias, &again);
-    graph_node(
-        b->g,
-        (node){.op = OP_LAYERNORM_BWD_PARAMS, .attr.accumulate = again, .in = {dy, x, stats}, .out = {dgain, dbias}});
-    if (!is_internal(b, x)) return;
-    tensor_id dx = like(b, x);
-    graph_node(b->g, (node){.op = OP_LAYERNORM_BWD, .in = {dy, x, stats, gain}, .out = {dx}});
-    contribute(b, n->in[0], dx);
+    (void)v;
+    contribute(b, n->in[ADD_A], dy);
+    contribute(b, n->in[ADD_B], dy);
 }
 
-static void embed_rule(backward *b, const node *n, tensor_id dy)
+/* Operations whose gradient is none of one operation's. */
+static const struct own_rule {
+    op_id op;
+    void (*apply)(backward *b, const node *n, const node *v, tensor_id dy);
+    uint32_t reads; /* inputs whose values it reads, a bit each */
+} own_rules[] = {{OP_MATMUL, matmul_rule, 1u << MATMUL_A | 1u << MATMUL_B}, {OP_ADD, add_rule, 0}};
+
+static const struct own_rule *own_rule_of(op_id op)
 {
-    bool again;
-    tensor_id dtable = parameter_gradient(b, n->in[1], &again);
-    graph_node(b->g, (node){.op = OP_EMBED_BWD_TOKEN, .attr.accumulate = again, .in = {dy, n->in[0]}, .out = {dtable}});
-    tensor_id dpositions = parameter_gradient(b, n->in[2], &again);
-    graph_node(b->g, (node){.op = OP_EMBED_BWD_POSITION,
-                            .attr = {.accumulate = again, .time = n->attr.time},
-                            .in = {dy},
-                            .out = {dpositions}});
+    for (size_t i = 0; i < sizeof own_rules / sizeof *own_rules; i++)
+        if (own_rules[i].op == op) return &own_rules[i];
+    return NULL;
 }
 
-static void lm_loss_rule(backward *b, const node *n)
+static tensor_id *slot_of(node *n, int slot)
 {
-    bool again;
-    tensor_id dh = like(b, n->in[0]), dtable = parameter_gradient(b, original(b, n->in[1]), &again);
-    graph_node(b->g, (node){.op = OP_LM_LOSS_BWD,
-                            .attr = {.accumulate = again, .scale = n->attr.scale},
-                            .in = {n->in[0], n->in[1], n->in[2], n->out[0], n->out[1], n->out[2],
-                                   b->scalars, [LM_BWD_WEIGHTS] = n->in[LM_WEIGHTS]},
-                            .out = {dh, dtable}});
-    contribute(b, n->in[0], dh);
+    return slot < OP_MAX_IN ? &n->in[slot] : &n->out[slot - OP_MAX_IN];
 }
 
-/* Labels and scores: forward and backward take the same operands. */
-static void task_loss_rule(backward *b, const node *n, op_id op)
+/* The forward slot of which `name` is the gradient: "dx" of "x". -1: of none. */
+static int gradient_of(op_id forward, const char *name)
 {
-    tensor_id dx = like(b, n->in[0]);
-    graph_node(
-        b->g,
-        (node){.op = op, .attr.scale = n->attr.scale, .in = {n->in[0], n->in[1], n->out[0], b->scalars}, .out = {dx}});
-    contribute(b, n->in[0], dx);
+    return *name == 'd' ? op_slot_named(forward, name + 1) : -1;
+}
+
+/* Fills in a gradient's inputs: values of the forward node by their names, and the gradient of its first output. An operation that is its own
+ * gradient takes that gradient as its first input. */
+static void connect_inputs(const backward *b, node *gradient, const node *v, tensor_id dy)
+{
+    for (int slot = 0; slot < OP_MAX_IN; slot++) {
+        const op_slot *s = &op_table[gradient->op].in[slot];
+        if (s->type == SLOT_NONE) break;
+        const int same = op_slot_named(v->op, s->name);
+        if ((gradient->op == v->op && slot == 0) || gradient_of(v->op, s->name) == OP_MAX_IN)
+            gradient->in[slot] = dy;
+        else if (s->type == SLOT_SCALARS)
+            gradient->in[slot] = b->scalars;
+        else if (same >= 0)
+            gradient->in[slot] = *slot_of((node *)v, same);
+    }
+}
+
+/* The forward input whose gradient this output is; 0 for scratch. */
+static tensor_id target_of(const backward *b, const node *gradient, const node *n, int slot)
+{
+    const op_slot *s = &op_table[gradient->op].out[slot];
+    if (s->type == SLOT_NONE || s->type == SLOT_SCRATCH) return 0;
+    const int of = gradient->op == n->op ? slot : gradient_of(n->op, s->name);
+    return of >= 0 && of < OP_MAX_IN ? original(b, n->in[of]) : 0;
+}
+
+/* Adds one operation of n's gradient, if anything wants what it computes. */
+static void add_gradient(backward *b, op_id op, const node *n, const node *v, tensor_id dy)
+{
+    node gradient = {.op = op, .attr = n->attr};
+    tensor_id targets[OP_MAX_OUT];
+    bool wanted = false;
+    connect_inputs(b, &gradient, v, dy);
+    for (int slot = 0; slot < OP_MAX_OUT; slot++) {
+        const tensor_id t = targets[slot] = target_of(b, &gradient, n, slot);
+        wanted |= t && (is_parameter(b, t) || is_internal(b, t));
+    }
+    if (!wanted) return;
+    for (int slot = 0; slot < OP_MAX_OUT; slot++) {
+        const tensor_id t = targets[slot];
+        if (t)
+            gradient.out[slot] = is_parameter(b, t) ? parameter_gradient(b, t, &gradient.attr.accumulate) : like(b, t);
+    }
+    graph_node(b->g, gradient);
+    for (int slot = 0; slot < OP_MAX_OUT; slot++)
+        if (targets[slot]) contribute(b, targets[slot], gradient.out[slot]);
 }
 
 static tensor_id value_of(const backward *b, tensor_id t)
@@ -158,77 +191,61 @@ static node with_values(const backward *b, node n)
     return n;
 }
 
+/* Whether the operation is a loss: its gradient begins by itself. */
+static bool is_loss(op_id op)
+{
+    const op_id gradient = op_table[op].gradient[0];
+    if (!gradient || gradient == op) return false;
+    for (int slot = 0; slot < OP_MAX_IN; slot++) {
+        const op_slot *s = &op_table[gradient].in[slot];
+        if (s->type != SLOT_NONE && gradient_of(op, s->name) == OP_MAX_IN) return false;
+    }
+    return true;
+}
+
 static void rule(backward *b, node n)
 {
     const node v = with_values(b, n);
-    tensor_id dy = b->gradient[n.out[0]], dx;
-    switch (n.op) { /* the gradient begins at losses */
-    case OP_LM_LOSS: lm_loss_rule(b, &n); return;
-    case OP_LABEL_LOSS: task_loss_rule(b, &n, OP_LABEL_LOSS_BWD); return;
-    case OP_SCORE_LOSS: task_loss_rule(b, &n, OP_SCORE_LOSS_BWD); return;
-    default: break;
+    const tensor_id dy = b->gradient[n.out[0]];
+    const struct own_rule *own = own_rule_of(n.op);
+    const op_id *gradient = op_table[n.op].gradient;
+    if (!dy && !is_loss(n.op)) return; /* no loss depends on it */
+    if (own) {
+        own->apply(b, &n, &v, dy);
+        return;
     }
-    if (!dy) return; /* no loss depends on it */
-    switch (n.op) {
-    case OP_MATMUL: matmul_rule(b, &n, &v, dy); break;
-    case OP_LAYERNORM: layernorm_rule(b, &n, &v, dy); break;
-    case OP_EMBED: embed_rule(b, &n, dy); break;
-    case OP_ADD:
-        contribute(b, n.in[0], dy);
-        contribute(b, n.in[1], dy);
-        break;
-    case OP_GATHER:
-        dx = like(b, n.in[0]);
-        graph_node(b->g, (node){.op = OP_GATHER_BWD, .attr = n.attr, .in = {dy, n.in[1]}, .out = {dx}});
-        contribute(b, n.in[0], dx);
-        break;
-    case OP_GELU:
-        dx = like(b, n.in[0]);
-        graph_node(b->g, (node){.op = OP_GELU_BWD, .in = {dy, v.in[0]}, .out = {dx}});
-        contribute(b, n.in[0], dx);
-        break;
-    case OP_DROPOUT: /* the same mask */
-        dx = like(b, n.in[0]);
-        graph_node(b->g, (node){.op = OP_DROPOUT, .attr = n.attr, .in = {dy, n.in[1]}, .out = {dx}});
-        contribute(b, n.in[0], dx);
-        break;
-    case OP_ATTENTION:
-        dx = like(b, n.in[0]);
-        graph_node(b->g, (node){.op = OP_ATTENTION_BWD,
-                                .attr = n.attr,
-                                .in = {v.in[0], v.out[0], v.out[1], dy, b->scalars},
-                                .out = {dx}});
-        contribute(b, n.in[0], dx);
-        break;
-    default: b->g->status = log_fail(b->g->log, PM_INTERNAL, "graph: %s has no gradient rule", op_name(n.op)); break;
-    }
+    if (!gradient[0]) b->g->status = log_fail(b->g->log, PM_INTERNAL, "graph: %s has no gradient rule", op_name(n.op));
+    for (int k = 0; k < OP_MAX_GRADIENTS && gradient[k]; k++) add_gradient(b, gradient[k], &n, &v, dy);
 }
 
 /* ---- recomputing ---- */
 
-/* Marks the tensors that the node's rule reads. */
-static void mark_read(backward *b, const node *n)
+/* Marks the tensors that the node's gradient reads. */
+static void mark_read(backward *b, node n)
 {
-    switch (n->op) {
-    case OP_MATMUL: b->needed[n->in[MATMUL_A]] = b->needed[n->in[MATMUL_B]] = true; break;
-    case OP_LAYERNORM: b->needed[n->in[0]] = b->needed[n->out[1]] = true; break;
-    case OP_GELU: b->needed[n->in[0]] = true; break;
-    case OP_ATTENTION: b->needed[n->in[0]] = b->needed[n->out[0]] = b->needed[n->out[1]] = true; break;
-    default: break;
+    const struct own_rule *own = own_rule_of(n.op);
+    for (int slot = 0; own && slot < OP_MAX_IN; slot++)
+        if (own->reads >> slot & 1) b->needed[n.in[slot]] = true;
+    for (int k = 0; k < OP_MAX_GRADIENTS; k++) {
+        const op_id op = op_table[n.op].gradient[k];
+        for (int slot = 0; op && op != n.op && slot < OP_MAX_IN; slot++) {
+            const op_slot *s = &op_table[op].in[slot];
+            const int same = s->type == SLOT_NONE ? -1 : op_slot_named(n.op, s->name);
+            if (same >= 0) b->needed[*slot_of(&n, same)] = true;
+        }
     }
 }
 
-/* Adds the node once more, with output tensors of its own. */
+/* Adds the node once more, with output tensors of its own. graph_node makes its scratch. */
 static void run_again(backward *b, node n)
 {
     node copy = with_values(b, n);
-    const op_call call = graph_call(b->g, &n);
-    const bool scratch = op_scratch_words(b->g->caps, &call) > 0; /* the last output, which graph_node appends */
-    for (int k = 0; k < OP_MAX_OUT && n.out[k]; k++) {
-        const bool last = k + 1 == OP_MAX_OUT || !n.out[k + 1];
-        copy.out[k] = scratch && last ? 0 : like(b, n.out[k]);
+    for (int k = 0; k < OP_MAX_OUT; k++) {
+        const bool scratch = op_table[n.op].out[k].type == SLOT_SCRATCH;
+        copy.out[k] = n.out[k] && !scratch ? like(b, n.out[k]) : 0;
         b->again[n.out[k]] = copy.out[k];
     }
+    b->again[0] = 0;
     graph_node(b->g, copy);
 }
 
@@ -237,7 +254,7 @@ static void segment_again(backward *b, uint32_t first, uint32_t end)
 {
     const graph *g = b->g;
     memset(b->needed, 0, b->count * sizeof *b->needed); /* the next segment's inputs were kept */
-    for (uint32_t i = first; i < end; i++) mark_read(b, &g->nodes[i]);
+    for (uint32_t i = first; i < end; i++) mark_read(b, g->nodes[i]);
     for (uint32_t i = end; i-- > first;) {
         bool wanted = false;
         for (int k = 0; k < OP_MAX_OUT; k++) wanted |= g->nodes[i].out[k] && b->needed[g->nodes[i].out[k]];

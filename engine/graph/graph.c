@@ -59,11 +59,10 @@ static tensor_id half_copy(graph *g, tensor_id parameter)
     for (uint32_t i = 0; i < g->tensor_count; i++)
         if (g->tensors[i].copy_of == parameter) return i;
     const tensor p = g->tensors[parameter];
-    tensor_id copy = graph_tensor(g, TENSOR_INTERNAL, p.rows, p.cols, 0);
+    const tensor_id copy = graph_tensor(g, TENSOR_INTERNAL, p.rows, p.cols, 0);
     if (!copy) return 0;
     g->tensors[copy].copy_of = parameter;
-    graph_node(g, (node){.op = OP_CAST, .in = {parameter}, .out = {copy}});
-    return copy;
+    return graph_node(g, (node){.op = OP_CAST, .in = {parameter}, .out = {copy}});
 }
 
 static void halve(graph *g, node *n)
@@ -76,99 +75,96 @@ static void halve(graph *g, node *n)
             g->tensors[n->out[i]].half = true;
 }
 
-void graph_node(graph *g, node n)
+/* An internal tensor for each output that the caller left out, of the shape that the others imply; and the scratch. */
+static void make_outputs(graph *g, node *n)
 {
-    if (g->status != PM_OK) return;
+    op_call call = graph_call(g, n);
+    op_complete(&call);
+    for (int i = 0; i < OP_MAX_OUT; i++) {
+        const op_slot *slot = &op_table[n->op].out[i];
+        const op_view v = call.out[i];
+        if (slot->type == SLOT_NONE || slot->type == SLOT_SCRATCH || n->out[i] || v.rows == 0) continue;
+        n->out[i] = graph_tensor(g, TENSOR_INTERNAL, v.rows, v.cols, 0);
+    }
+}
+
+static void make_scratch(graph *g, node *n)
+{
+    const op_call call = graph_call(g, n);
+    const uint64_t words = op_scratch_words(g->caps, &call);
+    const int slot = op_slot_of(n->op, SLOT_SCRATCH) - OP_MAX_IN;
+    if (words > 0) n->out[slot] = graph_tensor(g, TENSOR_INTERNAL, 1, (uint32_t)words, 0);
+}
+
+tensor_id graph_node(graph *g, node n)
+{
+    if (g->status != PM_OK) return 0;
+    make_outputs(g, &n);
     if (g->half) halve(g, &n);
     op_call call = graph_call(g, &n);
     const char *wrong = op_check(&call);
     if (wrong) {
         fail(g, PM_INTERNAL, op_name(n.op), wrong);
-        return;
+        return 0;
     }
-    uint64_t scratch = op_scratch_words(g->caps, &call);
-    if (scratch > 0) {
-        int slot = 0;
-        while (n.out[slot]) slot++;
-        n.out[slot] = graph_tensor(g, TENSOR_INTERNAL, 1, (uint32_t)scratch, 0);
-    }
+    make_scratch(g, &n);
     if (!n.label) n.label = g->label;
     n.direction = g->direction;
     n.segment = g->segment;
-    if (!grow(g, (void **)&g->nodes, g->node_count, &g->node_capacity, sizeof *g->nodes)) return;
+    if (!grow(g, (void **)&g->nodes, g->node_count, &g->node_capacity, sizeof *g->nodes)) return 0;
     g->nodes[g->node_count++] = n;
-}
-
-/* An internal tensor of a's rows and so many columns. */
-static tensor_id internal(graph *g, tensor_id rows_of, uint32_t cols)
-{
-    return graph_tensor(g, TENSOR_INTERNAL, g->tensors[rows_of].rows, cols, 0);
+    return n.out[0];
 }
 
 tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id positions, tensor_id scalars,
                       uint32_t time)
 {
-    tensor_id y = internal(g, tokens, g->tensors[table].cols);
-    graph_node(g, (node){.op = OP_EMBED, .attr.time = time, .in = {tokens, table, positions, scalars}, .out = {y}});
-    return y;
+    return graph_node(g, (node){.op = OP_EMBED, .attr.time = time, .in = {tokens, table, positions, scalars}});
 }
 
 tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps)
 {
-    tensor_id y = internal(g, x, g->tensors[x].cols), stats = internal(g, x, 2);
-    graph_node(g, (node){.op = OP_LAYERNORM, .attr.eps = eps, .in = {x, gain, bias}, .out = {y, stats}});
-    return y;
+    return graph_node(g, (node){.op = OP_LAYERNORM, .attr.eps = eps, .in = {x, gain, bias}});
 }
 
 tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b)
 {
-    const tensor *ta = &g->tensors[a], *tb = &g->tensors[b];
-    tensor_id y = graph_tensor(g, TENSOR_INTERNAL, trans_a ? ta->cols : ta->rows, trans_b ? tb->rows : tb->cols, 0);
-    graph_node(g, (node){.op = OP_MATMUL,
-                         .attr = {.trans_a = trans_a, .trans_b = trans_b},
-                         .in = {[MATMUL_A] = a, [MATMUL_B] = b, [MATMUL_BIAS] = bias},
-                         .out = {y}});
-    return y;
+    return graph_node(g, (node){.op = OP_MATMUL,
+                                .attr = {.trans_a = trans_a, .trans_b = trans_b},
+                                .in = {[MATMUL_A] = a, [MATMUL_B] = b, [MATMUL_BIAS] = bias}});
 }
 
 tensor_id graph_gelu(graph *g, tensor_id x)
 {
-    tensor_id y = internal(g, x, g->tensors[x].cols);
-    graph_node(g, (node){.op = OP_GELU, .in = {x}, .out = {y}});
-    return y;
+    return graph_node(g, (node){.op = OP_GELU, .in = {x}});
 }
 
 tensor_id graph_add(graph *g, tensor_id a, tensor_id b)
 {
-    tensor_id y = internal(g, a, g->tensors[a].cols);
-    graph_node(g, (node){.op = OP_ADD, .in = {a, b}, .out = {y}});
-    return y;
+    return graph_node(g, (node){.op = OP_ADD, .in = {a, b}});
 }
 
 tensor_id graph_dropout(graph *g, tensor_id x, tensor_id scalars, float p)
 {
     if (p <= 0) return x;
-    tensor_id y = internal(g, x, g->tensors[x].cols);
-    graph_node(
-        g, (node){.op = OP_DROPOUT, .attr = {.dropout = p, .stream = g->node_count}, .in = {x, scalars}, .out = {y}});
-    return y;
+    return graph_node(g, (node){.op = OP_DROPOUT, .attr = {.dropout = p, .stream = g->node_count}, .in = {x, scalars}});
 }
 
 tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, uint32_t heads, uint32_t time,
                           float p)
 {
-    uint32_t channels = g->tensors[qkv].cols / 3;
-    tensor_id y = internal(g, qkv, channels), lse = internal(g, qkv, heads), kv = cache ? cache : qkv;
-    graph_node(g, (node){.op = OP_ATTENTION,
-                         .attr = {.heads = heads,
-                                  .time = time,
-                                  .off_k = cache ? 0 : channels,
-                                  .off_v = cache ? channels : 2 * channels,
-                                  .dropout = p,
-                                  .stream = g->node_count},
-                         .in = {qkv, kv, kv, scalars},
-                         .out = {y, lse}});
-    return y;
+    const uint32_t channels = g->tensors[qkv].cols / 3;
+    const tensor_id kv = cache ? cache : qkv;
+    const tensor_id y = graph_tensor(g, TENSOR_INTERNAL, g->tensors[qkv].rows, channels, 0);
+    return graph_node(g, (node){.op = OP_ATTENTION,
+                                .attr = {.heads = heads,
+                                         .time = time,
+                                         .off_k = cache ? 0 : channels,
+                                         .off_v = cache ? channels : 2 * channels,
+                                         .dropout = p,
+                                         .stream = g->node_count},
+                                .in = {qkv, kv, kv, scalars},
+                                .out = {y}});
 }
 
 void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars)
@@ -178,19 +174,16 @@ void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars
 
 tensor_id graph_gather(graph *g, tensor_id x, tensor_id index, uint32_t group)
 {
-    tensor_id y = graph_tensor(g, TENSOR_INTERNAL, g->tensors[index].rows / (group ? group : 1), g->tensors[x].cols, 0);
-    graph_node(g, (node){.op = OP_GATHER, .attr.group = group, .in = {x, index}, .out = {y}});
-    return y;
+    return graph_node(g, (node){.op = OP_GATHER, .attr.group = group, .in = {x, index}});
 }
 
 void graph_lm_loss(graph *g, tensor_id h, tensor_id table, tensor_id targets, tensor_id weights, tensor_id result,
                    float scale)
 {
-    tensor_id rows = internal(g, h, 4);
     graph_node(g, (node){.op = OP_LM_LOSS,
                          .attr.scale = scale,
-                         .in = {h, table, targets, [LM_WEIGHTS] = weights},
-                         .out = {rows, result}});
+                         .in = {h, table, targets, [LM_LOSS_WEIGHTS] = weights},
+                         .out = {[LM_LOSS_RESULT] = result}});
 }
 
 void graph_label_loss(graph *g, tensor_id logits, tensor_id labels, tensor_id result, float scale)

@@ -62,11 +62,12 @@ static inline pm_status graph_status(const graph *g)
 /* ---- tensors and nodes ---- */
 
 tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols, uint32_t index);
-/* Adds a node, whose output tensors must exist. It checks shapes and appends the scratch that the operation needs. With `half` its internal
- * activations become fp16, and a weight is replaced by its fp16 copy, which a CAST makes before the first use. */
-void graph_node(graph *g, node n);
+/* Adds a node and returns its first output. It makes the outputs that are 0, with the shapes that the others imply, and the scratch that the
+ * operation needs. It checks shapes. With `half` the node's internal activations become fp16, and a weight is replaced by its fp16 copy, which a
+ * CAST makes before the first use. */
+tensor_id graph_node(graph *g, node n);
 
-/* Each builder makes its output tensor, with the shape that engine/ops/op.h states, and returns it. */
+/* Each builder returns the first output, with the shape that engine/ops/ops.def states. */
 tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id positions, tensor_id scalars,
                       uint32_t time);
 tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps);

@@ -236,14 +236,14 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
     record_elements(&j, (uint64_t)q.rows * push->channels / 4, 1);
 }
 
-static void record_forward(gpu_program *program, const op_call *call)
+void op_record_attention(gpu_program *program, const op_call *call)
 {
     op_view q = call->in[0], k = call->in[1], v = call->in[2], y = call->out[0], cache = call->out[ATTENTION_CACHE];
     const bool append = view_present(cache);
     if (append) k = v = cache;
     const bool lanes = lanes_suit(gpu_program_caps(program), &forward);
     if (append && lanes)
-        op_record_elementwise(program, &(op_call){.op = OP_KV_APPEND, .in = {q, call->in[3]}, .out = {cache}});
+        op_record_kv_append(program, &(op_call){.op = OP_KV_APPEND, .in = {q, call->in[3]}, .out = {cache}});
     gpu_arg args[] = {arg_of(q, GPU_READ),           arg_of(k, GPU_READ),  arg_of(v, GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct attention_push push = push_of(call, q, k, v, y);
@@ -262,7 +262,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     }
 }
 
-static void record_backward(gpu_program *program, const op_call *call)
+void op_record_attention_bwd(gpu_program *program, const op_call *call)
 {
     op_view qkv = call->in[0], y = call->in[1], lse = call->in[2], dy = call->in[3], scalars = call->in[4];
     op_view dqkv = call->out[0], delta = call->out[1];
@@ -301,12 +301,4 @@ static void record_backward(gpu_program *program, const op_call *call)
 bool op_appends(const pm_caps *caps, uint32_t queries)
 {
     return !caps->serial && queries == 1;
-}
-
-void op_record_attention(gpu_program *program, const op_call *call)
-{
-    if (call->op == OP_ATTENTION)
-        record_forward(program, call);
-    else
-        record_backward(program, call);
 }

@@ -1,9 +1,18 @@
 /* GELU, its gradient, sums, casts, dropout, and the key/value cache's new rows. */
 #include "ops/record.h"
 
-/* Records kernels whose operands all have one flat shape, in pieces. */
-static void record_pieces(gpu_program *program, kernel_widths kernels, const op_call *call)
+/* The kernels of operations whose operands all have one flat shape. */
+static const kernel_widths flat_kernels[OP_COUNT] = {
+#define OP(id, function, name, ins, outs, ...)
+#define OP_FLAT(id, function, name, ins, outs, ...)                                                                    \
+    [OP_##id] = {KERNEL_##function, KERNEL_##function##_wide, KERNEL_##function##_pairs},
+#include "ops/ops.def"
+};
+
+/* Records one of these in pieces. */
+void op_record_flat(gpu_program *program, const op_call *call)
 {
+    const kernel_widths kernels = flat_kernels[call->op];
     op_view y = call->out[0];
     bool binary = view_present(call->in[1]);
     const uint64_t count = view_count(y);
@@ -16,13 +25,13 @@ static void record_pieces(gpu_program *program, kernel_widths kernels, const op_
         launch r = LAUNCH(program, kernels.plain, three, push);
         r.format = y.half && call->op != OP_CAST ? ACT_HALF : ALL_FLOAT; /* CAST's kernels are for halves only */
         if (!binary) r.d.arg_count = 2;
-        r.d.flops = (call->op == OP_GELU || call->op == OP_GELU_BWD ? 20.0 : 1.0) * (double)n;
+        r.d.flops = op_flops(call) * (double)n / (double)count;
         r.d.bytes = op_bytes(call) * (double)n / (double)count;
         record_flat(&r, kernels, n);
     }
 }
 
-static void record_dropout(gpu_program *program, const op_call *call)
+void op_record_dropout(gpu_program *program, const op_call *call)
 {
     op_view y = call->out[0];
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(y, GPU_WRITE)};
@@ -35,7 +44,7 @@ static void record_dropout(gpu_program *program, const op_call *call)
     record_elements(&r, (uint64_t)y.rows * ((y.cols + 3) / 4), 1);
 }
 
-static void record_kv_append(gpu_program *program, const op_call *call)
+void op_record_kv_append(gpu_program *program, const op_call *call)
 {
     op_view qkv = call->in[0], cache = call->out[0];
     gpu_arg args[] = {arg_of(qkv, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(cache, GPU_READ_WRITE)};
@@ -44,16 +53,4 @@ static void record_kv_append(gpu_program *program, const op_call *call)
     r.format = cache.half ? ACT_HALF : ALL_FLOAT;
     r.d.bytes = 8.0 * qkv.rows * cache.cols;
     record_elements(&r, (uint64_t)qkv.rows * cache.cols, 1);
-}
-
-void op_record_elementwise(gpu_program *program, const op_call *call)
-{
-    switch (call->op) {
-    case OP_GELU: record_pieces(program, KERNEL_WIDTHS(gelu), call); break;
-    case OP_GELU_BWD: record_pieces(program, KERNEL_WIDTHS(gelu_bwd), call); break;
-    case OP_ADD: record_pieces(program, KERNEL_WIDTHS(add), call); break;
-    case OP_CAST: record_pieces(program, KERNEL_WIDTHS(cast), call); break;
-    case OP_DROPOUT: record_dropout(program, call); break;
-    default: record_kv_append(program, call); break;
-    }
 }

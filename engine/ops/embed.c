@@ -8,7 +8,7 @@ static uint32_t table_rows(const pm_caps *caps, op_view table)
     return rows < table.rows ? (uint32_t)rows : table.rows;
 }
 
-static void record_forward(gpu_program *program, const op_call *call)
+void op_record_embed(gpu_program *program, const op_call *call)
 {
     op_view table = call->in[1], y = call->out[0];
     uint32_t step = table_rows(gpu_program_caps(program), table);
@@ -27,7 +27,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     }
 }
 
-static void record_token_gradient(gpu_program *program, const op_call *call)
+void op_record_embed_bwd_token(gpu_program *program, const op_call *call)
 {
     op_view dy = call->in[0], tokens = call->in[1], dtable = call->out[0], chain = call->out[1];
     gpu_arg chain_args[] = {arg_of(tokens, GPU_READ), arg_of(chain, GPU_WRITE)};
@@ -53,7 +53,7 @@ static void record_token_gradient(gpu_program *program, const op_call *call)
     }
 }
 
-static void record_position_gradient(gpu_program *program, const op_call *call)
+void op_record_embed_bwd_position(gpu_program *program, const op_call *call)
 {
     op_view dy = call->in[0], dtable = call->out[0];
     bool accumulate = call->attr.accumulate;
@@ -66,13 +66,4 @@ static void record_position_gradient(gpu_program *program, const op_call *call)
     r.d.flops = (double)view_count(dy);
     r.d.bytes = 4.0 * (double)(view_count(dy) + view_count(dtable));
     record_elements(&r, view_count(dtable), 1);
-}
-
-void op_record_embed(gpu_program *program, const op_call *call)
-{
-    switch (call->op) {
-    case OP_EMBED: record_forward(program, call); break;
-    case OP_EMBED_BWD_TOKEN: record_token_gradient(program, call); break;
-    default: record_position_gradient(program, call); break;
-    }
 }

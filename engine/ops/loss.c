@@ -63,7 +63,7 @@ static void record_logits(gpu_program *program, op_view h, const tile *t)
     record_matmul(program, &logits, h.cols, t->table.cols, t->ld);
 }
 
-static void record_forward(gpu_program *program, const op_call *call)
+void op_record_lm_loss(gpu_program *program, const op_call *call)
 {
     const pm_caps *caps = gpu_program_caps(program);
     op_view h = call->in[0], table = call->in[1], targets = call->in[2];
@@ -81,7 +81,7 @@ static void record_forward(gpu_program *program, const op_call *call)
         record_rows(&r, KERNEL_WIDTHS(loss_tile), h.rows, t.ld, false);
         first += t.count;
     }
-    op_view weights = call->in[LM_WEIGHTS];
+    op_view weights = call->in[LM_LOSS_WEIGHTS];
     gpu_arg args[] = {arg_of(state, GPU_READ), arg_of(targets, GPU_READ), arg_of(result, GPU_WRITE),
                       arg_of(weights, GPU_READ)};
     struct loss_push push = {.rows = h.rows};
@@ -95,11 +95,11 @@ static void record_forward(gpu_program *program, const op_call *call)
     record_groups(&r, 1, lanes);
 }
 
-static void record_backward(gpu_program *program, const op_call *call)
+void op_record_lm_loss_bwd(gpu_program *program, const op_call *call)
 {
     const pm_caps *caps = gpu_program_caps(program);
     op_view h = call->in[0], table = call->in[1], scratch = call->in[5], dh = call->out[0], dtable = call->out[1];
-    op_view weights = call->in[LM_BWD_WEIGHTS];
+    op_view weights = call->in[LM_LOSS_BWD_WEIGHTS];
     for (uint32_t first = 0; first < table.rows;) {
         tile t = tile_at(caps, h, table, scratch, first);
         if (t.count < table.rows) record_logits(program, h, &t); /* the forward pass left only the last tile */
@@ -128,12 +128,4 @@ static void record_backward(gpu_program *program, const op_call *call)
         record_matmul(program, &gradient, t.ld, h.cols, part.cols);
         first += t.count;
     }
-}
-
-void op_record_loss(gpu_program *program, const op_call *call)
-{
-    if (call->op == OP_LM_LOSS)
-        record_forward(program, call);
-    else
-        record_backward(program, call);
 }

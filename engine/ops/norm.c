@@ -2,7 +2,7 @@
 #include "ops/record.h"
 #include "ops/scratch.h"
 
-static void record_forward(gpu_program *program, const op_call *call)
+void op_record_layernorm(gpu_program *program, const op_call *call)
 {
     op_view x = call->in[0];
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
@@ -15,7 +15,7 @@ static void record_forward(gpu_program *program, const op_call *call)
     record_rows(&r, KERNEL_WIDTHS(layernorm), x.rows, x.cols, true);
 }
 
-static void record_backward(gpu_program *program, const op_call *call)
+void op_record_layernorm_bwd(gpu_program *program, const op_call *call)
 {
     op_view dy = call->in[0], add = call->in[4];
     gpu_arg args[] = {arg_of(dy, GPU_READ),          arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
@@ -44,9 +44,9 @@ static void record_finish(gpu_program *program, op_view part, uint32_t parts, ui
     record_elements(&r, y.cols, 1);
 }
 
-static void record_colsum(gpu_program *program, const op_call *call)
+/* Sums of x over rows, or with `norm` the gradients of gain and bias. */
+static void record_sums(gpu_program *program, const op_call *call, bool norm)
 {
-    bool norm = call->op == OP_LAYERNORM_BWD_PARAMS;
     op_view x = call->in[0], part = call->out[norm ? 2 : 1];
     uint32_t parts = colsum_parts(x.rows), width = norm ? 2 * x.cols : x.cols;
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(norm ? call->in[1] : part, norm ? GPU_READ : GPU_WRITE),
@@ -63,11 +63,12 @@ static void record_colsum(gpu_program *program, const op_call *call)
     if (norm) record_finish(program, part, parts, width, x.cols, call->out[1], call->attr.accumulate);
 }
 
-void op_record_norm(gpu_program *program, const op_call *call)
+void op_record_layernorm_bwd_params(gpu_program *program, const op_call *call)
 {
-    switch (call->op) {
-    case OP_LAYERNORM: record_forward(program, call); break;
-    case OP_LAYERNORM_BWD: record_backward(program, call); break;
-    default: record_colsum(program, call); break;
-    }
+    record_sums(program, call, true);
+}
+
+void op_record_colsum(gpu_program *program, const op_call *call)
+{
+    record_sums(program, call, false);
 }

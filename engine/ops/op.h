@@ -1,9 +1,12 @@
-/* The operations of a GPT, described once: what they compute, on which operands, with which attributes.
+/* The operations of a GPT. ops.def has a row for each: what it computes, on which operands, with which attributes.
  *
  * A call names an operation, its attributes and its operands. op_record() puts it into a program for the GPU; ref_run()
  * (engine/ref) computes the same thing on the CPU, in double. Every tensor is a matrix of rows x cols, row-major, dense: floats, or int32
  * for tokens and targets. Activations, their gradients and a product's weights may be fp16 in memory: all of a call's, or none. Everything
  * else is fp32: arithmetic, parameters' gradients, statistics, losses, and scratch except for LM_LOSS's logits.
+ *
+ * With attr.accumulate an operation adds to the outputs that its row marks so. `scalars` is one struct step_scalars (shaders/push.h). Scratch is
+ * an output that only the operation itself reads, or its gradient.
  *
  * Letters: B sequences, T positions a sequence, N = B*T rows, C channels, H heads, D = C/H head size, V vocabulary, P position table rows.
  */
@@ -12,122 +15,11 @@
 
 #include "gpu/gpu.h"
 
-/* The operations. Inputs in [brackets] may be absent. "acc": with attr.accumulate the operation adds to the output instead of
- * overwriting it. `scalars` is one struct step_scalars (shaders/push.h). Scratch, if an operation has it, is the first output behind the
- * caller's own: see op_scratch_words().
- *
- * EMBED:
- *   y(N,C) = token_table[token] + position_table[pos + i % T]. in: tokens(N,1) token_table(V,C)
- *   position_table(P,C) scalars; out: y; attr: time
- * EMBED_BWD_TOKEN:
- *   in: dy(N,C) tokens(N,1); out: d token_table(V,C), acc; scratch: rows of one token, chained
- * EMBED_BWD_POSITION:
- *   in: dy(N,C); out: d position_table(P,C), acc; attr: time
- * LAYERNORM:
- *   y = (x - mean) * rstd * gain + bias, rstd = 1/sqrt(var + eps), var biased. in: x(N,C) gain(1,C) bias(1,C);
- *   out: y(N,C) stats(N,2) = mean, rstd; attr: eps
- * LAYERNORM_BWD:
- *   in: dy(N,C) x(N,C) stats(N,2) gain(1,C) [add(N,C)]; out: dx(N,C) = gradient + add
- * LAYERNORM_BWD_PARAMS:
- *   in: dy(N,C) x(N,C) stats(N,2); out: dgain(1,C), acc; dbias(1,C), acc; scratch
- * MATMUL:
- *   y(M,N) = epilogue(op(A)(M,K) * op(B)(K,N)); op transposes by attr.trans_a, trans_b. The epilogue, each stage
- *   optional: + bias(1,N); store pre; gelu; dropout (attr.dropout, stream); + residual(M,N); or, backward, *
- *   gelu'(gelu_pre). in: A B [bias] [residual] [gelu_pre] [scalars, for dropout] [gain(1,K) shift(1,K)]; out: y, acc (added
- *   after the epilogue); [pre(M,N)] attr: trans_a trans_b gelu dropout stream eps. With gain and shift, A is replaced by LAYERNORM(A): then
- *   A has up to OP_NORM_ROWS rows and is not transposed, K is a multiple of 4, and N too unless B is transposed, and the epilogue has no other
- *   matrix. With A and B in fp16, y is fp16, or fp32 where the epilogue has no other matrix.
- * COLSUM:
- *   in: x(N,C); out: y(1,C) = sum over rows, acc; scratch
- * GELU:
- *   y = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
- * GELU_BWD:
- *   in: dy x; out: dx
- * ADD:
- *   in: a b; out: a + b
- * CAST:
- *   y = x as halves. in: x, fp32; out: y, halves
- * DROPOUT:
- *   y = x * mask / keep; its own backward. in: x scalars; out: y; attr: dropout stream
- * ATTENTION:
- *   Causal: y = dropout(softmax(q k^T * scale)) v, for query t of a sequence over keys 0 … pos + t. No T x T
- *   matrix is stored. in: q k v scalars; out: y(N,C) lse(N,H) = log of the sum of exp of the scaled scores; scratch; [cache(P,2C)
- *   in place: then q is qkv(1,3C), k and v are absent, KV_APPEND comes first, and the cache's are taken].
- *   attr: heads time (queries a sequence) off_q off_k off_v (the column where head 0 starts) dropout stream. Row
- *   lengths are the operands' cols; keys a sequence = k.rows / B. Training passes one qkv(N,3C) three times.
- *   Dropout of probability (b, h, t, s): mask row (b*H + h)*T + t, column s.
- * ATTENTION_BWD:
- *   in: qkv(N,3C) y(N,C) lse(N,H) dy(N,C) scalars; out: dqkv(N,3C); scratch; attr as above, pos = 0
- * KV_APPEND:
- *   Rows of k and v at pos, pos+1, …. in: qkv(N,3C) scalars; out: cache(P,2C) in place: k | v
- * GATHER:
- *   y(R,C) = sum over j < group of x[index[r * group + j]]; an index < 0 adds nothing. in: x(N,C)
- *   index(R*group,1); out: y; attr: group
- * GATHER_BWD:
- *   dx = add, or 0, plus dy[r] in row index[r * group + j]. No two indices are equal unless negative. in: dy(R,C)
- *   index [add(N,C)]; out: dx(N,C); attr: group
- * LM_LOSS:
- *   Softmax cross-entropy of logits h * table^T, in tiles of the vocabulary; targets < 0 are ignored. A target has its
- *   weight, or 1. in: h(N,C) table(V,C) targets(N,1) [weights(N,1)]; out: rows(N,4) = lse, target logit, running max,
- *   running sum; result(1,4) = sum of weighted losses / sum of weights, sum of weighted losses, sum of weights, 0; logits scratch
- * LM_LOSS_BWD:
- *   Gradient of scale * grad_scale * result[0]. in: h table targets rows result logits(scratch of LM_LOSS, overwritten)
- *   scalars [weights]; out: dh(N,C); dtable(V,C), acc; attr: scale
- * LABEL_LOSS:
- *   Softmax cross-entropy of R examples, each with K logits: mean over those with a label. in: logits(R*K words in any shape)
- *   labels(R,2) = the right class (< 0: ignored), how many of the K classes there are; out: result(1,4) = mean loss, sum of
- *   losses, examples counted, how many have their largest logit at the right class
- * LABEL_LOSS_BWD:
- *   Gradient of scale * grad_scale * mean loss. in: logits labels result scalars; out: dlogits, of the logits' shape; attr: scale
- * SCORE_LOSS:
- *   Squared error, weighted mean. in: y(R,1) scores(R,2) = the right value, its weight (0: ignored); out: result(1,4) =
- *   sum of weighted errors / sum of weights, sum of weighted errors, sum of weights, 0
- * SCORE_LOSS_BWD:
- *   Gradient of scale * grad_scale * result[0]. in: y scores result scalars; out: dy(R,1); attr: scale
- * SUMSQ:
- *   in: grads(any); out: partial sums of squares, op_sumsq_parts() of them, from index attr.part on
- * CLIP:
- *   in: partial sums(1,n) scalars; out: norm(1,2) = global norm, the factor min(1, clip / (norm + 1e-6)), each times unscale; the
- *   factor is 0 where the norm is no finite number; attr: clip
- * ADAMW:
- *   Loshchilov and Hutter's AdamW as PyTorch orders it: p -= lr wd p; m, v; p -= lr m^ / (sqrt(v^) + eps). in:
- *   grad norm(1,2) scalars; out: param m v, all in place; attr: beta1 beta2 eps weight_decay decayed (the first
- *   so many elements). A factor of 0 changes nothing: the step is skipped
- */
-#define OP_LIST(X)                                                                                                     \
-    X(EMBED, "embed")                                                                                                  \
-    X(EMBED_BWD_TOKEN, "embed-bwd-token")                                                                              \
-    X(EMBED_BWD_POSITION, "embed-bwd-position")                                                                        \
-    X(LAYERNORM, "layernorm")                                                                                          \
-    X(LAYERNORM_BWD, "layernorm-bwd")                                                                                  \
-    X(LAYERNORM_BWD_PARAMS, "layernorm-bwd-params")                                                                    \
-    X(MATMUL, "matmul")                                                                                                \
-    X(COLSUM, "colsum")                                                                                                \
-    X(GELU, "gelu")                                                                                                    \
-    X(GELU_BWD, "gelu-bwd")                                                                                            \
-    X(ADD, "add")                                                                                                      \
-    X(CAST, "cast")                                                                                                    \
-    X(DROPOUT, "dropout")                                                                                              \
-    X(ATTENTION, "attention")                                                                                          \
-    X(ATTENTION_BWD, "attention-bwd")                                                                                  \
-    X(KV_APPEND, "kv-append")                                                                                          \
-    X(GATHER, "gather")                                                                                                \
-    X(GATHER_BWD, "gather-bwd")                                                                                        \
-    X(LM_LOSS, "lm-loss")                                                                                              \
-    X(LM_LOSS_BWD, "lm-loss-bwd")                                                                                      \
-    X(LABEL_LOSS, "label-loss")                                                                                        \
-    X(LABEL_LOSS_BWD, "label-loss-bwd")                                                                                \
-    X(SCORE_LOSS, "score-loss")                                                                                        \
-    X(SCORE_LOSS_BWD, "score-loss-bwd")                                                                                \
-    X(SUMSQ, "sumsq")                                                                                                  \
-    X(CLIP, "clip")                                                                                                    \
-    X(ADAMW, "adamw")
-
 typedef enum op_id {
-#define OP_ENUM(id, name) OP_##id,
-    OP_LIST(OP_ENUM)
-#undef OP_ENUM
-        OP_COUNT
+#define OP(id, function, name, ins, outs, ...) OP_##id,
+#define OP_FLAT OP
+#include "ops/ops.def"
+    OP_COUNT
 } op_id;
 
 enum { OP_MAX_IN = 8, OP_MAX_OUT = 4, SUMSQ_PARTS = 256 };
@@ -158,17 +50,94 @@ typedef struct op_call {
     op_view in[OP_MAX_IN], out[OP_MAX_OUT]; /* absent: rows == 0 */
 } op_call;
 
-/* Names of operand slots, where order is easy to forget. */
-enum { LM_WEIGHTS = 3, LM_BWD_WEIGHTS = 7 };
-enum { MATMUL_A, MATMUL_B, MATMUL_BIAS, MATMUL_RESIDUAL, MATMUL_GELU_PRE, MATMUL_SCALARS, MATMUL_GAIN, MATMUL_SHIFT };
-enum { ATTENTION_PARTS = 2, ATTENTION_CACHE };
+/* Names of operand slots, of inputs and of outputs. */
+#define SLOT(slot, name, type, shape, flags) slot,
+#define OP(id, function, name, ins, outs, ...)                                                                         \
+    enum { ins };                                                                                                      \
+    enum { outs };
+#define OP_FLAT OP
+#include "ops/ops.def"
+
+/* What an operand is. */
+typedef enum slot_type {
+    SLOT_NONE,
+    SLOT_ACT,          /* an activation or a product's weight: all of a call are fp16, or none */
+    SLOT_ACT_OR_FLOAT, /* MATMUL's y, which may be fp32 beside fp16 factors */
+    SLOT_FLOAT,
+    SLOT_TOKENS,  /* int32 below V */
+    SLOT_TARGETS, /* the same; one < 0 is ignored */
+    SLOT_INDEX,   /* int32 row numbers below N; one < 0 is none */
+    SLOT_LABELS,  /* int32 pairs: a class, of how many */
+    SLOT_SCORES,  /* pairs of floats: a value, its weight */
+    SLOT_SCALARS, /* one struct step_scalars */
+    SLOT_SCRATCH, /* floats; op_scratch_words() of them */
+} slot_type;
+
+enum slot_flags {
+    SLOT_OPTIONAL = 1,
+    SLOT_ADDS = 2,     /* an output that attr.accumulate adds to */
+    SLOT_IN_PLACE = 4, /* an output whose old values matter */
+    SLOT_APART = 8,    /* an output whose columns have different meanings */
+    SLOT_TRANS_A = 16, /* rows and columns change places with attr.trans_a, */
+    SLOT_TRANS_B = 32  /* with attr.trans_b */
+};
+
+typedef struct op_slot {
+    const char *name;
+    const char *shape;           /* ops.def says how it is written */
+    const char *missing, *wrong; /* lines for op_check() */
+    slot_type type;              /* SLOT_NONE: there is no such operand */
+    uint32_t flags;
+} op_slot;
+
+enum { OP_MAX_GRADIENTS = 2 };
+
+/* A row of ops.def. */
+typedef struct op_info {
+    const char *name;
+    op_slot in[OP_MAX_IN], out[OP_MAX_OUT];
+    void (*record)(gpu_program *program, const op_call *call);
+    double flops;                                                  /* for each element of the first input, */
+    double (*count_flops)(const op_call *call);                    /* or of the call */
+    const char *(*check)(const op_call *call);                     /* what shapes do not say: NULL, or what is wrong */
+    uint64_t (*scratch)(const pm_caps *caps, const op_call *call); /* words */
+    /* The operations that make its gradient, in this order; 0, which is no gradient, where there is no further one. An operation that stands
+     * here itself is linear and its own gradient. MATMUL and ADD have rules of their own in graph/gradient.c. */
+    op_id gradient[OP_MAX_GRADIENTS];
+} op_info;
+extern const op_info op_table[OP_COUNT];
 
 const char *op_name(op_id op);
 
-/* Whether the operand in this slot, of in or of out, is an activation: one that may be halves. MATMUL's y may differ from the others. */
-bool op_is_act(op_id op, bool out, int slot);
+/* Slots in one count: the inputs, then the outputs. */
+enum { OP_SLOTS = OP_MAX_IN + OP_MAX_OUT };
+static inline const op_slot *op_slot_at(op_id op, int slot)
+{
+    return slot < OP_MAX_IN ? &op_table[op].in[slot] : &op_table[op].out[slot - OP_MAX_IN];
+}
+static inline op_view *op_view_at(op_call *call, int slot)
+{
+    return slot < OP_MAX_IN ? &call->in[slot] : &call->out[slot - OP_MAX_IN];
+}
+/* Whether the operand in this slot, of in or of out, may be halves. */
+static inline bool op_is_act(op_id op, bool out, int slot)
+{
+    const slot_type type = out ? op_table[op].out[slot].type : op_table[op].in[slot].type;
+    return type == SLOT_ACT || type == SLOT_ACT_OR_FLOAT;
+}
+/* The first slot of this type, or of this name; -1: there is none. */
+int op_slot_of(op_id op, slot_type type);
+int op_slot_named(op_id op, const char *name);
 
-/* Whether the inputs' and attributes' shapes agree; NULL, or what is wrong. */
+/* The operation whose gradient this one computes; OP_COUNT: it is no gradient. */
+op_id op_forward(op_id op);
+
+/* The value of a letter of the shapes in this call; 0: nothing says it. */
+uint32_t op_letter(const op_call *call, char letter);
+/* Gives absent operands that are not optional the shape that the others imply, where they do. Scratch stays absent. */
+void op_complete(op_call *call);
+
+/* Whether operands, their shapes and types agree; NULL, or what is wrong. */
 const char *op_check(const op_call *call);
 
 /* Record the call. Failures stick in the program. */
@@ -202,7 +171,7 @@ op_variant op_product_usual(const pm_caps *caps, const op_call *call);
 void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
                     char key[GPU_CHOICE_KEY]);
 
-/* Words of scratch that the call needs on this device, as its first output without a shape; 0: none. Depends on shapes and attributes only. */
+/* Words of scratch that the call needs on this device, in its slot of that type; 0: none. Depends on shapes and attributes only. */
 uint64_t op_scratch_words(const pm_caps *caps, const op_call *call);
 
 /* Floating-point operations, and bytes that must move if each operand is touched once. */

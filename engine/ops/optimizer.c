@@ -7,7 +7,7 @@ uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements)
     return SUMSQ_PARTS * (uint32_t)((elements + most - 1) / most);
 }
 
-static void record_sumsq(gpu_program *program, const op_call *call)
+void op_record_sumsq(gpu_program *program, const op_call *call)
 {
     const pm_caps *caps = gpu_program_caps(program);
     uint64_t count = view_count(call->in[0]), most = max_operand(caps);
@@ -24,7 +24,7 @@ static void record_sumsq(gpu_program *program, const op_call *call)
     }
 }
 
-static void record_clip(gpu_program *program, const op_call *call)
+void op_record_clip(gpu_program *program, const op_call *call)
 {
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct reduce_push push = {.count = (uint32_t)view_count(call->in[0]), .clip = call->attr.clip};
@@ -36,7 +36,7 @@ static void record_clip(gpu_program *program, const op_call *call)
     record_groups(&r, 1, 1);
 }
 
-static void record_adamw(gpu_program *program, const op_call *call)
+void op_record_adamw(gpu_program *program, const op_call *call)
 {
     const uint64_t count = view_count(call->out[0]);
     for (uint64_t first = 0, n; first < count; first += n) {
@@ -58,14 +58,5 @@ static void record_adamw(gpu_program *program, const op_call *call)
         r.d.flops = 16.0 * (double)n;
         r.d.bytes = 28.0 * (double)n;
         record_flat(&r, KERNEL_WIDTHS(adamw), n);
-    }
-}
-
-void op_record_optimizer(gpu_program *program, const op_call *call)
-{
-    switch (call->op) {
-    case OP_SUMSQ: record_sumsq(program, call); break;
-    case OP_CLIP: record_clip(program, call); break;
-    default: record_adamw(program, call); break;
     }
 }

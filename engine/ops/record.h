@@ -5,16 +5,12 @@
 #include "ops/op.h"
 #include "push.h"
 
-/* One recorder for each family of operations; op_record() dispatches to them. A recorder that needs another family's work calls that recorder
+/* The recorders of the rows of ops.def. op_record() calls them. A recorder that needs another operation's work calls that one's recorder
  * directly, so that a profile counts it under the operation that was asked for. */
-void op_record_matmul(gpu_program *program, const op_call *call);
-void op_record_attention(gpu_program *program, const op_call *call);
-void op_record_norm(gpu_program *program, const op_call *call);
-void op_record_elementwise(gpu_program *program, const op_call *call);
-void op_record_embed(gpu_program *program, const op_call *call);
-void op_record_loss(gpu_program *program, const op_call *call);
-void op_record_task(gpu_program *program, const op_call *call);
-void op_record_optimizer(gpu_program *program, const op_call *call);
+#define OP(id, function, name, ins, outs, ...) void op_record_##function(gpu_program *program, const op_call *call);
+#define OP_FLAT(id, function, name, ins, outs, ...)
+#include "ops/ops.def"
+void op_record_flat(gpu_program *program, const op_call *call);
 
 /* A product of matrices whose rows begin lda, ldb, ldc elements apart. Where a distance is even, rows may be read to an even length. */
 void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc);

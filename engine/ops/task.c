@@ -1,7 +1,7 @@
 /* Operations for fine-tuning: gathering hidden values at chosen positions, and the losses of labels and scores. */
 #include "ops/record.h"
 
-static void record_gather(gpu_program *program, const op_call *call)
+void op_record_gather(gpu_program *program, const op_call *call)
 {
     op_view x = call->in[0], y = call->out[0];
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(y, GPU_WRITE)};
@@ -13,7 +13,7 @@ static void record_gather(gpu_program *program, const op_call *call)
     record_elements(&r, view_count(y), 1);
 }
 
-static void record_scatter(gpu_program *program, const op_call *call)
+void op_record_gather_bwd(gpu_program *program, const op_call *call)
 {
     op_view dy = call->in[0], add = call->in[2], dx = call->out[0];
     if (view_present(add))
@@ -64,13 +64,22 @@ static void record_gradient(gpu_program *program, const op_call *call, bool labe
     }
 }
 
-void op_record_task(gpu_program *program, const op_call *call)
+void op_record_label_loss(gpu_program *program, const op_call *call)
 {
-    switch (call->op) {
-    case OP_GATHER: record_gather(program, call); break;
-    case OP_GATHER_BWD: record_scatter(program, call); break;
-    case OP_LABEL_LOSS:
-    case OP_SCORE_LOSS: record_loss(program, call, call->op == OP_LABEL_LOSS); break;
-    default: record_gradient(program, call, call->op == OP_LABEL_LOSS_BWD); break;
-    }
+    record_loss(program, call, true);
+}
+
+void op_record_score_loss(gpu_program *program, const op_call *call)
+{
+    record_loss(program, call, false);
+}
+
+void op_record_label_loss_bwd(gpu_program *program, const op_call *call)
+{
+    record_gradient(program, call, true);
+}
+
+void op_record_score_loss_bwd(gpu_program *program, const op_call *call)
+{
+    record_gradient(program, call, false);
 }

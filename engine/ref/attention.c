@@ -43,7 +43,7 @@ static double mask(const op_call *call, const void *scalars, const head_view *he
 {
     if (call->attr.dropout <= 0) return 1.0;
     const uint32_t row = ref_mask_row(scalars, call->in[0].rows * call->attr.heads, head->mask_row + t);
-    return ref_dropout(scalars, call->attr.stream, row, s, call->attr.dropout);
+    return ref_dropout_factor(scalars, call->attr.stream, row, s, call->attr.dropout);
 }
 
 /* log of the sum of exp of query t's scores over keys 0 … last */

@@ -45,7 +45,7 @@ void ref_cast(const op_call *call)
     memcpy(call->out[0].data, call->in[0].data, ref_count(&call->out[0]) * sizeof(double));
 }
 
-void ref_dropout_op(const op_call *call)
+void ref_dropout(const op_call *call)
 {
     const double *x = call->in[0].data;
     const void *scalars = call->in[1].data;
@@ -54,7 +54,7 @@ void ref_dropout_op(const op_call *call)
     for (uint32_t row = 0; row < call->out[0].rows; row++)
         for (uint32_t col = 0; col < cols; col++) {
             size_t at = (size_t)row * cols + col;
-            y[at] = x[at] * ref_dropout(scalars, call->attr.stream, ref_mask_row(scalars, call->out[0].rows, row), col,
-                                        call->attr.dropout);
+            y[at] = x[at] * ref_dropout_factor(scalars, call->attr.stream,
+                                               ref_mask_row(scalars, call->out[0].rows, row), col, call->attr.dropout);
         }
 }

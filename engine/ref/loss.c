@@ -12,12 +12,12 @@ static double dot(const double *a, const double *b, size_t count)
 
 void ref_lm_loss(const op_call *call)
 {
-    const double *h = call->in[0].data;                /* (N,C) */
-    const double *table = call->in[1].data;            /* (V,C) */
-    const int32_t *targets = call->in[2].data;         /* (N,1) */
-    const double *weights = call->in[LM_WEIGHTS].data; /* (N,1), or NULL */
-    double *rows = call->out[0].data;                  /* (N,4) */
-    double *result = call->out[1].data;                /* (1,4) */
+    const double *h = call->in[0].data;                     /* (N,C) */
+    const double *table = call->in[1].data;                 /* (V,C) */
+    const int32_t *targets = call->in[2].data;              /* (N,1) */
+    const double *weights = call->in[LM_LOSS_WEIGHTS].data; /* (N,1), or NULL */
+    double *rows = call->out[0].data;                       /* (N,4) */
+    double *result = call->out[1].data;                     /* (1,4) */
     size_t c_count = call->in[0].cols, v_count = call->in[1].rows;
     double total = 0, counted = 0;
     for (size_t n = 0; n < call->in[0].rows; n++) {
@@ -55,9 +55,9 @@ void ref_lm_loss_bwd(const op_call *call)
     const double *rows = call->in[3].data;     /* (N,4) */
     const double *result = call->in[4].data;   /* (1,4) */
     const step_scalars *scalars = call->in[6].data;
-    const double *weights = call->in[LM_BWD_WEIGHTS].data; /* (N,1), or NULL */
-    double *dh = call->out[0].data;                        /* (N,C) */
-    double *dtable = call->out[1].data;                    /* (V,C) */
+    const double *weights = call->in[LM_LOSS_BWD_WEIGHTS].data; /* (N,1), or NULL */
+    double *dh = call->out[0].data;                             /* (N,C) */
+    double *dtable = call->out[1].data;                         /* (V,C) */
     size_t c_count = call->in[0].cols, v_count = call->in[1].rows;
     for (size_t i = 0; i < ref_count(&call->out[0]); i++) dh[i] = 0;
     ref_begin(call, &call->out[1]);

@@ -14,8 +14,8 @@ static double epilogue(const op_call *call, uint32_t i, uint32_t j, double v)
     if (call->attr.gelu) v = ref_gelu_value(v);
     if (call->attr.dropout > 0) {
         const void *scalars = in[MATMUL_SCALARS].data;
-        v *=
-            ref_dropout(scalars, call->attr.stream, ref_mask_row(scalars, call->out[0].rows, i), j, call->attr.dropout);
+        v *= ref_dropout_factor(scalars, call->attr.stream, ref_mask_row(scalars, call->out[0].rows, i), j,
+                                call->attr.dropout);
     }
     if (in[MATMUL_RESIDUAL].rows) v += ((const double *)in[MATMUL_RESIDUAL].data)[at];
     return v;

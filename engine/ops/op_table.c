@@ -1,0 +1,140 @@
+/* The rows of ops.def as a table, and what a row cannot say in words: checks, scratch and FLOPs of single operations. */
+#include "ops/record.h"
+#include "ops/scratch.h"
+
+/* ---- checks beyond shapes -------------------------------------------------------------------------------------------- */
+
+static const char *check_time(const op_call *c)
+{
+    return c->attr.time == 0 || c->out[EMBED_Y].rows % c->attr.time ? "the rows are not sequences of `time` tokens"
+                                                                    : NULL;
+}
+
+static const char *check_positions(const op_call *c)
+{
+    if (c->attr.time == 0 || c->in[EMBED_BWD_POSITION_DY].rows % c->attr.time)
+        return "the rows are not sequences of `time` tokens";
+    return c->out[EMBED_BWD_POSITION_DPOSITIONS].rows >= c->attr.time ? NULL : "the position table is too short";
+}
+
+/* Whether the epilogue has another matrix than y. */
+static bool has_matrix(const op_call *c)
+{
+    return view_present(c->in[MATMUL_RESIDUAL]) || view_present(c->in[MATMUL_GELU_PRE]) ||
+           view_present(c->out[MATMUL_PRE]);
+}
+
+static const char *check_matmul(const op_call *c)
+{
+    const op_view a = c->in[MATMUL_A], y = c->out[MATMUL_Y];
+    if (y.half && !a.half) return "y is fp16 and the factors fp32";
+    if (a.half && !y.half && has_matrix(c)) return "y is fp32 and the epilogue's matrices fp16";
+    if (c->attr.dropout > 0 && !view_present(c->in[MATMUL_SCALARS])) return "dropout needs the scalars";
+    if (!view_present(c->in[MATMUL_GAIN])) return NULL;
+    if (!view_present(c->in[MATMUL_SHIFT])) return "gain needs shift";
+    if (y.rows > OP_NORM_ROWS || c->attr.trans_a || a.cols % 4 || (!c->attr.trans_b && y.cols % 4))
+        return "a product of this shape does not normalise A";
+    return has_matrix(c) || c->attr.dropout > 0 ? "a product that normalises A takes no other matrix" : NULL;
+}
+
+static const char *check_cast(const op_call *c)
+{
+    return c->out[CAST_Y].half ? NULL : "a cast is to fp16";
+}
+
+static const char *check_attention(const op_call *c)
+{
+    const op_attr *a = &c->attr;
+    const bool backward = c->op == OP_ATTENTION_BWD;
+    const op_view q = c->in[0], y = backward ? c->in[ATTENTION_BWD_Y] : c->out[ATTENTION_Y];
+    op_view k = backward ? q : c->in[ATTENTION_K], v = backward ? q : c->in[ATTENTION_V];
+    if (!backward && view_present(c->out[ATTENTION_CACHE])) {
+        if (q.rows != 1 || q.cols != 3 * y.cols) return "what goes to the cache is not qkv(1,3C)";
+        k = v = c->out[ATTENTION_CACHE];
+    }
+    if (!view_present(k) || !view_present(v)) return "keys or values are missing";
+    if (a->heads == 0 || y.cols % a->heads || y.cols / a->heads % 4 || y.cols / a->heads > 128)
+        return "the head size is not a multiple of 4 up to 128";
+    if (a->time == 0 || q.rows % a->time) return "the rows are not sequences of `time` queries";
+    if (k.rows != v.rows || k.rows % (q.rows / a->time)) return "keys and values do not divide among the sequences";
+    if (a->off_q + y.cols > q.cols || a->off_k + y.cols > k.cols || a->off_v + y.cols > v.cols)
+        return "a head lies outside its row";
+    return NULL;
+}
+
+static const char *check_labels(const op_call *c)
+{
+    return view_count(c->in[0]) % c->in[1].rows ? "the logits do not divide among the examples" : NULL;
+}
+
+/* ---- scratch --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t scratch_chain(const pm_caps *caps, const op_call *c)
+{
+    (void)caps;
+    return 2ull * c->in[0].rows;
+}
+static uint64_t scratch_sums(const pm_caps *caps, const op_call *c)
+{
+    (void)caps;
+    return (uint64_t)colsum_parts(c->in[0].rows) * c->in[0].cols;
+}
+static uint64_t scratch_norm_sums(const pm_caps *caps, const op_call *c)
+{
+    return 2 * scratch_sums(caps, c);
+}
+static uint64_t scratch_attention(const pm_caps *caps, const op_call *c)
+{
+    return attention_scratch(caps, c);
+}
+static uint64_t scratch_delta(const pm_caps *caps, const op_call *c)
+{
+    (void)caps;
+    return (uint64_t)c->in[0].rows * c->attr.heads;
+}
+static uint64_t scratch_logits(const pm_caps *caps, const op_call *c)
+{
+    const op_view h = c->in[LM_LOSS_H];
+    const uint64_t logits = op_lm_scratch(caps, h.rows, h.cols, c->in[LM_LOSS_TABLE].rows);
+    return h.half ? (logits + 1) / 2 : logits;
+}
+
+/* ---- FLOPs ----------------------------------------------------------------------------------------------------------- */
+
+static double flops_matmul(const op_call *c)
+{
+    const op_view a = c->in[MATMUL_A], y = c->out[MATMUL_Y];
+    return 2.0 * y.rows * y.cols * (c->attr.trans_a ? a.rows : a.cols);
+}
+
+/* For the pairs of query and key that causality allows: two products forward, five backward. */
+static double flops_attention(const op_call *c)
+{
+    const bool backward = c->op == OP_ATTENTION_BWD;
+    const double t = c->attr.time, pairs = 0.5 * t * (t + 1);
+    const uint32_t channels = (backward ? c->in[ATTENTION_BWD_Y] : c->out[ATTENTION_Y]).cols;
+    return (backward ? 10.0 : 4.0) * channels * (c->in[0].rows / c->attr.time) * pairs;
+}
+
+static double flops_lm_loss(const op_call *c)
+{
+    return (c->op == OP_LM_LOSS ? 2.0 : 4.0) * (double)view_count(c->in[LM_LOSS_H]) * c->in[LM_LOSS_TABLE].rows;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------------- */
+
+#define SLOT(slot, name_, type_, shape_, flags_)                                                                       \
+    [slot] = {.name = (name_),                                                                                         \
+              .shape = (shape_),                                                                                       \
+              .missing = name_ " is missing",                                                                          \
+              .wrong = name_ " is not (" shape_ ")",                                                                   \
+              .type = SLOT_##type_,                                                                                    \
+              .flags = (flags_)},
+#define OP(id, function, name_, ins, outs, ...)                                                                        \
+    [OP_##id] = {.name = (name_), .in = {ins}, .out = {outs}, .record = op_record_##function, __VA_ARGS__},
+#define OP_FLAT(id, function, name_, ins, outs, ...)                                                                   \
+    [OP_##id] = {.name = (name_), .in = {ins}, .out = {outs}, .record = op_record_flat, __VA_ARGS__},
+
+const op_info op_table[OP_COUNT] = {
+#include "ops/ops.def"
+};
