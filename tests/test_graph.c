@@ -75,7 +75,7 @@ static void test_gradient(void **state)
         const bool untied = i % 2;
         graph g = gpt_with(untied, arch, &plain, 0.1f, true, false);
         check_order(&g);
-        uint32_t params = PARAM_BLOCKS + 3 * BLOCK_PARAMS + (arch == PM_ARCH_GPT2 ? 2 : 0) + untied;
+        const uint32_t params = 2 + 3 * 12 + (arch == PM_ARCH_GPT2 ? 2 : 0) + untied;
         uint32_t *writers = calloc(params, sizeof *writers);
         for (uint32_t at = 0; at < g.node_count; at++) {
             const node *n = &g.nodes[at];
@@ -86,7 +86,7 @@ static void test_gradient(void **state)
                 writers[t->index]++;
             }
         }
-        for (uint32_t p = 0; p < params; p++) assert_int_equal(writers[p], p == PARAM_TOKENS && !untied ? 2 : 1);
+        for (uint32_t p = 0; p < params; p++) assert_int_equal(writers[p], p == ROLE_TOKENS && !untied ? 2 : 1);
         free(writers);
         graph_fini(&g);
     }

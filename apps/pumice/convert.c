@@ -113,8 +113,7 @@ int convert_main(int argc, char **argv)
     if (overwrite) pm_folder_clear(out, PM_FILES_TOKENIZER | PM_FILES_GENERATION);
     if (!copy_tokenizer() || copy_file("generation_config.json") < 0) return EXIT_FAILED;
     app_say("%s: %s, %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters", out,
-            config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)config.layers, (unsigned)config.heads,
-            (unsigned)config.embd, (unsigned)config.ctx, (unsigned)config.vocab,
-            1e-6 * (double)pm_gpt_config_parameters(&config));
+            pm_arch_name(config.arch), (unsigned)config.layers, (unsigned)config.heads, (unsigned)config.embd,
+            (unsigned)config.ctx, (unsigned)config.vocab, 1e-6 * (double)pm_gpt_config_parameters(&config));
     return EXIT_DONE;
 }

@@ -35,7 +35,6 @@ static pm_status base_config(finetune_run *run)
     const finetune_options *options = run->options;
     if (options->model) return pm_gpt_config_load(&run->log, options->model, &run->config);
     run->config = (pm_gpt_config){
-        .arch = strcmp(options->arch, "gpt1") == 0 ? PM_ARCH_GPT1 : PM_ARCH_GPT2,
         .vocab = pm_tokenizer_vocab(run->tokenizer),
         .ctx = options->ctx,
         .embd = options->embd,
@@ -45,6 +44,7 @@ static pm_status base_config(finetune_run *run)
         .dropout_attn = options->dropout,
         .dropout_resid = options->dropout,
     };
+    (void)pm_arch_named(options->arch, &run->config.arch); /* one of the option's choices */
     return PM_OK;
 }
 

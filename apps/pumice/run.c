@@ -112,8 +112,8 @@ int run_take_options(arg_command *command, const pm_log *log, const char *out, p
 void run_say_model(const pm_device *device, pm_precision precision, const pm_gpt_config *c)
 {
     app_say("%s, %s, %s: %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters",
-            pm_device_caps(device)->name, pm_precision_name(precision), c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2",
-            (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd, (unsigned)c->ctx, (unsigned)c->vocab,
+            pm_device_caps(device)->name, pm_precision_name(precision), pm_arch_name(c->arch), (unsigned)c->layers,
+            (unsigned)c->heads, (unsigned)c->embd, (unsigned)c->ctx, (unsigned)c->vocab,
             1e-6 * (double)pm_gpt_config_parameters(c));
 }
 

@@ -166,8 +166,8 @@ static pm_status draw(void *user, const pm_run *run)
     curves.loss.points = pm_run_losses(run, &curves.loss.count);
     curves.val_loss.points = pm_run_val_losses(run, &curves.val_loss.count);
     snprintf(title, sizeof title, "%s: %u layers, %u heads, %u channels, context %u, %.2f M parameters",
-             c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd,
-             (unsigned)f->time, 1e-6 * (double)pm_gpt_config_parameters(c));
+             pm_arch_name(c->arch), (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd, (unsigned)f->time,
+             1e-6 * (double)pm_gpt_config_parameters(c));
     /* A task's loss is an example's, or a squared error. */
     const char *unit = f->parts.trainer ? "loss (nats per token)" : "the task's loss";
     const bool good = plot_draw(path, title, unit, &curves);

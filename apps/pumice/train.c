@@ -86,7 +86,7 @@ static int check_sizes(const train_run *run, const char *dir, const pm_gpt_confi
             return EXIT_USAGE;
         }
     }
-    if (args_given(&train_command, "--arch") && (strcmp(options->arch, "gpt1") == 0) != (model->arch == PM_ARCH_GPT1)) {
+    if (args_given(&train_command, "--arch") && strcmp(options->arch, pm_arch_name(model->arch)) != 0) {
         app_error("--arch %s: the model in %s is of the other kind", options->arch, dir);
         return EXIT_USAGE;
     }
@@ -127,7 +127,6 @@ static int make_config(train_run *run)
         return status == PM_OK ? check_sizes(run, dir, &run->config) : app_exit_code(status);
     }
     run->config = (pm_gpt_config){
-        .arch = strcmp(options->arch, "gpt1") == 0 ? PM_ARCH_GPT1 : PM_ARCH_GPT2,
         .vocab = pm_tokenizer_vocab(run->tokenizer),
         .ctx = options->ctx,
         .embd = options->embd,
@@ -137,6 +136,7 @@ static int make_config(train_run *run)
         .dropout_attn = options->dropout,
         .dropout_resid = options->dropout,
     };
+    (void)pm_arch_named(options->arch, &run->config.arch); /* one of the option's choices */
     return app_exit_code(pm_gpt_config_check(&run->log, &run->config));
 }
 

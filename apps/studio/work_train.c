@@ -88,7 +88,7 @@ static void keep_options(training *t, float min_lr)
     run_job_keep_text(j, "--data", how->data);
     run_job_keep_text(j, "--tokenizer", how->tokenizer ? "byte" : "char");
     run_job_keep_text(j, "--documents", "auto");
-    run_job_keep_text(j, "--arch", t->config.arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2");
+    run_job_keep_text(j, "--arch", pm_arch_name(t->config.arch));
     run_job_keep_number(j, "--layers", how->layers);
     run_job_keep_number(j, "--heads", how->heads);
     run_job_keep_number(j, "--embd", how->embd);

@@ -113,7 +113,7 @@ static void show_start(work *w, const pm_model *model, const pm_tokenizer *token
     out->tokens_per_s = 0;
     out->ended = false;
     snprintf(out->about, sizeof out->about, "%s, %u layers, %u channels, context %u, %.2f M parameters, %s tokens",
-             c->arch == PM_ARCH_GPT1 ? "GPT-1" : "GPT-2", (unsigned)c->layers, (unsigned)c->embd, (unsigned)c->ctx,
+             pm_arch_title(c->arch), (unsigned)c->layers, (unsigned)c->embd, (unsigned)c->ctx,
              1e-6 * (double)pm_gpt_config_parameters(c), pm_tokenizer_kind(tokenizer));
     work_changed(w, true);
 }

@@ -1,4 +1,4 @@
-/* The GPT graph: GPT-1 (Radford et al., 2018; LayerNorm after each sum) and GPT-2 (Radford et al., 2019; before each branch). */
+/* A model's graph, from its description. */
 #include "model/gpt.h"
 
 #include "push.h"
@@ -11,31 +11,35 @@ typedef struct builder {
     uint32_t block;
 } builder;
 
-static tensor_id parameter(builder *b, uint32_t index, uint32_t rows, uint32_t cols)
+/* A parameter of the present block or of none; 0 where the model has none such. */
+static tensor_id parameter(builder *b, param_role r)
 {
-    return graph_tensor(b->g, TENSOR_PARAMETER, rows, cols, index);
+    uint32_t rows, cols;
+    if (!arch_has(b->config, r)) return 0;
+    arch_shape(b->config, r, &rows, &cols);
+    return graph_tensor(b->g, TENSOR_PARAMETER, rows, cols, arch_param(b->config, r, b->block));
 }
 
-/* A parameter of the present block. */
-static tensor_id own(builder *b, uint32_t which, uint32_t rows, uint32_t cols)
+static tensor_id norm(builder *b, tensor_id x, param_role gain, param_role bias)
 {
-    return parameter(b, gpt_block_param(b->block, which), rows, cols);
+    const tensor_id g = parameter(b, gain), shift = parameter(b, bias);
+    return graph_layernorm(b->g, x, g, shift, b->config->eps);
 }
 
-static tensor_id tail(builder *b, gpt_tail which, uint32_t rows, uint32_t cols)
+static tensor_id norm1(builder *b, tensor_id x)
 {
-    return parameter(b, gpt_tail_param(b->config, which), rows, cols);
+    return norm(b, x, ROLE_NORM1_GAIN, ROLE_NORM1_BIAS);
 }
 
-static tensor_id norm(builder *b, tensor_id x, uint32_t gain)
+static tensor_id norm2(builder *b, tensor_id x)
 {
-    uint32_t C = b->config->embd;
-    return graph_layernorm(b->g, x, own(b, gain, 1, C), own(b, gain + 1, 1, C), b->config->eps);
+    return norm(b, x, ROLE_NORM2_GAIN, ROLE_NORM2_BIAS);
 }
 
-static tensor_id linear(builder *b, tensor_id x, uint32_t weight, uint32_t in, uint32_t out)
+static tensor_id linear(builder *b, tensor_id x, param_role weight, param_role bias)
 {
-    return graph_matmul(b->g, x, own(b, weight, in, out), own(b, weight + 1, 1, out), false, false);
+    const tensor_id w = parameter(b, weight), shift = parameter(b, bias);
+    return graph_matmul(b->g, x, w, shift, false, false);
 }
 
 /* (N,C) -> (N,C). In GPT_PREFILL the last block gives 0: only its cache is needed. */
@@ -43,34 +47,33 @@ static tensor_id attention_branch(builder *b, tensor_id x)
 {
     const pm_gpt_config *c = b->config;
     const gpt_shape *s = b->shape;
-    tensor_id qkv = linear(b, x, BLOCK_QKV_WEIGHT, c->embd, 3 * c->embd), cache = 0;
+    tensor_id qkv = linear(b, x, ROLE_QKV_WEIGHT, ROLE_QKV_BIAS), cache = 0;
     if (s->mode == GPT_PREFILL || s->mode == GPT_LOGITS) {
         cache = graph_tensor(b->g, TENSOR_INPUT, c->ctx, 2 * c->embd, INPUT_CACHES + b->block);
         graph_kv_append(b->g, qkv, cache, b->scalars);
         if (s->mode == GPT_PREFILL && b->block + 1 == c->layers) return 0;
     }
     tensor_id y = graph_attention(b->g, qkv, cache, b->scalars, c->heads, s->time, s->dropout_attn);
-    y = linear(b, y, BLOCK_PROJ_WEIGHT, c->embd, c->embd);
+    y = linear(b, y, ROLE_PROJ_WEIGHT, ROLE_PROJ_BIAS);
     return graph_dropout(b->g, y, b->scalars, s->dropout_resid);
 }
 
 static tensor_id mlp_branch(builder *b, tensor_id x)
 {
-    const pm_gpt_config *c = b->config;
-    tensor_id h = graph_gelu(b->g, linear(b, x, BLOCK_FC_WEIGHT, c->embd, c->inner));
-    tensor_id y = linear(b, h, BLOCK_OUT_WEIGHT, c->inner, c->embd);
+    tensor_id h = graph_gelu(b->g, linear(b, x, ROLE_FC_WEIGHT, ROLE_FC_BIAS));
+    tensor_id y = linear(b, h, ROLE_OUT_WEIGHT, ROLE_OUT_BIAS);
     return graph_dropout(b->g, y, b->scalars, b->shape->dropout_resid);
 }
 
 static tensor_id block(builder *b, tensor_id x)
 {
-    bool before = b->config->arch == PM_ARCH_GPT2;
-    tensor_id y = attention_branch(b, before ? norm(b, x, BLOCK_LN1_GAIN) : x);
+    const bool before = arch_of(b->config)->norm_before;
+    tensor_id y = attention_branch(b, before ? norm1(b, x) : x);
     if (!y) return 0;
     x = graph_add(b->g, x, y);
-    if (!before) x = norm(b, x, BLOCK_LN1_GAIN);
-    x = graph_add(b->g, x, mlp_branch(b, before ? norm(b, x, BLOCK_LN2_GAIN) : x));
-    return before ? x : norm(b, x, BLOCK_LN2_GAIN);
+    if (!before) x = norm1(b, x);
+    x = graph_add(b->g, x, mlp_branch(b, before ? norm2(b, x) : x));
+    return before ? x : norm2(b, x);
 }
 
 /* Mean negative log-likelihood of the targets, weighted in fine-tuning. */
@@ -87,12 +90,11 @@ static void language_loss(builder *b, tensor_id x, tensor_id head, float scale)
 static tensor_id outputs(builder *b, tensor_id x, tensor_id y)
 {
     const gpt_shape *s = b->shape;
-    const pm_gpt_config *c = b->config;
     b->g->label = "task";
     tensor_id extract = graph_tensor(b->g, TENSOR_INPUT, s->batch, 1, INPUT_EXTRACT);
     tensor_id h = graph_gather(b->g, x, extract, s->group);
     h = graph_dropout(b->g, h, b->scalars, s->dropout_head);
-    tensor_id w = tail(b, TAIL_SCORE, c->outputs, c->embd);
+    tensor_id w = parameter(b, ROLE_SCORE);
     if (!y) return graph_matmul(b->g, h, w, 0, false, true);
     graph_node(b->g, (node){.op = OP_MATMUL, .attr.trans_b = true, .in = {h, w}, .out = {y}});
     return y;
@@ -117,10 +119,10 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     g->recompute = s->recompute;
     b.scalars = *scalars = graph_tensor(g, TENSOR_INPUT, 1, sizeof(struct step_scalars) / 4, INPUT_SCALARS);
     tensor_id tokens = graph_tensor(g, TENSOR_INPUT, N, 1, INPUT_TOKENS);
-    tensor_id table = parameter(&b, PARAM_TOKENS, c->vocab, c->embd);
+    const tensor_id table = parameter(&b, ROLE_TOKENS), positions = parameter(&b, ROLE_POSITIONS);
 
     g->label = "embed";
-    tensor_id x = graph_embed(g, tokens, table, parameter(&b, PARAM_POSITIONS, c->ctx, c->embd), b.scalars, s->time);
+    tensor_id x = graph_embed(g, tokens, table, positions, b.scalars, s->time);
     x = graph_dropout(g, x, b.scalars, s->dropout_embd);
     for (b.block = 0; b.block < c->layers && x; b.block++) {
         g->label = labels ? labels[b.block] : "h";
@@ -130,9 +132,8 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     g->segment = 0;
     if (!x) return;
     g->label = "head";
-    if (gpt_has(c, TAIL_NORM_GAIN))
-        x = graph_layernorm(g, x, tail(&b, TAIL_NORM_GAIN, 1, c->embd), tail(&b, TAIL_NORM_BIAS, 1, c->embd), c->eps);
-    tensor_id head = gpt_has(c, TAIL_HEAD) ? tail(&b, TAIL_HEAD, c->vocab, c->embd) : table;
+    if (arch_has(c, ROLE_NORM_GAIN)) x = norm(&b, x, ROLE_NORM_GAIN, ROLE_NORM_BIAS);
+    const tensor_id head = arch_has(c, ROLE_HEAD) ? parameter(&b, ROLE_HEAD) : table;
     switch (s->mode) {
     case GPT_LOGITS: {
         tensor_id logits = graph_tensor(g, TENSOR_INPUT, N, c->vocab, INPUT_LOGITS);

@@ -14,13 +14,8 @@
 
 static bool is_classifier(const cJSON *root)
 {
-    static const char *const classes[] = {"GPT2ForSequenceClassification", "OpenAIGPTForSequenceClassification"};
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "architectures"), *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-            if (cJSON_IsString(item) && strcmp(item->valuestring, classes[i]) == 0) return true;
-    }
+    cJSON_ArrayForEach(item, list) if (cJSON_IsString(item) && arch_by_class(item->valuestring)) return true;
     return false;
 }
 

@@ -15,6 +15,7 @@
 #include "files/json.h"
 #include "files/json_file.h"
 #include "model/classifier.h"
+#include "model/config_reader.h"
 #include "model/gpt.h"
 #include "model/special.h"
 #include "model/task_head.h"
@@ -44,8 +45,7 @@ pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_co
         if (sizes[i].value == 0 || sizes[i].value > sizes[i].most)
             return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " is not within 1 to %" PRIu32, where, sizes[i].name,
                             sizes[i].value, sizes[i].most);
-    if (config->arch != PM_ARCH_GPT1 && config->arch != PM_ARCH_GPT2)
-        return log_fail(log, PM_INVALID, "%sarch: neither GPT-1 nor GPT-2", where);
+    if (!arch_known(config->arch)) return log_fail(log, PM_INVALID, "%sarch: neither GPT-1 nor GPT-2", where);
     if (config->embd % config->heads)
         return log_fail(log, PM_INVALID, "%sheads: %" PRIu32 " does not divide embd, %" PRIu32, where, config->heads,
                         config->embd);
@@ -83,10 +83,14 @@ uint64_t pm_gpt_config_parameters_sized(const pm_gpt_config *given, size_t given
     pm_gpt_config c;
     if (gpt_config_read(NULL, given, given_size, &c) != PM_OK) return 0;
     c = gpt_config_filled(&c);
-    uint64_t C = c.embd, I = c.inner;
-    uint64_t block = 4 * C + (3 * C * C + 3 * C) + (C * C + C) + (C * I + I) + (I * C + C);
-    return ((uint64_t)c.vocab + c.ctx) * C + c.layers * block + (c.arch == PM_ARCH_GPT2 ? 2 * C : 0) +
-           (c.untied ? c.vocab * C : 0) + c.outputs * C;
+    uint64_t all = 0;
+    arch_place at = ARCH_START;
+    while (arch_next(&c, &at)) {
+        uint32_t rows, cols;
+        arch_shape(&c, (param_role)at.role, &rows, &cols);
+        all += (uint64_t)rows * cols;
+    }
+    return all;
 }
 
 /* ---- config.json ---- */
@@ -98,29 +102,40 @@ void gpt_config_add_float(cJSON *o, const char *key, float v)
     cJSON_AddRawToObject(o, key, text);
 }
 
+/* A field that a key is for. */
+static uint32_t *count_field(pm_gpt_config *c, const arch_key *key)
+{
+    return (uint32_t *)((char *)c + key->field);
+}
+static float *float_field(pm_gpt_config *c, const arch_key *key)
+{
+    return (float *)((char *)c + key->field);
+}
+
+static void write_keys(cJSON *o, const pm_gpt_config *config)
+{
+    pm_gpt_config c = *config;
+    const arch_info *family = arch_of(config);
+    for (const arch_key *key = family->keys; key->name; key++) {
+        if (key->kind == KEY_FLOAT)
+            gpt_config_add_float(o, key->name, *float_field(&c, key));
+        else if (key->kind == KEY_INNER && c.inner == 4 * c.embd)
+            cJSON_AddNullToObject(o, key->name);
+        else
+            cJSON_AddNumberToObject(o, key->name, *count_field(&c, key));
+        if (key->same) cJSON_AddNumberToObject(o, key->same, *count_field(&c, key));
+    }
+}
+
 char *gpt_config_text(const pm_gpt_config *config, const pm_task *task)
 {
-    bool gpt1 = config->arch == PM_ARCH_GPT1;
+    const arch_info *family = arch_of(config);
     cJSON *o = cJSON_CreateObject(), *architectures = cJSON_AddArrayToObject(o, "architectures");
-    const char *with_head = task ? gpt_task_architecture(task, config->arch) : NULL,
-               *lm = gpt1 ? "OpenAIGPTLMHeadModel" : "GPT2LMHeadModel";
-    cJSON_AddItemToArray(architectures, cJSON_CreateString(with_head ? with_head : lm));
-    cJSON_AddStringToObject(o, "model_type", gpt1 ? "openai-gpt" : "gpt2");
-    cJSON_AddStringToObject(o, gpt1 ? "afn" : "activation_function", gpt1 ? "gelu" : "gelu_new");
-    cJSON_AddNumberToObject(o, "vocab_size", config->vocab);
-    cJSON_AddNumberToObject(o, "n_positions", config->ctx);
-    cJSON_AddNumberToObject(o, "n_ctx", config->ctx);
-    cJSON_AddNumberToObject(o, "n_embd", config->embd);
-    cJSON_AddNumberToObject(o, "n_layer", config->layers);
-    cJSON_AddNumberToObject(o, "n_head", config->heads);
-    if (config->inner == 4 * config->embd)
-        cJSON_AddNullToObject(o, "n_inner");
-    else
-        cJSON_AddNumberToObject(o, "n_inner", config->inner);
-    gpt_config_add_float(o, "layer_norm_epsilon", config->eps);
-    gpt_config_add_float(o, "embd_pdrop", config->dropout_embd);
-    gpt_config_add_float(o, "attn_pdrop", config->dropout_attn);
-    gpt_config_add_float(o, "resid_pdrop", config->dropout_resid);
+    const char *with_head = task ? gpt_task_class(task, family) : NULL;
+    cJSON_AddItemToArray(architectures, cJSON_CreateString(with_head ? with_head : family->lm_class));
+    cJSON_AddStringToObject(o, "model_type", family->model_type);
+    cJSON_AddStringToObject(o, family->activation_key, family->activation);
+    write_keys(o, config);
     cJSON_AddBoolToObject(o, "tie_word_embeddings", !config->untied);
     special_write(o, config, task);
     cJSON_AddStringToObject(o, "torch_dtype", "float32");
@@ -152,98 +167,95 @@ pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_con
     return status;
 }
 
-typedef struct reader {
-    const pm_log *log;
-    const char *path;
-    const cJSON *object;
-    pm_status status;
-} reader;
-
-static void wrong(reader *r, const char *key, const char *what)
+void config_wrong(config_reader *r, const char *key, const char *what)
 {
     if (r->status == PM_OK) r->status = log_fail(r->log, PM_FORMAT, "%s: %s %s", r->path, key, what);
 }
 
-static uint32_t count(reader *r, const char *key, bool required)
+void config_warn(const config_reader *r, const char *key, const char *what)
+{
+    if (r->status == PM_OK) log_line(r->log, PM_LOG_WARN, "%s: %s %s", r->path, key, what);
+}
+
+/* NULL where it is missing or null. */
+static const cJSON *value_of(const config_reader *r, const char *key)
 {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->object, key);
-    if (!v || cJSON_IsNull(v)) {
-        if (required) wrong(r, key, "is missing");
+    return v && !cJSON_IsNull(v) ? v : NULL;
+}
+
+uint32_t config_count(config_reader *r, const char *key, bool required)
+{
+    const cJSON *v = value_of(r, key);
+    if (!v) {
+        if (required) config_wrong(r, key, "is missing");
         return 0;
     }
     if (!cJSON_IsNumber(v) || !(v->valuedouble >= 1 && v->valuedouble <= 1e9) ||
         v->valuedouble != floor(v->valuedouble)) {
-        wrong(r, key, "is not a positive whole number");
+        config_wrong(r, key, "is not a positive whole number");
         return 0;
     }
     return (uint32_t)v->valuedouble;
 }
 
-static float number(reader *r, const char *key, float otherwise)
+float config_number(config_reader *r, const char *key, float otherwise)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->object, key);
-    if (!v || cJSON_IsNull(v)) return otherwise;
-    if (!cJSON_IsNumber(v)) wrong(r, key, "is not a number");
+    const cJSON *v = value_of(r, key);
+    if (!v) return otherwise;
+    if (!cJSON_IsNumber(v)) config_wrong(r, key, "is not a number");
     return (float)v->valuedouble;
 }
 
-static bool flag(reader *r, const char *key, bool otherwise)
+bool config_flag(config_reader *r, const char *key, bool otherwise)
 {
-    if (!json_flag(r->object, key, &otherwise)) wrong(r, key, "is not true or false");
+    if (!json_flag(r->object, key, &otherwise)) config_wrong(r, key, "is not true or false");
     return otherwise;
 }
 
-static void read_kind(reader *r, pm_gpt_config *c)
+void config_expect(config_reader *r, const char *key, bool right)
 {
-    const cJSON *type = cJSON_GetObjectItemCaseSensitive(r->object, "model_type");
-    if (cJSON_IsString(type) && !strcmp(type->valuestring, "gpt2"))
-        c->arch = PM_ARCH_GPT2;
-    else if (cJSON_IsString(type) && !strcmp(type->valuestring, "openai-gpt"))
-        c->arch = PM_ARCH_GPT1;
+    if (config_flag(r, key, right) == right) return;
+    config_wrong(r, key, right ? "must be true: false is not supported" : "must be false: true is not supported");
+}
+
+const char *config_text(const config_reader *r, const char *key)
+{
+    const cJSON *v = value_of(r, key);
+    return !v ? NULL : cJSON_IsString(v) ? v->valuestring : "";
+}
+
+bool config_one_of(const char *text, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, names[i]) == 0) return true;
+    return false;
+}
+
+static void read_kind(config_reader *r, pm_gpt_config *c)
+{
+    const char *type = config_text(r, "model_type");
+    const arch_info *family = type ? arch_by_model_type(type) : NULL;
+    if (family)
+        c->arch = family->id;
     else
-        wrong(r, "model_type", "is neither \"gpt2\" nor \"openai-gpt\"");
+        config_wrong(r, "model_type", "is neither \"gpt2\" nor \"openai-gpt\"");
 }
 
-/* GELU is computed by its tanh formula. transformers' names for that are gelu_new, gelu_fast and gelu_pytorch_tanh, and in GPT-1 also gelu.
- * In GPT-2 gelu is the exact one, by erf. */
-static void read_activation(reader *r, const pm_gpt_config *c)
+static void read_keys(config_reader *r, pm_gpt_config *c)
 {
-    static const char *const tanh_form[] = {"gelu_new", "gelu_fast", "gelu_pytorch_tanh"};
-    const char *key = c->arch == PM_ARCH_GPT1 ? "afn" : "activation_function";
-    const cJSON *f = cJSON_GetObjectItemCaseSensitive(r->object, key);
-    if (!f || cJSON_IsNull(f)) return;
-    const char *name = cJSON_IsString(f) ? f->valuestring : "";
-    for (size_t i = 0; i < sizeof tanh_form / sizeof tanh_form[0]; i++)
-        if (!strcmp(name, tanh_form[i])) return;
-    if (strcmp(name, "gelu") != 0)
-        wrong(r, key, c->arch == PM_ARCH_GPT1 ? "must be \"gelu\"" : "must be \"gelu_new\"");
-    else if (c->arch != PM_ARCH_GPT1 && r->status == PM_OK)
-        log_line(
-            r->log, PM_LOG_WARN,
-            "%s: %s \"gelu\" is the exact GELU; Pumice computes \"gelu_new\", which is up to 5e-4 off at each unit, so "
-            "results will differ a little from the original's",
-            r->path, key);
-}
-
-/* Refuses variants of attention that transformers' GPT-2 has and Pumice lacks. (reorder_and_upcast_attn changes the order of operations in
- * half precision, not what is computed.) */
-static void read_variants(reader *r, const pm_gpt_config *c)
-{
-    if (c->arch != PM_ARCH_GPT2) return;
-    const struct {
-        const char *key;
-        bool refused;
-    } flags[] = {
-        {"scale_attn_weights", false}, {"scale_attn_by_inverse_layer_idx", true}, {"add_cross_attention", true}};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        if (flag(r, flags[i].key, !flags[i].refused) == flags[i].refused)
-            wrong(r, flags[i].key,
-                  flags[i].refused ? "must be false: true is not supported" : "must be true: false is not supported");
+    for (const arch_key *key = arch_of(c)->keys; key->name; key++) {
+        if (key->kind == KEY_FLOAT)
+            *float_field(c, key) = config_number(r, key->name, key->otherwise);
+        else
+            *count_field(c, key) = config_count(r, key->name, key->required);
     }
+    c->no_eps = c->eps == 0;
+    c->untied = !config_flag(r, "tie_word_embeddings", true);
 }
 
 /* The head's task, where there is one: Pumice's own, or a transformers classifier's. */
-static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
+static void read_task(config_reader *r, pm_gpt_config *c, pm_task *task)
 {
     if (r->status != PM_OK) return;
     if (!cJSON_GetObjectItemCaseSensitive(r->object, "pumice_task")) {
@@ -256,7 +268,7 @@ static void read_task(reader *r, pm_gpt_config *c, pm_task *task)
     if (r->status != PM_OK) return;
     c->outputs = task->outputs;
     c->task_tokens = PM_TASK_SPECIALS;
-    if (c->vocab != task->vocab + PM_TASK_SPECIALS) wrong(r, "vocab_size", "is not the task's text_vocab + 3");
+    if (c->vocab != task->vocab + PM_TASK_SPECIALS) config_wrong(r, "vocab_size", "is not the task's text_vocab + 3");
 }
 
 static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config *out, pm_task *task)
@@ -265,24 +277,12 @@ static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config
     const char *path = ref->path;
     pm_status status = json_file_read(log, ref, "another way", NULL, &root);
     if (status != PM_OK) return status;
-    reader r = {.log = log, .path = path, .object = root};
+    config_reader r = {.log = log, .path = path, .object = root};
     pm_gpt_config c = {0};
     pm_task own = {0};
     read_kind(&r, &c);
-    read_activation(&r, &c);
-    read_variants(&r, &c);
-    c.vocab = count(&r, "vocab_size", true);
-    c.ctx = count(&r, "n_positions", true);
-    c.embd = count(&r, "n_embd", true);
-    c.layers = count(&r, "n_layer", true);
-    c.heads = count(&r, "n_head", true);
-    c.inner = count(&r, "n_inner", false);
-    c.eps = number(&r, "layer_norm_epsilon", 1e-5f);
-    c.no_eps = c.eps == 0;
-    c.dropout_embd = number(&r, "embd_pdrop", 0.1f);
-    c.dropout_attn = number(&r, "attn_pdrop", 0.1f);
-    c.dropout_resid = number(&r, "resid_pdrop", 0.1f);
-    c.untied = !flag(&r, "tie_word_embeddings", true);
+    arch_of(&c)->check(&r);
+    read_keys(&r, &c);
     special_read(root, &c);
     read_task(&r, &c, &own);
     cJSON_Delete(root);

@@ -6,49 +6,19 @@
 
 #include "files/source.h"
 #include "graph/graph.h"
+#include "model/arch.h"
 
 /* ---- parameters ---- */
 
-/* Order of the parameters: the two tables, twelve a block, then the tail. */
-enum { PARAM_TOKENS, PARAM_POSITIONS, PARAM_BLOCKS };
-enum {
-    BLOCK_LN1_GAIN,
-    BLOCK_LN1_BIAS,
-    BLOCK_QKV_WEIGHT, /* (C,3C), as (in, out): x W */
-    BLOCK_QKV_BIAS,
-    BLOCK_PROJ_WEIGHT, /* (C,C) */
-    BLOCK_PROJ_BIAS,
-    BLOCK_LN2_GAIN,
-    BLOCK_LN2_BIAS,
-    BLOCK_FC_WEIGHT, /* (C,inner) */
-    BLOCK_FC_BIAS,
-    BLOCK_OUT_WEIGHT, /* (inner,C) */
-    BLOCK_OUT_BIAS,
-    BLOCK_PARAMS
-};
-
-/* Optional parameters after the blocks, in this order; gpt_has tells which there are. */
-typedef enum gpt_tail {
-    TAIL_NORM_GAIN, /* the final LayerNorm: GPT-2 */
-    TAIL_NORM_BIAS,
-    TAIL_HEAD,  /* (V,C), as the token table: an output layer of its own */
-    TAIL_SCORE, /* (K,C): a task's head */
-    TAIL_COUNT
-} gpt_tail;
-
-bool gpt_has(const pm_gpt_config *config, gpt_tail which);
-/* A parameter's index. gpt_tail_param of TAIL_COUNT is the number of parameters. */
-uint32_t gpt_block_param(uint32_t block, uint32_t which);
-uint32_t gpt_tail_param(const pm_gpt_config *config, gpt_tail which);
-
 enum { GPT_NAME_MAX = 64 };
 
-/* Parameters lie in a few flat segments, so that optimiser and norm loop over buffers. Those that weight decay acts on come first. Gradients
+/* Parameters, in the order of arch.h, lie in a few flat segments, so that optimiser and norm loop over buffers. Those that weight decay acts on come first. Gradients
  * and moments have the same layout. */
 typedef struct gpt_layout {
     uint32_t count;
     pm_param *params;            /* names point into `names` */
     char (*names)[GPT_NAME_MAX]; /* [count] */
+    param_role *roles;           /* [count] */
     uint32_t *segment;           /* [count] */
     uint64_t *offset;            /* [count] words */
     uint32_t segment_count;

@@ -6,90 +6,31 @@
 
 #include "base/log.h"
 #include "model/gpt.h"
-#include "model/task_head.h"
 
 /* Each parameter begins at a multiple of so many words: whole cache lines. */
 enum { ALIGN_WORDS = 16 };
 
-bool gpt_has(const pm_gpt_config *c, gpt_tail which)
+/* A parameter's name in model.safetensors. */
+static void name_of(const pm_gpt_config *c, arch_place at, char out[GPT_NAME_MAX])
 {
-    switch (which) {
-    case TAIL_NORM_GAIN:
-    case TAIL_NORM_BIAS: return c->arch == PM_ARCH_GPT2;
-    case TAIL_HEAD: return c->untied;
-    case TAIL_SCORE: return c->outputs > 0;
-    case TAIL_COUNT: break;
-    }
-    return false;
-}
-
-uint32_t gpt_block_param(uint32_t block, uint32_t which)
-{
-    return PARAM_BLOCKS + BLOCK_PARAMS * block + which;
-}
-
-uint32_t gpt_tail_param(const pm_gpt_config *c, gpt_tail which)
-{
-    uint32_t p = gpt_block_param(c->layers, 0);
-    for (int before = 0; before < (int)which; before++) p += gpt_has(c, (gpt_tail)before);
-    return p;
-}
-
-static void name_block(gpt_layout *l, const pm_gpt_config *c, uint32_t block)
-{
-    const uint32_t C = c->embd, I = c->inner;
-    const struct {
-        const char *name;
-        uint32_t rows, cols;
-    } part[BLOCK_PARAMS] = {
-        [BLOCK_LN1_GAIN] = {"ln_1.weight", 1, C},
-        [BLOCK_LN1_BIAS] = {"ln_1.bias", 1, C},
-        [BLOCK_QKV_WEIGHT] = {"attn.c_attn.weight", C, 3 * C},
-        [BLOCK_QKV_BIAS] = {"attn.c_attn.bias", 1, 3 * C},
-        [BLOCK_PROJ_WEIGHT] = {"attn.c_proj.weight", C, C},
-        [BLOCK_PROJ_BIAS] = {"attn.c_proj.bias", 1, C},
-        [BLOCK_LN2_GAIN] = {"ln_2.weight", 1, C},
-        [BLOCK_LN2_BIAS] = {"ln_2.bias", 1, C},
-        [BLOCK_FC_WEIGHT] = {"mlp.c_fc.weight", C, I},
-        [BLOCK_FC_BIAS] = {"mlp.c_fc.bias", 1, I},
-        [BLOCK_OUT_WEIGHT] = {"mlp.c_proj.weight", I, C},
-        [BLOCK_OUT_BIAS] = {"mlp.c_proj.bias", 1, C},
-    };
-    for (uint32_t i = 0; i < BLOCK_PARAMS; i++) {
-        uint32_t p = gpt_block_param(block, i);
-        snprintf(l->names[p], GPT_NAME_MAX, "transformer.h.%" PRIu32 ".%s", block, part[i].name);
-        l->params[p] = (pm_param){l->names[p], part[i].rows, part[i].cols, part[i].rows > 1};
-    }
-}
-
-static void name_tail(gpt_layout *l, const pm_gpt_config *c)
-{
-    const struct {
-        const char *name;
-        uint32_t rows, cols;
-    } part[TAIL_COUNT] = {
-        [TAIL_NORM_GAIN] = {"transformer.ln_f.weight", 1, c->embd},
-        [TAIL_NORM_BIAS] = {"transformer.ln_f.bias", 1, c->embd},
-        [TAIL_HEAD] = {"lm_head.weight", c->vocab, c->embd},
-        [TAIL_SCORE] = {GPT_SCORE_NAME, c->outputs, c->embd},
-    };
-    for (int i = 0; i < TAIL_COUNT; i++) {
-        if (!gpt_has(c, (gpt_tail)i)) continue;
-        uint32_t p = gpt_tail_param(c, (gpt_tail)i);
-        snprintf(l->names[p], GPT_NAME_MAX, "%s", part[i].name);
-        l->params[p] = (pm_param){l->names[p], part[i].rows, part[i].cols, i >= TAIL_HEAD};
-    }
+    const arch_names *names = &arch_of(c)->hf;
+    const bool in_block = at.role >= ROLE_BLOCK_FIRST && at.role < ROLE_BLOCK_END;
+    const bool plain = at.role == ROLE_HEAD || at.role == ROLE_SCORE;
+    char block[32] = "";
+    if (in_block) snprintf(block, sizeof block, "%s%" PRIu32 ".", names->block, at.block);
+    snprintf(out, GPT_NAME_MAX, "%s%s%s", plain ? "" : names->prefix, block, names->name[at.role]);
 }
 
 static void name_all(gpt_layout *l, const pm_gpt_config *c)
 {
-    bool gpt1 = c->arch == PM_ARCH_GPT1;
-    snprintf(l->names[PARAM_TOKENS], GPT_NAME_MAX, "transformer.%s.weight", gpt1 ? "tokens_embed" : "wte");
-    snprintf(l->names[PARAM_POSITIONS], GPT_NAME_MAX, "transformer.%s.weight", gpt1 ? "positions_embed" : "wpe");
-    l->params[PARAM_TOKENS] = (pm_param){l->names[PARAM_TOKENS], c->vocab, c->embd, 1};
-    l->params[PARAM_POSITIONS] = (pm_param){l->names[PARAM_POSITIONS], c->ctx, c->embd, 1};
-    for (uint32_t b = 0; b < c->layers; b++) name_block(l, c, b);
-    name_tail(l, c);
+    arch_place at = ARCH_START;
+    for (uint32_t p = 0; arch_next(c, &at); p++) {
+        uint32_t rows, cols;
+        arch_shape(c, (param_role)at.role, &rows, &cols);
+        name_of(c, at, l->names[p]);
+        l->params[p] = (pm_param){l->names[p], rows, cols, role_table[at.role].decayed};
+        l->roles[p] = (param_role)at.role;
+    }
 }
 
 /* Fills segments with the decayed parameters, then with the others. */
@@ -114,15 +55,16 @@ static void place_all(gpt_layout *l, uint64_t max_words)
 
 pm_status gpt_layout_make(const pm_log *log, const pm_gpt_config *config, uint64_t max_segment_bytes, gpt_layout *out)
 {
-    uint32_t n = gpt_tail_param(config, TAIL_COUNT);
+    uint32_t n = arch_param_count(config);
     gpt_layout l = {.count = n,
                     .params = calloc(n, sizeof *l.params),
                     .names = calloc(n, sizeof *l.names),
+                    .roles = calloc(n, sizeof *l.roles),
                     .segment = calloc(n, sizeof *l.segment),
                     .offset = calloc(n, sizeof *l.offset),
                     .segment_words = calloc(n, sizeof *l.segment_words),
                     .segment_decayed = calloc(n, sizeof *l.segment_decayed)};
-    if (!l.params || !l.names || !l.segment || !l.offset || !l.segment_words || !l.segment_decayed) {
+    if (!l.params || !l.names || !l.roles || !l.segment || !l.offset || !l.segment_words || !l.segment_decayed) {
         gpt_layout_fini(&l);
         return log_fail(log, PM_NO_HOST_MEMORY, "model: no memory for %" PRIu32 " parameters' names", n);
     }
@@ -145,6 +87,7 @@ void gpt_layout_fini(gpt_layout *l)
 {
     free(l->params);
     free(l->names);
+    free(l->roles);
     free(l->segment);
     free(l->offset);
     free(l->segment_words);

@@ -70,34 +70,31 @@ float gpt_deviation(const pm_gpt_config *config)
     return config->embd < 768 ? 0.02f * sqrtf(768.0f / (float)config->embd) : 0.02f;
 }
 
-/* Positions keep their deviation at every width: 0.02 in GPT-1's paper, 0.01 in GPT-2's published model.py (github.com/openai/gpt-2). If they were
- * as large as the tokens, attention could hardly tell whether two tokens are the same. Comparing two texts begins with that
- * (docs/measurements/finetune.md). */
-static float position_deviation(const pm_gpt_config *config)
-{
-    return config->arch == PM_ARCH_GPT2 ? 0.01f : 0.02f;
-}
-
 typedef struct beginning {
     const pm_model *model;
     uint64_t seed;
 } beginning;
 
+/* Positions keep their deviation at every width: 0.02 in GPT-1's paper, 0.01 in GPT-2's published model.py (github.com/openai/gpt-2). If they were
+ * as large as the tokens, attention could hardly tell whether two tokens are the same. Comparing two texts begins with that
+ * (docs/measurements/finetune.md). */
+static float deviation_of(const pm_gpt_config *config, role_start start)
+{
+    const arch_info *a = arch_of(config);
+    if (start == START_POSITIONS) return a->position_deviation;
+    const bool smaller = start == START_RESIDUAL && a->residual_start;
+    return smaller ? gpt_deviation(config) / sqrtf(2.0f * (float)config->layers) : gpt_deviation(config);
+}
+
 static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t count, float *out)
 {
     const beginning *from = user;
     const pm_model *m = from->model;
-    const char *name = m->layout.params[p].name;
-    size_t n = strlen(name);
-    bool residual = m->config.arch == PM_ARCH_GPT2 && n > 13 && !strcmp(name + n - 13, "c_proj.weight");
-    if (m->layout.params[p].decayed) {
-        float deviation = p == PARAM_POSITIONS ? position_deviation(&m->config) : gpt_deviation(&m->config);
-        if (residual) deviation /= sqrtf(2.0f * (float)m->config.layers);
-        gpt_normal(out, first, count, deviation, from->seed, p, 0);
-        return PM_OK;
-    }
-    bool gain = strstr(name, "ln_") && n > 6 && !strcmp(name + n - 6, "weight");
-    for (uint64_t i = 0; i < count; i++) out[i] = gain ? 1.0f : 0.0f;
+    const role_start start = role_table[m->layout.roles[p]].start;
+    if (start == START_ZEROS || start == START_ONES)
+        for (uint64_t i = 0; i < count; i++) out[i] = start == START_ONES ? 1.0f : 0.0f;
+    else
+        gpt_normal(out, first, count, deviation_of(&m->config, start), from->seed, p, 0);
     return PM_OK;
 }
 

@@ -15,10 +15,11 @@
 enum { SHAPE_POSITIONS, SHAPE_TOKENS, SHAPE_BLOCKS };
 
 /* The list's order in a block. */
-static const uint32_t block_order[BLOCK_PARAMS] = {
-    BLOCK_QKV_WEIGHT, BLOCK_QKV_BIAS, BLOCK_PROJ_WEIGHT, BLOCK_PROJ_BIAS, BLOCK_LN1_GAIN, BLOCK_LN1_BIAS,
-    BLOCK_FC_WEIGHT,  BLOCK_FC_BIAS,  BLOCK_OUT_WEIGHT,  BLOCK_OUT_BIAS,  BLOCK_LN2_GAIN, BLOCK_LN2_BIAS,
+static const param_role block_order[] = {
+    ROLE_QKV_WEIGHT, ROLE_QKV_BIAS, ROLE_PROJ_WEIGHT, ROLE_PROJ_BIAS, ROLE_NORM1_GAIN, ROLE_NORM1_BIAS,
+    ROLE_FC_WEIGHT,  ROLE_FC_BIAS,  ROLE_OUT_WEIGHT,  ROLE_OUT_BIAS,  ROLE_NORM2_GAIN, ROLE_NORM2_BIAS,
 };
+enum { BLOCK_PARAMS = sizeof block_order / sizeof *block_order };
 enum { FIRST_FC_WEIGHT = SHAPE_BLOCKS + 6 };
 
 bool openai_is_release(const char *dir)
@@ -104,14 +105,13 @@ static pm_status expect(const pm_log *log, const char *path, const shape_list *l
 }
 
 /* A GPT-1 parameter's index in the list. */
-static uint32_t place_of(uint32_t param)
+static uint32_t place_of(arch_place at)
 {
-    if (param == PARAM_TOKENS) return SHAPE_TOKENS;
-    if (param == PARAM_POSITIONS) return SHAPE_POSITIONS;
-    const uint32_t block = (param - PARAM_BLOCKS) / BLOCK_PARAMS, which = (param - PARAM_BLOCKS) % BLOCK_PARAMS;
+    if (at.role == ROLE_TOKENS) return SHAPE_TOKENS;
+    if (at.role == ROLE_POSITIONS) return SHAPE_POSITIONS;
     uint32_t k = 0;
-    while (block_order[k] != which) k++;
-    return SHAPE_BLOCKS + BLOCK_PARAMS * block + k;
+    while ((int)block_order[k] != at.role) k++;
+    return SHAPE_BLOCKS + BLOCK_PARAMS * at.block + k;
 }
 
 static pm_status config_of(const pm_log *log, const char *path, const shape_list *list, uint32_t heads,
@@ -149,8 +149,9 @@ static pm_status find_starts(const pm_log *log, openai_release *r, const pm_gpt_
     uint64_t *begin = calloc(list->count, sizeof *begin); /* by the list's order */
     r->starts = calloc(layout.count, sizeof *r->starts);
     if (!begin || !r->starts) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", r->shapes_path);
-    for (uint32_t p = 0; p < layout.count && status == PM_OK; p++)
-        status = expect(log, r->shapes_path, list, place_of(p), layout.params[p]);
+    arch_place at = ARCH_START;
+    for (uint32_t p = 0; status == PM_OK && arch_next(config, &at); p++)
+        status = expect(log, r->shapes_path, list, place_of(at), layout.params[p]);
     *total = 0;
     for (uint32_t k = 0; k < list->count && status == PM_OK; k++) {
         const shape *s = &list->shapes[k];
@@ -159,7 +160,8 @@ static pm_status find_starts(const pm_log *log, openai_release *r, const pm_gpt_
         begin[k] = *total;
         *total += size;
     }
-    for (uint32_t p = 0; p < layout.count && status == PM_OK; p++) r->starts[p] = begin[place_of(p)];
+    at = ARCH_START;
+    for (uint32_t p = 0; status == PM_OK && arch_next(config, &at); p++) r->starts[p] = begin[place_of(at)];
     free(begin);
     gpt_layout_fini(&layout);
     return status;

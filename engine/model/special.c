@@ -58,7 +58,7 @@ static void write_id(cJSON *root, const char *key, bool has, uint32_t id)
 void special_write(cJSON *root, const pm_gpt_config *config, const pm_task *task)
 {
     pm_special_tokens s = config->special;
-    if (!s.has_pad && task && !task->plain && gpt_task_architecture(task, config->arch)) {
+    if (!s.has_pad && task && !task->plain && gpt_task_class(task, arch_of(config))) {
         s.has_pad = s.has_eos || task->kind == PM_TASK_CLASSIFY;
         s.pad = s.has_eos ? s.eos : task_token(task, TASK_DELIMITER);
     }

@@ -20,10 +20,9 @@ static bool one_sequence(const pm_task *task)
     return task->kind == PM_TASK_CLASSIFY || task->kind == PM_TASK_ENTAIL;
 }
 
-const char *gpt_task_architecture(const pm_task *task, pm_arch arch)
+const char *gpt_task_class(const pm_task *task, const arch_info *family)
 {
-    if (!one_sequence(task)) return NULL;
-    return arch == PM_ARCH_GPT1 ? "OpenAIGPTForSequenceClassification" : "GPT2ForSequenceClassification";
+    return one_sequence(task) ? family->classifier_class : NULL;
 }
 
 void gpt_task_write(cJSON *root, const pm_task *task)
@@ -139,7 +138,7 @@ static bool find_source(const adapting *a, uint32_t p, uint32_t *out)
         pm_param there = a->from->layout.params[q];
         if (strcmp(there.name, wanted.name) != 0) continue;
         *out = q;
-        return strcmp(there.name, GPT_SCORE_NAME) != 0 || there.rows == wanted.rows;
+        return a->from->layout.roles[q] != ROLE_SCORE || there.rows == wanted.rows;
     }
     return false;
 }

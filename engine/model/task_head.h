@@ -6,10 +6,8 @@
 
 #include "model/gpt.h"
 
-#define GPT_SCORE_NAME "score.weight" /* (K,C): outputs = h at <e> times its transpose */
-
 /* "architectures" for a model with this head, NULL where Hugging Face has no class for it. */
-const char *gpt_task_architecture(const pm_task *task, pm_arch arch);
+const char *gpt_task_class(const pm_task *task, const arch_info *family);
 /* Adds "pumice_task", and the labels in Hugging Face's form. */
 void gpt_task_write(cJSON *root, const pm_task *task);
 /* Reads "pumice_task", which must be there. Fails: PM_FORMAT. */

@@ -70,7 +70,7 @@ static pm_status same_values(const weights *w, const shard_tensor *a, const shar
 static pm_status tell_other_head(const weights *w, name_table *names)
 {
     named_tensor *head = names_row(names, "lm_head.weight");
-    const shard_tensor *table = &w->params[PARAM_TOKENS];
+    const shard_tensor *table = &w->params[ROLE_TOKENS];
     bool same;
     if (!head || head->used) return PM_OK;
     head->used = true;

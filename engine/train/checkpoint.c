@@ -55,7 +55,7 @@ fact *fact_float(facts *f, const char *key, float value)
 
 void facts_of_model(facts *f, const pm_gpt_config *c)
 {
-    fact_text(f, "arch", c->arch == PM_ARCH_GPT1 ? "gpt1" : "gpt2", NULL);
+    fact_text(f, "arch", pm_arch_name(c->arch), NULL);
     fact_number(f, "layers", c->layers, NULL);
     fact_number(f, "heads", c->heads, NULL);
     fact_number(f, "embd", c->embd, NULL);

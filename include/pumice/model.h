@@ -17,6 +17,12 @@ typedef enum pm_arch {
     PM_ARCH_GPT1, /* LayerNorm after each residual sum; none at the end */
 } pm_arch;
 
+/* A family's short name, "gpt2", as config and --arch have it, and the one for prose, "GPT-2"; "unknown" for no family. And the family of a short
+ * name: false where there is none. */
+PM_API const char *pm_arch_name(pm_arch arch);
+PM_API const char *pm_arch_title(pm_arch arch);
+PM_API bool pm_arch_named(const char *name, pm_arch *out);
+
 /* Tokens that a model's readers know by their meaning: what a text begins with and ends in, and what fills up shorter ones of a batch. */
 typedef struct pm_special_tokens {
     bool has_bos, has_eos, has_pad;
