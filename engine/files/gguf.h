@@ -165,7 +165,7 @@ bool gguf_text_is(gguf_text text, const char *want);
 /* Bytes [at, at + size) of a tensor's data, as file_view_piece. */
 pm_status gguf_piece(const pm_log *log, const gguf_file *file, const gguf_tensor *tensor, uint64_t at, size_t size,
                      void *room, const unsigned char **out);
-/* Elements [first, first + count) as floats, which begin and end anywhere. Read each piece once: its pages are dropped. Fails: PM_UNSUPPORTED for a type
+/* Elements [first, first + count) as floats, which begin and end anywhere. Read each piece once: its pages are dropped. Fails: PM_FORMAT for a type
  * that is not readable; PM_IO, PM_NO_HOST_MEMORY. */
 pm_status gguf_floats(const pm_log *log, const gguf_file *file, const gguf_tensor *tensor, uint64_t first, size_t count,
                       float *out);

@@ -3,46 +3,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/utf8.h"
 #include "files/safetensors_internal.h"
 
-/* Growing text; running out of memory sticks. */
-typedef struct text {
-    char *data;
-    size_t size, capacity;
-    bool failed;
-} text;
-
-static void text_put(text *t, const char *data, size_t size)
+static void text_add(buffer *t, const char *s)
 {
-    if (t->failed || size == 0) return;
-    if (size > t->capacity - t->size) {
-        size_t capacity = (t->size + size) * 2;
-        char *grown = size < SIZE_MAX / 4 && t->size < SIZE_MAX / 4 ? realloc(t->data, capacity) : NULL;
-        if (!grown) {
-            t->failed = true;
-            return;
-        }
-        t->data = grown;
-        t->capacity = capacity;
-    }
-    memcpy(t->data + t->size, data, size);
-    t->size += size;
+    buffer_put(t, s, strlen(s));
 }
 
-static void text_add(text *t, const char *s)
-{
-    text_put(t, s, strlen(s));
-}
-
-static void text_number(text *t, uint64_t v)
+static void text_number(buffer *t, uint64_t v)
 {
     char digits[24];
     snprintf(digits, sizeof digits, "%llu", (unsigned long long)v);
     text_add(t, digits);
 }
 
-static void text_string(text *t, const char *s)
+static void text_string(buffer *t, const char *s)
 {
     text_add(t, "\"");
     for (; *s; s++) {
@@ -110,7 +87,8 @@ static pm_status check_written(const pm_log *log, const char *path, const st_ten
     return status;
 }
 
-static void write_header(text *t, const st_tensor *tensors, size_t tensor_count, const st_meta *meta, size_t meta_count)
+static void write_header(buffer *t, const st_tensor *tensors, size_t tensor_count, const st_meta *meta,
+                         size_t meta_count)
 {
     text_add(t, ST_SEAL_BEGIN);
     for (int i = 0; i < FILE_SEAL_BYTES; i++) text_add(t, "0");
@@ -148,7 +126,7 @@ pm_status st_write_begin(const pm_log *log, const char *path, const st_tensor *t
 {
     pm_status status = check_written(log, path, tensors, tensor_count, meta, meta_count);
     if (status != PM_OK) return status;
-    text header = {0};
+    buffer header = {0};
     write_header(&header, tensors, tensor_count, meta, meta_count);
     if (header.failed)
         status = st_no_memory(log, path);
