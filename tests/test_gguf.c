@@ -1,0 +1,508 @@
+/* The GGUF reader: values, tensors, blocks of numbers, files that are wrong. test_gguf_write.c has the writer, test_gguf_damage.c damaged files. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "helper_gguf.h"
+#include "helper_log.h"
+#include "helper_text.h"
+
+static uint64_t double_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    return bits;
+}
+
+static uint32_t float_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    return bits;
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
+/* Each type of integer at both of its ends. */
+static void make_integers(void)
+{
+    make_begin(3, 0, 16);
+    make_key("u8", GGUF_VALUE_U8), make_number(255, 1);
+    make_key("i8", GGUF_VALUE_I8), make_number(0x80, 1);
+    make_key("u16", GGUF_VALUE_U16), make_number(65535, 2);
+    make_key("i16", GGUF_VALUE_I16), make_number(0x8000, 2);
+    make_key("u32", GGUF_VALUE_U32), make_number(UINT32_MAX, 4);
+    make_key("i32", GGUF_VALUE_I32), make_number(0x80000000u, 4);
+    make_key("u64", GGUF_VALUE_U64), make_number(UINT64_MAX, 8);
+    make_key("i64", GGUF_VALUE_I64), make_number((uint64_t)1 << 63, 8);
+    make_key("i64 of 7", GGUF_VALUE_I64), make_number(7, 8);
+    make_key("u64 of 2^32", GGUF_VALUE_U64), make_number((uint64_t)1 << 32, 8);
+    make_key("f32", GGUF_VALUE_F32), make_number(float_bits(-1.5f), 4);
+    make_key("f64", GGUF_VALUE_F64), make_number(double_bits(0.1), 8);
+    make_key("f64 of 1e300", GGUF_VALUE_F64), make_number(double_bits(1e300), 8);
+    make_key("yes", GGUF_VALUE_BOOL), make_number(1, 1);
+    make_key("no", GGUF_VALUE_BOOL), make_number(0, 1);
+    make_key("text", GGUF_VALUE_STRING), make_text("gpt\xC3\xA9");
+}
+
+static void expect_integer(const gguf_file *file, const char *key, bool as_u32, bool as_u64, bool as_i64, int64_t want)
+{
+    uint32_t u32 = 5;
+    uint64_t u64 = 5;
+    int64_t i64 = 5;
+    bool found = false;
+    test_log_reset();
+    pm_status status = gguf_u32(&log_here, file, key, &found, &u32);
+    if (!as_u32) test_expect_failure(status, PM_FORMAT, file->path, "from 0 to 2^32 - 1 would be right");
+    assert_true(found && u32 == (as_u32 ? (uint32_t)want : 5));
+    status = gguf_u64(&log_here, file, key, NULL, &u64);
+    if (!as_u64) test_expect_failure(status, PM_FORMAT, file->path, "an integer from 0 on would be right");
+    assert_true(u64 == (as_u64 ? (uint64_t)want : 5));
+    status = gguf_i64(&log_here, file, key, NULL, &i64);
+    if (!as_i64) test_expect_failure(status, PM_FORMAT, file->path, "an integer below 2^63 would be right");
+    assert_true(i64 == (as_i64 ? want : 5));
+    assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
+}
+
+static void expect_integers(const gguf_file *file)
+{
+    expect_integer(file, "u8", true, true, true, 255);
+    expect_integer(file, "i8", false, false, true, -128);
+    expect_integer(file, "u16", true, true, true, 65535);
+    expect_integer(file, "i16", false, false, true, -32768);
+    expect_integer(file, "u32", true, true, true, UINT32_MAX);
+    expect_integer(file, "i32", false, false, true, INT32_MIN);
+    expect_integer(file, "u64", false, true, false, -1);
+    expect_integer(file, "i64", false, false, true, INT64_MIN);
+    expect_integer(file, "i64 of 7", true, true, true, 7);
+    expect_integer(file, "u64 of 2^32", false, true, true, (int64_t)1 << 32);
+    expect_integer(file, "f32", false, false, false, 0);
+    expect_integer(file, "yes", false, false, false, 0);
+    expect_integer(file, "text", false, false, false, 0);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    for (made_way way = 0; way < MADE_WAYS; way++) {
+        gguf_file file;
+        float f = 0;
+        bool yes = false, no = true, found = true;
+        gguf_text text = {0};
+        uint32_t number = 5;
+        make_integers();
+        opened(way, &file);
+        assert_int_equal(file.meta_count, 16);
+        assert_int_equal(file.alignment, 32);
+        assert_string_equal(file.meta[0].key, "u8");
+        expect_integers(&file);
+        assert_int_equal(gguf_f32(&log_here, &file, "f32", NULL, &f), PM_OK);
+        assert_true(f == -1.5f);
+        assert_int_equal(gguf_f32(&log_here, &file, "f64", NULL, &f), PM_OK);
+        assert_true(f == 0.1f);
+        assert_int_equal(gguf_f32(&log_here, &file, "u64", NULL, &f), PM_OK);
+        assert_true(f == 0x1p64f);
+        assert_int_equal(gguf_f32(&log_here, &file, "i8", NULL, &f), PM_OK);
+        assert_true(f == -128);
+        test_expect_failure(gguf_f32(&log_here, &file, "f64 of 1e300", NULL, &f), PM_FORMAT,
+                            "made: a.gguf: key 'f64 of 1e300': ", "it is larger");
+        test_expect_failure(gguf_f32(&log_here, &file, "yes", NULL, &f), PM_FORMAT,
+                            "made: a.gguf: key 'yes': ", "a number would be right, and it has BOOL");
+        assert_int_equal(gguf_bool(&log_here, &file, "yes", NULL, &yes), PM_OK);
+        assert_int_equal(gguf_bool(&log_here, &file, "no", &found, &no), PM_OK);
+        assert_true(found && yes && !no);
+        test_expect_failure(gguf_bool(&log_here, &file, "u8", NULL, &yes), PM_FORMAT,
+                            "made: a.gguf: key 'u8': ", "a BOOL would be right, and it has U8");
+        assert_int_equal(gguf_string(&log_here, &file, "text", NULL, &text), PM_OK);
+        assert_true(gguf_text_is(text, "gpt\xC3\xA9") && !gguf_text_is(text, "gpt") && !gguf_text_is(text, ""));
+        test_expect_failure(gguf_string(&log_here, &file, "i8", NULL, &text), PM_FORMAT,
+                            "made: a.gguf: key 'i8': ", "a STRING would be right, and it has I8");
+        assert_int_equal(gguf_u32(&log_here, &file, "none", &found, &number), PM_OK);
+        assert_true(!found && number == 5);
+        test_expect_failure(gguf_u32(&log_here, &file, "none", NULL, &number), PM_FORMAT,
+                            "made: a.gguf: key 'none': ", "is missing");
+        assert_null(gguf_find_meta(&file, "none"));
+        assert_null(gguf_find(&file, "none"));
+        gguf_close(&file);
+        assert_null(file.meta);
+    }
+}
+
+static void test_arrays(void **state)
+{
+    (void)state;
+    enum { STRINGS = 3000 };
+    for (made_way way = 0; way < MADE_WAYS; way++) {
+        char text[24];
+        gguf_file file;
+        gguf_array a;
+        int64_t integer = 0;
+        bool found = true;
+        make_begin(2, 0, 6);
+        make_array("strings", GGUF_VALUE_STRING, STRINGS);
+        for (int i = 0; i < STRINGS; i++) snprintf(text, sizeof text, "%d", i * i), make_text(i % 7 ? text : "");
+        make_array("scores", GGUF_VALUE_F32, 2), make_number(float_bits(0.5f), 4), make_number(float_bits(-3), 4);
+        make_array("kinds", GGUF_VALUE_I32, 3), make_number(1, 4), make_number(UINT32_MAX, 4), make_number(2, 4);
+        make_array("large", GGUF_VALUE_U64, 2), make_number(1, 8), make_number(UINT64_MAX, 8);
+        make_array("flags", GGUF_VALUE_BOOL, 2), make_number(1, 1), make_number(0, 1);
+        make_array("none", GGUF_VALUE_STRING, 0);
+        opened(way, &file);
+        assert_int_equal(file.version, 2);
+        assert_int_equal(gguf_strings(&log_here, &file, "strings", NULL, &a), PM_OK);
+        assert_int_equal(a.count, STRINGS);
+        for (size_t i = 0; i < STRINGS; i++) {
+            snprintf(text, sizeof text, "%d", (int)(i * i));
+            assert_true(gguf_text_is(gguf_array_string(&a, i), i % 7 ? text : ""));
+        }
+        assert_int_equal(gguf_numbers(&log_here, &file, "scores", NULL, &a), PM_OK);
+        assert_true(a.count == 2 && gguf_array_number(&a, 0) == 0.5 && gguf_array_number(&a, 1) == -3);
+        test_log_reset();
+        test_expect_failure(
+            gguf_integers(&log_here, &file, "scores", NULL, &a), PM_FORMAT,
+            "made: a.gguf: key 'scores': ", "an array of integers would be right, and it has an array of F32");
+        assert_int_equal(gguf_integers(&log_here, &file, "kinds", NULL, &a), PM_OK);
+        assert_true(a.count == 3 && gguf_array_integer(&a, 1, &integer) && integer == -1);
+        assert_true(gguf_array_number(&a, 1) == -1 && gguf_array_integer(&a, 2, &integer) && integer == 2);
+        assert_int_equal(gguf_numbers(&log_here, &file, "large", NULL, &a), PM_OK);
+        assert_true(!gguf_array_integer(&a, 1, &integer) && integer == 2 && gguf_array_number(&a, 1) == 0x1p64);
+        assert_int_equal(gguf_strings(&log_here, &file, "none", NULL, &a), PM_OK);
+        assert_int_equal(a.count, 0);
+        assert_int_equal(gguf_strings(&log_here, &file, "absent", &found, &a), PM_OK);
+        assert_false(found);
+        test_expect_failure(gguf_strings(&log_here, &file, "flags", NULL, &a), PM_FORMAT, "made: a.gguf: key 'flags': ",
+                            "an array of STRING would be right, and it has an array of BOOL");
+        assert_true(gguf_find_meta(&file, "flags")->is_array);
+        gguf_close(&file);
+    }
+}
+
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
+
+/* Alignment 64, a scalar, an empty tensor, data in another order than the names. */
+static void make_three(void)
+{
+    make_begin(3, 4, 1);
+    make_key("general.alignment", GGUF_VALUE_U32), make_number(64, 4);
+    make_tensor("w", 2, 3, 2, GGUF_F32, 64);
+    make_tensor("b", 0, 0, 0, GGUF_F16, 0);
+    make_tensor("e", 2, 5, 0, GGUF_F32, 64);
+    make_tensor("c", 4, 2, 1, GGUF_BF16, 128);
+    make_pad(64);
+    make_number(0x3c00, 2), make_pad(64);
+    for (int i = 0; i < 6; i++) make_number(float_bits((float)i), 4);
+    make_pad(64);
+    make_number(0x3f80, 2), make_number(0xc000, 2); /* without the last one's padding */
+}
+
+static void test_tensors(void **state)
+{
+    (void)state;
+    for (made_way way = 0; way < MADE_WAYS; way++) {
+        gguf_file file;
+        float out[6];
+        make_three();
+        opened(way, &file);
+        assert_int_equal(file.alignment, 64);
+        assert_int_equal(file.tensor_count, 4);
+        const gguf_tensor *w = gguf_find(&file, "w"), *b = gguf_find(&file, "b"), *c = gguf_find(&file, "c");
+        assert_ptr_equal(w, &file.tensors[0]);
+        assert_true(w->rank == 2 && w->dims[0] == 3 && w->dims[1] == 2 && w->dims[2] == 1 && w->dims[3] == 1);
+        assert_true(w->count == 6 && w->size == 24 && w->start % 64 == 0);
+        assert_true(b->rank == 0 && b->count == 1 && b->size == 2 && c->rank == 4 && c->count == 2);
+        assert_int_equal(gguf_find(&file, "e")->count, 0);
+        assert_int_equal(gguf_floats(&log_here, &file, w, 1, 5, out), PM_OK);
+        for (int i = 0; i < 5; i++) assert_true(out[i] == (float)(i + 1));
+        assert_int_equal(gguf_floats(&log_here, &file, b, 0, 1, out), PM_OK);
+        assert_true(out[0] == 1);
+        assert_int_equal(gguf_floats(&log_here, &file, c, 0, 2, out), PM_OK);
+        assert_true(out[0] == 1 && out[1] == -2);
+        assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "e"), 0, 0, out), PM_OK);
+        test_log_reset();
+        test_expect_failure(gguf_floats(&log_here, &file, w, 2, 5, out), PM_INVALID,
+                            "made: a.gguf: tensor 'w': ", "elements beyond its 6");
+        gguf_close(&file);
+    }
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+
+static double half_value(const unsigned char *b)
+{
+    const int bits = b[0] + 256 * b[1], exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const double sign = bits & 0x8000 ? -1 : 1;
+    if (exponent == 31) return fraction ? (double)NAN : sign * (double)INFINITY;
+    return sign * (exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24));
+}
+
+/* Bit k of the bytes, the lowest first. */
+static int bit(const unsigned char *b, int k)
+{
+    return b[k / 8] >> k % 8 & 1;
+}
+
+/* Bits k, k + 1, … as a number. */
+static int bits(const unsigned char *b, int k, int count)
+{
+    int value = 0;
+    for (int i = 0; i < count; i++) value |= bit(b, k + i) << i;
+    return value;
+}
+
+static int signed_byte(unsigned char b)
+{
+    return b < 128 ? b : b - 256;
+}
+
+/* Element i of a block, by the format's definition. */
+static double defined(gguf_dtype dtype, const unsigned char *b, int i)
+{
+    if (dtype == GGUF_F16) return half_value(b);
+    if (dtype == GGUF_Q8_0) return half_value(b) * signed_byte(b[2 + i]);
+    if (dtype == GGUF_Q4_0) return half_value(b) * (bits(b + 2, 8 * (i % 16) + 4 * (i / 16), 4) - 8);
+    if (dtype == GGUF_Q4_K) {
+        const int j = i / 32;
+        const unsigned char *s = b + 4;
+        const int scale = j < 4 ? bits(s, 8 * j, 6) : bits(s, 8 * (j + 4), 4) + 16 * bits(s, 8 * (j - 4) + 6, 2);
+        const int least = j < 4 ? bits(s, 8 * (j + 4), 6) : bits(s, 8 * (j + 4) + 4, 4) + 16 * bits(s, 8 * j + 6, 2);
+        const int q = bits(b + 16, 8 * (i / 64 * 32 + i % 32) + 4 * (i / 32 % 2), 4);
+        return half_value(b) * scale * q - half_value(b + 2) * least;
+    }
+    const int half = i / 128, row = i / 32 % 4, column = i % 32; /* Q6_K */
+    const int low = bits(b + 64 * half + 32 * (row % 2), 8 * column + 4 * (row / 2), 4);
+    const int high = bits(b + 128 + 32 * half, 8 * column + 2 * row, 2);
+    return half_value(b + 208) * signed_byte(b[192 + i / 16]) * (low + 16 * high - 32);
+}
+
+static const gguf_dtype block_types[] = {GGUF_F16, GGUF_Q8_0, GGUF_Q4_0, GGUF_Q4_K, GGUF_Q6_K};
+enum { BLOCK_TYPES = 5, BLOCKS = 24, BLOCK_MOST = 256 };
+
+/* A tensor of random blocks; the first ones have the smallest, the largest and other scales. */
+static void make_blocks(gguf_dtype dtype)
+{
+    static const uint16_t scales[] = {0, 0x8000, 1, 0x8001, 0x3ff, 0x7bff, 0xfbff, 0x3c00, 0x7c00};
+    const uint32_t size = gguf_dtype_size(dtype), block = gguf_dtype_block(dtype);
+    make_begin(3, 1, 0);
+    make_tensor("t", 2, block, BLOCKS, dtype, 0);
+    make_pad(32);
+    for (uint32_t k = 0; k < BLOCKS; k++) {
+        unsigned char *b = made + made_size;
+        for (uint32_t i = 0; i < size; i++) make_number(rng_philox(3, k, i, dtype, 0).v[0], 1);
+        const size_t at = dtype == GGUF_Q6_K ? 208 : 0;
+        const uint16_t scale = k < 9 ? scales[k] : (uint16_t)(rng_philox(4, k, 0, dtype, 0).v[0] & 0xbfff);
+        b[at] = (unsigned char)scale;
+        b[at + 1] = (unsigned char)(scale >> 8);
+        if (dtype == GGUF_Q4_K) b[3] &= 0xbf; /* a finite one */
+    }
+}
+
+static bool same_float(float got, double want)
+{
+    const float rounded = (float)want; /* once: the products are exact in double */
+    return isnan(want) ? isnan(got) : memcmp(&got, &rounded, 4) == 0 || (got == 0 && rounded == 0);
+}
+
+static void test_blocks(void **state)
+{
+    (void)state;
+    for (int type = 0; type < BLOCK_TYPES; type++) {
+        const gguf_dtype dtype = block_types[type];
+        const int block = (int)gguf_dtype_block(dtype), size = (int)gguf_dtype_size(dtype);
+        gguf_file file;
+        float out[BLOCKS * BLOCK_MOST];
+        make_blocks(dtype);
+        opened(MADE_MEMORY, &file);
+        const gguf_tensor *t = &file.tensors[0];
+        assert_int_equal(t->size, BLOCKS * size);
+        assert_int_equal(gguf_floats(&log_here, &file, t, 0, (size_t)t->count, out), PM_OK);
+        for (int i = 0; i < BLOCKS * block; i++) {
+            const double want = defined(dtype, made + t->start + i / block * size, i % block);
+            if (!same_float(out[i], want))
+                fail_msg("%s, element %d: %a, not %a", gguf_dtype_name(dtype), i, (double)out[i], want);
+        }
+        gguf_close(&file);
+    }
+}
+
+/* Hand-made blocks of each type whose values can be seen. */
+static void test_known_blocks(void **state)
+{
+    (void)state;
+    gguf_file file;
+    float out[256];
+    make_begin(3, 4, 0);
+    make_tensor("q8", 1, 32, 0, GGUF_Q8_0, 0);
+    make_tensor("q4", 1, 32, 0, GGUF_Q4_0, 64);
+    make_tensor("q4k", 1, 256, 0, GGUF_Q4_K, 96);
+    make_tensor("q6k", 1, 256, 0, GGUF_Q6_K, 256);
+    make_pad(32);
+    make_number(0x3800, 2); /* 0.5 */
+    for (int i = 0; i < 32; i++) make_number((uint64_t)(i - 16), 1);
+    make_pad(32);
+    make_number(0x4000, 2); /* 2 */
+    for (int i = 0; i < 16; i++) make_number((uint64_t)(i | (15 - i) << 4), 1);
+    make_pad(32);
+    make_number(0x3c00, 2), make_number(0x3c00, 2);                       /* 1, 1 */
+    for (int i = 0; i < 4; i++) make_number((uint64_t)(i + 1) | 0x40, 1); /* scales 1 to 4; the last four's 2 bits: 1 */
+    for (int i = 0; i < 4; i++) make_number((uint64_t)(10 * i) | 0x80, 1);    /* offsets 0 to 30; the last four's: 2 */
+    for (int i = 0; i < 4; i++) make_number((uint64_t)(i | (i + 1) << 4), 1); /* scales 16 to 19, offsets 33 to 36 */
+    for (int i = 0; i < 128; i++) make_number((uint64_t)(i % 16 | (i / 32) << 4), 1);
+    make_pad(32);
+    for (int i = 0; i < 128; i++) make_number(0x5a, 1);
+    for (int i = 0; i < 64; i++) make_number(0xe4, 1); /* rows 0 to 3: 0 to 3 */
+    for (int i = 0; i < 16; i++) make_number((uint64_t)(i - 8), 1);
+    make_number(0x3c00, 2);
+    opened(MADE_READ, &file);
+    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q8"), 0, 32, out), PM_OK);
+    for (int i = 0; i < 32; i++) assert_true(out[i] == 0.5f * (float)(i - 16));
+    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q4"), 0, 32, out), PM_OK);
+    for (int i = 0; i < 32; i++) assert_true(out[i] == 2 * (float)((i < 16 ? i : 31 - i) - 8));
+    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q4k"), 0, 256, out), PM_OK);
+    static const float scales[8] = {1, 2, 3, 4, 16, 17, 18, 19}, offsets[8] = {0, 10, 20, 30, 33, 34, 35, 36};
+    for (int i = 0; i < 256; i++) {
+        const int part = i / 32;
+        const float q = part % 2 ? (float)(part / 2) : (float)(i % 16);
+        assert_true(out[i] == scales[part] * q - offsets[part]);
+    }
+    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q6k"), 0, 256, out), PM_OK);
+    for (int i = 0; i < 256; i++) {
+        const int row = i / 32 % 4;
+        assert_true(out[i] == (float)(i / 16 - 8) * (float)((row < 2 ? 10 : 5) + 16 * row - 32));
+    }
+    gguf_close(&file);
+}
+
+/* Any range gives the same as the whole. */
+static void test_ranges(void **state)
+{
+    (void)state;
+    for (int type = 0; type < BLOCK_TYPES; type++)
+        for (made_way way = 0; way < MADE_WAYS; way++) {
+            gguf_file file;
+            float all[BLOCKS * BLOCK_MOST], part[BLOCKS * BLOCK_MOST + 1];
+            make_blocks(block_types[type]);
+            opened(way, &file);
+            const gguf_tensor *t = &file.tensors[0];
+            const uint32_t count = (uint32_t)t->count;
+            assert_int_equal(gguf_floats(&log_here, &file, t, 0, count, all), PM_OK);
+            for (uint32_t round = 0; round < 300; round++) {
+                const uint32_t first = (uint32_t)rng_below(0, rng_philox(9, round, 0, 0, 0).v[0], count);
+                const uint32_t n = (uint32_t)rng_below(0, rng_philox(9, round, 1, 0, 0).v[0], count - first + 1);
+                part[n] = 77;
+                assert_int_equal(gguf_floats(&log_here, &file, t, first, n, part), PM_OK);
+                if (n) assert_memory_equal(part, all + first, n * sizeof *part);
+                assert_true(part[n] == 77);
+            }
+            gguf_close(&file);
+        }
+}
+
+/* Types that are known by name only, at their sizes. */
+static void test_unread_types(void **state)
+{
+    (void)state;
+    int known = 0;
+    for (uint32_t number = 0; number < 100; number++) {
+        const char *name = gguf_dtype_name((gguf_dtype)number);
+        char words[80];
+        gguf_file file;
+        float out[1];
+        if (!name) continue;
+        known++;
+        const uint32_t block = gguf_dtype_block((gguf_dtype)number), size = gguf_dtype_size((gguf_dtype)number);
+        make_begin(3, 1, 0);
+        make_tensor("t", 1, block, 0, number, 0);
+        make_pad(32);
+        for (uint32_t i = 0; i < size; i++) make_number(0, 1);
+        opened(MADE_MEMORY, &file);
+        assert_int_equal(file.tensors[0].size, size);
+        const pm_status status = gguf_floats(&log_here, &file, &file.tensors[0], 0, 1, out);
+        snprintf(words, sizeof words, "the type %s is not read; F32, ", name);
+        if (gguf_dtype_readable((gguf_dtype)number))
+            assert_int_equal(status, PM_OK);
+        else
+            test_expect_failure(status, PM_FORMAT, "made: a.gguf: tensor 't': ", words);
+        gguf_close(&file);
+    }
+    assert_int_equal(known, 35);
+    assert_null(gguf_dtype_name((gguf_dtype)4));
+    assert_int_equal(gguf_dtype_block((gguf_dtype)1000), 0);
+}
+
+/* ---- real files -------------------------------------------------------------------------------------------------- */
+
+static void open_real(const char *name, gguf_file *out)
+{
+    const char *path;
+    char there[200];
+    log_here = test_log();
+    snprintf(there, sizeof there, "tokenizers/fixtures/%s", name);
+    if (!test_shared_file(there, &path)) skip();
+    if (gguf_open(&log_here, path, out) != PM_OK) fail_msg("%s", test_last_error());
+    assert_string_equal(out->path, path);
+}
+
+static void test_gpt2_vocabulary(void **state)
+{
+    (void)state;
+    gguf_file file;
+    gguf_array tokens, merges, kinds;
+    gguf_text text;
+    uint32_t layers = 0;
+    float epsilon = 0;
+    open_real("gpt-2.gguf", &file);
+    assert_int_equal(file.tensor_count, 0);
+    assert_int_equal(file.meta_count, 16);
+    assert_int_equal(gguf_string(&log_here, &file, "general.architecture", NULL, &text), PM_OK);
+    assert_true(gguf_text_is(text, "gpt2"));
+    assert_int_equal(gguf_u32(&log_here, &file, "gpt2.block_count", NULL, &layers), PM_OK);
+    assert_int_equal(layers, 12);
+    assert_int_equal(gguf_f32(&log_here, &file, "gpt2.attention.layer_norm_epsilon", NULL, &epsilon), PM_OK);
+    assert_true(epsilon == 1e-5f);
+    assert_int_equal(gguf_strings(&log_here, &file, "tokenizer.ggml.tokens", NULL, &tokens), PM_OK);
+    assert_int_equal(tokens.count, 50257);
+    assert_true(gguf_text_is(gguf_array_string(&tokens, 0), "!"));
+    assert_true(gguf_text_is(gguf_array_string(&tokens, 50256), "<|endoftext|>"));
+    assert_int_equal(gguf_strings(&log_here, &file, "tokenizer.ggml.merges", NULL, &merges), PM_OK);
+    assert_int_equal(merges.count, 50000);
+    assert_true(gguf_text_is(gguf_array_string(&merges, 0), "\xC4\xA0 t"));
+    assert_int_equal(gguf_integers(&log_here, &file, "tokenizer.ggml.token_type", NULL, &kinds), PM_OK);
+    assert_int_equal(kinds.count, 50257);
+    gguf_close(&file);
+}
+
+static void test_llama_vocabulary(void **state)
+{
+    (void)state;
+    gguf_file file;
+    gguf_array tokens, scores;
+    bool begin = false;
+    open_real("llama-spm.gguf", &file);
+    assert_int_equal(gguf_strings(&log_here, &file, "tokenizer.ggml.tokens", NULL, &tokens), PM_OK);
+    assert_int_equal(tokens.count, 32000);
+    assert_true(gguf_text_is(gguf_array_string(&tokens, 3), "<0x00>"));
+    assert_int_equal(gguf_numbers(&log_here, &file, "tokenizer.ggml.scores", NULL, &scores), PM_OK);
+    assert_true(scores.count == 32000 && gguf_array_number(&scores, 0) == 0 && gguf_array_number(&scores, 31999) < 0);
+    assert_int_equal(gguf_bool(&log_here, &file, "tokenizer.ggml.add_bos_token", NULL, &begin), PM_OK);
+    assert_true(begin);
+    gguf_close(&file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),           cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_tensors),          cmocka_unit_test(test_known_blocks),
+        cmocka_unit_test(test_blocks),           cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_unread_types),     cmocka_unit_test(test_gpt2_vocabulary),
+        cmocka_unit_test(test_llama_vocabulary),
+    };
+    return cmocka_run_group_tests_name("gguf", tests, NULL, NULL);
+}
