@@ -6,6 +6,7 @@
 #include <pumice/kernel.h>
 
 #include "files/file.h"
+#include "files/gguf.h"
 #include "files/safetensors.h"
 #include "gpu/gpu.h"
 #include "model/gpt.h"
@@ -79,6 +80,37 @@ static void npy(void)
     put("npy", "three", file, sizeof file);
 }
 
+/* Every type of metadata and of tensors that is written; two blocks of a type that is only read, with a header of their own. */
+static void gguf(void)
+{
+    static const gguf_dtype types[] = {GGUF_F32, GGUF_F16, GGUF_BF16, GGUF_Q8_0, GGUF_Q4_0};
+    static const gguf_text words[] = {{"<s>", 3}, {"", 0}, {"a", 1}};
+    static const float scores[] = {0, -1.5f, 2};
+    static const int32_t kinds[] = {3, -1, 1};
+    static const uint64_t dims[] = {32, 2};
+    static const unsigned char read_only[64 + 2 * 144] = "GGUF\3\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                                                         "\1\0\0\0\0\0\0\0q\1\0\0\0\0\2\0\0\0\0\0\0\x0c";
+    float values[64];
+    gguf_writer *w = NULL;
+    for (int i = 0; i < 64; i++) values[i] = (float)(i - 32) / 8;
+    fine = fine && gguf_writer_make(NULL, place("gguf", "written"), &w) == PM_OK;
+    if (!fine) return;
+    gguf_put_text(w, "general.architecture", "gpt2");
+    gguf_put_u32(w, "u32", 12);
+    gguf_put_u64(w, "u64", 1);
+    gguf_put_i32(w, "i32", -1);
+    gguf_put_f32(w, "f32", 1e-5f);
+    gguf_put_bool(w, "yes", true);
+    gguf_put_strings(w, "words", words, 3);
+    gguf_put_f32s(w, "scores", scores, 3);
+    gguf_put_i32s(w, "kinds", kinds, 3);
+    for (int i = 0; i < 5; i++) gguf_put_tensor(w, gguf_dtype_name(types[i]), types[i], 2, dims);
+    fine = gguf_write_begin(w) == PM_OK;
+    for (int i = 0; i < 5; i++) gguf_put_floats(w, values, 64);
+    fine = gguf_write_commit(&w) == PM_OK && fine;
+    put("gguf", "read-only", read_only, sizeof read_only);
+}
+
 /* The small ones among Pumice's own kernels, with buffer addresses and with bindings. */
 static void spirv(void)
 {
@@ -102,6 +134,7 @@ int main(int argc, char **argv)
     weights("wrapped", "module._orig_mod.", false);
     weights("shared", "", true);
     npy();
+    gguf();
     spirv();
     if (!fine) fprintf(stderr, "seeds: cannot write them all into %s\n", root);
     return fine ? 0 : 1;
