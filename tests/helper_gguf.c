@@ -12,7 +12,7 @@
 
 unsigned char made[MADE_MOST];
 size_t made_size;
-pm_log log_here;
+pm_log made_log;
 static uint64_t told_size;
 static int open_files;
 
@@ -24,7 +24,7 @@ void make_number(uint64_t value, int bytes)
 
 void make_begin(uint32_t version, uint64_t tensors, uint64_t keys)
 {
-    log_here = test_log();
+    made_log = test_log();
     made_size = 0;
     make_number(0x46554747, 4); /* "GGUF" */
     make_number(version, 4);
@@ -105,41 +105,41 @@ static pm_status open_from(const pm_source *given, gguf_file *out)
 {
     file_source from;
     file_ref ref;
-    assert_int_equal(file_source_given(&log_here, given, sizeof *given, &from), PM_OK);
-    assert_int_equal(file_ref_make(&log_here, &from, "a.gguf", &ref), PM_OK);
+    assert_int_equal(file_source_given(&made_log, given, sizeof *given, &from), PM_OK);
+    assert_int_equal(file_ref_make(&made_log, &from, "a.gguf", &ref), PM_OK);
     test_log_reset();
     const int before = open_files;
-    const pm_status status = gguf_open_ref(&log_here, &ref, NULL, out);
+    const pm_status status = gguf_open_ref(&made_log, &ref, NULL, out);
     file_ref_free(&ref);
     assert_int_equal(test_log_count(PM_LOG_ERROR), status == PM_OK ? 0 : 1);
     if (status != PM_OK) assert_int_equal(open_files, before);
     return status;
 }
 
-pm_status open_lied(uint64_t told, gguf_file *out)
+pm_status made_try_lied(uint64_t told, gguf_file *out)
 {
     const pm_source source = {.name = "made", .open = open_function, .read = read_function, .close = close_function};
     told_size = told;
     return open_from(&source, out);
 }
 
-pm_status open_made(made_way way, gguf_file *out)
+pm_status made_try(made_way way, gguf_file *out)
 {
     const pm_memory_file file = {"a.gguf", made, made_size};
     const pm_source source = {.name = "made", .files = &file, .file_count = 1};
-    return way == MADE_MEMORY ? open_from(&source, out) : open_lied(made_size, out);
+    return way == MADE_MEMORY ? open_from(&source, out) : made_try_lied(made_size, out);
 }
 
-void opened(made_way way, gguf_file *out)
+void made_open(made_way way, gguf_file *out)
 {
-    if (open_made(way, out) != PM_OK) fail_msg("%s", test_last_error());
+    if (made_try(way, out) != PM_OK) fail_msg("%s", test_last_error());
 }
 
-void refused(const char *words)
+void made_refused(const char *words)
 {
     for (made_way way = 0; way < MADE_WAYS; way++) {
         gguf_file file = {.version = 77};
-        const pm_status status = open_made(way, &file);
+        const pm_status status = made_try(way, &file);
         test_expect_failure(status, PM_FORMAT, "made: a.gguf: ", words);
         assert_int_equal(file.version, 77); /* untouched on failure */
     }

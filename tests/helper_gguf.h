@@ -1,4 +1,4 @@
-/* GGUF files for tests, made byte by byte, and opened from the disk and from memory. */
+/* GGUF files for tests, made byte by byte, and opened from memory and in pieces. */
 #ifndef HELPER_GGUF_H
 #define HELPER_GGUF_H
 
@@ -11,7 +11,7 @@
 enum { MADE_MOST = 1 << 18 };
 extern unsigned char made[MADE_MOST];
 extern size_t made_size;
-extern pm_log log_here; /* keeps the last line */
+extern pm_log made_log; /* keeps the last line */
 
 void make_begin(uint32_t version, uint64_t tensors, uint64_t keys);
 void make_number(uint64_t value, int bytes);
@@ -26,12 +26,12 @@ void make_pad(size_t alignment);
 /* Where the file comes from. */
 typedef enum made_way { MADE_MEMORY, MADE_READ, MADE_WAYS } made_way;
 /* Opens it as a.gguf of a source whose name is "made". */
-pm_status open_made(made_way way, gguf_file *out);
+pm_status made_try(made_way way, gguf_file *out);
 /* The same where it tells another size; bytes beyond its end are zeros. */
-pm_status open_lied(uint64_t told, gguf_file *out);
+pm_status made_try_lied(uint64_t told, gguf_file *out);
 /* Opens it where that must succeed. */
-void opened(made_way way, gguf_file *out);
+void made_open(made_way way, gguf_file *out);
 /* Fails the test unless it is refused, by each way, with one line that names the file and has the words in it. */
-void refused(const char *words);
+void made_refused(const char *words);
 
 #endif

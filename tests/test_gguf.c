@@ -58,13 +58,13 @@ static void expect_integer(const gguf_file *file, const char *key, bool as_u32, 
     int64_t i64 = 5;
     bool found = false;
     test_log_reset();
-    pm_status status = gguf_u32(&log_here, file, key, &found, &u32);
+    pm_status status = gguf_u32(&made_log, file, key, &found, &u32);
     if (!as_u32) test_expect_failure(status, PM_FORMAT, file->path, "from 0 to 2^32 - 1 would be right");
     assert_true(found && u32 == (as_u32 ? (uint32_t)want : 5));
-    status = gguf_u64(&log_here, file, key, NULL, &u64);
+    status = gguf_u64(&made_log, file, key, NULL, &u64);
     if (!as_u64) test_expect_failure(status, PM_FORMAT, file->path, "an integer from 0 on would be right");
     assert_true(u64 == (as_u64 ? (uint64_t)want : 5));
-    status = gguf_i64(&log_here, file, key, NULL, &i64);
+    status = gguf_i64(&made_log, file, key, NULL, &i64);
     if (!as_i64) test_expect_failure(status, PM_FORMAT, file->path, "an integer below 2^63 would be right");
     assert_true(i64 == (as_i64 ? want : 5));
     assert_int_equal(test_log_count(PM_LOG_ERROR), 0);
@@ -97,35 +97,35 @@ static void test_values(void **state)
         gguf_text text = {0};
         uint32_t number = 5;
         make_integers();
-        opened(way, &file);
+        made_open(way, &file);
         assert_int_equal(file.meta_count, 16);
         assert_int_equal(file.alignment, 32);
         assert_string_equal(file.meta[0].key, "u8");
         expect_integers(&file);
-        assert_int_equal(gguf_f32(&log_here, &file, "f32", NULL, &f), PM_OK);
+        assert_int_equal(gguf_f32(&made_log, &file, "f32", NULL, &f), PM_OK);
         assert_true(f == -1.5f);
-        assert_int_equal(gguf_f32(&log_here, &file, "f64", NULL, &f), PM_OK);
+        assert_int_equal(gguf_f32(&made_log, &file, "f64", NULL, &f), PM_OK);
         assert_true(f == 0.1f);
-        assert_int_equal(gguf_f32(&log_here, &file, "u64", NULL, &f), PM_OK);
+        assert_int_equal(gguf_f32(&made_log, &file, "u64", NULL, &f), PM_OK);
         assert_true(f == 0x1p64f);
-        assert_int_equal(gguf_f32(&log_here, &file, "i8", NULL, &f), PM_OK);
+        assert_int_equal(gguf_f32(&made_log, &file, "i8", NULL, &f), PM_OK);
         assert_true(f == -128);
-        test_expect_failure(gguf_f32(&log_here, &file, "f64 of 1e300", NULL, &f), PM_FORMAT,
+        test_expect_failure(gguf_f32(&made_log, &file, "f64 of 1e300", NULL, &f), PM_FORMAT,
                             "made: a.gguf: key 'f64 of 1e300': ", "it is larger");
-        test_expect_failure(gguf_f32(&log_here, &file, "yes", NULL, &f), PM_FORMAT,
+        test_expect_failure(gguf_f32(&made_log, &file, "yes", NULL, &f), PM_FORMAT,
                             "made: a.gguf: key 'yes': ", "a number would be right, and it has BOOL");
-        assert_int_equal(gguf_bool(&log_here, &file, "yes", NULL, &yes), PM_OK);
-        assert_int_equal(gguf_bool(&log_here, &file, "no", &found, &no), PM_OK);
+        assert_int_equal(gguf_bool(&made_log, &file, "yes", NULL, &yes), PM_OK);
+        assert_int_equal(gguf_bool(&made_log, &file, "no", &found, &no), PM_OK);
         assert_true(found && yes && !no);
-        test_expect_failure(gguf_bool(&log_here, &file, "u8", NULL, &yes), PM_FORMAT,
+        test_expect_failure(gguf_bool(&made_log, &file, "u8", NULL, &yes), PM_FORMAT,
                             "made: a.gguf: key 'u8': ", "a BOOL would be right, and it has U8");
-        assert_int_equal(gguf_string(&log_here, &file, "text", NULL, &text), PM_OK);
+        assert_int_equal(gguf_string(&made_log, &file, "text", NULL, &text), PM_OK);
         assert_true(gguf_text_is(text, "gpt\xC3\xA9") && !gguf_text_is(text, "gpt") && !gguf_text_is(text, ""));
-        test_expect_failure(gguf_string(&log_here, &file, "i8", NULL, &text), PM_FORMAT,
+        test_expect_failure(gguf_string(&made_log, &file, "i8", NULL, &text), PM_FORMAT,
                             "made: a.gguf: key 'i8': ", "a STRING would be right, and it has I8");
-        assert_int_equal(gguf_u32(&log_here, &file, "none", &found, &number), PM_OK);
+        assert_int_equal(gguf_u32(&made_log, &file, "none", &found, &number), PM_OK);
         assert_true(!found && number == 5);
-        test_expect_failure(gguf_u32(&log_here, &file, "none", NULL, &number), PM_FORMAT,
+        test_expect_failure(gguf_u32(&made_log, &file, "none", NULL, &number), PM_FORMAT,
                             "made: a.gguf: key 'none': ", "is missing");
         assert_null(gguf_find_meta(&file, "none"));
         assert_null(gguf_find(&file, "none"));
@@ -152,30 +152,30 @@ static void test_arrays(void **state)
         make_array("large", GGUF_VALUE_U64, 2), make_number(1, 8), make_number(UINT64_MAX, 8);
         make_array("flags", GGUF_VALUE_BOOL, 2), make_number(1, 1), make_number(0, 1);
         make_array("none", GGUF_VALUE_STRING, 0);
-        opened(way, &file);
+        made_open(way, &file);
         assert_int_equal(file.version, 2);
-        assert_int_equal(gguf_strings(&log_here, &file, "strings", NULL, &a), PM_OK);
+        assert_int_equal(gguf_strings(&made_log, &file, "strings", NULL, &a), PM_OK);
         assert_int_equal(a.count, STRINGS);
         for (size_t i = 0; i < STRINGS; i++) {
             snprintf(text, sizeof text, "%d", (int)(i * i));
             assert_true(gguf_text_is(gguf_array_string(&a, i), i % 7 ? text : ""));
         }
-        assert_int_equal(gguf_numbers(&log_here, &file, "scores", NULL, &a), PM_OK);
+        assert_int_equal(gguf_numbers(&made_log, &file, "scores", NULL, &a), PM_OK);
         assert_true(a.count == 2 && gguf_array_number(&a, 0) == 0.5 && gguf_array_number(&a, 1) == -3);
         test_log_reset();
         test_expect_failure(
-            gguf_integers(&log_here, &file, "scores", NULL, &a), PM_FORMAT,
+            gguf_integers(&made_log, &file, "scores", NULL, &a), PM_FORMAT,
             "made: a.gguf: key 'scores': ", "an array of integers would be right, and it has an array of F32");
-        assert_int_equal(gguf_integers(&log_here, &file, "kinds", NULL, &a), PM_OK);
+        assert_int_equal(gguf_integers(&made_log, &file, "kinds", NULL, &a), PM_OK);
         assert_true(a.count == 3 && gguf_array_integer(&a, 1, &integer) && integer == -1);
         assert_true(gguf_array_number(&a, 1) == -1 && gguf_array_integer(&a, 2, &integer) && integer == 2);
-        assert_int_equal(gguf_numbers(&log_here, &file, "large", NULL, &a), PM_OK);
+        assert_int_equal(gguf_numbers(&made_log, &file, "large", NULL, &a), PM_OK);
         assert_true(!gguf_array_integer(&a, 1, &integer) && integer == 2 && gguf_array_number(&a, 1) == 0x1p64);
-        assert_int_equal(gguf_strings(&log_here, &file, "none", NULL, &a), PM_OK);
+        assert_int_equal(gguf_strings(&made_log, &file, "none", NULL, &a), PM_OK);
         assert_int_equal(a.count, 0);
-        assert_int_equal(gguf_strings(&log_here, &file, "absent", &found, &a), PM_OK);
+        assert_int_equal(gguf_strings(&made_log, &file, "absent", &found, &a), PM_OK);
         assert_false(found);
-        test_expect_failure(gguf_strings(&log_here, &file, "flags", NULL, &a), PM_FORMAT, "made: a.gguf: key 'flags': ",
+        test_expect_failure(gguf_strings(&made_log, &file, "flags", NULL, &a), PM_FORMAT, "made: a.gguf: key 'flags': ",
                             "an array of STRING would be right, and it has an array of BOOL");
         assert_true(gguf_find_meta(&file, "flags")->is_array);
         gguf_close(&file);
@@ -207,7 +207,7 @@ static void test_tensors(void **state)
         gguf_file file;
         float out[6];
         make_three();
-        opened(way, &file);
+        made_open(way, &file);
         assert_int_equal(file.alignment, 64);
         assert_int_equal(file.tensor_count, 4);
         const gguf_tensor *w = gguf_find(&file, "w"), *b = gguf_find(&file, "b"), *c = gguf_find(&file, "c");
@@ -216,15 +216,15 @@ static void test_tensors(void **state)
         assert_true(w->count == 6 && w->size == 24 && w->start % 64 == 0);
         assert_true(b->rank == 0 && b->count == 1 && b->size == 2 && c->rank == 4 && c->count == 2);
         assert_int_equal(gguf_find(&file, "e")->count, 0);
-        assert_int_equal(gguf_floats(&log_here, &file, w, 1, 5, out), PM_OK);
+        assert_int_equal(gguf_floats(&made_log, &file, w, 1, 5, out), PM_OK);
         for (int i = 0; i < 5; i++) assert_true(out[i] == (float)(i + 1));
-        assert_int_equal(gguf_floats(&log_here, &file, b, 0, 1, out), PM_OK);
+        assert_int_equal(gguf_floats(&made_log, &file, b, 0, 1, out), PM_OK);
         assert_true(out[0] == 1);
-        assert_int_equal(gguf_floats(&log_here, &file, c, 0, 2, out), PM_OK);
+        assert_int_equal(gguf_floats(&made_log, &file, c, 0, 2, out), PM_OK);
         assert_true(out[0] == 1 && out[1] == -2);
-        assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "e"), 0, 0, out), PM_OK);
+        assert_int_equal(gguf_floats(&made_log, &file, gguf_find(&file, "e"), 0, 0, out), PM_OK);
         test_log_reset();
-        test_expect_failure(gguf_floats(&log_here, &file, w, 2, 5, out), PM_INVALID,
+        test_expect_failure(gguf_floats(&made_log, &file, w, 2, 5, out), PM_INVALID,
                             "made: a.gguf: tensor 'w': ", "elements beyond its 6");
         gguf_close(&file);
     }
@@ -236,10 +236,10 @@ static void open_real(const char *name, gguf_file *out)
 {
     const char *path;
     char there[200];
-    log_here = test_log();
+    made_log = test_log();
     snprintf(there, sizeof there, "tokenizers/fixtures/%s", name);
     if (!test_shared_file(there, &path)) skip();
-    if (gguf_open(&log_here, path, out) != PM_OK) fail_msg("%s", test_last_error());
+    if (gguf_open(&made_log, path, out) != PM_OK) fail_msg("%s", test_last_error());
     assert_string_equal(out->path, path);
 }
 
@@ -254,20 +254,20 @@ static void test_gpt2_vocabulary(void **state)
     open_real("gpt-2.gguf", &file);
     assert_int_equal(file.tensor_count, 0);
     assert_int_equal(file.meta_count, 16);
-    assert_int_equal(gguf_string(&log_here, &file, "general.architecture", NULL, &text), PM_OK);
+    assert_int_equal(gguf_string(&made_log, &file, "general.architecture", NULL, &text), PM_OK);
     assert_true(gguf_text_is(text, "gpt2"));
-    assert_int_equal(gguf_u32(&log_here, &file, "gpt2.block_count", NULL, &layers), PM_OK);
+    assert_int_equal(gguf_u32(&made_log, &file, "gpt2.block_count", NULL, &layers), PM_OK);
     assert_int_equal(layers, 12);
-    assert_int_equal(gguf_f32(&log_here, &file, "gpt2.attention.layer_norm_epsilon", NULL, &epsilon), PM_OK);
+    assert_int_equal(gguf_f32(&made_log, &file, "gpt2.attention.layer_norm_epsilon", NULL, &epsilon), PM_OK);
     assert_true(epsilon == 1e-5f);
-    assert_int_equal(gguf_strings(&log_here, &file, "tokenizer.ggml.tokens", NULL, &tokens), PM_OK);
+    assert_int_equal(gguf_strings(&made_log, &file, "tokenizer.ggml.tokens", NULL, &tokens), PM_OK);
     assert_int_equal(tokens.count, 50257);
     assert_true(gguf_text_is(gguf_array_string(&tokens, 0), "!"));
     assert_true(gguf_text_is(gguf_array_string(&tokens, 50256), "<|endoftext|>"));
-    assert_int_equal(gguf_strings(&log_here, &file, "tokenizer.ggml.merges", NULL, &merges), PM_OK);
+    assert_int_equal(gguf_strings(&made_log, &file, "tokenizer.ggml.merges", NULL, &merges), PM_OK);
     assert_int_equal(merges.count, 50000);
     assert_true(gguf_text_is(gguf_array_string(&merges, 0), "\xC4\xA0 t"));
-    assert_int_equal(gguf_integers(&log_here, &file, "tokenizer.ggml.token_type", NULL, &kinds), PM_OK);
+    assert_int_equal(gguf_integers(&made_log, &file, "tokenizer.ggml.token_type", NULL, &kinds), PM_OK);
     assert_int_equal(kinds.count, 50257);
     gguf_close(&file);
 }
@@ -279,12 +279,12 @@ static void test_llama_vocabulary(void **state)
     gguf_array tokens, scores;
     bool begin = false;
     open_real("llama-spm.gguf", &file);
-    assert_int_equal(gguf_strings(&log_here, &file, "tokenizer.ggml.tokens", NULL, &tokens), PM_OK);
+    assert_int_equal(gguf_strings(&made_log, &file, "tokenizer.ggml.tokens", NULL, &tokens), PM_OK);
     assert_int_equal(tokens.count, 32000);
     assert_true(gguf_text_is(gguf_array_string(&tokens, 3), "<0x00>"));
-    assert_int_equal(gguf_numbers(&log_here, &file, "tokenizer.ggml.scores", NULL, &scores), PM_OK);
+    assert_int_equal(gguf_numbers(&made_log, &file, "tokenizer.ggml.scores", NULL, &scores), PM_OK);
     assert_true(scores.count == 32000 && gguf_array_number(&scores, 0) == 0 && gguf_array_number(&scores, 31999) < 0);
-    assert_int_equal(gguf_bool(&log_here, &file, "tokenizer.ggml.add_bos_token", NULL, &begin), PM_OK);
+    assert_int_equal(gguf_bool(&made_log, &file, "tokenizer.ggml.add_bos_token", NULL, &begin), PM_OK);
     assert_true(begin);
     gguf_close(&file);
 }

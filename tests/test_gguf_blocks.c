@@ -97,10 +97,10 @@ static void test_blocks(void **state)
         gguf_file file;
         float out[BLOCKS * BLOCK_MOST];
         make_blocks(dtype);
-        opened(MADE_MEMORY, &file);
+        made_open(MADE_MEMORY, &file);
         const gguf_tensor *t = &file.tensors[0];
         assert_int_equal(t->size, BLOCKS * size);
-        assert_int_equal(gguf_floats(&log_here, &file, t, 0, (size_t)t->count, out), PM_OK);
+        assert_int_equal(gguf_floats(&made_log, &file, t, 0, (size_t)t->count, out), PM_OK);
         for (int i = 0; i < BLOCKS * block; i++) {
             const double want = defined(dtype, made + t->start + i / block * size, i % block);
             if (!same_float(out[i], want))
@@ -138,19 +138,19 @@ static void test_known_blocks(void **state)
     for (int i = 0; i < 64; i++) make_number(0xe4, 1); /* rows 0 to 3: 0 to 3 */
     for (int i = 0; i < 16; i++) make_number((uint64_t)(i - 8), 1);
     make_number(0x3c00, 2);
-    opened(MADE_READ, &file);
-    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q8"), 0, 32, out), PM_OK);
+    made_open(MADE_READ, &file);
+    assert_int_equal(gguf_floats(&made_log, &file, gguf_find(&file, "q8"), 0, 32, out), PM_OK);
     for (int i = 0; i < 32; i++) assert_true(out[i] == 0.5f * (float)(i - 16));
-    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q4"), 0, 32, out), PM_OK);
+    assert_int_equal(gguf_floats(&made_log, &file, gguf_find(&file, "q4"), 0, 32, out), PM_OK);
     for (int i = 0; i < 32; i++) assert_true(out[i] == 2 * (float)((i < 16 ? i : 31 - i) - 8));
-    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q4k"), 0, 256, out), PM_OK);
+    assert_int_equal(gguf_floats(&made_log, &file, gguf_find(&file, "q4k"), 0, 256, out), PM_OK);
     static const float scales[8] = {1, 2, 3, 4, 16, 17, 18, 19}, offsets[8] = {0, 10, 20, 30, 33, 34, 35, 36};
     for (int i = 0; i < 256; i++) {
         const int part = i / 32;
         const float q = part % 2 ? (float)(part / 2) : (float)(i % 16);
         assert_true(out[i] == scales[part] * q - offsets[part]);
     }
-    assert_int_equal(gguf_floats(&log_here, &file, gguf_find(&file, "q6k"), 0, 256, out), PM_OK);
+    assert_int_equal(gguf_floats(&made_log, &file, gguf_find(&file, "q6k"), 0, 256, out), PM_OK);
     for (int i = 0; i < 256; i++) {
         const int row = i / 32 % 4;
         assert_true(out[i] == (float)(i / 16 - 8) * (float)((row < 2 ? 10 : 5) + 16 * row - 32));
@@ -167,15 +167,15 @@ static void test_ranges(void **state)
             gguf_file file;
             float all[BLOCKS * BLOCK_MOST], part[BLOCKS * BLOCK_MOST + 1];
             make_blocks(block_types[type]);
-            opened(way, &file);
+            made_open(way, &file);
             const gguf_tensor *t = &file.tensors[0];
             const uint32_t count = (uint32_t)t->count;
-            assert_int_equal(gguf_floats(&log_here, &file, t, 0, count, all), PM_OK);
+            assert_int_equal(gguf_floats(&made_log, &file, t, 0, count, all), PM_OK);
             for (uint32_t round = 0; round < 300; round++) {
                 const uint32_t first = (uint32_t)rng_below(0, rng_philox(9, round, 0, 0, 0).v[0], count);
                 const uint32_t n = (uint32_t)rng_below(0, rng_philox(9, round, 1, 0, 0).v[0], count - first + 1);
                 part[n] = 77;
-                assert_int_equal(gguf_floats(&log_here, &file, t, first, n, part), PM_OK);
+                assert_int_equal(gguf_floats(&made_log, &file, t, first, n, part), PM_OK);
                 if (n) assert_memory_equal(part, all + first, n * sizeof *part);
                 assert_true(part[n] == 77);
             }
@@ -200,9 +200,9 @@ static void test_unread_types(void **state)
         make_tensor("t", 1, block, 0, number, 0);
         make_pad(32);
         for (uint32_t i = 0; i < size; i++) make_number(0, 1);
-        opened(MADE_MEMORY, &file);
+        made_open(MADE_MEMORY, &file);
         assert_int_equal(file.tensors[0].size, size);
-        const pm_status status = gguf_floats(&log_here, &file, &file.tensors[0], 0, 1, out);
+        const pm_status status = gguf_floats(&made_log, &file, &file.tensors[0], 0, 1, out);
         snprintf(words, sizeof words, "the type %s is not read; F32, ", name);
         if (gguf_dtype_readable((gguf_dtype)number))
             assert_int_equal(status, PM_OK);

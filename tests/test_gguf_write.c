@@ -23,15 +23,15 @@ static const char *path_here(void)
 static gguf_writer *begin(void)
 {
     gguf_writer *w = NULL;
-    log_here = test_log();
+    made_log = test_log();
     test_log_reset();
-    assert_int_equal(gguf_writer_make(&log_here, path_here(), &w), PM_OK);
+    assert_int_equal(gguf_writer_make(&made_log, path_here(), &w), PM_OK);
     return w;
 }
 
 static void open_written(gguf_file *out)
 {
-    if (gguf_open(&log_here, path_here(), out) != PM_OK) fail_msg("%s", test_last_error());
+    if (gguf_open(&made_log, path_here(), out) != PM_OK) fail_msg("%s", test_last_error());
 }
 
 static void commit(gguf_writer *w)
@@ -175,7 +175,7 @@ static void test_again(void **state)
         }
     commit(w);
     char *first = test_read(path_here(), &size);
-    assert_int_equal(gguf_open(&log_here, path_here(), &file), PM_OK);
+    assert_int_equal(gguf_open(&made_log, path_here(), &file), PM_OK);
     w = begin();
     for (size_t i = 0; i < file.meta_count; i++) gguf_put_meta(w, &file.meta[i]);
     for (size_t i = 0; i < 5; i++) {
@@ -187,7 +187,7 @@ static void test_again(void **state)
     assert_int_equal(gguf_write_begin(w), PM_OK);
     for (size_t i = 0; i < 5; i++) {
         static const double most[] = {0, 0x1p-10, 0x1p-7, 0.02, 0.3}; /* of values up to 4 */
-        assert_int_equal(gguf_floats(&log_here, &file, &file.tensors[i], 0, (size_t)count, back), PM_OK);
+        assert_int_equal(gguf_floats(&made_log, &file, &file.tensors[i], 0, (size_t)count, back), PM_OK);
         for (uint32_t k = 0; k < count; k++) assert_true(fabs((double)back[k] - (double)values[k]) <= most[i]);
         gguf_put_floats(w, back, (size_t)count);
     }
@@ -395,7 +395,7 @@ static void test_refused_floats(void **state)
     gguf_write_abandon(&w);
     test_expect_content(path_here(), "old");
     assert_int_equal(test_dir_count(test_root, ""), 1);
-    assert_int_equal(gguf_writer_make(&log_here, test_path(test_root, "none/a.gguf"), &w), PM_OK);
+    assert_int_equal(gguf_writer_make(&made_log, test_path(test_root, "none/a.gguf"), &w), PM_OK);
     test_expect_failure(gguf_write_begin(w), PM_IO, test_root, "none/a.gguf: cannot write: ");
     gguf_write_abandon(&w);
 }
@@ -420,7 +420,7 @@ static void test_large(void **state)
     commit(w);
     open_written(&file);
     for (int t = 0; t < 2; t++) {
-        assert_int_equal(gguf_floats(&log_here, &file, &file.tensors[t], 0, COUNT, back), PM_OK);
+        assert_int_equal(gguf_floats(&made_log, &file, &file.tensors[t], 0, COUNT, back), PM_OK);
         for (uint32_t i = 0; i < COUNT; i++)
             assert_true(t ? back[i] == values[i] : fabsf(back[i] - values[i]) <= (float)(i / 32 % 50) / 8);
     }
