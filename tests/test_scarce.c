@@ -12,6 +12,7 @@
 
 #include <pumice/pumice.h>
 
+#include "files/gguf.h"
 #include "gpu/gpu.h"
 #include "helper_device.h"
 #include "helper_dir.h"
@@ -147,6 +148,52 @@ static pm_status sources(const pm_log *log, objects *o, outcome *out)
     *out = (outcome){{(double)pm_session_logits(o->session)[0], (double)pm_session_logits(o->session)[1],
                       ends.end_count, files.opened}};
     return PM_OK;
+}
+
+/* A GGUF file, written whole. */
+static pm_status write_gguf(const pm_log *log, const char *path)
+{
+    static const uint64_t dims[] = {32, 3};
+    static const gguf_text words[] = {{"one", 3}, {"two", 3}};
+    float values[96] = {1, -2};
+    gguf_writer *w = NULL;
+    pm_status status;
+    TRY(gguf_writer_make(log, path, &w));
+    gguf_put_text(w, "name", "value");
+    gguf_put_strings(w, "words", words, 2);
+    gguf_put_tensor(w, "q", GGUF_Q8_0, 2, dims);
+    gguf_put_tensor(w, "f", GGUF_F16, 2, dims);
+    status = gguf_write_begin(w);
+    if (status != PM_OK) {
+        gguf_write_abandon(&w);
+        return status;
+    }
+    for (int i = 0; i < 2; i++) gguf_put_floats(w, values, 96);
+    return gguf_write_commit(&w);
+}
+
+/* It is written, and another one read by functions. */
+static pm_status formats(const pm_log *log, objects *o, outcome *out)
+{
+    file_source from;
+    file_ref ref;
+    gguf_file file;
+    gguf_array words = {0};
+    float values[2] = {0};
+    pm_status status;
+    (void)o;
+    archive_count(&files, 0, PM_OK);
+    TRY(write_gguf(log, test_path(test_root, "again.gguf")));
+    TRY(file_source_given(log, archive_source(&files, WAY_READ), sizeof(pm_source), &from));
+    TRY(file_ref_make(log, &from, "a.gguf", &ref));
+    status = gguf_open_ref(log, &ref, NULL, &file);
+    file_ref_free(&ref);
+    if (status != PM_OK) return status;
+    status = gguf_strings(log, &file, "words", NULL, &words);
+    if (status == PM_OK) status = gguf_floats(log, &file, gguf_find(&file, "q"), 0, 2, values);
+    *out = (outcome){{(double)words.count, (double)values[0], (double)values[1], files.opened}};
+    gguf_close(&file);
+    return status;
 }
 
 static void destroy(objects *o)
@@ -295,6 +342,18 @@ static void test_host_sources(void **state)
     destroy(&o);
     archive_make(&files, dir);
     host(sources);
+    archive_free(&files);
+}
+
+static void test_host_formats(void **state)
+{
+    (void)state;
+    const char *dir = test_path(test_root, "formats");
+    const pm_log log = test_device_log();
+    assert_int_equal(file_make_dir(&log, dir), PM_OK);
+    assert_int_equal(write_gguf(&log, test_path(dir, "a.gguf")), PM_OK);
+    archive_make(&files, dir);
+    host(formats);
     archive_free(&files);
 }
 
@@ -464,7 +523,8 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(test_driver_train), cmocka_unit_test(test_driver_finetune),
                                        cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune),
                                        cmocka_unit_test(test_feed_again),   cmocka_unit_test(test_all_lost),
-                                       cmocka_unit_test(test_names),        cmocka_unit_test(test_host_sources)};
+                                       cmocka_unit_test(test_names),        cmocka_unit_test(test_host_sources),
+                                       cmocka_unit_test(test_host_formats)};
     if (argc > 1) points = strtoul(argv[1], NULL, 10);
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     return cmocka_run_group_tests(tests, prepare, test_root_remove);
