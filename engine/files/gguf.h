@@ -191,7 +191,7 @@ void gguf_put_f32s(gguf_writer *w, const char *key, const float *values, size_t 
 void gguf_put_i32s(gguf_writer *w, const char *key, const int32_t *values, size_t count);
 /* A pair of another file, as it is; general.alignment is left out. */
 void gguf_put_meta(gguf_writer *w, const gguf_meta *meta);
-/* dims [rank], the fastest first, which must be a multiple of the type's block. */
+/* dims [rank], the fastest first, which must be a multiple of the type's block. A name has at most 63 bytes: ggml keeps 64 with a 0. */
 void gguf_put_tensor(gguf_writer *w, const char *name, gguf_dtype dtype, uint32_t rank, const uint64_t *dims);
 
 /* Checks what was declared and begins the file. Fails: PM_INVALID, PM_IO, with one line. */

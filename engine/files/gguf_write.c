@@ -10,7 +10,10 @@
 #include "files/gguf_blocks.h"
 #include "files/gguf_internal.h"
 
-enum { CHUNK = 1 << 14 /* elements that are rounded at a time */, NAME_MOST = GGUF_NAME_MAX - 1 /* ggml adds a 0 */ };
+enum {
+    CHUNK = 1 << 14,              /* elements that are rounded at a time */
+    NAME_MOST = GGUF_NAME_MAX - 1 /* bytes: ggml keeps a name with a 0 */
+};
 
 typedef struct declared {
     gguf_dtype dtype;
