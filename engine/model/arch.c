@@ -94,6 +94,13 @@ void arch_shape(const pm_gpt_config *c, param_role r, uint32_t *rows, uint32_t *
     *cols = size_of(c, shape[2]);
 }
 
+uint32_t arch_part(const pm_gpt_config *c, param_role r, uint32_t part)
+{
+    (void)part;
+    (void)r;
+    return c->embd; /* q, k and v */
+}
+
 bool arch_has(const pm_gpt_config *c, param_role r)
 {
     if (r == ROLE_HEAD) return c->untied;

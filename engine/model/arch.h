@@ -51,11 +51,20 @@ typedef struct role_info {
 } role_info;
 extern const role_info role_table[ROLE_COUNT];
 
-/* The name of each role's tensor in a file format; NULL: the family has no such parameter. */
+/* The tensors that a parameter is made of, one behind the other. */
+enum { ARCH_PARTS = 4, ARCH_PART_NAMES = 3 };
+typedef struct arch_parts {
+    param_role role;
+    const char *name[ARCH_PART_NAMES];
+} arch_parts;
+
+/* The name of each role's tensor in a file format; NULL: the family has no such parameter. Where it is several tensors, the name is
+ * Pumice's alone, and `parts` has theirs. */
 typedef struct arch_names {
     const char *prefix; /* of every name but those of `end` */
     const char *block;  /* of a block's names, between the prefix and its number */
     const char *name[ROLE_COUNT];
+    arch_parts parts[ARCH_PARTS];
 } arch_names;
 
 /* A key of config.json that is a field of pm_gpt_config. */
@@ -103,6 +112,8 @@ const arch_info *arch_by_class(const char *classifier_class);
 
 bool arch_has(const pm_gpt_config *config, param_role r);
 void arch_shape(const pm_gpt_config *config, param_role r, uint32_t *rows, uint32_t *cols);
+/* Rows of a parameter's part number `part`, or a vector's columns. */
+uint32_t arch_part(const pm_gpt_config *config, param_role r, uint32_t part);
 uint32_t arch_param_count(const pm_gpt_config *config);
 /* The index of one that there is. `block` counts for a block's only. */
 uint32_t arch_param(const pm_gpt_config *config, param_role r, uint32_t block);

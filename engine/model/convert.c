@@ -40,7 +40,7 @@ static pm_status convert_folder(const pm_log *log, const char *from, const char 
     gpt_layout layout = {0};
     pm_status status = gpt_config_load(log, from, &config, &task);
     if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &layout);
-    if (status == PM_OK) status = weights_open(log, from, &config, &layout, &w);
+    if (status == PM_OK) status = weights_open(log, from, &config, &w);
     if (status == PM_OK) {
         name_tokens(from, &config);
         status = gpt_folder_write(log, to, &config, config.outputs ? &task : NULL, &layout, weights_source(&w));

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "files/file.h"
 #include "files/safetensors.h"
-#include "model/gpt.h"
+#include "model/tensors.h"
 
 static uint64_t numbers(pm_param param)
 {
@@ -37,23 +37,33 @@ static pm_status put_piece(void *user, uint32_t param, uint64_t first, uint64_t 
     return PM_OK;
 }
 
-static pm_status write_weights(const pm_log *log, const char *path, const gpt_layout *l, gpt_source from)
+/* The file's header. A parameter's tensors lie one behind the other, as their numbers do. */
+static pm_status begin_weights(const pm_log *log, const char *path, const tensor_list *list, file_writer **out)
 {
     const st_meta meta = {"format", "pt"}; /* transformers insists on it */
-    file_writer *writer = NULL;
-    st_tensor *tensors = calloc(l->count, sizeof *tensors);
+    st_tensor *tensors = calloc(list->count, sizeof *tensors);
     if (!tensors) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to write it", path);
-    for (uint32_t p = 0; p < l->count; p++) {
-        const pm_param param = l->params[p];
-        const bool vector = param.rows == 1 && !param.decayed;
-        tensors[p] = (st_tensor){.name = l->names[p],
+    for (uint32_t i = 0; i < list->count; i++) {
+        const tensor_row *row = &list->rows[i];
+        tensors[i] = (st_tensor){.name = (char *)row->name,
                                  .dtype = ST_F32,
-                                 .rank = vector ? 1 : 2,
-                                 .shape = {vector ? param.cols : param.rows, vector ? 0 : param.cols},
-                                 .size = 4 * numbers(param)};
+                                 .rank = row->vector ? 1 : 2,
+                                 .shape = {row->vector ? row->cols : row->rows, row->vector ? 0 : row->cols},
+                                 .size = 4ull * row->rows * row->cols};
     }
-    pm_status status = st_write_begin(log, path, tensors, l->count, &meta, 1, &writer);
+    const pm_status status = st_write_begin(log, path, tensors, list->count, &meta, 1, out);
     free(tensors);
+    return status;
+}
+
+static pm_status write_weights(const pm_log *log, const char *path, const pm_gpt_config *config, const gpt_layout *l,
+                               gpt_source from)
+{
+    tensor_list list = {0};
+    file_writer *writer = NULL;
+    pm_status status = tensors_list(log, config, &arch_of(config)->hf, &list);
+    if (status == PM_OK) status = begin_weights(log, path, &list, &writer);
+    tensors_free(&list);
     if (status != PM_OK) return status;
     status = gpt_copy(log, l, from, put_piece, writer);
     if (status == PM_OK) return file_writer_commit(&writer);
@@ -70,7 +80,7 @@ pm_status gpt_folder_write(const pm_log *log, const char *dir, const pm_gpt_conf
     if (status == PM_OK) status = file_make_dir(log, dir);
     /* The weights come last: a folder that has them is a whole model. */
     if (status == PM_OK) status = gpt_config_write(log, config_path, config, task);
-    if (status == PM_OK) status = write_weights(log, weights_path, layout, from);
+    if (status == PM_OK) status = write_weights(log, weights_path, config, layout, from);
     free(config_path);
     free(weights_path);
     return status;

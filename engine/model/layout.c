@@ -6,20 +6,10 @@
 
 #include "base/log.h"
 #include "model/gpt.h"
+#include "model/tensors.h"
 
 /* Each parameter begins at a multiple of so many words: whole cache lines. */
 enum { ALIGN_WORDS = 16 };
-
-/* A parameter's name in model.safetensors. */
-static void name_of(const pm_gpt_config *c, arch_place at, char out[GPT_NAME_MAX])
-{
-    const arch_names *names = &arch_of(c)->hf;
-    const bool in_block = at.role >= ROLE_BLOCK_FIRST && at.role < ROLE_BLOCK_END;
-    const bool plain = at.role == ROLE_HEAD || at.role == ROLE_SCORE;
-    char block[32] = "";
-    if (in_block) snprintf(block, sizeof block, "%s%" PRIu32 ".", names->block, at.block);
-    snprintf(out, GPT_NAME_MAX, "%s%s%s", plain ? "" : names->prefix, block, names->name[at.role]);
-}
 
 static void name_all(gpt_layout *l, const pm_gpt_config *c)
 {
@@ -27,7 +17,7 @@ static void name_all(gpt_layout *l, const pm_gpt_config *c)
     for (uint32_t p = 0; arch_next(c, &at); p++) {
         uint32_t rows, cols;
         arch_shape(c, (param_role)at.role, &rows, &cols);
-        name_of(c, at, l->names[p]);
+        tensors_name(&arch_of(c)->hf, at, l->names[p]);
         l->params[p] = (pm_param){l->names[p], rows, cols, role_table[at.role].decayed};
         l->roles[p] = (param_role)at.role;
     }

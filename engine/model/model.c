@@ -190,18 +190,15 @@ static pm_status load(pm_device *device, const file_source *source, pm_model **o
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
     pm_gpt_config config;
-    gpt_layout wanted = {0};
     weights from = {0};
     pm_task task = {0};
     pm_status status = gpt_config_load_from(log, source, &config, &task);
-    if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &wanted);
     /* Files first: the sizes in config.json take no device memory before the weights confirm them. */
-    if (status == PM_OK) status = weights_open_from(log, source, &config, &wanted, &from);
+    if (status == PM_OK) status = weights_open_from(log, source, &config, &from);
     if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
     if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);
     if (status == PM_OK) status = gpt_model_fill(m, weights_source(&from));
     weights_close(&from);
-    gpt_layout_fini(&wanted);
     if (status == PM_OK)
         *out = m;
     else

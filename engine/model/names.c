@@ -170,12 +170,10 @@ static pm_status missing(const pm_log *log, const name_table *t, const char *nam
                     shown, set->tensor_count > count ? ", …" : "", set->tensor_count);
 }
 
-pm_status names_find(const pm_log *log, name_table *t, const pm_gpt_config *config, const char *name,
-                     const shard_tensor **out)
+pm_status names_find(const pm_log *log, name_table *t, const char *name, bool tied, const shard_tensor **out)
 {
     char plain[GPT_NAME_MAX];
     make_plain(name, plain);
-    const bool tokens = strcmp(plain, "wte.weight") == 0 || strcmp(plain, "tokens_embed.weight") == 0;
     named_tensor *row = row_of(t, name);
     if (!row) {
         const size_t first = lower_bound(t, plain), n = count_rows(t, plain, first);
@@ -186,7 +184,7 @@ pm_status names_find(const pm_log *log, name_table *t, const pm_gpt_config *conf
         if (n == 1) row = &t->rows[first];
     }
     if (!row) row = row_by_metadata(t, plain);
-    if (!row && tokens && !config->untied) row = names_row(t, "lm_head.weight");
+    if (!row && tied) row = names_row(t, "lm_head.weight");
     if (!row) return missing(log, t, name);
     row->used = true;
     *out = row->tensor;
@@ -198,9 +196,12 @@ pm_status names_find(const pm_log *log, name_table *t, const pm_gpt_config *conf
 /* A plain name's block, and the rest of the name; false where it is not in a block. */
 static bool in_block(const char *plain, uint32_t *block, const char **rest)
 {
-    if (strncmp(plain, "h.", 2) != 0) return false;
+    static const char *const owners_of_blocks[] = {"h.", "layers."};
+    const size_t skip = begins_with(plain, owners_of_blocks, sizeof owners_of_blocks / sizeof *owners_of_blocks);
+    if (!skip) return false;
     char *end;
-    const unsigned long n = plain[2] >= '0' && plain[2] <= '9' ? strtoul(plain + 2, &end, 10) : UINT32_MAX;
+    const char *digits = plain + skip;
+    const unsigned long n = *digits >= '0' && *digits <= '9' ? strtoul(digits, &end, 10) : UINT32_MAX;
     if (n >= UINT32_MAX || *end != '.') return false;
     *block = (uint32_t)n;
     *rest = end + 1;
@@ -213,7 +214,9 @@ static bool is_buffer(const char *plain)
     uint32_t block;
     const char *rest;
     if (strcmp(plain, "position_ids") == 0) return true;
-    return in_block(plain, &block, &rest) && (!strcmp(rest, "attn.bias") || !strcmp(rest, "attn.masked_bias"));
+    if (!in_block(plain, &block, &rest)) return false;
+    return !strcmp(rest, "attn.bias") || !strcmp(rest, "attn.masked_bias") ||
+           !strcmp(rest, "self_attn.rotary_emb.inv_freq");
 }
 
 /* A tensor's name in the warning: its own, or that of its whole block as "h.12.*". */
@@ -225,8 +228,8 @@ static void group_name(const named_tensor *row, const pm_gpt_config *config, cha
         snprintf(out, size, "%s", st_show(name).text);
         return;
     }
-    char digits[16];
-    snprintf(digits, sizeof digits, "h.%u.", (unsigned)block);
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.*s.%u.", (int)strcspn(row->plain, "."), row->plain, (unsigned)block);
     const char *at = strstr(name, digits); /* NULL where a wrapper's part lies between */
     snprintf(out, size, "%.*s%s*", at ? (int)(at - name) : 0, name, digits);
 }

@@ -22,11 +22,10 @@ typedef struct name_table {
 pm_status names_open(const pm_log *log, const shard_set *set, name_table *out);
 void names_close(name_table *table);
 
-/* Finds a parameter's tensor and marks it as used: by its full name, else by its plain name, else by the name that __metadata__ gives for it.
- * (safetensors' save_model puts the second name of a shared tensor there.) A tied model's token table may also be lm_head.weight alone.
+/* Finds a tensor and marks it as used: by its full name, else by its plain name, else by the name that __metadata__ gives for it.
+ * (safetensors' save_model puts the second name of a shared tensor there.) A tied model's token table (`tied`) may also be lm_head.weight alone.
  * Fails: PM_FORMAT, with a line that tells what there is instead, or that several tensors fit. */
-pm_status names_find(const pm_log *log, name_table *table, const pm_gpt_config *config, const char *name,
-                     const shard_tensor **out);
+pm_status names_find(const pm_log *log, name_table *table, const char *name, bool tied, const shard_tensor **out);
 
 /* The tensor of that plain name, or NULL. */
 named_tensor *names_row(const name_table *table, const char *plain);

@@ -24,17 +24,17 @@ static uint32_t float_size(st_dtype dtype)
     return is_float ? st_dtype_size(dtype) : 0;
 }
 
-static pm_status check_tensor(const pm_log *log, const shard_tensor *found, pm_param param)
+static pm_status check_tensor(const pm_log *log, const shard_tensor *found, const tensor_row *row)
 {
     const st_tensor *t = found->tensor;
     const char *path = found->from->path;
-    bool vector = param.rows == 1 && t->rank == 1 && t->shape[0] == param.cols;
-    bool matrix = t->rank == 2 && t->shape[0] == param.rows && t->shape[1] == param.cols;
-    if (!vector && !matrix) {
-        const bool transposed = t->rank == 2 && t->shape[0] == param.cols && t->shape[1] == param.rows;
-        const uint64_t shape[2] = {param.rows == 1 ? param.cols : param.rows, param.cols};
+    const bool one = row->rows == 1 && t->rank == 1 && t->shape[0] == row->cols;
+    const bool two = t->rank == 2 && t->shape[0] == row->rows && t->shape[1] == row->cols;
+    if (!one && !two) {
+        const bool transposed = t->rank == 2 && t->shape[0] == row->cols && t->shape[1] == row->rows;
+        const uint64_t shape[2] = {row->rows == 1 ? row->cols : row->rows, row->cols};
         return log_fail(log, PM_FORMAT, "%s: %s should have the shape %s, and has %s%s", path, t->name,
-                        st_show_shape(shape, param.rows == 1 ? 1 : 2).text, st_show_shape(t->shape, t->rank).text,
+                        st_show_shape(shape, row->rows == 1 ? 1 : 2).text, st_show_shape(t->shape, t->rank).text,
                         transposed ? ": it is transposed" : "");
     }
     if (!float_size(t->dtype))
@@ -70,7 +70,7 @@ static pm_status same_values(const weights *w, const shard_tensor *a, const shar
 static pm_status tell_other_head(const weights *w, name_table *names)
 {
     named_tensor *head = names_row(names, "lm_head.weight");
-    const shard_tensor *table = &w->params[ROLE_TOKENS];
+    const shard_tensor *table = &w->tensors[0]; /* the first role's */
     bool same;
     if (!head || head->used) return PM_OK;
     head->used = true;
@@ -118,32 +118,43 @@ static pm_status make_room(const pm_log *log, weights *w)
     return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", w->set.origin);
 }
 
-static pm_status find_params(const pm_log *log, const pm_gpt_config *config, const gpt_layout *layout,
-                             name_table *names, weights *w)
+static pm_status find_tensors(const pm_log *log, const pm_gpt_config *config, name_table *names, weights *w)
 {
-    for (uint32_t p = 0; p < layout->count; p++) {
+    for (uint32_t i = 0; i < w->list.count; i++) {
+        const tensor_row *row = &w->list.rows[i];
         const shard_tensor *found = NULL;
-        pm_status status = names_find(log, names, config, layout->params[p].name, &found);
-        if (status == PM_OK) status = check_tensor(log, found, layout->params[p]);
+        const bool table = row->param == ROLE_TOKENS;
+        pm_status status = names_find(log, names, row->name, table && !config->untied, &found);
+        if (status == PM_OK) status = check_tensor(log, found, row);
         if (status != PM_OK) return status;
-        w->params[p] = *found;
+        w->tensors[i] = *found;
     }
     return PM_OK;
 }
 
-pm_status weights_open_from(const pm_log *log, const file_source *from, const pm_gpt_config *config,
-                            const gpt_layout *layout, weights *out)
+/* Room for what find_tensors finds, and where each parameter's tensors begin. */
+static pm_status make_tables(const pm_log *log, const pm_gpt_config *config, weights *w)
+{
+    const uint32_t params = arch_param_count(config);
+    pm_status status = tensors_list(log, config, &arch_of(config)->hf, &w->list);
+    if (status != PM_OK) return status;
+    w->tensors = calloc(w->list.count, sizeof *w->tensors);
+    w->firsts = calloc(params + 1, sizeof *w->firsts);
+    if (!w->tensors || !w->firsts) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", w->set.origin);
+    for (uint32_t i = 0; i < w->list.count; i++) w->firsts[w->list.rows[i].param + 1] = i + 1;
+    return make_room(log, w);
+}
+
+pm_status weights_open_from(const pm_log *log, const file_source *from, const pm_gpt_config *config, weights *out)
 {
     weights w = {0};
     name_table names = {0};
     if (log) w.log = *log;
     pm_status status = shards_open_from(log, from, &w.set);
     if (status != PM_OK) return status;
-    w.params = calloc(layout->count, sizeof *w.params);
-    if (!w.params) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", file_source_name(from));
-    if (status == PM_OK) status = make_room(log, &w);
+    status = make_tables(log, config, &w);
     if (status == PM_OK) status = names_open(log, &w.set, &names);
-    if (status == PM_OK) status = find_params(log, config, layout, &names, &w);
+    if (status == PM_OK) status = find_tensors(log, config, &names, &w);
     if (status == PM_OK && !config->untied) status = tell_other_head(&w, &names);
     if (status == PM_OK) status = tell_twins(&w, &names);
     if (status == PM_OK) names_tell_unused(log, &names, config);
@@ -155,18 +166,20 @@ pm_status weights_open_from(const pm_log *log, const file_source *from, const pm
     return status;
 }
 
-pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
-                       weights *out)
+pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, weights *out)
 {
-    return weights_open_from(log, &(file_source){.dir = dir}, config, layout, out);
+    return weights_open_from(log, &(file_source){.dir = dir}, config, out);
 }
 
 void weights_close(weights *w)
 {
     shards_close(&w->set);
-    free(w->params);
+    tensors_free(&w->list);
+    free(w->tensors);
+    free(w->firsts);
     free(w->room);
-    w->params = NULL;
+    w->tensors = NULL;
+    w->firsts = NULL;
     w->room = NULL;
 }
 
@@ -208,10 +221,9 @@ static bool all_finite(const float *values, uint64_t count)
     return !bad;
 }
 
-static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
+/* Numbers [first, first + count) of a tensor. */
+static pm_status read_tensor(weights *w, const shard_tensor *from, uint64_t first, uint64_t count, float *out)
 {
-    weights *w = user;
-    const shard_tensor *from = &w->params[param];
     const uint32_t size = float_size(from->tensor->dtype);
     const unsigned char *bytes;
     const pm_status status = read_bytes(w, from, size * first, (size_t)(size * count), w->room, &bytes);
@@ -225,6 +237,23 @@ static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t
         w->told = true;
     }
     return PM_OK;
+}
+
+static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
+{
+    weights *w = user;
+    pm_status status = PM_OK;
+    for (uint32_t i = w->firsts[param]; i < w->firsts[param + 1] && count > 0 && status == PM_OK; i++) {
+        const tensor_row *row = &w->list.rows[i];
+        const uint64_t end = row->at + (uint64_t)row->rows * row->cols;
+        if (first >= end) continue;
+        const uint64_t n = end - first < count ? end - first : count;
+        status = read_tensor(w, &w->tensors[i], first - row->at, n, out);
+        first += n;
+        out += n;
+        count -= n;
+    }
+    return status;
 }
 
 gpt_source weights_source(weights *w)

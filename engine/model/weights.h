@@ -3,23 +3,23 @@
 #define MODEL_WEIGHTS_H
 
 #include "files/shards.h"
-#include "model/gpt.h"
+#include "model/tensors.h"
 
 typedef struct weights {
     pm_log log;
     shard_set set;
-    shard_tensor *params; /* [layout's count] */
-    unsigned char *room;  /* for a piece of a file that is not in memory; NULL: all are */
-    bool told;            /* of a value that is not finite */
+    tensor_list list;      /* what the family calls them */
+    shard_tensor *tensors; /* [list.count] where they are */
+    uint32_t *firsts;      /* [parameters + 1] each one's first tensor */
+    unsigned char *room;   /* for a piece of a file that is not in memory; NULL: all are */
+    bool told;             /* of a value that is not finite */
 } weights;
 
-/* Finds every parameter of the layout under one of the names that names.h knows. Other tensors are left alone; a line tells of them. A
+/* Finds every tensor of the configuration's parameters under one of the names that names.h knows. Others are left alone; a line tells of them. A
  * tied model's lm_head.weight is the token table, as Hugging Face ties it on loading; a warning tells where the two differ.
  * Fails: PM_IO, PM_FORMAT with one line that names file and tensor. */
-pm_status weights_open_from(const pm_log *log, const file_source *from, const pm_gpt_config *config,
-                            const gpt_layout *layout, weights *out);
-pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, const gpt_layout *layout,
-                       weights *out);
+pm_status weights_open_from(const pm_log *log, const file_source *from, const pm_gpt_config *config, weights *out);
+pm_status weights_open(const pm_log *log, const char *dir, const pm_gpt_config *config, weights *out);
 void weights_close(weights *w);
 
 /* Reads F32, F16, BF16, or F64 with rounding; warns once of NaN or infinity. Read each piece once: its pages are dropped. */

@@ -1,0 +1,63 @@
+#include "model/tensors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+/* A name of the format, with what belongs before it. */
+static void name_of(const arch_names *names, arch_place at, const char *name, char out[GPT_NAME_MAX])
+{
+    const bool in_block = at.role >= ROLE_BLOCK_FIRST && at.role < ROLE_BLOCK_END;
+    const bool plain = at.role == ROLE_HEAD || at.role == ROLE_SCORE;
+    char block[32] = "";
+    if (in_block) snprintf(block, sizeof block, "%s%" PRIu32 ".", names->block, at.block);
+    snprintf(out, GPT_NAME_MAX, "%s%s%s", plain ? "" : names->prefix, block, name);
+}
+
+void tensors_name(const arch_names *names, arch_place at, char out[GPT_NAME_MAX])
+{
+    name_of(names, at, names->name[at.role], out);
+}
+
+/* The names of a parameter's parts; NULL where it is one tensor. */
+static const arch_parts *parts_of(const arch_names *names, int of)
+{
+    for (int i = 0; i < ARCH_PARTS && names->parts[i].name[0]; i++)
+        if ((int)names->parts[i].role == of) return &names->parts[i];
+    return NULL;
+}
+
+static void add(tensor_list *list, const pm_gpt_config *config, const arch_names *names, arch_place at, uint32_t param)
+{
+    const arch_parts *parts = parts_of(names, at.role);
+    uint32_t rows, cols;
+    arch_shape(config, (param_role)at.role, &rows, &cols);
+    const bool vector = rows == 1 && !role_table[at.role].decayed;
+    uint64_t begin = 0;
+    for (uint32_t i = 0; i < (parts ? ARCH_PART_NAMES : 1) && (!parts || parts->name[i]); i++) {
+        tensor_row *row = &list->rows[list->count++];
+        *row = (tensor_row){.param = param, .at = begin, .rows = rows, .cols = cols, .vector = vector};
+        name_of(names, at, parts ? parts->name[i] : names->name[at.role], row->name);
+        if (parts) *(vector ? &row->cols : &row->rows) = arch_part(config, (param_role)at.role, i);
+        begin += (uint64_t)row->rows * row->cols;
+    }
+}
+
+pm_status tensors_list(const pm_log *log, const pm_gpt_config *config, const arch_names *names, tensor_list *out)
+{
+    const size_t most = (size_t)ARCH_PART_NAMES * arch_param_count(config);
+    tensor_list list = {calloc(most, sizeof *list.rows), 0};
+    if (!list.rows) return log_fail(log, PM_NO_HOST_MEMORY, "model: no memory for its tensors' names");
+    arch_place at = ARCH_START;
+    for (uint32_t p = 0; arch_next(config, &at); p++) add(&list, config, names, at, p);
+    *out = list;
+    return PM_OK;
+}
+
+void tensors_free(tensor_list *list)
+{
+    free(list->rows);
+    *list = (tensor_list){0};
+}

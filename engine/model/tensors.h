@@ -1,0 +1,27 @@
+/* A model's parameters as a file's tensors: one for one, or several that lie one behind the other in a parameter. */
+#ifndef MODEL_TENSORS_H
+#define MODEL_TENSORS_H
+
+#include "model/gpt.h"
+
+typedef struct tensor_row {
+    char name[GPT_NAME_MAX];
+    uint32_t param;
+    uint64_t at; /* number of the parameter where it begins */
+    uint32_t rows, cols;
+    bool vector; /* (cols), not (rows,cols) */
+} tensor_row;
+
+typedef struct tensor_list {
+    tensor_row *rows; /* [count], by parameter, then by place */
+    uint32_t count;
+} tensor_list;
+
+/* The tensors under the names of a format. Fails: PM_NO_HOST_MEMORY. */
+pm_status tensors_list(const pm_log *log, const pm_gpt_config *config, const arch_names *names, tensor_list *out);
+void tensors_free(tensor_list *list);
+
+/* A parameter's own name among these. */
+void tensors_name(const arch_names *names, arch_place at, char out[GPT_NAME_MAX]);
+
+#endif
