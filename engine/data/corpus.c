@@ -275,7 +275,8 @@ static pm_status check_text(const pm_log *log, const char *path, const corpus_te
 {
     const pm_tokenizer *tok = r->tok;
     const char *file, *foreign = corpus_text_foreign(text, path, &file);
-    if (foreign && tok->kind != TOK_BYTE) return log_fail(log, PM_FORMAT, "%s: %s", file, foreign);
+    const bool bytes = tok->form.unit == TOK_UNIT_BYTE && !tok->form.merges;
+    if (foreign && !bytes) return log_fail(log, PM_FORMAT, "%s: %s", file, foreign);
     if (foreign) log_line(log, PM_LOG_WARN, "%s: %s, or its bytes are read as they are", file, foreign);
     if (tok->end == TOK_NONE || r->special) return PM_OK;
     size_t size = 0;
@@ -306,7 +307,7 @@ static pm_status read_recipe(const pm_log *log, const char *path, const corpus_t
     *out = (recipe){.tok = tok, .special = params->special, .control = params->control};
     if (documents == PM_DOCUMENTS_ON && !ends)
         return log_fail(log, PM_INVALID, "%s: the tokenizer, of kind %s, has no token that ends a document", path,
-                        tok_kind_name(tok->kind));
+                        tok_form_kind(&tok->form));
     out->documents = documents == PM_DOCUMENTS_ON || (documents == PM_DOCUMENTS_AUTO && ends && text->part_count > 0);
     return check_text(log, path, text, out);
 }

@@ -1,5 +1,5 @@
-/* Merging. The original merges every occurrence of the earliest pair, left to right, before it looks again. Both ways here do the same:
- * short rows are scanned, long ones use a heap and a linked list. */
+/* Merging. GPT-2 merges every occurrence of the earliest pair, left to right, before it looks again. SentencePiece and Hugging Face's tokenizers
+ * look again after each, which is `ordered` here. Both are done in two ways: short rows are scanned, long ones use a heap and a linked list. */
 #include "text/bpe.h"
 
 #include <stdlib.h>
@@ -38,7 +38,35 @@ void bpe_table_free(bpe_table *table)
 {
     free(table->merges);
     free(table->slots);
+    free(table->ranks);
     *table = (bpe_table){0};
+}
+
+bool bpe_table_order(bpe_table *table, uint32_t *ranks)
+{
+    uint32_t ids = 0;
+    if (ranks) {
+        for (uint32_t i = 0; i <= table->mask; i++)
+            if (table->slots[i].rank != BPE_NONE) table->slots[i].rank = ranks[table->slots[i].rank];
+        table->ranks = ranks;
+        table->ordered = true;
+        return true;
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        const bpe_merge *m = &table->merges[i];
+        const uint32_t most = m->left > m->right ? m->left : m->right;
+        ids = most >= ids ? most + 1 : ids;
+    }
+    uint32_t *first = malloc((ids + 1u) * sizeof *first); /* the earliest merge that a token goes into */
+    if (!first) return false;
+    for (uint32_t i = 0; i < ids; i++) first[i] = BPE_NONE;
+    for (uint32_t i = table->count; i-- > 0;) first[table->merges[i].left] = first[table->merges[i].right] = i;
+    for (uint32_t i = 0; i < table->count && !table->ordered; i++) {
+        const uint32_t made = table->merges[i].made;
+        table->ordered = made < ids && first[made] <= i;
+    }
+    free(first);
+    return true;
 }
 
 const bpe_slot *bpe_find(const bpe_table *table, uint32_t left, uint32_t right)
@@ -107,13 +135,31 @@ static size_t merge_pass(const bpe_table *table, uint32_t *ids, uint32_t *ranks,
     return to;
 }
 
+/* Merges the leftmost pair of the least rank. */
+static size_t merge_one(const bpe_table *table, uint32_t *ids, uint32_t *ranks, size_t count, uint32_t least)
+{
+    size_t at = 0;
+    while (ranks[at] != least) at++;
+    const bpe_slot *slot = bpe_find(table, ids[at], ids[at + 1]);
+    if (slot) ids[at] = slot->made;
+    for (size_t i = at + 1; i + 1 < count; i++) {
+        ids[i] = ids[i + 1];
+        ranks[i] = ranks[i + 1];
+    }
+    if (at > 0) ranks[at - 1] = rank_of(table, ids[at - 1], ids[at]);
+    ranks[at] = at + 2 < count ? rank_of(table, ids[at], ids[at + 1]) : BPE_NONE;
+    return count - 1;
+}
+
 static void merge_short(const bpe_table *table, bpe_row *row)
 {
+    size_t (*const merge)(const bpe_table *, uint32_t *, uint32_t *, size_t, uint32_t) =
+        table->ordered ? merge_one : merge_pass;
     for (;;) {
         uint32_t least = BPE_NONE;
         for (size_t i = 0; i + 1 < row->count; i++) least = row->ranks[i] < least ? row->ranks[i] : least;
         if (least == BPE_NONE) return;
-        row->count = merge_pass(table, row->ids, row->ranks, row->count, least);
+        row->count = merge(table, row->ids, row->ranks, row->count, least);
     }
 }
 
@@ -170,10 +216,11 @@ static bool refresh(const bpe_table *table, bpe_row *row, uint32_t position)
     return row->ranks[position] == BPE_NONE || heap_push(row, row->ranks[position], position);
 }
 
-static bool merge_at(const bpe_table *table, bpe_row *row, uint32_t position, uint32_t made)
+static bool merge_at(const bpe_table *table, bpe_row *row, uint32_t position)
 {
     uint32_t gone = row->next[position], after = row->next[gone], before = row->prev[position];
-    row->ids[position] = made;
+    const bpe_slot *slot = bpe_find(table, row->ids[position], row->ids[gone]);
+    if (slot) row->ids[position] = slot->made;
     row->next[position] = after;
     row->ranks[gone] = BPE_NONE;
     if (after != BPE_NONE) row->prev[after] = position;
@@ -196,13 +243,14 @@ static bool merge_long(const bpe_table *table, bpe_row *row)
     while (row->heap_count) {
         uint32_t rank = (uint32_t)(row->heap[0] >> 32);
         size_t batch = 0;
-        while (row->heap_count && row->heap[0] >> 32 == rank && batch < row->batch_room) {
+        const size_t most = table->ordered ? 1 : row->batch_room;
+        while (row->heap_count && row->heap[0] >> 32 == rank && batch < most) {
             row->batch[batch++] = (uint32_t)heap_pop(row);
         }
         for (size_t i = 0; i < batch; i++) {
             uint32_t position = row->batch[i];
             if (row->ranks[position] != rank) continue; /* one of the two has gone into another merge */
-            if (!merge_at(table, row, position, table->merges[rank].made)) return false;
+            if (!merge_at(table, row, position)) return false;
         }
     }
     size_t to = 0;

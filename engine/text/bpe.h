@@ -26,12 +26,17 @@ typedef struct bpe_table {
     uint32_t count;
     uint32_t mask;   /* slots - 1; the slots are a power of two and at least half empty */
     bpe_slot *slots; /* open addressing */
+    uint32_t *ranks; /* (count) or NULL: a merge's place is its rank. Merges of one rank go from left to right */
+    bool ordered;    /* merges are made one by one; else all of a rank before the next is looked for, as GPT-2 does */
 } bpe_table;
 
 /* Takes over merges (count), which may be NULL for none. On false, when short of memory, the caller keeps it. *twice: the rank of a merge
  * whose pair an earlier merge has, or BPE_NONE. */
 bool bpe_table_make(bpe_table *table, bpe_merge *merges, uint32_t count, uint32_t *twice);
 void bpe_table_free(bpe_table *table);
+/* Makes the merges ordered, if that can change any row: where a merge's token goes into an earlier one, or with ranks (count), which ascend and are
+ * taken over; NULL for none. False when short of memory; then the caller keeps them. */
+bool bpe_table_order(bpe_table *table, uint32_t *ranks);
 
 /* The slot of a pair, or NULL where it never merges. The id BPE_NONE, an unknown symbol, merges with nothing. */
 const bpe_slot *bpe_find(const bpe_table *table, uint32_t left, uint32_t right);

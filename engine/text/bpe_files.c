@@ -19,15 +19,15 @@ enum { WORD_END_BYTES = sizeof WORD_END - 1, SPELLING_CODES = 0x144 }; /* gpt2 s
 /* ---- spellings ---- */
 
 typedef struct speller {
-    tok_kind kind;
-    uint32_t codes[256];                 /* gpt2: code point by byte */
+    tok_form form;
+    uint32_t codes[256];                 /* bytes: code point by byte */
     unsigned char bytes[SPELLING_CODES]; /* byte by code point, */
     bool known[SPELLING_CODES];          /* where there is one */
 } speller;
 
-static void speller_make(tok_kind kind, speller *out)
+static void speller_make(const tok_form *form, speller *out)
 {
-    *out = (speller){.kind = kind};
+    *out = (speller){.form = *form};
     gpt2_spellings(out->codes);
     for (uint32_t b = 0; b < 256; b++) {
         out->bytes[out->codes[b]] = (unsigned char)b;
@@ -42,9 +42,9 @@ char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry)
     const char *piece = tok->pieces + tok->starts[entry];
     char *out = size < SIZE_MAX / UTF8_MAX ? malloc(size * UTF8_MAX + 1) : NULL; /* </w> has four bytes too */
     if (!out) return NULL;
-    speller_make(tok->kind, &spell);
+    speller_make(&tok->form, &spell);
     for (size_t i = 0; i < size; i++) {
-        if (tok->kind == TOK_GPT2) {
+        if (tok->form.unit == TOK_UNIT_BYTE) {
             used += utf8_encode(spell.codes[(unsigned char)piece[i]], out + used);
         } else if (piece[i] == ' ') {
             memcpy(out + used, WORD_END, WORD_END_BYTES);
@@ -66,7 +66,7 @@ static size_t unspell(const speller *spell, const char *text, size_t size, char 
         uint32_t code;
         size_t length = utf8_decode(text + i, size - i, &code);
         if (!length) return SIZE_MAX;
-        if (spell->kind == TOK_GPT2) {
+        if (spell->form.unit == TOK_UNIT_BYTE) {
             if (code >= SPELLING_CODES || !spell->known[code]) return SIZE_MAX;
             out[used++] = (char)spell->bytes[code];
         } else if (code == ' ') {
@@ -86,7 +86,7 @@ static size_t unspell(const speller *spell, const char *text, size_t size, char 
 /* ---- the vocabulary ---- */
 
 /* GPT-1's has many entries that end a word. GPT-2's has a few at most, learnt from a text about GPT-1. */
-static tok_kind kind_of(const cJSON *vocab, int count)
+static const tok_form *form_of(const cJSON *vocab, int count)
 {
     int ends = 0;
     const cJSON *entry;
@@ -95,7 +95,7 @@ static tok_kind kind_of(const cJSON *vocab, int count)
         size_t size = entry->string ? strlen(entry->string) : 0;
         if (size >= WORD_END_BYTES && strcmp(entry->string + size - WORD_END_BYTES, WORD_END) == 0) ends++;
     }
-    return ends > count / 8 ? TOK_GPT1 : TOK_GPT2;
+    return ends > count / 8 ? &tok_form_gpt1 : &tok_form_gpt2;
 }
 
 /* A name of a token: its bytes, and its id. Ids may be missing, and two names may have the same. */
@@ -150,7 +150,7 @@ static pm_status read_entries(const pm_log *log, const char *path, const speller
         }
         if (size == SIZE_MAX) {
             return log_fail(log, PM_FORMAT, "%s: the token of id %u must be %s", path, (unsigned)id,
-                            spell->kind == TOK_GPT2 ? "bytes in GPT-2's spelling" : "UTF-8 without blanks");
+                            spell->form.unit == TOK_UNIT_BYTE ? "bytes in GPT-2's spelling" : "UTF-8 without blanks");
         }
         out->list[out->count++] = (entry){out->used, size, (uint32_t)id, false};
         out->used += size;
@@ -258,7 +258,7 @@ static pm_status read_vocab(const pm_log *log, const char *path, const cJSON *vo
     entry_list entries = {0};
     uint32_t twice = TOK_NONE;
     if (count <= 0) return log_fail(log, PM_FORMAT, "%s: has no entries", path);
-    speller_make(settings->kind == TOK_KINDS ? kind_of(vocab, count) : settings->kind, spell);
+    speller_make(settings->known ? &settings->form : form_of(vocab, count), spell);
     pm_status status = read_entries(log, path, spell, vocab, settings, &entries);
     if (status == PM_OK) {
         const size_t own = entries.count;
@@ -407,7 +407,7 @@ pm_status tok_bpe_read(const pm_log *log, const file_ref *vocab_ref, const file_
         cJSON_Delete(vocab);
         if (status == PM_OK) status = read_merges(log, merges_ref->path, texts[1], sizes[1], &spell, &index, &parts);
         tok_index_free(&index);
-        if (status == PM_OK) status = tok_from_bpe(log, merges_ref->path, spell.kind, &parts, settings, out);
+        if (status == PM_OK) status = tok_from_bpe(log, merges_ref->path, &spell.form, &parts, settings, out);
         tok_bpe_parts_free(&parts);
     }
     free(texts[0]);
@@ -424,7 +424,7 @@ pm_status tok_bpe_read_json(const pm_log *log, const char *path, const cJSON *vo
     pm_status status = read_vocab(log, path, vocab, settings, &spell, &parts, &index);
     if (status == PM_OK) status = read_merges_json(log, path, merges, &spell, &index, &parts);
     tok_index_free(&index);
-    if (status == PM_OK) status = tok_from_bpe(log, path, TOK_GPT2, &parts, settings, out);
+    if (status == PM_OK) status = tok_from_bpe(log, path, &spell.form, &parts, settings, out);
     tok_bpe_parts_free(&parts);
     return status;
 }

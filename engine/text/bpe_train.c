@@ -387,7 +387,7 @@ pm_status pm_tokenizer_train(const pm_log *log, const char *name, const char *te
     } else if (!fill_pieces(&parts)) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %u tokens", name, (unsigned)vocab);
     }
-    if (status == PM_OK) status = tok_from_bpe(log, name, TOK_GPT2, &parts, NULL, out);
+    if (status == PM_OK) status = tok_from_bpe(log, name, &tok_form_gpt2, &parts, NULL, out);
     tok_bpe_parts_free(&parts);
     return status;
 }

@@ -1,5 +1,5 @@
-/* The walk of the kinds with merges: pieces of the text become rows of symbols, are merged, and come out as tokens. Most pieces of a text
- * repeat, so their tokens are kept in a small table. */
+/* The walk of tokenizers with merges: a stretch of the text is brought to its normal form; its pieces become rows of symbols, are merged, and come
+ * out as tokens. Most pieces of a text repeat, so their tokens are kept in a small table. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +17,13 @@ typedef struct cache_entry {
 _Static_assert(sizeof(cache_entry) == 64, "a line of most processors' caches");
 
 struct tok_merging {
-    gpt2_cutter *cutter; /* one of the two */
-    gpt1_reader *reader;
-    bpe_row row;  /* the present piece; after merging, its tokens */
-    size_t given; /* tokens of it that came out already */
-    char *first;  /* (first_room) a stretch's beginning behind a blank */
-    size_t first_room;
-    cache_entry *cache; /* (CACHE_ENTRIES) by hash; a newer piece takes an older one's place */
+    cut_walk *cutter;    /* one of the two */
+    gpt1_reader *reader; /* which reads the text itself */
+    tok_normal normal;   /* the stretch's normal form */
+    size_t at;           /* in it */
+    bpe_row row;         /* the present piece; after merging, its tokens */
+    size_t given;        /* tokens of it that came out already */
+    cache_entry *cache;  /* (CACHE_ENTRIES) by hash; a newer piece takes an older one's place */
 };
 
 struct tok_merging *tok_merging_make(const pm_tokenizer *tok)
@@ -31,8 +31,10 @@ struct tok_merging *tok_merging_make(const pm_tokenizer *tok)
     struct tok_merging *merging = calloc(1, sizeof *merging);
     if (!merging) return NULL;
     merging->cache = calloc(CACHE_ENTRIES, sizeof *merging->cache);
-    if (tok->kind == TOK_GPT2) merging->cutter = gpt2_cutter_make(tok->pattern);
-    if (tok->kind == TOK_GPT1) merging->reader = gpt1_reader_make(tok->rules);
+    if (tok->words)
+        merging->reader = gpt1_reader_make(tok->words);
+    else
+        merging->cutter = cut_walk_make(tok->rules);
     if (!merging->cache || (!merging->cutter && !merging->reader)) {
         tok_merging_free(merging);
         return NULL;
@@ -43,23 +45,23 @@ struct tok_merging *tok_merging_make(const pm_tokenizer *tok)
 void tok_merging_free(struct tok_merging *merging)
 {
     if (!merging) return;
-    gpt2_cutter_free(merging->cutter);
+    cut_walk_free(merging->cutter);
     gpt1_reader_free(merging->reader);
+    tok_normal_free(&merging->normal);
     bpe_row_free(&merging->row);
-    free(merging->first);
     free(merging->cache);
     free(merging);
 }
 
-/* gpt2: one symbol for each byte. */
+/* One symbol for each byte. */
 static void byte_symbols(const pm_tokenizer *tok, const char *piece, size_t size, bpe_row *row)
 {
     for (size_t i = 0; i < size; i++) row->ids[i] = tok->fast[(unsigned char)piece[i]];
     row->count = size;
 }
 
-/* gpt1: one symbol for each character, the last in the form that ends a word; TOK_NONE for characters that the vocabulary lacks. A byte that
- * is not UTF-8 counts as one of these. */
+/* One symbol for each character, the last in the form that ends a word; TOK_NONE for characters that the vocabulary lacks. A byte that is not
+ * UTF-8 counts as one of these. */
 static void word_symbols(const pm_tokenizer *tok, const char *word, size_t size, bpe_row *row)
 {
     size_t count = 0;
@@ -74,11 +76,12 @@ static void word_symbols(const pm_tokenizer *tok, const char *word, size_t size,
     row->count = count;
 }
 
-/* gpt2: a byte without a token becomes the unknown one, or is a fault at its place. */
+/* A byte without a token becomes the unknown one, or is a fault at its place. */
 static bool know_bytes(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
 {
     const pm_tokenizer *tok = walk->tok;
-    bpe_row *row = &walk->merging->row;
+    struct tok_merging *merging = walk->merging;
+    bpe_row *row = &merging->row;
     for (size_t i = 0; i < row->count; i++) {
         if (row->ids[i] != TOK_NONE) continue;
         row->ids[i] = tok->unknown;
@@ -86,16 +89,27 @@ static bool know_bytes(tok_walk *walk, const char *piece, size_t size, tok_fault
         size_t lacks = 0;
         while (lacks + 1 < size && tok->fast[(unsigned char)piece[lacks]] != TOK_NONE) lacks++;
         *fault = (tok_fault){.kind = TOK_FAULT_BYTE, .code = (unsigned char)piece[lacks]};
-        const size_t blank = piece == walk->merging->first; /* the text's own bytes follow it */
-        walk->at -= size - (lacks > blank ? lacks : blank); /* `at` is behind the piece */
+        walk->at = tok_normal_place(&merging->normal, merging->at - size + lacks); /* `at` is behind the piece */
         return false;
     }
     return true;
 }
 
-static bool merge_piece(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
+/* The symbols of a piece, merged. */
+static bool make_tokens(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
 {
     const pm_tokenizer *tok = walk->tok;
+    bpe_row *row = &walk->merging->row;
+    const bool bytes = tok->form.unit == TOK_UNIT_BYTE;
+    (bytes ? byte_symbols : word_symbols)(tok, piece, size, row);
+    if (!bpe_row_merge(&tok->merges, row)) return false;
+    if (bytes) return know_bytes(walk, piece, size, fault);
+    for (size_t i = 0; i < row->count; i++) row->ids[i] = row->ids[i] == TOK_NONE ? tok->unknown : row->ids[i];
+    return true;
+}
+
+static bool merge_piece(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
+{
     struct tok_merging *merging = walk->merging;
     bpe_row *row = &merging->row;
     if (!bpe_row_reserve(row, size > CACHE_TOKENS ? size : CACHE_TOKENS)) return false;
@@ -109,15 +123,7 @@ static bool merge_piece(tok_walk *walk, const char *piece, size_t size, tok_faul
             return true;
         }
     }
-    if (tok->kind == TOK_GPT2)
-        byte_symbols(tok, piece, size, row);
-    else
-        word_symbols(tok, piece, size, row);
-    if (!bpe_row_merge(&tok->merges, row)) return false;
-    if (tok->kind == TOK_GPT2 && !know_bytes(walk, piece, size, fault)) return false;
-    if (tok->kind == TOK_GPT1) {
-        for (size_t i = 0; i < row->count; i++) row->ids[i] = row->ids[i] == TOK_NONE ? tok->unknown : row->ids[i];
-    }
+    if (!make_tokens(walk, piece, size, fault)) return false;
     if (entry && row->count <= CACHE_TOKENS) {
         entry->size = (unsigned char)size;
         entry->count = (unsigned char)row->count;
@@ -127,38 +133,13 @@ static bool merge_piece(tok_walk *walk, const char *piece, size_t size, tok_faul
     return true;
 }
 
-/* The first piece of a stretch, as if a blank stood before it. It is cut from a copy of the stretch's beginning, which grows while the piece
- * goes on. */
-static bool first_piece(tok_walk *walk, const char **piece, size_t *size)
+/* The next piece of the stretch; size 0 at its end. False when short of memory, or where a pattern is slow. */
+static bool next_piece(tok_walk *walk, const char **piece, size_t *size, tok_fault *fault)
 {
     struct tok_merging *merging = walk->merging;
-    const size_t left = walk->end - walk->at;
-    for (size_t take = 64, margin = 8;; take *= 4) { /* a character that is cut off is no longer than the margin */
-        if (take > left) take = left;
-        if (merging->first_room <= take) {
-            char *grown = realloc(merging->first, take + 1);
-            if (!grown) return false;
-            merging->first = grown;
-            merging->first_room = take + 1;
-        }
-        merging->first[0] = ' ';
-        memcpy(merging->first + 1, walk->text + walk->at, take);
-        gpt2_cutter_again(merging->cutter);
-        *size = gpt2_cutter_next(merging->cutter, merging->first, take + 1, 0);
-        if (!*size) return false;
-        if (take == left || *size + margin < take) break;
-    }
-    gpt2_cutter_again(merging->cutter);
-    *piece = merging->first;
-    walk->at += *size - 1;
-    return true;
-}
-
-/* The next piece of the stretch; size 0 at its end. False when short of memory. */
-static bool next_piece(tok_walk *walk, const char **piece, size_t *size)
-{
-    struct tok_merging *merging = walk->merging;
+    tok_normal *normal = &merging->normal;
     const bool begins = walk->begins && walk->at < walk->end;
+    bool slow = false;
     if (begins) walk->begins = false;
     if (merging->reader) {
         if (begins) gpt1_reader_again(merging->reader);
@@ -166,11 +147,20 @@ static bool next_piece(tok_walk *walk, const char **piece, size_t *size)
     }
     *size = 0;
     if (walk->at == walk->end) return true;
-    if (begins && walk->tok->prefix && walk->text[walk->at] != ' ') return first_piece(walk, piece, size);
-    *piece = walk->text + walk->at;
-    *size = gpt2_cutter_next(merging->cutter, walk->text, walk->end, walk->at);
-    walk->at += *size;
-    return *size > 0;
+    if (begins) {
+        if (!tok_normal_make(walk->tok, walk->text, walk->at, walk->end, normal)) return false;
+        merging->at = 0;
+        cut_walk_again(merging->cutter);
+    }
+    if (merging->at < normal->size) {
+        *piece = normal->text + merging->at;
+        *size = cut_walk_next(merging->cutter, normal->text, normal->size, merging->at, &slow);
+        if (slow) fault->kind = TOK_FAULT_SLOW;
+        if (!*size) return false;
+        merging->at += *size;
+    }
+    walk->at = merging->at == normal->size ? walk->end : tok_normal_place(normal, merging->at);
+    return true;
 }
 
 bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault)
@@ -183,7 +173,7 @@ bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *ma
         if (merging->given == row->count) {
             const char *piece;
             size_t size;
-            if (!next_piece(walk, &piece, &size)) return false;
+            if (!next_piece(walk, &piece, &size, fault)) return false;
             if (!size) break;
             if (!merge_piece(walk, piece, size, fault)) return false;
         }

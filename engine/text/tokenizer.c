@@ -5,18 +5,6 @@
 #include "base/hash.h"
 #include "text/tokenizer.h"
 
-const char *tok_kind_name(tok_kind kind)
-{
-    static const char *const names[TOK_KINDS] = {
-        [TOK_BYTE] = "byte", [TOK_CHAR] = "char", [TOK_GPT2] = "gpt2", [TOK_GPT1] = "gpt1"};
-    return names[kind];
-}
-
-bool tok_kind_merges(tok_kind kind)
-{
-    return kind == TOK_GPT2 || kind == TOK_GPT1;
-}
-
 static pm_status no_memory(const pm_log *log)
 {
     return log_fail(log, PM_NO_HOST_MEMORY, "tokenizer: out of memory");
@@ -36,10 +24,16 @@ static uint64_t hash_piece(uint64_t hash, const pm_tokenizer *tok, uint32_t entr
     return hash_bytes(hash_number(hash, size), tok->pieces + tok->starts[entry], size);
 }
 
+/* Whether the kind's name tells the form, but for its prefix. */
+static bool has_usual_form(const tok_form *form)
+{
+    return tok_form_named(tok_form_kind(form)) != NULL;
+}
+
 /* Hashes the kind, each token's size and bytes, each merge's two ids; then, if not `usual`, what else changes the ids of a text. */
 static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
 {
-    const char *name = tok_kind_name(tok->kind);
+    const char *name = tok_form_kind(&tok->form);
     uint64_t hash = hash_bytes(HASH_INIT, name, strlen(name));
     for (uint32_t id = 0; id < tok->vocab; id++) hash = hash_piece(hash, tok, id);
     for (uint32_t i = 0; i < tok->merges.count; i++) {
@@ -51,14 +45,17 @@ static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
         hash = hash_number(hash_piece(hash, tok, tok->vocab + i), tok->same[i]);
     for (size_t i = 0; i < tok->added_count; i++)
         hash = hash_number(hash_piece(hash, tok, tok->added[i].entry), tok->added[i].kind);
-    return hash_number(hash_number(hash_number(hash_number(hash, tok->begin), tok->end), tok->unknown), tok->prefix);
+    hash = hash_number(hash_number(hash_number(hash, tok->begin), tok->end), tok->unknown);
+    hash = hash_number(hash, tok->form.prefix != TOK_PREFIX_NONE);
+    return has_usual_form(&tok->form) ? hash : tok_form_hash(hash, &tok->form);
 }
 
-pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units, uint32_t count, pm_tokenizer **out)
+pm_status tok_from_units(const pm_log *log, const tok_form *form, const uint32_t *units, uint32_t count,
+                         pm_tokenizer **out)
 {
     pm_tokenizer *tok = calloc(1, sizeof *tok);
     if (!tok) return no_memory(log);
-    tok->kind = kind;
+    tok->form = *form;
     tok->vocab = count;
     tok->begin = tok->end = tok->unknown = TOK_NONE;
     memset(tok->fast, 0xFF, sizeof tok->fast); /* TOK_NONE */
@@ -68,7 +65,7 @@ pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units
     size_t used = 0;
     for (uint32_t id = 0; id < count; id++) {
         tok->starts[id] = used;
-        if (kind == TOK_BYTE) {
+        if (form->unit == TOK_UNIT_BYTE) {
             tok->pieces[used++] = (char)units[id];
             tok->fast[units[id]] = id;
         } else {
@@ -107,12 +104,13 @@ static bool map_symbols(pm_tokenizer *tok)
         const uint32_t id = tok_entry_id(tok->vocab, tok->same, entry);
         uint32_t code;
         if (!size) continue;
-        if (tok->kind == TOK_GPT2) {
+        if (tok->form.unit == TOK_UNIT_BYTE) {
             if (size == 1) tok->fast[(unsigned char)piece[0]] = id;
             continue;
         }
         size_t length = utf8_decode(piece, size, &code);
         if (length == size && !code_map_put(&tok->codes, code, id)) return false;
+        if (tok->form.unit == TOK_UNIT_CHAR) continue;
         if (length + 1 == size && piece[length] == ' ' && !code_map_put(&tok->end_codes, code, id)) return false;
     }
     return true;
@@ -176,12 +174,12 @@ static uint32_t named_id(const pm_tokenizer *tok, const tok_index *index, const 
  * no second names change the ids. */
 static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
 {
-    static const tok_settings none = {.kind = TOK_KINDS};
+    static const tok_settings none = {0};
     static const char end_of_text[] = "<|endoftext|>";
     const tok_settings *s = settings ? settings : &none;
     size_t room = 0;
     const uint32_t stop =
-        tok->kind == TOK_GPT2 ? tok_index_entry(index, end_of_text, sizeof end_of_text - 1) : TOK_NONE;
+        tok->form.unit == TOK_UNIT_BYTE ? tok_index_entry(index, end_of_text, sizeof end_of_text - 1) : TOK_NONE;
     const uint32_t stop_id = stop == TOK_NONE ? TOK_NONE : tok_entry_id(tok->vocab, tok->same, stop);
     if (stop != TOK_NONE && !add_token(tok, &room, stop, true)) return false;
     for (size_t i = 0; i < s->named_count; i++) {
@@ -195,9 +193,12 @@ static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_
     if (tok->end == TOK_NONE) tok->end = stop_id;
     tok->begin = named_id(tok, index, s->begin);
     if (tok->begin == TOK_NONE) tok->begin = tok->end;
-    tok->prefix = tok->kind == TOK_GPT2 && s->prefix == TOK_YES;
+    if (tok->form.unit == TOK_UNIT_BYTE && s->prefix == TOK_YES) {
+        tok->form.prefix = TOK_PREFIX_EACH;
+        tok->form.unless = true;
+    }
     *usual = tok->same_count == 0 && tok->added_count == (stop != TOK_NONE) && tok->end == stop_id &&
-             tok->begin == stop_id && !tok->prefix;
+             tok->begin == stop_id && tok->form.prefix == TOK_PREFIX_NONE && has_usual_form(&tok->form);
     return true;
 }
 
@@ -205,7 +206,7 @@ static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_
 static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
 {
     tok->unknown = TOK_NONE;
-    if (tok->kind == TOK_GPT1) {
+    if (tok->form.unit == TOK_UNIT_WORD) {
         tok->unknown = settings ? named_id(tok, index, settings->unknown) : TOK_NONE;
         if (tok->unknown == TOK_NONE) tok->unknown = named_id(tok, index, "<unk>");
         if (tok->unknown == TOK_NONE) tok->unknown = 0;
@@ -219,7 +220,33 @@ static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_set
     *usual = *usual && tok->unknown == TOK_NONE;
 }
 
-pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts,
+/* What the steps before merging need. */
+static pm_status make_steps(const pm_log *log, const char *name, pm_tokenizer *tok)
+{
+    const tok_form *form = &tok->form;
+    if (form->cut == TOK_CUT_WORDS) tok->words = gpt1_rules_make();
+    if (form->nfc) tok->nfc = nfc_table_make();
+    if ((form->cut == TOK_CUT_WORDS && !tok->words) || (form->nfc && !tok->nfc)) return no_memory(log);
+    if (form->ordered && !bpe_table_order(&tok->merges, NULL)) return no_memory(log);
+    return form->cut == TOK_CUT_WORDS ? PM_OK : cut_rules_make(log, name, form, &tok->rules);
+}
+
+/* Puts the parts' memory into the tokenizer. */
+static void take_parts(pm_tokenizer *tok, tok_bpe_parts *parts)
+{
+    tok->vocab = parts->vocab;
+    tok->pieces = parts->pieces;
+    tok->starts = parts->starts;
+    tok->same = parts->same;
+    tok->same_count = parts->same_count;
+    tok->only = parts->only;
+    tok->only_count = parts->only_count;
+    parts->pieces = NULL;
+    parts->starts = NULL;
+    parts->same = parts->only = NULL;
+}
+
+pm_status tok_from_bpe(const pm_log *log, const char *name, const tok_form *form, tok_bpe_parts *parts,
                        const tok_settings *settings, pm_tokenizer **out)
 {
     pm_status status = PM_NO_HOST_MEMORY;
@@ -228,18 +255,8 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_b
     bool usual = true;
     pm_tokenizer *tok = calloc(1, sizeof *tok);
     if (!tok || !tok_index_make(parts, &index, &twice)) goto fail;
-    tok->kind = kind;
-    tok->vocab = parts->vocab;
-    tok->pieces = parts->pieces;
-    tok->starts = parts->starts;
-    tok->same = parts->same;
-    tok->same_count = parts->same_count;
-    parts->pieces = NULL;
-    parts->starts = NULL;
-    parts->same = NULL;
-    tok->only = parts->only;
-    tok->only_count = parts->only_count;
-    parts->only = NULL;
+    tok->form = *form;
+    take_parts(tok, parts);
     if (!bpe_table_make(&tok->merges, parts->merges, parts->merge_count, &twice)) goto fail;
     parts->merges = NULL;
     if (twice != BPE_NONE) {
@@ -248,9 +265,9 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_b
     }
     memset(tok->fast, 0xFF, sizeof tok->fast); /* TOK_NONE */
     if (!map_symbols(tok)) goto fail;
-    if (kind == TOK_GPT2) tok->pattern = gpt2_pattern_make();
-    if (kind == TOK_GPT1) tok->rules = gpt1_rules_make();
-    if (!tok->pattern && !tok->rules) goto fail;
+    status = make_steps(log, name, tok);
+    if (status != PM_OK) goto failed;
+    status = PM_NO_HOST_MEMORY;
     if (!apply_settings(tok, &index, settings, &usual)) goto fail;
     set_unknown(tok, &index, settings, &usual);
     tok_index_free(&index);
@@ -259,17 +276,19 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_b
     return PM_OK;
 
 fail:
+    if (status == PM_NO_HOST_MEMORY) status = no_memory(log);
+failed:
     tok_index_free(&index);
     tok_bpe_parts_free(parts);
     pm_tokenizer_destroy(&tok);
-    return status == PM_NO_HOST_MEMORY ? no_memory(log) : status;
+    return status;
 }
 
 pm_status pm_tokenizer_bytes(const pm_log *log, pm_tokenizer **out)
 {
     uint32_t units[256];
     for (uint32_t i = 0; i < 256; i++) units[i] = i;
-    return tok_from_units(log, TOK_BYTE, units, 256, out);
+    return tok_from_units(log, &tok_form_byte, units, 256, out);
 }
 
 pm_status pm_tokenizer_chars(const pm_log *log, const char *name, const char *text, size_t size, pm_tokenizer **out)
@@ -298,7 +317,7 @@ pm_status pm_tokenizer_chars(const pm_log *log, const char *name, const char *te
     for (uint32_t code = 0, n = 0; code < UTF8_CODES; code++) {
         if (seen[code]) units[n++] = code;
     }
-    status = tok_from_units(log, TOK_CHAR, units, count, out);
+    status = tok_from_units(log, &tok_form_char, units, count, out);
 
 fail:
     free(units);
@@ -314,8 +333,9 @@ void pm_tokenizer_destroy(pm_tokenizer **tok)
     code_map_free(&t->codes);
     code_map_free(&t->end_codes);
     bpe_table_free(&t->merges);
-    gpt2_pattern_free(t->pattern);
-    gpt1_rules_free(t->rules);
+    cut_rules_free(t->rules);
+    gpt1_rules_free(t->words);
+    nfc_table_free(t->nfc);
     free(t->pieces);
     free(t->starts);
     free(t->same);
@@ -326,7 +346,7 @@ void pm_tokenizer_destroy(pm_tokenizer **tok)
 
 const char *pm_tokenizer_kind(const pm_tokenizer *tok)
 {
-    return tok_kind_name(tok->kind);
+    return tok_form_kind(&tok->form);
 }
 
 uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok)

@@ -1,5 +1,5 @@
-/* The parts of a tokenizer, and the walk over a text with which all encoding is done. Two families: the kinds `byte` and `char` have one
- * token a unit, a byte value or a code point; `gpt2` and `gpt1` merge the symbols of pieces and words (bpe.h). */
+/* The parts of a tokenizer, and the walk over a text with which all encoding is done. A description says how (form.h): without merges each unit of
+ * a text is a token, else the symbols of its pieces are merged (bpe.h). */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
@@ -12,10 +12,11 @@
 #include "files/source.h"
 #include "text/bpe.h"
 #include "text/code_map.h"
+#include "text/cut.h"
+#include "text/form.h"
 #include "text/gpt1.h"
 #include "text/gpt2.h"
-
-typedef enum tok_kind { TOK_BYTE, TOK_CHAR, TOK_GPT2, TOK_GPT1, TOK_KINDS } tok_kind;
+#include "text/nfc.h"
 
 #define TOK_NONE UINT32_MAX
 enum {
@@ -31,13 +32,13 @@ typedef struct tok_added {
 } tok_added;
 
 struct pm_tokenizer {
-    tok_kind kind;
+    tok_form form;
     uint32_t vocab; /* the largest id + 1 */
     uint64_t hash;
-    char *pieces;        /* the tokens' bytes, in id order, then the second names'; an id that no token has is empty */
-    size_t *starts;      /* (vocab + same_count + 1) offsets into pieces */
-    uint32_t *same;      /* (same_count) the ids of second names: vocab.json may give a token two names */
-    uint32_t same_count; /* gpt2, gpt1 */
+    char *pieces;   /* the tokens' bytes, in id order, then the second names'; an id that no token has is empty */
+    size_t *starts; /* (vocab + same_count + 1) offsets into pieces */
+    uint32_t *same; /* (same_count) the ids of second names: vocab.json may give a token two names */
+    uint32_t same_count;
     uint32_t *only; /* (only_count) ascending ids of added tokens with another token's bytes: no merge makes them */
     uint32_t only_count;
     tok_added *added; /* (added_count) longer ones first */
@@ -45,13 +46,13 @@ struct pm_tokenizer {
     unsigned char added_first[256]; /* kinds of added tokens by the byte they begin with */
     uint32_t begin, end;            /* the tokens around a text, or TOK_NONE */
     uint32_t fast[256];             /* id by byte: all of them, or the ASCII characters; TOK_NONE where there is none */
-    code_map codes;                 /* id by code point: char, and gpt1 within a word */
-    code_map end_codes;             /* gpt1: id of a code point that ends a word */
-    uint32_t unknown;               /* the token of symbols that have none, or TOK_NONE: gpt1, some of gpt2 */
-    bool prefix;                    /* gpt2: a text is cut as if it began with a blank */
-    bpe_table merges;               /* gpt2, gpt1 */
-    gpt2_pattern *pattern;
-    gpt1_rules *rules;
+    code_map codes;                 /* characters: id by code point, within a word where the unit is a word's */
+    code_map end_codes;             /* words: id of a code point that ends one */
+    uint32_t unknown;               /* the token of symbols that have none, or TOK_NONE */
+    bpe_table merges;
+    cut_rules *rules; /* splits */
+    gpt1_rules *words;
+    nfc_table *nfc;
 };
 
 /* The id of an entry, which is a token's or a second name's. */
@@ -74,16 +75,12 @@ static inline size_t tok_entry_size(const pm_tokenizer *tok, uint32_t entry)
     return tok->starts[entry + 1] - tok->starts[entry];
 }
 
-/* The name that files use, "byte" and so on. */
-const char *tok_kind_name(tok_kind kind);
-/* Whether the kind has merges. */
-bool tok_kind_merges(tok_kind kind);
-
-/* A tokenizer whose token i stands for units[i]: all different, count > 0, each a valid unit of its kind. */
-pm_status tok_from_units(const pm_log *log, tok_kind kind, const uint32_t *units, uint32_t count, pm_tokenizer **out);
+/* A tokenizer whose token i stands for units[i]: all different, count > 0, each a valid unit of the form, which has no merges. */
+pm_status tok_from_units(const pm_log *log, const tok_form *form, const uint32_t *units, uint32_t count,
+                         pm_tokenizer **out);
 
 /* What a folder's files say beside the vocabulary: tokenizer_config.json, special_tokens_map.json, added_tokens.json, and a part of
- * tokenizer.json. All zeros at first but the kind. */
+ * tokenizer.json. All zeros at first. */
 typedef struct tok_named {
     char *text;
     uint32_t id; /* TOK_NONE: the vocabulary's */
@@ -91,9 +88,10 @@ typedef struct tok_named {
 } tok_named;
 
 typedef struct tok_settings {
-    tok_kind kind;                               /* TOK_KINDS: not said */
+    tok_form form;                               /* as far as they say, */
+    bool known;                                  /* which is all of it but the prefix */
     bool own;                                    /* by Pumice's own key */
-    char *other_class;                           /* a class of neither GPT-2 nor GPT-1, or NULL */
+    char *other_class;                           /* a class that Pumice does not know, or NULL */
     char *begin, *end, *unknown;                 /* names of tokens, or NULL */
     enum { TOK_UNSAID, TOK_NO, TOK_YES } prefix; /* add_prefix_space */
     tok_named *named;                            /* (named_count) */
@@ -114,7 +112,7 @@ pm_status tok_flag(const pm_log *log, const char *path, const struct cJSON *obje
 pm_status tok_added_flags(const pm_log *log, const char *path, const struct cJSON *token, const char *text,
                           bool *special);
 
-/* The vocabulary of a kind with merges. Pieces of gpt1 end in a blank where a word ends. */
+/* A vocabulary with merges. Pieces of words end in a blank where a word ends. */
 typedef struct tok_bpe_parts {
     char *pieces;   /* in id order, then second names */
     size_t *starts; /* (vocab + same_count + 1) */
@@ -128,21 +126,22 @@ typedef struct tok_bpe_parts {
 } tok_bpe_parts;
 
 /* Takes over the memory of parts, also on failure; settings may be NULL. Fails: PM_FORMAT where a pair merges twice; the line names `name`. */
-pm_status tok_from_bpe(const pm_log *log, const char *name, tok_kind kind, tok_bpe_parts *parts,
+pm_status tok_from_bpe(const pm_log *log, const char *name, const tok_form *form, tok_bpe_parts *parts,
                        const tok_settings *settings, pm_tokenizer **out);
 void tok_bpe_parts_free(tok_bpe_parts *parts);
-/* The files of a kind with merges. Reading finds out the kind where settings do not say it. *found: both are there; else nothing was read. */
+/* The two files of a tokenizer with merges. Where settings do not say the form, the vocabulary tells GPT-1's from GPT-2's. *found: both are
+ * there; else nothing was read. */
 pm_status tok_bpe_read(const pm_log *log, const file_ref *vocab, const file_ref *merges, const tok_settings *settings,
                        bool *found, pm_tokenizer **out);
-/* The same from tokenizer.json alone, of gpt2's kind: vocab is {"spelling": id}; merges are lines or pairs of spellings; NULL: none. */
+/* The same from tokenizer.json alone, of the settings' form: vocab is {"spelling": id}; merges are lines or pairs of spellings; NULL: none. */
 pm_status tok_bpe_read_json(const pm_log *log, const char *path, const struct cJSON *vocab, const struct cJSON *merges,
                             const tok_settings *settings, pm_tokenizer **out);
 pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const char *path);
-/* A token, or a second name, as the files of a kind with merges spell it, malloc'd; NULL when short of memory. */
+/* A token, or a second name, as the files of a tokenizer with merges spell it, malloc'd; NULL when short of memory. */
 char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry);
 
-/* Hugging Face's tokenizer.json, which has all of a tokenizer. Only gpt2's kind is read; another one is refused with a line that names the
- * difference. *other: the file is of GPT-1's kind, or is not there, and nothing was read. */
+/* Hugging Face's tokenizer.json, which has all of a tokenizer. What Pumice does not do is refused with a line that names it. *other: the file is of
+ * GPT-1's kind, or is not there, and nothing was read. */
 pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *settings, bool *other, pm_tokenizer **out);
 
 /* Ids by piece, of vocab pieces and same_count second names. */
@@ -166,6 +165,7 @@ typedef struct tok_fault {
         TOK_FAULT_INVALID, /* not UTF-8 */
         TOK_FAULT_UNKNOWN, /* a character without a token */
         TOK_FAULT_BYTE,    /* a byte without a token */
+        TOK_FAULT_SLOW,    /* the tokenizer's pattern takes too many steps */
         TOK_FAULT_MEMORY
     } kind;
     uint32_t code; /* of the unknown character or byte */
@@ -183,7 +183,7 @@ typedef struct tok_walk {
     uint32_t whole;              /* the added token that stands there, or TOK_NONE at the text's end */
     size_t whole_size;           /* its bytes */
     bool begins;                 /* nothing of the stretch was read yet */
-    struct tok_merging *merging; /* gpt2, gpt1 */
+    struct tok_merging *merging; /* where there are merges */
 } tok_walk;
 
 /* Fails only when short of memory, without a line. */
@@ -192,7 +192,23 @@ bool tok_walk_begin(const pm_tokenizer *tok, const char *text, size_t size, tok_
 bool tok_walk_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault);
 void tok_walk_end(tok_walk *walk);
 
-/* The part of tok_walk_next for kinds with merges, in merging.c. */
+/* The normal form of a stretch of text: normal.c. Zero it before use. */
+typedef struct tok_normal {
+    const char *text; /* (size) the text itself, or `own`'s */
+    size_t size;
+    size_t begin; /* where the stretch begins in the text */
+    size_t shift; /* the blank that was put before it */
+    bool exact;   /* nothing but this blank differs */
+    nfc_out own;
+} tok_normal;
+
+/* Of text[begin, end), which is not empty. False when short of memory. */
+bool tok_normal_make(const pm_tokenizer *tok, const char *text, size_t begin, size_t end, tok_normal *out);
+/* Where a byte of it stands in the text; the stretch's beginning where that is not known. */
+size_t tok_normal_place(const tok_normal *normal, size_t at);
+void tok_normal_free(tok_normal *normal);
+
+/* The part of tok_walk_next for tokenizers with merges, in merging.c. */
 struct tok_merging *tok_merging_make(const pm_tokenizer *tok);
 bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault);
 void tok_merging_free(struct tok_merging *merging);

@@ -9,15 +9,25 @@
 #include "files/json_file.h"
 #include "text/tokenizer.h"
 
-/* Names of classes: those that tell the kind, and those that leave it to tokenizer.json or to the other files. */
+/* Names of classes: those that tell the form, and those that leave it to tokenizer.json or to the other files. */
 static const struct {
     const char *name;
-    tok_kind kind;
+    const tok_form *form;
 } classes[] = {
-    {"GPT2Tokenizer", TOK_GPT2},          {"GPT2TokenizerFast", TOK_GPT2},        {"OpenAIGPTTokenizer", TOK_GPT1},
-    {"OpenAIGPTTokenizerFast", TOK_GPT1}, {"PreTrainedTokenizerFast", TOK_KINDS}, {"PreTrainedTokenizer", TOK_KINDS},
-    {"TokenizersBackend", TOK_KINDS},
+    {"GPT2Tokenizer", &tok_form_gpt2},
+    {"GPT2TokenizerFast", &tok_form_gpt2},
+    {"OpenAIGPTTokenizer", &tok_form_gpt1},
+    {"OpenAIGPTTokenizerFast", &tok_form_gpt1},
+    {"PreTrainedTokenizerFast", NULL},
+    {"PreTrainedTokenizer", NULL},
+    {"TokenizersBackend", NULL},
 };
+
+static void know(tok_settings *settings, const tok_form *form)
+{
+    settings->known = form != NULL;
+    if (form) settings->form = *form;
+}
 
 bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bool special)
 {
@@ -42,7 +52,7 @@ void tok_settings_free(tok_settings *settings)
     free(settings->end);
     free(settings->unknown);
     free(settings->other_class);
-    *settings = (tok_settings){.kind = TOK_KINDS};
+    *settings = (tok_settings){0};
 }
 
 /* ---- reading ---- */
@@ -148,10 +158,9 @@ static pm_status read_kind(const pm_log *log, const char *path, const cJSON *con
     const cJSON *kind = cJSON_GetObjectItemCaseSensitive(config, "pumice_kind");
     const char *name = cJSON_GetStringValue(kind);
     if (kind) {
-        for (int k = 0; k < TOK_KINDS && name; k++)
-            if (strcmp(name, tok_kind_name((tok_kind)k)) == 0) out->kind = (tok_kind)k;
+        know(out, name ? tok_form_named(name) : NULL);
         out->own = true;
-        if (out->kind != TOK_KINDS) return PM_OK;
+        if (out->known) return PM_OK;
         return log_fail(log, PM_FORMAT,
                         "%s: \"pumice_kind\" must be \"byte\" or \"char\" or \"gpt2\" or \"gpt1\", or without it "
                         "\"tokenizer_class\" \"GPT2Tokenizer\" or \"OpenAIGPTTokenizer\"",
@@ -162,7 +171,7 @@ static pm_status read_kind(const pm_log *log, const char *path, const cJSON *con
     name = cJSON_IsString(class) ? class->valuestring : "";
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         if (strcmp(name, classes[i].name) != 0) continue;
-        out->kind = classes[i].kind;
+        know(out, classes[i].form);
         return PM_OK;
     }
     out->other_class = copy_text(name);
@@ -190,7 +199,7 @@ pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_sett
 {
     static const char *const names[] = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"};
     pm_status status = PM_OK;
-    *out = (tok_settings){.kind = TOK_KINDS};
+    *out = (tok_settings){0};
     for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK; i++) {
         cJSON *json = NULL;
         file_ref ref;
@@ -278,9 +287,9 @@ bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
 {
     bool fine = write_name(tok, config, "bos_token", tok->begin) && write_name(tok, config, "eos_token", tok->end);
     /* gpt1's own <unk> goes without saying; written, it would become a special token */
-    if (tok->kind == TOK_GPT2 || is_added(tok, tok->unknown))
+    if (tok->form.unit == TOK_UNIT_BYTE || is_added(tok, tok->unknown))
         fine = fine && write_name(tok, config, "unk_token", tok->unknown);
-    if (tok->prefix) fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
+    if (tok->form.prefix != TOK_PREFIX_NONE) fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
     if (!fine || tok->added_count == 0) return fine;
     cJSON *decoder = cJSON_AddObjectToObject(config, "added_tokens_decoder");
     cJSON *names = cJSON_AddArrayToObject(config, "additional_special_tokens");

@@ -10,9 +10,6 @@
 #include "files/json_file.h"
 #include "text/tokenizer.h"
 
-/* The pattern of ByteLevel, as a Split spells it. */
-#define GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-
 typedef struct chain {
     const pm_log *log;
     const char *path;
@@ -61,7 +58,7 @@ static bool is_gpt2_split(const cJSON *part, bool invert)
 {
     const char *pattern = cJSON_GetStringValue(item(item(part, "pattern"), "Regex"));
     const char *behavior = cJSON_GetStringValue(item(part, "behavior"));
-    return strcmp(type_of(part), "Split") == 0 && pattern && strcmp(pattern, GPT2_PATTERN) == 0 && behavior &&
+    return strcmp(type_of(part), "Split") == 0 && pattern && strcmp(pattern, TOK_GPT2_PATTERN) == 0 && behavior &&
            strcmp(behavior, "Isolated") == 0 && !invert;
 }
 
@@ -173,7 +170,7 @@ pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *sett
     if (status != PM_OK || !found) return status;
     const cJSON *model = item(root, "model");
     const char *suffix = cJSON_GetStringValue(item(model, "end_of_word_suffix"));
-    *other = suffix && strcmp(suffix, "</w>") == 0 && settings->kind != TOK_GPT2;
+    *other = suffix && strcmp(suffix, "</w>") == 0 && !(settings->known && settings->form.unit == TOK_UNIT_BYTE);
     if (*other) {
         cJSON_Delete(root);
         return PM_OK;
@@ -185,7 +182,8 @@ pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *sett
     if (status == PM_OK) status = check_part(&c, root, "decoder", true);
     if (status == PM_OK) status = read_added(&c, item(root, "added_tokens"));
     if (status == PM_OK) status = read_unknown(&c, model);
-    settings->kind = TOK_GPT2;
+    settings->form = tok_form_gpt2;
+    settings->known = true;
     if (status == PM_OK)
         status = tok_bpe_read_json(log, ref->path, item(model, "vocab"), item(model, "merges"), settings, out);
     cJSON_Delete(root);

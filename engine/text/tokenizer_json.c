@@ -20,17 +20,18 @@
 
 enum { SPELLING_BYTES = sizeof NUL_SPELLING };
 
-/* Hugging Face's class for a kind: the files name it, and transformers loads them with it. */
-static const char *const classes[TOK_KINDS] = {[TOK_BYTE] = "PumiceTokenizer",
-                                               [TOK_CHAR] = "PumiceTokenizer",
-                                               [TOK_GPT2] = "GPT2Tokenizer",
-                                               [TOK_GPT1] = "OpenAIGPTTokenizer"};
+/* Hugging Face's class for a form: the files name it, and transformers loads them with it. */
+static const char *class_of(const tok_form *form)
+{
+    if (!form->merges) return "PumiceTokenizer";
+    return form->unit == TOK_UNIT_WORD ? "OpenAIGPTTokenizer" : "GPT2Tokenizer";
+}
 
 static void spell(const pm_tokenizer *tok, const uint32_t codes[256], uint32_t id, char out[SPELLING_BYTES])
 {
     size_t size = 0;
     const char *piece = pm_tokenizer_piece(tok, id, &size);
-    if (tok->kind == TOK_BYTE) {
+    if (tok->form.unit == TOK_UNIT_BYTE) {
         size = utf8_encode(codes[(unsigned char)piece[0]], out);
     } else if (piece[0] == 0) {
         size = strlen(NUL_SPELLING);
@@ -42,13 +43,13 @@ static void spell(const pm_tokenizer *tok, const uint32_t codes[256], uint32_t i
 }
 
 /* The unit of a spelling, or TOK_NONE. */
-static uint32_t unspell(tok_kind kind, const uint32_t codes[256], const char *spelling)
+static uint32_t unspell(tok_unit unit, const uint32_t codes[256], const char *spelling)
 {
     size_t size = strlen(spelling);
     uint32_t code;
-    if (kind == TOK_CHAR && strcmp(spelling, NUL_SPELLING) == 0) return 0;
+    if (unit == TOK_UNIT_CHAR && strcmp(spelling, NUL_SPELLING) == 0) return 0;
     if (!size || utf8_decode(spelling, size, &code) != size) return TOK_NONE;
-    if (kind == TOK_CHAR) return code;
+    if (unit == TOK_UNIT_CHAR) return code;
     for (uint32_t b = 0; b < 256; b++) {
         if (codes[b] == code) return b;
     }
@@ -66,11 +67,11 @@ static cJSON *vocab_json(const pm_tokenizer *tok)
         char one[SPELLING_BYTES], *whole = NULL;
         if (tok_is_only(tok->only, tok->only_count, &only, entry)) continue; /* tokenizer_config.json has it */
         if (tok->starts[entry] == tok->starts[entry + 1]) continue;          /* an id that no token has */
-        if (tok_kind_merges(tok->kind))
+        if (tok->form.merges)
             whole = tok_bpe_spell(tok, entry);
         else
             spell(tok, codes, entry, one);
-        const bool spelled = whole || !tok_kind_merges(tok->kind);
+        const bool spelled = whole || !tok->form.merges;
         const uint32_t id = tok_entry_id(tok->vocab, tok->same, entry);
         fine = spelled && cJSON_AddNumberToObject(vocab, whole ? whole : one, id) != NULL;
         free(whole);
@@ -86,13 +87,13 @@ pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const ch
     if (status != PM_OK) return status;
     char *merges = file_join(dir, MERGES_FILE);
     cJSON *vocab = vocab_json(tok), *config = cJSON_CreateObject();
-    if (!merges || !vocab || !config || !cJSON_AddStringToObject(config, "tokenizer_class", classes[tok->kind]) ||
-        !cJSON_AddStringToObject(config, "pumice_kind", tok_kind_name(tok->kind)) ||
+    if (!merges || !vocab || !config || !cJSON_AddStringToObject(config, "tokenizer_class", class_of(&tok->form)) ||
+        !cJSON_AddStringToObject(config, "pumice_kind", tok_form_kind(&tok->form)) ||
         !cJSON_AddNumberToObject(config, "vocab_size", tok->vocab) || !tok_settings_write(tok, config)) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its files", dir);
     }
     if (status == PM_OK) status = json_file_write(log, dir, VOCAB_FILE, vocab, false);
-    if (status == PM_OK && tok_kind_merges(tok->kind)) status = tok_bpe_write_merges(log, tok, merges);
+    if (status == PM_OK && tok->form.merges) status = tok_bpe_write_merges(log, tok, merges);
     if (status == PM_OK) status = json_file_write(log, dir, CONFIG_FILE, config, true);
     cJSON_Delete(vocab);
     cJSON_Delete(config);
@@ -102,7 +103,7 @@ pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const ch
 
 /* Fills units[id] from the entries: every id below count once, every unit at most once. `taken` holds UTF8_CODES
  * zeros. */
-static pm_status read_entries(const pm_log *log, const char *path, tok_kind kind, const cJSON *vocab, uint32_t count,
+static pm_status read_entries(const pm_log *log, const char *path, tok_unit unit_of, const cJSON *vocab, uint32_t count,
                               uint32_t *units, unsigned char *taken)
 {
     uint32_t codes[256];
@@ -113,10 +114,10 @@ static pm_status read_entries(const pm_log *log, const char *path, tok_kind kind
     cJSON_ArrayForEach(entry, vocab)
     {
         position++;
-        uint32_t unit = unspell(kind, codes, entry->string ? entry->string : "");
+        uint32_t unit = unspell(unit_of, codes, entry->string ? entry->string : "");
         if (unit == TOK_NONE) {
             return log_fail(log, PM_FORMAT, "%s: entry %u must be one %s", path, (unsigned)position,
-                            kind == TOK_BYTE ? "byte in GPT-2's spelling" : "UTF-8 character");
+                            unit_of == TOK_UNIT_BYTE ? "byte in GPT-2's spelling" : "UTF-8 character");
         }
         if (taken[unit]) return log_fail(log, PM_FORMAT, "%s: entry %u is there twice", path, (unsigned)position);
         taken[unit] = 1;
@@ -134,21 +135,22 @@ static pm_status read_entries(const pm_log *log, const char *path, tok_kind kind
     return PM_OK;
 }
 
-static pm_status read_vocab(const pm_log *log, const file_source *from, tok_kind kind, pm_tokenizer **out)
+static pm_status read_vocab(const pm_log *log, const file_source *from, const tok_form *form, pm_tokenizer **out)
 {
     cJSON *vocab = NULL;
     file_ref ref;
     pm_status status = file_ref_make(log, from, VOCAB_FILE, &ref);
     if (status != PM_OK) return status;
     const char *path = ref.path;
+    const bool bytes = form->unit == TOK_UNIT_BYTE;
     uint32_t *units = NULL;
     unsigned char *taken = NULL;
     status = json_file_read(log, &ref, NUL_SPELLING, NULL, &vocab);
     if (status != PM_OK) goto fail;
     int count = cJSON_GetArraySize(vocab);
-    if (count <= 0 || count > UTF8_CODES || (kind == TOK_BYTE && count != 256)) {
+    if (count <= 0 || count > UTF8_CODES || (bytes && count != 256)) {
         status = log_fail(log, PM_FORMAT, "%s: has %d entries; a %s vocabulary has %s", path, count,
-                          tok_kind_name(kind), kind == TOK_BYTE ? "256" : "1 to 1112064");
+                          tok_form_kind(form), bytes ? "256" : "1 to 1112064");
         goto fail;
     }
     units = malloc((size_t)count * sizeof *units);
@@ -157,8 +159,8 @@ static pm_status read_vocab(const pm_log *log, const file_source *from, tok_kind
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %d tokens", path, count);
         goto fail;
     }
-    status = read_entries(log, path, kind, vocab, (uint32_t)count, units, taken);
-    if (status == PM_OK) status = tok_from_units(log, kind, units, (uint32_t)count, out);
+    status = read_entries(log, path, form->unit, vocab, (uint32_t)count, units, taken);
+    if (status == PM_OK) status = tok_from_units(log, form, units, (uint32_t)count, out);
 
 fail:
     free(units);
@@ -169,27 +171,28 @@ fail:
 }
 
 /* The pairs of files that a tokenizer with merges can lie in: Hugging Face's, and OpenAI's of GPT-1 and GPT-2. The first pair that is there
- * counts. TOK_KINDS: of either kind. */
+ * counts. NULL: of any form. */
 static const struct {
     const char *vocab, *merges;
-    tok_kind kind;
+    const tok_form *form;
 } file_names[] = {
-    {VOCAB_FILE, MERGES_FILE, TOK_KINDS},
-    {"encoder_bpe_40000.json", "vocab_40000.bpe", TOK_GPT1},
-    {"encoder.json", "vocab.bpe", TOK_GPT2},
+    {VOCAB_FILE, MERGES_FILE, NULL},
+    {"encoder_bpe_40000.json", "vocab_40000.bpe", &tok_form_gpt1},
+    {"encoder.json", "vocab.bpe", &tok_form_gpt2},
 };
 
-/* Loads the first pair that is there, of the settings' kind or, where they say none, of any. */
+/* Loads the first pair that is there, of the settings' form or, where they say none, of any. */
 static pm_status load_pair(const pm_log *log, const file_source *from, tok_settings *settings, bool *found,
                            pm_tokenizer **out)
 {
     pm_status status = PM_OK;
-    const tok_kind kind = settings->kind;
+    const bool known = settings->known;
     for (size_t i = 0; i < sizeof file_names / sizeof *file_names && status == PM_OK && !*found; i++) {
-        const tok_kind of = file_names[i].kind;
+        const tok_form *of = file_names[i].form;
         file_ref vocab = {0}, merges = {0};
-        if (of != TOK_KINDS && kind != TOK_KINDS && of != kind) continue;
-        settings->kind = of != TOK_KINDS ? of : kind;
+        if (of && known && strcmp(tok_form_kind(of), tok_form_kind(&settings->form)) != 0) continue;
+        if (of && !known) settings->form = *of;
+        settings->known = known || of;
         status = file_ref_make(log, from, file_names[i].vocab, &vocab);
         if (status == PM_OK) status = file_ref_make(log, from, file_names[i].merges, &merges);
         if (status == PM_OK) status = tok_bpe_read(log, &vocab, &merges, settings, found, out);
@@ -243,7 +246,7 @@ static pm_status load_merging(const pm_log *log, const file_source *from, tok_se
 {
     bool found = false, other = true;
     pm_status status = PM_OK;
-    if (!settings->own && settings->kind != TOK_GPT1) {
+    if (!settings->own && !(settings->known && settings->form.unit == TOK_UNIT_WORD)) {
         file_ref whole;
         status = file_ref_make(log, from, WHOLE_FILE, &whole);
         if (status != PM_OK) return status;
@@ -262,10 +265,10 @@ static pm_status load(const pm_log *log, const file_source *from, pm_tokenizer *
     pm_status status = file_source_check(log, from);
     if (status == PM_OK) status = tok_settings_read(log, from, &settings);
     if (status != PM_OK) return status;
-    if (settings.kind == TOK_KINDS || tok_kind_merges(settings.kind))
+    if (!settings.known || settings.form.merges)
         status = load_merging(log, from, &settings, out);
     else
-        status = read_vocab(log, from, settings.kind, out);
+        status = read_vocab(log, from, &settings.form, out);
     tok_settings_free(&settings);
     return status;
 }

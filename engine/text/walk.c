@@ -1,5 +1,5 @@
-/* Encoding: the walk over a text. Added tokens cut it into stretches, each of which is encoded as a text of its own; the kinds with merges go
- * on in merging.c. */
+/* Encoding: the walk over a text. Added tokens cut it into stretches, each of which is encoded as a text of its own; where there are merges, merging.c
+ * goes on. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 bool tok_walk_begin(const pm_tokenizer *tok, const char *text, size_t size, tok_walk *out)
 {
     *out = (tok_walk){.tok = tok, .text = text, .size = size};
-    if (tok_kind_merges(tok->kind)) out->merging = tok_merging_make(tok);
-    return out->merging || !tok_kind_merges(tok->kind);
+    if (tok->form.merges) out->merging = tok_merging_make(tok);
+    return out->merging || !tok->form.merges;
 }
 
 void tok_walk_end(tok_walk *walk)
@@ -42,7 +42,7 @@ static void look_ahead(tok_walk *walk)
     }
 }
 
-/* The kinds `byte` and `char`, up to the stretch's end. */
+/* A token each unit, up to the stretch's end. */
 static bool units_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault)
 {
     const pm_tokenizer *tok = walk->tok;
@@ -103,6 +103,11 @@ pm_status tok_fault_fail(const pm_log *log, const char *name, size_t offset, con
                         ", for which the tokenizer's vocabulary has no token; use one that has "
                         "all 256 bytes",
                         name, offset, fault->code);
+    }
+    if (fault->kind == TOK_FAULT_SLOW) {
+        return log_fail(log, PM_FORMAT,
+                        "%s: at byte %zu a pattern of the tokenizer takes too many steps; use another tokenizer", name,
+                        offset);
     }
     char shown[UTF8_MAX + 4] = "";
     uint32_t c = fault->code;

@@ -50,7 +50,8 @@ void fuzz_encode(const pm_tokenizer *tok, const char *text, size_t size)
 {
     uint32_t *tokens = NULL;
     size_t count = 0, at = 0;
-    const bool keeps = tok->kind != TOK_GPT1 && !tok->same_count && !tok->prefix && tok->unknown == TOK_NONE;
+    const bool changes = tok->form.unit == TOK_UNIT_WORD || tok_form_changes(&tok->form);
+    const bool keeps = !changes && !tok->same_count && tok->unknown == TOK_NONE;
     char *own = malloc(size ? size : 1); /* it ends where its memory ends, which a sanitizer watches */
     REQUIRE(own);
     if (size) memcpy(own, text, size);
