@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "helper_log.h"
+#include "text/gpt2.h"
 
 size_t test_round_trip(const pm_tokenizer *tok, const char *text, size_t size)
 {
@@ -58,6 +60,22 @@ void test_expect_same(const pm_tokenizer *a, const pm_tokenizer *b)
         assert_int_equal(size, other);
         assert_memory_equal(piece, second, size);
     }
+}
+
+const char *test_byte_vocab(const char *more)
+{
+    static char text[8192];
+    uint32_t codes[256];
+    size_t used = 0;
+    gpt2_spellings(codes);
+    for (unsigned b = 0; b < 256; b++) {
+        char one[UTF8_MAX + 1] = "";
+        utf8_encode(codes[b], one);
+        used += (size_t)sprintf(text + used, "%c\"%s%s\":%u", b ? ',' : '{', b == '"' || b == '\\' ? "\\" : "", one, b);
+    }
+    assert_true(used + strlen(more) + 2 < sizeof text);
+    sprintf(text + used, "%s}", more);
+    return text;
 }
 
 bool test_shared_file(const char *name, const char **path)

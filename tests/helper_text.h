@@ -16,6 +16,9 @@ void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids)
 /* Same kind, tokens and hash. */
 void test_expect_same(const pm_tokenizer *a, const pm_tokenizer *b);
 
+/* A vocabulary as JSON: the 256 bytes in GPT-2's spelling, by their value, and `more` entries behind them. In a static buffer. */
+const char *test_byte_vocab(const char *more);
+
 /* A folder of texts and vocabularies that is not part of the repository: PUMICE_DATA, or ../shared/data beside it. False where it has no
  * such file; else *path, in a static buffer. */
 bool test_shared_file(const char *name, const char **path);

@@ -100,6 +100,73 @@ static void test_merging(void **state)
     bpe_row_free(&row);
 }
 
+/* The pair of the least rank and then the leftmost, one after the other. */
+static size_t merge_one_by_one(const bpe_table *table, uint32_t *ids, size_t count)
+{
+    for (;;) {
+        const bpe_slot *best = NULL;
+        size_t at = 0;
+        for (size_t i = 0; i + 1 < count; i++) {
+            const bpe_slot *slot = bpe_find(table, ids[i], ids[i + 1]);
+            if (!slot || (best && slot->rank >= best->rank)) continue;
+            best = slot;
+            at = i;
+        }
+        if (!best) return count;
+        ids[at] = best->made;
+        memmove(ids + at + 1, ids + at + 2, (count - at - 2) * sizeof *ids);
+        count--;
+    }
+}
+
+/* Ordered merges in random tables, in which a token may go into earlier merges, with ranks of their own and without. */
+static void test_ordered(void **state)
+{
+    (void)state;
+    enum { LETTERS = 3, MERGES = 40, MOST = 2000 };
+    bpe_row row = {0};
+    uint32_t plain[MOST], ordered = 0;
+    for (uint32_t round = 0; round < 300; round++) {
+        bpe_merge *merges = malloc(MERGES * sizeof *merges);
+        uint32_t *ranks = malloc(MERGES * sizeof *ranks), count = 0, twice;
+        assert_non_null(merges);
+        assert_non_null(ranks);
+        for (uint32_t i = 0; i < MERGES; i++) {
+            rng_block b = rng_philox(round, i, 0, 2, 0);
+            const uint32_t most =
+                LETTERS + (round % 3 ? MERGES : i); /* every third table has no token before its parts */
+            bpe_merge one = {b.v[0] % most, b.v[1] % most, LETTERS + (round % 3 ? b.v[2] % MERGES : i)};
+            bool known = false;
+            for (uint32_t j = 0; j < count; j++)
+                known = known || (merges[j].left == one.left && merges[j].right == one.right);
+            if (known) continue;
+            ranks[count] = count ? ranks[count - 1] + b.v[3] % 2 : 0;
+            merges[count++] = one;
+        }
+        bpe_table table;
+        assert_true(bpe_table_make(&table, merges, count, &twice));
+        assert_true(bpe_table_order(&table, round % 2 ? ranks : NULL));
+        if (round % 2 == 0) free(ranks);
+        ordered += table.ordered;
+        for (uint32_t i = 0; i < 6; i++) {
+            static const size_t sizes[] = {2, 3, 17, 96, 97, MOST};
+            assert_true(bpe_row_reserve(&row, sizes[i]));
+            row.count = sizes[i];
+            for (uint32_t j = 0; j < sizes[i]; j++) {
+                uint32_t v = rng_philox(round, j, i, 3, 0).v[0];
+                plain[j] = row.ids[j] = v % 50 == 0 ? BPE_NONE : v % LETTERS;
+            }
+            size_t want = merge_one_by_one(&table, plain, sizes[i]);
+            assert_true(bpe_row_merge(&table, &row));
+            assert_int_equal(row.count, want);
+            assert_memory_equal(row.ids, plain, want * sizeof *plain);
+        }
+        bpe_table_free(&table);
+    }
+    assert_true(ordered > 150 && ordered < 300);
+    bpe_row_free(&row);
+}
+
 /* ---- pieces ---- */
 
 static void test_pieces(void **state)
@@ -310,9 +377,9 @@ static void test_learning_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_merging),       cmocka_unit_test(test_pieces),  cmocka_unit_test(test_random_bytes),
-        cmocka_unit_test(test_long_pieces),   cmocka_unit_test(test_borders), cmocka_unit_test(test_learning),
-        cmocka_unit_test(test_learning_long),
+        cmocka_unit_test(test_merging),      cmocka_unit_test(test_ordered),       cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_random_bytes), cmocka_unit_test(test_long_pieces),   cmocka_unit_test(test_borders),
+        cmocka_unit_test(test_learning),     cmocka_unit_test(test_learning_long),
     };
     return cmocka_run_group_tests_name("bpe", tests, NULL, NULL);
 }

@@ -287,6 +287,10 @@ static void test_own_ids(void **state)
 
 #define BYTE_LEVEL(prefix)                                                                                             \
     "{\"type\":\"ByteLevel\",\"add_prefix_space\":" prefix ",\"trim_offsets\":true,\"use_regex\":true}"
+#define SPLIT(pattern)                                                                                                 \
+    "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":"          \
+    "\"" pattern                                                                                                       \
+    "\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]}"
 #define ADDED                                                                                                          \
     "{\"id\":258,\"content\":\"<|endoftext|>\",\"single_word\":false,\"lstrip\":false,\"special\":true},"              \
     "{\"id\":259,\"content\":\"  \",\"special\":false}"
@@ -363,42 +367,50 @@ static void test_other_kinds(void **state)
     const struct {
         const char *parts, *model, *merges, *added, *words;
     } rows[] = {
-        {"\"pre_tokenizer\":null", bpe, merges, "", "pre_tokenizer: missing"},
-        {"\"pre_tokenizer\":{\"type\":\"Metaspace\"}", bpe, merges, "",
-         "pre_tokenizer: Metaspace; Pumice reads GPT-2's kind"},
-        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x\"}"
-         ","
-         "\"behavior\":\"Isolated\"}]}",
-         bpe, merges, "", "pre_tokenizer: Split with another pattern"},
+        {"\"pre_tokenizer\":null", bpe, merges, "", "pre_tokenizer: none"},
+        {"\"pre_tokenizer\":{\"type\":\"Whitespace\"}", bpe, merges, "",
+         "pre_tokenizer: Whitespace, which Pumice does not read"},
         {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"}]}", bpe, merges, "",
          "pre_tokenizer: Digits"},
-        {"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":false}", bpe, merges, "",
-         "with \"use_regex\": false"},
-        {"\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
-         "normalizer: NFC"},
-        {"\"post_processor\":{\"type\":\"TemplateProcessing\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
-         "post_processor: TemplateProcessing"},
+        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}]}",
+         bpe, merges, "", "pre_tokenizer: a part behind ByteLevel"},
+        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x\"}"
+         ","
+         "\"behavior\":\"Removed\"},{\"type\":\"ByteLevel\"}]}",
+         bpe, merges, "", "pre_tokenizer: a Split whose \"behavior\" is not \"Isolated\""},
+        {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"},{\"type\":\"ByteLevel\"}]}",
+         bpe, merges, "", "ByteLevel with \"add_prefix_space\" behind a Split"},
+        {SPLIT("\\\\w+"), bpe, merges, "", "pattern 1 has an escape other than"},
+        {SPLIT("(a"), bpe, merges, "", "pattern 1: missing closing parenthesis"},
+        {"\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
+         "normalizer: NFKC"},
+        {"\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
+         "\"},\"content\":\"\xE2\x96\x81\"},\"pre_tokenizer\":" BYTE_LEVEL("false"),
+         bpe, merges, "", "normalizer: Prepend or Replace before ByteLevel"},
+        {"\"post_processor\":{\"type\":\"BertProcessing\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
+         "post_processor: BertProcessing"},
+        {"\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"a\"}}]},\"pre_"
+         "tokenizer\":" BYTE_LEVEL("false"),
+         bpe, merges, "", "post_processor: a template without a text"},
         {"\"decoder\":{\"type\":\"WordPiece\"},\"pre_tokenizer\":" BYTE_LEVEL("false"), bpe, merges, "",
          "decoder: WordPiece"},
         {byte_level, "\"type\":\"Unigram\"", merges, "", "model: Unigram"},
-        {byte_level, "\"type\":\"BPE\",\"byte_fallback\":true", merges, "", "model: with \"byte_fallback\""},
-        {byte_level, "\"type\":\"BPE\",\"ignore_merges\":true", merges, "", "model: with \"ignore_merges\""},
-        {byte_level, "\"type\":\"BPE\",\"ignore_merges\":1", merges, "", "model: with \"ignore_merges\""},
+        {byte_level, "\"type\":\"BPE\",\"byte_fallback\":true", merges, "", "model: \"byte_fallback\" with ByteLevel"},
         {byte_level, "\"type\":\"BPE\",\"byte_fallback\":\"\"", merges, "", "\"byte_fallback\" is not true or false"},
-        {"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":0}", bpe, merges, "", "with \"use_regex\": false"},
+        {byte_level, "\"type\":\"BPE\",\"ignore_merges\":\"no\"", merges, "", "\"ignore_merges\" is not true or false"},
         {"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":\"no\"}", bpe, merges, "",
          "\"use_regex\" is not true or false"},
-        {byte_level, bpe, merges, "{\"id\":300,\"content\":\"<m>\",\"lstrip\":1}", "added token <m> has \"lstrip\""},
+        {byte_level, bpe, merges, "{\"id\":300,\"content\":\"<m>\",\"single_word\":1}",
+         "added token <m> has \"single_word\""},
         {byte_level, bpe, merges, "{\"id\":300,\"content\":\"<m>\",\"special\":\"true\"}", "\"special\" is not true"},
         {byte_level, "\"type\":\"BPE\",\"dropout\":0.1", merges, "", "model: with \"dropout\""},
         {byte_level, "\"type\":\"BPE\",\"continuing_subword_prefix\":\"##\"", merges, "",
          "\"continuing_subword_prefix\""},
-        {byte_level, bpe, "{}", "", "model: without a list \"merges\""},
+        {byte_level, bpe, "{}", "", "model: no list \"merges\""},
         {byte_level, bpe, "[\"a b\",\"ab\"]", "", "merge 2 must be two tokens"},
         {byte_level, bpe, "[[\"a\",\"b\",\"c\"]]", "", "merge 1 must be two tokens"},
         {byte_level, bpe, "[[\"a\",7]]", "", "merge 1 must be two tokens"},
         {byte_level, bpe, "[\"a c\"]", "", "merge 1 makes a token that the vocabulary lacks"},
-        {byte_level, bpe, merges, "{\"id\":300,\"content\":\"<m>\",\"lstrip\":true}", "added token <m> has \"lstrip\""},
         {byte_level, bpe, merges, "{\"content\":\"<m>\"}", "must have \"content\" and \"id\""},
         {byte_level, bpe, merges, "{\"id\":16777216,\"content\":\"<m>\"}", "must have \"content\" and \"id\""},
     };
@@ -413,7 +425,7 @@ static void test_other_kinds(void **state)
         test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
     }
     put(dir, "tokenizer.json", "{}");
-    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "model: missing");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "model: none");
     /* GPT-1's kind is read from its other files; where there are none, the error line names the kind */
     put(dir, "tokenizer.json",
         "{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\",\"vocab\":{},\"merges\":[]}}");
@@ -503,8 +515,15 @@ static void test_foreign(void **state)
     put(dir, "tokenizer_config.json", "{\"add_bos_token\":true}");
     tok = load(dir);
     test_expect_ids(tok, "a", "97");
-    assert_int_equal(test_log_count(PM_LOG_WARN), 1);
-    assert_non_null(strstr(test_last_warning(), "tokenizer_config.json: \"add_bos_token\" is true"));
+    assert_false(pm_tokenizer_adds_begin(tok)); /* there is no such token */
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    pm_tokenizer_destroy(&tok);
+    put(dir, "tokenizer_config.json", "{\"add_bos_token\":true,\"bos_token\":\"a\",\"add_eos_token\":true}");
+    tok = load(dir);
+    assert_true(pm_tokenizer_adds_begin(tok));
+    assert_false(pm_tokenizer_adds_end(tok));
+    assert_int_equal(pm_tokenizer_begin(tok), 97);
+    test_expect_ids(tok, "b", "98");
     pm_tokenizer_destroy(&tok);
     test_dir_remove(dir);
 }
@@ -519,7 +538,8 @@ static void test_flags(void **state)
         {"{\"add_prefix_space\":\"true\"}", "\"add_prefix_space\" is not true or false"},
         {"{\"add_prefix_space\":2}", "\"add_prefix_space\" is not true or false"},
         {"{\"add_bos_token\":[]}", "\"add_bos_token\" is not true or false"},
-        {"{\"added_tokens_decoder\":{\"256\":{\"content\":\"<m>\",\"lstrip\":1}}}", "token <m> has \"lstrip\""},
+        {"{\"added_tokens_decoder\":{\"256\":{\"content\":\"<m>\",\"single_word\":1}}}",
+         "token <m> has \"single_word\""},
         {"{\"added_tokens_decoder\":{\"256\":{\"content\":\"<m>\",\"lstrip\":\"\"}}}", "\"lstrip\" is not true"},
         {"{\"added_tokens_decoder\":{\"256\":{\"content\":\"<m>\",\"special\":{}}}}", "\"special\" is not true"},
     };

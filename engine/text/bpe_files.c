@@ -1,8 +1,5 @@
-/* The two files of a tokenizer with merges: a JSON object {"spelling": id}, and a line for each merge, "LEFT RIGHT" in spellings, the
- * earliest first, behind a line "#version: 0.2" that may be missing. Nothing in them is trusted.
- *
- * gpt2 spells each byte of a token as one character (gpt2.h). gpt1 spells characters as they are and the end of a word as </w>. A piece
- * has a blank in its place, which no spelling can hold. */
+/* The two files of a tokenizer with merges: a JSON object {"spelling": id}, and a line for each merge, "LEFT RIGHT" in spellings (spelling.h), the
+ * earliest first, behind a line "#version: 0.2" that may be missing. Nothing in them is trusted. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,78 +7,8 @@
 #include "files/file.h"
 #include "files/foreign.h"
 #include "files/json_file.h"
+#include "text/spelling.h"
 #include "text/tokenizer.h"
-
-#define WORD_END "</w>"
-
-enum { WORD_END_BYTES = sizeof WORD_END - 1, SPELLING_CODES = 0x144 }; /* gpt2 spells bytes below this code */
-
-/* ---- spellings ---- */
-
-typedef struct speller {
-    tok_form form;
-    uint32_t codes[256];                 /* bytes: code point by byte */
-    unsigned char bytes[SPELLING_CODES]; /* byte by code point, */
-    bool known[SPELLING_CODES];          /* where there is one */
-} speller;
-
-static void speller_make(const tok_form *form, speller *out)
-{
-    *out = (speller){.form = *form};
-    gpt2_spellings(out->codes);
-    for (uint32_t b = 0; b < 256; b++) {
-        out->bytes[out->codes[b]] = (unsigned char)b;
-        out->known[out->codes[b]] = true;
-    }
-}
-
-char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry)
-{
-    speller spell;
-    size_t size = tok->starts[entry + 1] - tok->starts[entry], used = 0;
-    const char *piece = tok->pieces + tok->starts[entry];
-    char *out = size < SIZE_MAX / UTF8_MAX ? malloc(size * UTF8_MAX + 1) : NULL; /* </w> has four bytes too */
-    if (!out) return NULL;
-    speller_make(&tok->form, &spell);
-    for (size_t i = 0; i < size; i++) {
-        if (tok->form.unit == TOK_UNIT_BYTE) {
-            used += utf8_encode(spell.codes[(unsigned char)piece[i]], out + used);
-        } else if (piece[i] == ' ') {
-            memcpy(out + used, WORD_END, WORD_END_BYTES);
-            used += WORD_END_BYTES;
-        } else {
-            out[used++] = piece[i];
-        }
-    }
-    out[used] = 0;
-    return out;
-}
-
-/* Writes a spelling's piece to `out`, which has room for `size` bytes. SIZE_MAX: it is not a spelling. */
-static size_t unspell(const speller *spell, const char *text, size_t size, char *out)
-{
-    size_t used = 0;
-    if (!size) return SIZE_MAX;
-    for (size_t i = 0; i < size;) {
-        uint32_t code;
-        size_t length = utf8_decode(text + i, size - i, &code);
-        if (!length) return SIZE_MAX;
-        if (spell->form.unit == TOK_UNIT_BYTE) {
-            if (code >= SPELLING_CODES || !spell->known[code]) return SIZE_MAX;
-            out[used++] = (char)spell->bytes[code];
-        } else if (code == ' ') {
-            return SIZE_MAX;
-        } else if (size - i >= WORD_END_BYTES && memcmp(text + i, WORD_END, WORD_END_BYTES) == 0) {
-            out[used++] = ' ';
-            length = WORD_END_BYTES;
-        } else {
-            memmove(out + used, text + i, length);
-            used += length;
-        }
-        i += length;
-    }
-    return used;
-}
 
 /* ---- the vocabulary ---- */
 
@@ -93,7 +20,7 @@ static const tok_form *form_of(const cJSON *vocab, int count)
     cJSON_ArrayForEach(entry, vocab)
     {
         size_t size = entry->string ? strlen(entry->string) : 0;
-        if (size >= WORD_END_BYTES && strcmp(entry->string + size - WORD_END_BYTES, WORD_END) == 0) ends++;
+        if (size >= SPELLING_END_BYTES && strcmp(entry->string + size - SPELLING_END_BYTES, SPELLING_END) == 0) ends++;
     }
     return ends > count / 8 ? &tok_form_gpt1 : &tok_form_gpt2;
 }
@@ -102,7 +29,7 @@ static const tok_form *form_of(const cJSON *vocab, int count)
 typedef struct entry {
     size_t start, size; /* in the list's bytes */
     uint32_t id;
-    bool only; /* an added token with another token's bytes */
+    bool only; /* no merge makes it: an added token with another token's bytes, or a byte's */
 } entry;
 
 typedef struct entry_list {
@@ -110,6 +37,7 @@ typedef struct entry_list {
     size_t count;
     char *bytes;
     size_t used;
+    uint32_t *byte_ids; /* (256) of <0x00> to <0xFF>, where the form has them, or NULL */
 } entry_list;
 
 static const tok_named *find_named(const tok_settings *settings, const char *text)
@@ -135,6 +63,11 @@ static pm_status read_entries(const pm_log *log, const char *path, const speller
     out->bytes = malloc(bytes);
     if (!out->list || !out->bytes)
         return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %zu tokens", path, count);
+    if (spell->form.fallback) {
+        out->byte_ids = malloc(256 * sizeof *out->byte_ids);
+        if (!out->byte_ids) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+        memset(out->byte_ids, 0xFF, 256 * sizeof *out->byte_ids); /* TOK_NONE */
+    }
     cJSON_ArrayForEach(item, vocab)
     {
         const char *text = item->string ? item->string : "";
@@ -143,6 +76,13 @@ static pm_status read_entries(const pm_log *log, const char *path, const speller
             return log_fail(log, PM_FORMAT, "%s: the id of entry %zu must be a whole number from 0 to %d", path,
                             out->count + 1, TOK_MOST - 1);
         }
+        const int byte = out->byte_ids ? spelling_byte(text, strlen(text)) : -1;
+        if (byte >= 0) {
+            out->byte_ids[byte] = (uint32_t)id;
+            out->bytes[out->used] = (char)byte;
+            out->list[out->count++] = (entry){out->used++, 1, (uint32_t)id, true};
+            continue;
+        }
         size_t size = unspell(spell, text, strlen(text), out->bytes + out->used);
         if (size == SIZE_MAX && *text && find_named(settings, text)) { /* a token added to it is spelled as it is */
             size = strlen(text);
@@ -150,9 +90,12 @@ static pm_status read_entries(const pm_log *log, const char *path, const speller
         }
         if (size == SIZE_MAX) {
             return log_fail(log, PM_FORMAT, "%s: the token of id %u must be %s", path, (unsigned)id,
-                            spell->form.unit == TOK_UNIT_BYTE ? "bytes in GPT-2's spelling" : "UTF-8 without blanks");
+                            spell->form.unit == TOK_UNIT_BYTE   ? "bytes in GPT-2's spelling"
+                            : spell->form.unit == TOK_UNIT_CHAR ? "UTF-8"
+                                                                : "UTF-8 without blanks");
         }
-        out->list[out->count++] = (entry){out->used, size, (uint32_t)id, false};
+        /* no text has a blank where it is spelled in another way */
+        out->list[out->count++] = (entry){out->used, size, (uint32_t)id, spell->form.blanks && strchr(text, ' ')};
         out->used += size;
     }
     return PM_OK;
@@ -224,28 +167,29 @@ static bool named_before(const tok_settings *settings, size_t i)
 /* Adds the settings' tokens that have an id and that the vocabulary lacks. One that has the bytes of the vocabulary's token, but neither its
  * spelling nor its id, is a token of its own: "\n\n" beside GPT-2's "\u010a\u010a". */
 static pm_status add_entries(const pm_log *log, const char *path, const cJSON *vocab, const tok_settings *settings,
-                             const tok_bpe_parts *parts, const tok_index *index, entry_list *entries)
+                             const tok_form *form, const tok_bpe_parts *parts, const tok_index *index,
+                             entry_list *entries)
 {
     const size_t count = entries->count;
     for (size_t i = 0; i < settings->named_count; i++) {
         const tok_named *named = &settings->named[i];
-        const size_t size = strlen(named->text);
         if (named->id == TOK_NONE || named_before(settings, i)) continue;
-        const uint32_t id = tok_index_find(index, named->text, size);
-        const bool only = id != TOK_NONE;
+        char *piece = entries->bytes + entries->used;
+        const size_t size = spelling_named(form, named->text, piece);
+        const uint32_t id = tok_index_find(index, piece, size);
+        const bool twin = id != TOK_NONE, only = twin || form->whole; /* ignore_merges takes the vocabulary's alone */
         if (id == named->id) continue;
-        if (only && cJSON_GetObjectItemCaseSensitive(vocab, named->text))
+        if (twin && cJSON_GetObjectItemCaseSensitive(vocab, named->text))
             return log_fail(log, PM_FORMAT,
                             "%s: the token %s has the id %u in the vocabulary, and %u as an added token", path,
                             named->text, (unsigned)id, (unsigned)named->id);
-        bool taken = only && named->id < parts->vocab && parts->starts[named->id + 1] > parts->starts[named->id];
+        bool taken = twin && named->id < parts->vocab && parts->starts[named->id + 1] > parts->starts[named->id];
         for (size_t e = count; e < entries->count && !taken; e++)
-            taken = entries->list[e].id == named->id && (only || entries->list[e].only);
+            taken = entries->list[e].id == named->id && (twin || (entries->list[e].only && !form->whole));
         if (taken)
             return log_fail(log, PM_FORMAT, "%s: the added token %s has another token's id, %u", path, named->text,
                             (unsigned)named->id);
         entries->list[entries->count++] = (entry){entries->used, size, named->id, only};
-        memcpy(entries->bytes + entries->used, named->text, size);
         entries->used += size;
     }
     return PM_OK;
@@ -263,13 +207,19 @@ static pm_status read_vocab(const pm_log *log, const char *path, const cJSON *vo
     if (status == PM_OK) {
         const size_t own = entries.count;
         bool fine = index_entries(&entries, parts, index, &twice);
-        if (fine && twice == TOK_NONE) status = add_entries(log, path, vocab, settings, parts, index, &entries);
+        if (fine && twice == TOK_NONE)
+            status = add_entries(log, path, vocab, settings, &spell->form, parts, index, &entries);
         if (fine && entries.count > own) fine = index_entries(&entries, parts, index, &twice);
         if (status == PM_OK && !fine)
             status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %d tokens", path, count);
         else if (status == PM_OK && twice != TOK_NONE)
             status = log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", path, (unsigned)twice);
+        else if (status == PM_OK && spell->form.blanks && parts->same_count)
+            status = log_fail(log, PM_FORMAT, "%s: id %u is there twice", path, (unsigned)parts->same[0]);
+        parts->bytes = entries.byte_ids;
+        entries.byte_ids = NULL;
     }
+    free(entries.byte_ids);
     free(entries.list);
     free(entries.bytes);
     return status;
@@ -427,6 +377,19 @@ pm_status tok_bpe_read_json(const pm_log *log, const char *path, const cJSON *vo
     if (status == PM_OK) status = tok_from_bpe(log, path, &spell.form, &parts, settings, out);
     tok_bpe_parts_free(&parts);
     return status;
+}
+
+char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t name)
+{
+    speller spell;
+    const char *piece = tok->pieces + tok->starts[name];
+    if (name < tok->vocab && tok_is_byte(tok, name)) {
+        char *out = malloc(sizeof "<0x00>");
+        if (out) snprintf(out, sizeof "<0x00>", "<0x%02X>", (unsigned char)piece[0]);
+        return out;
+    }
+    speller_make(&tok->form, &spell);
+    return spelling_of(&spell, piece, tok_entry_size(tok, name));
 }
 
 /* The next name of a token behind one of its names; TOK_NONE behind the last. */

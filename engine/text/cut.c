@@ -12,9 +12,10 @@
 /* Longest stretch of valid text that is looked at in one go: positions in rows of symbols have 32 bits. */
 #define MOST_STRETCH ((size_t)1 << 30)
 
-/* A match may take FEW_STEPS. What takes more is paid for: a text has FIRST_STEPS, and BYTE_STEPS more for each byte that was cut. So the time is
- * linear in the size for any pattern, and patterns in use never come near. */
-enum { FEW_STEPS = 4096, BYTE_STEPS = 256, FIRST_STEPS = 10000000 };
+/* A match may take FEW_STEPS and look at WINDOW bytes. What takes more is paid for: a text has FIRST_STEPS, and BYTE_STEPS more for each byte that
+ * was cut. So the time is linear in the size for any pattern, and patterns in use never come near. PCRE2 counts steps back only, not the bytes of a
+ * run; so a text is shown in windows, and its partial matches tell where one is too small. */
+enum { FEW_STEPS = 4096, WINDOW = 4096, BYTE_STEPS = 256, FIRST_STEPS = 10000000 };
 
 typedef struct rule {
     gpt2_pattern *gpt2; /* GPT-2's own, which has a faster form, */
@@ -56,7 +57,8 @@ static pcre2_code *compile(const char *pattern, uint32_t options, char *why, siz
         pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | options, &error, &offset, context);
     pcre2_compile_context_free(context);
     if (code)
-        (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without a JIT it is only slower */
+        (void)pcre2_jit_compile(code,
+                                PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD); /* without a JIT it is only slower */
     else if (error == PCRE2_ERROR_HEAP_FAILED || pcre2_get_error_message(error, (PCRE2_UCHAR *)why, room) < 0)
         *why = 0;
     return code;
@@ -147,11 +149,11 @@ void cut_walk_again(cut_walk *c)
     c->valid_start = c->valid_end = 0;
 }
 
-/* Matches within the limit. Returns 1, 0 for no match, PCRE2's error below 0. */
-static int match(cut_walk *c, const pcre2_code *code, level *v, const char *text, size_t size, size_t at,
+/* Matches with a limit. Returns 1, 0 for no match, PCRE2's error below 0. */
+static int match(cut_walk *c, const pcre2_code *code, level *v, const char *text, size_t size, size_t at, bool window,
                  uint32_t limit)
 {
-    const uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
+    const uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY | (window ? PCRE2_PARTIAL_HARD : 0);
     (void)pcre2_set_match_limit(c->context, limit);
     int got = pcre2_match(code, (PCRE2_SPTR)text, size, at, options, v->match, c->context);
     if (got == PCRE2_ERROR_JIT_STACKLIMIT)
@@ -159,16 +161,53 @@ static int match(cut_walk *c, const pcre2_code *code, level *v, const char *text
     return got >= 0 ? 1 : got == PCRE2_ERROR_NOMATCH ? 0 : got;
 }
 
-/* Likewise with more and more steps, as far as they are paid for. */
-static int match_paid(cut_walk *c, const pcre2_code *code, level *v, const char *text, size_t size, size_t at)
+static bool pay(cut_walk *c, uint64_t steps)
+{
+    if (steps > c->steps) return false;
+    c->steps -= steps;
+    return true;
+}
+
+/* The end of a window of `size` bytes from `at`, between characters. */
+static size_t window_end(const char *text, size_t end, size_t at, size_t size)
+{
+    if (end - at <= size) return end;
+    size_t cut = at + size;
+    while (((unsigned char)text[cut] & 0xC0) == 0x80) cut--;
+    return cut;
+}
+
+/* A match that begins at `at` in the text [start, end), as far as it is paid for. */
+static int match_here(cut_walk *c, const rule *one, level *v, const char *text, size_t start, size_t end, size_t at)
 {
     uint64_t limit = FEW_STEPS;
-    int got = match(c, code, v, text, size, at, FEW_STEPS);
-    while (got == PCRE2_ERROR_MATCHLIMIT) {
-        limit *= 4;
-        if (limit > c->steps || limit > UINT32_MAX) break;
-        c->steps -= limit;
-        got = match(c, code, v, text, size, at, (uint32_t)limit);
+    for (size_t size = WINDOW;;) {
+        const size_t cut = window_end(text, end, at, size);
+        const int got = match(c, one->here, v, text + start, cut - start, at - start, cut < end, (uint32_t)limit);
+        if (got == PCRE2_ERROR_PARTIAL)
+            size *= 8;
+        else if (got == PCRE2_ERROR_MATCHLIMIT && limit < UINT32_MAX / 4)
+            limit *= 4;
+        else
+            return got;
+        if (!pay(c, got == PCRE2_ERROR_PARTIAL ? size : limit)) return PCRE2_ERROR_MATCHLIMIT;
+    }
+}
+
+/* The next match that begins behind `at`. */
+static int match_ahead(cut_walk *c, const rule *one, level *v, const char *text, size_t start, size_t end, size_t at)
+{
+    const PCRE2_SIZE *found = pcre2_get_ovector_pointer(v->match);
+    int got = 0;
+    while (at < end && got == 0) {
+        const size_t cut = window_end(text, end, at, WINDOW);
+        got = match(c, one->ahead, v, text + start, cut - start, at - start, cut < end, FEW_STEPS);
+        if (got == 0) at = cut;
+        if (got != PCRE2_ERROR_PARTIAL) continue;
+        at = start + found[0];
+        got = match_here(c, one, v, text, start, end, at);
+        if (got == 0) at++;
+        while (got == 0 && at < end && ((unsigned char)text[at] & 0xC0) == 0x80) at++;
     }
     return got;
 }
@@ -185,12 +224,12 @@ static size_t level_next(cut_walk *c, uint32_t l, const char *text, size_t start
     }
     if (v->kept_end && v->kept == at) return v->kept_end;
     const PCRE2_SIZE *found = pcre2_get_ovector_pointer(v->match);
-    int got = match_paid(c, one->here, v, text + start, end - start, at - start);
+    int got = match_here(c, one, v, text, start, end, at);
     if (got == 1) {
         c->steps += BYTE_STEPS * (uint64_t)(found[1] - (at - start));
         return start + found[1];
     }
-    if (got == 0) got = match(c, one->ahead, v, text + start, end - start, at - start, FEW_STEPS);
+    if (got == 0) got = match_ahead(c, one, v, text, start, end, at);
     if (got < 0) {
         *slow = got != PCRE2_ERROR_NOMEMORY;
         return 0;

@@ -11,6 +11,15 @@ const tok_form tok_form_gpt2 = {
     .cut = TOK_CUT_SPLITS, .splits = {TOK_GPT2_PATTERN}, .unit = TOK_UNIT_BYTE, .merges = true};
 const tok_form tok_form_gpt1 = {.cut = TOK_CUT_WORDS, .unit = TOK_UNIT_WORD, .merges = true};
 
+/* Qwen2 and Qwen3: tokenizer.json, and transformers' Qwen2Tokenizer for vocab.json and merges.txt. */
+const tok_form tok_form_qwen2 = {.nfc = true,
+                                 .cut = TOK_CUT_SPLITS,
+                                 .splits = {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
+                                            " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
+                                 .unit = TOK_UNIT_BYTE,
+                                 .merges = true,
+                                 .ordered = true};
+
 uint32_t tok_form_splits(const tok_form *form)
 {
     uint32_t count = 0;
@@ -39,6 +48,11 @@ const tok_form *tok_form_named(const char *kind)
     return NULL;
 }
 
+bool tok_form_is_named(const tok_form *form)
+{
+    return tok_form_named(tok_form_kind(form)) != NULL;
+}
+
 bool tok_form_changes(const tok_form *form)
 {
     return form->nfc || form->blanks || form->prefix != TOK_PREFIX_NONE;
@@ -49,7 +63,7 @@ uint64_t tok_form_hash(uint64_t hash, const tok_form *form)
     const unsigned char parts[] = {
         form->nfc,      form->blanks, form->squeeze, (unsigned char)form->prefix,
         form->unless,   form->apart,  form->ordered, form->whole,
-        form->fallback, form->fuse,
+        form->fallback, form->fuse,   form->drops,
     };
     hash = hash_bytes(hash, parts, sizeof parts);
     for (uint32_t i = 0; i < tok_form_splits(form); i++)

@@ -47,17 +47,21 @@ typedef struct tok_form {
     bool whole;    /* a piece that is a token is taken whole: "ignore_merges" */
     bool fallback; /* a character without a token becomes its bytes' tokens, <0x00> to <0xFF> */
     bool fuse;     /* unknown symbols side by side become one token */
+    bool drops;    /* a text loses a blank at its beginning when it is put together again */
 } tok_form;
 
 /* The pattern of GPT-2, as files spell it. */
 #define TOK_GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-extern const tok_form tok_form_byte, tok_form_char, tok_form_gpt2, tok_form_gpt1;
+extern const tok_form tok_form_byte, tok_form_char, tok_form_gpt2, tok_form_gpt1, tok_form_qwen2;
 
 /* The name of a description: "byte", "char", "gpt2", "gpt1"; "bpe" for other byte-level ones; "sentencepiece" for those with blanks. */
 const char *tok_form_kind(const tok_form *form);
 /* One of the first four by its name; NULL: another. */
 const tok_form *tok_form_named(const char *kind);
+
+/* Whether the kind's name tells all of the form but its prefix. */
+bool tok_form_is_named(const tok_form *form);
 
 /* How many splits there are. */
 uint32_t tok_form_splits(const tok_form *form);

@@ -21,6 +21,10 @@ struct tok_merging {
     gpt1_reader *reader; /* which reads the text itself */
     tok_normal normal;   /* the stretch's normal form */
     size_t at;           /* in it */
+    size_t end;          /* of the part before the next inner token */
+    uint32_t inner;      /* the token that stands there, or TOK_NONE at the form's end */
+    size_t inner_size;   /* its bytes */
+    bool unknown;        /* the part's last token was the unknown one */
     bpe_row row;         /* the present piece; after merging, its tokens */
     size_t given;        /* tokens of it that came out already */
     cache_entry *cache;  /* (CACHE_ENTRIES) by hash; a newer piece takes an older one's place */
@@ -76,6 +80,63 @@ static void word_symbols(const pm_tokenizer *tok, const char *word, size_t size,
     row->count = count;
 }
 
+/* One symbol for each character; its bytes' where it has none, or TOK_NONE. */
+static void char_symbols(const pm_tokenizer *tok, const char *piece, size_t size, bpe_row *row)
+{
+    size_t count = 0;
+    for (size_t i = 0, length; i < size; i += length) {
+        uint32_t code = 0, id = tok->fast[(unsigned char)piece[i]];
+        length = 1;
+        if (id == TOK_NONE) {
+            const size_t valid = utf8_decode(piece + i, size - i, &code);
+            length = valid ? valid : 1;
+            if (valid) id = code_map_get(&tok->codes, code);
+        }
+        bool bytes = id == TOK_NONE && tok->form.fallback;
+        for (size_t b = 0; b < length && bytes; b++) bytes = tok->bytes[(unsigned char)piece[i + b]] != TOK_NONE;
+        for (size_t b = 0; b < length && bytes; b++) row->ids[count++] = tok->bytes[(unsigned char)piece[i + b]];
+        if (!bytes) row->ids[count++] = id;
+    }
+    row->count = count;
+}
+
+/* Where a piece's first character without a symbol stands. */
+static size_t first_unknown(const pm_tokenizer *tok, const char *piece, size_t size, tok_fault *fault)
+{
+    uint32_t symbols[UTF8_MAX];
+    bpe_row row = {.ids = symbols};
+    for (size_t i = 0, length; i < size; i += length) {
+        uint32_t code = 0;
+        const size_t valid = utf8_decode(piece + i, size - i, &code);
+        length = valid ? valid : 1;
+        char_symbols(tok, piece + i, length, &row);
+        if (symbols[0] != TOK_NONE) continue;
+        *fault = (tok_fault){.kind = valid ? TOK_FAULT_UNKNOWN : TOK_FAULT_INVALID, .code = code};
+        return i;
+    }
+    return 0;
+}
+
+/* A character without a symbol becomes the unknown token, several together where the form says so; or it is a fault at its place. */
+static bool know_chars(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
+{
+    const pm_tokenizer *tok = walk->tok;
+    struct tok_merging *merging = walk->merging;
+    bpe_row *row = &merging->row;
+    size_t to = 0;
+    for (size_t i = 0; i < row->count; i++) {
+        const bool unknown = row->ids[i] == TOK_NONE;
+        if (unknown && tok->unknown == TOK_NONE) {
+            walk->at = tok_normal_place(&merging->normal, merging->at - size + first_unknown(tok, piece, size, fault));
+            return false;
+        }
+        if (unknown && tok->form.fuse && to > 0 && row->ids[to - 1] == tok->unknown) continue;
+        row->ids[to++] = unknown ? tok->unknown : row->ids[i];
+    }
+    row->count = to;
+    return true;
+}
+
 /* A byte without a token becomes the unknown one, or is a fault at its place. */
 static bool know_bytes(tok_walk *walk, const char *piece, size_t size, tok_fault *fault)
 {
@@ -100,10 +161,16 @@ static bool make_tokens(tok_walk *walk, const char *piece, size_t size, tok_faul
 {
     const pm_tokenizer *tok = walk->tok;
     bpe_row *row = &walk->merging->row;
-    const bool bytes = tok->form.unit == TOK_UNIT_BYTE;
-    (bytes ? byte_symbols : word_symbols)(tok, piece, size, row);
+    const tok_unit unit = tok->form.unit;
+    if (tok->index) {
+        row->ids[0] = tok_index_find(tok->index, piece, size);
+        row->count = 1;
+        if (row->ids[0] != TOK_NONE) return true;
+    }
+    (unit == TOK_UNIT_BYTE ? byte_symbols : unit == TOK_UNIT_CHAR ? char_symbols : word_symbols)(tok, piece, size, row);
     if (!bpe_row_merge(&tok->merges, row)) return false;
-    if (bytes) return know_bytes(walk, piece, size, fault);
+    if (unit == TOK_UNIT_BYTE) return know_bytes(walk, piece, size, fault);
+    if (unit == TOK_UNIT_CHAR) return know_chars(walk, piece, size, fault);
     for (size_t i = 0; i < row->count; i++) row->ids[i] = row->ids[i] == TOK_NONE ? tok->unknown : row->ids[i];
     return true;
 }
@@ -133,34 +200,109 @@ static bool merge_piece(tok_walk *walk, const char *piece, size_t size, tok_faul
     return true;
 }
 
-/* The next piece of the stretch; size 0 at its end. False when short of memory, or where a pattern is slow. */
-static bool next_piece(tok_walk *walk, const char **piece, size_t *size, tok_fault *fault)
+/* Bytes up to the first place where no merge joins what stands before and behind it, and with `apart` up to a blank. */
+static size_t cut_chars(const pm_tokenizer *tok, const char *text, size_t size)
+{
+    enum { MOST = 1 << 30 };
+    size_t at = 1;
+    for (; at < size && at < MOST; at++) {
+        const unsigned last = (unsigned char)text[at - 1], byte = (unsigned char)text[at];
+        if ((byte & 0xC0) == 0x80) continue;
+        if (!(tok->joined[last * 32 + byte / 8] >> byte % 8 & 1)) break;
+        if (tok->form.apart && byte == ' ') break;
+    }
+    return at;
+}
+
+/* Finds the next inner token, the longest of those that begin first. */
+static void look_inside(tok_walk *walk)
+{
+    const pm_tokenizer *tok = walk->tok;
+    struct tok_merging *merging = walk->merging;
+    const tok_normal *normal = &merging->normal;
+    const unsigned kinds = TOK_ADDED_PLAIN | (walk->special ? TOK_ADDED_SPECIAL : 0);
+    merging->end = normal->size;
+    merging->inner = TOK_NONE;
+    merging->unknown = false;
+    if (merging->cutter) cut_walk_again(merging->cutter);
+    for (size_t at = merging->at; tok->has_inner && at < normal->size; at++) {
+        if (!(tok->inner_first[(unsigned char)normal->text[at]] & kinds)) continue;
+        const tok_added *one = tok_added_at(tok, normal->text + at, normal->size - at, kinds, true);
+        if (!one) continue;
+        merging->end = at;
+        merging->inner = tok_entry_id(tok->vocab, tok->same, one->entry);
+        merging->inner_size = one->size;
+        return;
+    }
+}
+
+/* The next piece of the stretch's normal form; size 0 at its end. */
+static bool next_normal(tok_walk *walk, const char **piece, size_t *size, tok_fault *fault)
+{
+    const pm_tokenizer *tok = walk->tok;
+    struct tok_merging *merging = walk->merging;
+    const tok_normal *normal = &merging->normal;
+    bool slow = false;
+    *size = 0;
+    if (merging->at == merging->end) return true;
+    *piece = normal->text + merging->at;
+    if (tok->form.unit == TOK_UNIT_CHAR)
+        *size = cut_chars(tok, *piece, merging->end - merging->at);
+    else
+        *size = cut_walk_next(merging->cutter, normal->text, merging->end, merging->at, &slow);
+    if (slow) fault->kind = TOK_FAULT_SLOW;
+    merging->at += *size;
+    return *size > 0;
+}
+
+/* The tokens of the stretch's next piece, or an inner token, in the row; none at the stretch's end. */
+static bool next_tokens(tok_walk *walk, tok_fault *fault)
+{
+    const pm_tokenizer *tok = walk->tok;
+    struct tok_merging *merging = walk->merging;
+    bpe_row *row = &merging->row;
+    const char *piece;
+    size_t size;
+    row->count = merging->given = 0;
+    if (walk->at == walk->end) return true;
+    if (walk->begins) {
+        walk->begins = false;
+        if (!tok_normal_make(tok, walk->text, walk->at, walk->end, &merging->normal)) return false;
+        merging->at = 0;
+        look_inside(walk);
+    }
+    if (!next_normal(walk, &piece, &size, fault)) return false;
+    if (size) {
+        if (!merge_piece(walk, piece, size, fault)) return false;
+        /* a piece ends where nothing merges, which may be between unknown symbols */
+        if (tok->form.fuse && merging->unknown && row->count && row->ids[0] == tok->unknown) merging->given = 1;
+        merging->unknown = row->count && row->ids[row->count - 1] == tok->unknown;
+    } else if (merging->inner != TOK_NONE) {
+        if (!bpe_row_reserve(row, 1)) return false;
+        row->ids[0] = merging->inner;
+        row->count = 1;
+        merging->at += merging->inner_size;
+        look_inside(walk);
+    }
+    const bool ends = merging->at == merging->end && merging->inner == TOK_NONE;
+    walk->at = ends ? walk->end : tok_normal_place(&merging->normal, merging->at);
+    return true;
+}
+
+/* The same of GPT-1's words. */
+static bool next_word(tok_walk *walk, tok_fault *fault)
 {
     struct tok_merging *merging = walk->merging;
-    tok_normal *normal = &merging->normal;
-    const bool begins = walk->begins && walk->at < walk->end;
-    bool slow = false;
-    if (begins) walk->begins = false;
-    if (merging->reader) {
-        if (begins) gpt1_reader_again(merging->reader);
-        return gpt1_reader_next(merging->reader, walk->text, walk->end, &walk->at, piece, size);
+    const char *word;
+    size_t size;
+    merging->row.count = merging->given = 0;
+    if (walk->begins && walk->at < walk->end) {
+        walk->begins = false;
+        gpt1_reader_again(merging->reader);
     }
-    *size = 0;
-    if (walk->at == walk->end) return true;
-    if (begins) {
-        if (!tok_normal_make(walk->tok, walk->text, walk->at, walk->end, normal)) return false;
-        merging->at = 0;
-        cut_walk_again(merging->cutter);
-    }
-    if (merging->at < normal->size) {
-        *piece = normal->text + merging->at;
-        *size = cut_walk_next(merging->cutter, normal->text, normal->size, merging->at, &slow);
-        if (slow) fault->kind = TOK_FAULT_SLOW;
-        if (!*size) return false;
-        merging->at += *size;
-    }
-    walk->at = merging->at == normal->size ? walk->end : tok_normal_place(normal, merging->at);
-    return true;
+    if (!gpt1_reader_next(merging->reader, walk->text, walk->end, &walk->at, &word, &size)) return false;
+    if (!size) walk->at = walk->end;
+    return !size || merge_piece(walk, word, size, fault);
 }
 
 bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *made, tok_fault *fault)
@@ -171,11 +313,8 @@ bool tok_merging_next(tok_walk *walk, uint32_t *out, size_t capacity, size_t *ma
     *fault = (tok_fault){.kind = TOK_FAULT_MEMORY};
     while (*made < capacity) {
         if (merging->given == row->count) {
-            const char *piece;
-            size_t size;
-            if (!next_piece(walk, &piece, &size, fault)) return false;
-            if (!size) break;
-            if (!merge_piece(walk, piece, size, fault)) return false;
+            if (!(merging->reader ? next_word : next_tokens)(walk, fault)) return false;
+            if (!row->count && walk->at == walk->end) break;
         }
         size_t count = row->count - merging->given, room = capacity - *made;
         if (count > room) count = room;

@@ -24,12 +24,6 @@ static uint64_t hash_piece(uint64_t hash, const pm_tokenizer *tok, uint32_t entr
     return hash_bytes(hash_number(hash, size), tok->pieces + tok->starts[entry], size);
 }
 
-/* Whether the kind's name tells the form, but for its prefix. */
-static bool has_usual_form(const tok_form *form)
-{
-    return tok_form_named(tok_form_kind(form)) != NULL;
-}
-
 /* Hashes the kind, each token's size and bytes, each merge's two ids; then, if not `usual`, what else changes the ids of a text. */
 static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
 {
@@ -38,16 +32,19 @@ static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
     for (uint32_t id = 0; id < tok->vocab; id++) hash = hash_piece(hash, tok, id);
     for (uint32_t i = 0; i < tok->merges.count; i++) {
         hash = hash_number(hash_number(hash, tok->merges.merges[i].left), tok->merges.merges[i].right);
+        if (tok->merges.ranks) hash = hash_number(hash, tok->merges.ranks[i]);
     }
     if (usual) return hash;
     for (uint32_t i = 0; i < tok->only_count; i++) hash = hash_number(hash, tok->only[i]);
     for (uint32_t i = 0; i < tok->same_count; i++)
         hash = hash_number(hash_piece(hash, tok, tok->vocab + i), tok->same[i]);
     for (size_t i = 0; i < tok->added_count; i++)
-        hash = hash_number(hash_piece(hash, tok, tok->added[i].entry), tok->added[i].kind);
+        hash = hash_number(hash_piece(hash, tok, tok->added[i].entry), tok_added_bits(&tok->added[i]));
     hash = hash_number(hash_number(hash_number(hash, tok->begin), tok->end), tok->unknown);
     hash = hash_number(hash, tok->form.prefix != TOK_PREFIX_NONE);
-    return has_usual_form(&tok->form) ? hash : tok_form_hash(hash, &tok->form);
+    if (tok_form_is_named(&tok->form)) return hash;
+    for (size_t b = 0; b < 256; b++) hash = hash_number(hash, tok->bytes[b]);
+    return tok_form_hash(hash, &tok->form);
 }
 
 pm_status tok_from_units(const pm_log *log, const tok_form *form, const uint32_t *units, uint32_t count,
@@ -91,6 +88,8 @@ void tok_bpe_parts_free(tok_bpe_parts *parts)
     free(parts->same);
     free(parts->only);
     free(parts->merges);
+    free(parts->ranks);
+    free(parts->bytes);
     *parts = (tok_bpe_parts){0};
 }
 
@@ -110,124 +109,61 @@ static bool map_symbols(pm_tokenizer *tok)
         }
         size_t length = utf8_decode(piece, size, &code);
         if (length == size && !code_map_put(&tok->codes, code, id)) return false;
-        if (tok->form.unit == TOK_UNIT_CHAR) continue;
+        if (tok->form.unit == TOK_UNIT_CHAR) {
+            if (size == 1 && length == 1) tok->fast[code] = id;
+            continue;
+        }
         if (length + 1 == size && piece[length] == ' ' && !code_map_put(&tok->end_codes, code, id)) return false;
     }
     return true;
 }
 
-/* ---- added tokens ---- */
-
-/* Puts a name of the vocabulary among the added tokens. It is special where any file says so, and so is every second name. */
-static bool add_token(pm_tokenizer *tok, size_t *room, uint32_t entry, bool special)
-{
-    const unsigned char kind = special || entry >= tok->vocab ? TOK_ADDED_SPECIAL : TOK_ADDED_PLAIN;
-    for (size_t i = 0; i < tok->added_count; i++) {
-        if (tok->added[i].entry != entry) continue;
-        if (kind == TOK_ADDED_SPECIAL) tok->added[i].kind = kind;
-        return true;
-    }
-    if (tok->added_count == *room) {
-        *room = 2 * *room + 8;
-        tok_added *grown = realloc(tok->added, *room * sizeof *grown);
-        if (!grown) return false;
-        tok->added = grown;
-    }
-    tok->added[tok->added_count++] = (tok_added){entry, kind};
-    return true;
-}
-
-/* Longer ones first, so that the first that fits is the longest. */
-static void sort_added(pm_tokenizer *tok)
-{
-    for (size_t i = 1; i < tok->added_count; i++) {
-        const tok_added one = tok->added[i];
-        const size_t size = tok_entry_size(tok, one.entry);
-        size_t to = i;
-        for (; to > 0; to--) {
-            const size_t before = tok_entry_size(tok, tok->added[to - 1].entry);
-            if (before > size || (before == size && tok->added[to - 1].entry < one.entry)) break;
-            tok->added[to] = tok->added[to - 1];
-        }
-        tok->added[to] = one;
-    }
-}
-
-/* The entry that files mean by this text: an added token before the vocabulary's. */
-static uint32_t named_entry(const pm_tokenizer *tok, const tok_index *index, const char *name)
-{
-    const size_t size = strlen(name);
-    for (uint32_t i = 0; i < tok->only_count; i++) {
-        const uint32_t id = tok->only[i];
-        if (tok_entry_size(tok, id) == size && memcmp(tok->pieces + tok->starts[id], name, size) == 0) return id;
-    }
-    return tok_index_entry(index, name, size);
-}
-
-static uint32_t named_id(const pm_tokenizer *tok, const tok_index *index, const char *name)
-{
-    const uint32_t entry = name ? named_entry(tok, index, name) : TOK_NONE;
-    return entry == TOK_NONE ? TOK_NONE : tok_entry_id(tok->vocab, tok->same, entry);
-}
-
-/* Sets added tokens and those at a text's ends: the settings', else <|endoftext|> where gpt2's vocabulary has it. *usual: no settings and
- * no second names change the ids. */
-static bool apply_settings(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
-{
-    static const tok_settings none = {0};
-    static const char end_of_text[] = "<|endoftext|>";
-    const tok_settings *s = settings ? settings : &none;
-    size_t room = 0;
-    const uint32_t stop =
-        tok->form.unit == TOK_UNIT_BYTE ? tok_index_entry(index, end_of_text, sizeof end_of_text - 1) : TOK_NONE;
-    const uint32_t stop_id = stop == TOK_NONE ? TOK_NONE : tok_entry_id(tok->vocab, tok->same, stop);
-    if (stop != TOK_NONE && !add_token(tok, &room, stop, true)) return false;
-    for (size_t i = 0; i < s->named_count; i++) {
-        const uint32_t entry = named_entry(tok, index, s->named[i].text);
-        if (entry != TOK_NONE && !add_token(tok, &room, entry, s->named[i].special)) return false;
-    }
-    sort_added(tok);
-    for (size_t i = 0; i < tok->added_count; i++)
-        tok->added_first[(unsigned char)tok->pieces[tok->starts[tok->added[i].entry]]] |= tok->added[i].kind;
-    tok->end = named_id(tok, index, s->end);
-    if (tok->end == TOK_NONE) tok->end = stop_id;
-    tok->begin = named_id(tok, index, s->begin);
-    if (tok->begin == TOK_NONE) tok->begin = tok->end;
-    if (tok->form.unit == TOK_UNIT_BYTE && s->prefix == TOK_YES) {
-        tok->form.prefix = TOK_PREFIX_EACH;
-        tok->form.unless = true;
-    }
-    *usual = tok->same_count == 0 && tok->added_count == (stop != TOK_NONE) && tok->end == stop_id &&
-             tok->begin == stop_id && tok->form.prefix == TOK_PREFIX_NONE && has_usual_form(&tok->form);
-    return true;
-}
-
-/* gpt1: the settings' token, else <unk>, else token 0, as in the original. gpt2: the settings' token, where some byte has none; never the end of a text. */
+/* Words: the settings' token, else <unk>, else token 0, as in GPT-1's original. Bytes: the settings' token, where some byte has none; never the end
+ * of a text. */
 static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual)
 {
     tok->unknown = TOK_NONE;
     if (tok->form.unit == TOK_UNIT_WORD) {
-        tok->unknown = settings ? named_id(tok, index, settings->unknown) : TOK_NONE;
-        if (tok->unknown == TOK_NONE) tok->unknown = named_id(tok, index, "<unk>");
+        tok->unknown = settings ? tok_named_id(tok, index, settings->unknown) : TOK_NONE;
+        if (tok->unknown == TOK_NONE) tok->unknown = tok_named_id(tok, index, "<unk>");
         if (tok->unknown == TOK_NONE) tok->unknown = 0;
+        return;
+    }
+    if (tok->form.unit == TOK_UNIT_CHAR) {
+        tok->unknown = settings ? tok_named_id(tok, index, settings->unknown) : TOK_NONE;
         return;
     }
     bool all = true;
     for (size_t b = 0; b < 256; b++) all = all && tok->fast[b] != TOK_NONE;
     if (all || !settings) return;
-    tok->unknown = named_id(tok, index, settings->unknown);
+    tok->unknown = tok_named_id(tok, index, settings->unknown);
     if (tok->unknown == tok->end) tok->unknown = TOK_NONE;
     *usual = *usual && tok->unknown == TOK_NONE;
+}
+
+/* Marks which bytes merges bring together. Where none does, a text can be cut, since each token is made by merges. */
+static bool map_joints(pm_tokenizer *tok)
+{
+    tok->joined = calloc(256 * 256 / 8, 1);
+    if (!tok->joined) return false;
+    for (uint32_t i = 0; i < tok->merges.count; i++) {
+        const bpe_merge *m = &tok->merges.merges[i];
+        if (!tok_entry_size(tok, m->left) || !tok_entry_size(tok, m->right)) continue;
+        const unsigned last = (unsigned char)tok->pieces[tok->starts[m->left + 1] - 1];
+        const unsigned first = (unsigned char)tok->pieces[tok->starts[m->right]];
+        tok->joined[last * 32 + first / 8] |= (unsigned char)(1u << first % 8);
+    }
+    return true;
 }
 
 /* What the steps before merging need. */
 static pm_status make_steps(const pm_log *log, const char *name, pm_tokenizer *tok)
 {
     const tok_form *form = &tok->form;
+    if (form->unit == TOK_UNIT_CHAR && !map_joints(tok)) return no_memory(log);
     if (form->cut == TOK_CUT_WORDS) tok->words = gpt1_rules_make();
     if (form->nfc) tok->nfc = nfc_table_make();
     if ((form->cut == TOK_CUT_WORDS && !tok->words) || (form->nfc && !tok->nfc)) return no_memory(log);
-    if (form->ordered && !bpe_table_order(&tok->merges, NULL)) return no_memory(log);
     return form->cut == TOK_CUT_WORDS ? PM_OK : cut_rules_make(log, name, form, &tok->rules);
 }
 
@@ -264,13 +200,26 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, const tok_form *form
         goto fail;
     }
     memset(tok->fast, 0xFF, sizeof tok->fast); /* TOK_NONE */
+    memset(tok->bytes, 0xFF, sizeof tok->bytes);
+    if (parts->bytes) memcpy(tok->bytes, parts->bytes, sizeof tok->bytes);
     if (!map_symbols(tok)) goto fail;
+    if (form->ordered) {
+        if (!bpe_table_order(&tok->merges, parts->ranks)) goto fail;
+        parts->ranks = NULL;
+    }
     status = make_steps(log, name, tok);
     if (status != PM_OK) goto failed;
     status = PM_NO_HOST_MEMORY;
-    if (!apply_settings(tok, &index, settings, &usual)) goto fail;
+    if (!tok_add_named(tok, &index, settings, &usual)) goto fail;
     set_unknown(tok, &index, settings, &usual);
+    if (form->whole) {
+        tok->index = malloc(sizeof *tok->index);
+        if (!tok->index) goto fail;
+        *tok->index = index;
+        index = (tok_index){0};
+    }
     tok_index_free(&index);
+    tok_bpe_parts_free(parts);
     tok->hash = hash_vocab(tok, usual);
     *out = tok;
     return PM_OK;
@@ -341,6 +290,11 @@ void pm_tokenizer_destroy(pm_tokenizer **tok)
     free(t->same);
     free(t->only);
     free(t->added);
+    free(t->added_order);
+    free(t->joined);
+    if (t->index) tok_index_free(t->index);
+    free(t->index);
+    free(t->added_texts);
     free(t);
 }
 
@@ -374,4 +328,14 @@ uint32_t pm_tokenizer_begin(const pm_tokenizer *tok)
 uint32_t pm_tokenizer_end(const pm_tokenizer *tok)
 {
     return tok->end;
+}
+
+bool pm_tokenizer_adds_begin(const pm_tokenizer *tok)
+{
+    return tok->puts_begin;
+}
+
+bool pm_tokenizer_adds_end(const pm_tokenizer *tok)
+{
+    return tok->puts_end;
 }

@@ -21,14 +21,18 @@
 #define TOK_NONE UINT32_MAX
 enum {
     TOK_MOST = 1 << 24,
-    TOK_MOST_NAMED = 4096
-}; /* most tokens of a vocabulary; most tokens that files name: each is compared with each */
+    TOK_MOST_NAMED = 1 << 14,
+    TOK_NAME = 1024
+}; /* most tokens of a vocabulary; most tokens that files name: each is compared with each; bytes of a name that begins or ends a text */
 
 /* A token that stands for its bytes wherever a text spells them, before the text is cut. Special ones do so only if the caller asks for it. */
 enum { TOK_ADDED_PLAIN = 1, TOK_ADDED_SPECIAL = 2 };
 typedef struct tok_added {
     uint32_t entry; /* an id or, from vocab on, a second name */
     unsigned char kind;
+    bool lstrip, rstrip; /* the white space before it, and behind it, belongs to it */
+    bool inner;          /* it is looked for in the normal form, and no text of its own begins behind it */
+    size_t start, size;  /* what a text spells, in added_texts */
 } tok_added;
 
 struct pm_tokenizer {
@@ -39,18 +43,27 @@ struct pm_tokenizer {
     size_t *starts; /* (vocab + same_count + 1) offsets into pieces */
     uint32_t *same; /* (same_count) the ids of second names: vocab.json may give a token two names */
     uint32_t same_count;
-    uint32_t *only; /* (only_count) ascending ids of added tokens with another token's bytes: no merge makes them */
+    uint32_t *
+        only; /* (only_count) ascending ids that no merge makes: added tokens with another token's bytes, bytes' tokens */
     uint32_t only_count;
-    tok_added *added; /* (added_count) longer ones first */
+    tok_added *added;      /* (added_count) longer ones first */
+    uint32_t *added_order; /* (added_count) by their texts' bytes */
+    char *added_texts;
     size_t added_count;
-    unsigned char added_first[256]; /* kinds of added tokens by the byte they begin with */
-    uint32_t begin, end;            /* the tokens around a text, or TOK_NONE */
-    uint32_t fast[256];             /* id by byte: all of them, or the ASCII characters; TOK_NONE where there is none */
-    code_map codes;                 /* characters: id by code point, within a word where the unit is a word's */
-    code_map end_codes;             /* words: id of a code point that ends one */
-    uint32_t unknown;               /* the token of symbols that have none, or TOK_NONE */
+    unsigned char added_first[256]; /* kinds of added tokens by the byte they begin with, */
+    unsigned char inner_first[256]; /* and of inner ones */
+    bool has_inner;
+    uint32_t begin, end;       /* the tokens around a text, or TOK_NONE */
+    bool puts_begin, puts_end; /* the files say that they stand around each text */
+    uint32_t fast[256];        /* id by byte: all of them, or the ASCII characters; TOK_NONE where there is none */
+    code_map codes;            /* characters: id by code point, within a word where the unit is a word's */
+    code_map end_codes;        /* words: id of a code point that ends one */
+    uint32_t unknown;          /* the token of symbols that have none, or TOK_NONE */
+    uint32_t bytes[256];       /* the tokens of bytes that a character without one becomes, or TOK_NONE */
     bpe_table merges;
-    cut_rules *rules; /* splits */
+    unsigned char *joined;   /* characters: a bit for two bytes that some merge joins. No token lies across others */
+    struct tok_index *index; /* "whole": ids by piece */
+    cut_rules *rules;        /* splits */
     gpt1_rules *words;
     nfc_table *nfc;
 };
@@ -82,35 +95,50 @@ pm_status tok_from_units(const pm_log *log, const tok_form *form, const uint32_t
 /* What a folder's files say beside the vocabulary: tokenizer_config.json, special_tokens_map.json, added_tokens.json, and a part of
  * tokenizer.json. All zeros at first. */
 typedef struct tok_named {
-    char *text;
+    const char *text;
     uint32_t id; /* TOK_NONE: the vocabulary's */
-    bool special;
+    bool special, lstrip, rstrip, inner;
 } tok_named;
 
+typedef enum tok_said { TOK_UNSAID, TOK_NO, TOK_YES } tok_said;
+
 typedef struct tok_settings {
-    tok_form form;                               /* as far as they say, */
-    bool known;                                  /* which is all of it but the prefix */
-    bool own;                                    /* by Pumice's own key */
-    char *other_class;                           /* a class that Pumice does not know, or NULL */
-    char *begin, *end, *unknown;                 /* names of tokens, or NULL */
-    enum { TOK_UNSAID, TOK_NO, TOK_YES } prefix; /* add_prefix_space */
-    tok_named *named;                            /* (named_count) */
+    tok_form form;                 /* as far as they say, */
+    bool known;                    /* which is all of it but the prefix */
+    bool own;                      /* by Pumice's own key */
+    char *other_class;             /* a class that Pumice does not know, or NULL */
+    char *begin, *end, *unknown;   /* names of tokens, or NULL */
+    tok_said prefix;               /* add_prefix_space */
+    tok_said puts_begin, puts_end; /* whether they stand around each text: add_bos_token, add_eos_token */
+    tok_named *named;              /* (named_count) */
     size_t named_count, named_room;
 } tok_settings;
 
 /* Reads those of the files that are there. */
 pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_settings *out);
-/* False when short of memory. */
-bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bool special);
+/* Adds a token, with a copy of its text. False when short of memory. */
+bool tok_settings_name(tok_settings *settings, const tok_named *named);
 void tok_settings_free(tok_settings *settings);
 /* Adds a tokenizer's settings to tokenizer_config.json. False when short of memory. */
 struct cJSON;
 bool tok_settings_write(const pm_tokenizer *tok, struct cJSON *config);
 /* json_flag, with an error line. */
 pm_status tok_flag(const pm_log *log, const char *path, const struct cJSON *object, const char *key, bool *value);
-/* The flags of an added token's object: fails where Pumice does not support one. */
-pm_status tok_added_flags(const pm_log *log, const char *path, const struct cJSON *token, const char *text,
-                          bool *special);
+/* The flags of an added token's object, into a token with its text: fails where Pumice does not support one. */
+pm_status tok_added_flags(const pm_log *log, const char *path, const struct cJSON *token, tok_named *out);
+
+/* Sets the added tokens and those at a text's ends: the settings', else <|endoftext|> where a vocabulary of bytes has it. *usual: no settings and no
+ * second names change the ids. False when short of memory. In added.c, as the next three. */
+typedef struct tok_index tok_index;
+bool tok_add_named(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual);
+/* The id of a token that files name, or TOK_NONE. */
+uint32_t tok_named_id(const pm_tokenizer *tok, const tok_index *index, const char *name);
+/* Whether the id is one that a byte without a character becomes. */
+bool tok_is_byte(const pm_tokenizer *tok, uint32_t id);
+/* Its kind and flags as one number. */
+uint32_t tok_added_bits(const tok_added *added);
+/* The longest added token of these kinds that the text begins with, or NULL. */
+const tok_added *tok_added_at(const pm_tokenizer *tok, const char *text, size_t size, unsigned kinds, bool inner);
 
 /* A vocabulary with merges. Pieces of words end in a blank where a word ends. */
 typedef struct tok_bpe_parts {
@@ -123,6 +151,8 @@ typedef struct tok_bpe_parts {
     uint32_t only_count;
     bpe_merge *merges; /* (merge_count) by rank, of ids below vocab; NULL for none */
     uint32_t merge_count;
+    uint32_t *ranks; /* (merge_count) as in bpe_table_order, or NULL */
+    uint32_t *bytes; /* (256) as in the tokenizer, or NULL */
 } tok_bpe_parts;
 
 /* Takes over the memory of parts, also on failure; settings may be NULL. Fails: PM_FORMAT where a pair merges twice; the line names `name`. */
@@ -138,20 +168,20 @@ pm_status tok_bpe_read_json(const pm_log *log, const char *path, const struct cJ
                             const tok_settings *settings, pm_tokenizer **out);
 pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const char *path);
 /* A token, or a second name, as the files of a tokenizer with merges spell it, malloc'd; NULL when short of memory. */
-char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t entry);
+char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t name);
 
 /* Hugging Face's tokenizer.json, which has all of a tokenizer. What Pumice does not do is refused with a line that names it. *other: the file is of
  * GPT-1's kind, or is not there, and nothing was read. */
 pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *settings, bool *other, pm_tokenizer **out);
 
 /* Ids by piece, of vocab pieces and same_count second names. */
-typedef struct tok_index {
+struct tok_index {
     uint32_t *slots, mask;
     const char *pieces;
     const size_t *starts;
     const uint32_t *same;
     uint32_t vocab;
-} tok_index;
+};
 
 /* *twice: the id of a piece that is there twice, or TOK_NONE. False when short of memory. */
 bool tok_index_make(const tok_bpe_parts *parts, tok_index *out, uint32_t *twice);

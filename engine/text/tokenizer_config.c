@@ -16,6 +16,8 @@ static const struct {
 } classes[] = {
     {"GPT2Tokenizer", &tok_form_gpt2},
     {"GPT2TokenizerFast", &tok_form_gpt2},
+    {"Qwen2Tokenizer", &tok_form_qwen2},
+    {"Qwen2TokenizerFast", &tok_form_qwen2},
     {"OpenAIGPTTokenizer", &tok_form_gpt1},
     {"OpenAIGPTTokenizerFast", &tok_form_gpt1},
     {"PreTrainedTokenizerFast", NULL},
@@ -29,7 +31,7 @@ static void know(tok_settings *settings, const tok_form *form)
     if (form) settings->form = *form;
 }
 
-bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bool special)
+bool tok_settings_name(tok_settings *settings, const tok_named *named)
 {
     if (settings->named_count == settings->named_room) {
         const size_t room = 2 * settings->named_room + 8;
@@ -38,15 +40,16 @@ bool tok_settings_name(tok_settings *settings, const char *text, uint32_t id, bo
         settings->named = grown;
         settings->named_room = room;
     }
-    char *own = copy_text(text);
-    if (!own) return false;
-    settings->named[settings->named_count++] = (tok_named){own, id, special};
+    tok_named one = *named;
+    one.text = copy_text(named->text);
+    if (!one.text) return false;
+    settings->named[settings->named_count++] = one;
     return true;
 }
 
 void tok_settings_free(tok_settings *settings)
 {
-    for (size_t i = 0; i < settings->named_count; i++) free(settings->named[i].text);
+    for (size_t i = 0; i < settings->named_count; i++) free((char *)settings->named[i].text);
     free(settings->named);
     free(settings->begin);
     free(settings->end);
@@ -71,19 +74,22 @@ pm_status tok_flag(const pm_log *log, const char *path, const cJSON *object, con
     return log_fail(log, PM_FORMAT, "%s: \"%s\" is not true or false", path, key);
 }
 
-pm_status tok_added_flags(const pm_log *log, const char *path, const cJSON *token, const char *text, bool *special)
+pm_status tok_added_flags(const pm_log *log, const char *path, const cJSON *token, tok_named *out)
 {
-    static const char *const refused[] = {"single_word", "lstrip", "rstrip"};
-    *special = false;
-    pm_status status = tok_flag(log, path, token, "special", special);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused && status == PM_OK; i++) {
-        bool set = false;
-        status = tok_flag(log, path, token, refused[i], &set);
-        if (status == PM_OK && set)
-            status = log_fail(log, PM_FORMAT, "%s: the added token %s has \"%s\", which Pumice does not support", path,
-                              text, refused[i]);
-    }
+    bool word = false;
+    pm_status status = tok_flag(log, path, token, "special", &out->special);
+    if (status == PM_OK) status = tok_flag(log, path, token, "lstrip", &out->lstrip);
+    if (status == PM_OK) status = tok_flag(log, path, token, "rstrip", &out->rstrip);
+    if (status == PM_OK) status = tok_flag(log, path, token, "single_word", &word);
+    if (status == PM_OK && word)
+        status = log_fail(log, PM_FORMAT, "%s: the added token %s has \"single_word\", which Pumice does not support",
+                          path, out->text);
     return status;
+}
+
+static bool name_special(tok_settings *out, const char *text)
+{
+    return tok_settings_name(out, &(tok_named){.text = text, .id = TOK_NONE, .special = true});
 }
 
 /* The named tokens of tokenizer_config.json and special_tokens_map.json. */
@@ -96,7 +102,7 @@ static bool read_roles(const cJSON *config, tok_settings *out)
     for (size_t i = 0; i < sizeof keys / sizeof *keys && fine; i++) {
         const char *text = token_text(cJSON_GetObjectItemCaseSensitive(config, keys[i]));
         if (!text) continue;
-        fine = tok_settings_name(out, text, TOK_NONE, true);
+        fine = name_special(out, text);
         if (i < sizeof roles / sizeof *roles && !*roles[i]) fine = fine && (*roles[i] = copy_text(text)) != NULL;
     }
     const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
@@ -105,7 +111,7 @@ static bool read_roles(const cJSON *config, tok_settings *out)
         cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, lists[i]))
         {
             const char *text = token_text(item);
-            fine = fine && (!text || tok_settings_name(out, text, TOK_NONE, true));
+            fine = fine && (!text || name_special(out, text));
         }
     }
     return fine;
@@ -123,15 +129,15 @@ static pm_status read_decoder(const pm_log *log, const char *path, const cJSON *
     cJSON_ArrayForEach(item, decoder)
     {
         char *end;
-        bool special;
         const char *key = item->string ? item->string : "", *text = token_text(item);
         const unsigned long id = strtoul(key, &end, 10);
         if (*key < '0' || *key > '9' || *end || id >= TOK_MOST || !text)
             return log_fail(log, PM_FORMAT,
                             "%s: \"added_tokens_decoder\" must hold an id and \"content\" of each token", path);
-        const pm_status status = tok_added_flags(log, path, item, text, &special);
+        tok_named named = {.text = text, .id = (uint32_t)id};
+        const pm_status status = tok_added_flags(log, path, item, &named);
         if (status != PM_OK) return status;
-        if (!tok_settings_name(out, text, (uint32_t)id, special)) return no_memory(log, path);
+        if (!tok_settings_name(out, &named)) return no_memory(log, path);
     }
     return PM_OK;
 }
@@ -146,8 +152,8 @@ static pm_status read_added(const pm_log *log, const char *path, const cJSON *ad
         if (!(id >= 0 && id < TOK_MOST) || id != (double)(uint32_t)id)
             return log_fail(log, PM_FORMAT, "%s: each token's id must be a whole number from 0 to %d", path,
                             TOK_MOST - 1);
-        if (item->string && *item->string && !tok_settings_name(out, item->string, (uint32_t)id, false))
-            return no_memory(log, path);
+        const tok_named named = {.text = item->string, .id = (uint32_t)id};
+        if (item->string && *item->string && !tok_settings_name(out, &named)) return no_memory(log, path);
     }
     return PM_OK;
 }
@@ -159,11 +165,12 @@ static pm_status read_kind(const pm_log *log, const char *path, const cJSON *con
     const char *name = cJSON_GetStringValue(kind);
     if (kind) {
         know(out, name ? tok_form_named(name) : NULL);
-        out->own = true;
-        if (out->known) return PM_OK;
+        out->own = out->known;
+        if (out->known || (name && (strcmp(name, "bpe") == 0 || strcmp(name, "sentencepiece") == 0))) return PM_OK;
         return log_fail(log, PM_FORMAT,
-                        "%s: \"pumice_kind\" must be \"byte\" or \"char\" or \"gpt2\" or \"gpt1\", or without it "
-                        "\"tokenizer_class\" \"GPT2Tokenizer\" or \"OpenAIGPTTokenizer\"",
+                        "%s: \"pumice_kind\" must be \"byte\" or \"char\" or \"gpt2\" or \"gpt1\" or \"bpe\" or "
+                        "\"sentencepiece\", or without it \"tokenizer_class\" \"GPT2Tokenizer\" or "
+                        "\"OpenAIGPTTokenizer\"",
                         path);
     }
     const cJSON *class = cJSON_GetObjectItemCaseSensitive(config, "tokenizer_class");
@@ -178,19 +185,22 @@ static pm_status read_kind(const pm_log *log, const char *path, const cJSON *con
     return out->other_class ? PM_OK : no_memory(log, path);
 }
 
+static pm_status read_said(const pm_log *log, const char *path, const cJSON *config, const char *key, tok_said *out)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    bool value = false;
+    const pm_status status = tok_flag(log, path, config, key, &value);
+    if (status == PM_OK && item && !cJSON_IsNull(item)) *out = value ? TOK_YES : TOK_NO;
+    return status;
+}
+
 static pm_status read_config(const pm_log *log, const char *path, const cJSON *config, tok_settings *out)
 {
-    const cJSON *prefix = cJSON_GetObjectItemCaseSensitive(config, "add_prefix_space");
-    bool prefixed = false, begun = false;
     pm_status status = read_kind(log, path, config, out);
-    if (status == PM_OK) status = tok_flag(log, path, config, "add_prefix_space", &prefixed);
-    if (status == PM_OK) status = tok_flag(log, path, config, "add_bos_token", &begun);
+    if (status == PM_OK) status = read_said(log, path, config, "add_prefix_space", &out->prefix);
+    if (status == PM_OK) status = read_said(log, path, config, "add_bos_token", &out->puts_begin);
+    if (status == PM_OK) status = read_said(log, path, config, "add_eos_token", &out->puts_end);
     if (status != PM_OK) return status;
-    if (begun)
-        log_line(log, PM_LOG_WARN,
-                 "%s: \"add_bos_token\" is true: transformers puts a token before each text, which Pumice does not",
-                 path);
-    if (prefix && !cJSON_IsNull(prefix)) out->prefix = prefixed ? TOK_YES : TOK_NO;
     if (!read_roles(config, out)) return no_memory(log, path);
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
 }
@@ -274,9 +284,10 @@ static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *
     } else if (fine) {
         snprintf(key, sizeof key, "%u", (unsigned)added->entry);
         item = cJSON_AddObjectToObject(decoder, key);
-        fine = item && cJSON_AddStringToObject(item, "content", text) && cJSON_AddFalseToObject(item, "lstrip") &&
-               cJSON_AddFalseToObject(item, "normalized") && cJSON_AddFalseToObject(item, "rstrip") &&
-               cJSON_AddFalseToObject(item, "single_word") &&
+        fine = item && cJSON_AddStringToObject(item, "content", text) &&
+               cJSON_AddBoolToObject(item, "lstrip", added->lstrip) &&
+               cJSON_AddBoolToObject(item, "normalized", added->inner) &&
+               cJSON_AddBoolToObject(item, "rstrip", added->rstrip) && cJSON_AddFalseToObject(item, "single_word") &&
                cJSON_AddBoolToObject(item, "special", added->kind == TOK_ADDED_SPECIAL);
     }
     free(text);
@@ -290,6 +301,8 @@ bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
     if (tok->form.unit == TOK_UNIT_BYTE || is_added(tok, tok->unknown))
         fine = fine && write_name(tok, config, "unk_token", tok->unknown);
     if (tok->form.prefix != TOK_PREFIX_NONE) fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
+    if (tok->puts_begin) fine = fine && cJSON_AddTrueToObject(config, "add_bos_token");
+    if (tok->puts_end) fine = fine && cJSON_AddTrueToObject(config, "add_eos_token");
     if (!fine || tok->added_count == 0) return fine;
     cJSON *decoder = cJSON_AddObjectToObject(config, "added_tokens_decoder");
     cJSON *names = cJSON_AddArrayToObject(config, "additional_special_tokens");

@@ -1,191 +1,138 @@
-/* tokenizer.json of Hugging Face's library `tokenizers`: a whole tokenizer as a chain of parts. Only GPT-2's chain is read: no normalizer,
- * ByteLevel with GPT-2's pattern, BPE of bytes. A part that would give other ids is refused by its name. Padding and truncation are
- * settings of a program, and are ignored. */
+/* Reading tokenizer.json: the model, added tokens, what is put around a text. hf_form.c reads the rest. Padding and truncation are settings of a
+ * program, and are ignored. */
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "base/copy.h"
 #include "files/json_file.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_hf.h"
 
-typedef struct chain {
-    const pm_log *log;
-    const char *path;
-    tok_settings *settings;
-} chain;
-
-static const cJSON *item(const cJSON *object, const char *key)
+static pm_status no_memory(const hf_file *f)
 {
-    const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNull(found) ? NULL : found;
+    return log_fail(f->log, PM_NO_HOST_MEMORY, "%s: out of memory", f->path);
 }
 
-static const char *type_of(const cJSON *part)
-{
-    const char *type = cJSON_GetStringValue(item(part, "type"));
-    return type ? type : "without a type";
-}
+/* ---- added tokens ---- */
 
-static pm_status refuse(const chain *c, const char *part, const char *what)
+static pm_status read_added(const hf_file *f, const tok_form *form)
 {
-    return log_fail(c->log, PM_FORMAT, "%s: %s: %s; Pumice reads GPT-2's kind of tokenizer only", c->path, part, what);
-}
-
-static bool is_empty(const cJSON *text)
-{
-    return !text || (cJSON_IsString(text) && !*text->valuestring);
-}
-
-/* ---- the pre-tokenizer ---- */
-
-static pm_status read_byte_level(const chain *c, const cJSON *part, bool split_before)
-{
-    bool cuts = true, wanted = true;
-    pm_status status = tok_flag(c->log, c->path, part, "use_regex", &cuts);
-    if (status == PM_OK) status = tok_flag(c->log, c->path, part, "add_prefix_space", &wanted);
-    if (status != PM_OK) return status;
-    if (cuts == split_before)
-        return refuse(c, "pre_tokenizer", cuts ? "ByteLevel behind a Split" : "ByteLevel with \"use_regex\": false");
-    if (wanted && split_before) return refuse(c, "pre_tokenizer", "ByteLevel with \"add_prefix_space\" behind a Split");
-    if (c->settings->prefix == TOK_UNSAID) c->settings->prefix = wanted ? TOK_YES : TOK_NO;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, hf_item(f->root, "added_tokens"))
+    {
+        const cJSON *id = hf_item(one, "id");
+        const char *text = hf_text(one, "content");
+        const double value = cJSON_IsNumber(id) ? id->valuedouble : -1.0;
+        bool normal = false;
+        if (!text || !*text || !(value >= 0 && value < TOK_MOST) || value != (double)(uint32_t)value)
+            return log_fail(f->log, PM_FORMAT,
+                            "%s: each of \"added_tokens\" must have \"content\" and \"id\", from 0 to %d", f->path,
+                            TOK_MOST - 1);
+        tok_named named = {.text = text, .id = (uint32_t)value};
+        pm_status status = tok_added_flags(f->log, f->path, one, &named);
+        if (status == PM_OK) status = hf_flag(f, one, "normalized", &normal);
+        if (status != PM_OK) return status;
+        named.inner = normal && (form->nfc || (form->blanks && !form->unless)); /* there is a normalizer */
+        if (named.inner && (named.lstrip || named.rstrip))
+            return log_fail(
+                f->log, PM_FORMAT,
+                "%s: the added token %s has \"normalized\" with \"lstrip\" or \"rstrip\", which Pumice does "
+                "not support",
+                f->path, text);
+        if (f->settings->named_count >= TOK_MOST_NAMED)
+            return log_fail(f->log, PM_FORMAT, "%s: names more than %d tokens", f->path, TOK_MOST_NAMED);
+        if (!tok_settings_name(f->settings, &named)) return no_memory(f);
+    }
     return PM_OK;
 }
 
-/* A Split that cuts as ByteLevel itself would. */
-static bool is_gpt2_split(const cJSON *part, bool invert)
+/* ---- what is put around a text ---- */
+
+/* A name of the file in place of what the other files say. */
+static pm_status set_name(const hf_file *f, char **name, const char *text)
 {
-    const char *pattern = cJSON_GetStringValue(item(item(part, "pattern"), "Regex"));
-    const char *behavior = cJSON_GetStringValue(item(part, "behavior"));
-    return strcmp(type_of(part), "Split") == 0 && pattern && strcmp(pattern, TOK_GPT2_PATTERN) == 0 && behavior &&
-           strcmp(behavior, "Isolated") == 0 && !invert;
+    char *own = copy_text(text);
+    if (!own) return no_memory(f);
+    free(*name);
+    *name = own;
+    return PM_OK;
 }
 
-static pm_status read_pre_tokenizer(const chain *c, const cJSON *part)
+static pm_status read_template(const hf_file *f, const cJSON *part)
 {
-    if (!part) return refuse(c, "pre_tokenizer", "missing");
-    if (strcmp(type_of(part), "ByteLevel") == 0) return read_byte_level(c, part, false);
-    if (strcmp(type_of(part), "Sequence") != 0) return refuse(c, "pre_tokenizer", type_of(part));
-    bool split = false, done = false;
+    tok_settings *s = f->settings;
     const cJSON *one;
-    cJSON_ArrayForEach(one, item(part, "pretokenizers"))
+    bool text = false, begins = false, ends = false;
+    pm_status status = PM_OK;
+    cJSON_ArrayForEach(one, hf_item(part, "single"))
     {
-        bool invert = false;
-        pm_status status = tok_flag(c->log, c->path, one, "invert", &invert);
-        if (status != PM_OK) return status;
-        if (!split && !done && is_gpt2_split(one, invert)) {
-            split = true;
-        } else if (!done && strcmp(type_of(one), "ByteLevel") == 0) {
-            done = true;
-            status = read_byte_level(c, one, split);
-        } else {
-            status = refuse(c, "pre_tokenizer",
-                            strcmp(type_of(one), "Split") == 0 ? "Split with another pattern" : type_of(one));
+        const char *token = hf_text(hf_item(one, "SpecialToken"), "id");
+        if (!token && (!hf_item(one, "Sequence") || text))
+            return hf_refuse(f, "post_processor", "a template with other parts than tokens and one text");
+        if (!token) {
+            text = true;
+            continue;
         }
+        if (text ? ends : begins) return hf_refuse(f, "post_processor", "a template with two tokens at one end");
+        status = set_name(f, text ? &s->end : &s->begin, token);
         if (status != PM_OK) return status;
+        *(text ? &ends : &begins) = true;
     }
-    return done ? PM_OK : refuse(c, "pre_tokenizer", "Sequence without ByteLevel");
+    if (!text) return hf_refuse(f, "post_processor", "a template without a text");
+    if (s->puts_begin == TOK_UNSAID) s->puts_begin = begins ? TOK_YES : TOK_NO;
+    if (s->puts_end == TOK_UNSAID) s->puts_end = ends ? TOK_YES : TOK_NO;
+    return PM_OK;
 }
 
-/* ---- the other parts ---- */
-
-/* Refuses a part, which may change ids, unless it is empty or, with `byte_level`, ByteLevel. */
-static pm_status check_part(const chain *c, const cJSON *root, const char *key, bool byte_level)
+static pm_status read_post_processor(const hf_file *f, const cJSON *part)
 {
-    const cJSON *part = item(root, key);
-    if (!part || (byte_level && strcmp(type_of(part), "ByteLevel") == 0)) return PM_OK;
-    if (strcmp(type_of(part), "Sequence") == 0) { /* an empty one does nothing */
-        const char *const lists[] = {"normalizers", "processors", "decoders"};
-        const cJSON *one, *list = NULL;
-        for (size_t i = 0; i < sizeof lists / sizeof *lists && !list; i++) list = item(part, lists[i]);
-        cJSON_ArrayForEach(one, list)
-        {
-            if (!byte_level || strcmp(type_of(one), "ByteLevel") != 0) return refuse(c, key, type_of(one));
-        }
-        return PM_OK;
+    const char *type = hf_type(part);
+    if (!part || strcmp(type, "ByteLevel") == 0) return PM_OK;
+    if (strcmp(type, "TemplateProcessing") == 0) return read_template(f, part);
+    if (strcmp(type, "Sequence") != 0) return hf_refuse(f, "post_processor", type);
+    const cJSON *one;
+    pm_status status = PM_OK;
+    cJSON_ArrayForEach(one, hf_item(part, "processors"))
+    {
+        if (status == PM_OK && strcmp(hf_type(one), "Sequence") == 0)
+            status = hf_refuse(f, "post_processor", "a Sequence within a Sequence");
+        if (status == PM_OK) status = read_post_processor(f, one);
     }
-    return refuse(c, key, type_of(part));
-}
-
-static pm_status check_model(const chain *c, const cJSON *model)
-{
-    const cJSON *type = item(model, "type"), *dropout = item(model, "dropout");
-    if (!cJSON_IsObject(model)) return refuse(c, "model", "missing");
-    if (type && strcmp(type_of(model), "BPE") != 0) return refuse(c, "model", type_of(model));
-    if (!cJSON_IsObject(item(model, "vocab"))) return refuse(c, "model", "without an object \"vocab\"");
-    if (!cJSON_IsArray(item(model, "merges"))) return refuse(c, "model", "without a list \"merges\"");
-    if (dropout && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0))
-        return refuse(c, "model", "with \"dropout\"");
-    if (!is_empty(item(model, "continuing_subword_prefix")))
-        return refuse(c, "model", "with \"continuing_subword_prefix\"");
-    if (!is_empty(item(model, "end_of_word_suffix"))) return refuse(c, "model", "with \"end_of_word_suffix\"");
-    bool fallback = false, ignoring = false;
-    pm_status status = tok_flag(c->log, c->path, model, "byte_fallback", &fallback);
-    if (status == PM_OK) status = tok_flag(c->log, c->path, model, "ignore_merges", &ignoring);
-    if (fallback) return refuse(c, "model", "with \"byte_fallback\"");
-    if (ignoring) return refuse(c, "model", "with \"ignore_merges\"");
     return status;
 }
 
-static pm_status read_added(const chain *c, const cJSON *added)
-{
-    const cJSON *one;
-    cJSON_ArrayForEach(one, added)
-    {
-        const cJSON *id = item(one, "id");
-        const char *text = cJSON_GetStringValue(item(one, "content"));
-        bool special;
-        const double value = cJSON_IsNumber(id) ? id->valuedouble : -1.0;
-        if (!text || !*text || !(value >= 0 && value < TOK_MOST) || value != (double)(uint32_t)value)
-            return log_fail(c->log, PM_FORMAT,
-                            "%s: each of \"added_tokens\" must have \"content\" and \"id\", from 0 to %d", c->path,
-                            TOK_MOST - 1);
-        const pm_status status = tok_added_flags(c->log, c->path, one, text, &special);
-        if (status != PM_OK) return status;
-        if (c->settings->named_count >= TOK_MOST_NAMED)
-            return log_fail(c->log, PM_FORMAT, "%s: names more than %d tokens", c->path, TOK_MOST_NAMED);
-        if (!tok_settings_name(c->settings, text, (uint32_t)value, special))
-            return log_fail(c->log, PM_NO_HOST_MEMORY, "%s: out of memory", c->path);
-    }
-    return PM_OK;
-}
-
 /* The model's own unknown token, where the other files name none. */
-static pm_status read_unknown(const chain *c, const cJSON *model)
+static pm_status read_unknown(const hf_file *f, const cJSON *model)
 {
-    const char *text = cJSON_GetStringValue(item(model, "unk_token"));
-    if (!text || c->settings->unknown) return PM_OK;
-    c->settings->unknown = copy_text(text);
-    return c->settings->unknown ? PM_OK : log_fail(c->log, PM_NO_HOST_MEMORY, "%s: out of memory", c->path);
+    const char *text = hf_text(model, "unk_token");
+    if (!text || f->settings->unknown) return PM_OK;
+    return set_name(f, &f->settings->unknown, text);
 }
 
 pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *settings, bool *other, pm_tokenizer **out)
 {
-    const chain c = {log, ref->path, settings};
     cJSON *root;
     bool found;
+    tok_form form;
     pm_status status = json_file_read(log, ref, "as GPT-2's tokenizers spell it", &found, &root);
     *other = !found;
     if (status != PM_OK || !found) return status;
-    const cJSON *model = item(root, "model");
-    const char *suffix = cJSON_GetStringValue(item(model, "end_of_word_suffix"));
-    *other = suffix && strcmp(suffix, "</w>") == 0 && !(settings->known && settings->form.unit == TOK_UNIT_BYTE);
+    const hf_file f = {log, ref->path, root, settings};
+    const cJSON *model = hf_item(root, "model");
+    *other = hf_is(hf_text(model, "end_of_word_suffix"), "</w>") &&
+             !(settings->known && settings->form.unit == TOK_UNIT_BYTE);
     if (*other) {
         cJSON_Delete(root);
         return PM_OK;
     }
-    status = check_model(&c, model);
-    if (status == PM_OK) status = check_part(&c, root, "normalizer", false);
-    if (status == PM_OK) status = read_pre_tokenizer(&c, item(root, "pre_tokenizer"));
-    if (status == PM_OK) status = check_part(&c, root, "post_processor", true);
-    if (status == PM_OK) status = check_part(&c, root, "decoder", true);
-    if (status == PM_OK) status = read_added(&c, item(root, "added_tokens"));
-    if (status == PM_OK) status = read_unknown(&c, model);
-    settings->form = tok_form_gpt2;
-    settings->known = true;
-    if (status == PM_OK)
-        status = tok_bpe_read_json(log, ref->path, item(model, "vocab"), item(model, "merges"), settings, out);
+    status = hf_read_form(&f, &form);
+    if (status == PM_OK) status = read_post_processor(&f, hf_item(root, "post_processor"));
+    if (status == PM_OK) status = read_added(&f, &form);
+    if (status == PM_OK) status = read_unknown(&f, model);
+    if (status == PM_OK) {
+        settings->form = form;
+        settings->known = true;
+        status = tok_bpe_read_json(log, ref->path, hf_item(model, "vocab"), hf_item(model, "merges"), settings, out);
+    }
     cJSON_Delete(root);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/tokenizer.h"
+#include "text/unicode.h"
 
 bool tok_walk_begin(const pm_tokenizer *tok, const char *text, size_t size, tok_walk *out)
 {
@@ -19,6 +20,37 @@ void tok_walk_end(tok_walk *walk)
     *walk = (tok_walk){0};
 }
 
+/* White_Space of Unicode. */
+static bool is_white(uint32_t code)
+{
+    return unicode_is_space(code) && !(code >= 0x1C && code <= 0x1F);
+}
+
+/* Bytes of white space at the text's end. */
+static size_t white_before(const char *text, size_t size)
+{
+    size_t at = size;
+    while (at > 0) {
+        size_t from = at - 1;
+        uint32_t code;
+        while (from > 0 && at - from < UTF8_MAX && ((unsigned char)text[from] & 0xC0) == 0x80) from--;
+        if (utf8_decode(text + from, at - from, &code) != at - from || !is_white(code)) break;
+        at = from;
+    }
+    return size - at;
+}
+
+static size_t white_after(const char *text, size_t size)
+{
+    size_t at = 0;
+    uint32_t code;
+    for (size_t length; at < size; at += length) {
+        length = utf8_decode(text + at, size - at, &code);
+        if (!length || !is_white(code)) break;
+    }
+    return at;
+}
+
 /* Finds the next added token, the longest of those that begin first. The text before it is encoded as one of its own. */
 static void look_ahead(tok_walk *walk)
 {
@@ -29,16 +61,15 @@ static void look_ahead(tok_walk *walk)
     walk->whole = TOK_NONE;
     for (size_t at = walk->at; tok->added_count && at < walk->size; at++) {
         if (!(tok->added_first[(unsigned char)walk->text[at]] & kinds)) continue;
-        for (size_t i = 0; i < tok->added_count; i++) {
-            const tok_added *one = &tok->added[i];
-            const size_t size = tok_entry_size(tok, one->entry);
-            if (!(one->kind & kinds) || size > walk->size - at) continue;
-            if (memcmp(walk->text + at, tok->pieces + tok->starts[one->entry], size) != 0) continue;
-            walk->end = at;
-            walk->whole = tok_entry_id(tok->vocab, tok->same, one->entry);
-            walk->whole_size = size;
-            return;
-        }
+        const tok_added *one = tok_added_at(tok, walk->text + at, walk->size - at, kinds, false);
+        if (!one) continue;
+        const size_t behind = at + one->size;
+        const size_t before = one->lstrip ? white_before(walk->text + walk->at, at - walk->at) : 0;
+        const size_t after = one->rstrip ? white_after(walk->text + behind, walk->size - behind) : 0;
+        walk->end = at - before;
+        walk->whole = tok_entry_id(tok->vocab, tok->same, one->entry);
+        walk->whole_size = before + one->size + after;
+        return;
     }
 }
 

@@ -29,11 +29,12 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_chars(const pm_log *log, const char *
 enum { PM_TOKENIZER_TRAIN_MIN = 257 };
 PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *name, const char *text, size_t size,
                                                  uint32_t vocab, pm_tokenizer **out);
-/* What pm_tokenizer_save wrote, or a folder of GPT-2 or GPT-1: tokenizer.json, or vocab.json with merges.txt, as Hugging Face has them, or
- * OpenAI's encoder.json with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. tokenizer_config.json says the kind; without it, the
- * files do. Of it, special_tokens_map.json and added_tokens.json these are taken too: add_prefix_space, added tokens, and those that begin
- * and end a text. A tokenizer.json of another kind than GPT-2's is refused. Ids may be missing and a token may have two names. Fails: PM_IO,
- * PM_FORMAT with a line that names the file. */
+/* What pm_tokenizer_save wrote, or another program's folder: tokenizer.json, or vocab.json with merges.txt, as Hugging Face has them, or
+ * OpenAI's encoder.json with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. Of tokenizer.json these are read: byte-level BPE as GPT-2,
+ * Llama 3, Qwen and SmolLM2 have it, and SentencePiece's BPE as Llama 2 and Gemma have it; a part that would give other ids is refused.
+ * tokenizer_config.json says the kind of the other files: GPT-2's, GPT-1's, Qwen2's; without it, they do. Of it, special_tokens_map.json and
+ * added_tokens.json these are taken too: add_prefix_space, add_bos_token, add_eos_token, added tokens, and those that begin and end a text. Ids
+ * may be missing and a token may have two names. Fails: PM_IO, PM_FORMAT with a line that names the file. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out);
 /* The same files from elsewhere. Fails also: PM_INVALID (a source without files), and with what the source's functions answer. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load_from_sized(const pm_log *log, const pm_source *source,
@@ -48,8 +49,10 @@ PM_NODISCARD static inline pm_status pm_tokenizer_load_from(const pm_log *log, c
 PM_API PM_NODISCARD pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const char *dir);
 PM_API void pm_tokenizer_destroy(pm_tokenizer **tok);
 
-PM_API const char *pm_tokenizer_kind(const pm_tokenizer *tok); /* "byte", "char", "gpt2" or "gpt1" */
-PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok);   /* the largest id + 1 */
+/* "byte", "char", "gpt2", "gpt1", "bpe" (byte-level BPE that is cut in another way than GPT-2's) or "sentencepiece" (characters, with U+2581 for a
+ * blank in files). */
+PM_API const char *pm_tokenizer_kind(const pm_tokenizer *tok);
+PM_API uint32_t pm_tokenizer_vocab(const pm_tokenizer *tok); /* the largest id + 1 */
 /* Of kind, vocabulary, merges, added tokens and those at a text's ends. The same hash means the same tokens for every text; others may give
  * the same tokens, too. */
 PM_API uint64_t pm_tokenizer_hash(const pm_tokenizer *tok);
@@ -57,12 +60,17 @@ PM_API uint64_t pm_tokenizer_hash(const pm_tokenizer *tok);
 #define PM_TOKEN_NONE UINT32_MAX
 PM_API uint32_t pm_tokenizer_begin(const pm_tokenizer *tok);
 PM_API uint32_t pm_tokenizer_end(const pm_tokenizer *tok);
+/* Whether the tokenizer's files put these tokens around each text: add_bos_token and add_eos_token, or tokenizer.json's template. Encoding never
+ * does: that is the caller's. */
+PM_API bool pm_tokenizer_adds_begin(const pm_tokenizer *tok);
+PM_API bool pm_tokenizer_adds_end(const pm_tokenizer *tok);
 
-/* Tokens in malloc'd memory; the caller frees. Time is about linear in the size, whatever the text. "byte" and "gpt2" take any bytes, and their
- * tokens' bytes joined are the text again, behind one blank where the tokenizer has add_prefix_space. "gpt1" makes the text plain first (lower
- * case, blanks), and what it does not know becomes the files' unk_token, else <unk>, else token 0. No text becomes a special token such as
- * <|endoftext|>. Fails: PM_FORMAT for a character outside the vocabulary of "char", or a byte outside one of "gpt2" that lacks some: names it,
- * `name` and its offset. */
+/* Tokens in malloc'd memory; the caller frees. Time is about linear in the size, whatever the text. "byte", "gpt2" and "bpe" take any bytes, and
+ * their tokens' bytes joined are the text again, behind one blank where the tokenizer has add_prefix_space, and in Unicode's form C where it asks
+ * for that, as Qwen's. "sentencepiece" takes any bytes where its vocabulary has tokens of bytes; a blank may come first, and U+2581 becomes one.
+ * "gpt1" makes the text plain first (lower case, blanks), and what it does not know becomes the files' unk_token, else <unk>, else token 0. No text
+ * becomes a special token such as <|endoftext|>. Fails: PM_FORMAT for a character outside the vocabulary of "char", or a byte or character outside
+ * one of the others that lacks some: names it, `name` and its offset; and where a pattern of the tokenizer takes too many steps. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_encode(const pm_log *log, const pm_tokenizer *tok, const char *name,
                                                   const char *text, size_t size, uint32_t **tokens, size_t *count);
 /* Likewise, but text that spells a special token is that token, and what stands before it and behind it are texts of their own. Only for
