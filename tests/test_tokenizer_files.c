@@ -502,8 +502,8 @@ static void test_foreign(void **state)
         test_dir_remove(dir);
     }
     char *dir = test_dir_make();
-    put(dir, "tokenizer.model", "x");
-    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "its tokenizer.model is SentencePiece's");
+    put(dir, "spiece.model", "x");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_IO, dir, "its spiece.model is SentencePiece's");
     put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}");
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, "tokenizer_config.json"),
                         "\"tokenizer_class\" is \"LlamaTokenizer\"");

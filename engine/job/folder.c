@@ -17,6 +17,7 @@ static const struct {
     {PM_FILES_TOKENIZER, "vocab.json"},
     {PM_FILES_TOKENIZER, "merges.txt"},
     {PM_FILES_TOKENIZER, "tokenizer.json"},
+    {PM_FILES_TOKENIZER, "tokenizer.model"},
     {PM_FILES_TOKENIZER, "tokenizer_config.json"},
     {PM_FILES_TOKENIZER, "special_tokens_map.json"},
     {PM_FILES_TOKENIZER, "added_tokens.json"},

@@ -56,7 +56,7 @@ static bool put_text(adding *a, const tok_named *named, tok_added *out)
         fine = nfc_put(&a->texts, named->text, strlen(named->text));
     } else {
         const size_t size = spelling_named(form, named->text, a->piece);
-        if (form->blanks && form->prefix == TOK_PREFIX_EACH && !form->unless) fine = nfc_put(&a->texts, " ", 1);
+        if (named->blank) fine = nfc_put(&a->texts, " ", 1);
         if (fine)
             fine = a->tok->nfc ? nfc_apply(a->tok->nfc, a->piece, size, &a->texts) : nfc_put(&a->texts, a->piece, size);
     }

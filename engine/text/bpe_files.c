@@ -7,6 +7,7 @@
 #include "files/file.h"
 #include "files/foreign.h"
 #include "files/json_file.h"
+#include "text/entries.h"
 #include "text/spelling.h"
 #include "text/tokenizer.h"
 
@@ -16,29 +17,14 @@
 static const tok_form *form_of(const cJSON *vocab, int count)
 {
     int ends = 0;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, vocab)
+    const cJSON *item;
+    cJSON_ArrayForEach(item, vocab)
     {
-        size_t size = entry->string ? strlen(entry->string) : 0;
-        if (size >= SPELLING_END_BYTES && strcmp(entry->string + size - SPELLING_END_BYTES, SPELLING_END) == 0) ends++;
+        size_t size = item->string ? strlen(item->string) : 0;
+        if (size >= SPELLING_END_BYTES && strcmp(item->string + size - SPELLING_END_BYTES, SPELLING_END) == 0) ends++;
     }
     return ends > count / 8 ? &tok_form_gpt1 : &tok_form_gpt2;
 }
-
-/* A name of a token: its bytes, and its id. Ids may be missing, and two names may have the same. */
-typedef struct entry {
-    size_t start, size; /* in the list's bytes */
-    uint32_t id;
-    bool only; /* no merge makes it: an added token with another token's bytes, or a byte's */
-} entry;
-
-typedef struct entry_list {
-    entry *list; /* in the file's order */
-    size_t count;
-    char *bytes;
-    size_t used;
-    uint32_t *byte_ids; /* (256) of <0x00> to <0xFF>, where the form has them, or NULL */
-} entry_list;
 
 static const tok_named *find_named(const tok_settings *settings, const char *text)
 {
@@ -47,27 +33,19 @@ static const tok_named *find_named(const tok_settings *settings, const char *tex
     return NULL;
 }
 
-/* The entries of the vocabulary, with room for those of the settings. */
+/* The entries of the vocabulary. */
 static pm_status read_entries(const pm_log *log, const char *path, const speller *spell, const cJSON *vocab,
                               const tok_settings *settings, entry_list *out)
 {
-    size_t count = settings->named_count, bytes = 1;
+    size_t count = 0, bytes = 1;
     const cJSON *item;
     cJSON_ArrayForEach(item, vocab)
     {
         count++;
         bytes += item->string ? strlen(item->string) : 0;
     }
-    for (size_t i = 0; i < settings->named_count; i++) bytes += strlen(settings->named[i].text);
-    out->list = malloc(count * sizeof *out->list);
-    out->bytes = malloc(bytes);
-    if (!out->list || !out->bytes)
+    if (!entries_make(out, &spell->form, settings, count, bytes))
         return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %zu tokens", path, count);
-    if (spell->form.fallback) {
-        out->byte_ids = malloc(256 * sizeof *out->byte_ids);
-        if (!out->byte_ids) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
-        memset(out->byte_ids, 0xFF, 256 * sizeof *out->byte_ids); /* TOK_NONE */
-    }
     cJSON_ArrayForEach(item, vocab)
     {
         const char *text = item->string ? item->string : "";
@@ -76,17 +54,15 @@ static pm_status read_entries(const pm_log *log, const char *path, const speller
             return log_fail(log, PM_FORMAT, "%s: the id of entry %zu must be a whole number from 0 to %d", path,
                             out->count + 1, TOK_MOST - 1);
         }
-        const int byte = out->byte_ids ? spelling_byte(text, strlen(text)) : -1;
+        const int byte = spell->form.fallback ? spelling_byte(text, strlen(text)) : -1;
         if (byte >= 0) {
-            out->byte_ids[byte] = (uint32_t)id;
-            out->bytes[out->used] = (char)byte;
-            out->list[out->count++] = (entry){out->used++, 1, (uint32_t)id, true};
+            entries_put_byte(out, (unsigned char)byte, (uint32_t)id);
             continue;
         }
-        size_t size = unspell(spell, text, strlen(text), out->bytes + out->used);
+        size_t size = unspell(spell, text, strlen(text), entries_room(out));
         if (size == SIZE_MAX && *text && find_named(settings, text)) { /* a token added to it is spelled as it is */
             size = strlen(text);
-            memcpy(out->bytes + out->used, text, size);
+            memcpy(entries_room(out), text, size);
         }
         if (size == SIZE_MAX) {
             return log_fail(log, PM_FORMAT, "%s: the token of id %u must be %s", path, (unsigned)id,
@@ -95,102 +71,7 @@ static pm_status read_entries(const pm_log *log, const char *path, const speller
                                                                 : "UTF-8 without blanks");
         }
         /* no text has a blank where it is spelled in another way */
-        out->list[out->count++] = (entry){out->used, size, (uint32_t)id, spell->form.blanks && strchr(text, ' ')};
-        out->used += size;
-    }
-    return PM_OK;
-}
-
-static void put_piece(const entry_list *entries, size_t e, tok_bpe_parts *parts, size_t slot, size_t *used)
-{
-    const entry *one = &entries->list[e];
-    parts->starts[slot] = *used;
-    memcpy(parts->pieces + *used, entries->bytes + one->start, one->size);
-    *used += one->size;
-}
-
-/* The pieces by id, each the first of its names; then the other names in the file's order. False when short of memory. */
-static bool lay_out(const entry_list *entries, tok_bpe_parts *parts)
-{
-    uint32_t vocab = 0, *first;
-    size_t used = 0, same = 0, only = 0;
-    for (size_t e = 0; e < entries->count; e++) {
-        if (entries->list[e].id >= vocab) vocab = entries->list[e].id + 1;
-        only += entries->list[e].only;
-    }
-    first = malloc(vocab * sizeof *first); /* entries by id, or TOK_NONE */
-    if (!first) return false;
-    memset(first, 0xFF, vocab * sizeof *first);
-    for (size_t e = 0; e < entries->count; e++) {
-        uint32_t *slot = &first[entries->list[e].id];
-        same += *slot != TOK_NONE;
-        if (*slot == TOK_NONE) *slot = (uint32_t)e;
-    }
-    tok_bpe_parts_free(parts);
-    *parts = (tok_bpe_parts){.pieces = malloc(entries->used + 1),
-                             .starts = malloc((vocab + same + 1) * sizeof *parts->starts),
-                             .vocab = vocab,
-                             .same = malloc((same + 1) * sizeof *parts->same),
-                             .only = malloc((only + 1) * sizeof *parts->only)};
-    const bool fine = parts->pieces && parts->starts && parts->same && parts->only;
-    for (uint32_t id = 0; fine && id < vocab; id++) {
-        parts->starts[id] = used;
-        if (first[id] == TOK_NONE) continue;
-        put_piece(entries, first[id], parts, id, &used);
-        if (entries->list[first[id]].only) parts->only[parts->only_count++] = id;
-    }
-    for (size_t e = 0; fine && e < entries->count; e++) {
-        if (first[entries->list[e].id] == e) continue;
-        put_piece(entries, e, parts, (size_t)vocab + parts->same_count, &used);
-        parts->same[parts->same_count++] = entries->list[e].id;
-    }
-    if (fine) parts->starts[vocab + parts->same_count] = used;
-    free(first);
-    return fine;
-}
-
-static bool index_entries(const entry_list *entries, tok_bpe_parts *parts, tok_index *index, uint32_t *twice)
-{
-    tok_index_free(index);
-    return lay_out(entries, parts) && tok_index_make(parts, index, twice);
-}
-
-/* Whether an earlier one has the same text and an id: the first counts. */
-static bool named_before(const tok_settings *settings, size_t i)
-{
-    for (size_t j = 0; j < i; j++)
-        if (settings->named[j].id != TOK_NONE && strcmp(settings->named[j].text, settings->named[i].text) == 0)
-            return true;
-    return false;
-}
-
-/* Adds the settings' tokens that have an id and that the vocabulary lacks. One that has the bytes of the vocabulary's token, but neither its
- * spelling nor its id, is a token of its own: "\n\n" beside GPT-2's "\u010a\u010a". */
-static pm_status add_entries(const pm_log *log, const char *path, const cJSON *vocab, const tok_settings *settings,
-                             const tok_form *form, const tok_bpe_parts *parts, const tok_index *index,
-                             entry_list *entries)
-{
-    const size_t count = entries->count;
-    for (size_t i = 0; i < settings->named_count; i++) {
-        const tok_named *named = &settings->named[i];
-        if (named->id == TOK_NONE || named_before(settings, i)) continue;
-        char *piece = entries->bytes + entries->used;
-        const size_t size = spelling_named(form, named->text, piece);
-        const uint32_t id = tok_index_find(index, piece, size);
-        const bool twin = id != TOK_NONE, only = twin || form->whole; /* ignore_merges takes the vocabulary's alone */
-        if (id == named->id) continue;
-        if (twin && cJSON_GetObjectItemCaseSensitive(vocab, named->text))
-            return log_fail(log, PM_FORMAT,
-                            "%s: the token %s has the id %u in the vocabulary, and %u as an added token", path,
-                            named->text, (unsigned)id, (unsigned)named->id);
-        bool taken = twin && named->id < parts->vocab && parts->starts[named->id + 1] > parts->starts[named->id];
-        for (size_t e = count; e < entries->count && !taken; e++)
-            taken = entries->list[e].id == named->id && (twin || (entries->list[e].only && !form->whole));
-        if (taken)
-            return log_fail(log, PM_FORMAT, "%s: the added token %s has another token's id, %u", path, named->text,
-                            (unsigned)named->id);
-        entries->list[entries->count++] = (entry){entries->used, size, named->id, only};
-        entries->used += size;
+        entries_put(out, size, (uint32_t)id, spell->form.blanks && strchr(text, ' '));
     }
     return PM_OK;
 }
@@ -200,28 +81,11 @@ static pm_status read_vocab(const pm_log *log, const char *path, const cJSON *vo
 {
     const int count = cJSON_GetArraySize(vocab);
     entry_list entries = {0};
-    uint32_t twice = TOK_NONE;
     if (count <= 0) return log_fail(log, PM_FORMAT, "%s: has no entries", path);
     speller_make(settings->known ? &settings->form : form_of(vocab, count), spell);
     pm_status status = read_entries(log, path, spell, vocab, settings, &entries);
-    if (status == PM_OK) {
-        const size_t own = entries.count;
-        bool fine = index_entries(&entries, parts, index, &twice);
-        if (fine && twice == TOK_NONE)
-            status = add_entries(log, path, vocab, settings, &spell->form, parts, index, &entries);
-        if (fine && entries.count > own) fine = index_entries(&entries, parts, index, &twice);
-        if (status == PM_OK && !fine)
-            status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %d tokens", path, count);
-        else if (status == PM_OK && twice != TOK_NONE)
-            status = log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", path, (unsigned)twice);
-        else if (status == PM_OK && spell->form.blanks && parts->same_count)
-            status = log_fail(log, PM_FORMAT, "%s: id %u is there twice", path, (unsigned)parts->same[0]);
-        parts->bytes = entries.byte_ids;
-        entries.byte_ids = NULL;
-    }
-    free(entries.byte_ids);
-    free(entries.list);
-    free(entries.bytes);
+    if (status == PM_OK) status = entries_finish(log, path, &entries, settings, parts, index);
+    entries_free(&entries);
     return status;
 }
 

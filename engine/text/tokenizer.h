@@ -98,6 +98,7 @@ typedef struct tok_named {
     const char *text;
     uint32_t id; /* TOK_NONE: the vocabulary's */
     bool special, lstrip, rstrip, inner;
+    bool blank; /* inner: it is looked for with a blank before it, as Hugging Face's normalizer Prepend makes it */
 } tok_named;
 
 typedef enum tok_said { TOK_UNSAID, TOK_NO, TOK_YES } tok_said;

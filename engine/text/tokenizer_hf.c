@@ -31,6 +31,7 @@ static pm_status read_added(const hf_file *f, const tok_form *form)
         pm_status status = tok_added_flags(f->log, f->path, one, &named);
         if (status == PM_OK) status = hf_flag(f, one, "normalized", &normal);
         if (status != PM_OK) return status;
+        named.blank = form->blanks && form->prefix != TOK_PREFIX_NONE && !form->unless;
         named.inner = normal && (form->nfc || (form->blanks && !form->unless)); /* there is a normalizer */
         if (named.inner && (named.lstrip || named.rstrip))
             return log_fail(

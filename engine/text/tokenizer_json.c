@@ -10,12 +10,14 @@
 
 #include "files/file.h"
 #include "files/json_file.h"
+#include "text/scored.h"
 #include "text/tokenizer.h"
 
 #define VOCAB_FILE "vocab.json"
 #define MERGES_FILE "merges.txt"
 #define CONFIG_FILE "tokenizer_config.json"
 #define WHOLE_FILE "tokenizer.json"
+#define MODEL_FILE "tokenizer.model"
 #define NUL_SPELLING "<0x00>"
 
 enum { SPELLING_BYTES = sizeof NUL_SPELLING };
@@ -207,8 +209,7 @@ static const char *other_tokenizer(const file_source *from)
 {
     static const struct {
         const char *file, *what;
-    } others[] = {{"tokenizer.model", "; its tokenizer.model is SentencePiece's, which Pumice does not read"},
-                  {"spiece.model", "; its spiece.model is SentencePiece's, which Pumice does not read"},
+    } others[] = {{"spiece.model", "; its spiece.model is SentencePiece's, which Pumice does not read"},
                   {"vocab.txt", "; its vocab.txt is WordPiece's, which Pumice does not read"},
                   {"tokenizer.model.v3", "; its tokenizer.model.v3 is SentencePiece's, which Pumice does not read"},
                   {VOCAB_FILE, "; it has vocab.json alone"},
@@ -223,7 +224,7 @@ static pm_status none_here(const pm_log *log, const file_source *from)
 {
     return log_fail(log, PM_IO,
                     "%s: holds no tokenizer: it needs vocab.json with merges.txt or pumice_kind in "
-                    "tokenizer_config.json, or tokenizer.json, or encoder.json with vocab.bpe, or "
+                    "tokenizer_config.json, or tokenizer.json, or tokenizer.model, or encoder.json with vocab.bpe, or "
                     "encoder_bpe_40000.json with vocab_40000.bpe%s",
                     file_source_name(from), other_tokenizer(from));
 }
@@ -241,6 +242,19 @@ static pm_status other_class(const pm_log *log, const file_source *from, const c
     return status;
 }
 
+/* SentencePiece's file. Beside vocab.json with merges.txt of a class that is known, these count. */
+static pm_status load_model(const pm_log *log, const file_source *from, tok_settings *settings, bool *found,
+                            pm_tokenizer **out)
+{
+    file_ref model;
+    pm_status status = PM_OK;
+    if (!settings->known) status = file_ref_make(log, from, MODEL_FILE, &model);
+    if (status != PM_OK || settings->known) return status;
+    status = tok_sentencepiece_read(log, &model, settings, found, out);
+    file_ref_free(&model);
+    return status;
+}
+
 /* Reads tokenizer.json where there is one, since it has all. Pumice's own folders and GPT-1's are read from vocab.json and merges.txt. */
 static pm_status load_merging(const pm_log *log, const file_source *from, tok_settings *settings, pm_tokenizer **out)
 {
@@ -254,6 +268,8 @@ static pm_status load_merging(const pm_log *log, const file_source *from, tok_se
         file_ref_free(&whole);
     }
     if (status != PM_OK || !other) return status;
+    status = load_model(log, from, settings, &found, out);
+    if (status != PM_OK || found) return status;
     if (settings->other_class) return other_class(log, from, settings->other_class);
     status = load_pair(log, from, settings, &found, out);
     return status == PM_OK && !found ? none_here(log, from) : status;

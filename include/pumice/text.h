@@ -30,7 +30,7 @@ enum { PM_TOKENIZER_TRAIN_MIN = 257 };
 PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *name, const char *text, size_t size,
                                                  uint32_t vocab, pm_tokenizer **out);
 /* What pm_tokenizer_save wrote, or another program's folder: tokenizer.json, or vocab.json with merges.txt, as Hugging Face has them, or
- * OpenAI's encoder.json with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. Of tokenizer.json these are read: byte-level BPE as GPT-2,
+ * SentencePiece's tokenizer.model of type BPE, or OpenAI's encoder.json with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. Of tokenizer.json these are read: byte-level BPE as GPT-2,
  * Llama 3, Qwen and SmolLM2 have it, and SentencePiece's BPE as Llama 2 and Gemma have it; a part that would give other ids is refused.
  * tokenizer_config.json says the kind of the other files: GPT-2's, GPT-1's, Qwen2's; without it, they do. Of it, special_tokens_map.json and
  * added_tokens.json these are taken too: add_prefix_space, add_bos_token, add_eos_token, added tokens, and those that begin and end a text. Ids
