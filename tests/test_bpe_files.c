@@ -50,7 +50,17 @@ static void test_saved(void **state)
     assert_int_equal(pm_tokenizer_save(&log, tok, folder), PM_OK);
     assert_int_equal(pm_tokenizer_load(&log, folder, &loaded), PM_OK);
     test_expect_same(tok, loaded);
-    assert_int_equal(test_dir_count(folder, ""), 3);
+    assert_int_equal(test_dir_count(folder, ""), 4);
+
+    /* tokenizer.json alone gives the same tokens */
+    pm_tokenizer *whole = NULL;
+    const char *const others[] = {"vocab.json", "merges.txt", "tokenizer_config.json"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(remove(test_path(folder, others[i])), 0);
+    assert_int_equal(pm_tokenizer_load(&log, folder, &whole), PM_OK);
+    test_expect_same(tok, whole);
+    pm_tokenizer_destroy(&whole);
+    assert_int_equal(pm_tokenizer_save(&log, tok, folder), PM_OK);
 
     size_t size;
     char *text = test_read(test_path(folder, "tokenizer_config.json"), &size);

@@ -91,14 +91,21 @@ static void put_specs(file *f, unsigned type, bool fallback, bool prefix, bool s
     put_bytes(f, 3, one.bytes, one.size);
 }
 
+/* Loads it, saves it, and loads that. */
 static pm_tokenizer *load_file(const char *dir, const file *f)
 {
     pm_log log = test_log();
-    pm_tokenizer *tok = NULL;
+    pm_tokenizer *tok = NULL, *again = NULL;
+    char folder[1024];
+    snprintf(folder, sizeof folder, "%s", test_path(dir, "again"));
     test_write(test_path(dir, "tokenizer.model"), (const char *)f->bytes, f->size);
     assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
     assert_string_equal(pm_tokenizer_kind(tok), "sentencepiece");
-    return tok;
+    assert_int_equal(pm_tokenizer_save(&log, tok, folder), PM_OK);
+    assert_int_equal(pm_tokenizer_load(&log, folder, &again), PM_OK);
+    test_expect_same(tok, again);
+    pm_tokenizer_destroy(&tok);
+    return again;
 }
 
 static const char *const some[] = {SPACE, "a",   "b",         "c",        "ab",       SPACE "a",

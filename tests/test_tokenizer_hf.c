@@ -31,13 +31,23 @@ static void put(const char *dir, const char *parts, const char *model, const cha
     test_write(test_path(dir, "tokenizer.json"), text, (size_t)size);
 }
 
+/* Loads the tokenizer, saves it, and loads that. */
 static pm_tokenizer *load(const char *dir, const char *kind)
 {
     pm_log log = test_log();
-    pm_tokenizer *tok = NULL;
+    pm_tokenizer *tok = NULL, *again = NULL;
+    char folder[1024];
+    snprintf(folder, sizeof folder, "%s", test_path(dir, "again"));
     assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
     assert_string_equal(pm_tokenizer_kind(tok), kind);
-    return tok;
+    assert_int_equal(pm_tokenizer_save(&log, tok, folder), PM_OK);
+    assert_int_equal(pm_tokenizer_load(&log, folder, &again), PM_OK);
+    test_expect_same(tok, again);
+    assert_int_equal(pm_tokenizer_begin(tok), pm_tokenizer_begin(again));
+    assert_int_equal(pm_tokenizer_end(tok), pm_tokenizer_end(again));
+    assert_int_equal(pm_tokenizer_adds_begin(tok), pm_tokenizer_adds_begin(again));
+    pm_tokenizer_destroy(&tok);
+    return again;
 }
 
 static void expect_special(const pm_tokenizer *tok, const char *text, const char *wanted)

@@ -64,6 +64,47 @@ static bool put_text(adding *a, const tok_named *named, tok_added *out)
     return fine;
 }
 
+bool tok_is_users(const pm_tokenizer *tok, const tok_added *added)
+{
+    const tok_form *form = &tok->form;
+    if (!added->inner || !form->blanks) return false;
+    return form->unless || form->prefix == TOK_PREFIX_NONE || added->size == tok_entry_size(tok, added->entry);
+}
+
+char *tok_added_content(const pm_tokenizer *tok, const tok_added *added)
+{
+    speller spell;
+    const char *piece = tok->pieces + tok->starts[added->entry];
+    if (added->inner && tok->form.blanks) {
+        speller_make(&tok->form, &spell);
+        return spelling_of(&spell, piece, tok_entry_size(tok, added->entry));
+    }
+    const size_t size = added->inner ? tok_entry_size(tok, added->entry) : added->size;
+    char *text = malloc(size + 1);
+    if (!text) return NULL;
+    memcpy(text, added->inner ? piece : tok->added_texts + added->start, size);
+    text[size] = 0;
+    return text;
+}
+
+char *tok_name_of(const pm_tokenizer *tok, uint32_t id)
+{
+    const tok_added *found = NULL; /* an added token, since the id's first name may be a byte's */
+    for (size_t i = tok->added_count; i-- > 0;) {
+        const tok_added *one = &tok->added[i];
+        if (one->entry == id) return tok_added_content(tok, one);
+        if (tok_entry_id(tok->vocab, tok->same, one->entry) == id) found = one;
+    }
+    if (found) return tok_added_content(tok, found);
+    if (tok->form.blanks) return tok_bpe_spell(tok, id);
+    const size_t size = tok_entry_size(tok, id);
+    char *text = malloc(size + 1);
+    if (!text) return NULL;
+    memcpy(text, tok->pieces + tok->starts[id], size);
+    text[size] = 0;
+    return text;
+}
+
 /* Puts a name of the vocabulary among the added tokens. It is special where any file says so, and so is every second name. */
 static bool add_token(adding *a, uint32_t entry, const tok_named *named)
 {
@@ -189,7 +230,7 @@ bool tok_add_named(pm_tokenizer *tok, const tok_index *index, const tok_settings
     tok->begin = tok_named_id(tok, index, s->begin);
     tok->puts_begin = tok->begin != TOK_NONE && s->puts_begin == TOK_YES;
     tok->puts_end = s->end && tok->end != TOK_NONE && s->puts_end == TOK_YES;
-    if (tok->begin == TOK_NONE) tok->begin = tok->end;
+    if (tok->begin == TOK_NONE && tok_form_is_named(&tok->form)) tok->begin = tok->end;
     if (tok->form.unit == TOK_UNIT_BYTE && s->prefix == TOK_YES) {
         tok->form.prefix = TOK_PREFIX_EACH;
         tok->form.unless = true;

@@ -194,6 +194,19 @@ static pm_status read_merges_json(const pm_log *log, const char *path, const cJS
     return status;
 }
 
+/* The ranks of merges that share some. */
+static pm_status make_ranks(const pm_log *log, const char *path, const tok_settings *settings, tok_bpe_parts *parts)
+{
+    uint32_t used = 0, rank = 0;
+    parts->ranks = malloc(((size_t)parts->merge_count + 1) * sizeof *parts->ranks);
+    if (!parts->ranks) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+    for (; rank < settings->rank_count && settings->ranks[rank] <= parts->merge_count - used; rank++)
+        for (uint32_t i = 0; i < settings->ranks[rank]; i++) parts->ranks[used++] = rank;
+    if (rank == settings->rank_count && used == parts->merge_count) return PM_OK;
+    return log_fail(log, PM_FORMAT, "%s: has %u merges, and tokenizer_config.json has ranks of another number", path,
+                    (unsigned)parts->merge_count);
+}
+
 /* Both files' texts; *found as in tok_bpe_read. The caller frees them, whatever the answer. */
 static pm_status read_both(const pm_log *log, const file_ref *const refs[2], bool *found, char *texts[2],
                            size_t sizes[2])
@@ -237,6 +250,7 @@ pm_status tok_bpe_read_json(const pm_log *log, const char *path, const cJSON *vo
     speller spell;
     pm_status status = read_vocab(log, path, vocab, settings, &spell, &parts, &index);
     if (status == PM_OK) status = read_merges_json(log, path, merges, &spell, &index, &parts);
+    if (status == PM_OK && settings->ranks) status = make_ranks(log, path, settings, &parts);
     tok_index_free(&index);
     if (status == PM_OK) status = tok_from_bpe(log, path, &spell.form, &parts, settings, out);
     tok_bpe_parts_free(&parts);
@@ -277,8 +291,7 @@ static bool names_fit(const pm_tokenizer *tok, uint32_t left, uint32_t right, ui
     return false;
 }
 
-/* The names to write a merge with. Joined, they must be a name of the token that it makes: so it can be read again. */
-static void merge_names(const pm_tokenizer *tok, const bpe_merge *merge, uint32_t *left, uint32_t *right)
+void tok_merge_names(const pm_tokenizer *tok, const bpe_merge *merge, uint32_t *left, uint32_t *right)
 {
     for (*left = merge->left; *left != TOK_NONE; *left = next_name(tok, merge->left, *left))
         for (*right = merge->right; *right != TOK_NONE; *right = next_name(tok, merge->right, *right))
@@ -296,7 +309,7 @@ pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const
     file_writer_put(writer, head, strlen(head));
     for (uint32_t i = 0; i < tok->merges.count && status == PM_OK; i++) {
         uint32_t left_name, right_name;
-        merge_names(tok, &tok->merges.merges[i], &left_name, &right_name);
+        tok_merge_names(tok, &tok->merges.merges[i], &left_name, &right_name);
         char *left = tok_bpe_spell(tok, left_name), *right = tok_bpe_spell(tok, right_name);
         if (left && right) {
             file_writer_put(writer, left, strlen(left));

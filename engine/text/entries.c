@@ -149,6 +149,20 @@ static pm_status add_entries(const pm_log *log, const char *path, const tok_sett
     return PM_OK;
 }
 
+/* An added token of the vocabulary is none of its pieces that are taken whole. */
+static void mark_named(const tok_settings *settings, const tok_index *index, const tok_bpe_parts *parts,
+                       entry_list *entries)
+{
+    for (size_t i = 0; i < settings->named_count; i++) {
+        const tok_named *named = &settings->named[i];
+        const uint32_t id = tok_index_find(index, named->text, strlen(named->text));
+        if (id == TOK_NONE) continue;
+        for (size_t e = 0; e < entries->count; e++)
+            if (entries->list[e].id == id && entries->list[e].size == parts->starts[id + 1] - parts->starts[id])
+                entries->list[e].only = true;
+    }
+}
+
 pm_status entries_finish(const pm_log *log, const char *path, entry_list *entries, const tok_settings *settings,
                          tok_bpe_parts *parts, tok_index *index)
 {
@@ -156,8 +170,10 @@ pm_status entries_finish(const pm_log *log, const char *path, entry_list *entrie
     uint32_t twice = TOK_NONE;
     pm_status status = PM_OK;
     bool fine = index_entries(entries, parts, index, &twice);
+    const bool marks = fine && entries->form.whole && settings->named_count;
     if (fine && twice == TOK_NONE) status = add_entries(log, path, settings, parts, index, entries);
-    if (fine && entries->count > own) fine = index_entries(entries, parts, index, &twice);
+    if (marks) mark_named(settings, index, parts, entries);
+    if (fine && (marks || entries->count > own)) fine = index_entries(entries, parts, index, &twice);
     parts->bytes = entries->byte_ids;
     entries->byte_ids = NULL;
     if (status != PM_OK) return status;

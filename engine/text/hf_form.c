@@ -43,9 +43,9 @@ static pm_status for_each(const hf_file *f, const cJSON *part, const char *list,
 
 /* ---- the normalizer ---- */
 
-static bool is_replace(const cJSON *part, const char *from, const char *to)
+static bool is_replace(const cJSON *part, const char *kind, const char *from, const char *to)
 {
-    return hf_is(hf_text(part, "type"), "Replace") && hf_is(hf_text(hf_item(part, "pattern"), "String"), from) &&
+    return hf_is(hf_text(part, "type"), "Replace") && hf_is(hf_text(hf_item(part, "pattern"), kind), from) &&
            hf_is(hf_text(part, "content"), to);
 }
 
@@ -54,8 +54,12 @@ static pm_status read_normalizer(const hf_file *f, const cJSON *part, tok_form *
     const char *type = hf_type(part);
     if (strcmp(type, "NFC") == 0 && !form->blanks) {
         form->nfc = true;
-    } else if (is_replace(part, " ", SPELLING_BLANK) && !form->nfc) {
+    } else if (is_replace(part, "String", " ", SPELLING_BLANK) && !form->nfc) {
         form->blanks = true;
+    } else if (is_replace(part, "Regex", HF_BLANKS, " ") && form->squeeze && !form->blanks) {
+        return PM_OK;
+    } else if (is_replace(part, "Regex", HF_ENDS, "") && !form->blanks && form->prefix == TOK_PREFIX_NONE) {
+        form->squeeze = true;
     } else if (strcmp(type, "Prepend") == 0 && hf_is(hf_text(part, "prepend"), SPELLING_BLANK)) {
         form->prefix = TOK_PREFIX_EACH;
     } else {
@@ -184,7 +188,7 @@ static pm_status read_decoder(const hf_file *f, const cJSON *part, tok_form *for
     const cJSON *start = hf_item(part, "start"), *stop = hf_item(part, "stop");
     if (form->unit == TOK_UNIT_BYTE) return strcmp(type, "ByteLevel") == 0 ? PM_OK : hf_refuse(f, "decoder", type);
     if (strcmp(type, "Fuse") == 0 || strcmp(type, "ByteFallback") == 0) return PM_OK;
-    if (strcmp(type, "Metaspace") == 0 || is_replace(part, SPELLING_BLANK, " ")) {
+    if (strcmp(type, "Metaspace") == 0 || is_replace(part, "String", SPELLING_BLANK, " ")) {
         form->drops = form->drops || (type[0] == 'M' && form->prefix != TOK_PREFIX_NONE);
         return PM_OK;
     }
@@ -229,6 +233,7 @@ pm_status hf_read_form(const hf_file *f, tok_form *out)
                      .unit = bytes ? TOK_UNIT_BYTE : TOK_UNIT_CHAR};
     pm_status status = check_model(f, model);
     if (status == PM_OK) status = for_each(f, hf_item(f->root, "normalizer"), "normalizers", &form, read_normalizer);
+    if (status == PM_OK && form.squeeze && !form.blanks) status = hf_refuse(f, "normalizer", "Replace");
     if (status == PM_OK && bytes && (form.blanks || form.prefix != TOK_PREFIX_NONE))
         status = hf_refuse(f, "normalizer", "Prepend or Replace before ByteLevel");
     if (status == PM_OK) status = for_each(f, before, "pretokenizers", &form, read_pre_tokenizer);

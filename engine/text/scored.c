@@ -135,9 +135,11 @@ static pm_status make_merges(const pm_log *log, const char *path, const scored_p
         return no_memory(log, path);
     }
     qsort(order, count, sizeof *order, compare_rated);
+    float last = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (i > 0 && order[i].score != order[i - 1].score) rank++;
         const uint32_t made = merges_of(parts, index, order[i].id, parts->merges + parts->merge_count);
+        if (made && parts->merge_count && order[i].score != last) rank++; /* ranks without gaps */
+        if (made) last = order[i].score;
         for (uint32_t m = 0; m < made; m++) parts->ranks[parts->merge_count++] = rank;
     }
     free(order);

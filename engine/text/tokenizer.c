@@ -24,6 +24,16 @@ static uint64_t hash_piece(uint64_t hash, const pm_tokenizer *tok, uint32_t entr
     return hash_bytes(hash_number(hash, size), tok->pieces + tok->starts[entry], size);
 }
 
+/* Whether the token is one byte or one character, but not one of those that stand for a byte. */
+static bool is_unit(const pm_tokenizer *tok, uint32_t id)
+{
+    uint32_t code;
+    const size_t size = tok_entry_size(tok, id);
+    if (!size || tok_is_byte(tok, id)) return false;
+    return size == 1 ||
+           (tok->form.unit != TOK_UNIT_BYTE && utf8_decode(tok->pieces + tok->starts[id], size, &code) == size);
+}
+
 /* Hashes the kind, each token's size and bytes, each merge's two ids; then, if not `usual`, what else changes the ids of a text. */
 static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
 {
@@ -35,14 +45,16 @@ static uint64_t hash_vocab(const pm_tokenizer *tok, bool usual)
         if (tok->merges.ranks) hash = hash_number(hash, tok->merges.ranks[i]);
     }
     if (usual) return hash;
-    for (uint32_t i = 0; i < tok->only_count; i++) hash = hash_number(hash, tok->only[i]);
+    const bool named = tok_form_is_named(&tok->form);
+    for (uint32_t i = 0; i < tok->only_count; i++) /* of others only what a text can be cut into matters */
+        if (named || tok->form.whole || is_unit(tok, tok->only[i])) hash = hash_number(hash, tok->only[i]);
     for (uint32_t i = 0; i < tok->same_count; i++)
         hash = hash_number(hash_piece(hash, tok, tok->vocab + i), tok->same[i]);
     for (size_t i = 0; i < tok->added_count; i++)
         hash = hash_number(hash_piece(hash, tok, tok->added[i].entry), tok_added_bits(&tok->added[i]));
     hash = hash_number(hash_number(hash_number(hash, tok->begin), tok->end), tok->unknown);
     hash = hash_number(hash, tok->form.prefix != TOK_PREFIX_NONE);
-    if (tok_form_is_named(&tok->form)) return hash;
+    if (named) return hash;
     for (size_t b = 0; b < 256; b++) hash = hash_number(hash, tok->bytes[b]);
     return tok_form_hash(hash, &tok->form);
 }

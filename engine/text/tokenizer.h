@@ -98,6 +98,7 @@ typedef struct tok_named {
     const char *text;
     uint32_t id; /* TOK_NONE: the vocabulary's */
     bool special, lstrip, rstrip, inner;
+    bool users; /* inner: a piece of SentencePiece's user, which Pumice's own files say */
     bool blank; /* inner: it is looked for with a blank before it, as Hugging Face's normalizer Prepend makes it */
 } tok_named;
 
@@ -111,7 +112,9 @@ typedef struct tok_settings {
     char *begin, *end, *unknown;   /* names of tokens, or NULL */
     tok_said prefix;               /* add_prefix_space */
     tok_said puts_begin, puts_end; /* whether they stand around each text: add_bos_token, add_eos_token */
-    tok_named *named;              /* (named_count) */
+    uint32_t *ranks;               /* (rank_count) how many merges have each rank; NULL: one */
+    uint32_t rank_count;
+    tok_named *named; /* (named_count) */
     size_t named_count, named_room;
 } tok_settings;
 
@@ -134,6 +137,11 @@ typedef struct tok_index tok_index;
 bool tok_add_named(pm_tokenizer *tok, const tok_index *index, const tok_settings *settings, bool *usual);
 /* The id of a token that files name, or TOK_NONE. */
 uint32_t tok_named_id(const pm_tokenizer *tok, const tok_index *index, const char *name);
+/* Whether it is a piece of SentencePiece's user: inner, and looked for without a blank that other inner ones have. */
+bool tok_is_users(const pm_tokenizer *tok, const tok_added *added);
+/* What files write for it, and for the token of an id: an added one's, else its first name. malloc'd; NULL when short of memory. */
+char *tok_added_content(const pm_tokenizer *tok, const tok_added *added);
+char *tok_name_of(const pm_tokenizer *tok, uint32_t id);
 /* Whether the id is one that a byte without a character becomes. */
 bool tok_is_byte(const pm_tokenizer *tok, uint32_t id);
 /* Its kind and flags as one number. */
@@ -168,12 +176,19 @@ pm_status tok_bpe_read(const pm_log *log, const file_ref *vocab, const file_ref 
 pm_status tok_bpe_read_json(const pm_log *log, const char *path, const struct cJSON *vocab, const struct cJSON *merges,
                             const tok_settings *settings, pm_tokenizer **out);
 pm_status tok_bpe_write_merges(const pm_log *log, const pm_tokenizer *tok, const char *path);
+/* The names to write a merge with. Joined, they are a name of the token that it makes, where there are such: so it can be read again. */
+void tok_merge_names(const pm_tokenizer *tok, const bpe_merge *merge, uint32_t *left, uint32_t *right);
 /* A token, or a second name, as the files of a tokenizer with merges spell it, malloc'd; NULL when short of memory. */
 char *tok_bpe_spell(const pm_tokenizer *tok, uint32_t name);
 
 /* Hugging Face's tokenizer.json, which has all of a tokenizer. What Pumice does not do is refused with a line that names it. *other: the file is of
  * GPT-1's kind, or is not there, and nothing was read. */
 pm_status tok_hf_read(const pm_log *log, const file_ref *ref, tok_settings *settings, bool *other, pm_tokenizer **out);
+
+/* Writes tokenizer.json into the folder, which Hugging Face's library reads to the same ids. */
+pm_status tok_hf_write(const pm_log *log, const pm_tokenizer *tok, const char *dir);
+/* Whether it can be written: not for GPT-1's words, and not without merges. */
+bool tok_hf_can_write(const pm_tokenizer *tok);
 
 /* Ids by piece, of vocab pieces and same_count second names. */
 struct tok_index {

@@ -9,6 +9,10 @@
 #include "files/json_file.h"
 #include "text/tokenizer.h"
 
+/* Keys of Pumice's own, for what tokenizer.json cannot say: merges of one rank, and SentencePiece's pieces of the user. */
+#define RANKS_KEY "pumice_ranks"
+#define USERS_KEY "pumice_users"
+
 /* Names of classes: those that tell the form, and those that leave it to tokenizer.json or to the other files. */
 static const struct {
     const char *name;
@@ -55,6 +59,7 @@ void tok_settings_free(tok_settings *settings)
     free(settings->end);
     free(settings->unknown);
     free(settings->other_class);
+    free(settings->ranks);
     *settings = (tok_settings){0};
 }
 
@@ -135,7 +140,9 @@ static pm_status read_decoder(const pm_log *log, const char *path, const cJSON *
             return log_fail(log, PM_FORMAT,
                             "%s: \"added_tokens_decoder\" must hold an id and \"content\" of each token", path);
         tok_named named = {.text = text, .id = (uint32_t)id};
-        const pm_status status = tok_added_flags(log, path, item, &named);
+        pm_status status = tok_added_flags(log, path, item, &named);
+        if (status == PM_OK) status = tok_flag(log, path, item, USERS_KEY, &named.inner);
+        named.users = named.inner;
         if (status != PM_OK) return status;
         if (!tok_settings_name(out, &named)) return no_memory(log, path);
     }
@@ -194,12 +201,31 @@ static pm_status read_said(const pm_log *log, const char *path, const cJSON *con
     return status;
 }
 
+static pm_status read_ranks(const pm_log *log, const char *path, const cJSON *list, tok_settings *out)
+{
+    const cJSON *item;
+    uint32_t count = 0;
+    if (!list) return PM_OK;
+    out->ranks = malloc(((size_t)cJSON_GetArraySize(list) + 1) * sizeof *out->ranks);
+    if (!out->ranks) return no_memory(log, path);
+    cJSON_ArrayForEach(item, list)
+    {
+        const double value = cJSON_IsNumber(item) ? item->valuedouble : 0;
+        if (!(value >= 1 && value < UINT32_MAX) || value != (double)(uint32_t)value)
+            return log_fail(log, PM_FORMAT, "%s: \"" RANKS_KEY "\" must be counts of merges, each at least 1", path);
+        out->ranks[count++] = (uint32_t)value;
+    }
+    out->rank_count = count;
+    return PM_OK;
+}
+
 static pm_status read_config(const pm_log *log, const char *path, const cJSON *config, tok_settings *out)
 {
     pm_status status = read_kind(log, path, config, out);
     if (status == PM_OK) status = read_said(log, path, config, "add_prefix_space", &out->prefix);
     if (status == PM_OK) status = read_said(log, path, config, "add_bos_token", &out->puts_begin);
     if (status == PM_OK) status = read_said(log, path, config, "add_eos_token", &out->puts_end);
+    if (status == PM_OK) status = read_ranks(log, path, cJSON_GetObjectItemCaseSensitive(config, RANKS_KEY), out);
     if (status != PM_OK) return status;
     if (!read_roles(config, out)) return no_memory(log, path);
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
@@ -233,29 +259,6 @@ pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_sett
 
 /* ---- writing ---- */
 
-/* A token's bytes as a string of JSON, malloc'd. */
-static char *entry_text(const pm_tokenizer *tok, uint32_t entry)
-{
-    const size_t size = tok->starts[entry + 1] - tok->starts[entry];
-    char *text = malloc(size + 1);
-    if (!text) return NULL;
-    memcpy(text, tok->pieces + tok->starts[entry], size);
-    text[size] = 0;
-    return text;
-}
-
-/* The name of an id that is an added token, since its first name may be a byte's. Without one, the first name. */
-static uint32_t added_name(const pm_tokenizer *tok, uint32_t id)
-{
-    uint32_t found = id;
-    for (size_t i = tok->added_count; i-- > 0;) {
-        const uint32_t entry = tok->added[i].entry;
-        if (entry == id) return id;
-        if (tok_entry_id(tok->vocab, tok->same, entry) == id) found = entry;
-    }
-    return found;
-}
-
 static bool is_added(const pm_tokenizer *tok, uint32_t id)
 {
     for (size_t i = 0; i < tok->added_count; i++)
@@ -266,7 +269,7 @@ static bool is_added(const pm_tokenizer *tok, uint32_t id)
 static bool write_name(const pm_tokenizer *tok, cJSON *config, const char *key, uint32_t id)
 {
     if (id == TOK_NONE) return true;
-    char *text = entry_text(tok, added_name(tok, id));
+    char *text = tok_name_of(tok, id);
     const bool fine = text && cJSON_AddStringToObject(config, key, text);
     free(text);
     return fine;
@@ -275,7 +278,7 @@ static bool write_name(const pm_tokenizer *tok, cJSON *config, const char *key, 
 /* Writes it under its id, as transformers does. A second name has no id of its own and goes to a list. */
 static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *decoder, cJSON *names)
 {
-    char key[16], *text = entry_text(tok, added->entry);
+    char key[16], *text = tok_added_content(tok, added);
     cJSON *item = NULL;
     bool fine = text != NULL;
     if (fine && added->entry >= tok->vocab) {
@@ -286,12 +289,37 @@ static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *
         item = cJSON_AddObjectToObject(decoder, key);
         fine = item && cJSON_AddStringToObject(item, "content", text) &&
                cJSON_AddBoolToObject(item, "lstrip", added->lstrip) &&
-               cJSON_AddBoolToObject(item, "normalized", added->inner) &&
+               cJSON_AddBoolToObject(item, "normalized", added->inner && !tok_is_users(tok, added)) &&
                cJSON_AddBoolToObject(item, "rstrip", added->rstrip) && cJSON_AddFalseToObject(item, "single_word") &&
-               cJSON_AddBoolToObject(item, "special", added->kind == TOK_ADDED_SPECIAL);
+               cJSON_AddBoolToObject(item, "special", added->kind == TOK_ADDED_SPECIAL) &&
+               (!tok_is_users(tok, added) || cJSON_AddTrueToObject(item, USERS_KEY));
     }
     free(text);
     return fine;
+}
+
+/* How many merges have each rank, one after the other, where they share some. */
+static bool write_ranks(const pm_tokenizer *tok, cJSON *config)
+{
+    const bpe_table *merges = &tok->merges;
+    cJSON *list = merges->ranks ? cJSON_AddArrayToObject(config, RANKS_KEY) : NULL, *last = NULL;
+    if (!list) return !merges->ranks;
+    for (uint32_t i = 0, from = 0; i < merges->count; i++) {
+        if (i + 1 < merges->count && merges->ranks[i + 1] == merges->ranks[i]) continue;
+        cJSON *item = cJSON_CreateNumber(i + 1 - from);
+        if (!item) return false;
+        if (last) { /* cJSON's own way to the end of a list is short, but not in all versions */
+            last->next = item;
+            item->prev = last;
+            list->child->prev = item;
+        } else if (!cJSON_AddItemToArray(list, item)) {
+            cJSON_Delete(item);
+            return false;
+        }
+        last = item;
+        from = i + 1;
+    }
+    return true;
 }
 
 bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
@@ -300,7 +328,9 @@ bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
     /* gpt1's own <unk> goes without saying; written, it would become a special token */
     if (tok->form.unit == TOK_UNIT_BYTE || is_added(tok, tok->unknown))
         fine = fine && write_name(tok, config, "unk_token", tok->unknown);
-    if (tok->form.prefix != TOK_PREFIX_NONE) fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
+    if (tok->form.prefix != TOK_PREFIX_NONE && tok->form.unit == TOK_UNIT_BYTE)
+        fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
+    fine = fine && write_ranks(tok, config);
     if (tok->puts_begin) fine = fine && cJSON_AddTrueToObject(config, "add_bos_token");
     if (tok->puts_end) fine = fine && cJSON_AddTrueToObject(config, "add_eos_token");
     if (!fine || tok->added_count == 0) return fine;

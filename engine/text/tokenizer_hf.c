@@ -14,6 +14,17 @@ static pm_status no_memory(const hf_file *f)
 
 /* ---- added tokens ---- */
 
+/* Where another file names the token, this one says how it is looked for. */
+static void know_again(tok_settings *settings, const tok_named *named)
+{
+    for (size_t i = 0; i < settings->named_count; i++) {
+        tok_named *one = &settings->named[i];
+        if (one->users || strcmp(one->text, named->text) != 0) continue;
+        one->inner = named->inner;
+        one->blank = named->blank;
+    }
+}
+
 static pm_status read_added(const hf_file *f, const tok_form *form)
 {
     const cJSON *one;
@@ -39,6 +50,7 @@ static pm_status read_added(const hf_file *f, const tok_form *form)
                 "%s: the added token %s has \"normalized\" with \"lstrip\" or \"rstrip\", which Pumice does "
                 "not support",
                 f->path, text);
+        know_again(f->settings, &named);
         if (f->settings->named_count >= TOK_MOST_NAMED)
             return log_fail(f->log, PM_FORMAT, "%s: names more than %d tokens", f->path, TOK_MOST_NAMED);
         if (!tok_settings_name(f->settings, &named)) return no_memory(f);

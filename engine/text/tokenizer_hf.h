@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "files/json.h"
 #include "text/tokenizer.h"
 
 typedef struct hf_file {
@@ -34,6 +35,10 @@ bool hf_is(const char *text, const char *wanted);
 pm_status hf_refuse(const hf_file *f, const char *part, const char *what);
 /* A flag of a part. */
 pm_status hf_flag(const hf_file *f, const cJSON *part, const char *key, bool *value);
+
+/* Patterns that Pumice writes for SentencePiece's remove_extra_whitespaces: blanks at a text's ends, which become none, and several, which become one. */
+#define HF_ENDS "(?<![\\s\\S]) +| +(?![\\s\\S])"
+#define HF_BLANKS " {2,}"
 
 /* The description, from the model's flags and from the parts before and behind it: hf_form.c. */
 pm_status hf_read_form(const hf_file *f, tok_form *out);

@@ -26,6 +26,7 @@ enum { SPELLING_BYTES = sizeof NUL_SPELLING };
 static const char *class_of(const tok_form *form)
 {
     if (!form->merges) return "PumiceTokenizer";
+    if (!tok_form_is_named(form)) return "PreTrainedTokenizerFast";
     return form->unit == TOK_UNIT_WORD ? "OpenAIGPTTokenizer" : "GPT2Tokenizer";
 }
 
@@ -87,15 +88,17 @@ pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const ch
 {
     pm_status status = file_make_dir(log, dir);
     if (status != PM_OK) return status;
+    const bool pair = tok_form_is_named(&tok->form); /* else tokenizer.json alone says how texts are cut */
     char *merges = file_join(dir, MERGES_FILE);
-    cJSON *vocab = vocab_json(tok), *config = cJSON_CreateObject();
+    cJSON *vocab = pair ? vocab_json(tok) : cJSON_CreateObject(), *config = cJSON_CreateObject();
     if (!merges || !vocab || !config || !cJSON_AddStringToObject(config, "tokenizer_class", class_of(&tok->form)) ||
         !cJSON_AddStringToObject(config, "pumice_kind", tok_form_kind(&tok->form)) ||
         !cJSON_AddNumberToObject(config, "vocab_size", tok->vocab) || !tok_settings_write(tok, config)) {
         status = log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its files", dir);
     }
-    if (status == PM_OK) status = json_file_write(log, dir, VOCAB_FILE, vocab, false);
-    if (status == PM_OK && tok->form.merges) status = tok_bpe_write_merges(log, tok, merges);
+    if (status == PM_OK && pair) status = json_file_write(log, dir, VOCAB_FILE, vocab, false);
+    if (status == PM_OK && pair && tok->form.merges) status = tok_bpe_write_merges(log, tok, merges);
+    if (status == PM_OK && tok_hf_can_write(tok)) status = tok_hf_write(log, tok, dir);
     if (status == PM_OK) status = json_file_write(log, dir, CONFIG_FILE, config, true);
     cJSON_Delete(vocab);
     cJSON_Delete(config);

@@ -30,8 +30,9 @@ enum { PM_TOKENIZER_TRAIN_MIN = 257 };
 PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *name, const char *text, size_t size,
                                                  uint32_t vocab, pm_tokenizer **out);
 /* What pm_tokenizer_save wrote, or another program's folder: tokenizer.json, or vocab.json with merges.txt, as Hugging Face has them, or
- * SentencePiece's tokenizer.model of type BPE, or OpenAI's encoder.json with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. Of tokenizer.json these are read: byte-level BPE as GPT-2,
- * Llama 3, Qwen and SmolLM2 have it, and SentencePiece's BPE as Llama 2 and Gemma have it; a part that would give other ids is refused.
+ * SentencePiece's tokenizer.model of type BPE, or OpenAI's encoder.json with vocab.bpe, or encoder_bpe_40000.json with vocab_40000.bpe. Of
+ * tokenizer.json these are read: byte-level BPE as GPT-2, Llama 3, Qwen and SmolLM2 have it, and SentencePiece's BPE as Llama 2 and Gemma have it; a
+ * part that would give other ids is refused.
  * tokenizer_config.json says the kind of the other files: GPT-2's, GPT-1's, Qwen2's; without it, they do. Of it, special_tokens_map.json and
  * added_tokens.json these are taken too: add_prefix_space, add_bos_token, add_eos_token, added tokens, and those that begin and end a text. Ids
  * may be missing and a token may have two names. Fails: PM_IO, PM_FORMAT with a line that names the file. */
@@ -44,8 +45,9 @@ PM_NODISCARD static inline pm_status pm_tokenizer_load_from(const pm_log *log, c
 {
     return pm_tokenizer_load_from_sized(log, source, sizeof *source, out);
 }
-/* vocab.json (Hugging Face's form: token text to id), merges.txt where the kind has merges, and tokenizer_config.json, which says the
- * kind; "gpt2" and "gpt1" load in Hugging Face's transformers. Bytes that are not text are spelled as GPT-2 spells them. */
+/* tokenizer_config.json, and for "bpe" and "sentencepiece" tokenizer.json, for the other kinds vocab.json (token text to id), merges.txt where they
+ * have merges, and for "gpt2" tokenizer.json, too. All but "byte" and "char" load in Hugging Face's transformers, to the same ids; what these files
+ * cannot say there (SentencePiece's merges of equal scores and pieces of the user) is in keys of Pumice's own. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_save(const pm_log *log, const pm_tokenizer *tok, const char *dir);
 PM_API void pm_tokenizer_destroy(pm_tokenizer **tok);
 
