@@ -181,6 +181,34 @@ static void test_ids(void **state)
     test_dir_remove(dir);
 }
 
+/* The blank before a text is left out where the text begins with it; bytes become characters. */
+static void test_detokenizer(void **state)
+{
+    (void)state;
+    static file f;
+    static const uint32_t ids[] = {1, 268, 268, 231, 187, 176, 267, 258};
+    char *dir = test_dir_make();
+    pm_log log = test_log();
+    f.size = 0;
+    put_pieces(&f, true, some);
+    put_specs(&f, 2, true, true, false);
+    pm_tokenizer *tok = load_file(dir, &f);
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        pm_detokenizer *d = NULL;
+        char got[64] = "";
+        size_t size = 0;
+        assert_int_equal(pm_detokenizer_create(&log, tok, goes_on, &d), PM_OK);
+        for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+            const char *text = pm_detokenizer_put(d, ids[i], &size);
+            strncat(got, text, size);
+        }
+        pm_detokenizer_destroy(&d);
+        assert_string_equal(got, goes_on ? "<s> ab ab\xE4\xB8\xAD  \xFF" : "<s>ab ab\xE4\xB8\xAD  \xFF");
+    }
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
 /* ---- a plain reference: pieces of UTF-8 with scores, merged one pair after the other ---- */
 
 typedef struct plain {
@@ -449,8 +477,8 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids), cmocka_unit_test(test_random),  cmocka_unit_test(test_real),
-        cmocka_unit_test(test_bad), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_ids),  cmocka_unit_test(test_detokenizer), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_real), cmocka_unit_test(test_bad),         cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -422,6 +422,58 @@ static void test_hostile_config(void **state)
     test_dir_remove(dir);
 }
 
+/* ---- detokenizing ---- */
+
+/* Whole characters come out as soon as they are; what is none comes out as it is. */
+static void test_detokenizer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *texts; /* what each byte's token gives, with | between; behind the last one what is left */
+    } rows[] = {
+        {"ab", "a|b|"},
+        {"\xC3\xA9x", "|\xC3\xA9|x|"},
+        {"\xE4\xB8\xAD", "||\xE4\xB8\xAD|"},
+        {"\xF0\x9F\x98\x80", "|||\xF0\x9F\x98\x80|"},
+        {"\xE4\xB8", "||\xE4\xB8"},
+        {"\xE4\xB8"
+         "a",
+         "||\xE4\xB8"
+         "a|"},
+        {"\xE4\xC3\xA9", "|\xE4|\xC3\xA9|"},
+        {"\xFF\x80\xC0", "\xFF|\x80|\xC0|"},
+        {"\xED\xA0\x80", "|\xED\xA0|\x80|"}, /* half of a surrogate pair is no character, */
+        {"\xF4\x90", "|\xF4\x90|"},          /* nor is anything behind U+10FFFF, */
+        {"\xE0\x80", "|\xE0\x80|"},          /* or too long a form */
+        {"\xF0\x90\xF0\x90\x80\x80", "||\xF0\x90|||\xF0\x90\x80\x80|"},
+        {"", ""},
+    };
+    pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_bytes(&log, &tok), PM_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pm_detokenizer *d = NULL;
+        char got[64] = "";
+        size_t size = 0;
+        assert_int_equal(pm_detokenizer_create(&log, tok, false, &d), PM_OK);
+        for (const char *b = rows[i].bytes; *b; b++) {
+            const char *text = pm_detokenizer_put(d, (unsigned char)*b, &size);
+            strncat(got, text, size);
+            strcat(got, "|");
+        }
+        const char *rest = pm_detokenizer_end(d, &size);
+        strncat(got, rest, size);
+        assert_string_equal(got, rows[i].texts);
+        pm_detokenizer_end(d, &size);
+        assert_int_equal(size, 0);
+        pm_detokenizer_put(d, 256, &size); /* no token */
+        assert_int_equal(size, 0);
+        pm_detokenizer_destroy(&d);
+        pm_detokenizer_destroy(&d);
+    }
+    pm_tokenizer_destroy(&tok);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_unknown_character),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_file_form),
+        cmocka_unit_test(test_detokenizer),
         cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_hostile_vocab),
         cmocka_unit_test(test_hostile_config),

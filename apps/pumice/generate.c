@@ -67,7 +67,6 @@ static bool write_piece(writing *out, const char *piece, size_t size)
     if (size == 0) return true;
     out->last = piece[size - 1];
     if (!common.json) {
-        /* Writes bytes as they come: a character of several byte tokens is whole once its last one is written. */
         fwrite(piece, 1, size, stdout);
         fflush(stdout);
         return !ferror(stdout); /* main() reports it */
@@ -147,6 +146,10 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, c
     if (prompt[0])
         status = (special ? pm_tokenizer_encode_special : pm_tokenizer_encode)(log, tokenizer, "--prompt", prompt,
                                                                                strlen(prompt), &tokens, &count);
+    if (status == PM_OK && count > 0 && pm_tokenizer_adds_begin(tokenizer)) {
+        const uint32_t begin = pm_tokenizer_begin(tokenizer);
+        if (tokens[0] != begin) status = pm_session_feed(session, &begin, 1);
+    }
     if (status == PM_OK && count == 0) { /* no prompt, or only text that the tokenizer leaves out */
         const uint32_t token = first_token(tokenizer, ends);
         status = pm_session_feed(session, &token, 1);
@@ -166,6 +169,7 @@ typedef struct generation {
     bool ended; /* by a token that ends a text */
     pm_text_ends ends;
     double begin; /* app_seconds() */
+    pm_detokenizer *text;
     writing out;
 } generation;
 
@@ -193,7 +197,7 @@ static bool ends_text(const generation *g, uint32_t token)
 }
 
 /* Feeds each token by itself, also those from before a loss: the same calls give the same bits. */
-static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session *session, app_profile *profile)
+static pm_status go_on(generation *g, pm_session *session, app_profile *profile)
 {
     pm_status status = PM_OK;
     for (uint32_t fed = 0; status == PM_OK; fed++) {
@@ -206,8 +210,8 @@ static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session 
             g->ended = ends_text(g, token);
             if (g->ended) return PM_OK;
             if (!keep_token(g, token)) return PM_NO_HOST_MEMORY;
-            const char *piece = pm_tokenizer_piece(tokenizer, token, &size);
-            if (piece && !write_piece(&g->out, piece, size)) return PM_IO;
+            const char *text = pm_detokenizer_put(g->text, token, &size);
+            if (!write_piece(&g->out, text, size)) return PM_IO;
         }
         if (fed + 1 == wanted) return PM_OK;
         status = pm_session_feed(session, &g->tokens[fed], 1);
@@ -215,8 +219,12 @@ static pm_status go_on(generation *g, const pm_tokenizer *tokenizer, pm_session 
     return status;
 }
 
-static void end_line(const generation *g)
+/* The bytes of a last character that is not whole, and the line's end. */
+static void end_text(generation *g)
 {
+    size_t size = 0;
+    const char *rest = g->text ? pm_detokenizer_end(g->text, &size) : "";
+    (void)write_piece(&g->out, rest, size); /* main() reports a file that cannot be written */
     if (g->begun && !common.json && g->out.last != '\n') putchar('\n');
 }
 
@@ -232,14 +240,15 @@ static pm_status generate(void *user, app_model *model, app_profile *profile)
     if (status == PM_OK)
         status = pm_text_ends_load(&log, dir, model->tokenizer, pm_model_config(model->model)->vocab, &g->ends);
     if (status == PM_OK) status = feed_prompt(&log, model->tokenizer, &g->ends, session, &blank);
+    if (status == PM_OK && !g->text) status = pm_detokenizer_create(&log, model->tokenizer, prompt[0] != 0, &g->text);
     if (status == PM_OK && !g->begun) {
         g->begun = true;
         g->begin = app_seconds();
         if (!common.json) fputs(prompt, stdout);
         if (blank && !write_piece(&g->out, " ", 1)) status = PM_IO;
     }
-    if (status == PM_OK) status = go_on(g, model->tokenizer, session, profile);
-    if (status != PM_DEVICE_LOST) end_line(g);
+    if (status == PM_OK) status = go_on(g, session, profile);
+    if (status != PM_DEVICE_LOST) end_text(g);
     pm_session_destroy(&session);
     return status;
 }
@@ -280,9 +289,10 @@ int generate_main(int argc, char **argv)
     generation g = {0};
     int code = app_with_model(&common, dir, generate, &g);
     const double seconds = app_seconds() - g.begin;
-    if (code == EXIT_LOST) end_line(&g);
+    if (code == EXIT_LOST) end_text(&g);
     if (code == EXIT_DONE && common.json && !print_json(&g.out, g.count, g.ended, seconds > 0 ? g.count / seconds : 0))
         code = EXIT_FAILED;
+    pm_detokenizer_destroy(&g.text);
     free(g.out.text);
     free(g.tokens);
     return code;

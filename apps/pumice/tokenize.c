@@ -150,16 +150,22 @@ static uint32_t *parse_json_ids(const pm_log *log, const char *text, size_t size
     return ids;
 }
 
-/* The text of ids, malloc'd; NULL when short of memory. */
-static char *join(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count, size_t *size)
+/* The text of ids, malloc'd; NULL after an error line. */
+static char *join(const pm_log *log, const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count, size_t *size)
 {
+    pm_detokenizer *all = NULL;
+    size_t at = 0, length = 0;
     *size = 0;
-    for (size_t i = 0, length = 0; i < count; i++, *size += length) pm_tokenizer_piece(tokenizer, ids[i], &length);
+    if (pm_detokenizer_create(log, tokenizer, false, &all) != PM_OK) return NULL;
+    for (size_t i = 0; i < count; i++, *size += length) pm_tokenizer_piece(tokenizer, ids[i], &length);
     char *text = malloc(*size + 1);
-    for (size_t i = 0, at = 0, length = 0; text && i < count; i++, at += length) {
-        const char *piece = pm_tokenizer_piece(tokenizer, ids[i], &length);
-        memcpy(text + at, piece, length);
+    if (!text) app_error("out of host memory for the text");
+    for (size_t i = 0; text && i <= count; i++, at += length) {
+        const char *more = i < count ? pm_detokenizer_put(all, ids[i], &length) : pm_detokenizer_end(all, &length);
+        memcpy(text + at, more, length);
     }
+    *size = at;
+    pm_detokenizer_destroy(&all);
     return text;
 }
 
@@ -173,7 +179,7 @@ static bool add_text(cJSON *to, const char *name, const char *bytes, size_t size
     return false;
 }
 
-static bool print_json(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count)
+static bool print_json(const pm_log *log, const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON *numbers = cJSON_AddArrayToObject(json, "ids"), *pieces = cJSON_AddArrayToObject(json, "pieces");
@@ -186,7 +192,7 @@ static bool print_json(const pm_tokenizer *tokenizer, const uint32_t *ids, size_
     }
     if (fine && decode) {
         size_t size = 0;
-        char *text = join(tokenizer, ids, count, &size);
+        char *text = join(log, tokenizer, ids, count, &size);
         fine = add_text(json, "text", text, size);
         free(text);
     }
@@ -200,18 +206,15 @@ static bool print_json(const pm_tokenizer *tokenizer, const uint32_t *ids, size_
     return printed != NULL;
 }
 
-static bool print(const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count)
+static bool print(const pm_log *log, const pm_tokenizer *tokenizer, const uint32_t *ids, size_t count)
 {
-    if (common.json) return print_json(tokenizer, ids, count);
-    for (size_t i = 0; i < count; i++) {
-        size_t size = 0;
-        if (decode) {
-            const char *piece = pm_tokenizer_piece(tokenizer, ids[i], &size);
-            fwrite(piece, 1, size, stdout);
-        } else {
-            printf(i ? " %u" : "%u", (unsigned)ids[i]);
-        }
-    }
+    if (common.json) return print_json(log, tokenizer, ids, count);
+    size_t size = 0;
+    char *text = decode ? join(log, tokenizer, ids, count, &size) : NULL;
+    if (decode && !text) return false;
+    fwrite(text ? text : "", 1, size, stdout);
+    free(text);
+    for (size_t i = 0; i < count && !decode; i++) printf(i ? " %u" : "%u", (unsigned)ids[i]);
     if (!decode || lines) putchar('\n');
     return true;
 }
@@ -232,7 +235,7 @@ static bool tell(const pm_log *log, const pm_tokenizer *tokenizer, const char *i
         fine = (special ? pm_tokenizer_encode_special : pm_tokenizer_encode)(log, tokenizer, "stdin", input + start,
                                                                              size, &ids, &count) == PM_OK;
     }
-    fine = fine && print(tokenizer, ids, count);
+    fine = fine && print(log, tokenizer, ids, count);
     free(ids);
     return fine;
 }

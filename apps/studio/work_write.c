@@ -99,6 +99,10 @@ static pm_status feed_prompt(work *w, pm_session *session, const pm_tokenizer *t
     if (prompt[0])
         status = pm_tokenizer_encode(&w->log, tokenizer, "the prompt", prompt, strlen(prompt), &tokens, &count);
     token = first_token(tokenizer, ends);
+    if (status == PM_OK && count && pm_tokenizer_adds_begin(tokenizer)) {
+        const uint32_t begin = pm_tokenizer_begin(tokenizer);
+        status = pm_session_feed(session, &begin, 1);
+    }
     if (status == PM_OK) status = count ? pm_session_feed(session, tokens, count) : pm_session_feed(session, &token, 1);
     free(tokens);
     return status;

@@ -84,6 +84,19 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_encode_special(const pm_log *log, con
  * bytes for an id that the vocabulary leaves out, NULL for one outside it. */
 PM_API const char *pm_tokenizer_piece(const pm_tokenizer *tok, uint32_t id, size_t *size);
 
+/* A text from its tokens, one after the other, in whole characters: a character that is not whole waits for the next token. What comes out, joined, is
+ * the tokens' bytes joined; bytes that are no part of a character come out as they are. Of "sentencepiece" the blank that encoding puts before a text is
+ * left out. One thread at a time. */
+typedef struct pm_detokenizer pm_detokenizer;
+/* goes_on: the tokens continue a text, so that no blank is left out. The tokenizer must outlive it. Fails: PM_NO_HOST_MEMORY. */
+PM_API PM_NODISCARD pm_status pm_detokenizer_create(const pm_log *log, const pm_tokenizer *tok, bool goes_on,
+                                                    pm_detokenizer **out);
+/* The next token's text with what waited, *size bytes, maybe none; it lives until the next call. A token outside the vocabulary has no text. */
+PM_API const char *pm_detokenizer_put(pm_detokenizer *d, uint32_t token, size_t *size);
+/* What still waits: the bytes of a character that never became whole. */
+PM_API const char *pm_detokenizer_end(pm_detokenizer *d, size_t *size);
+PM_API void pm_detokenizer_destroy(pm_detokenizer **d);
+
 /* A text's tokens, memory-mapped from the user's cache folder, made there when absent or damaged; in memory where there is no such folder. */
 typedef struct pm_corpus pm_corpus;
 
