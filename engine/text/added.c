@@ -206,9 +206,11 @@ static bool add_all(adding *a, const tok_settings *s, uint32_t *stop)
     *stop = a->tok->form.unit == TOK_UNIT_BYTE ? tok_index_entry(a->index, end_of_text.text, strlen(end_of_text.text))
                                                : TOK_NONE;
     if (*stop != TOK_NONE && !add_token(a, *stop, &end_of_text)) return false;
-    for (size_t i = 0; i < s->named_count; i++) {
-        const uint32_t entry = named_entry(a->tok, a->index, s->named[i].text, a->piece);
-        if (entry != TOK_NONE && !add_token(a, entry, &s->named[i])) return false;
+    for (size_t i = 0; i < 2 * s->named_count; i++) { /* first those with ids, which have flags, too */
+        const tok_named *named = &s->named[i % s->named_count];
+        if ((named->id == TOK_NONE) != (i >= s->named_count)) continue;
+        const uint32_t entry = named_entry(a->tok, a->index, named->text, a->piece);
+        if (entry != TOK_NONE && !add_token(a, entry, named)) return false;
     }
     sort_added(a->tok);
     return make_order(a);

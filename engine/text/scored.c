@@ -52,12 +52,12 @@ static pm_status name_piece(const pm_log *log, const char *path, const scored_pa
     if (one->type == SCORED_NORMAL || one->type == SCORED_BYTE) return PM_OK;
     memcpy(text, one->text, one->size);
     text[one->size] = 0;
-    const tok_named named = {
-        .text = text, .id = id, .special = one->type != SCORED_USER, .inner = one->type == SCORED_USER};
+    const int64_t ids[] = {parts->begin, parts->end, parts->unknown};
+    const bool users = one->type == SCORED_USER, role = ids[0] == id || ids[1] == id || ids[2] == id;
+    const tok_named named = {.text = text, .id = id, .special = !users || role, .inner = users, .users = users};
     if (settings->named_count >= TOK_MOST_NAMED)
         return log_fail(log, PM_FORMAT, "%s: names more than %d tokens", path, TOK_MOST_NAMED);
     bool fine = tok_settings_name(settings, &named);
-    const int64_t ids[] = {parts->begin, parts->end, parts->unknown};
     char **const roles[] = {&settings->begin, &settings->end, &settings->unknown};
     for (size_t i = 0; i < sizeof ids / sizeof *ids && fine; i++)
         if (ids[i] == (int64_t)id && !*roles[i]) fine = (*roles[i] = copy_text(text)) != NULL;

@@ -111,6 +111,53 @@ static void gguf(void)
     put("gguf", "read-only", read_only, sizeof read_only);
 }
 
+/* A field of Protocol Buffers with bytes; sizes are below 128. Returns the place behind it. */
+static char *field(char *at, int number, const void *data, size_t size)
+{
+    *at++ = (char)(number << 3 | 2);
+    *at++ = (char)size;
+    memcpy(at, data, size);
+    return at + size;
+}
+
+/* tokenizer.model behind a configuration and a text: the bytes or none, some pieces, one of each further type. */
+static void sentencepiece(const char *seed, bool bytes)
+{
+    static const char *const pieces[] = {"\xE2\x96\x81",
+                                         "a",
+                                         "b",
+                                         "ab",
+                                         "\xE2\x96\x81"
+                                         "a",
+                                         "abab",
+                                         "\xE2\x96\x81\xE2\x96\x81",
+                                         "\xC3\xA9"};
+    static const char head[] = "{\"add_bos_token\":true}\n----\nab a  abab \xC3\xA9<s>xyz\n----\n";
+    static char file[8192];
+    char one[64], name[8], *at = file + sizeof head - 1, *end;
+    memcpy(file, head, sizeof head - 1);
+    for (int i = 0; i < (bytes ? 3 + 256 : 3); i++) {
+        snprintf(name, sizeof name, "<0x%02X>", (unsigned)(i - 3) & 0xFF);
+        const char *const text = i == 0 ? "<unk>" : i == 1 ? "<s>" : i == 2 ? "xy" : name;
+        end = field(one, 1, text, strlen(text));
+        *end++ = 3 << 3;
+        *end++ = (char)(i == 0 ? 2 : i == 1 ? 3 : i == 2 ? 4 : 6);
+        at = field(at, 1, one, (size_t)(end - one));
+    }
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        const float score = -(float)(i / 2);
+        end = field(one, 1, pieces[i], strlen(pieces[i]));
+        *end++ = 2 << 3 | 5;
+        memcpy(end, &score, sizeof score);
+        at = field(at, 1, one, (size_t)(end + sizeof score - one));
+    }
+    const char trainer[] = {3 << 3, 2, (char)0x98, 0x02, bytes}; /* fields 3 and 35 */
+    const char normalizer[] = {3 << 3, 1, 4 << 3, bytes};
+    at = field(at, 2, trainer, sizeof trainer);
+    at = field(at, 3, normalizer, sizeof normalizer);
+    put("sentencepiece", seed, file, (size_t)(at - file));
+}
+
 /* The small ones among Pumice's own kernels, with buffer addresses and with bindings. */
 static void spirv(void)
 {
@@ -135,6 +182,8 @@ int main(int argc, char **argv)
     weights("shared", "", true);
     npy();
     gguf();
+    sentencepiece("bytes", true);
+    sentencepiece("plain", false);
     spirv();
     if (!fine) fprintf(stderr, "seeds: cannot write them all into %s\n", root);
     return fine ? 0 : 1;
