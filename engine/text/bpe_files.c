@@ -105,9 +105,8 @@ static const char *make_merge(const speller *spell, const tok_index *index, cons
     return out->made == TOK_NONE ? "makes a token that the vocabulary lacks" : NULL;
 }
 
-/* One line without its end. */
-static const char *parse_merge(const speller *spell, const tok_index *index, const char *line, size_t size, char *room,
-                               bpe_merge *out)
+const char *tok_merge_parse(const speller *spell, const tok_index *index, const char *line, size_t size, char *room,
+                            bpe_merge *out)
 {
     const char *blank = memchr(line, ' ', size);
     const size_t first = blank ? (size_t)(blank - line) : size;
@@ -139,7 +138,7 @@ static pm_status read_merges(const pm_log *log, const char *path, const char *te
         number++;
         if (length && line[length - 1] == '\r') length--;
         if (!length || (number == 1 && length >= 8 && memcmp(line, "#version", 8) == 0)) continue;
-        const char *fault = parse_merge(spell, index, line, length, room, &parts->merges[parts->merge_count]);
+        const char *fault = tok_merge_parse(spell, index, line, length, room, &parts->merges[parts->merge_count]);
         if (fault) {
             status = log_fail(log, PM_FORMAT, "%s: line %zu %s", path, number, fault);
             goto fail;
@@ -157,7 +156,7 @@ static const char *parse_merge_json(const speller *spell, const tok_index *index
                                     bpe_merge *out)
 {
     const char *line = cJSON_GetStringValue(item);
-    if (line) return parse_merge(spell, index, line, strlen(line), room, out);
+    if (line) return tok_merge_parse(spell, index, line, strlen(line), room, out);
     const char *texts[2] = {cJSON_GetStringValue(cJSON_GetArrayItem(item, 0)),
                             cJSON_GetStringValue(cJSON_GetArrayItem(item, 1))};
     if (cJSON_GetArraySize(item) != 2 || !texts[0] || !texts[1]) return "must be two tokens";

@@ -39,4 +39,9 @@ void entries_put_byte(entry_list *entries, unsigned char byte, uint32_t id);
 pm_status entries_finish(const pm_log *log, const char *path, entry_list *entries, const tok_settings *settings,
                          tok_bpe_parts *parts, tok_index *index);
 
+/* A merge, "LEFT RIGHT" in spellings, into ids; `room` has as many bytes. NULL, or what is wrong with it. */
+struct speller;
+const char *tok_merge_parse(const struct speller *spell, const tok_index *index, const char *line, size_t size,
+                            char *room, bpe_merge *out);
+
 #endif

@@ -11,14 +11,30 @@ const tok_form tok_form_gpt2 = {
     .cut = TOK_CUT_SPLITS, .splits = {TOK_GPT2_PATTERN}, .unit = TOK_UNIT_BYTE, .merges = true};
 const tok_form tok_form_gpt1 = {.cut = TOK_CUT_WORDS, .unit = TOK_UNIT_WORD, .merges = true};
 
+/* Letters with one other character before them, so many digits, others with line ends behind them, white space. */
+#define LETTERS_AND(digits)                                                                                            \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits                                               \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 /* Qwen2 and Qwen3: tokenizer.json, and transformers' Qwen2Tokenizer for vocab.json and merges.txt. */
 const tok_form tok_form_qwen2 = {.nfc = true,
                                  .cut = TOK_CUT_SPLITS,
-                                 .splits = {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
-                                            " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
+                                 .splits = {LETTERS_AND("\\p{N}")},
                                  .unit = TOK_UNIT_BYTE,
                                  .merges = true,
                                  .ordered = true};
+const tok_form tok_form_llama3 = {.cut = TOK_CUT_SPLITS,
+                                  .splits = {LETTERS_AND("\\p{N}{1,3}")},
+                                  .unit = TOK_UNIT_BYTE,
+                                  .merges = true,
+                                  .ordered = true,
+                                  .whole = true};
+/* SmolLM, SmolLM2, StarCoder: each digit by itself. */
+const tok_form tok_form_smollm = {.cut = TOK_CUT_SPLITS,
+                                  .splits = {"\\p{N}", TOK_GPT2_PATTERN},
+                                  .unit = TOK_UNIT_BYTE,
+                                  .merges = true,
+                                  .ordered = true};
 
 uint32_t tok_form_splits(const tok_form *form)
 {

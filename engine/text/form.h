@@ -50,10 +50,11 @@ typedef struct tok_form {
     bool drops;    /* a text loses a blank at its beginning when it is put together again */
 } tok_form;
 
-/* The pattern of GPT-2, as files spell it. */
+/* The pattern of GPT-2, as files spell it. Qwen's and Llama 3's differ in how many digits are a piece. */
 #define TOK_GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-extern const tok_form tok_form_byte, tok_form_char, tok_form_gpt2, tok_form_gpt1, tok_form_qwen2;
+extern const tok_form tok_form_byte, tok_form_char, tok_form_gpt2, tok_form_gpt1;
+extern const tok_form tok_form_qwen2, tok_form_llama3, tok_form_smollm;
 
 /* The name of a description: "byte", "char", "gpt2", "gpt1"; "bpe" for other byte-level ones; "sentencepiece" for those with blanks. */
 const char *tok_form_kind(const tok_form *form);

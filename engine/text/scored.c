@@ -24,6 +24,7 @@ static pm_status put_piece(const pm_log *log, const char *path, const scored_par
                            const speller *spell, entry_list *entries)
 {
     const scored_piece *one = &parts->list[id];
+    if (parts->unused && one->type == SCORED_UNUSED) return PM_OK;
     if (one->size == 0) return bad_piece(log, path, id, "is empty");
     if (one->size >= SCORED_MOST) return bad_piece(log, path, id, "has more than 1023 bytes");
     if (memchr(one->text, 0, one->size)) return bad_piece(log, path, id, "holds U+0000");
@@ -49,7 +50,7 @@ static pm_status name_piece(const pm_log *log, const char *path, const scored_pa
 {
     const scored_piece *one = &parts->list[id];
     char text[SCORED_MOST];
-    if (one->type == SCORED_NORMAL || one->type == SCORED_BYTE) return PM_OK;
+    if (one->type == SCORED_NORMAL || one->type == SCORED_BYTE || one->type == SCORED_UNUSED) return PM_OK;
     memcpy(text, one->text, one->size);
     text[one->size] = 0;
     const int64_t ids[] = {parts->begin, parts->end, parts->unknown};
@@ -121,7 +122,7 @@ static pm_status make_merges(const pm_log *log, const char *path, const scored_p
     if (!order) return no_memory(log, path);
     for (uint32_t id = 0; id < scored->count; id++) {
         const scored_piece *one = &scored->list[id];
-        if (one->type != SCORED_NORMAL ||
+        if (id >= parts->vocab || one->type != SCORED_NORMAL ||
             tok_index_find(index, parts->pieces + parts->starts[id], parts->starts[id + 1] - parts->starts[id]) != id)
             continue;
         order[count++] = (rated){one->score, id};

@@ -19,6 +19,7 @@ typedef struct scored_parts {
     scored_piece *list; /* (count) by id */
     uint32_t count;
     bool fallback, prefix, squeeze; /* byte_fallback, add_dummy_prefix, remove_extra_whitespaces */
+    bool unused;                    /* pieces of this type are ids without a token; else they are refused */
     int64_t unknown, begin, end;    /* ids, or below 0: none */
 } scored_parts;
 
