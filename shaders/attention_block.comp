@@ -14,8 +14,8 @@
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 
-layout(constant_id = 1) const bool DROPOUT = false;
-layout(constant_id = 2) const uint D = 64; // head size, a multiple of 4 up to 64
+layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
+layout(constant_id = SPEC_ATTENTION_HEAD) const uint D = 64; // head size, a multiple of 4 up to 64
 
 const uint ROWS = ATTENTION_BLOCK_ROWS, KEYS = ATTENTION_BLOCK_KEYS, THREADS = ATTENTION_BLOCK_THREADS;
 const uint QUADS = D / 4, EACH = (KEYS * QUADS + THREADS - 1) / THREADS; // fours of a block that an invocation loads
@@ -48,7 +48,7 @@ void main()
     uint me = gl_LocalInvocationID.x, tx = me % 8, ty = me / 8, b = head_row / heads, h = head_row % heads;
     uint first = (blocks - 1 - group % blocks) * ROWS, own0 = first + 4 * ty; // long ones first
     uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, keys_at = b * P.time_k, last = P.time_k - 1;
-    uint pos = SCALAR_U(scalars, SCALAR_POS), to = min(pos + min(first + ROWS, T), P.time_k);
+    uint pos = SCALAR_U(scalars, pos), to = min(pos + min(first + ROWS, T), P.time_k);
 
     for (uint n = me; n < ROWS * QUADS; n += THREADS) {
         uint row = n / QUADS, d = n % QUADS * 4;

@@ -34,12 +34,12 @@
 #include "common/philox.glsl"
 #include "common/chunks.glsl"
 
-layout(constant_id = 1) const bool DROPOUT = false;
-layout(constant_id = 2) const uint D = 64; // head size
-layout(constant_id = 3) const uint TM = 16; // a matrix of A is TM x TK, of B TK x TN
-layout(constant_id = 4) const uint TN = 16;
-layout(constant_id = 5) const uint TK = 16;
-layout(constant_id = 6) const uint SUBGROUP = 32; // a multiple of TM
+layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
+layout(constant_id = SPEC_ATTENTION_HEAD) const uint D = 64; // head size
+layout(constant_id = SPEC_ATTENTION_TM) const uint TM = 16; // a matrix of A is TM x TK, of B TK x TN
+layout(constant_id = SPEC_ATTENTION_TN) const uint TN = 16;
+layout(constant_id = SPEC_ATTENTION_TK) const uint TK = 16;
+layout(constant_id = SPEC_ATTENTION_SUBGROUP) const uint SUBGROUP = 32; // a multiple of TM
 
 const uint WARPS = ATTENTION_COOP_WARPS, OTHERS = ATTENTION_COOP_OTHERS, OWN = TM * WARPS, THREADS = SUBGROUP * WARPS;
 const uint LANES = SUBGROUP / TM;             // invocations that share a row
@@ -164,7 +164,7 @@ void main()
 #if defined(DQ)
     uint pos = 0;
 #else
-    uint pos = SCALAR_U(scalars, SCALAR_POS);
+    uint pos = SCALAR_U(scalars, pos);
 #endif
     uint from = 0, to = min(pos + min(first + OWN, T), P.time_k);
 #endif

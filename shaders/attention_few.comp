@@ -101,7 +101,7 @@ void main()
     }
     uint pos = 0;
 #elif !defined(OWN_KEYS)
-    uint pos = SCALAR_U(scalars, SCALAR_POS);
+    uint pos = SCALAR_U(scalars, pos);
     if (me == 0) top = vec4(LOWEST);
     vec4 total = vec4(0); // of this invocation's keys
 #endif

@@ -23,7 +23,7 @@ void main()
     if (head_row >= P.sequences * (P.channels / D)) return;
     uint heads = P.channels / D, b = head_row / heads, h = head_row % heads;
     uint t = first + gl_LocalInvocationID.x, row = b * P.time_q + min(t, P.time_q - 1);
-    uint pos = SCALAR_U(scalars, SCALAR_POS);
+    uint pos = SCALAR_U(scalars, pos);
     uint visible = min(pos + min(t, P.time_q - 1) + 1, P.time_k);               // keys that this query sees
     uint group_visible = min(pos + min(first + width, P.time_q), P.time_k);     // keys that some query of the group sees
     uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D;

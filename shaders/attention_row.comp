@@ -17,11 +17,11 @@
 #include "common/kernel.glsl"
 
 #define D P.head // head size, a multiple of 4
-layout(constant_id = 1) const bool DROPOUT = false;
-layout(constant_id = 2) const uint KEYS = 64; // a power of two from 64 on
-layout(constant_id = 3) const uint SPLITS = 1;
-layout(constant_id = 4) const bool APPEND = false;
-layout(constant_id = 5) const uint FLIGHT = 1;
+layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
+layout(constant_id = SPEC_ATTENTION_KEYS) const uint KEYS = 64; // a power of two from 64 on
+layout(constant_id = SPEC_ATTENTION_SPLITS) const uint SPLITS = 1;
+layout(constant_id = SPEC_ATTENTION_APPEND) const bool APPEND = false;
+layout(constant_id = SPEC_ATTENTION_FLIGHT) const uint FLIGHT = 1;
 
 const float LOWEST = -3.4e38;
 
@@ -64,7 +64,7 @@ void main()
     uint t = group % P.time_q, head_row = group / P.time_q;
     if (head_row >= P.sequences * heads) return;
     uint b = head_row / heads, h = head_row % heads, row = b * P.time_q + t, keys_at = b * P.time_k;
-    uint position = SCALAR_U(scalars, SCALAR_POS) + t, visible = min(position + 1, P.time_k);
+    uint position = SCALAR_U(scalars, pos) + t, visible = min(position + 1, P.time_k);
     uint columns = D / 4, shares = KEYS / columns, column = me % columns, share = me / columns;
     if (me < 32 + ATTENTION_ROW_FLIGHT) query[me] = me < columns ? P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me) : vec4(0);
     if (APPEND && me < columns && position < P.time_k && position / KEYS % SPLITS == split) {

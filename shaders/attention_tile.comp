@@ -11,7 +11,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
 
-layout(constant_id = 2) const uint HALVES = 1; // 32 columns each, one after the other
+layout(constant_id = SPEC_ATTENTION_HALVES) const uint HALVES = 1; // 32 columns each, one after the other
 
 const uint ROWS = 32, OTHERS = 32, COLUMNS = 32 * HALVES, DEPTH = 16, THREADS = 64;
 
@@ -138,7 +138,7 @@ void main()
 #if defined(DQ)
     uint pos = 0;
 #else
-    uint pos = SCALAR_U(scalars, SCALAR_POS);
+    uint pos = SCALAR_U(scalars, pos);
 #endif
     uint to = min(pos + min(first + ROWS, T), P.time_k);
 #define SEES(i, key) ((key) <= pos + own0 + (i) && (key) <= other_last)

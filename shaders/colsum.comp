@@ -2,8 +2,12 @@
 // Sums over the rows of a matrix, in two passes and a fixed order. One invocation N columns (common/vector.glsl) and a part.
 // PLAIN:  part(j, c) = sum over this part's rows of x(row, c).                         x: (N, C); part: (parts, C)
 // NORM:   part(j, c) = sum dy * (x - mean) * rstd, part(j, C + c) = sum dy.            part: (parts, 2 C): gain's and bias's gradient
-// FINISH: y(c) = [y(c) +] sum over j of part(j, from + c); P.rows = row length of part, P.stream = from.
+// FINISH: y(c) = [y(c) +] sum over j of part(j, from + c).                             part: (parts, ld)
+#if defined(NORM) || defined(PLAIN)
 #define PUSH rows_push
+#else
+#define PUSH finish_push
+#endif
 #if defined(NORM)
 #define BUFFERS(X) X(0, readonly, act, dy) X(1, readonly, act, x) X(2, readonly, float, stats) X(3, writeonly, float, part)
 #elif defined(PLAIN)
@@ -15,7 +19,7 @@
 #include "common/kernel.glsl"
 #include "common/vector.glsl"
 
-layout(constant_id = 1) const bool ACCUMULATE = false;
+layout(constant_id = SPEC_ACCUMULATE) const bool ACCUMULATE = false;
 
 #ifdef NORM
 #define FIRST(row) GET(dy, (row) * P.cols + c)
@@ -65,7 +69,7 @@ void main()
 #else
     if (j > 0) return;
     float sum = ACCUMULATE ? AT(y, c) : 0.0;
-    for (uint k = 0; k < P.parts; k++) sum += AT(part, k * P.rows + P.stream + c);
+    for (uint k = 0; k < P.parts; k++) sum += AT(part, k * P.ld + P.from + c);
     PUT(y, c, sum);
 #endif
 }

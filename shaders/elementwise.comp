@@ -3,9 +3,13 @@
 // CAST:    y = a, a fp32 and y, with F16, fp16.   a, y: (rows * cols)
 // DROPOUT: y = a * mask / keep.       a, y: (rows, cols); mask of (row, col): common/philox.glsl
 // APPEND:  y[pos + row][col] = a[row][channels + col]: writes keys and values of new positions to the cache.
-//          a: (rows, 3 C) = q | k | v; y: (P, 2 C) = k | v; here cols = 2 C and channels = P.parts.
+//          a: (rows, 3 C) = q | k | v; y: (P, 2 C) = k | v; col < 2 C = 2 channels.
 // One invocation a group of 4 consecutive columns (DROPOUT), an element (APPEND), or as common/flat.glsl says (ADD, CAST).
+#if defined(ADD) || defined(CAST) || defined(DROPOUT)
 #define PUSH rows_push
+#else
+#define PUSH append_push
+#endif
 #if defined(ADD)
 #define BUFFERS(X) X(0, readonly, act, a) X(1, readonly, act, b) X(2, writeonly, act, y)
 #elif defined(CAST)
@@ -46,8 +50,8 @@ void main()
 #else
 void main()
 {
-    uint at = flat_invocation(), row = at / P.cols, col = at % P.cols;
+    uint at = flat_invocation(), cols = 2 * P.channels, row = at / cols, col = at % cols;
     if (row >= P.rows) return;
-    PUT(y, (SCALAR_U(scalars, SCALAR_POS) + row) * P.cols + col, AT(a, row * (P.cols + P.parts) + P.parts + col));
+    PUT(y, (SCALAR_U(scalars, pos) + row) * cols + col, AT(a, row * 3 * P.channels + P.channels + col));
 }
 #endif

@@ -20,7 +20,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 
-layout(constant_id = 1) const bool ACCUMULATE = false;
+layout(constant_id = SPEC_ACCUMULATE) const bool ACCUMULATE = false;
 
 void main()
 {
@@ -48,7 +48,7 @@ void main()
     uint row = uint(AT(tokens, i)) - P.first; // a token below first wraps to a large number, and is not below count
     if (row >= P.count) return;
 #ifdef FORWARD
-    PUT(y, at, AT(table, row * P.cols + c) + AT(positions, (SCALAR_U(scalars, SCALAR_POS) + i % P.time) * P.cols + c));
+    PUT(y, at, AT(table, row * P.cols + c) + AT(positions, (SCALAR_U(scalars, pos) + i % P.time) * P.cols + c));
 #else
     if (AT(next, P.rows + i) != 0) return;
     float sum = AT(dtable, row * P.cols + c);

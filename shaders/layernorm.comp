@@ -18,7 +18,7 @@
 #include "common/kernel.glsl"
 #include "common/row.glsl"
 
-layout(constant_id = 2) const bool HAS_ADD = false;
+layout(constant_id = SPEC_LAYERNORM_ADD) const bool HAS_ADD = false;
 
 void main()
 {

@@ -23,7 +23,7 @@
 #include "common/reduce.glsl"
 #include "common/vector.glsl"
 
-layout(constant_id = 2) const bool WEIGHTED = false;
+layout(constant_id = SPEC_LOSS_WEIGHTED) const bool WEIGHTED = false;
 
 void main()
 {
@@ -78,7 +78,7 @@ void main()
     int target = AT(targets, row);
     VEC d = VEC(0);
     if (target >= 0) {
-        float scale = P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
+        float scale = P.scale * SCALAR_F(scalars, grad_scale) / AT(result, 2);
         if (WEIGHTED) scale *= AT(weights, row);
         d = scale * exp(GET(logits, row * P.ld + col) - AT(state, 4 * row));
         subtract_at(d, uint(target) - P.first - col, scale);

@@ -15,16 +15,16 @@
 #include "common/matmul.glsl"
 #include "common/chunks.glsl"
 
-layout(constant_id = 4) const uint TM = 16; // a matrix of A is TM x TK, of B TK x TN
-layout(constant_id = 5) const uint TN = 16;
-layout(constant_id = 6) const uint TK = 16;
-layout(constant_id = 7) const uint ROWS = 2;
-layout(constant_id = 8) const uint COLS = 2;
-layout(constant_id = 9) const uint DOWN = 2;
-layout(constant_id = 10) const uint ACROSS = 2;
-layout(constant_id = 11) const bool WHOLE = false;   // no tile has an edge; y's rows begin at multiples of 16 bytes; operands allow accesses of four
-layout(constant_id = 12) const bool WHOLE_K = false; // K is a multiple of DEPTH
-layout(constant_id = 13) const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
+layout(constant_id = SPEC_COOP_TM) const uint TM = 16; // a matrix of A is TM x TK, of B TK x TN
+layout(constant_id = SPEC_COOP_TN) const uint TN = 16;
+layout(constant_id = SPEC_COOP_TK) const uint TK = 16;
+layout(constant_id = SPEC_COOP_ROWS) const uint ROWS = 2;
+layout(constant_id = SPEC_COOP_COLS) const uint COLS = 2;
+layout(constant_id = SPEC_COOP_DOWN) const uint DOWN = 2;
+layout(constant_id = SPEC_COOP_ACROSS) const uint ACROSS = 2;
+layout(constant_id = SPEC_COOP_WHOLE) const bool WHOLE = false;   // no tile has an edge; y's rows begin at multiples of 16 bytes; operands allow accesses of four
+layout(constant_id = SPEC_COOP_WHOLE_K) const bool WHOLE_K = false; // K is a multiple of DEPTH
+layout(constant_id = SPEC_COOP_DEPTH) const uint DEPTH = MATMUL_COOP_DEPTH; // a multiple of TK
 const uint TILE_M = TM * ROWS * DOWN, TILE_N = TN * COLS * ACROSS;
 
 // Lines of a slice, in chunks. A line has one chunk of padding, so that neighbouring lines use different banks.

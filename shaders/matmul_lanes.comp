@@ -13,7 +13,7 @@
 #define ROWS MATMUL_LANES_ROWS
 #define VECTORS MATMUL_LANES_VECTORS // even
 
-layout(constant_id = 4) const bool WHOLE = false; // no tile has an edge, and pairs of columns of y begin at even offsets: for PAIRS
+layout(constant_id = SPEC_LANES_WHOLE) const bool WHOLE = false; // no tile has an edge, and pairs of columns of y begin at even offsets: for PAIRS
 
 vec2 a_k[ROWS]; // this lane's two k of each row
 float acc[ROWS * VECTORS];

@@ -8,8 +8,8 @@
 #include "common/matmul.glsl"
 #include "common/fours.glsl"
 
-layout(constant_id = 4) const uint TX = 16;
-layout(constant_id = 5) const uint TY = 16;
+layout(constant_id = SPEC_TILE_TX) const uint TX = 16;
+layout(constant_id = SPEC_TILE_TY) const uint TY = 16;
 const uint DEPTH = 16, THREADS = TX * TY;
 
 shared vec4 slice_a[DEPTH * TY]; // [k][row / 4]

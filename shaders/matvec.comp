@@ -11,10 +11,10 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
 
-layout(constant_id = 4) const uint ROWS = 1;
-layout(constant_id = 5) const uint SLICES = 1; // a power of two
-layout(constant_id = 6) const uint QUADS = 8;  // a power of two
-layout(constant_id = 7) const uint FLIGHT = 1;
+layout(constant_id = SPEC_MATVEC_ROWS) const uint ROWS = 1;
+layout(constant_id = SPEC_MATVEC_SLICES) const uint SLICES = 1; // a power of two
+layout(constant_id = SPEC_MATVEC_QUADS) const uint QUADS = 8;  // a power of two
+layout(constant_id = SPEC_MATVEC_FLIGHT) const uint FLIGHT = 1;
 
 vec4 acc[ROWS];
 
@@ -27,7 +27,7 @@ shared vec4 parts[SLICES * QUADS]; // [slice][quad]
 #endif
 
 #ifdef NORM
-layout(constant_id = 8) const uint WIDTH = 1; // K / 4
+layout(constant_id = SPEC_MATVEC_WIDTH) const uint WIDTH = 1; // K / 4
 shared vec4 normal[ROWS * WIDTH];
 shared float sums[SLICES * QUADS];
 DEFINE_GROUP_REDUCE(group_sum, float, add_, sums, SLICES * QUADS)

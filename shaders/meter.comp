@@ -17,7 +17,7 @@
 #include "common/kernel.glsl"
 
 #ifdef COPY
-layout(constant_id = 1) const uint PER = 4;
+layout(constant_id = SPEC_METER_PER) const uint PER = 4;
 
 #if PM_BDA
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer quads_t { vec4 v[]; };

@@ -9,9 +9,9 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #include "common/kernel.glsl"
 
-layout(constant_id = 1) const uint TM = 16;
-layout(constant_id = 2) const uint TN = 16;
-layout(constant_id = 3) const uint TK = 16;
+layout(constant_id = SPEC_METER_TM) const uint TM = 16;
+layout(constant_id = SPEC_METER_TN) const uint TN = 16;
+layout(constant_id = SPEC_METER_TK) const uint TK = 16;
 
 void main()
 {

@@ -48,9 +48,9 @@
 void main()
 {
 #if defined(ADAMW)
-    float lr = SCALAR_F(scalars, SCALAR_LR), factor = AT(norm, 1);
+    float lr = SCALAR_F(scalars, lr), factor = AT(norm, 1);
     if (factor == 0.0) return;
-    float fix1 = SCALAR_F(scalars, SCALAR_BETA1_FIX), fix2 = SCALAR_F(scalars, SCALAR_BETA2_FIX);
+    float fix1 = SCALAR_F(scalars, beta1_fix), fix2 = SCALAR_F(scalars, beta2_fix);
     FLAT(P.count, SET4, SET1, TOUCHES, weights)
 #elif defined(CLIP)
     float sum = 0;
@@ -59,7 +59,7 @@ void main()
         for (uint j = i; j < min(i + 64, P.count); j++) block += AT(part, j);
         sum += block;
     }
-    float unscale = SCALAR_F(scalars, SCALAR_UNSCALE), norm_ = sqrt(sum) * unscale;
+    float unscale = SCALAR_F(scalars, unscale), norm_ = sqrt(sum) * unscale;
     bool finite = (floatBitsToUint(norm_) & 0x7f800000u) != 0x7f800000u; // a driver may compile isnan() to false
     PUT(norm, 0, norm_);
     PUT(norm, 1, !finite ? 0.0 : unscale * (P.clip > 0.0 ? min(1.0, P.clip / (norm_ + 1e-6)) : 1.0));

@@ -3,11 +3,14 @@
 #ifndef PM_PUSH_H
 #define PM_PUSH_H
 
+#include "spec.h"
+
 #ifdef PM_GLSL
 #define PM_STRUCT(name) struct name
 #define U32 uint
 #define F32 float
 #else
+#include <stddef.h>
 #include <stdint.h>
 #define PM_STRUCT(name)                                                                                                \
     typedef struct name name;                                                                                          \
@@ -16,18 +19,36 @@
 #define F32 float
 #endif
 
-/* The host writes these before each run of a program. Only they and the batch change between runs. */
-PM_STRUCT(step_scalars)
-{
-    U32 seed_lo, seed_hi; /* key of the dropout generator */
-    U32 step;             /* counter word 3: new masks for each step, counted from 0 */
-    U32 pos;              /* tokens already in the key/value cache */
-    F32 lr;
-    F32 beta1_fix, beta2_fix; /* 1 / (1 - beta^t) */
-    F32 grad_scale;           /* a micro batch's share of the step's targets or examples, times the loss scale */
-    F32 unscale;              /* 1 / loss scale, the factor from stored gradients to real ones */
-    U32 micro;                /* number of the micro batch within the step */
+/* The scalars buffer: the host writes it before each run of a program. Only it and the batch change between runs. X(word, type, name): C makes
+ * struct step_scalars of this list. GLSL, where the buffer is bound as uints, takes a field's word from it. */
+#define STEP_SCALARS(X)                                                                                                \
+    X(0, U32, seed_lo) /* key of the dropout generator */                                                              \
+    X(1, U32, seed_hi)                                                                                                 \
+    X(2, U32, step) /* counter word 3: new masks for each step, counted from 0 */                                      \
+    X(3, U32, pos)  /* tokens already in the key/value cache */                                                        \
+    X(4, F32, lr)                                                                                                      \
+    X(5, F32, beta1_fix) /* 1 / (1 - beta^t) */                                                                        \
+    X(6, F32, beta2_fix)                                                                                               \
+    X(7, F32, grad_scale) /* a micro batch's share of the step's targets or examples, times the loss scale */          \
+    X(8, F32, unscale)    /* 1 / loss scale, the factor from stored gradients to real ones */                          \
+    X(9, U32, micro)      /* number of the micro batch within the step */
+
+#ifdef PM_GLSL
+#define STEP_FIELD(word, type, name) uint name;
+struct step_words {
+    uint none;
+    STEP_SCALARS(STEP_FIELD)
 };
+#define STEP_WORD(word, type, name) , word
+#define SCALAR_WORD(field) step_words(0 STEP_SCALARS(STEP_WORD)).field /* a constant: the compiler folds it */
+#else
+#define STEP_FIELD(word, type, name) type name;
+PM_STRUCT(step_scalars){STEP_SCALARS(STEP_FIELD)};
+#define STEP_WORD(word, type, name) _Static_assert(offsetof(step_scalars, name) == 4 * (word), #name);
+STEP_SCALARS(STEP_WORD)
+#undef STEP_WORD
+#endif
+#undef STEP_FIELD
 
 /* A row of dropout: mask = f(seed; col / 4, micro * rows + row, stream, step), with the rows of a micro batch. A step has the same masks however it
  * is cut into micro batches. */
@@ -81,6 +102,19 @@ PM_STRUCT(rows_push) /* kernels over rows x cols */
     U32 parts;  /* partial sums, for the two-pass reductions */
     U32 stream; /* dropout */
     F32 value;  /* eps, or keep */
+};
+
+PM_STRUCT(finish_push) /* the second pass of colsum.comp */
+{
+    U32 cols;     /* of the result */
+    U32 parts;    /* rows of partial sums, */
+    U32 ld, from; /* elements between them, and the first that is taken of each */
+};
+
+PM_STRUCT(append_push) /* new rows of the key/value cache: elementwise.comp */
+{
+    U32 rows;
+    U32 channels; /* C: a row of qkv is 3 C, one of the cache 2 C */
 };
 
 PM_STRUCT(embed_push)

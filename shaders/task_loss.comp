@@ -47,7 +47,7 @@ void main()
 #ifdef BACKWARD
     uint r = row_index();
     if (beyond(r)) return;
-    float scale = P.scale * SCALAR_F(scalars, SCALAR_GRAD_SCALE) / AT(result, 2);
+    float scale = P.scale * SCALAR_F(scalars, grad_scale) / AT(result, 2);
 #ifdef LABELS
     int label = AT(right, 2 * r), classes = label < 0 ? 0 : AT(right, 2 * r + 1);
     uint base = r * P.cols, runs = runs_of(P.cols);

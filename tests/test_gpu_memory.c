@@ -217,7 +217,7 @@ static void run_with_cache(const char *dir, test_lines *kept)
     assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, 400, "x", &x), PM_OK);
     assert_int_equal(gpu_program_create(device, "cached", &program), PM_OK);
     for (uint32_t per = 1; per <= 2; per++) {
-        const uint32_t spec[] = {32, per};
+        const uint32_t spec[] = {[SPEC_GROUP_SIZE] = 32, [SPEC_FLAT_PER] = per};
         const rows_push push = {.rows = 1, .cols = 50};
         const gpu_arg args[] = {{{x, 0, 200}, GPU_READ}, {{x, 200, 200}, GPU_WRITE}};
         gpu_record(program, &(gpu_dispatch){.kernel = KERNEL_gelu,

@@ -47,7 +47,7 @@ enum { LOCAL = 32, PER = 4 };
 static void record_gelu(gpu_program *program, gpu_span to, gpu_span from, const uint32_t *groups, double flops)
 {
     const uint32_t count = (uint32_t)(to.size / 4);
-    const uint32_t spec[] = {LOCAL, PER, count % 4 != 0};
+    const uint32_t spec[] = {[SPEC_GROUP_SIZE] = LOCAL, [SPEC_FLAT_PER] = PER, [SPEC_FLAT_TAIL] = count % 4 != 0};
     const rows_push push = {.rows = 1, .cols = count};
     const gpu_arg args[] = {{from, GPU_READ}, {to, GPU_WRITE}};
     gpu_dispatch dispatch = {.kernel = KERNEL_gelu,
@@ -432,7 +432,7 @@ static void test_refusals(void **state)
     pm_device *device = quiet_device(&kept, NULL, 0);
     gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 800);
     const rows_push push = {.rows = 1, .cols = 100};
-    uint32_t spec[] = {32, 4};
+    uint32_t spec[] = {[SPEC_GROUP_SIZE] = 32, [SPEC_FLAT_PER] = 4};
     gpu_arg args[] = {{{buffer, 0, 400}, GPU_READ}, {{buffer, 400, 400}, GPU_WRITE}, {{NULL, 0, 0}, GPU_READ}};
     const gpu_dispatch good = {.kernel = KERNEL_gelu,
                                .spec = spec,
@@ -447,7 +447,7 @@ static void test_refusals(void **state)
         if (i == 0) bad.arg_count = 3;
         if (i == 1) bad.push_size -= 4;
         if (i == 2) bad.arg_count = 1;
-        spec[0] = i == 3 ? pm_device_caps(device)->max_workgroup_size + 1 : 32;
+        spec[SPEC_GROUP_SIZE] = i == 3 ? pm_device_caps(device)->max_workgroup_size + 1 : 32;
         kept.errors = 0;
         gpu_program *program = new_program(device);
         gpu_record(program, &bad);
@@ -489,7 +489,7 @@ static void absent(const char *disable)
 {
     pm_device *device = test_device(disable);
     gpu_buffer *buffer = new_buffer(device, GPU_WORKSPACE, 400);
-    const uint32_t spec[] = {32, 4};
+    const uint32_t spec[] = {[SPEC_GROUP_SIZE] = 32, [SPEC_FLAT_PER] = 4};
     const rows_push push = {.rows = 1, .cols = 0};
     const gpu_arg args[] = {{{NULL, 0, 0}, GPU_READ}, {gpu_span_of(buffer), GPU_WRITE}};
     gpu_program *program = new_program(device);

@@ -260,7 +260,7 @@ static taken taken_by(const pm_device *device)
     assert_true(t.all > 0 && t.all <= MOST);
     for (uint32_t i = 0; i < t.all; i++) {
         const char *name = pm_builtin_name(used[i].index);
-        const uint32_t group = used[i].spec[0];
+        const uint32_t group = used[i].spec[SPEC_GROUP_SIZE];
         assert_true(group >= 1 && group <= caps->max_workgroup_size);
         if (strstr(name, "_coop")) {
             assert_int_equal(group % caps->coopmat_subgroup, 0);
@@ -328,7 +328,7 @@ static void test_refused(void **state)
     pm_device_params params = {.log = test_lines_log(&kept), .disable = "videocore", .compile_only = true};
     pm_device *device = test_device_open(&params);
     gpu_program *program = NULL;
-    const uint32_t spec[] = {MATMUL_BLOCK_THREADS, 0, 0, 0};
+    const uint32_t spec[] = {[SPEC_GROUP_SIZE] = MATMUL_BLOCK_THREADS, [SPEC_MATMUL_EPILOGUE] = 0};
     const struct matmul_push push = {.m = 1, .n = 1, .k = 1};
     gpu_buffer *buffer = NULL;
     assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, 1 << 16, "product", &buffer), PM_OK);

@@ -307,7 +307,7 @@ static void test_pieces(void **state)
     gpu_program *program = NULL;
     assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, 8 * COUNT, "test", &buffer), PM_OK);
     assert_int_equal(gpu_program_create(device, "pieces", &program), PM_OK);
-    const uint32_t spec[] = {32, 4}, shape[3] = {1, COUNT, 0};
+    const uint32_t spec[] = {[SPEC_GROUP_SIZE] = 32, [SPEC_FLAT_PER] = 4}, shape[3] = {1, COUNT, 0};
     const rows_push push = {.rows = 1, .cols = COUNT};
     const gpu_arg args[] = {{{buffer, 0, 4 * COUNT}, GPU_READ}, {{buffer, 4 * COUNT, 4 * COUNT}, GPU_WRITE}};
     gpu_program_label(program, "here", PM_DIRECTION_FORWARD);

@@ -35,12 +35,12 @@ static uint64_t copy_bytes(const pm_device *device)
     return bytes < 4096 ? 4096 : bytes / 4096 * 4096;
 }
 
-/* A program of one dispatch over `items`, `per` of them an invocation; timed. spec: d's, of which the first is the work group's size. */
+/* A program of one dispatch over `items`, `per` of them an invocation; timed. spec: d's, without the work group's size. */
 static pm_status time_kernel(pm_device *device, gpu_dispatch *d, uint32_t *spec, uint64_t items, uint32_t per,
                              double *ms)
 {
     const pm_caps *caps = pm_device_caps(device);
-    const uint32_t size = spec[0] = group_size(caps);
+    const uint32_t size = spec[SPEC_GROUP_SIZE] = group_size(caps);
     gpu_program *program = NULL;
     pm_status status = gpu_program_create(device, "peaks", &program);
     if (status != PM_OK) return status;
@@ -68,9 +68,9 @@ static pm_status measure_copy(pm_device *device, double *bytes_per_s)
 
     const gpu_arg args[] = {{gpu_span_of(from), GPU_READ}, {gpu_span_of(to), GPU_WRITE}};
     const meter_push push = {.count = (uint32_t)(bytes / 16)};
-    uint32_t spec[] = {0, COPY_PER};
+    uint32_t spec[] = {[SPEC_METER_PER] = COPY_PER};
     gpu_dispatch d = {.kernel = KERNEL_meter_copy,
-                      .spec_count = 2,
+                      .spec_count = sizeof spec / sizeof *spec,
                       .args = args,
                       .arg_count = 2,
                       .push = &push,
@@ -105,9 +105,10 @@ static pm_status time_sums(pm_device *device, kernel_id kernel, gpu_buffer *y, u
     const double sums = units ? METER_MATRICES * matrix / caps->coopmat_subgroup : METER_CHAINS; /* of an invocation */
     const double flops = 2.0 * sums * METER_STEPS * rounds * invocations;
     const meter_push push = {.count = rounds, .a = units ? 0x1p-10f : 0x1p-20f};
-    uint32_t spec[] = {0, caps->coopmat_m, caps->coopmat_n, caps->coopmat_k};
+    uint32_t spec[] = {
+        [SPEC_METER_TM] = caps->coopmat_m, [SPEC_METER_TN] = caps->coopmat_n, [SPEC_METER_TK] = caps->coopmat_k};
     gpu_dispatch d = {.kernel = kernel,
-                      .spec_count = units ? 4 : 1,
+                      .spec_count = units ? sizeof spec / sizeof *spec : SPEC_GROUP_SIZE + 1,
                       .args = args,
                       .arg_count = 1,
                       .push = &push,

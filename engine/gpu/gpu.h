@@ -103,7 +103,7 @@ typedef struct gpu_arg {
 typedef struct gpu_dispatch {
     kernel_id kernel;
     gpu_module *module;   /* not NULL: replaces `kernel`; args go by binding, push is the whole block, spec is unused */
-    const uint32_t *spec; /* specialization constants 0, 1, 2 … in order */
+    const uint32_t *spec; /* specialization constants by number, SPEC_… of shaders/spec.h */
     uint32_t spec_count;
     const gpu_arg *args; /* as the shader's BUFFER(0..) */
     uint32_t arg_count;

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "kernels_spv.h"
+#include "spec.h"
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
@@ -139,9 +140,9 @@ static pm_status check_group(const pm_device *device, kernel_id kernel, const sp
                              uint32_t spec_count)
 {
     const char *name = gpu_kernel_name(kernel);
-    if (spec_count > 0 && spec[0] > device->caps.max_workgroup_size)
+    if (spec_count > SPEC_GROUP_SIZE && spec[SPEC_GROUP_SIZE] > device->caps.max_workgroup_size)
         return log_fail(&device->log, PM_UNSUPPORTED, "gpu: kernel %s wants work groups of %u; %s allows %u", name,
-                        spec[0], device->caps.name, device->caps.max_workgroup_size);
+                        spec[SPEC_GROUP_SIZE], device->caps.name, device->caps.max_workgroup_size);
     pm_kernel_value values[GPU_MAX_SPEC];
     size_t count = 0, words;
     for (uint32_t i = 0; i < spec_count; i++)

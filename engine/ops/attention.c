@@ -2,7 +2,6 @@
 #include "ops/record.h"
 
 #include <math.h>
-#include <string.h>
 
 /* A kernel's variants: common/attention_lanes.glsl for software drivers; for the others attention_tile.comp, attention_few.comp. */
 typedef struct kernels {
@@ -47,8 +46,7 @@ static bool lanes_suit(const pm_caps *caps, const kernels *which)
 static void record_lanes(launch *r, const kernels *which, const struct attention_push *push, uint32_t rows)
 {
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), heads = push->channels / push->head;
-    r->spec[2] = push->head; /* a constant, so that the compiler unrolls loops over it */
-    r->d.spec_count = 3;
+    launch_spec(r, SPEC_ATTENTION_HEAD, push->head); /* a constant, so that the compiler unrolls loops over it */
     r->d.kernel = lanes_kernel(gpu_program_caps(r->program), which);
     record_groups(r, (uint64_t)push->sequences * heads * ((rows + lanes - 1) / lanes), lanes);
 }
@@ -107,10 +105,12 @@ static bool coop_suits(const launch *r, kernel_id kernel, const struct attention
 static void record_coop(launch *r, kernel_id kernel, const struct attention_push *push, uint32_t rows)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    const uint32_t spec[] = {push->head, caps->coopmat_m, caps->coopmat_n, caps->coopmat_k, caps->coopmat_subgroup};
     const uint32_t own = ATTENTION_COOP_WARPS * caps->coopmat_m;
-    memcpy(&r->spec[2], spec, sizeof spec);
-    r->d.spec_count = 7;
+    launch_spec(r, SPEC_ATTENTION_HEAD, push->head);
+    launch_spec(r, SPEC_ATTENTION_TM, caps->coopmat_m);
+    launch_spec(r, SPEC_ATTENTION_TN, caps->coopmat_n);
+    launch_spec(r, SPEC_ATTENTION_TK, caps->coopmat_k);
+    launch_spec(r, SPEC_ATTENTION_SUBGROUP, caps->coopmat_subgroup);
     r->d.kernel = kernel;
     r->format = ALL_FLOAT; /* its kernels are for halves only */
     record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * ((rows + own - 1) / own),
@@ -137,10 +137,7 @@ static void record_rows_of(launch *r, kernels which, const struct attention_push
     const uint32_t own = few ? ATTENTION_FEW_ROWS : TILE_ROWS, halves = push->head > TILE_COLUMNS ? TILE_HALVES : 1;
     const uint32_t columns = few ? ATTENTION_FEW_OTHERS : TILE_COLUMNS * halves;
     const uint64_t tiles = (rows + own - 1) / own, parts = (push->head + columns - 1) / columns;
-    if (!few) {
-        r->spec[2] = halves;
-        r->d.spec_count = 3;
-    }
+    if (!few) launch_spec(r, SPEC_ATTENTION_HALVES, halves);
     record_any(r, push, tiles * parts, few ? ATTENTION_FEW_OTHERS : GROUP);
 }
 
@@ -169,16 +166,16 @@ static struct attention_push push_of(const op_call *call, op_view q, op_view k, 
 static launch begin(gpu_program *program, const op_call *call, const gpu_arg *args, uint32_t arg_count,
                     const struct attention_push *push, double share)
 {
-    return (launch){.program = program,
-                    .format = call->in[0].half ? ACT_HALF : ALL_FLOAT,
-                    .d = {.args = args,
-                          .arg_count = arg_count,
-                          .push = push,
-                          .push_size = sizeof *push,
-                          .spec_count = 2,
-                          .flops = share * op_flops(call),
-                          .bytes = share * op_bytes(call)},
-                    .spec = {0, call->attr.dropout > 0}};
+    launch r = {.program = program,
+                .format = call->in[0].half ? ACT_HALF : ALL_FLOAT,
+                .d = {.args = args,
+                      .arg_count = arg_count,
+                      .push = push,
+                      .push_size = sizeof *push,
+                      .flops = share * op_flops(call),
+                      .bytes = share * op_bytes(call)}};
+    launch_spec(&r, SPEC_ATTENTION_DROPOUT, call->attr.dropout > 0);
+    return r;
 }
 #define BEGIN(program, call, args, push, share)                                                                        \
     begin(program, call, args, sizeof(args) / sizeof(args)[0], &(push), share)
@@ -221,18 +218,19 @@ static void record_row(gpu_program *program, const op_call *call, const struct a
     uint32_t keys = GROUP;
     while (keys < push->time_k && keys < ROW_KEYS && 2 * keys <= caps->max_workgroup_size) keys *= 2;
     r.d.kernel = choose(&r, row, push);
-    r.spec[2] = keys;
-    r.spec[3] = splits;
-    r.spec[4] = append;
-    r.spec[5] = many_registers(caps) ? ATTENTION_ROW_FLIGHT : few_registers(caps) ? ROW_FEW_FLIGHT : ROW_FLIGHT;
-    r.d.spec_count = 6;
+    launch_spec(&r, SPEC_ATTENTION_KEYS, keys);
+    launch_spec(&r, SPEC_ATTENTION_SPLITS, splits);
+    launch_spec(&r, SPEC_ATTENTION_APPEND, append);
+    launch_spec(&r, SPEC_ATTENTION_FLIGHT,
+                many_registers(caps)  ? ATTENTION_ROW_FLIGHT
+                : few_registers(caps) ? ROW_FEW_FLIGHT
+                                      : ROW_FLIGHT);
     record_any(&r, push, (uint64_t)push->time_q * splits, keys);
     if (!split) return;
     gpu_arg parts_args[] = {arg_of(parts, GPU_READ), arg_of(y, GPU_WRITE), arg_of(lse, GPU_WRITE)};
     launch j = BEGIN(program, call, parts_args, *push, 0);
     j.d.kernel = choose(&j, join, push);
-    j.spec[3] = splits;
-    j.d.spec_count = 4;
+    launch_spec(&j, SPEC_ATTENTION_SPLITS, splits);
     record_elements(&j, (uint64_t)q.rows * push->channels / 4, 1);
 }
 
@@ -252,8 +250,7 @@ void op_record_attention(gpu_program *program, const op_call *call)
         record_coop(&r, KERNEL_attention_coop, &push, push.time_q);
     } else if (push.time_q > ROW_QUERIES && block_suits(&r, &push)) {
         r.d.kernel = KERNEL_attention_block;
-        r.spec[2] = push.head;
-        r.d.spec_count = 3;
+        launch_spec(&r, SPEC_ATTENTION_HEAD, push.head);
         record_any(&r, &push, (push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS, ATTENTION_BLOCK_THREADS);
     } else if (push.time_q > ROW_QUERIES || lanes) {
         record_rows_of(&r, forward, &push, push.time_q);

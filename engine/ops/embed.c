@@ -61,8 +61,7 @@ void op_record_embed_bwd_position(gpu_program *program, const op_call *call)
     struct embed_push push = {.rows = dy.rows, .cols = dy.cols, .time = call->attr.time, .table_rows = dtable.rows};
     launch r = LAUNCH(program, KERNEL_embed_position, args, push);
     r.format = dy.half ? ACT_HALF : ALL_FLOAT;
-    r.spec[1] = accumulate;
-    r.d.spec_count = 2;
+    launch_spec(&r, SPEC_ACCUMULATE, accumulate);
     r.d.flops = (double)view_count(dy);
     r.d.bytes = 4.0 * (double)(view_count(dy) + view_count(dtable));
     record_elements(&r, view_count(dtable), 1);

@@ -87,9 +87,8 @@ void op_record_lm_loss(gpu_program *program, const op_call *call)
     struct loss_push push = {.rows = h.rows};
     launch r = LAUNCH(program, KERNEL_loss_sum, args, push);
     uint32_t lanes = lanes_of(caps, h.rows, 64); /* loss.comp sums in blocks of 64 */
-    r.spec[1] = lanes;
-    r.spec[2] = view_present(weights);
-    r.d.spec_count = 3;
+    launch_spec(&r, SPEC_REDUCE_LANES, lanes);
+    launch_spec(&r, SPEC_LOSS_WEIGHTED, view_present(weights));
     r.d.flops = 3.0 * h.rows;
     r.d.bytes = 20.0 * h.rows;
     record_groups(&r, 1, lanes);
@@ -110,9 +109,8 @@ void op_record_lm_loss_bwd(gpu_program *program, const op_call *call)
             .rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .scale = call->attr.scale};
         launch r = LAUNCH(program, KERNEL_loss_bwd, args, push);
         r.format = h.half ? ACT_HALF : ALL_FLOAT;
-        r.spec[1] = 1;
-        r.spec[2] = view_present(weights);
-        r.d.spec_count = 3;
+        launch_spec(&r, SPEC_REDUCE_LANES, 1);
+        launch_spec(&r, SPEC_LOSS_WEIGHTED, view_present(weights));
         r.d.flops = 10.0 * (double)view_count(t.logits);
         r.d.bytes = 2.0 * element_bytes(h.half) * (double)view_count(t.logits);
         uint32_t n = record_width(&r, KERNEL_WIDTHS(loss_bwd), t.ld);

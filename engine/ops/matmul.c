@@ -83,9 +83,9 @@ static void record_product(gpu_program *program, const product *p)
     struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream, attr->eps};
     launch r = LAUNCH(program, KERNEL_matmul_tile, args, push);
     r.format = !p->half ? ALL_FLOAT : p->half_y ? ACT_HALF : ACT_HALF_Y_FLOAT;
-    r.spec[1] = attr->trans_a;
-    r.spec[2] = attr->trans_b;
-    r.spec[3] = flags;
+    launch_spec(&r, SPEC_MATMUL_TRANS_A, attr->trans_a);
+    launch_spec(&r, SPEC_MATMUL_TRANS_B, attr->trans_b);
+    launch_spec(&r, SPEC_MATMUL_EPILOGUE, flags);
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
                 element_bytes(p->half_y) * (double)p->m * p->n;

@@ -23,8 +23,7 @@ void op_record_layernorm_bwd(gpu_program *program, const op_call *call)
     struct rows_push push = {.rows = dy.rows, .cols = dy.cols};
     launch r = LAUNCH(program, KERNEL_layernorm_bwd, args, push);
     r.format = dy.half ? ACT_HALF : ALL_FLOAT;
-    r.spec[2] = view_present(add);
-    r.d.spec_count = 3;
+    launch_spec(&r, SPEC_LAYERNORM_ADD, view_present(add));
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
     record_rows(&r, KERNEL_WIDTHS(layernorm_bwd), dy.rows, dy.cols, true);
@@ -35,10 +34,9 @@ static void record_finish(gpu_program *program, op_view part, uint32_t parts, ui
                           op_view y, bool accumulate)
 {
     gpu_arg args[] = {arg_of(part, GPU_READ), arg_of(y, accumulate ? GPU_READ_WRITE : GPU_WRITE)};
-    struct rows_push push = {.rows = part_cols, .cols = y.cols, .parts = parts, .stream = from};
+    struct finish_push push = {.cols = y.cols, .parts = parts, .ld = part_cols, .from = from};
     launch r = LAUNCH(program, KERNEL_colsum_finish, args, push);
-    r.spec[1] = accumulate;
-    r.d.spec_count = 2;
+    launch_spec(&r, SPEC_ACCUMULATE, accumulate);
     r.d.flops = (double)parts * y.cols;
     r.d.bytes = 4.0 * (double)(parts + 1) * y.cols;
     record_elements(&r, y.cols, 1);

@@ -29,8 +29,7 @@ void op_record_clip(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct reduce_push push = {.count = (uint32_t)view_count(call->in[0]), .clip = call->attr.clip};
     launch r = LAUNCH(program, KERNEL_clip, args, push);
-    r.spec[1] = 1;
-    r.d.spec_count = 2;
+    launch_spec(&r, SPEC_REDUCE_LANES, 1);
     r.d.flops = (double)view_count(call->in[0]);
     r.d.bytes = 4.0 * (double)view_count(call->in[0]);
     record_groups(&r, 1, 1);

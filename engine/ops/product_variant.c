@@ -1,8 +1,6 @@
 /* The kernel variants of a matrix product: which of them can compute it, which is the default, and how each is dispatched. */
 #include "ops/product.h"
 
-#include <string.h>
-
 enum {
     MATVEC_ROWS = OP_NORM_ROWS, /* matvec.comp: the most rows */
     MATVEC_QUADS = 8,           /* matvec.comp: columns of a work group, in fours */
@@ -217,15 +215,18 @@ static void record_matvec(launch *r, const product *p, bool plain)
     else if (r->d.kernel == KERNEL_matvec_wide_plain)
         r->d.arg_count = PRODUCT_PLAIN_ARGS;
     const matvec_shape s = matvec_shape_of(caps, p, r->d.kernel == KERNEL_matvec_pairs);
-    const uint32_t spec[] = {p->m, s.slices, s.quads, s.flight, p->k / 4};
-    memcpy(&r->spec[4], spec, sizeof spec);
-    r->d.spec_count = p->gain.buffer ? 9 : 8;
+    launch_spec(r, SPEC_MATVEC_ROWS, p->m);
+    launch_spec(r, SPEC_MATVEC_SLICES, s.slices);
+    launch_spec(r, SPEC_MATVEC_QUADS, s.quads);
+    launch_spec(r, SPEC_MATVEC_FLIGHT, s.flight);
+    if (p->gain.buffer) launch_spec(r, SPEC_MATVEC_WIDTH, p->k / 4);
     record_groups(r, (p->n - 1) / (4 * s.quads) + 1, s.slices * s.quads);
 }
 
-/* Records x by y work groups, one for each tile. */
-static void record_grid(launch *r, uint32_t x, uint32_t y)
+/* Records x by y work groups of `size` invocations, one for each tile. */
+static void record_grid(launch *r, uint32_t x, uint32_t y, uint32_t size)
 {
+    launch_spec(r, SPEC_GROUP_SIZE, size);
     r->d.groups[0] = x;
     r->d.groups[1] = y;
     r->d.groups[2] = 1;
@@ -242,25 +243,20 @@ static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t side)
 static void record_coop(launch *r, const product *p, coop_tile tile)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
-    const uint32_t spec[] = {coop_subgroups(tile) * caps->coopmat_subgroup,
-                             r->spec[1],
-                             r->spec[2],
-                             r->spec[3],
-                             caps->coopmat_m,
-                             caps->coopmat_n,
-                             caps->coopmat_k,
-                             tile.rows / caps->coopmat_m,
-                             tile.cols / caps->coopmat_n,
-                             tile.side / tile.rows,
-                             tile.side / tile.cols,
-                             coop_whole(&r->d, p, tile.side),
-                             p->k % tile.depth == 0,
-                             tile.depth};
-    memcpy(r->spec, spec, sizeof spec);
-    r->d.spec_count = sizeof spec / sizeof *spec;
+    launch_spec(r, SPEC_COOP_TM, caps->coopmat_m);
+    launch_spec(r, SPEC_COOP_TN, caps->coopmat_n);
+    launch_spec(r, SPEC_COOP_TK, caps->coopmat_k);
+    launch_spec(r, SPEC_COOP_ROWS, tile.rows / caps->coopmat_m);
+    launch_spec(r, SPEC_COOP_COLS, tile.cols / caps->coopmat_n);
+    launch_spec(r, SPEC_COOP_DOWN, tile.side / tile.rows);
+    launch_spec(r, SPEC_COOP_ACROSS, tile.side / tile.cols);
+    launch_spec(r, SPEC_COOP_WHOLE, coop_whole(&r->d, p, tile.side));
+    launch_spec(r, SPEC_COOP_WHOLE_K, p->k % tile.depth == 0);
+    launch_spec(r, SPEC_COOP_DEPTH, tile.depth);
     r->d.kernel = coop_kernel(p);
     r->format = ALL_FLOAT; /* its kernels are for halves only */
-    record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1);
+    record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1,
+                coop_subgroups(tile) * caps->coopmat_subgroup);
 }
 
 /* Records matmul_lanes.comp, for a software driver. */
@@ -268,20 +264,17 @@ static void record_lanes(launch *r, const product *p, bool pairs)
 {
     uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;
     r->d.kernel = lanes_kernel(gpu_program_caps(r->program), pairs);
-    r->spec[0] = lanes;
-    r->spec[4] = pairs && p->m % MATMUL_LANES_ROWS == 0 && p->n % cols == 0 && p->ldc % 2 == 0 &&
-                 offsets_of(r->d.args, r->d.arg_count) % 8 == 0;
-    r->d.spec_count = 5;
-    record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1);
+    const bool whole = pairs && p->m % MATMUL_LANES_ROWS == 0 && p->n % cols == 0 && p->ldc % 2 == 0 &&
+                       offsets_of(r->d.args, r->d.arg_count) % 8 == 0;
+    launch_spec(r, SPEC_LANES_WHOLE, whole);
+    record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1, lanes);
 }
 
 static void record_block(launch *r, const product *p, block_tile tile, bool plain)
 {
     r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, tile, plain);
     if (r->d.kernel == tile.plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
-    r->spec[0] = MATMUL_BLOCK_THREADS;
-    r->d.spec_count = 4;
-    record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1);
+    record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1, MATMUL_BLOCK_THREADS);
 }
 
 static void record_tiles(launch *r, const product *p, uint32_t ty, bool plain)
@@ -293,11 +286,9 @@ static void record_tiles(launch *r, const product *p, uint32_t ty, bool plain)
     plain = plain && gpu_kernel_good(caps, KERNEL_matmul_tile_plain);
     r->d.kernel = width_for(caps, plain ? few : full, r->d.args, r->d.arg_count, product_words(p));
     if (plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
-    r->spec[0] = 16 * ty;
-    r->spec[4] = 16;
-    r->spec[5] = ty;
-    r->d.spec_count = 6;
-    record_grid(r, (p->n - 1) / 64 + 1, (p->m - 1) / (4 * ty) + 1);
+    launch_spec(r, SPEC_TILE_TX, 16);
+    launch_spec(r, SPEC_TILE_TY, ty);
+    record_grid(r, (p->n - 1) / 64 + 1, (p->m - 1) / (4 * ty) + 1, 16 * ty);
 }
 
 void product_record(launch *r, const product *p, op_variant variant, bool plain)

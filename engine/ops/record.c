@@ -109,6 +109,12 @@ uint32_t row_lanes(const pm_caps *caps, uint32_t cols)
     return lanes_of(caps, cols, few_registers(caps) ? 4 : 4 * KEPT_MOST);
 }
 
+void launch_spec(launch *r, uint32_t constant, uint32_t value)
+{
+    r->spec[constant] = value;
+    if (r->d.spec_count <= constant) r->d.spec_count = constant + 1;
+}
+
 void record_dispatch(launch *r)
 {
     r->d.spec = r->spec;
@@ -119,7 +125,7 @@ void record_dispatch(launch *r)
 void record_groups(launch *r, uint64_t groups, uint32_t size)
 {
     if (groups == 0) return;
-    r->spec[0] = size;
+    launch_spec(r, SPEC_GROUP_SIZE, size);
     gpu_groups(gpu_program_caps(r->program), groups, r->d.groups);
     record_dispatch(r);
 }
@@ -165,10 +171,10 @@ void record_flat(launch *r, kernel_widths kernels, uint64_t count)
     const pm_caps *caps = gpu_program_caps(r->program);
     uint32_t per = flat_per(caps);
     r->d.kernel = width_for(caps, kernels, r->d.args, r->d.arg_count, 4);
-    r->spec[1] = per;
-    r->spec[2] = count % 4 != 0;
-    r->spec[3] = count % flat_group(caps) == 0 && count / flat_group(caps) <= caps->max_group_count[0];
-    r->d.spec_count = 4;
+    launch_spec(r, SPEC_FLAT_PER, per);
+    launch_spec(r, SPEC_FLAT_TAIL, count % 4 != 0);
+    launch_spec(r, SPEC_FLAT_WHOLE,
+                count % flat_group(caps) == 0 && count / flat_group(caps) <= caps->max_group_count[0]);
     record_elements(r, (count + 3) / 4, per);
 }
 
@@ -181,14 +187,12 @@ void record_rows(launch *r, kernel_widths kernels, uint32_t rows, uint32_t cols,
     /* Rows of a work group: a divisor of all rows, so that no work group is partial. */
     if (pairs) /* so there are lanes: NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
         while (2 * size <= group_size(caps) && rows % (2 * size / lanes) == 0) size *= 2;
-    r->spec[1] = lanes;
-    if (r->d.spec_count < 2) r->d.spec_count = 2;
+    launch_spec(r, SPEC_REDUCE_LANES, lanes);
     if (keep) {
         uint32_t most = caps->serial ? KEPT_MOST_SERIAL : KEPT_MOST, runs = cols / (n * lanes);
         /* On a software driver the groups must not be spread over y either: gpu_groups() then rounds up. */
         bool exact = cols == runs * n * lanes && (!pairs || rows / (size / lanes) <= caps->max_group_count[0]);
-        r->spec[3] = exact && runs <= most ? runs : 0;
-        r->d.spec_count = 4;
+        launch_spec(r, SPEC_ROW_KEPT, exact && runs <= most ? runs : 0);
     }
     if (lanes > 1)
         record_groups(r, (uint64_t)rows * lanes / size, size);

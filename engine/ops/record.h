@@ -96,7 +96,10 @@ typedef struct launch {
     uint32_t spec[GPU_MAX_SPEC];
 } launch;
 
-/* spec[0], the work group's size, is set by the record_ functions. */
+/* Sets a specialization constant, SPEC_… of shaders/spec.h. */
+void launch_spec(launch *r, uint32_t constant, uint32_t value);
+
+/* The record_ functions set SPEC_GROUP_SIZE. */
 #define LAUNCH(program_, kernel_, args_, push_)                                                                        \
     {                                                                                                                  \
         .program = (program_),                                                                                         \
@@ -104,8 +107,7 @@ typedef struct launch {
               .args = (args_),                                                                                         \
               .arg_count = sizeof(args_) / sizeof(args_)[0],                                                           \
               .push = &(push_),                                                                                        \
-              .push_size = sizeof(push_),                                                                              \
-              .spec_count = 1},                                                                                        \
+              .push_size = sizeof(push_)},                                                                             \
     }
 
 /* Records an invocation for every `per` of `count` elements. */
@@ -113,12 +115,12 @@ void record_elements(launch *r, uint64_t count, uint32_t per);
 /* The elements of flat operands that the next dispatch takes where `left` are left: at most what an operand may span. On a software
  * driver whole work groups come first (WHOLE in common/flat.glsl), and the rest follows in a dispatch of its own. */
 uint64_t flat_piece(const pm_caps *caps, uint64_t left);
-/* Records common/flat.glsl over `count` elements in the variant that suits the operands. It sets spec[1] to spec[3]: PER, TAIL, WHOLE. */
+/* Records common/flat.glsl over `count` elements in the variant that suits the operands, and sets its constants. */
 void record_flat(launch *r, kernel_widths kernels, uint64_t count);
 /* Chooses the variant for rows of `cols`. Returns the elements that an invocation handles at a time, N of common/vector.glsl. */
 uint32_t record_width(launch *r, kernel_widths kernels, uint32_t cols);
-/* Records common/reduce.glsl over `rows` rows of `cols`, with the variant and the number of invocations a row that suit. It sets spec[1],
- * LANES, and with `keep` also spec[3], KEPT of common/row.glsl. */
+/* Records common/reduce.glsl over `rows` rows of `cols`, with the variant and the number of invocations a row that suit. It sets
+ * SPEC_REDUCE_LANES, and with `keep` also SPEC_ROW_KEPT. */
 void record_rows(launch *r, kernel_widths kernels, uint32_t rows, uint32_t cols, bool keep);
 /* Records `groups` work groups of `size` invocations. */
 void record_groups(launch *r, uint64_t groups, uint32_t size);

@@ -37,8 +37,7 @@ static void record_loss(gpu_program *program, const op_call *call, bool labels)
     launch r = LAUNCH(program, labels ? KERNEL_label_loss : KERNEL_score_loss, args, push);
     r.format = x.half ? ACT_HALF : ALL_FLOAT;
     uint32_t lanes = row_lanes(gpu_program_caps(program), right.rows);
-    r.spec[1] = lanes;
-    r.d.spec_count = 2;
+    launch_spec(&r, SPEC_REDUCE_LANES, lanes);
     r.d.flops = 6.0 * (double)view_count(x);
     r.d.bytes = 12.0 * (double)view_count(x);
     record_groups(&r, 1, lanes);
@@ -58,8 +57,7 @@ static void record_gradient(gpu_program *program, const op_call *call, bool labe
     if (labels) {
         record_rows(&r, KERNEL_WIDTHS(label_loss_bwd), right.rows, push.cols, true);
     } else {
-        r.spec[1] = 1;
-        r.d.spec_count = 2;
+        launch_spec(&r, SPEC_REDUCE_LANES, 1);
         record_elements(&r, right.rows, 1);
     }
 }

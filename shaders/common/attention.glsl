@@ -35,7 +35,7 @@
 #include "common/philox.glsl"
 
 #define D P.head // head size, a multiple of 4 up to 128
-layout(constant_id = 1) const bool DROPOUT = false;
+layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
 
 const float LOWEST = -3.4e38;
 

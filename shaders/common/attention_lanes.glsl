@@ -4,8 +4,8 @@
 #ifndef COMMON_ATTENTION_LANES_GLSL
 #define COMMON_ATTENTION_LANES_GLSL
 
-layout(constant_id = 1) const bool DROPOUT = false;
-layout(constant_id = 2) const uint D = 64; // head size, a multiple of 4
+layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
+layout(constant_id = SPEC_ATTENTION_HEAD) const uint D = 64; // head size, a multiple of 4
 const uint D4 = D / 4;
 
 #if LANES == 4

@@ -2,9 +2,9 @@
 #ifndef COMMON_FLAT_GLSL
 #define COMMON_FLAT_GLSL
 
-layout(constant_id = 1) const uint PER = 1; // with WHOLE and PAIRS a multiple of 4
-layout(constant_id = 2) const bool TAIL = false; // the count is no multiple of 4; a constant, because a software driver executes skipped branches
-layout(constant_id = 3) const bool WHOLE = false; // each invocation has PER runs: a software driver is slow at loads within loops and branches
+layout(constant_id = SPEC_FLAT_PER) const uint PER = 1; // with WHOLE and PAIRS a multiple of 4
+layout(constant_id = SPEC_FLAT_TAIL) const bool TAIL = false; // the count is no multiple of 4; a constant, because a software driver executes skipped branches
+layout(constant_id = SPEC_FLAT_WHOLE) const bool WHOLE = false; // each invocation has PER runs: a software driver is slow at loads within loops and branches
 
 // Prefetches the cache lines of four runs of a subgroup of any size. The first run begins at `at`.
 #define LINES(at)                                                                                                      \

@@ -178,31 +178,21 @@ PUSH P = p_.p; // this dispatch's scalars
 BUFFERS(DECLARE_COPY)
 BUFFERS(DECLARE_ACCESS)
 
-layout(local_size_x_id = 0) in;
+layout(local_size_x_id = SPEC_GROUP_SIZE) in;
 
 // The index of the work group in a grid that gpu_groups() spread over x and y. Submissions may split such a grid along y, never along x.
 uint flat_group() { return gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x; }
 uint flat_invocation() { return flat_group() * gl_WorkGroupSize.x + gl_LocalInvocationID.x; }
 
-// The scalars buffer (struct step_scalars) is bound as uints; these are its words.
-#define SCALAR_SEED_LO 0
-#define SCALAR_SEED_HI 1
-#define SCALAR_STEP 2
-#define SCALAR_POS 3
-#define SCALAR_LR 4
-#define SCALAR_BETA1_FIX 5
-#define SCALAR_BETA2_FIX 6
-#define SCALAR_GRAD_SCALE 7
-#define SCALAR_UNSCALE 8
-#define SCALAR_MICRO 9
-#define SCALAR_U(name, field) AT(name, field)
-#define SCALAR_F(name, field) uintBitsToFloat(AT(name, field))
+// The scalars buffer, step_scalars in push.h, is bound as uints. SCALAR_U and SCALAR_F read a field as a uint and as a float.
+#define SCALAR_U(name, field) AT(name, SCALAR_WORD(field))
+#define SCALAR_F(name, field) uintBitsToFloat(AT(name, SCALAR_WORD(field)))
 
 // The dropout factor (0 or 1 / keep) of an element: see common/philox.glsl.
 // `rows`: the mask rows of a micro batch, MASK_ROWS in attention.
 #define DROPOUT_WORDS(scalars, rows, row, block, stream)                                                               \
-    philox(uvec2(SCALAR_U(scalars, SCALAR_SEED_LO), SCALAR_U(scalars, SCALAR_SEED_HI)),                                \
-           uvec4(block, SCALAR_U(scalars, SCALAR_MICRO) * (rows) + (row), stream, SCALAR_U(scalars, SCALAR_STEP)))
+    philox(uvec2(SCALAR_U(scalars, seed_lo), SCALAR_U(scalars, seed_hi)),                                              \
+           uvec4(block, SCALAR_U(scalars, micro) * (rows) + (row), stream, SCALAR_U(scalars, step)))
 #define MASK_ROWS (P.sequences * (P.channels / D) * P.time_q)
 
 #endif

@@ -22,9 +22,9 @@
 #include "common/gelu.glsl"
 #include "common/philox.glsl"
 
-layout(constant_id = 1) const bool TRANS_A = false;
-layout(constant_id = 2) const bool TRANS_B = false;
-layout(constant_id = 3) const uint EPILOGUE = 0; // bits of EPILOGUE_ in push.h
+layout(constant_id = SPEC_MATMUL_TRANS_A) const bool TRANS_A = false;
+layout(constant_id = SPEC_MATMUL_TRANS_B) const bool TRANS_B = false;
+layout(constant_id = SPEC_MATMUL_EPILOGUE) const uint EPILOGUE = 0; // bits of EPILOGUE_ in push.h
 
 bool has(uint bit) { return (EPILOGUE & bit) != 0; }
 uint index_a(uint m, uint k) { return TRANS_A ? k * P.lda + m : m * P.lda + k; }

@@ -5,7 +5,7 @@
 #ifndef COMMON_REDUCE_GLSL
 #define COMMON_REDUCE_GLSL
 
-layout(constant_id = 1) const uint LANES = 1; // a power of two; 1 or the work group's size
+layout(constant_id = SPEC_REDUCE_LANES) const uint LANES = 1; // a power of two; 1 or the work group's size
 
 #ifdef PAIRS
 uint lane() { return gl_LocalInvocationID.x % LANES; }

@@ -6,7 +6,7 @@
 #include "common/reduce.glsl"
 #include "common/vector.glsl"
 
-layout(constant_id = 3) const uint KEPT = 0;
+layout(constant_id = SPEC_ROW_KEPT) const uint KEPT = 0;
 const uint KEPT_SIZE = KEPT > 0 ? KEPT : 1; // the length of an array for them
 
 // How many runs of N elements of a row are this invocation's. `cols` is a multiple of N.
