@@ -20,53 +20,204 @@
 #include "helper_dir.h"
 #include "helper_log.h"
 #include "helper_system.h"
-#include "ops/op.h"
+#include "ops/variant.h"
 
 static pm_device *open_with(const char *cache)
 {
     return test_device_open(&(pm_device_params){.log = test_log(), .cache_dir = cache});
 }
 
-/* The kernel that a product of 64 x 48 x 32 is recorded with. */
-static kernel_id recorded(pm_device *device, gpu_program **program)
+enum { MOST_KERNELS = 4 };
+typedef struct kernels_of {
+    kernel_id kernels[MOST_KERNELS];
+    uint32_t count;
+} kernels_of;
+
+/* The kernels that a call is recorded with. Each operand gets a place of its own. */
+static kernels_of record_call(pm_device *device, op_call call)
 {
+    enum { ROOM = 1 << 18 }; /* bytes */
+    kernels_of k = {.count = 0};
     gpu_buffer *buffer = NULL;
-    kernel_id kernel = KERNEL_COUNT;
-    assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, 3 << 16, "product", &buffer), PM_OK);
-    op_view a = {.rows = 64, .cols = 32, .span = {buffer, 0, 4 * 64 * 32}};
-    op_view b = {.rows = 32, .cols = 48, .span = {buffer, 1 << 16, 4 * 32 * 48}};
-    op_view y = {.rows = 64, .cols = 48, .span = {buffer, 2 << 16, 4 * 64 * 48}};
-    assert_int_equal(gpu_program_create(device, "product", program), PM_OK);
-    op_record(*program, &(op_call){.op = OP_MATMUL, .in = {a, b}, .out = {y}});
-    assert_int_equal(gpu_program_finish(*program), PM_OK);
-    assert_int_equal(gpu_program_kernels(*program, &kernel, 1), 1);
-    gpu_program_destroy(program);
+    gpu_program *program = NULL;
+    const char *wrong = op_check(&call);
+    assert_true(wrong == NULL);
+    assert_int_equal(gpu_buffer_create(device, GPU_WORKSPACE, (OP_MAX_IN + OP_MAX_OUT) * ROOM, "call", &buffer), PM_OK);
+    for (uint32_t i = 0; i < OP_MAX_IN + OP_MAX_OUT; i++) {
+        op_view *v = i < OP_MAX_IN ? &call.in[i] : &call.out[i - OP_MAX_IN];
+        assert_true(4 * v->rows * v->cols <= ROOM);
+        if (v->rows) v->span = (gpu_span){buffer, i * ROOM, 4 * v->rows * v->cols};
+    }
+    assert_int_equal(gpu_program_create(device, "call", &program), PM_OK);
+    op_record(program, &call);
+    assert_int_equal(gpu_program_finish(program), PM_OK);
+    k.count = gpu_program_kernels(program, k.kernels, MOST_KERNELS);
+    assert_true(k.count >= 1 && k.count <= MOST_KERNELS);
+    gpu_program_destroy(&program);
     gpu_buffer_destroy(&buffer);
-    return kernel;
+    return k;
+}
+
+static op_view shape(uint32_t rows, uint32_t cols)
+{
+    return (op_view){.rows = rows, .cols = cols};
+}
+
+/* Of 64 x 48 x 32. */
+static const op_call product = {
+    .op = OP_MATMUL, .in = {{.rows = 64, .cols = 32}, {.rows = 32, .cols = 48}}, .out = {{.rows = 64, .cols = 48}}};
+
+static kernel_id recorded(pm_device *device)
+{
+    const kernels_of k = record_call(device, product);
+    assert_int_equal(k.count, 1);
+    return k.kernels[0];
 }
 
 static void test_taken(void **state)
 {
     (void)state;
     pm_device *device = open_with("");
-    gpu_program *program = NULL;
-    char key[GPU_CHOICE_KEY];
-    op_product_key(false, false, false, false, 64, 48, 32, key);
+    op_choice choices[OP_MOST_CHOICES];
+    assert_int_equal(op_choices(pm_device_caps(device), &product, choices), 1);
+    const char *key = choices[0].key;
     assert_string_equal(key, "matmul f32 nn 64x48x32");
-    kernel_id usual = recorded(device, &program);
+    kernel_id usual = recorded(device);
     assert_int_equal(gpu_choice_set(device, key, VARIANT_TILE_4), PM_OK);
     const bool serial = pm_device_caps(device)->serial;
-    assert_int_equal(recorded(device, &program), serial ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile_wide_plain);
+    assert_int_equal(recorded(device), serial ? KERNEL_matmul_tile_plain : KERNEL_matmul_tile_wide_plain);
     assert_int_equal(gpu_choice_set(device, key, VARIANT_BLOCK), PM_OK); /* needs barriers */
     const bool block = !serial && pm_device_caps(device)->max_shared_memory >= 17 << 10;
-    assert_int_equal(recorded(device, &program), block ? KERNEL_matmul_block_plain : usual);
+    assert_int_equal(recorded(device), block ? KERNEL_matmul_block_plain : usual);
     assert_int_equal(gpu_choice_set(device, key, VARIANT_MATVEC), PM_OK); /* does not fit 64 rows */
-    assert_int_equal(recorded(device, &program), usual);
+    assert_int_equal(recorded(device), usual);
     assert_int_equal(gpu_choice_set(device, key, OP_VARIANTS + 7), PM_OK); /* is no variant */
-    assert_int_equal(recorded(device, &program), usual);
+    assert_int_equal(recorded(device), usual);
     assert_int_equal(gpu_choice_set(device, key, 0), PM_OK);
-    assert_int_equal(recorded(device, &program), usual);
+    assert_int_equal(recorded(device), usual);
     assert_int_equal(gpu_choices_save(device), PM_INVALID); /* nowhere to keep it */
+    test_device_done(&device);
+}
+
+/* Attention of two sequences and two heads of 16. */
+static op_call attention_call(uint32_t time)
+{
+    op_view qkv = shape(2 * time, 96), scalars = shape(1, sizeof(step_scalars) / 4);
+    return (op_call){.op = OP_ATTENTION,
+                     .attr = {.heads = 2, .time = time, .off_k = 32, .off_v = 64},
+                     .in = {qkv, qkv, qkv, scalars},
+                     .out = {shape(2 * time, 32), shape(2 * time, 2)}};
+}
+static op_call attention_bwd_call(uint32_t time)
+{
+    op_view qkv = shape(2 * time, 96), y = shape(2 * time, 32), lse = shape(2 * time, 2);
+    op_call call = attention_call(time);
+    call.op = OP_ATTENTION_BWD;
+    call.in[1] = call.in[3] = y;
+    call.in[2] = lse;
+    call.in[4] = shape(1, sizeof(step_scalars) / 4);
+    call.out[0] = qkv;
+    call.out[1] = lse; /* delta */
+    return call;
+}
+
+static void choose(pm_device *device, const char *key, uint32_t choice)
+{
+    assert_int_equal(gpu_choice_set(device, key, choice), PM_OK);
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    static const uint32_t wrong[] = {VARIANT_ATTENTION_COOP, VARIANT_ATTENTION_ROW, VARIANT_ATTENTION_APART,
+                                     VARIANT_MATVEC, OP_VARIANTS + 7};
+    pm_device *device = open_with("");
+    const pm_caps *caps = pm_device_caps(device);
+    op_choice c[OP_MOST_CHOICES];
+    op_call call = attention_call(40);
+    assert_int_equal(op_choices(caps, &call, c), 1);
+    assert_string_equal(c[0].key, "attention f32 B2 H2 T40 D16");
+    assert_true(c[0].within < 0 && (c[0].possible >> VARIANT_ATTENTION_FEW & 1));
+    const kernel_id usual = record_call(device, call).kernels[0];
+    const uint32_t others = c[0].possible & ~(1u << c[0].usual);
+    assert_true(others != 0);
+    for (uint32_t variant = 1; variant < OP_VARIANTS; variant++) { /* each that is possible is taken */
+        if (!(others >> variant & 1)) continue;
+        choose(device, c[0].key, variant);
+        const kernels_of k = record_call(device, call);
+        assert_int_equal(k.count, 1);
+        assert_non_null(strstr(gpu_kernel_name(k.kernels[0]), op_variant_name((op_variant)variant)));
+        assert_int_not_equal(k.kernels[0], usual);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) { /* what cannot compute it, or is no variant of it */
+        assert_false(wrong[i] < OP_VARIANTS && (c[0].possible >> wrong[i] & 1));
+        choose(device, c[0].key, wrong[i]);
+        assert_int_equal(record_call(device, call).kernels[0], usual);
+    }
+    test_device_done(&device);
+}
+
+/* Few queries have one variant, so that no choice changes what scratch was planned. */
+static void test_few_queries(void **state)
+{
+    (void)state;
+    pm_device *device = open_with("");
+    const pm_caps *caps = pm_device_caps(device);
+    op_choice c[OP_MOST_CHOICES];
+    op_call call = attention_call(4);
+    call.in[1] = call.in[2] = shape(2 * 300, 96); /* keys of so many positions: several work groups a query */
+    const uint64_t words = op_scratch_words(caps, &call);
+    assert_int_equal(op_choices(caps, &call, c), 1);
+    assert_string_equal(c[0].key, "attention f32 B2 H2 T4x300 D16");
+    assert_int_equal(c[0].possible, 1u << c[0].usual);
+    assert_int_equal(words > 0, c[0].usual == VARIANT_ATTENTION_ROW);
+    if (words > 0) call.out[ATTENTION_PARTS] = shape(1, (uint32_t)words);
+    const kernels_of usual = record_call(device, call);
+    for (uint32_t variant = 0; variant < OP_VARIANTS; variant++) {
+        choose(device, c[0].key, variant);
+        const kernels_of k = record_call(device, call);
+        assert_int_equal(k.count, usual.count);
+        assert_memory_equal(k.kernels, usual.kernels, k.count * sizeof *k.kernels);
+        assert_int_equal(op_scratch_words(caps, &call), words);
+    }
+    test_device_done(&device);
+}
+
+/* The gradient has four choices. Those for dk and dv alone count where these are computed apart. */
+static void test_attention_bwd(void **state)
+{
+    (void)state;
+    enum { DQ, DK, DV, DKV, CHOICES };
+    static const char *const keys[CHOICES] = {
+        "attention-bwd dq f32 B2 H2 T40 D16", "attention-bwd dk f32 B2 H2 T40 D16",
+        "attention-bwd dv f32 B2 H2 T40 D16", "attention-bwd dkv f32 B2 H2 T40 D16"};
+    pm_device *device = open_with("");
+    const bool serial = pm_device_caps(device)->serial;
+    op_choice c[OP_MOST_CHOICES];
+    const op_call call = attention_bwd_call(40);
+    assert_int_equal(op_choices(pm_device_caps(device), &call, c), CHOICES);
+    for (int i = 0; i < CHOICES; i++) {
+        assert_string_equal(c[i].key, keys[i]);
+        assert_int_equal(c[i].within, i == DK || i == DV ? DKV : -1);
+    }
+    const bool together = c[DKV].usual == VARIANT_ATTENTION_LANES;
+    const kernels_of usual = record_call(device, call);
+    assert_int_equal(usual.count, together ? 2 : 3);
+    choose(device, keys[DK], VARIANT_ATTENTION_FEW);
+    kernels_of k = record_call(device, call);
+    assert_int_equal(k.count, usual.count);
+    const kernel_id few_dk = serial ? KERNEL_attention_few_dk : KERNEL_attention_few_dk_wide;
+    if (together)
+        assert_int_equal(k.kernels[1], usual.kernels[1]); /* not apart: no choice of dk counts */
+    else
+        assert_int_equal(k.kernels[1], few_dk);
+    choose(device, keys[DKV], VARIANT_ATTENTION_APART);
+    choose(device, keys[DQ], VARIANT_ATTENTION_FEW);
+    k = record_call(device, call);
+    assert_int_equal(k.count, 3);
+    assert_int_equal(k.kernels[0], serial ? KERNEL_attention_few_dq : KERNEL_attention_few_dq_wide);
+    assert_int_equal(k.kernels[1], few_dk);
+    if (!together) assert_int_equal(k.kernels[2], usual.kernels[2]);
     test_device_done(&device);
 }
 
@@ -250,7 +401,7 @@ static void test_old_faults(void **state)
 }
 
 typedef struct seen {
-    uint32_t rows, stored;
+    uint32_t rows, attention, stored;
 } seen;
 
 static void count_row(void *user, const pm_autotune_row *row)
@@ -259,7 +410,9 @@ static void count_row(void *user, const pm_autotune_row *row)
     s->rows++;
     s->stored += row->stored;
     assert_true(row->usual_ms > 0 && row->best_ms > 0 && row->best_ms <= row->usual_ms);
-    assert_true(row->variants >= 2 && strncmp(row->product, "matmul f", 8) == 0);
+    const bool attention = strncmp(row->product, "attention", 9) == 0;
+    s->attention += attention;
+    assert_true(row->variants >= 2 && (attention || strncmp(row->product, "matmul f", 8) == 0));
     assert_true(row->stored ? strcmp(row->usual, row->best) != 0 : true);
 }
 
@@ -281,8 +434,8 @@ static void test_measured(void **state)
     assert_int_equal(s.rows, 0);
     params.time = 0;
     assert_int_equal(pm_device_autotune(device, &config, &params, count_row, &s), PM_OK);
-    assert_true(s.rows >=
-                16); /* four products a layer, forward and twice backward; those of the loss and of generating */
+    /* four products a layer, forward and twice backward; those of the loss and of generating; attention's gradient */
+    assert_true(s.rows >= 16 && s.attention >= 1);
     char path[512];
     size_t size, lines = 0;
     tuning_file(cache, path);
@@ -296,8 +449,9 @@ static void test_measured(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),      cmocka_unit_test(test_kept),     cmocka_unit_test(test_lowered),
-        cmocka_unit_test(test_old_faults), cmocka_unit_test(test_measured),
+        cmocka_unit_test(test_taken),         cmocka_unit_test(test_attention), cmocka_unit_test(test_few_queries),
+        cmocka_unit_test(test_attention_bwd), cmocka_unit_test(test_kept),      cmocka_unit_test(test_lowered),
+        cmocka_unit_test(test_old_faults),    cmocka_unit_test(test_measured),
     };
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

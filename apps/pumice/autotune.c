@@ -1,4 +1,4 @@
-/* `pumice tune`: measures which kernels and tiles make a model's products fastest here, and keeps the choices for later runs. */
+/* `pumice tune`: measures which kernels and tiles make a model's products and attention fastest here, and keeps the choices for later runs. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,13 +23,13 @@ static arg_option table[] = {
     APP_HEAD("general"),
     APP_OPTION_DEVICE(common),
     APP_OPTION_VERBOSE(common),
-    APP_OPTION_JSON(common, "print one JSON object a product"),
+    APP_OPTION_JSON(common, "print one JSON object a choice"),
 };
 
 arg_command autotune_command = {
     "tune",
     "[--model DIR] [options]",
-    "Measures which kernels are fastest on this device for a model's products; later runs take them",
+    "Measures which kernels are fastest on this device for a model's products and attention; later runs take them",
     "The choices are kept in the user's cache folder, by device, driver, build and capabilities. A run under "
     "PUMICE_DISABLE has its own.",
     table,
@@ -37,20 +37,20 @@ arg_command autotune_command = {
 };
 
 typedef struct counts {
-    unsigned products, stored;
+    unsigned choices, stored;
     double usual, best; /* ms */
 } counts;
 
 static void print_row(void *user, const pm_autotune_row *row)
 {
     counts *c = user;
-    c->products++;
+    c->choices++;
     c->stored += row->stored;
     c->usual += row->usual_ms;
     c->best += row->stored ? row->best_ms : row->usual_ms;
     if (!common.json) {
-        if (c->products == 1)
-            printf("%-36s %8s %-14s %9s  %-14s %9s  %s\n", "product", "variants", "usual", "ms", "fastest", "ms", "");
+        if (c->choices == 1)
+            printf("%-36s %8s %-14s %9s  %-14s %9s  %s\n", "choice", "variants", "usual", "ms", "fastest", "ms", "");
         printf("%-36s %8u %-14s %9.4g  %-14s %9.4g  %s\n", row->product, (unsigned)row->variants, row->usual,
                row->usual_ms, row->best, row->best_ms, row->stored ? "kept" : "");
         fflush(stdout);
@@ -91,8 +91,8 @@ int autotune_main(int argc, char **argv)
             forget ? pm_device_forget_choices(device) : pm_device_autotune(device, &config, &params, print_row, &c);
     if (status == PM_OK && forget) app_say("forgotten: %s takes its usual kernels", pm_device_caps(device)->name);
     if (status == PM_OK && !forget)
-        app_say("%s: %u of %u products have a faster variant, which is kept; one of each takes %.4g ms instead of %.4g",
-                pm_device_caps(device)->name, c.stored, c.products, c.best, c.usual);
+        app_say("%s: %u of %u choices have a faster variant, which is kept; one of each takes %.4g ms instead of %.4g",
+                pm_device_caps(device)->name, c.stored, c.choices, c.best, c.usual);
     pm_device_close(&device);
     return app_exit_code(status);
 }

@@ -1,4 +1,4 @@
-/* Measures each kernel variant of each product of a model, and keeps the faster ones. */
+/* Measures each kernel variant of the products and of the attention of a model, and keeps the faster ones. */
 #include <pumice/autotune.h>
 
 #include <math.h>
@@ -10,115 +10,137 @@
 #include "base/sized.h"
 #include "bench/measure.h"
 #include "infer/session.h"
+#include "ops/variant.h"
 #include "train/pass.h"
 
-enum { MOST_PRODUCTS = 256 };
+enum { MOST_CHOICES = 256 };
 
-typedef struct product {
-    bool half, half_y, trans_a, trans_b;
-    uint32_t m, n, k;
-    char key[GPU_CHOICE_KEY];
-} product;
+/* A choice, and a call that has it. */
+typedef struct subject {
+    op_call call;
+    op_choice choice, within; /* within: what the choice counts within, if anything */
+} subject;
 
-typedef struct products {
-    product all[MOST_PRODUCTS];
+typedef struct subjects {
+    subject all[MOST_CHOICES];
     uint32_t count;
-} products;
+} subjects;
 
-/* Long sums are cut when they are recorded, and are not tuned as a whole. */
-static void add(products *to, product p)
+/* Adds the call's choices, where there is something to choose from. A call at the same shapes has the same keys. */
+static void add(subjects *to, const pm_caps *caps, const op_call *call)
 {
-    if (to->count == MOST_PRODUCTS || (p.k > OP_LONGEST_SUM && !p.half_y)) return;
-    op_product_key(p.half, p.half_y, p.trans_a, p.trans_b, p.m, p.n, p.k, p.key);
-    for (uint32_t i = 0; i < to->count; i++)
-        if (strcmp(to->all[i].key, p.key) == 0) return;
-    to->all[to->count++] = p;
+    op_choice choices[OP_MOST_CHOICES];
+    const uint32_t count = op_choices(caps, call, choices);
+    for (uint32_t i = 0; i < count && to->count < MOST_CHOICES; i++) {
+        const op_choice *c = &choices[i];
+        bool known = (c->possible & (c->possible - 1)) == 0;
+        for (uint32_t k = 0; k < to->count; k++) known |= strcmp(to->all[k].choice.key, c->key) == 0;
+        if (known) continue;
+        subject *s = &to->all[to->count++];
+        *s = (subject){.call = *call, .choice = *c};
+        if (c->within >= 0) s->within = choices[c->within];
+    }
+}
+
+/* y (M,N) = op(A) op(B), without an epilogue. */
+static void add_product(subjects *to, const pm_caps *caps, op_attr attr, op_view a, op_view b, op_view y)
+{
+    const op_attr transposes = {.trans_a = attr.trans_a, .trans_b = attr.trans_b};
+    const op_call call = {.op = OP_MATMUL, .attr = transposes, .in = {a, b}, .out = {y}};
+    add(to, caps, &call);
+}
+
+static op_view shape(uint32_t rows, uint32_t cols, bool half)
+{
+    return (op_view){.rows = rows, .cols = cols, .half = half};
 }
 
 /* The loss's products, a tile of the vocabulary at a time: logits, and backward what becomes of h and the table. */
-static void add_loss(products *to, const pm_caps *caps, const tensor *h, const tensor *table, bool backward)
+static void add_loss(subjects *to, const pm_caps *caps, op_view h, op_view table, bool backward)
 {
-    uint32_t tile = op_lm_tile(caps, h->rows, h->cols, table->rows), last = table->rows % tile;
+    uint32_t tile = op_lm_tile(caps, h.rows, h.cols, table.rows), last = table.rows % tile;
     for (int i = 0; i < (last ? 2 : 1); i++) {
-        uint32_t columns = i ? last : tile;
+        const uint32_t columns = i ? last : tile;
+        const op_view part = shape(columns, h.cols, h.half), logits = shape(h.rows, columns, h.half);
         if (!backward) {
-            add(to, (product){
-                        .half = h->half, .half_y = h->half, .trans_b = true, .m = h->rows, .n = columns, .k = h->cols});
+            add_product(to, caps, (op_attr){.trans_b = true}, h, part, logits);
         } else {
-            add(to, (product){.half = h->half, .half_y = h->half, .m = h->rows, .n = h->cols, .k = columns});
-            add(to, (product){.half = h->half, .trans_a = true, .m = columns, .n = h->cols, .k = h->rows});
+            add_product(to, caps, (op_attr){0}, logits, part, h);
+            add_product(to, caps, (op_attr){.trans_a = true}, logits, h, shape(columns, h.cols, false));
         }
     }
 }
 
-static pm_status collect(products *to, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                         gpt_shape shape)
+static pm_status collect(subjects *to, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                         gpt_shape step)
 {
     pass p;
-    bool train = shape.mode == GPT_LOSS;
-    pm_status status = pass_plan(&p, log, caps, config, &shape, train, NULL, caps->max_allocation);
+    bool train = step.mode == GPT_LOSS;
+    pm_status status = pass_plan(&p, log, caps, config, &step, train, NULL, caps->max_allocation);
     if (status != PM_OK) return status;
     for (uint32_t i = 0; i < p.graph.node_count; i++) {
-        const node *n = &p.graph.nodes[i];
-        const tensor *t = p.graph.tensors, *a = &t[n->in[0]], *b = &t[n->in[1]], *y = &t[n->out[0]];
-        if (n->op == OP_MATMUL)
-            add(to, (product){.half = a->half,
-                              .half_y = y->half,
-                              .trans_a = n->attr.trans_a,
-                              .trans_b = n->attr.trans_b,
-                              .m = y->rows,
-                              .n = y->cols,
-                              .k = n->attr.trans_a ? a->rows : a->cols});
-        else if (n->op == OP_LM_LOSS || n->op == OP_LM_LOSS_BWD)
-            add_loss(to, caps, a, b, n->op == OP_LM_LOSS_BWD);
+        const op_call call = graph_call(&p.graph, &p.graph.nodes[i]);
+        if (call.op == OP_MATMUL)
+            add_product(to, caps, call.attr, call.in[MATMUL_A], call.in[MATMUL_B], call.out[0]);
+        else if (call.op == OP_LM_LOSS || call.op == OP_LM_LOSS_BWD)
+            add_loss(to, caps, call.in[0], call.in[1], call.op == OP_LM_LOSS_BWD);
+        else
+            add(to, caps, &call);
     }
     pass_fini(&p);
     return PM_OK;
 }
 
-static pm_status measure(pm_device *device, const product *p, op_variant variant, bool quick, pm_bench_row *row)
+static pm_status measure(pm_device *device, const subject *s, op_variant variant, bool quick, pm_bench_row *row)
 {
     bench_case c = {0};
-    case_product(&c, p->m, p->n, p->k, p->trans_a, p->trans_b);
-    op_call *call = &c.calls[0];
-    c.operands[0].half = c.operands[1].half = call->in[MATMUL_A].half = call->in[MATMUL_B].half = p->half;
-    c.operands[2].half = call->out[0].half = p->half_y;
-    pm_status status = gpu_choice_set(device, p->key, variant);
+    case_like(&c, pm_device_caps(device), &s->call);
+    pm_status status = gpu_choice_set(device, s->choice.key, variant);
     *row = (pm_bench_row){0};
     if (status == PM_OK) status = measure_case(device, &c, quick, row);
     return status;
 }
 
-/* Measures every variant that can compute this product against the default one. */
-static pm_status autotune_one(pm_device *device, const product *p, bool quick, pm_autotune_row *out)
+/* Measures the usual variant and every other one that can compute it. */
+static pm_status measure_all(pm_device *device, const subject *s, bool quick, pm_autotune_row *out, op_variant *best)
 {
-    op_call call = {.op = OP_MATMUL, .attr = {.trans_a = p->trans_a, .trans_b = p->trans_b}};
-    call.in[MATMUL_A] = (op_view){.rows = p->trans_a ? p->k : p->m, .cols = p->trans_a ? p->m : p->k, .half = p->half};
-    call.in[MATMUL_B] = (op_view){.rows = p->trans_b ? p->n : p->k, .cols = p->trans_b ? p->k : p->n, .half = p->half};
-    call.out[0] = (op_view){.rows = p->m, .cols = p->n, .half = p->half_y};
-    uint32_t variants = op_product_variants(pm_device_caps(device), &call);
-    op_variant usual = op_product_usual(pm_device_caps(device), &call), best = usual;
+    const op_choice *choice = &s->choice;
     pm_bench_row first, fastest;
-    pm_status status = measure(device, p, VARIANT_USUAL, quick, &first);
+    pm_status status = measure(device, s, VARIANT_USUAL, quick, &first);
     fastest = first;
-    *out = (pm_autotune_row){.variants = 1};
+    out->variants = 1;
+    *best = choice->usual;
     for (int variant = VARIANT_USUAL + 1; variant < OP_VARIANTS && status == PM_OK; variant++) {
         pm_bench_row row;
-        if (!(variants >> variant & 1) || variant == (int)usual) continue;
-        status = measure(device, p, (op_variant)variant, quick, &row);
+        if (!(choice->possible >> variant & 1) || variant == (int)choice->usual) continue;
+        status = measure(device, s, (op_variant)variant, quick, &row);
         out->variants++;
         if (status == PM_OK && row.ms < fastest.ms) {
             fastest = row;
-            best = (op_variant)variant;
+            *best = (op_variant)variant;
         }
     }
-    out->stored = status == PM_OK && best != usual && fastest.ms_high < first.ms_low;
-    pm_status kept = gpu_choice_set(device, p->key, out->stored ? best : VARIANT_USUAL);
-    snprintf(out->product, sizeof out->product, "%s", p->key);
-    snprintf(out->usual, sizeof out->usual, "%s", op_variant_name(usual));
-    snprintf(out->best, sizeof out->best, "%s", op_variant_name(best));
+    out->stored = status == PM_OK && *best != choice->usual && fastest.ms_high < first.ms_low;
     out->usual_ms = first.ms;
     out->best_ms = fastest.ms;
+    return status;
+}
+
+/* One choice. What it counts within is chosen for the time being; that one's own turn comes later. */
+static pm_status autotune_one(pm_device *device, const subject *s, bool quick, pm_autotune_row *out)
+{
+    const op_choice *choice = &s->choice;
+    const bool inner = choice->within >= 0;
+    op_variant best;
+    *out = (pm_autotune_row){0};
+    pm_status status = inner ? gpu_choice_set(device, s->within.key, choice->by) : PM_OK;
+    if (status != PM_OK) return status;
+    status = measure_all(device, s, quick, out, &best);
+    pm_status kept = gpu_choice_set(device, choice->key, out->stored ? best : VARIANT_USUAL);
+    if (kept == PM_OK && inner) kept = gpu_choice_set(device, s->within.key, VARIANT_USUAL);
+    snprintf(out->product, sizeof out->product, "%s", choice->key);
+    snprintf(out->usual, sizeof out->usual, "%s", op_variant_name(choice->usual));
+    snprintf(out->best, sizeof out->best, "%s", op_variant_name(best));
     return status == PM_OK ? kept : status;
 }
 
@@ -136,7 +158,7 @@ pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *confi
     status = gpu_choices_save(device); /* whether there is a place for it, before anything is measured */
     if (status != PM_OK) return status;
     filled = gpt_config_filled(&filled);
-    products *found = calloc(1, sizeof *found);
+    subjects *found = calloc(1, sizeof *found);
     if (!found) return log_fail(log, PM_NO_HOST_MEMORY, "autotune: no memory");
     gpt_shape step = {
         .mode = GPT_LOSS, .batch = params.batch ? params.batch : 12, .time = params.time ? params.time : filled.ctx};

@@ -43,17 +43,14 @@ static void add_call(bench_case *c, const op_call *call)
 
 /* ---- products -------------------------------------------------------------------------------------------------------- */
 
-void case_product(bench_case *c, uint32_t m, uint32_t n, uint32_t k, bool trans_a, bool trans_b)
+static void make_product(bench_case *c, const uint32_t *d, bool trans_a, bool trans_b)
 {
+    const uint32_t m = d[0], n = d[1], k = d[2];
     op_call call = {.op = OP_MATMUL, .attr = {.trans_a = trans_a, .trans_b = trans_b}};
     call.in[MATMUL_A] = trans_a ? use(c, k, m, VALUES_RANDOM, 1) : use(c, m, k, VALUES_RANDOM, 1);
     call.in[MATMUL_B] = trans_b ? use(c, n, k, VALUES_RANDOM, 1) : use(c, k, n, VALUES_RANDOM, 1);
     call.out[0] = use(c, m, n, VALUES_NONE, 1);
     add_call(c, &call);
-}
-static void make_product(bench_case *c, const uint32_t *d, bool trans_a, bool trans_b)
-{
-    case_product(c, d[0], d[1], d[2], trans_a, trans_b);
 }
 static void make_matmul(bench_case *c, const pm_caps *caps, const uint32_t *d)
 {
@@ -85,31 +82,79 @@ static void count_all_pairs(bench_case *c, const uint32_t *d, double each)
     c->flops = each * d[0] * d[1] * d[3] * (double)d[2] * d[2];
 }
 
-static void make_attention(bench_case *c, const pm_caps *caps, const uint32_t *d)
+static op_view shape(uint32_t rows, uint32_t cols)
 {
-    const uint32_t rows = d[0] * d[2], channels = d[1] * d[3];
-    op_view qkv = use(c, rows, 3 * channels, VALUES_RANDOM, 1);
-    op_call call = {.op = OP_ATTENTION, .attr = attention_attr(d), .in = {qkv, qkv, qkv, scalars(c)}};
-    call.out[0] = use(c, rows, channels, VALUES_NONE, 1);
-    call.out[1] = use(c, rows, d[1], VALUES_NONE, 1);
+    return (op_view){.rows = rows, .cols = cols};
+}
+
+/* An operand of this shape and format, if the call has it. */
+static op_view like(bench_case *c, op_view v, case_values values)
+{
+    if (v.rows == 0) return v;
+    op_view made = use(c, v.rows, v.cols, values, 1);
+    made.half = ((case_operand *)made.data)->half = v.half;
+    return made;
+}
+
+/* Keys or values lie in one tensor with what comes before them where both have one shape. */
+static op_view like_or_same(bench_case *c, op_view v, op_view before, op_view made)
+{
+    return v.rows == before.rows && v.cols == before.cols ? made : like(c, v, VALUES_RANDOM);
+}
+
+static void attention_like(bench_case *c, const pm_caps *caps, const op_call *from)
+{
+    op_call call = {.op = OP_ATTENTION, .attr = from->attr};
+    call.in[0] = like(c, from->in[0], VALUES_RANDOM);
+    call.in[1] = like_or_same(c, from->in[1], from->in[0], call.in[0]);
+    call.in[2] = like_or_same(c, from->in[2], from->in[1], call.in[1]);
+    call.in[3] = scalars(c);
+    call.out[0] = like(c, from->out[0], VALUES_NONE);
+    call.out[1] = like(c, from->out[1], VALUES_NONE);
+    call.out[ATTENTION_CACHE] = like(c, from->out[ATTENTION_CACHE], VALUES_RANDOM);
     add_scratch(c, caps, &call, ATTENTION_PARTS);
     add_call(c, &call);
+}
+
+static void attention_bwd_like(bench_case *c, const pm_caps *caps, const op_call *from)
+{
+    op_call call = {.op = OP_ATTENTION_BWD, .attr = from->attr};
+    for (int i = 0; i < 4; i++) call.in[i] = like(c, from->in[i], i == 2 ? VALUES_POSITIVE : VALUES_RANDOM);
+    call.in[4] = scalars(c);
+    call.out[0] = like(c, from->out[0], VALUES_NONE);
+    add_scratch(c, caps, &call, 1);
+    add_call(c, &call);
+}
+
+static void make_attention(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    const op_view qkv = shape(d[0] * d[2], 3 * d[1] * d[3]), y = shape(d[0] * d[2], d[1] * d[3]);
+    const op_call call = {.attr = attention_attr(d), .in = {qkv, qkv, qkv}, .out = {y, shape(d[0] * d[2], d[1])}};
+    attention_like(c, caps, &call);
     count_all_pairs(c, d, 4);
 }
 
 static void make_attention_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
 {
-    const uint32_t rows = d[0] * d[2], channels = d[1] * d[3];
-    op_call call = {.op = OP_ATTENTION_BWD, .attr = attention_attr(d)};
-    call.in[0] = use(c, rows, 3 * channels, VALUES_RANDOM, 1);
-    call.in[1] = use(c, rows, channels, VALUES_RANDOM, 1);
-    call.in[2] = use(c, rows, d[1], VALUES_POSITIVE, 1);
-    call.in[3] = use(c, rows, channels, VALUES_RANDOM, 1);
-    call.in[4] = scalars(c);
-    call.out[0] = use(c, rows, 3 * channels, VALUES_NONE, 1);
-    add_scratch(c, caps, &call, 1);
-    add_call(c, &call);
+    const op_view qkv = shape(d[0] * d[2], 3 * d[1] * d[3]), y = shape(d[0] * d[2], d[1] * d[3]);
+    const op_call call = {.attr = attention_attr(d), .in = {qkv, y, shape(d[0] * d[2], d[1]), y}, .out = {qkv}};
+    attention_bwd_like(c, caps, &call);
     count_all_pairs(c, d, 10);
+}
+
+void case_like(bench_case *c, const pm_caps *caps, const op_call *from)
+{
+    if (from->op == OP_ATTENTION) {
+        attention_like(c, caps, from);
+    } else if (from->op == OP_ATTENTION_BWD) {
+        attention_bwd_like(c, caps, from);
+    } else {
+        op_call call = {.op = OP_MATMUL, .attr = from->attr};
+        call.in[MATMUL_A] = like(c, from->in[MATMUL_A], VALUES_RANDOM);
+        call.in[MATMUL_B] = like(c, from->in[MATMUL_B], VALUES_RANDOM);
+        call.out[0] = like(c, from->out[0], VALUES_NONE);
+        add_call(c, &call);
+    }
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------------ */

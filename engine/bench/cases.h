@@ -46,8 +46,8 @@ typedef struct case_kind {
 /* By number; NULL beyond the last. */
 const case_kind *case_kind_at(size_t index);
 
-/* y (M,N) = op(A) op(B): operands 0, 1 and 2 are A, B and y. */
-void case_product(bench_case *c, uint32_t m, uint32_t n, uint32_t k, bool trans_a, bool trans_b);
+/* A product without an epilogue, or attention, of this call's shapes and formats. */
+void case_like(bench_case *c, const pm_caps *caps, const op_call *call);
 
 /* Makes the case's activations fp16; false where it has none. */
 bool case_halve(bench_case *c);

@@ -153,7 +153,7 @@ static pm_status check_row(doctor *d, const optest_row *row)
     return status;
 }
 
-/* Whether a row is examined: an operation's first rows, all fp16 rows, all rows for one variant of a product, and some of the rest. All rows
+/* Whether a row is examined: an operation's first rows, all fp16 rows, all rows for one variant, and some of the rest. All rows
  * would take minutes. On a software driver, which compiles each product and attention kernel for a second, fewer. */
 static bool chosen(const pm_caps *caps, const optest_row *row, uint32_t number)
 {

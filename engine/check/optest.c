@@ -185,19 +185,35 @@ static bool arrange(bench *b)
 
 /* ---- the run -------------------------------------------------------------------------------------------------------- */
 
-/* Records a product with the row's variant, as if autotuning had chosen it, and restores the choice afterwards. */
+/* The choices for which the row's variant is chosen: wherever it is possible, and what such a choice counts within. */
+static uint32_t choose_variant(const bench *b, op_choice choices[OP_MOST_CHOICES], uint32_t values[OP_MOST_CHOICES])
+{
+    const uint32_t count = op_choices(pm_device_caps(b->device), &b->call, choices);
+    for (uint32_t i = 0; i < count; i++) values[i] = gpu_chosen(b->program, choices[i].key);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!(choices[i].possible >> b->row->variant & 1)) continue;
+        values[i] = b->row->variant;
+        if (choices[i].within >= 0) values[choices[i].within] = choices[i].by;
+    }
+    return count;
+}
+
+/* Records the call with the row's variant, as if autotuning had chosen it, and restores the choices afterwards. */
 static pm_status record_variant(bench *b)
 {
-    const op_call *c = &b->call;
-    const op_attr *a = &c->attr;
-    char key[GPU_CHOICE_KEY];
-    op_product_key(c->in[MATMUL_A].half, c->out[0].half, a->trans_a, a->trans_b, c->out[0].rows, c->out[0].cols,
-                   a->trans_a ? c->in[MATMUL_A].rows : c->in[MATMUL_A].cols, key);
-    const uint32_t before = gpu_chosen(b->program, key);
-    const pm_status status = gpu_choice_set(b->device, key, b->row->variant);
+    op_choice choices[OP_MOST_CHOICES];
+    uint32_t before[OP_MOST_CHOICES], values[OP_MOST_CHOICES];
+    const uint32_t count = choose_variant(b, choices, values);
+    pm_status status = PM_OK, restored = PM_OK;
+    for (uint32_t i = 0; i < count && status == PM_OK; i++) {
+        before[i] = gpu_chosen(b->program, choices[i].key);
+        status = gpu_choice_set(b->device, choices[i].key, values[i]);
+    }
     if (status != PM_OK) return status;
-    op_record(b->program, c);
-    return gpu_choice_set(b->device, key, before);
+    op_record(b->program, &b->call);
+    for (uint32_t i = 0; i < count && restored == PM_OK; i++)
+        restored = gpu_choice_set(b->device, choices[i].key, before[i]);
+    return restored;
 }
 
 /* Buffers, and the program, recorded. */

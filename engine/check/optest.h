@@ -7,7 +7,7 @@
 #ifndef CHECK_OPTEST_H
 #define CHECK_OPTEST_H
 
-#include "ops/op.h"
+#include "ops/variant.h"
 
 /* Bounds on sum((a - b)^2) / sum(b^2). */
 #define OPTEST_FORWARD 1e-10
@@ -26,7 +26,7 @@ typedef struct optest_row {
     uint32_t ignored;   /* targets: OPTEST_… */
     uint32_t seed;      /* of values and places */
     bool half;          /* activations are fp16 */
-    op_variant variant; /* a product: how, where that can be; 0: as is usual */
+    op_variant variant; /* of products and attention, in each part that can have it; 0: the usual ones */
 } optest_row;
 
 typedef enum optest_set {

@@ -297,6 +297,27 @@ static void add_small_coop_rows(optest_table *t)
     }
 }
 
+/* Attention by variants that are not the usual ones of some device, forward and backward. The last two have none backward, or kernels that a
+ * driver takes half a minute to compile and that are the usual ones elsewhere. */
+static void add_attention_variants(optest_table *t, bool half)
+{
+    static const op_variant variants[] = {VARIANT_ATTENTION_FEW, VARIANT_ATTENTION_TILE, VARIANT_ATTENTION_BLOCK,
+                                          VARIANT_ATTENTION_COOP};
+    for (uint32_t i = 0; i < (half ? 4 : 3); i++) { /* matrix units take fp16 */
+        const size_t before = t->count[t->adding];
+        if (i < 2)
+            row_attention(t, 1 + i, 70 + i, 2, i ? 20 : 64, i ? 0 : 0.2f);
+        else
+            row_cached(t, 2, 33, 31, 100, 2, i == 2 ? 20 : 64);
+        for (size_t n = before; n < t->count[t->adding]; n++) {
+            optest_row *row = &t->rows[t->adding][n];
+            row->half = half;
+            row->seed = 6 * (uint32_t)n + (uint32_t)n % 3; /* aligned: see arrange() in optest.c */
+            row->variant = variants[i];
+        }
+    }
+}
+
 /* A few of the usual rows once more, with fp16 activations. */
 static void add_half_rows(optest_table *t)
 {
@@ -335,6 +356,7 @@ static void add_half_rows(optest_table *t)
     row_matmul(t, 20, 24, 16, 1, "bd");
     align_last_half(t, false);
     row_last(t)->variant = VARIANT_TILE_8;
+    add_attention_variants(t, true);
 }
 
 /* Whole tiles of matmul_lanes.comp, in pairs, with each epilogue. */
@@ -373,6 +395,7 @@ static void add_rows(optest_table *t)
     add_half_rows(t);
     add_whole_tiles(t); /* and blocks behind all others, whose numbers decide where their operands lie */
     add_block_rows(t, false, VARIANT_BLOCK_SMALL);
+    add_attention_variants(t, false);
 }
 
 optest_table *optest_table_make(void)

@@ -1,8 +1,6 @@
 /* Matrix products: their operands and epilogue, and the split of one that is too large for an operand. */
 #include "ops/product.h"
 
-#include <stdio.h>
-
 /* Where fp16 rows are padded, with what a kernel may read there, to eight. */
 static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
 {
@@ -44,18 +42,11 @@ static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_acc
     return (gpu_arg){span_part(span, half, 0, count), access};
 }
 
-void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
-                    char key[GPU_CHOICE_KEY])
-{
-    snprintf(key, GPU_CHOICE_KEY, "matmul %s%s %c%c %ux%ux%u", half ? "f16" : "f32", half && !half_y ? ">f32" : "",
-             trans_a ? 't' : 'n', trans_b ? 't' : 'n', m, n, k);
-}
-
 /* The variant that autotuning chose for it, if any. */
 static op_variant chosen_variant(const gpu_program *program, const product *p)
 {
     char key[GPU_CHOICE_KEY];
-    op_product_key(p->half, p->half_y, p->call->attr.trans_a, p->call->attr.trans_b, p->m, p->n, p->k, key);
+    product_key(p, key);
     return (op_variant)gpu_chosen(program, key);
 }
 
@@ -63,7 +54,6 @@ static void record_product(gpu_program *program, const product *p)
 {
     const op_attr *attr = &p->call->attr;
     uint32_t flags = epilogue(p);
-    bool plain = (flags & ~(EPILOGUE_BIAS | EPILOGUE_GELU | EPILOGUE_ACCUMULATE)) == 0;
     uint64_t ny = count_y(p);
     gpu_arg args[PRODUCT_ARGS] = {
         part(p->a, p->half, count_a(p), true, GPU_READ),
@@ -89,11 +79,7 @@ static void record_product(gpu_program *program, const product *p)
     r.d.flops = 2.0 * p->m * p->n * p->k;
     r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
                 element_bytes(p->half_y) * (double)p->m * p->n;
-    op_variant variant = chosen_variant(program, p);
-    const pm_caps *caps = gpu_program_caps(program);
-    if (p->gain.buffer || !product_possible(caps, &r.d, p, variant, plain))
-        variant = product_usual(caps, &r.d, p, plain);
-    product_record(&r, p, variant, plain);
+    variant_record(product_variants, &r, p, p->gain.buffer ? VARIANT_USUAL : chosen_variant(program, p));
 }
 
 /* Parts of a product, by rows or columns of y or by terms of its sums; `first` is even. */
@@ -180,25 +166,27 @@ static void record_split(gpu_program *program, const product *p)
 product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)
 {
     op_view a = call->in[MATMUL_A], b = call->in[MATMUL_B], y = call->out[0];
-    return (product){.call = call,
-                     .m = y.rows,
-                     .n = y.cols,
-                     .k = call->attr.trans_a ? a.rows : a.cols,
-                     .lda = lda,
-                     .ldb = ldb,
-                     .ldc = ldc,
-                     .a = a.span,
-                     .b = b.span,
-                     .bias = call->in[MATMUL_BIAS].span,
-                     .gain = call->in[MATMUL_GAIN].span,
-                     .shift = call->in[MATMUL_SHIFT].span,
-                     .y = y.span,
-                     .residual = call->in[MATMUL_RESIDUAL].span,
-                     .gelu_pre = call->in[MATMUL_GELU_PRE].span,
-                     .pre = call->out[1].span,
-                     .half = a.half,
-                     .half_y = y.half,
-                     .accumulate = call->attr.accumulate};
+    product p = {.call = call,
+                 .m = y.rows,
+                 .n = y.cols,
+                 .k = call->attr.trans_a ? a.rows : a.cols,
+                 .lda = lda,
+                 .ldb = ldb,
+                 .ldc = ldc,
+                 .a = a.span,
+                 .b = b.span,
+                 .bias = call->in[MATMUL_BIAS].span,
+                 .gain = call->in[MATMUL_GAIN].span,
+                 .shift = call->in[MATMUL_SHIFT].span,
+                 .y = y.span,
+                 .residual = call->in[MATMUL_RESIDUAL].span,
+                 .gelu_pre = call->in[MATMUL_GELU_PRE].span,
+                 .pre = call->out[1].span,
+                 .half = a.half,
+                 .half_y = y.half,
+                 .accumulate = call->attr.accumulate};
+    p.plain = (epilogue(&p) & ~(EPILOGUE_BIAS | EPILOGUE_GELU | EPILOGUE_ACCUMULATE)) == 0;
+    return p;
 }
 
 void record_matmul(gpu_program *program, const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc)

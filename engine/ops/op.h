@@ -147,30 +147,6 @@ void op_record(gpu_program *program, const op_call *call);
  * a weight gradient over very many tokens, is computed in pieces; not where y is fp16, which would lose more by adding pieces. */
 enum { OP_LONGEST_SUM = 16384 };
 
-/* The kernel variants of a product. Each suits some devices and shapes. Autotuning may have chosen one (gpu_chosen() of the product's key).
- * Without such a choice, or where the operands rule it out, a function of capabilities and shape chooses. */
-typedef enum op_variant {
-    VARIANT_USUAL,      /* the one that the function chooses */
-    VARIANT_MATVEC,     /* up to four rows */
-    VARIANT_COOP_LARGE, /* matrix units, tiles of 128 x 128 and 64 x 64 */
-    VARIANT_COOP_SMALL,
-    VARIANT_PAIRS, /* software drivers, two elements a load */
-    VARIANT_LANES,
-    VARIANT_BLOCK, /* shared memory, loads of four: tiles of 128 x 128, 8 x 16 an invocation; _SMALL: 64 x 64, 4 x 8 */
-    VARIANT_BLOCK_SMALL,
-    VARIANT_TILE_16, /* shared memory: tiles of 64 x 64, 32 x 64, 16 x 64, 4 x 4 an invocation */
-    VARIANT_TILE_8,
-    VARIANT_TILE_4,
-    OP_VARIANTS
-} op_variant;
-const char *op_variant_name(op_variant variant);
-/* The variants that can compute a plain product on aligned operands: a bit each. */
-uint32_t op_product_variants(const pm_caps *caps, const op_call *call);
-/* The variant that it uses without autotuning. */
-op_variant op_product_usual(const pm_caps *caps, const op_call *call);
-void op_product_key(bool half, bool half_y, bool trans_a, bool trans_b, uint32_t m, uint32_t n, uint32_t k,
-                    char key[GPU_CHOICE_KEY]);
-
 /* Words of scratch that the call needs on this device, in its slot of that type; 0: none. Depends on shapes and attributes only. */
 uint64_t op_scratch_words(const pm_caps *caps, const op_call *call);
 

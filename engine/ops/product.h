@@ -3,7 +3,7 @@
 #ifndef OPS_PRODUCT_H
 #define OPS_PRODUCT_H
 
-#include "ops/record.h"
+#include "ops/variant.h"
 
 /* One product as stored: spans start at the first element used, the leading dimensions say where rows begin. */
 typedef struct product {
@@ -13,6 +13,7 @@ typedef struct product {
     gpu_span y, residual, gelu_pre, pre; /* (m, n), all with ldc */
     bool half, half_y;                   /* fp16 in memory: a and b, and the rest but the bias */
     bool accumulate;
+    bool plain; /* the epilogue has no other matrix */
 } product;
 
 /* The call as one product. */
@@ -37,12 +38,13 @@ static inline uint32_t product_words(const product *p)
  * and scalars, a plain epilogue nothing. */
 enum { PRODUCT_PLAIN_ARGS = 4, PRODUCT_NORM_ARGS = 6, PRODUCT_ARGS = 8 };
 
-/* Whether that variant suits device, operands (d->args) and shape. `plain`: with the plain epilogue. */
-bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_variant variant, bool plain);
-/* The variant without autotuning: a function of capabilities, shape and type. */
-op_variant product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain);
-/* Takes a launch with operands, push constants and the first four specialisation constants; adds kernel, tile and work groups. */
-void product_record(launch *r, const product *p, op_variant variant, bool plain);
+/* Its variants. They take a launch with the operands, push constants and what common/matmul.glsl has of specialization constants, and add kernel,
+ * tile and work groups. A part is a product. */
+extern const variant_row product_variants[OP_VARIANTS];
+/* The key of its choice. */
+void product_key(const product *p, char key[GPU_CHOICE_KEY]);
+/* op_choices() of MATMUL. */
+uint32_t product_choices(const pm_caps *caps, const op_call *call, op_choice choices[OP_MOST_CHOICES]);
 /* The side of the large tiles that matrix units would use for it; 0 where they would use small ones or are not used. */
 uint32_t product_unit_tile(const pm_caps *caps, const product *p);
 

@@ -1,6 +1,8 @@
 /* The kernel variants of a matrix product: which of them can compute it, which is the default, and how each is dispatched. */
 #include "ops/product.h"
 
+#include <stdio.h>
+
 enum {
     MATVEC_ROWS = OP_NORM_ROWS, /* matvec.comp: the most rows */
     MATVEC_QUADS = 8,           /* matvec.comp: columns of a work group, in fours */
@@ -21,31 +23,16 @@ enum {
     FEW_ROWS = 16,     /* rows of matmul_tile.comp's smallest tile */
 };
 
-const char *op_variant_name(op_variant variant)
-{
-    static const char *const names[OP_VARIANTS] = {[VARIANT_USUAL] = "usual",
-                                                   [VARIANT_MATVEC] = "matvec",
-                                                   [VARIANT_COOP_LARGE] = "coop 128x128",
-                                                   [VARIANT_COOP_SMALL] = "coop 64x64",
-                                                   [VARIANT_PAIRS] = "pairs",
-                                                   [VARIANT_LANES] = "lanes",
-                                                   [VARIANT_BLOCK] = "block 128x128",
-                                                   [VARIANT_BLOCK_SMALL] = "block 64x64",
-                                                   [VARIANT_TILE_16] = "tile 64x64",
-                                                   [VARIANT_TILE_8] = "tile 32x64",
-                                                   [VARIANT_TILE_4] = "tile 16x64"};
-    return variant < OP_VARIANTS ? names[variant] : "unknown";
-}
-
 /* The variant of matvec.comp that can read these rows, or KERNEL_COUNT. */
-static kernel_id matvec_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
+static kernel_id matvec_kernel(const launch *r, const product *p)
 {
+    const pm_caps *caps = r->caps;
     const op_attr *attr = &p->call->attr;
     if (p->m > MATVEC_ROWS || attr->trans_a || (!attr->trans_b && p->n % 4 != 0)) return KERNEL_COUNT;
-    plain = plain && gpu_kernel_good(caps, KERNEL_matvec_wide_plain);
+    const bool plain = p->plain && gpu_kernel_good(caps, KERNEL_matvec_wide_plain);
     kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
     if (p->gain.buffer) which = (kernel_widths){KERNEL_matvec_norm, KERNEL_matvec_norm_wide, KERNEL_matvec_norm};
-    return width_for(caps, which, d->args, d->arg_count, p->k | p->lda | p->ldb);
+    return width_for(caps, which, r->d.args, r->d.arg_count, p->k | p->lda | p->ldb);
 }
 
 /* Of matmul_lanes.comp. */
@@ -67,11 +54,11 @@ typedef struct block_tile {
     kernel_id kernel, plain;
 } block_tile;
 
-static block_tile block_of(op_variant variant)
+static block_tile block_of(uint32_t side)
 {
     const block_tile large = {MATMUL_BLOCK_TILE, KERNEL_matmul_block, KERNEL_matmul_block_plain};
     const block_tile small = {MATMUL_BLOCK_SMALL_TILE, KERNEL_matmul_block64, KERNEL_matmul_block64_plain};
-    return variant == VARIANT_BLOCK ? large : small;
+    return side == MATMUL_BLOCK_TILE ? large : small;
 }
 
 static uint64_t tiles_of(const product *p, uint32_t side)
@@ -80,14 +67,15 @@ static uint64_t tiles_of(const product *p, uint32_t side)
 }
 
 /* The tile's kernel, or KERNEL_COUNT where the operands rule out loads of four. */
-static kernel_id block_kernel(const pm_caps *caps, const gpu_dispatch *d, const product *p, block_tile tile, bool plain)
+static kernel_id block_kernel(const launch *r, const product *p, block_tile tile)
 {
+    const pm_caps *caps = r->caps;
     const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (tile.side / 4 + 1) * 16; /* bytes */
     if (caps->serial || caps->max_workgroup_size < MATMUL_BLOCK_THREADS || shared > caps->max_shared_memory)
         return KERNEL_COUNT;
-    kernel_widths which = {KERNEL_COUNT, plain && gpu_kernel_good(caps, tile.plain) ? tile.plain : tile.kernel,
+    kernel_widths which = {KERNEL_COUNT, p->plain && gpu_kernel_good(caps, tile.plain) ? tile.plain : tile.kernel,
                            KERNEL_COUNT};
-    return width_for(caps, which, d->args, d->arg_count, product_words(p));
+    return width_for(caps, which, r->d.args, r->d.arg_count, product_words(p));
 }
 
 /* matmul_coop.comp's tile, side x side, a subgroup's share of it, and k of a slice. */
@@ -96,10 +84,9 @@ typedef struct coop_tile {
 } coop_tile;
 
 /* A subgroup's share: a quarter of the tile, or less where an invocation has no registers for so many sums. */
-static coop_tile coop_of(const pm_caps *caps, op_variant variant)
+static coop_tile coop_of(const pm_caps *caps, uint32_t side)
 {
-    const bool large = variant == VARIANT_COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
-    const uint32_t side = large ? COOP_LARGE : COOP_SMALL;
+    const bool large = side == COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
     const uint32_t most = intel ? COOP_INTEL_SUMS : large ? COOP_LARGE_SUMS : COOP_SMALL_SUMS;
     coop_tile tile = {side, side / 2, side / 2, intel ? COOP_INTEL_DEPTH : MATMUL_COOP_DEPTH};
     while (tile.rows * tile.cols > most * caps->coopmat_subgroup) {
@@ -135,52 +122,15 @@ static kernel_id coop_kernel(const product *p)
 }
 
 /* Matrix units need fp16 factors whose rows can be read eight elements at a time. Each invocation loads a part of each slice. */
-static bool coop_possible(const pm_caps *caps, const product *p, op_variant variant)
+static bool coop_suits(const pm_caps *caps, const product *p, uint32_t side)
 {
     if (!caps->coopmat || !gpu_kernel_good(caps, coop_kernel(p)) || !p->half) return false;
-    if (variant == VARIANT_COOP_LARGE && caps->vendor_id == VENDOR_INTEL)
-        return false; /* more invocations than loads */
-    const coop_tile tile = coop_of(caps, variant);
+    if (side == COOP_LARGE && caps->vendor_id == VENDOR_INTEL) return false; /* more invocations than loads */
+    const coop_tile tile = coop_of(caps, side);
     const uint32_t group = coop_subgroups(tile) * caps->coopmat_subgroup;
     return tile.rows % caps->coopmat_m == 0 && tile.cols % caps->coopmat_n == 0 && tile.depth % caps->coopmat_k == 0 &&
            group <= tile.side * tile.depth / 8 && (p->lda | p->ldb) % 8 == 0 && (p->a.offset | p->b.offset) % 16 == 0 &&
            coop_shared(caps, p, tile) <= caps->max_shared_memory && group <= caps->max_workgroup_size;
-}
-
-bool product_possible(const pm_caps *caps, const gpu_dispatch *d, const product *p, op_variant variant, bool plain)
-{
-    switch (variant) {
-    case VARIANT_MATVEC: return matvec_kernel(caps, d, p, plain) != KERNEL_COUNT;
-    case VARIANT_COOP_LARGE:
-    case VARIANT_COOP_SMALL: return coop_possible(caps, p, variant);
-    case VARIANT_PAIRS: return in_pairs(caps, p);
-    case VARIANT_LANES: return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
-    case VARIANT_BLOCK:
-    case VARIANT_BLOCK_SMALL: return block_kernel(caps, d, p, block_of(variant), plain) != KERNEL_COUNT;
-    case VARIANT_TILE_16: return caps->max_workgroup_size >= 256;
-    case VARIANT_TILE_8:
-    case VARIANT_TILE_4: return true;
-    default: return false;
-    }
-}
-
-/* Without autotuning. */
-op_variant product_usual(const pm_caps *caps, const gpu_dispatch *d, const product *p, bool plain)
-{
-    if (product_possible(caps, d, p, VARIANT_MATVEC, plain)) return VARIANT_MATVEC;
-    if (product_possible(caps, d, p, VARIANT_PAIRS, plain)) return VARIANT_PAIRS;
-    if (product_possible(caps, d, p, VARIANT_LANES, plain)) return VARIANT_LANES;
-    bool units = op_matrix_units(caps);
-    if (units && tiles_of(p, COOP_LARGE) >= COOP_GROUPS && coop_possible(caps, p, VARIANT_COOP_LARGE))
-        return VARIANT_COOP_LARGE;
-    if (units && coop_possible(caps, p, VARIANT_COOP_SMALL)) return VARIANT_COOP_SMALL;
-    if (many_registers(caps) && tiles_of(p, MATMUL_BLOCK_TILE) >= LARGE_BLOCKS &&
-        product_possible(caps, d, p, VARIANT_BLOCK, plain))
-        return VARIANT_BLOCK;
-    if (moderate_registers(caps) && p->m > FEW_ROWS && tiles_of(p, MATMUL_BLOCK_SMALL_TILE) >= SMALL_BLOCKS &&
-        product_possible(caps, d, p, VARIANT_BLOCK_SMALL, plain))
-        return VARIANT_BLOCK_SMALL;
-    return p->m <= FEW_ROWS ? VARIANT_TILE_4 : caps->max_workgroup_size >= 256 ? VARIANT_TILE_16 : VARIANT_TILE_8;
 }
 
 /* matvec.comp's specialization constants of the same names. */
@@ -206,15 +156,21 @@ static matvec_shape matvec_shape_of(const pm_caps *caps, const product *p, bool 
     return s;
 }
 
-static void record_matvec(launch *r, const product *p, bool plain)
+static bool matvec_possible(const candidate *c)
 {
-    const pm_caps *caps = gpu_program_caps(r->program);
-    r->d.kernel = matvec_kernel(caps, &r->d, p, plain);
+    return matvec_kernel(c->launch, c->part) != KERNEL_COUNT;
+}
+
+static void record_matvec(const candidate *c)
+{
+    const product *p = c->part;
+    launch *r = c->launch;
+    r->d.kernel = matvec_kernel(r, p);
     if (p->gain.buffer)
         r->d.arg_count = PRODUCT_NORM_ARGS;
     else if (r->d.kernel == KERNEL_matvec_wide_plain)
         r->d.arg_count = PRODUCT_PLAIN_ARGS;
-    const matvec_shape s = matvec_shape_of(caps, p, r->d.kernel == KERNEL_matvec_pairs);
+    const matvec_shape s = matvec_shape_of(r->caps, p, r->d.kernel == KERNEL_matvec_pairs);
     launch_spec(r, SPEC_MATVEC_ROWS, p->m);
     launch_spec(r, SPEC_MATVEC_SLICES, s.slices);
     launch_spec(r, SPEC_MATVEC_QUADS, s.quads);
@@ -240,9 +196,22 @@ static bool coop_whole(const gpu_dispatch *d, const product *p, uint32_t side)
     return p->m % side == 0 && p->n % side == 0 && p->ldc % 8 == 0 && offsets_of(d->args, d->arg_count) % 16 == 0;
 }
 
-static void record_coop(launch *r, const product *p, coop_tile tile)
+static bool coop_possible(const candidate *c)
 {
-    const pm_caps *caps = gpu_program_caps(r->program);
+    return coop_suits(c->launch->caps, c->part, c->size);
+}
+
+static bool coop_preferred(const candidate *c)
+{
+    return op_matrix_units(c->launch->caps) && (c->size != COOP_LARGE || tiles_of(c->part, COOP_LARGE) >= COOP_GROUPS);
+}
+
+static void record_coop(const candidate *c)
+{
+    const product *p = c->part;
+    launch *r = c->launch;
+    const pm_caps *caps = r->caps;
+    const coop_tile tile = coop_of(caps, c->size);
     launch_spec(r, SPEC_COOP_TM, caps->coopmat_m);
     launch_spec(r, SPEC_COOP_TN, caps->coopmat_n);
     launch_spec(r, SPEC_COOP_TK, caps->coopmat_k);
@@ -259,31 +228,75 @@ static void record_coop(launch *r, const product *p, coop_tile tile)
                 coop_subgroups(tile) * caps->coopmat_subgroup);
 }
 
-/* Records matmul_lanes.comp, for a software driver. */
-static void record_lanes(launch *r, const product *p, bool pairs)
+/* Elements of a load of matmul_lanes.comp. */
+enum { ONE = 1, PAIR = 2 };
+
+static bool lanes_possible(const candidate *c)
 {
-    uint32_t lanes = software_lanes(gpu_program_caps(r->program)), cols = MATMUL_LANES_VECTORS * lanes;
-    r->d.kernel = lanes_kernel(gpu_program_caps(r->program), pairs);
+    const pm_caps *caps = c->launch->caps;
+    if (c->size == PAIR) return in_pairs(caps, c->part);
+    return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
+}
+
+/* Records matmul_lanes.comp, for a software driver. */
+static void record_lanes(const candidate *c)
+{
+    const product *p = c->part;
+    launch *r = c->launch;
+    const bool pairs = c->size == PAIR;
+    uint32_t lanes = software_lanes(r->caps), cols = MATMUL_LANES_VECTORS * lanes;
+    r->d.kernel = lanes_kernel(r->caps, pairs);
     const bool whole = pairs && p->m % MATMUL_LANES_ROWS == 0 && p->n % cols == 0 && p->ldc % 2 == 0 &&
                        offsets_of(r->d.args, r->d.arg_count) % 8 == 0;
     launch_spec(r, SPEC_LANES_WHOLE, whole);
     record_grid(r, (p->m - 1) / MATMUL_LANES_ROWS + 1, (p->n - 1) / cols + 1, lanes);
 }
 
-static void record_block(launch *r, const product *p, block_tile tile, bool plain)
+static bool block_possible(const candidate *c)
 {
-    r->d.kernel = block_kernel(gpu_program_caps(r->program), &r->d, p, tile, plain);
+    return block_kernel(c->launch, c->part, block_of(c->size)) != KERNEL_COUNT;
+}
+
+static bool block_preferred(const candidate *c)
+{
+    const product *p = c->part;
+    const pm_caps *caps = c->launch->caps;
+    const uint64_t tiles = tiles_of(p, c->size);
+    if (c->size == MATMUL_BLOCK_TILE) return many_registers(caps) && tiles >= LARGE_BLOCKS;
+    return moderate_registers(caps) && p->m > FEW_ROWS && tiles >= SMALL_BLOCKS;
+}
+
+static void record_block(const candidate *c)
+{
+    const product *p = c->part;
+    launch *r = c->launch;
+    const block_tile tile = block_of(c->size);
+    r->d.kernel = block_kernel(r, p, tile);
     if (r->d.kernel == tile.plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
     record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1, MATMUL_BLOCK_THREADS);
 }
 
-static void record_tiles(launch *r, const product *p, uint32_t ty, bool plain)
+static bool tiles_possible(const candidate *c)
+{
+    return 16 * c->size <= c->launch->caps->max_workgroup_size;
+}
+
+static bool tiles_preferred(const candidate *c)
+{
+    const product *p = c->part;
+    return p->m > FEW_ROWS || c->size == FEW_ROWS / 4;
+}
+
+static void record_tiles(const candidate *c)
 {
     static const kernel_widths full = {KERNEL_matmul_tile, KERNEL_matmul_tile_wide, KERNEL_matmul_tile};
     static const kernel_widths few = {KERNEL_matmul_tile_plain, KERNEL_matmul_tile_wide_plain,
                                       KERNEL_matmul_tile_plain};
-    const pm_caps *caps = gpu_program_caps(r->program);
-    plain = plain && gpu_kernel_good(caps, KERNEL_matmul_tile_plain);
+    const product *p = c->part;
+    launch *r = c->launch;
+    const uint32_t ty = c->size; /* a tile has 4 ty rows */
+    const pm_caps *caps = r->caps;
+    const bool plain = p->plain && gpu_kernel_good(caps, KERNEL_matmul_tile_plain);
     r->d.kernel = width_for(caps, plain ? few : full, r->d.args, r->d.arg_count, product_words(p));
     if (plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
     launch_spec(r, SPEC_TILE_TX, 16);
@@ -291,25 +304,22 @@ static void record_tiles(launch *r, const product *p, uint32_t ty, bool plain)
     record_grid(r, (p->n - 1) / 64 + 1, (p->m - 1) / (4 * ty) + 1, 16 * ty);
 }
 
-void product_record(launch *r, const product *p, op_variant variant, bool plain)
-{
-    switch (variant) {
-    case VARIANT_MATVEC: record_matvec(r, p, plain); break;
-    case VARIANT_COOP_LARGE:
-    case VARIANT_COOP_SMALL: record_coop(r, p, coop_of(gpu_program_caps(r->program), variant)); break;
-    case VARIANT_PAIRS: record_lanes(r, p, true); break;
-    case VARIANT_LANES: record_lanes(r, p, false); break;
-    case VARIANT_BLOCK:
-    case VARIANT_BLOCK_SMALL: record_block(r, p, block_of(variant), plain); break;
-    case VARIANT_TILE_16: record_tiles(r, p, 16, plain); break;
-    case VARIANT_TILE_8: record_tiles(r, p, 8, plain); break;
-    default: record_tiles(r, p, 4, plain); break;
-    }
-}
+const variant_row product_variants[OP_VARIANTS] = {
+    [VARIANT_MATVEC] = {matvec_possible, NULL, record_matvec, 0},
+    [VARIANT_COOP_LARGE] = {coop_possible, coop_preferred, record_coop, COOP_LARGE},
+    [VARIANT_COOP_SMALL] = {coop_possible, coop_preferred, record_coop, COOP_SMALL},
+    [VARIANT_PAIRS] = {lanes_possible, NULL, record_lanes, PAIR},
+    [VARIANT_LANES] = {lanes_possible, NULL, record_lanes, ONE},
+    [VARIANT_BLOCK] = {block_possible, block_preferred, record_block, MATMUL_BLOCK_TILE},
+    [VARIANT_BLOCK_SMALL] = {block_possible, block_preferred, record_block, MATMUL_BLOCK_SMALL_TILE},
+    [VARIANT_TILE_16] = {tiles_possible, tiles_preferred, record_tiles, 16},
+    [VARIANT_TILE_8] = {tiles_possible, tiles_preferred, record_tiles, 8},
+    [VARIANT_TILE_4] = {tiles_possible, tiles_preferred, record_tiles, 4},
+};
 
 uint32_t product_unit_tile(const pm_caps *caps, const product *p)
 {
-    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_possible(caps, p, VARIANT_COOP_LARGE);
+    const bool taken = op_matrix_units(caps) && p->m > MATVEC_ROWS && coop_suits(caps, p, COOP_LARGE);
     return taken ? COOP_LARGE : 0;
 }
 
@@ -321,19 +331,21 @@ bool op_normalises(const pm_caps *caps, const op_call *call)
            (call->attr.trans_b || call->out[0].cols % 4 == 0) && shared <= caps->max_shared_memory;
 }
 
-static const gpu_dispatch nothing_bound;
-
-op_variant op_product_usual(const pm_caps *caps, const op_call *call)
+void product_key(const product *p, char key[GPU_CHOICE_KEY])
 {
-    product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
-    return product_usual(caps, &nothing_bound, &p, true);
+    const op_attr *attr = &p->call->attr;
+    snprintf(key, GPU_CHOICE_KEY, "matmul %s%s %c%c %ux%ux%u", p->half ? "f16" : "f32",
+             p->half && !p->half_y ? ">f32" : "", attr->trans_a ? 't' : 'n', attr->trans_b ? 't' : 'n', p->m, p->n,
+             p->k);
 }
 
-uint32_t op_product_variants(const pm_caps *caps, const op_call *call)
+uint32_t product_choices(const pm_caps *caps, const op_call *call, op_choice choices[OP_MOST_CHOICES])
 {
+    launch nothing_bound = {.caps = caps};
     product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
-    uint32_t variants = 0;
-    for (int variant = VARIANT_USUAL + 1; variant < OP_VARIANTS; variant++)
-        if (product_possible(caps, &nothing_bound, &p, (op_variant)variant, true)) variants |= 1u << variant;
-    return variants;
+    if (p.k > OP_LONGEST_SUM && !p.half_y) return 0; /* such a sum is cut */
+    p.plain = true;
+    product_key(&p, choices[0].key);
+    variant_ask(product_variants, &nothing_bound, &p, &choices[0]);
+    return 1;
 }

@@ -91,6 +91,7 @@ typedef enum kernel_format { ALL_FLOAT, ACT_HALF, ACT_HALF_Y_FLOAT } kernel_form
 /* A dispatch before it is recorded: set the fields that differ, then call one of the record_ functions. */
 typedef struct launch {
     gpu_program *program;
+    const pm_caps *caps;  /* the program's */
     kernel_format format; /* d.kernel is the fp32 one until it is recorded */
     gpu_dispatch d;
     uint32_t spec[GPU_MAX_SPEC];
@@ -102,7 +103,7 @@ void launch_spec(launch *r, uint32_t constant, uint32_t value);
 /* The record_ functions set SPEC_GROUP_SIZE. */
 #define LAUNCH(program_, kernel_, args_, push_)                                                                        \
     {                                                                                                                  \
-        .program = (program_),                                                                                         \
+        .program = (program_), .caps = gpu_program_caps(program_),                                                     \
         .d = {.kernel = (kernel_),                                                                                     \
               .args = (args_),                                                                                         \
               .arg_count = sizeof(args_) / sizeof(args_)[0],                                                           \

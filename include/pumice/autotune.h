@@ -1,4 +1,4 @@
-/* Autotuning: measures which kernel variants are fastest for a model's matrix products on a device. The choices are kept beside the pipeline
+/* Autotuning: measures which kernel variants are fastest for a model's matrix products and attention on a device. The choices are kept beside the pipeline
  * cache, by device, driver, build and the capabilities in use, and all later runs on that device with these capabilities use them. A choice may
  * change the order of a sum, and so its last bits: runs that must equal each other bit for bit need the same choices. */
 #ifndef PUMICE_AUTOTUNE_H
@@ -15,9 +15,12 @@ typedef struct pm_autotune_params {
     bool quick;           /* three runs each are enough */
 } pm_autotune_params;
 
-/* One product: y (M,N) = op(A) (M,K) op(B) (K,N). */
+/* One choice: a product y (M,N) = op(A) (M,K) op(B) (K,N), or a part of attention.
+ * "matmul f32 nt 768x65x128": type, A and B as stored (n) or transposed (t), M x N x K.
+ * "attention f32 B12 H4 T64 D32": type, sequences, heads, queries, head size; T64x256 where keys are more than queries. Its gradient's parts are
+ * "attention-bwd dq …" and "dkv", and where dk and dv are computed apart "dk" and "dv". */
 typedef struct pm_autotune_row {
-    char product[64];         /* "matmul f32 nt 768x65x128": type, A and B as stored (n) or transposed (t), M x N x K */
+    char product[64];         /* which: a line of the forms above */
     char usual[24], best[24]; /* the default; the fastest */
     double usual_ms, best_ms; /* medians */
     uint32_t variants;        /* variants measured */
@@ -26,8 +29,8 @@ typedef struct pm_autotune_row {
 
 typedef void pm_autotune_fn(void *user, const pm_autotune_row *row);
 
-/* Measures each distinct product of training, prefill and decoding with this model, also in fp16 where the device has matrix units.
- * It calls `row` for each, and keeps the faster variants. Blocks: a second or two a product. Fails: PM_INVALID (a bad configuration; no
+/* Measures each distinct product and part of attention of training, prefill and decoding with this model, also in fp16 where the device has matrix units.
+ * It calls `row` for each, and keeps the faster variants. Blocks: a second or two each. Fails: PM_INVALID (a bad configuration; no
  * cache folder), PM_IO (the choices cannot be kept there), PM_NO_*_MEMORY, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *config,
                                                        size_t config_size, const pm_autotune_params *params,

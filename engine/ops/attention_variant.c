@@ -1,0 +1,369 @@
+/* The kernel variants of attention's parts: which of them can compute one, which is usual, and how each is dispatched. */
+#include "ops/attention.h"
+
+#include <stdio.h>
+
+enum {
+    TILE_ROWS = 32,     /* attention_tile.comp: rows of a work group */
+    TILE_COLUMNS = 32,  /* attention_tile.comp: columns of the head at a time, */
+    TILE_HALVES = 2,    /* and the most times */
+    GROUP = 64,         /* attention_tile.comp: invocations of a work group; attention_row.comp: the fewest */
+    ROW_QUERIES = 8,    /* attention_row.comp: the most queries of a sequence, a work group or several each */
+    ROW_KEYS = 128,     /* attention_row.comp: keys for which a query gets one more work group, */
+    ROW_SPLITS = 16,    /* and the most work groups of a query */
+    ROW_FLIGHT = 4,     /* attention_row.comp: loads of an invocation in flight; many registers: ATTENTION_ROW_FLIGHT */
+    ROW_FEW_FLIGHT = 2, /* attention_row.comp: the same with few registers */
+    BLOCK_HEAD = 64,    /* attention_block.comp: the most columns of a row that an invocation keeps in registers */
+    COOP_HEAD = 128     /* attention_coop.comp: the same */
+};
+
+#define WIDTHS(name)                                                                                                   \
+    {                                                                                                                  \
+        KERNEL_##name, KERNEL_##name##_wide, KERNEL_##name                                                             \
+    }
+
+/* The kernels of a part, as far as its table has the variants. */
+static const struct kernels {
+    kernel_id coop, lanes4, lanes8, tile;
+    kernel_widths few;
+} kernels[ATTENTION_KINDS] = {
+    [ATTENTION_FORWARD] = {KERNEL_attention_coop, KERNEL_attention_lanes4, KERNEL_attention_lanes8,
+                           KERNEL_attention_tile, WIDTHS(attention_few)},
+    [ATTENTION_DQ] = {KERNEL_attention_coop_dq, KERNEL_attention_dq_lanes4, KERNEL_attention_dq_lanes8,
+                      KERNEL_attention_tile_dq, WIDTHS(attention_few_dq)},
+    [ATTENTION_DKV] = {.coop = KERNEL_attention_coop_dkv,
+                       .lanes4 = KERNEL_attention_dkv_lanes4,
+                       .lanes8 = KERNEL_attention_dkv_lanes8},
+    [ATTENTION_DK] = {.tile = KERNEL_attention_tile_dk, .few = WIDTHS(attention_few_dk)},
+    [ATTENTION_DV] = {.tile = KERNEL_attention_tile_dv, .few = WIDTHS(attention_few_dv)},
+};
+
+/* The distances between rows and the first columns of heads, or'ed (elements). */
+static uint32_t words_of(const struct attention_push *push)
+{
+    return push->ld_q | push->ld_k | push->ld_v | push->ld_y | push->off_q | push->off_k | push->off_v;
+}
+
+/* The kernel, with 128-bit accesses where rows and operands allow them. */
+static kernel_id choose(const launch *r, kernel_widths which, const struct attention_push *push)
+{
+    return width_for(r->caps, which, r->d.args, r->d.arg_count, words_of(push));
+}
+
+/* Records `groups` work groups of `size` invocations for each sequence and head. */
+static void record_any(launch *r, const struct attention_push *push, uint64_t groups, uint32_t size)
+{
+    record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, size);
+}
+
+/* Rows of a sequence and head that the part writes: queries or keys. */
+static uint32_t own_rows(const attention *a)
+{
+    return a->kind == ATTENTION_FORWARD || a->kind == ATTENTION_DQ ? a->push.time_q : a->push.time_k;
+}
+
+/* Few queries of a forward pass are lanes' or attention_row.comp's. */
+static bool has_many(const attention *a)
+{
+    return a->kind != ATTENTION_FORWARD || a->push.time_q > ROW_QUERIES;
+}
+
+/* ---- lanes: software drivers, one invocation for each row ------------------------------------------------------------ */
+
+static kernel_id lanes_kernel(const pm_caps *caps, attention_kind kind)
+{
+    return software_lanes(caps) == 8 ? kernels[kind].lanes8 : kernels[kind].lanes4;
+}
+
+static bool lanes_suit(const pm_caps *caps, attention_kind kind)
+{
+    return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, kind));
+}
+
+static bool lanes_possible(const candidate *c)
+{
+    const attention *a = c->part;
+    return lanes_suit(c->launch->caps, a->kind);
+}
+
+static void record_lanes(const candidate *c)
+{
+    const attention *a = c->part;
+    launch *r = c->launch;
+    const uint32_t lanes = software_lanes(r->caps);
+    launch_spec(r, SPEC_ATTENTION_HEAD, a->push.head); /* a constant, so that the compiler unrolls loops over it */
+    r->d.kernel = lanes_kernel(r->caps, a->kind);
+    record_any(r, &a->push, (own_rows(a) + lanes - 1) / lanes, lanes);
+}
+
+/* ---- coop: matrix units ---------------------------------------------------------------------------------------------- */
+
+/* Shared memory of attention_coop.comp (bytes). */
+static uint32_t coop_shared(const pm_caps *caps, const struct attention_push *push)
+{
+    const uint32_t others = ATTENTION_COOP_OTHERS, rows = ATTENTION_COOP_WARPS * caps->coopmat_m;
+    return 2 * others * (2 * push->head + 16) + 2 * rows * (4 * others + 16) + 2 * rows * (2 * others + 16) +
+           8 * others;
+}
+
+/* fp16 tensors whose heads can be read eight elements at a time. */
+static bool coop_possible(const candidate *c)
+{
+    const attention *a = c->part;
+    const pm_caps *caps = c->launch->caps;
+    const uint32_t head = a->push.head;
+    return has_many(a) && caps->coopmat && !caps->serial && gpu_kernel_good(caps, kernels[a->kind].coop) &&
+           c->launch->format == ACT_HALF && words_of(&a->push) % 8 == 0 &&
+           offsets_of(c->launch->d.args, c->launch->d.arg_count) % 16 == 0 && head % caps->coopmat_n == 0 &&
+           head % caps->coopmat_k == 0 && head % 8 == 0 && head <= COOP_HEAD &&
+           ATTENTION_COOP_OTHERS % caps->coopmat_n == 0 && ATTENTION_COOP_OTHERS % caps->coopmat_k == 0 &&
+           ATTENTION_COOP_WARPS * caps->coopmat_m <= 2 * ATTENTION_COOP_OTHERS &&
+           caps->coopmat_subgroup % caps->coopmat_m == 0 && coop_shared(caps, &a->push) <= caps->max_shared_memory &&
+           ATTENTION_COOP_WARPS * caps->coopmat_subgroup <= caps->max_workgroup_size;
+}
+
+/* Not on Intel's GPUs, where its rows spill (dg2, bmg: Mesa 25.0.7). */
+static bool coop_preferred(const candidate *c)
+{
+    return op_matrix_units(c->launch->caps) && c->launch->caps->vendor_id != VENDOR_INTEL;
+}
+
+static void record_coop(const candidate *c)
+{
+    const attention *a = c->part;
+    launch *r = c->launch;
+    const pm_caps *caps = r->caps;
+    const uint32_t own = ATTENTION_COOP_WARPS * caps->coopmat_m;
+    launch_spec(r, SPEC_ATTENTION_HEAD, a->push.head);
+    launch_spec(r, SPEC_ATTENTION_TM, caps->coopmat_m);
+    launch_spec(r, SPEC_ATTENTION_TN, caps->coopmat_n);
+    launch_spec(r, SPEC_ATTENTION_TK, caps->coopmat_k);
+    launch_spec(r, SPEC_ATTENTION_SUBGROUP, caps->coopmat_subgroup);
+    r->d.kernel = kernels[a->kind].coop;
+    r->format = ALL_FLOAT; /* its kernels are for halves only */
+    record_any(r, &a->push, (own_rows(a) + own - 1) / own, ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
+}
+
+/* ---- block: the forward pass on GPUs with many registers ------------------------------------------------------------- */
+
+/* Shared memory of attention_block.comp (bytes). */
+static uint32_t block_shared(uint32_t head)
+{
+    const uint32_t rows = ATTENTION_BLOCK_ROWS, keys = ATTENTION_BLOCK_KEYS;
+    return 16 * (head * (rows / 4 + 1) + head * (keys / 4 + 1) + keys * (rows / 4 + 1) + ATTENTION_BLOCK_THREADS);
+}
+
+static bool block_possible(const candidate *c)
+{
+    const attention *a = c->part;
+    const pm_caps *caps = c->launch->caps;
+    const kernel_widths block = {.plain = KERNEL_COUNT, .wide = KERNEL_attention_block, .pairs = KERNEL_COUNT};
+    return has_many(a) && choose(c->launch, block, &a->push) == KERNEL_attention_block && a->push.head <= BLOCK_HEAD &&
+           block_shared(a->push.head) <= caps->max_shared_memory && ATTENTION_BLOCK_THREADS <= caps->max_workgroup_size;
+}
+
+static bool block_preferred(const candidate *c)
+{
+    return many_registers(c->launch->caps);
+}
+
+static void record_block(const candidate *c)
+{
+    const attention *a = c->part;
+    launch *r = c->launch;
+    r->d.kernel = KERNEL_attention_block;
+    launch_spec(r, SPEC_ATTENTION_HEAD, a->push.head);
+    record_any(r, &a->push, (a->push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS,
+               ATTENTION_BLOCK_THREADS);
+}
+
+/* ---- tile and few: any GPU ------------------------------------------------------------------------------------------- */
+
+static bool tile_possible(const candidate *c)
+{
+    const attention *a = c->part;
+    const kernel_id tile = kernels[a->kind].tile;
+    const kernel_widths which = {.plain = KERNEL_COUNT, .wide = tile, .pairs = KERNEL_COUNT};
+    return has_many(a) && choose(c->launch, which, &a->push) == tile;
+}
+
+static bool tile_preferred(const candidate *c)
+{
+    return !few_registers(c->launch->caps);
+}
+
+static void record_tile(const candidate *c)
+{
+    const attention *a = c->part;
+    launch *r = c->launch;
+    const uint32_t head = a->push.head, halves = head > TILE_COLUMNS ? TILE_HALVES : 1, columns = TILE_COLUMNS * halves;
+    const uint64_t tiles = (own_rows(a) + TILE_ROWS - 1) / TILE_ROWS;
+    r->d.kernel = kernels[a->kind].tile;
+    launch_spec(r, SPEC_ATTENTION_HALVES, halves);
+    record_any(r, &a->push, tiles * ((head + columns - 1) / columns), GROUP);
+}
+
+static bool few_possible(const candidate *c)
+{
+    return has_many(c->part);
+}
+
+static void record_few(const candidate *c)
+{
+    const attention *a = c->part;
+    launch *r = c->launch;
+    const uint64_t tiles = (own_rows(a) + ATTENTION_FEW_ROWS - 1) / ATTENTION_FEW_ROWS;
+    r->d.kernel = choose(r, kernels[a->kind].few, &a->push);
+    record_any(r, &a->push, tiles * ((a->push.head + ATTENTION_FEW_OTHERS - 1) / ATTENTION_FEW_OTHERS),
+               ATTENTION_FEW_OTHERS);
+}
+
+/* ---- row: the few queries of decoding -------------------------------------------------------------------------------- */
+
+bool attention_by_row(const pm_caps *caps, uint32_t time)
+{
+    return time <= ROW_QUERIES && !lanes_suit(caps, ATTENTION_FORWARD);
+}
+
+/* Work groups that share a query's keys. */
+static uint32_t splits_of(const pm_caps *caps, const op_call *call)
+{
+    op_view q = call->in[0], cache = call->out[ATTENTION_CACHE], k = view_present(cache) ? cache : call->in[1];
+    if (!attention_by_row(caps, call->attr.time)) return 1;
+    uint32_t keys = k.rows / (q.rows / call->attr.time), splits = (keys + ROW_KEYS - 1) / ROW_KEYS;
+    return splits < ROW_SPLITS ? splits : ROW_SPLITS;
+}
+
+uint64_t attention_scratch(const pm_caps *caps, const op_call *call)
+{
+    const uint32_t splits = splits_of(caps, call), heads = call->attr.heads, head = call->out[0].cols / heads;
+    return splits > 1 ? (uint64_t)call->in[0].rows * heads * splits * ATTENTION_PART(head) : 0;
+}
+
+static bool row_possible(const candidate *c)
+{
+    const attention *a = c->part;
+    return attention_by_row(c->launch->caps, a->push.time_q);
+}
+
+/* The pass that joins the splits. */
+static void record_join(const launch *row, const attention *a, uint32_t splits)
+{
+    const op_call *call = a->call;
+    gpu_arg args[] = {arg_of(call->out[ATTENTION_PARTS], GPU_READ), arg_of(call->out[0], GPU_WRITE),
+                      arg_of(call->out[1], GPU_WRITE)};
+    const kernel_widths join = WIDTHS(attention_join);
+    launch r = attention_launch(row->program, row->caps, a);
+    r.d.args = args;
+    r.d.arg_count = sizeof args / sizeof *args;
+    r.d.flops = r.d.bytes = 0;
+    r.d.kernel = choose(&r, join, &a->push);
+    launch_spec(&r, SPEC_ATTENTION_SPLITS, splits);
+    record_elements(&r, (uint64_t)call->in[0].rows * a->push.channels / 4, 1);
+}
+
+/* One work group for all keys of a query, or several that each take some keys, and a pass that joins them. */
+static void record_row(const candidate *c)
+{
+    const attention *a = c->part;
+    launch *r = c->launch;
+    const pm_caps *caps = r->caps;
+    const op_call *call = a->call;
+    const uint32_t splits = splits_of(caps, call);
+    const bool split = splits > 1, append = view_present(call->out[ATTENTION_CACHE]);
+    gpu_arg args[ATTENTION_ARGS] = {a->args[0], a->args[1], a->args[2], a->args[3]};
+    if (append) args[1].access = args[2].access = GPU_READ_WRITE;
+    args[4] = arg_of(split ? (op_view){0} : call->out[0], GPU_WRITE);
+    args[5] = arg_of(split ? (op_view){0} : call->out[1], GPU_WRITE);
+    args[6] = arg_of(split ? call->out[ATTENTION_PARTS] : (op_view){0}, GPU_WRITE);
+    r->d.args = args;
+    r->d.arg_count = ATTENTION_ARGS;
+    const kernel_widths row = WIDTHS(attention_row);
+    uint32_t keys = GROUP;
+    while (keys < a->push.time_k && keys < ROW_KEYS && 2 * keys <= caps->max_workgroup_size) keys *= 2;
+    r->d.kernel = choose(r, row, &a->push);
+    launch_spec(r, SPEC_ATTENTION_KEYS, keys);
+    launch_spec(r, SPEC_ATTENTION_SPLITS, splits);
+    launch_spec(r, SPEC_ATTENTION_APPEND, append);
+    launch_spec(r, SPEC_ATTENTION_FLIGHT,
+                many_registers(caps)  ? ATTENTION_ROW_FLIGHT
+                : few_registers(caps) ? ROW_FEW_FLIGHT
+                                      : ROW_FLIGHT);
+    record_any(r, &a->push, (uint64_t)a->push.time_q * splits, keys);
+    if (split) record_join(r, a, splits);
+}
+
+/* ---- apart ----------------------------------------------------------------------------------------------------------- */
+
+static bool apart_possible(const candidate *c)
+{
+    (void)c;
+    return true;
+}
+
+static void record_apart(const candidate *c)
+{
+    const attention *a = c->part;
+    attention_record(c->launch->program, a->call, ATTENTION_DK);
+    attention_record(c->launch->program, a->call, ATTENTION_DV);
+}
+
+/* ---- the tables ------------------------------------------------------------------------------------------------------ */
+
+#define COOP [VARIANT_ATTENTION_COOP] = {coop_possible, coop_preferred, record_coop, 0}
+#define LANES [VARIANT_ATTENTION_LANES] = {lanes_possible, NULL, record_lanes, 0}
+#define TILE [VARIANT_ATTENTION_TILE] = {tile_possible, tile_preferred, record_tile, 0}
+#define FEW [VARIANT_ATTENTION_FEW] = {few_possible, NULL, record_few, 0}
+#define BLOCK [VARIANT_ATTENTION_BLOCK] = {block_possible, block_preferred, record_block, 0}
+#define ROW [VARIANT_ATTENTION_ROW] = {row_possible, NULL, record_row, 0}
+#define APART [VARIANT_ATTENTION_APART] = {apart_possible, NULL, record_apart, 0}
+
+static const struct table {
+    const char *name; /* in keys */
+    variant_row variants[OP_VARIANTS];
+} tables[ATTENTION_KINDS] = {
+    [ATTENTION_FORWARD] = {"attention", {COOP, BLOCK, LANES, TILE, FEW, ROW}},
+    [ATTENTION_DQ] = {"attention-bwd dq", {COOP, LANES, TILE, FEW}},
+    [ATTENTION_DKV] = {"attention-bwd dkv", {COOP, LANES, APART}},
+    [ATTENTION_DK] = {"attention-bwd dk", {TILE, FEW}},
+    [ATTENTION_DV] = {"attention-bwd dv", {TILE, FEW}},
+};
+
+/* "attention f32 B12 H12 T1024 D64"; more keys than queries: "T128x1024". */
+static void key_of(const attention *a, char key[GPU_CHOICE_KEY])
+{
+    const struct attention_push *push = &a->push;
+    char keys[12] = "";
+    if (push->time_k != push->time_q) snprintf(keys, sizeof keys, "x%u", push->time_k);
+    snprintf(key, GPU_CHOICE_KEY, "%s %s B%u H%u T%u%s D%u", tables[a->kind].name, a->call->in[0].half ? "f16" : "f32",
+             push->sequences, a->call->attr.heads, push->time_q, keys, push->head);
+}
+
+void attention_record(gpu_program *program, const op_call *call, attention_kind kind)
+{
+    attention a;
+    char key[GPU_CHOICE_KEY];
+    attention_init(&a, call, kind);
+    launch r = attention_launch(program, gpu_program_caps(program), &a);
+    key_of(&a, key);
+    variant_record(tables[kind].variants, &r, &a, (op_variant)gpu_chosen(program, key));
+}
+
+uint32_t attention_choices(const pm_caps *caps, const op_call *call, op_choice choices[OP_MOST_CHOICES])
+{
+    static const attention_kind backward[OP_MOST_CHOICES] = {ATTENTION_DQ, ATTENTION_DK, ATTENTION_DV, ATTENTION_DKV};
+    const bool forward = call->op == OP_ATTENTION;
+    const uint32_t count = forward ? 1 : OP_MOST_CHOICES;
+    for (uint32_t i = 0; i < count; i++) {
+        attention a;
+        attention_init(&a, call, forward ? ATTENTION_FORWARD : backward[i]);
+        launch nothing_bound = attention_launch(NULL, caps, &a);
+        key_of(&a, choices[i].key);
+        variant_ask(tables[a.kind].variants, &nothing_bound, &a, &choices[i]);
+        if (a.kind == ATTENTION_DK || a.kind == ATTENTION_DV) {
+            choices[i].within = OP_MOST_CHOICES - 1;
+            choices[i].by = VARIANT_ATTENTION_APART;
+        }
+    }
+    return count;
+}
