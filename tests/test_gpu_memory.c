@@ -222,7 +222,7 @@ static void run_with_cache(const char *dir, test_lines *kept)
         const gpu_arg args[] = {{{x, 0, 200}, GPU_READ}, {{x, 200, 200}, GPU_WRITE}};
         gpu_record(program, &(gpu_dispatch){.kernel = KERNEL_gelu,
                                             .spec = spec,
-                                            .spec_count = 2,
+                                            .spec_count = sizeof spec / sizeof *spec,
                                             .args = args,
                                             .arg_count = 2,
                                             .push = &push,

@@ -52,7 +52,7 @@ static void record_gelu(gpu_program *program, gpu_span to, gpu_span from, const 
     const gpu_arg args[] = {{from, GPU_READ}, {to, GPU_WRITE}};
     gpu_dispatch dispatch = {.kernel = KERNEL_gelu,
                              .spec = spec,
-                             .spec_count = 3,
+                             .spec_count = sizeof spec / sizeof *spec,
                              .args = args,
                              .arg_count = 2,
                              .push = &push,
@@ -436,7 +436,7 @@ static void test_refusals(void **state)
     gpu_arg args[] = {{{buffer, 0, 400}, GPU_READ}, {{buffer, 400, 400}, GPU_WRITE}, {{NULL, 0, 0}, GPU_READ}};
     const gpu_dispatch good = {.kernel = KERNEL_gelu,
                                .spec = spec,
-                               .spec_count = 2,
+                               .spec_count = sizeof spec / sizeof *spec,
                                .args = args,
                                .arg_count = 2,
                                .push = &push,
@@ -495,7 +495,7 @@ static void absent(const char *disable)
     gpu_program *program = new_program(device);
     gpu_record(program, &(gpu_dispatch){.kernel = KERNEL_gelu,
                                         .spec = spec,
-                                        .spec_count = 2,
+                                        .spec_count = sizeof spec / sizeof *spec,
                                         .args = args,
                                         .arg_count = 2,
                                         .push = &push,

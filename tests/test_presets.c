@@ -337,7 +337,7 @@ static void test_refused(void **state)
     assert_int_equal(gpu_program_create(device, "product", &program), PM_OK);
     gpu_record(program, &(gpu_dispatch){.kernel = KERNEL_matmul_block_plain,
                                         .spec = spec,
-                                        .spec_count = 4,
+                                        .spec_count = sizeof spec / sizeof *spec,
                                         .args = args,
                                         .arg_count = 4,
                                         .push = &push,

@@ -314,7 +314,7 @@ static void test_pieces(void **state)
     gpu_program_op(program, "gelu", shape);
     gpu_record(program, &(gpu_dispatch){.kernel = KERNEL_gelu,
                                         .spec = spec,
-                                        .spec_count = 2,
+                                        .spec_count = sizeof spec / sizeof *spec,
                                         .args = args,
                                         .arg_count = 2,
                                         .push = &push,
