@@ -241,8 +241,12 @@ static bool put_merges(const pm_tokenizer *tok, cJSON *merges)
         uint32_t left_name, right_name;
         tok_merge_names(tok, &tok->merges.merges[i], &left_name, &right_name);
         char *left = tok_bpe_spell(tok, left_name), *right = tok_bpe_spell(tok, right_name), *both = NULL;
-        if (left && right && (both = malloc(strlen(left) + strlen(right) + 2)) != NULL)
-            sprintf(both, "%s %s", left, right);
+        const size_t size = left ? strlen(left) : 0;
+        if (left && right && (both = malloc(size + strlen(right) + 2)) != NULL) {
+            memcpy(both, left, size);
+            both[size] = ' ';
+            memcpy(both + size + 1, right, strlen(right) + 1);
+        }
         fine = both && append(merges, cJSON_CreateString(both));
         free(left);
         free(right);

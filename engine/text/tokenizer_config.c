@@ -302,21 +302,15 @@ static bool write_added(const pm_tokenizer *tok, const tok_added *added, cJSON *
 static bool write_ranks(const pm_tokenizer *tok, cJSON *config)
 {
     const bpe_table *merges = &tok->merges;
-    cJSON *list = merges->ranks ? cJSON_AddArrayToObject(config, RANKS_KEY) : NULL, *last = NULL;
+    cJSON *list = merges->ranks ? cJSON_AddArrayToObject(config, RANKS_KEY) : NULL;
     if (!list) return !merges->ranks;
     for (uint32_t i = 0, from = 0; i < merges->count; i++) {
         if (i + 1 < merges->count && merges->ranks[i + 1] == merges->ranks[i]) continue;
         cJSON *item = cJSON_CreateNumber(i + 1 - from);
-        if (!item) return false;
-        if (last) { /* cJSON's own way to the end of a list is short, but not in all versions */
-            last->next = item;
-            item->prev = last;
-            list->child->prev = item;
-        } else if (!cJSON_AddItemToArray(list, item)) {
+        if (!item || !cJSON_AddItemToArray(list, item)) {
             cJSON_Delete(item);
             return false;
         }
-        last = item;
         from = i + 1;
     }
     return true;

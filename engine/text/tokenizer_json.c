@@ -240,7 +240,7 @@ static pm_status other_class(const pm_log *log, const file_source *from, const c
     status = log_fail(log, PM_FORMAT,
                       "%s: \"tokenizer_class\" is \"%s\"; Pumice reads \"GPT2Tokenizer\", \"Qwen2Tokenizer\" and "
                       "\"OpenAIGPTTokenizer\", any class with tokenizer.json or tokenizer.model, and its own "
-                      "\"pumice_kind\"",
+                      "\"pumice_kind\", such as \"byte\" or \"char\"",
                       config.path, class);
     file_ref_free(&config);
     return status;
