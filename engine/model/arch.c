@@ -1,22 +1,45 @@
 /* The roles of parameters, and the families by their names. */
 #include "model/arch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const role_info role_table[ROLE_COUNT] = {
-    [ROLE_TOKENS] = {"V,C", START_MATRIX, true},        [ROLE_POSITIONS] = {"P,C", START_POSITIONS, true},
-    [ROLE_NORM1_GAIN] = {"1,C", START_ONES, false},     [ROLE_NORM1_BIAS] = {"1,C", START_ZEROS, false},
-    [ROLE_QKV_WEIGHT] = {"C,Q", START_MATRIX, true},    [ROLE_QKV_BIAS] = {"1,Q", START_ZEROS, false},
-    [ROLE_PROJ_WEIGHT] = {"C,C", START_RESIDUAL, true}, [ROLE_PROJ_BIAS] = {"1,C", START_ZEROS, false},
-    [ROLE_NORM2_GAIN] = {"1,C", START_ONES, false},     [ROLE_NORM2_BIAS] = {"1,C", START_ZEROS, false},
-    [ROLE_FC_WEIGHT] = {"C,I", START_MATRIX, true},     [ROLE_FC_BIAS] = {"1,I", START_ZEROS, false},
-    [ROLE_OUT_WEIGHT] = {"I,C", START_RESIDUAL, true},  [ROLE_OUT_BIAS] = {"1,C", START_ZEROS, false},
-    [ROLE_NORM_GAIN] = {"1,C", START_ONES, false},      [ROLE_NORM_BIAS] = {"1,C", START_ZEROS, false},
-    [ROLE_HEAD] = {"V,C", START_MATRIX, true},          [ROLE_SCORE] = {"K,C", START_MATRIX, true},
+    [ROLE_TOKENS] = {"V,C", START_MATRIX, true, NEED_NAME, false},
+    [ROLE_POSITIONS] = {"P,C", START_POSITIONS, true, NEED_NAME, false},
+    [ROLE_NORM1_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
+    [ROLE_NORM1_BIAS] = {"1,C", START_ZEROS, false, NEED_NAME, false},
+    [ROLE_QKV_WEIGHT] = {"C,Q", START_MATRIX, true, NEED_NAME, true},
+    [ROLE_QKV_BIAS] = {"1,Q", START_ZEROS, false, NEED_ATTENTION_BIAS, false},
+    [ROLE_Q_NORM] = {"1,D", START_GAIN, false, NEED_NAME, false},
+    [ROLE_K_NORM] = {"1,D", START_GAIN, false, NEED_NAME, false},
+    [ROLE_PROJ_WEIGHT] = {"A,C", START_RESIDUAL, true, NEED_NAME, true},
+    [ROLE_PROJ_BIAS] = {"1,C", START_ZEROS, false, NEED_ATTENTION_BIAS, false},
+    [ROLE_POST_NORM1_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
+    [ROLE_NORM2_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
+    [ROLE_NORM2_BIAS] = {"1,C", START_ZEROS, false, NEED_NAME, false},
+    [ROLE_FC_WEIGHT] = {"C,F", START_MATRIX, true, NEED_NAME, true},
+    [ROLE_FC_BIAS] = {"1,F", START_ZEROS, false, NEED_MLP_BIAS, false},
+    [ROLE_OUT_WEIGHT] = {"I,C", START_RESIDUAL, true, NEED_NAME, true},
+    [ROLE_OUT_BIAS] = {"1,C", START_ZEROS, false, NEED_MLP_BIAS, false},
+    [ROLE_POST_NORM2_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
+    [ROLE_NORM_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
+    [ROLE_NORM_BIAS] = {"1,C", START_ZEROS, false, NEED_NAME, false},
+    [ROLE_HEAD] = {"V,C", START_MATRIX, true, NEED_UNTIED, false},
+    [ROLE_SCORE] = {"K,C", START_MATRIX, true, NEED_OUTPUTS, false},
 };
 
-static const arch_info *const families[] = {&arch_gpt2, &arch_gpt1};
+static const arch_info *const families[] = {&arch_gpt2,  &arch_gpt1,  &arch_llama, &arch_mistral,
+                                            &arch_qwen2, &arch_qwen3, &arch_gemma3};
 enum { FAMILIES = sizeof families / sizeof *families };
+
+void arch_list(bool model_types, char *out, size_t size)
+{
+    size_t used = 0;
+    for (int i = 0; i < FAMILIES && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "",
+                                 model_types ? families[i]->model_type : families[i]->name);
+}
 
 bool arch_known(pm_arch id)
 {
@@ -74,14 +97,23 @@ bool pm_arch_named(const char *name, pm_arch *out)
 
 /* ---- parameters ---- */
 
+/* Columns of q, k and v together. */
+static uint32_t qkv_size(const pm_gpt_config *c)
+{
+    return (c->heads + 2 * c->kv_heads) * c->head;
+}
+
 static uint32_t size_of(const pm_gpt_config *c, char letter)
 {
     switch (letter) {
     case 'V': return c->vocab;
     case 'P': return c->ctx;
     case 'C': return c->embd;
-    case 'Q': return 3 * c->embd;
+    case 'Q': return qkv_size(c);
+    case 'A': return c->heads * c->head;
+    case 'D': return c->head;
     case 'I': return c->inner;
+    case 'F': return arch_gated(arch_of(c)) ? 2 * c->inner : c->inner;
     case 'K': return c->outputs;
     default: return 1;
     }
@@ -90,22 +122,33 @@ static uint32_t size_of(const pm_gpt_config *c, char letter)
 void arch_shape(const pm_gpt_config *c, param_role r, uint32_t *rows, uint32_t *cols)
 {
     const char *shape = role_table[r].shape;
-    *rows = size_of(c, shape[0]);
-    *cols = size_of(c, shape[2]);
+    const bool turned = role_table[r].product && arch_of(c)->out_in;
+    *rows = size_of(c, shape[turned ? 2 : 0]);
+    *cols = size_of(c, shape[turned ? 0 : 2]);
 }
 
 uint32_t arch_part(const pm_gpt_config *c, param_role r, uint32_t part)
 {
-    (void)part;
-    (void)r;
-    return c->embd; /* q, k and v */
+    const bool qkv = r == ROLE_QKV_WEIGHT || r == ROLE_QKV_BIAS;
+    return !qkv ? c->inner : (part == 0 ? c->heads : c->kv_heads) * c->head;
 }
 
 bool arch_has(const pm_gpt_config *c, param_role r)
 {
-    if (r == ROLE_HEAD) return c->untied;
-    if (r == ROLE_SCORE) return c->outputs > 0;
-    return arch_of(c)->hf.name[r] != NULL;
+    const bool named = arch_of(c)->hf.name[r] != NULL;
+    switch (role_table[r].need) {
+    case NEED_NAME: return named;
+    case NEED_ATTENTION_BIAS: return named && c->attention_bias;
+    case NEED_MLP_BIAS: return named && c->mlp_bias;
+    case NEED_UNTIED: return c->untied;
+    case NEED_OUTPUTS: return c->outputs > 0;
+    }
+    return false;
+}
+
+bool arch_windowed(const pm_gpt_config *c, uint32_t layer)
+{
+    return c->window > 0 && layer >= c->window_first && !(c->window_period && (layer + 1) % c->window_period == 0);
 }
 
 /* How many of the roles from `first` up to `end` the model has. */

@@ -7,29 +7,33 @@
 
 #include <pumice/model.h>
 
-/* What a parameter is for. A model has those that its family names, in this order: the tables, the blocks, the end. Letters of shapes are
- * those of pm_gpt_config. A product's weight is stored as (in,out): y = x W. */
+/* What a parameter is for. A model has those that its family names and its configuration wants, in this order: the tables, the blocks, the end.
+ * Letters of shapes: see role_table. A product's weight is stored as (in,out), y = x W, or the other way round: arch_info.out_in. */
 typedef enum param_role {
     ROLE_TOKENS,    /* (V,C) */
     ROLE_POSITIONS, /* (P,C) */
     /* of a block */
     ROLE_NORM1_GAIN, /* (C) */
     ROLE_NORM1_BIAS,
-    ROLE_QKV_WEIGHT, /* (C,3C) */
+    ROLE_QKV_WEIGHT, /* (C,Q): q, k and v beside each other */
     ROLE_QKV_BIAS,
-    ROLE_PROJ_WEIGHT, /* (C,C) */
+    ROLE_Q_NORM, /* (D): of each head */
+    ROLE_K_NORM,
+    ROLE_PROJ_WEIGHT, /* (A,C) */
     ROLE_PROJ_BIAS,
-    ROLE_NORM2_GAIN, /* (C) */
+    ROLE_POST_NORM1_GAIN, /* (C): of what the branch adds */
+    ROLE_NORM2_GAIN,
     ROLE_NORM2_BIAS,
-    ROLE_FC_WEIGHT, /* (C,I) */
+    ROLE_FC_WEIGHT, /* (C,F): gate and up beside each other, where the MLP is gated */
     ROLE_FC_BIAS,
     ROLE_OUT_WEIGHT, /* (I,C) */
     ROLE_OUT_BIAS,
+    ROLE_POST_NORM2_GAIN,
     /* behind the blocks */
     ROLE_NORM_GAIN, /* (C) */
     ROLE_NORM_BIAS,
-    ROLE_HEAD,  /* (V,C), as the token table: an output layer of its own, where config.untied says so */
-    ROLE_SCORE, /* (K,C): a task's head, where config.outputs says so */
+    ROLE_HEAD,  /* (V,C), as the token table: an output layer of its own */
+    ROLE_SCORE, /* (K,C): a task's head */
     ROLE_COUNT,
     ROLE_BLOCK_FIRST = ROLE_NORM1_GAIN,
     ROLE_BLOCK_END = ROLE_NORM_GAIN
@@ -38,16 +42,22 @@ typedef enum param_role {
 /* A parameter's first values. */
 typedef enum role_start {
     START_ZEROS,
-    START_ONES,
+    START_GAIN,      /* 1 in effect: zeros where norms are times 1 + w */
     START_MATRIX,    /* N(0, deviation^2), as gpt_deviation() has it */
     START_POSITIONS, /* N(0, position_deviation^2) */
     START_RESIDUAL,  /* as a matrix, divided by the root of twice the layers where the family says so */
 } role_start;
 
+/* What a model must have beside the name, for a parameter to be there. */
+typedef enum role_need { NEED_NAME, NEED_ATTENTION_BIAS, NEED_MLP_BIAS, NEED_UNTIED, NEED_OUTPUTS } role_need;
+
+/* Letters of shapes: V P C I K and D are pm_gpt_config's; A = H D, Q = A and twice as much for each of kv_heads, F = I or, gated, 2 I. */
 typedef struct role_info {
-    const char *shape; /* "V,C": sizes by the letters of pm_gpt_config; 1: a vector */
+    const char *shape; /* "V,C"; 1: a vector */
     role_start start;
     bool decayed;
+    role_need need;
+    bool product; /* a product's weight, which out_in turns round */
 } role_info;
 extern const role_info role_table[ROLE_COUNT];
 
@@ -72,35 +82,63 @@ typedef enum key_kind {
     KEY_COUNT, /* uint32_t, from 1 on */
     KEY_INNER, /* the same, null where it is 4 C */
     KEY_FLOAT,
+    KEY_FLAG, /* bool */
 } key_kind;
 
 typedef struct arch_key {
     const char *name;
     key_kind kind;
-    size_t field;     /* offsetof */
-    bool required;    /* else `otherwise` where it is missing or null */
-    float otherwise;  /* of KEY_FLOAT; a missing count is 0 */
+    size_t field;  /* offsetof */
+    bool required; /* else `otherwise` where it is missing or null */
+    float otherwise;
     const char *same; /* written with the same value, and not read; NULL: none */
 } arch_key;
-enum { ARCH_KEYS = 12 };
+enum { ARCH_KEYS = 16 };
 
+typedef enum norm_kind {
+    NORM_LAYER,
+    NORM_RMS,
+    NORM_RMS_ONE, /* times 1 + w */
+} norm_kind;
+
+typedef enum mlp_kind {
+    MLP_GELU,
+    MLP_SILU_GATE, /* silu(gate) * up */
+    MLP_GELU_GATE,
+} mlp_kind;
+
+struct cJSON;
 struct config_reader; /* config_reader.h */
 
+/* What is not a number of pm_gpt_config. A family has positions by rotation where it names no table of positions, norms of q and k and behind
+ * branches where it names those. */
 typedef struct arch_info {
     pm_arch id;
     const char *name, *title; /* "gpt2" of --arch, "GPT-2" of prose */
     const char *model_type;   /* config.json's */
     const char *lm_class, *classifier_class;
-    bool norm_before;    /* LayerNorm before each branch, and one behind the last block; else after each sum */
-    bool residual_start; /* START_RESIDUAL differs from START_MATRIX */
+    norm_kind norm;
+    bool norm_before; /* a norm before each branch, and one behind the last block; else one after each sum */
+    mlp_kind mlp;
+    bool attention_bias, mlp_bias; /* always */
+    bool out_in;                   /* products' weights are (out,in) */
+    bool scaled_table;             /* the token table times the root of C */
+    bool residual_start;           /* START_RESIDUAL differs from START_MATRIX */
     float position_deviation;
+    float eps, theta, local_theta; /* what 0 means */
+    uint32_t window, window_period;
     arch_names hf;
     arch_key keys[ARCH_KEYS];                /* in the order in which they are written */
     const char *activation_key, *activation; /* as written */
-    void (*check)(struct config_reader *r);  /* refuses by name what Pumice does not compute */
+    bool untied;                             /* without the key tie_word_embeddings */
+    /* Refuses by name what Pumice does not compute, and reads what is not one number. */
+    void (*read)(struct config_reader *r, pm_gpt_config *c);
+    void (*write)(struct cJSON *o, const pm_gpt_config *c); /* the same keys; NULL: none */
 } arch_info;
 
-extern const arch_info arch_gpt1, arch_gpt2;
+extern const arch_info arch_gpt1, arch_gpt2, arch_llama, arch_mistral, arch_qwen2, arch_qwen3, arch_gemma3;
+/* "gpt2, gpt1, …": all short names, or all that model_type may be. */
+void arch_list(bool model_types, char *out, size_t size);
 /* A configuration's; GPT-2's where its id is not known. */
 const arch_info *arch_of(const pm_gpt_config *config);
 bool arch_known(pm_arch id);
@@ -117,6 +155,17 @@ uint32_t arch_part(const pm_gpt_config *config, param_role r, uint32_t part);
 uint32_t arch_param_count(const pm_gpt_config *config);
 /* The index of one that there is. `block` counts for a block's only. */
 uint32_t arch_param(const pm_gpt_config *config, param_role r, uint32_t block);
+
+static inline bool arch_gated(const arch_info *a)
+{
+    return a->mlp != MLP_GELU;
+}
+static inline bool arch_rotary(const arch_info *a)
+{
+    return !a->hf.name[ROLE_POSITIONS];
+}
+/* Whether a layer's queries see a window of tokens only. */
+bool arch_windowed(const pm_gpt_config *config, uint32_t layer);
 
 /* All of them in order: begin with ARCH_START; false behind the last. */
 typedef struct arch_place {

@@ -31,16 +31,18 @@ static bool tanh_gelu(config_reader *r, const char *key, const char **name)
     return !*name || config_one_of(*name, names, sizeof names / sizeof *names);
 }
 
-static void check_gpt1(config_reader *r)
+static void read_gpt1(config_reader *r, pm_gpt_config *c)
 {
+    (void)c;
     const char *name;
     if (!tanh_gelu(r, "afn", &name) && strcmp(name, "gelu") != 0) config_wrong(r, "afn", "must be \"gelu\"");
 }
 
 /* In GPT-2 gelu is the exact one, by erf. Variants of attention that transformers' GPT-2 has and Pumice lacks are refused.
  * (reorder_and_upcast_attn changes the order of operations in half precision, not what is computed.) */
-static void check_gpt2(config_reader *r)
+static void read_gpt2(config_reader *r, pm_gpt_config *c)
 {
+    (void)c;
     const char *key = "activation_function", *name;
     if (!tanh_gelu(r, key, &name)) {
         if (strcmp(name, "gelu") != 0)
@@ -62,14 +64,17 @@ const arch_info arch_gpt1 = {
     .model_type = "openai-gpt",
     .lm_class = "OpenAIGPTLMHeadModel",
     .classifier_class = "OpenAIGPTForSequenceClassification",
+    .attention_bias = true,
+    .mlp_bias = true,
     .position_deviation = 0.02f,
+    .eps = 1e-5f,
     .hf = {.prefix = "transformer.",
            .block = "h.",
            .name = {[ROLE_TOKENS] = "tokens_embed.weight", [ROLE_POSITIONS] = "positions_embed.weight", GPT_BLOCK}},
     .keys = GPT_KEYS,
     .activation_key = "afn",
     .activation = "gelu",
-    .check = check_gpt1,
+    .read = read_gpt1,
 };
 
 const arch_info arch_gpt2 = {
@@ -81,7 +86,10 @@ const arch_info arch_gpt2 = {
     .classifier_class = "GPT2ForSequenceClassification",
     .norm_before = true,
     .residual_start = true,
+    .attention_bias = true,
+    .mlp_bias = true,
     .position_deviation = 0.01f,
+    .eps = 1e-5f,
     .hf = {.prefix = "transformer.",
            .block = "h.",
            .name = {[ROLE_TOKENS] = "wte.weight",
@@ -92,5 +100,5 @@ const arch_info arch_gpt2 = {
     .keys = GPT_KEYS,
     .activation_key = "activation_function",
     .activation = "gelu_new",
-    .check = check_gpt2,
+    .read = read_gpt2,
 };

@@ -17,20 +17,56 @@
 #include "model/classifier.h"
 #include "model/config_reader.h"
 #include "model/gpt.h"
+#include "model/rotary.h"
 #include "model/special.h"
 #include "model/task_head.h"
 
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
 {
     pm_gpt_config c = *config;
-    if (c.inner == 0) c.inner = 4 * c.embd;
-    if (c.eps == 0 && !c.no_eps) c.eps = 1e-5f;
+    const arch_info *family = arch_of(config);
+    if (c.inner == 0) c.inner = arch_gated(family) ? (8 * c.embd / 3 + 63) / 64 * 64 : 4 * c.embd;
+    if (c.eps == 0 && !c.no_eps) c.eps = family->eps;
+    if (c.kv_heads == 0) c.kv_heads = c.heads;
+    if (c.head == 0) c.head = c.heads ? c.embd / c.heads : 0;
+    c.attention_bias |= family->attention_bias;
+    c.mlp_bias |= family->mlp_bias;
+    if (!arch_rotary(family)) return c;
+    if (c.rotary.theta == 0) c.rotary.theta = family->theta;
+    if (c.rotary.local_theta == 0) c.rotary.local_theta = family->local_theta;
+    if (c.rotary.columns == 0) c.rotary.columns = c.head;
+    if (c.window == 0) c.window = family->window;
+    if (c.window_period == 0) c.window_period = family->window_period;
     return c;
 }
 
 static bool probability(float p)
 {
     return p >= 0 && p < 1;
+}
+
+/* Heads, their size, and what only rotary families have. */
+static pm_status check_heads(const pm_log *log, const char *where, const pm_gpt_config *config)
+{
+    const bool rotary = arch_rotary(arch_of(config));
+    const uint32_t most = rotary ? 256 : 128, size = config->head ? config->head : config->embd / config->heads;
+    if (!config->head && config->embd % config->heads)
+        return log_fail(log, PM_INVALID, "%sheads: %" PRIu32 " does not divide embd, %" PRIu32, where, config->heads,
+                        config->embd);
+    if (size == 0 || size % 4 || size > most)
+        return log_fail(log, PM_INVALID,
+                        "%sheads: the head size%s is %" PRIu32 "; it must be a multiple of 4, at most %" PRIu32, where,
+                        config->head ? "" : " embd / heads", size, most);
+    if (config->kv_heads && config->heads % config->kv_heads)
+        return log_fail(log, PM_INVALID, "%skv_heads: %" PRIu32 " does not divide heads, %" PRIu32, where,
+                        config->kv_heads, config->heads);
+    if (!rotary && ((config->kv_heads && config->kv_heads != config->heads) ||
+                    (config->head && config->head * config->heads != config->embd) || config->window))
+        return log_fail(log, PM_INVALID, "%sarch: %s has neither kv_heads, head nor window of its own", where,
+                        pm_arch_title(config->arch));
+    if (!(config->query_scalar >= 0))
+        return log_fail(log, PM_INVALID, "%squery_scalar: %g is below 0", where, (double)config->query_scalar);
+    return rotary ? rotary_check(log, where, config) : PM_OK;
 }
 
 pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config)
@@ -45,15 +81,9 @@ pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_co
         if (sizes[i].value == 0 || sizes[i].value > sizes[i].most)
             return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " is not within 1 to %" PRIu32, where, sizes[i].name,
                             sizes[i].value, sizes[i].most);
-    if (!arch_known(config->arch)) return log_fail(log, PM_INVALID, "%sarch: neither GPT-1 nor GPT-2", where);
-    if (config->embd % config->heads)
-        return log_fail(log, PM_INVALID, "%sheads: %" PRIu32 " does not divide embd, %" PRIu32, where, config->heads,
-                        config->embd);
-    uint32_t size = config->embd / config->heads;
-    if (size % 4 || size > 128)
-        return log_fail(log, PM_INVALID,
-                        "%sheads: the head size embd / heads is %" PRIu32 "; it must be a multiple of 4, at most 128",
-                        where, size);
+    if (!arch_known(config->arch)) return log_fail(log, PM_INVALID, "%sarch: there is no such family", where);
+    const pm_status heads = check_heads(log, where, config);
+    if (heads != PM_OK) return heads;
     if (config->no_eps && config->eps != 0)
         return log_fail(log, PM_INVALID, "%seps: %g beside no_eps; it must be 0", where, (double)config->eps);
     if (config->task_tokens >= config->vocab)
@@ -112,6 +142,11 @@ static float *float_field(pm_gpt_config *c, const arch_key *key)
     return (float *)((char *)c + key->field);
 }
 
+static bool *flag_field(pm_gpt_config *c, const arch_key *key)
+{
+    return (bool *)((char *)c + key->field);
+}
+
 static void write_keys(cJSON *o, const pm_gpt_config *config)
 {
     pm_gpt_config c = *config;
@@ -119,6 +154,8 @@ static void write_keys(cJSON *o, const pm_gpt_config *config)
     for (const arch_key *key = family->keys; key->name; key++) {
         if (key->kind == KEY_FLOAT)
             gpt_config_add_float(o, key->name, *float_field(&c, key));
+        else if (key->kind == KEY_FLAG)
+            cJSON_AddBoolToObject(o, key->name, *flag_field(&c, key));
         else if (key->kind == KEY_INNER && c.inner == 4 * c.embd)
             cJSON_AddNullToObject(o, key->name);
         else
@@ -136,6 +173,7 @@ char *gpt_config_text(const pm_gpt_config *config, const pm_task *task)
     cJSON_AddStringToObject(o, "model_type", family->model_type);
     cJSON_AddStringToObject(o, family->activation_key, family->activation);
     write_keys(o, config);
+    if (family->write) family->write(o, config);
     cJSON_AddBoolToObject(o, "tie_word_embeddings", !config->untied);
     special_write(o, config, task);
     cJSON_AddStringToObject(o, "torch_dtype", "float32");
@@ -169,12 +207,14 @@ pm_status gpt_config_write(const pm_log *log, const char *path, const pm_gpt_con
 
 void config_wrong(config_reader *r, const char *key, const char *what)
 {
-    if (r->status == PM_OK) r->status = log_fail(r->log, PM_FORMAT, "%s: %s %s", r->path, key, what);
+    if (r->status == PM_OK)
+        r->status = log_fail(r->log, PM_FORMAT, "%s: %s%s %s", r->path, r->prefix ? r->prefix : "", key, what);
 }
 
 void config_warn(const config_reader *r, const char *key, const char *what)
 {
-    if (r->status == PM_OK) log_line(r->log, PM_LOG_WARN, "%s: %s %s", r->path, key, what);
+    if (r->status == PM_OK)
+        log_line(r->log, PM_LOG_WARN, "%s: %s%s %s", r->path, r->prefix ? r->prefix : "", key, what);
 }
 
 /* NULL where it is missing or null. */
@@ -236,22 +276,29 @@ static void read_kind(config_reader *r, pm_gpt_config *c)
 {
     const char *type = config_text(r, "model_type");
     const arch_info *family = type ? arch_by_model_type(type) : NULL;
-    if (family)
+    char known[160], line[200];
+    if (family) {
         c->arch = family->id;
-    else
-        config_wrong(r, "model_type", "is neither \"gpt2\" nor \"openai-gpt\"");
+        return;
+    }
+    arch_list(true, known, sizeof known);
+    snprintf(line, sizeof line, "is none of %s", known);
+    config_wrong(r, "model_type", line);
 }
 
 static void read_keys(config_reader *r, pm_gpt_config *c)
 {
-    for (const arch_key *key = arch_of(c)->keys; key->name; key++) {
+    const arch_info *family = arch_of(c);
+    for (const arch_key *key = family->keys; key->name; key++) {
         if (key->kind == KEY_FLOAT)
             *float_field(c, key) = config_number(r, key->name, key->otherwise);
-        else
-            *count_field(c, key) = config_count(r, key->name, key->required);
+        else if (key->kind == KEY_FLAG)
+            *flag_field(c, key) = config_flag(r, key->name, key->otherwise != 0);
+        else if (!(*count_field(c, key) = config_count(r, key->name, key->required)))
+            *count_field(c, key) = (uint32_t)key->otherwise;
     }
     c->no_eps = c->eps == 0;
-    c->untied = !config_flag(r, "tie_word_embeddings", true);
+    c->untied = !config_flag(r, "tie_word_embeddings", !family->untied);
 }
 
 /* The head's task, where there is one: Pumice's own, or a transformers classifier's. */
@@ -281,8 +328,8 @@ static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config
     pm_gpt_config c = {0};
     pm_task own = {0};
     read_kind(&r, &c);
-    arch_of(&c)->check(&r);
     read_keys(&r, &c);
+    arch_of(&c)->read(&r, &c);
     special_read(root, &c);
     read_task(&r, &c, &own);
     cJSON_Delete(root);

@@ -12,6 +12,7 @@ typedef struct config_reader {
     const pm_log *log;
     const char *path;
     const cJSON *object;
+    const char *prefix; /* of keys in lines, such as "rope_scaling."; NULL: none */
     pm_status status;
 } config_reader;
 

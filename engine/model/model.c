@@ -91,8 +91,9 @@ static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t
     const beginning *from = user;
     const pm_model *m = from->model;
     const role_start start = role_table[m->layout.roles[p]].start;
-    if (start == START_ZEROS || start == START_ONES)
-        for (uint64_t i = 0; i < count; i++) out[i] = start == START_ONES ? 1.0f : 0.0f;
+    const bool one = start == START_GAIN && arch_of(&m->config)->norm != NORM_RMS_ONE;
+    if (start == START_ZEROS || start == START_GAIN)
+        for (uint64_t i = 0; i < count; i++) out[i] = one ? 1.0f : 0.0f;
     else
         gpt_normal(out, first, count, deviation_of(&m->config, start), from->seed, p, 0);
     return PM_OK;

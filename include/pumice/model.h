@@ -1,4 +1,4 @@
-/* GPT models: configuration, weights on a device, folders in Hugging Face's form. */
+/* Models: configuration, weights on a device, folders in Hugging Face's form. */
 #ifndef PUMICE_MODEL_H
 #define PUMICE_MODEL_H
 
@@ -15,9 +15,15 @@ extern "C" {
 typedef enum pm_arch {
     PM_ARCH_GPT2, /* LayerNorm before each branch, and after the last block */
     PM_ARCH_GPT1, /* LayerNorm after each residual sum; none at the end */
+    /* Decoders with RMS norms, rotary positions and gated MLPs, whose products have no biases unless said. */
+    PM_ARCH_LLAMA,   /* Llama 2 and 3, TinyLlama, SmolLM2 */
+    PM_ARCH_MISTRAL, /* the same, with a window in every layer where `window` says so */
+    PM_ARCH_QWEN2,   /* Qwen 2 and 2.5: biases of q, k and v */
+    PM_ARCH_QWEN3,   /* a norm of each head of q and k before rotation */
+    PM_ARCH_GEMMA3, /* that, too; norms times 1 + w, before and behind each branch; GELU; a scaled table; windows in most layers */
 } pm_arch;
 
-/* A family's short name, "gpt2", as config and --arch have it, and the one for prose, "GPT-2"; "unknown" for no family. And the family of a short
+/* A family's short name, "gpt2", as --arch has it, and the one for prose, "GPT-2"; "unknown" for no family. And the family of a short
  * name: false where there is none. */
 PM_API const char *pm_arch_name(pm_arch arch);
 PM_API const char *pm_arch_title(pm_arch arch);
@@ -29,21 +35,52 @@ typedef struct pm_special_tokens {
     uint32_t bos, eos, pad;
 } pm_special_tokens;
 
+/* Rotary positions: column pairs (i, i + R/2) of a head turn by position * theta^(-2i/R), i < R/2. */
+typedef enum pm_rotary_scaling {
+    PM_ROTARY_PLAIN,
+    PM_ROTARY_LINEAR, /* angles divided by `factor` */
+    PM_ROTARY_LLAMA3, /* slow pairs divided by `factor`, quick ones not: Llama 3.1's rule */
+    PM_ROTARY_YARN,   /* Peng et al., 2023 */
+} pm_rotary_scaling;
+
+typedef struct pm_rotary {
+    float theta;       /* 0: 10000, Qwen's and Gemma's 1000000 */
+    float local_theta; /* of layers with a window, without scaling; 0: the same as the others' */
+    uint32_t columns;  /* R, even: columns of a head that turn; 0: all */
+    pm_rotary_scaling scaling;
+    float factor;
+    float low,
+        high; /* llama3: how often a pair turns in `original` positions where scaling ends and begins; 0: 1 and 4 */
+    uint32_t original; /* llama3, yarn: positions before scaling; 0: ctx */
+    float fast, slow;  /* yarn: the same for its ramp; 0: 32 and 1 */
+    float attention;   /* yarn: factor of cosines and sines; 0: 0.1 ln(factor) + 1 */
+} pm_rotary;
+
 typedef struct pm_gpt_config {
     pm_arch arch;
-    uint32_t vocab;                                  /* V: tokens */
-    uint32_t ctx;                                    /* P: positions, the longest sequence */
-    uint32_t embd;                                   /* C: channels; a multiple of heads */
-    uint32_t heads;                                  /* H; head size C/H from 1 to 128, a multiple of 4 */
-    uint32_t layers;                                 /* L */
-    uint32_t inner;                                  /* channels between the two products of an MLP; 0: 4*C */
-    float eps;                                       /* of LayerNorm; 0: 1e-5 unless no_eps */
-    bool no_eps;                                     /* eps is 0, as a config.json may say */
+    uint32_t vocab;  /* V: tokens */
+    uint32_t ctx;    /* P: positions, the longest sequence */
+    uint32_t embd;   /* C: channels */
+    uint32_t heads;  /* H */
+    uint32_t layers; /* L */
+    uint32_t inner;  /* I: channels between an MLP's products; 0: 4*C, of gated ones 8/3*C up to a multiple of 64 */
+    float eps;       /* of norms; 0: 1e-5, Qwen's and Gemma's 1e-6, unless no_eps */
+    bool no_eps;     /* eps is 0, as a config.json may say */
     float dropout_embd, dropout_attn, dropout_resid; /* what training drops unless told otherwise */
     uint32_t outputs;                                /* K: outputs of a task's head; 0: no head */
     bool untied;                                     /* the output layer has a table of its own, not the tokens' */
     uint32_t task_tokens;      /* the last so many of vocab were added for a task: <s>, $ and <e> */
     pm_special_tokens special; /* config.json's bos_token_id, eos_token_id and pad_token_id */
+    /* of families with rotary positions; 0 for others */
+    uint32_t kv_heads; /* heads of keys and values, which divide heads; 0: heads */
+    uint32_t head;     /* D: head size, a multiple of 4 up to 256; 0: C/H. Heads need not add up to C */
+    pm_rotary rotary;
+    uint32_t window;        /* tokens that a query sees in layers with a window, its own among them; 0: all see all */
+    uint32_t window_first;  /* layers before this one have none */
+    uint32_t window_period; /* p: nor has layer i, counted from 0, where (i + 1) % p is 0; 0: all others have one */
+    float query_scalar;     /* scores are times its -1/2th power; 0: D */
+    bool attention_bias;    /* q, k, v and the product behind have biases; always of GPT, of Qwen 2's q, k and v */
+    bool mlp_bias;          /* an MLP's products have; always of GPT */
 } pm_gpt_config;
 
 /* Checks a configuration: PM_INVALID with one line that names the field and what would be right. */
