@@ -41,6 +41,25 @@ void arch_list(bool model_types, char *out, size_t size)
                                  model_types ? families[i]->model_type : families[i]->name);
 }
 
+const arch_info *arch_by_gguf(const char *name, size_t size)
+{
+    for (int i = 0; i < FAMILIES; i++) {
+        const char *own = families[i]->gguf_family;
+        if (own && strlen(own) == size && memcmp(own, name, size) == 0) return families[i];
+    }
+    return NULL;
+}
+
+void arch_list_gguf(char *out, size_t size)
+{
+    size_t used = 0;
+    for (int i = 0; i < FAMILIES && used < size; i++) {
+        const char *own = families[i]->gguf_family;
+        if (own && arch_by_gguf(own, strlen(own)) == families[i])
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", own);
+    }
+}
+
 bool arch_known(pm_arch id)
 {
     for (int i = 0; i < FAMILIES; i++)

@@ -128,6 +128,9 @@ typedef struct arch_info {
     float eps, theta, local_theta; /* what 0 means */
     uint32_t window, window_period;
     arch_names hf;
+    const char *gguf_family; /* general.architecture of GGUF; NULL: it has none */
+    arch_names gguf;
+    bool gguf_pairs;                         /* there, rows of q and k are in the order of the pairs that turn */
     arch_key keys[ARCH_KEYS];                /* in the order in which they are written */
     const char *activation_key, *activation; /* as written */
     bool untied;                             /* without the key tie_word_embeddings */
@@ -142,6 +145,9 @@ void arch_list(bool model_types, char *out, size_t size);
 /* A configuration's; GPT-2's where its id is not known. */
 const arch_info *arch_of(const pm_gpt_config *config);
 bool arch_known(pm_arch id);
+/* By GGUF's name, and all such names. */
+const arch_info *arch_by_gguf(const char *name, size_t size);
+void arch_list_gguf(char *out, size_t size);
 /* By the names that config.json has; NULL: none. */
 const arch_info *arch_by_model_type(const char *model_type);
 const arch_info *arch_by_class(const char *classifier_class);

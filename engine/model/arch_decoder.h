@@ -25,6 +25,26 @@
         }                                                                                                              \
     }
 
+/* The same in GGUF. */
+#define DECODER_GGUF_NAMES                                                                                             \
+    [ROLE_TOKENS] = "token_embd.weight", [ROLE_NORM1_GAIN] = "attn_norm.weight",                                       \
+    [ROLE_QKV_WEIGHT] = "attn_qkv.weight", [ROLE_QKV_BIAS] = "attn_qkv.bias", [ROLE_Q_NORM] = "attn_q_norm.weight",    \
+    [ROLE_K_NORM] = "attn_k_norm.weight", [ROLE_PROJ_WEIGHT] = "attn_output.weight",                                   \
+    [ROLE_PROJ_BIAS] = "attn_output.bias", [ROLE_POST_NORM1_GAIN] = "post_attention_norm.weight",                      \
+    [ROLE_NORM2_GAIN] = "ffn_norm.weight", [ROLE_FC_WEIGHT] = "ffn_gate_up.weight",                                    \
+    [ROLE_FC_BIAS] = "ffn_gate_up.bias", [ROLE_OUT_WEIGHT] = "ffn_down.weight", [ROLE_OUT_BIAS] = "ffn_down.bias",     \
+    [ROLE_POST_NORM2_GAIN] = "post_ffw_norm.weight", [ROLE_NORM_GAIN] = "output_norm.weight",                          \
+    [ROLE_HEAD] = "output.weight"
+#define DECODER_GGUF                                                                                                   \
+    {                                                                                                                  \
+        .prefix = "", .block = "blk.", .name = {DECODER_GGUF_NAMES}, .parts = {                                        \
+            {ROLE_QKV_WEIGHT, {"attn_q.weight", "attn_k.weight", "attn_v.weight"}},                                    \
+            {ROLE_QKV_BIAS, {"attn_q.bias", "attn_k.bias", "attn_v.bias"}},                                            \
+            {ROLE_FC_WEIGHT, {"ffn_gate.weight", "ffn_up.weight"}},                                                    \
+            {ROLE_FC_BIAS, {"ffn_gate.bias", "ffn_up.bias"}}                                                           \
+        }                                                                                                              \
+    }
+
 /* Keys that all have. `head`: what head_dim is without the key; 0: C/H. */
 #define DECODER_KEYS(head_, eps_)                                                                                      \
     {"vocab_size", KEY_COUNT, FIELD(vocab), true, 0, NULL}, {"hidden_size", KEY_COUNT, FIELD(embd), true, 0, NULL},    \

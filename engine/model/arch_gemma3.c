@@ -48,6 +48,8 @@ const arch_info arch_gemma3 = {
                   [ROLE_NORM2_GAIN] = "pre_feedforward_layernorm.weight",
                   [ROLE_POST_NORM2_GAIN] = "post_feedforward_layernorm.weight"},
          .parts = {DECODER_PARTS}},
+    .gguf_family = "gemma3",
+    .gguf = DECODER_GGUF,
     .keys = {DECODER_KEYS(256, 1e-6f),
              {"attention_bias", KEY_FLAG, FIELD(attention_bias), false, 0, NULL},
              {"query_pre_attn_scalar", KEY_FLOAT, FIELD(query_scalar), false, 256, NULL}},

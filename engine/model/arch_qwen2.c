@@ -45,6 +45,8 @@ const arch_info arch_qwen2 = {
            .block = "layers.",
            .name = {DECODER_NAMES, [ROLE_NORM2_GAIN] = "post_attention_layernorm.weight"},
            .parts = {DECODER_PARTS}},
+    .gguf_family = "qwen2",
+    .gguf = DECODER_GGUF,
     .keys = {DECODER_KEYS(0, 1e-6f)},
     .activation_key = "hidden_act",
     .activation = "silu",

@@ -21,6 +21,8 @@ const arch_info arch_qwen3 = {
          .name = {DECODER_NAMES, [ROLE_PROJ_BIAS] = "self_attn.o_proj.bias", [ROLE_Q_NORM] = "self_attn.q_norm.weight",
                   [ROLE_K_NORM] = "self_attn.k_norm.weight", [ROLE_NORM2_GAIN] = "post_attention_layernorm.weight"},
          .parts = {DECODER_PARTS}},
+    .gguf_family = "qwen3",
+    .gguf = DECODER_GGUF,
     .keys = {DECODER_KEYS(128, 1e-6f), {"attention_bias", KEY_FLAG, FIELD(attention_bias), false, 0, NULL}},
     .activation_key = "hidden_act",
     .activation = "silu",

@@ -38,7 +38,8 @@ static void add(tensor_list *list, const pm_gpt_config *config, const arch_names
     uint64_t begin = 0;
     for (uint32_t i = 0; i < (parts ? ARCH_PART_NAMES : 1) && (!parts || parts->name[i]); i++) {
         tensor_row *row = &list->rows[list->count++];
-        *row = (tensor_row){.param = param, .at = begin, .rows = rows, .cols = cols, .vector = vector};
+        *row = (tensor_row){
+            .param = param, .role = (param_role)at.role, .at = begin, .rows = rows, .cols = cols, .vector = vector};
         name_of(names, at, parts ? parts->name[i] : names->name[at.role], row->name);
         if (parts) *(vector ? &row->cols : &row->rows) = arch_part(config, (param_role)at.role, i);
         begin += (uint64_t)row->rows * row->cols;

@@ -7,6 +7,7 @@
 typedef struct tensor_row {
     char name[GPT_NAME_MAX];
     uint32_t param;
+    param_role role;
     uint64_t at; /* number of the parameter where it begins */
     uint32_t rows, cols;
     bool vector; /* (cols), not (rows,cols) */

@@ -1,0 +1,324 @@
+/* A model's metadata in GGUF. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "model/gguf_model.h"
+#include "model/rotary.h"
+
+/* ---- reading --------------------------------------------------------------------------------------------------------- */
+
+typedef struct reader {
+    const pm_log *log;
+    const gguf_file *file;
+    const char *family; /* the architecture, which keys begin with */
+    pm_status status;   /* the first failure */
+} reader;
+
+enum { KEY_MOST = 128 };
+
+static const char *key_of(const reader *r, const char *key, char out[KEY_MOST])
+{
+    snprintf(out, KEY_MOST, "%s.%s", r->family, key);
+    return out;
+}
+
+static pm_status refuse(reader *r, const char *key, const char *what)
+{
+    if (r->status == PM_OK) r->status = log_fail(r->log, PM_FORMAT, "%s: %s %s", r->file->path, key, what);
+    return r->status;
+}
+
+/* A positive whole number; 0 where it is not there. */
+static uint32_t count(reader *r, const char *name, bool required)
+{
+    char key[KEY_MOST];
+    bool found = false;
+    uint32_t value = 0;
+    if (r->status != PM_OK) return 0;
+    r->status = gguf_u32(r->log, r->file, key_of(r, name, key), required ? NULL : &found, &value);
+    if (r->status == PM_OK && (required || found) && value == 0) refuse(r, key, "is 0");
+    return value;
+}
+
+static float number(reader *r, const char *name, float otherwise)
+{
+    char key[KEY_MOST];
+    bool found = false;
+    float value = otherwise;
+    if (r->status == PM_OK) r->status = gguf_f32(r->log, r->file, key_of(r, name, key), &found, &value);
+    if (r->status == PM_OK && !(isfinite(value) && value >= 0)) refuse(r, key, "is not a finite number of 0 or more");
+    return value;
+}
+
+/* Keys that other models have, and that change what is computed. */
+static void refuse_others(reader *r)
+{
+    static const char *const zero[] = {"expert_count", "final_logit_softcapping", "attn_logit_softcapping",
+                                       "attention.clamp_kqv"};
+    for (size_t i = 0; i < sizeof zero / sizeof *zero; i++) {
+        char key[KEY_MOST];
+        if (number(r, zero[i], 0) != 0) refuse(r, key_of(r, zero[i], key), "is not supported");
+    }
+}
+
+/* Llama 3's scaling is in a tensor of divisors: the largest is the factor, and the rest must follow from the original 8192 positions, low 1 and
+ * high 4 of all Llama 3. */
+static void read_divisors(reader *r, pm_gpt_config *c)
+{
+    const gguf_tensor *t = gguf_find(r->file, "rope_freqs.weight");
+    if (!t || r->status != PM_OK) return;
+    const uint32_t half = c->rotary.columns / 2;
+    float *there = malloc(2 * sizeof(float) * half);
+    if (!there) {
+        r->status = log_fail(r->log, PM_NO_HOST_MEMORY, "%s: no memory to read it", r->file->path);
+        return;
+    }
+    if (t->count == half)
+        r->status = gguf_floats(r->log, r->file, t, 0, half, there);
+    else
+        refuse(r, t->name, "has another length than half of a head");
+    float most = 1, *own = there + half;
+    for (uint32_t i = 0; i < half && r->status == PM_OK; i++) most = fmaxf(most, there[i]);
+    c->rotary.scaling = PM_ROTARY_LLAMA3;
+    c->rotary.factor = most;
+    c->rotary.low = 1;
+    c->rotary.high = 4;
+    c->rotary.original = 8192;
+    if (r->status == PM_OK) gguf_rope_divisors(c, own);
+    for (uint32_t i = 0; i < half && r->status == PM_OK; i++)
+        if (!(fabsf(there[i] - own[i]) <= 1e-3f * own[i]))
+            refuse(r, t->name, "has other divisors than Llama 3's rule gives");
+    free(there);
+}
+
+static void read_scaling(reader *r, pm_gpt_config *c)
+{
+    char key[KEY_MOST];
+    gguf_text type = {"", 0};
+    bool found = false;
+    pm_rotary *out = &c->rotary;
+    if (r->status == PM_OK)
+        r->status = gguf_string(r->log, r->file, key_of(r, "rope.scaling.type", key), &found, &type);
+    if (r->status != PM_OK) return;
+    const float old = number(r, "rope.scale_linear", 1); /* of old files */
+    if (gguf_text_is(type, "linear") || (!found && old != 1 && old != 0)) {
+        out->scaling = PM_ROTARY_LINEAR;
+        out->factor = number(r, "rope.scaling.factor", old);
+    } else if (gguf_text_is(type, "yarn")) {
+        out->scaling = PM_ROTARY_YARN;
+        out->factor = number(r, "rope.scaling.factor", 1);
+        out->original = count(r, "rope.scaling.original_context_length", false);
+        out->fast = number(r, "rope.scaling.yarn_beta_fast", 0);
+        out->slow = number(r, "rope.scaling.yarn_beta_slow", 0);
+        const float more = number(r, "rope.scaling.yarn_attn_factor", 1);
+        if (more != 1 && out->factor > 0) out->attention = more * (0.1f * logf(out->factor) + 1);
+        if (number(r, "rope.scaling.yarn_ext_factor", 1) != 1)
+            refuse(r, key_of(r, "rope.scaling.yarn_ext_factor", key), "is not 1");
+    } else if (found && !gguf_text_is(type, "none")) {
+        refuse(r, key, "is none of none, linear, yarn");
+    }
+}
+
+static void read_rotary(reader *r, pm_gpt_config *c)
+{
+    const arch_info *family = arch_of(c);
+    if (!arch_rotary(family)) return;
+    c->rotary.theta = number(r, "rope.freq_base", 1e4f);
+    c->rotary.columns = count(r, "rope.dimension_count", false);
+    if (!c->rotary.columns) c->rotary.columns = c->head;
+    if (family->local_theta > 0) {
+        c->rotary.local_theta = number(r, "rope.freq_base_swa", family->local_theta);
+        c->window = count(r, "attention.sliding_window", true);
+        c->window_period = family->window_period;
+    }
+    read_scaling(r, c);
+    read_divisors(r, c);
+}
+
+static void read_special(reader *r, pm_gpt_config *c)
+{
+    const struct {
+        const char *key;
+        bool *has;
+        uint32_t *id;
+    } ids[] = {{"tokenizer.ggml.bos_token_id", &c->special.has_bos, &c->special.bos},
+               {"tokenizer.ggml.eos_token_id", &c->special.has_eos, &c->special.eos},
+               {"tokenizer.ggml.padding_token_id", &c->special.has_pad, &c->special.pad}};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids && r->status == PM_OK; i++) {
+        r->status = gguf_u32(r->log, r->file, ids[i].key, ids[i].has, ids[i].id);
+        if (*ids[i].has && *ids[i].id >= c->vocab) *ids[i].has = false;
+    }
+}
+
+/* What tensors tell: the vocabulary, an output layer of its own, biases. */
+static void read_shapes(reader *r, pm_gpt_config *c)
+{
+    const gguf_tensor *table = gguf_find(r->file, "token_embd.weight");
+    const arch_info *family = arch_of(c);
+    if (!table || table->rank != 2 || table->dims[1] > 1u << 24) {
+        refuse(r, "token_embd.weight", "is missing, or no matrix");
+        return;
+    }
+    c->vocab = (uint32_t)table->dims[1];
+    c->untied = gguf_find(r->file, "output.weight") != NULL;
+    c->attention_bias = family->attention_bias || gguf_find(r->file, "blk.0.attn_q.bias");
+    c->mlp_bias = family->mlp_bias || gguf_find(r->file, "blk.0.ffn_gate.bias");
+}
+
+pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_config *out)
+{
+    gguf_text name;
+    char known[160], where[1000];
+    pm_status status = gguf_string(log, file, "general.architecture", NULL, &name);
+    if (status != PM_OK) return status;
+    const arch_info *family = arch_by_gguf(name.data, name.size);
+    arch_list_gguf(known, sizeof known);
+    if (!family) return log_fail(log, PM_FORMAT, "%s: general.architecture is none of %s", file->path, known);
+    reader r = {.log = log, .file = file, .family = family->gguf_family};
+    pm_gpt_config c = {.arch = family->id};
+    c.ctx = count(&r, "context_length", true);
+    c.embd = count(&r, "embedding_length", true);
+    c.layers = count(&r, "block_count", true);
+    c.inner = count(&r, "feed_forward_length", true);
+    c.heads = count(&r, "attention.head_count", true);
+    c.kv_heads = count(&r, "attention.head_count_kv", false);
+    c.head = count(&r, "attention.key_length", false);
+    if (!c.kv_heads) c.kv_heads = c.heads;
+    if (!c.head && c.heads) c.head = c.embd / c.heads;
+    c.eps =
+        number(&r, family->norm == NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0);
+    c.no_eps = c.eps == 0;
+    refuse_others(&r);
+    if (r.status == PM_OK) read_shapes(&r, &c);
+    if (r.status == PM_OK) read_rotary(&r, &c);
+    if (r.status == PM_OK) read_special(&r, &c);
+    if (r.status != PM_OK) return r.status;
+    snprintf(where, sizeof where, "%s: ", file->path);
+    status = gpt_config_check(log, where, &c);
+    if (status == PM_OK) *out = gpt_config_filled(&c);
+    return status == PM_INVALID ? PM_FORMAT : status;
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------------------- */
+
+void gguf_rope_divisors(const pm_gpt_config *config, float *out)
+{
+    pm_gpt_config plain = *config;
+    plain.rotary.scaling = PM_ROTARY_PLAIN;
+    for (uint32_t i = 0; i < config->rotary.columns / 2; i++)
+        out[i] = (float)(rotary_frequency(&plain, false, i) / rotary_frequency(config, false, i));
+}
+
+static void put_count(gguf_writer *w, const arch_info *family, const char *name, uint32_t value)
+{
+    char key[KEY_MOST];
+    snprintf(key, sizeof key, "%s.%s", family->gguf_family, name);
+    gguf_put_u32(w, key, value);
+}
+
+static void put_number(gguf_writer *w, const arch_info *family, const char *name, float value)
+{
+    char key[KEY_MOST];
+    snprintf(key, sizeof key, "%s.%s", family->gguf_family, name);
+    gguf_put_f32(w, key, value);
+}
+
+/* Llama 3's scaling is a tensor; see gguf_model_put. */
+static void put_rotary(gguf_writer *w, const arch_info *family, const pm_gpt_config *c)
+{
+    char key[KEY_MOST];
+    const pm_rotary *r = &c->rotary;
+    put_number(w, family, "rope.freq_base", r->theta);
+    put_count(w, family, "rope.dimension_count", r->columns);
+    if (family->local_theta > 0) {
+        put_number(w, family, "rope.freq_base_swa", r->local_theta);
+        put_count(w, family, "attention.sliding_window", c->window);
+    }
+    if (r->scaling != PM_ROTARY_LINEAR && r->scaling != PM_ROTARY_YARN) return;
+    snprintf(key, sizeof key, "%s.rope.scaling.type", family->gguf_family);
+    gguf_put_text(w, key, r->scaling == PM_ROTARY_LINEAR ? "linear" : "yarn");
+    put_number(w, family, "rope.scaling.factor", r->factor);
+    if (r->scaling != PM_ROTARY_YARN) return;
+    put_count(w, family, "rope.scaling.original_context_length", r->original ? r->original : c->ctx);
+    if (r->fast > 0) put_number(w, family, "rope.scaling.yarn_beta_fast", r->fast);
+    if (r->slow > 0) put_number(w, family, "rope.scaling.yarn_beta_slow", r->slow);
+    if (r->attention > 0)
+        put_number(w, family, "rope.scaling.yarn_attn_factor", r->attention / (0.1f * logf(r->factor) + 1));
+}
+
+/* llama.h's llama_ftype. */
+static uint32_t file_type(gguf_dtype dtype)
+{
+    switch (dtype) {
+    case GGUF_F16: return 1;
+    case GGUF_Q4_0: return 2;
+    case GGUF_Q8_0: return 7;
+    case GGUF_BF16: return 32;
+    default: return 0;
+    }
+}
+
+static void put_config(gguf_writer *w, const pm_gpt_config *c, gguf_dtype dtype)
+{
+    const arch_info *family = arch_of(c);
+    gguf_put_text(w, "general.architecture", family->gguf_family);
+    gguf_put_text(w, "general.type", "model");
+    gguf_put_u32(w, "general.file_type", file_type(dtype));
+    if (gguf_dtype_block(dtype) > 1) gguf_put_u32(w, "general.quantization_version", 2);
+    put_count(w, family, "block_count", c->layers);
+    put_count(w, family, "context_length", c->ctx);
+    put_count(w, family, "embedding_length", c->embd);
+    put_count(w, family, "feed_forward_length", c->inner);
+    put_count(w, family, "attention.head_count", c->heads);
+    put_number(w, family,
+               family->norm == NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+               c->eps);
+    if (!arch_rotary(family)) return;
+    put_count(w, family, "attention.head_count_kv", c->kv_heads);
+    put_count(w, family, "attention.key_length", c->head);
+    put_count(w, family, "attention.value_length", c->head);
+    put_count(w, family, "vocab_size", c->vocab);
+    put_rotary(w, family, c);
+}
+
+/* A matrix takes the type where its rows have whole blocks. Tables of positions stay fp32, as llama.cpp wants them. */
+static gguf_dtype type_of(const tensor_row *row, param_role role, gguf_dtype dtype, uint32_t columns)
+{
+    if (row->vector || role == ROLE_POSITIONS) return GGUF_F32;
+    return columns % gguf_dtype_block(dtype) == 0 ? dtype : GGUF_F16;
+}
+
+static pm_status refuse_model(const pm_log *log, const pm_gpt_config *c)
+{
+    const arch_info *family = arch_of(c);
+    if (!family->gguf_family)
+        return log_fail(log, PM_INVALID, "GGUF has no architecture for %s", pm_arch_title(c->arch));
+    if (c->outputs)
+        return log_fail(log, PM_INVALID, "GGUF has no place for a task's head; take the model that it was made from");
+    if (c->window && family->local_theta <= 0)
+        log_line(log, PM_LOG_WARN, "GGUF: a window of %u tokens is left out, for which it has no key", c->window);
+    return PM_OK;
+}
+
+pm_status gguf_model_put(const pm_log *log, gguf_writer *w, const pm_gpt_config *c, gguf_dtype dtype)
+{
+    const arch_info *family = arch_of(c);
+    tensor_list list = {0};
+    pm_status status = refuse_model(log, c);
+    if (status == PM_OK) status = tensors_list(log, c, &family->gguf, &list);
+    if (status != PM_OK) return status;
+    put_config(w, c, dtype);
+    if (c->rotary.scaling == PM_ROTARY_LLAMA3)
+        gguf_put_tensor(w, "rope_freqs.weight", GGUF_F32, 1, &(uint64_t){c->rotary.columns / 2});
+    for (uint32_t i = 0; i < list.count; i++) {
+        const tensor_row *row = &list.rows[i];
+        const gguf_form form = gguf_form_of(c, row, row->role);
+        const uint64_t dims[2] = {form.turned ? row->rows : row->cols, form.turned ? row->cols : row->rows};
+        gguf_put_tensor(w, row->name, type_of(row, row->role, dtype, (uint32_t)dims[0]), row->vector ? 1 : 2, dims);
+    }
+    tensors_free(&list);
+    return PM_OK;
+}
