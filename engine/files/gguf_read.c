@@ -441,3 +441,26 @@ void gguf_close(gguf_file *file)
     file_view_close(&file->view);
     *file = (gguf_file){.view = {.map = {NULL, 0, -1}}};
 }
+
+/* ---- in place of a folder -------------------------------------------------------------------------------------------- */
+
+#define SOURCE_NAME "model.gguf"
+
+bool gguf_is_source(const file_source *from)
+{
+    char magic[4];
+    size_t size;
+    if (!from->dir) return file_source_has(from, SOURCE_NAME);
+    return file_peek(from->dir, magic, sizeof magic, &size) && size == sizeof magic && memcmp(magic, "GGUF", 4) == 0;
+}
+
+pm_status gguf_open_source(const pm_log *log, const file_source *from, gguf_file *out)
+{
+    file_ref ref;
+    if (from->dir) return gguf_open(log, from->dir, out);
+    pm_status status = file_ref_make(log, from, SOURCE_NAME, &ref);
+    if (status != PM_OK) return status;
+    status = gguf_open_ref(log, &ref, NULL, out);
+    file_ref_free(&ref);
+    return status;
+}

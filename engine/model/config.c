@@ -16,7 +16,7 @@
 #include "files/json_file.h"
 #include "model/classifier.h"
 #include "model/config_reader.h"
-#include "model/gpt.h"
+#include "model/gguf_model.h"
 #include "model/rotary.h"
 #include "model/special.h"
 #include "model/task_head.h"
@@ -347,9 +347,21 @@ static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config
     return r.status == PM_INVALID ? PM_FORMAT : r.status;
 }
 
+static pm_status load_gguf(const pm_log *log, const file_source *from, pm_gpt_config *out, pm_task *task)
+{
+    gguf_file file;
+    pm_status status = gguf_open_source(log, from, &file);
+    if (status != PM_OK) return status;
+    status = gguf_model_config(log, &file, out);
+    gguf_close(&file);
+    if (status == PM_OK && task) *task = (pm_task){0};
+    return status;
+}
+
 pm_status gpt_config_load_from(const pm_log *log, const file_source *from, pm_gpt_config *out, pm_task *task)
 {
     file_ref ref;
+    if (gguf_is_source(from)) return load_gguf(log, from, out, task);
     pm_status status = file_source_check(log, from);
     if (status == PM_OK) status = file_ref_make(log, from, "config.json", &ref);
     if (status != PM_OK) return status;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "files/json_file.h"
+#include "files/gguf.h"
 #include "model/special.h"
 
 static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out, bool *more)
@@ -45,13 +46,33 @@ static void take_tokenizer(const pm_tokenizer *tok, uint32_t vocab, pm_text_ends
     if (ends->end_count == 0 && !ends->no_end && end < vocab) ends->ends[ends->end_count++] = end;
 }
 
+/* GGUF names one token that ends a text and maybe one that ends a turn. */
+static pm_status read_gguf(const pm_log *log, const file_source *from, uint32_t vocab, pm_text_ends *out)
+{
+    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
+    gguf_file file;
+    bool found = false;
+    uint32_t id;
+    pm_status status = gguf_open_source(log, from, &file);
+    if (status != PM_OK) return status;
+    status = gguf_u32(log, &file, "tokenizer.ggml.bos_token_id", &found, &id);
+    if (status == PM_OK && found && id < vocab) out->begin = id;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && status == PM_OK; i++) {
+        status = gguf_u32(log, &file, keys[i], &found, &id);
+        if (status == PM_OK && found && id < vocab) out->ends[out->end_count++] = id;
+    }
+    gguf_close(&file);
+    return status;
+}
+
 static pm_status load(const pm_log *log, const file_source *from, const pm_tokenizer *tok, uint32_t vocab,
                       pm_text_ends *out)
 {
     static const char *const names[] = {"generation_config.json", "config.json"}; /* the first decides */
     pm_text_ends ends = {.begin = PM_TOKEN_NONE};
-    pm_status status = PM_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK; i++) {
+    const bool gguf = gguf_is_source(from);
+    pm_status status = gguf ? read_gguf(log, from, vocab, &ends) : PM_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK && !gguf; i++) {
         file_ref ref;
         status = file_ref_make(log, from, names[i], &ref);
         if (status != PM_OK) break;

@@ -9,6 +9,7 @@
 #include "base/control.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "model/gguf_model.h"
 #include "model/special.h"
 #include "model/task_head.h"
 #include "model/weights.h"
@@ -186,11 +187,14 @@ pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t co
     return gpu_read(span_of_piece(user, param, first, count), out);
 }
 
+static pm_status load_gguf(pm_device *device, const file_source *source, pm_model **out);
+
 static pm_status load(pm_device *device, const file_source *source, pm_model **out)
 {
     const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
     pm_gpt_config config;
+    if (gguf_is_source(source)) return load_gguf(device, source, out);
     weights from = {0};
     pm_task task = {0};
     pm_status status = gpt_config_load_from(log, source, &config, &task);
@@ -205,6 +209,29 @@ static pm_status load(pm_device *device, const file_source *source, pm_model **o
     else
         pm_model_destroy(&m);
     pm_task_fini(&task);
+    return status;
+}
+
+/* The same of a GGUF file. */
+static pm_status load_gguf(pm_device *device, const file_source *source, pm_model **out)
+{
+    const pm_log *log = gpu_log(device);
+    pm_model *m = NULL;
+    pm_gpt_config config;
+    gguf_file file;
+    gguf_weights from = {0};
+    pm_status status = gguf_open_source(log, source, &file);
+    if (status != PM_OK) return status;
+    status = gguf_model_config(log, &file, &config);
+    if (status == PM_OK) status = gguf_weights_open(log, &file, &config, &from);
+    if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
+    if (status == PM_OK) status = gpt_model_fill(m, gguf_weights_source(&from));
+    gguf_weights_close(&from);
+    gguf_close(&file);
+    if (status == PM_OK)
+        *out = m;
+    else
+        pm_model_destroy(&m);
     return status;
 }
 
