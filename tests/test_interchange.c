@@ -255,7 +255,7 @@ static void test_config(void **state)
         {PM_ARCH_GPT2, LABELS("\"true\"", "\"0\", \"1\""), "\"numbered\" is not true or false", 0},
         {PM_ARCH_GPT2, "\"reorder_and_upcast_attn\": true, \"n_ctx\": null, \"use_cache\": true", NULL, 0},
         {PM_ARCH_GPT1, "\"task_specific_params\": {\"x\": [1]}, \"summary_type\": \"cls_index\"", NULL, 0},
-        {PM_ARCH_GPT2, "\"n_head\": 3", "heads: 3 does not divide", 0},
+        {PM_ARCH_GPT2, "\"n_head\": 3", "n_head: 3 does not divide n_embd, 16", 0},
         {PM_ARCH_GPT2, "\"n_layer\": 0", "n_layer", 0},
         {PM_ARCH_GPT2, "\"model_type\": \"gpt_neo\"", "model_type", 0},
         {PM_ARCH_GPT2, "\"x\": 1} {\"x\": 1", "is not valid JSON, at byte 9", 0},

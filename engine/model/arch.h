@@ -107,6 +107,13 @@ typedef enum mlp_kind {
     MLP_GELU_GATE,
 } mlp_kind;
 
+/* Which layers may have a window. */
+typedef enum windows_kind {
+    WINDOWS_NONE,
+    WINDOWS_ALL,  /* all or none */
+    WINDOWS_SOME, /* as window_first and window_period say */
+} windows_kind;
+
 struct cJSON;
 struct config_reader; /* config_reader.h */
 
@@ -126,7 +133,8 @@ typedef struct arch_info {
     bool residual_start;           /* START_RESIDUAL differs from START_MATRIX */
     float position_deviation;
     float eps, theta, local_theta; /* what 0 means */
-    uint32_t window, window_period;
+    windows_kind windows;
+    uint32_t window, window_period; /* what 0 means, too */
     arch_names hf;
     const char *gguf_family; /* general.architecture of GGUF; NULL: it has none */
     arch_names gguf;

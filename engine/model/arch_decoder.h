@@ -59,13 +59,15 @@
         "attention_dropout", KEY_FLOAT, FIELD(dropout_attn), false, 0, NULL                                            \
     }
 
-/* Refuses another activation, and keys that change what is computed and that no family here has. */
-void decoder_expect(config_reader *r, const char *key, const char *activation);
+/* Refuses another activation, and keys that change what is computed and that this family has not. */
+void decoder_expect(config_reader *r, const pm_gpt_config *c, const char *key, const char *activation);
 /* rope_theta, rope_scaling, partial_rotary_factor, rope_local_base_freq, and rope_parameters of transformers 5. */
 void decoder_read_rotary(config_reader *r, pm_gpt_config *c);
 void decoder_write_rotary(cJSON *o, const pm_gpt_config *c);
 /* layer_types, where it is there, over `window`, `window_first` and `window_period` as read so far. */
 void decoder_read_layers(config_reader *r, pm_gpt_config *c);
+/* Refuses layer_types that say anything else. */
+void decoder_expect_layers(config_reader *r, const pm_gpt_config *c);
 void decoder_write_layers(cJSON *o, const pm_gpt_config *c);
 
 #endif

@@ -1,11 +1,15 @@
 /* Gemma 3 (Gemma Team, 2025), its text models: norms times 1 + w, before and behind each branch; norms of each head of q and k; GELU gates; a
  * table times the root of C; windows in all but each sixth layer, with a theta of their own. */
+#include <math.h>
+
 #include "model/arch_decoder.h"
 
 static void read_gemma3(config_reader *r, pm_gpt_config *c)
 {
-    decoder_expect(r, "hidden_activation", "gelu_pytorch_tanh");
+    decoder_expect(r, c, "hidden_activation", "gelu_pytorch_tanh");
     decoder_read_rotary(r, c);
+    if (!(c->query_scalar > 0 && isfinite(c->query_scalar)))
+        config_wrong(r, "query_pre_attn_scalar", "is not a number above 0");
     c->window = config_count(r, "sliding_window", false);
     if (!c->window) c->window = 4096; /* transformers' default */
     c->window_period = config_count(r, "sliding_window_pattern", false);
@@ -38,6 +42,7 @@ const arch_info arch_gemma3 = {
     .eps = 1e-6f,
     .theta = 1e6f,
     .local_theta = 1e4f,
+    .windows = WINDOWS_SOME,
     .window = 512,
     .window_period = 6,
     .hf =

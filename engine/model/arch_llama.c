@@ -8,15 +8,17 @@
 
 static void read_llama(config_reader *r, pm_gpt_config *c)
 {
-    decoder_expect(r, "hidden_act", "silu");
+    decoder_expect(r, c, "hidden_act", "silu");
     decoder_read_rotary(r, c);
+    decoder_expect_layers(r, c);
 }
 
+/* Of Mistral, transformers takes 4096 for a key that is not there, and no window for null. */
 static void read_mistral(config_reader *r, pm_gpt_config *c)
 {
+    const bool there = cJSON_GetObjectItemCaseSensitive(r->object, "sliding_window") != NULL;
+    c->window = there ? config_count(r, "sliding_window", false) : 4096;
     read_llama(r, c);
-    c->window = config_count(r, "sliding_window", false);
-    decoder_read_layers(r, c);
 }
 
 static void write_mistral(cJSON *o, const pm_gpt_config *c)
@@ -70,6 +72,7 @@ const arch_info arch_mistral = {
     .residual_start = true,
     .eps = 1e-5f,
     .theta = 1e4f,
+    .windows = WINDOWS_ALL,
     .hf = {.prefix = "model.", .block = "layers.", .name = {LLAMA_NAMES}, .parts = {DECODER_PARTS}},
     .gguf_family = "llama",
     .gguf = DECODER_GGUF,

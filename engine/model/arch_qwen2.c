@@ -3,14 +3,15 @@
 
 void qwen_read(config_reader *r, pm_gpt_config *c)
 {
-    decoder_expect(r, "hidden_act", "silu");
+    decoder_expect(r, c, "hidden_act", "silu");
     decoder_read_rotary(r, c);
-    config_expect(r, "use_mrope", false);
     if (config_flag(r, "use_sliding_window", false)) {
         c->window = config_count(r, "sliding_window", true);
-        c->window_first = config_count(r, "max_window_layers", false);
+        c->window_first = config_index(r, "max_window_layers", 28); /* transformers' default */
     }
     decoder_read_layers(r, c);
+    if (c->window_first >= c->layers) c->window = 0;
+    if (!c->window) c->window_first = c->window_period = 0;
 }
 
 void qwen_write(cJSON *o, const pm_gpt_config *c)
@@ -41,6 +42,7 @@ const arch_info arch_qwen2 = {
     .residual_start = true,
     .eps = 1e-6f,
     .theta = 1e6f,
+    .windows = WINDOWS_SOME,
     .hf = {.prefix = "model.",
            .block = "layers.",
            .name = {DECODER_NAMES, [ROLE_NORM2_GAIN] = "post_attention_layernorm.weight"},

@@ -15,6 +15,7 @@ const arch_info arch_qwen3 = {
     .residual_start = true,
     .eps = 1e-6f,
     .theta = 1e6f,
+    .windows = WINDOWS_SOME,
     .hf =
         {.prefix = "model.",
          .block = "layers.",

@@ -21,6 +21,14 @@
 #include "model/special.h"
 #include "model/task_head.h"
 
+/* The key of config.json that is this field, or NULL. */
+static const arch_key *key_of(const pm_gpt_config *config, size_t field)
+{
+    for (const arch_key *key = arch_of(config)->keys; key->name; key++)
+        if (key->field == field) return key;
+    return NULL;
+}
+
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
 {
     pm_gpt_config c = *config;
@@ -37,63 +45,133 @@ pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
     if (c.rotary.columns == 0) c.rotary.columns = c.head;
     if (c.window == 0) c.window = family->window;
     if (c.window_period == 0) c.window_period = family->window_period;
+    if (c.query_scalar == 0 && key_of(&c, offsetof(pm_gpt_config, query_scalar))) c.query_scalar = (float)c.head;
+    rotary_fill(&c);
     return c;
 }
 
-static bool probability(float p)
+/* The checks of a configuration. From a config.json, lines name its keys, else the fields. */
+typedef struct checker {
+    const pm_log *log;
+    const char *where;
+    bool keys;
+    const pm_gpt_config *config;
+} checker;
+
+#define NAME(check, name) name_of(check, offsetof(pm_gpt_config, name), #name)
+static const char *name_of(const checker *check, size_t field, const char *name)
 {
-    return p >= 0 && p < 1;
+    const arch_key *key = check->keys ? key_of(check->config, field) : NULL;
+    return key ? key->name : name;
 }
 
-/* Heads, their size, and what only rotary families have. */
-static pm_status check_heads(const pm_log *log, const char *where, const pm_gpt_config *config)
+static pm_status check_sizes(const checker *check)
 {
-    const bool rotary = arch_rotary(arch_of(config));
-    const uint32_t most = rotary ? 256 : 128, size = config->head ? config->head : config->embd / config->heads;
-    if (!config->head && config->embd % config->heads)
-        return log_fail(log, PM_INVALID, "%sheads: %" PRIu32 " does not divide embd, %" PRIu32, where, config->heads,
-                        config->embd);
+    const pm_gpt_config *c = check->config;
+    const struct {
+        const char *name;
+        uint32_t value, most;
+    } sizes[] = {{NAME(check, vocab), c->vocab, 1u << 24}, {NAME(check, ctx), c->ctx, 1u << 20},
+                 {NAME(check, embd), c->embd, 1u << 16},   {NAME(check, heads), c->heads, 1u << 10},
+                 {NAME(check, layers), c->layers, 1000},   {NAME(check, inner), c->inner ? c->inner : 1, 1u << 18}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].value == 0 || sizes[i].value > sizes[i].most)
+            return log_fail(check->log, PM_INVALID, "%s%s: %" PRIu32 " is not within 1 to %" PRIu32, check->where,
+                            sizes[i].name, sizes[i].value, sizes[i].most);
+    return PM_OK;
+}
+
+static pm_status check_heads(const checker *check)
+{
+    const pm_log *log = check->log;
+    const char *where = check->where;
+    const pm_gpt_config *c = check->config;
+    const uint32_t most = arch_rotary(arch_of(c)) ? 256 : 128, size = c->head ? c->head : c->embd / c->heads;
+    if (!c->head && c->embd % c->heads)
+        return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " does not divide %s, %" PRIu32, where, NAME(check, heads),
+                        c->heads, NAME(check, embd), c->embd);
     if (size == 0 || size % 4 || size > most)
         return log_fail(log, PM_INVALID,
-                        "%sheads: the head size%s is %" PRIu32 "; it must be a multiple of 4, at most %" PRIu32, where,
-                        config->head ? "" : " embd / heads", size, most);
-    if (config->kv_heads && config->heads % config->kv_heads)
-        return log_fail(log, PM_INVALID, "%skv_heads: %" PRIu32 " does not divide heads, %" PRIu32, where,
-                        config->kv_heads, config->heads);
-    if (!rotary && ((config->kv_heads && config->kv_heads != config->heads) ||
-                    (config->head && config->head * config->heads != config->embd) || config->window))
-        return log_fail(log, PM_INVALID, "%sarch: %s has neither kv_heads, head nor window of its own", where,
-                        pm_arch_title(config->arch));
-    if (!(config->query_scalar >= 0))
-        return log_fail(log, PM_INVALID, "%squery_scalar: %g is below 0", where, (double)config->query_scalar);
-    return rotary ? rotary_check(log, where, config) : PM_OK;
+                        "%s%s: the head size%s is %" PRIu32 "; it must be a multiple of 4, at most %" PRIu32, where,
+                        c->head ? NAME(check, head) : NAME(check, heads), c->head ? "" : " embd / heads", size, most);
+    if (c->kv_heads && c->heads % c->kv_heads)
+        return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " does not divide %s, %" PRIu32, where, NAME(check, kv_heads),
+                        c->kv_heads, NAME(check, heads), c->heads);
+    return PM_OK;
+}
+
+/* A field that is not 0 must be one that the family has, or config.json could not say it. */
+static pm_status check_family(const checker *check)
+{
+    const pm_gpt_config *c = check->config;
+    const arch_info *family = arch_of(c);
+    const bool rotary = arch_rotary(family);
+    const struct {
+        const char *name;
+        bool set, has;
+    } fields[] = {
+        {"kv_heads", c->kv_heads && c->kv_heads != c->heads, rotary},
+        {"head", c->head && c->head * c->heads != c->embd, rotary},
+        {"window", c->window > 0, family->windows != WINDOWS_NONE},
+        {"window_first", c->window > 0 && c->window_first > 0, family->windows == WINDOWS_SOME},
+        {"window_period", c->window > 0 && c->window_period > 0, family->windows == WINDOWS_SOME},
+        {"query_scalar", c->query_scalar != 0, key_of(c, offsetof(pm_gpt_config, query_scalar)) != NULL},
+        {"attention_bias", c->attention_bias,
+         family->attention_bias || key_of(c, offsetof(pm_gpt_config, attention_bias)) != NULL},
+        {"mlp_bias", c->mlp_bias, family->mlp_bias || key_of(c, offsetof(pm_gpt_config, mlp_bias)) != NULL},
+        {"rotary.local_theta", rotary && c->rotary.local_theta != 0, family->local_theta > 0},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (fields[i].set && !fields[i].has)
+            return log_fail(check->log, PM_INVALID, "%s%s: %s has none of its own", check->where, fields[i].name,
+                            family->title);
+    if (!(c->query_scalar >= 0 && isfinite(c->query_scalar)))
+        return log_fail(check->log, PM_INVALID, "%s%s: %g is not a number above 0", check->where,
+                        NAME(check, query_scalar), (double)c->query_scalar);
+    return rotary ? rotary_check(check->log, check->where, c) : PM_OK;
+}
+
+/* NULL, or the name of a dropout that is no probability. */
+static const char *wrong_dropout(const checker *check)
+{
+    const pm_gpt_config *c = check->config;
+    const struct {
+        const char *name;
+        float value;
+    } all[] = {{NAME(check, dropout_embd), c->dropout_embd},
+               {NAME(check, dropout_attn), c->dropout_attn},
+               {NAME(check, dropout_resid), c->dropout_resid}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (!(all[i].value >= 0 && all[i].value < 1)) return check->keys ? all[i].name : "dropout";
+    return NULL;
+}
+
+static pm_status check_all(const checker *check)
+{
+    const pm_log *log = check->log;
+    const char *where = check->where, *dropout;
+    const pm_gpt_config *c = check->config;
+    pm_status status = check_sizes(check);
+    if (status != PM_OK) return status;
+    if (!arch_known(c->arch)) return log_fail(log, PM_INVALID, "%sarch: there is no such family", where);
+    status = check_heads(check);
+    if (status == PM_OK) status = check_family(check);
+    if (status != PM_OK) return status;
+    if (c->no_eps && c->eps != 0)
+        return log_fail(log, PM_INVALID, "%seps: %g beside no_eps; it must be 0", where, (double)c->eps);
+    if (c->task_tokens >= c->vocab)
+        return log_fail(log, PM_INVALID, "%stask_tokens: %" PRIu32 " are not fewer than the vocabulary's %" PRIu32,
+                        where, c->task_tokens, c->vocab);
+    if (!(c->eps >= 0 && c->eps < 1))
+        return log_fail(log, PM_INVALID, "%s%s: %g is not within 0 to 1", where, NAME(check, eps), (double)c->eps);
+    if ((dropout = wrong_dropout(check)) != NULL)
+        return log_fail(log, PM_INVALID, "%s%s: a probability is at least 0 and below 1", where, dropout);
+    return special_check(log, where, c);
 }
 
 pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config)
 {
-    const struct {
-        const char *name;
-        uint32_t value, most;
-    } sizes[] = {{"vocab", config->vocab, 1u << 24}, {"ctx", config->ctx, 1u << 20},
-                 {"embd", config->embd, 1u << 16},   {"heads", config->heads, 1u << 10},
-                 {"layers", config->layers, 1000},   {"inner", config->inner ? config->inner : 1, 1u << 18}};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        if (sizes[i].value == 0 || sizes[i].value > sizes[i].most)
-            return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " is not within 1 to %" PRIu32, where, sizes[i].name,
-                            sizes[i].value, sizes[i].most);
-    if (!arch_known(config->arch)) return log_fail(log, PM_INVALID, "%sarch: there is no such family", where);
-    const pm_status heads = check_heads(log, where, config);
-    if (heads != PM_OK) return heads;
-    if (config->no_eps && config->eps != 0)
-        return log_fail(log, PM_INVALID, "%seps: %g beside no_eps; it must be 0", where, (double)config->eps);
-    if (config->task_tokens >= config->vocab)
-        return log_fail(log, PM_INVALID, "%stask_tokens: %" PRIu32 " are not fewer than the vocabulary's %" PRIu32,
-                        where, config->task_tokens, config->vocab);
-    if (!(config->eps >= 0 && config->eps < 1))
-        return log_fail(log, PM_INVALID, "%seps: %g is not within 0 to 1", where, (double)config->eps);
-    if (!probability(config->dropout_embd) || !probability(config->dropout_attn) || !probability(config->dropout_resid))
-        return log_fail(log, PM_INVALID, "%sdropout: a probability is at least 0 and below 1", where);
-    return special_check(log, where, config);
+    return check_all(&(checker){.log = log, .where = where, .config = config});
 }
 
 pm_status gpt_config_read(const pm_log *log, const pm_gpt_config *given, size_t given_size, pm_gpt_config *out)
@@ -224,19 +302,32 @@ static const cJSON *value_of(const config_reader *r, const char *key)
     return v && !cJSON_IsNull(v) ? v : NULL;
 }
 
-uint32_t config_count(config_reader *r, const char *key, bool required)
+bool config_has(const config_reader *r, const char *key)
+{
+    return value_of(r, key) != NULL;
+}
+
+/* A whole number of the key, which is there; else 0 after the line. */
+static uint32_t whole(config_reader *r, const char *key, double least, const char *what)
 {
     const cJSON *v = value_of(r, key);
-    if (!v) {
-        if (required) config_wrong(r, key, "is missing");
-        return 0;
-    }
-    if (!cJSON_IsNumber(v) || !(v->valuedouble >= 1 && v->valuedouble <= 1e9) ||
-        v->valuedouble != floor(v->valuedouble)) {
-        config_wrong(r, key, "is not a positive whole number");
-        return 0;
-    }
-    return (uint32_t)v->valuedouble;
+    if (cJSON_IsNumber(v) && v->valuedouble >= least && v->valuedouble <= 1e9 &&
+        v->valuedouble == floor(v->valuedouble))
+        return (uint32_t)v->valuedouble;
+    config_wrong(r, key, what);
+    return 0;
+}
+
+uint32_t config_count(config_reader *r, const char *key, bool required)
+{
+    if (config_has(r, key)) return whole(r, key, 1, "is not a positive whole number");
+    if (required) config_wrong(r, key, "is missing");
+    return 0;
+}
+
+uint32_t config_index(config_reader *r, const char *key, uint32_t otherwise)
+{
+    return config_has(r, key) ? whole(r, key, 0, "is not a whole number of 0 or more") : otherwise;
 }
 
 float config_number(config_reader *r, const char *key, float otherwise)
@@ -257,6 +348,11 @@ void config_expect(config_reader *r, const char *key, bool right)
 {
     if (config_flag(r, key, right) == right) return;
     config_wrong(r, key, right ? "must be true: false is not supported" : "must be false: true is not supported");
+}
+
+void config_expect_null(config_reader *r, const char *key)
+{
+    if (config_has(r, key)) config_wrong(r, key, "must be null: another value is not supported");
 }
 
 const char *config_text(const config_reader *r, const char *key)
@@ -333,13 +429,12 @@ static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config
     special_read(root, &c);
     read_task(&r, &c, &own);
     cJSON_Delete(root);
-    c = gpt_config_filled(&c);
     if (r.status == PM_OK) {
         char where[1000];
         snprintf(where, sizeof where, "%s: ", path);
-        r.status = gpt_config_check(log, where, &c);
+        r.status = check_all(&(checker){.log = log, .where = where, .keys = true, .config = &c});
     }
-    if (r.status == PM_OK) *out = c;
+    if (r.status == PM_OK) *out = gpt_config_filled(&c);
     if (r.status == PM_OK && task)
         *task = own;
     else

@@ -20,8 +20,11 @@ typedef struct config_reader {
 void config_wrong(config_reader *r, const char *key, const char *what);
 void config_warn(const config_reader *r, const char *key, const char *what);
 
-/* A value; the default where the key is missing or null. */
+/* Whether the key is there, and is not null. */
+bool config_has(const config_reader *r, const char *key);
+/* A value; the default where the key is missing or null. Counts begin at 1, an index at 0. */
 uint32_t config_count(config_reader *r, const char *key, bool required);
+uint32_t config_index(config_reader *r, const char *key, uint32_t otherwise);
 float config_number(config_reader *r, const char *key, float otherwise);
 bool config_flag(config_reader *r, const char *key, bool otherwise);
 /* A string; NULL where the key is missing or null, "" where it is no string. */
@@ -29,5 +32,7 @@ const char *config_text(const config_reader *r, const char *key);
 bool config_one_of(const char *text, const char *const *names, size_t count);
 /* Refuses another value of a flag that is `right` by default. */
 void config_expect(config_reader *r, const char *key, bool right);
+/* Refuses any value but null. */
+void config_expect_null(config_reader *r, const char *key);
 
 #endif

@@ -13,9 +13,33 @@ static double or_else(float value, double otherwise)
     return value > 0 ? (double)value : otherwise;
 }
 
-static uint32_t original(const pm_gpt_config *c)
+void rotary_fill(pm_gpt_config *c)
 {
-    return c->rotary.original ? c->rotary.original : c->ctx;
+    const pm_rotary r = c->rotary;
+    pm_rotary own = {.theta = r.theta, .local_theta = r.local_theta, .columns = r.columns, .scaling = r.scaling};
+    if (r.scaling != PM_ROTARY_PLAIN) own.factor = r.factor;
+    if (r.scaling == PM_ROTARY_LLAMA3) {
+        own.low = (float)or_else(r.low, 1);
+        own.high = (float)or_else(r.high, 4);
+    }
+    if (r.scaling == PM_ROTARY_YARN) {
+        own.fast = (float)or_else(r.fast, 32);
+        own.slow = (float)or_else(r.slow, 1);
+        own.attention = r.attention;
+    }
+    if (r.scaling == PM_ROTARY_LLAMA3 || r.scaling == PM_ROTARY_YARN) own.original = r.original ? r.original : c->ctx;
+    c->rotary = own;
+}
+
+/* 0, or above 1: at 1 no pair is slower than another, and YaRN's ramp has no place. */
+static bool good_theta(float theta)
+{
+    return theta == 0 || (theta > 1 && isfinite(theta));
+}
+
+static bool good_number(float v)
+{
+    return v >= 0 && isfinite(v);
 }
 
 pm_status rotary_check(const pm_log *log, const char *where, const pm_gpt_config *config)
@@ -26,11 +50,17 @@ pm_status rotary_check(const pm_log *log, const char *where, const pm_gpt_config
         return log_fail(log, PM_INVALID,
                         "%srotary.columns: %" PRIu32 " is not an even number up to the head size, %" PRIu32, where,
                         r->columns, size);
-    if (!(r->theta >= 0 && isfinite(r->theta)) || !(r->local_theta >= 0 && isfinite(r->local_theta)))
-        return log_fail(log, PM_INVALID, "%srotary.theta: is not a finite number of 0 or more", where);
+    if (!good_theta(r->theta) || !good_theta(r->local_theta))
+        return log_fail(log, PM_INVALID, "%srotary.%s: %g is not a number above 1", where,
+                        good_theta(r->theta) ? "local_theta" : "theta",
+                        (double)(good_theta(r->theta) ? r->local_theta : r->theta));
     if (r->scaling > PM_ROTARY_YARN) return log_fail(log, PM_INVALID, "%srotary.scaling: there is none such", where);
     if (r->scaling != PM_ROTARY_PLAIN && !(r->factor >= 1 && isfinite(r->factor)))
         return log_fail(log, PM_INVALID, "%srotary.factor: %g is not a number of 1 or more", where, (double)r->factor);
+    if (!good_number(r->low) || !good_number(r->high) || !good_number(r->fast) || !good_number(r->slow) ||
+        !good_number(r->attention))
+        return log_fail(log, PM_INVALID,
+                        "%srotary: low, high, fast, slow and attention are finite numbers of 0 or more", where);
     if (!(or_else(r->high, 4) > or_else(r->low, 1)))
         return log_fail(log, PM_INVALID, "%srotary.high: %g is not above low, %g", where, (double)r->high,
                         (double)r->low);
@@ -45,7 +75,7 @@ pm_status rotary_check(const pm_log *log, const char *where, const pm_gpt_config
 static double llama3(const pm_gpt_config *c, double plain)
 {
     const pm_rotary *r = &c->rotary;
-    const double turns = original(c) * plain / two_pi, low = or_else(r->low, 1), high = or_else(r->high, 4);
+    const double turns = r->original * plain / two_pi, low = (double)r->low, high = (double)r->high;
     const double share = fmin(1, fmax(0, (turns - low) / (high - low)));
     return plain * (share + (1 - share) / (double)r->factor);
 }
@@ -54,14 +84,14 @@ static double llama3(const pm_gpt_config *c, double plain)
 static double pair_that_turns(const pm_gpt_config *c, double turns)
 {
     const pm_rotary *r = &c->rotary;
-    return r->columns * log(original(c) / (two_pi * turns)) / (2 * log((double)r->theta));
+    return r->columns * log(r->original / (two_pi * turns)) / (2 * log((double)r->theta));
 }
 
 static double yarn(const pm_gpt_config *c, double plain, uint32_t pair)
 {
     const pm_rotary *r = &c->rotary;
-    const double begin = fmax(floor(pair_that_turns(c, or_else(r->fast, 32))), 0);
-    double end = fmin(ceil(pair_that_turns(c, or_else(r->slow, 1))), r->columns - 1.0);
+    const double begin = fmax(floor(pair_that_turns(c, (double)r->fast)), 0);
+    double end = fmin(ceil(pair_that_turns(c, (double)r->slow)), r->columns - 1.0);
     if (end == begin) end += 0.001;
     const double ramp = fmin(1, fmax(0, (pair - begin) / (end - begin)));
     return plain * ((1 - ramp) + ramp / (double)r->factor);

@@ -7,6 +7,9 @@
 /* PM_INVALID with a line that names the field. `where`: see gpt_config_check. */
 pm_status rotary_check(const pm_log *log, const char *where, const pm_gpt_config *config);
 
+/* Replaces a scaling's 0 by what it means, and drops numbers that belong to other scalings. theta and columns are filled. */
+void rotary_fill(pm_gpt_config *config);
+
 /* The angle that pair `pair` of a head turns by at each position, and the factor of cosines and sines. `local`: of layers with a window.
  * The configuration is filled. */
 double rotary_frequency(const pm_gpt_config *config, bool local, uint32_t pair);

@@ -44,8 +44,8 @@ typedef enum pm_rotary_scaling {
 } pm_rotary_scaling;
 
 typedef struct pm_rotary {
-    float theta;       /* 0: 10000, Qwen's and Gemma's 1000000 */
-    float local_theta; /* of layers with a window, without scaling; 0: the same as the others' */
+    float theta;       /* above 1; 0: 10000, Qwen's and Gemma's 1000000 */
+    float local_theta; /* Gemma: of layers with a window, without scaling; 0: 10000. The others have none */
     uint32_t columns;  /* R, even: columns of a head that turn; 0: all */
     pm_rotary_scaling scaling;
     float factor;
@@ -78,9 +78,10 @@ typedef struct pm_gpt_config {
     uint32_t window;        /* tokens that a query sees in layers with a window, its own among them; 0: all see all */
     uint32_t window_first;  /* layers before this one have none */
     uint32_t window_period; /* p: nor has layer i, counted from 0, where (i + 1) % p is 0; 0: all others have one */
-    float query_scalar;     /* scores are times its -1/2th power; 0: D */
-    bool attention_bias;    /* q, k, v and the product behind have biases; always of GPT, of Qwen 2's q, k and v */
-    bool mlp_bias;          /* an MLP's products have; always of GPT */
+    /* Gemma's 0 means a window of 512 and a period of 6. */
+    float query_scalar;  /* Gemma: scores are times its -1/2th power; 0: D, as in the others */
+    bool attention_bias; /* q, k, v and the product behind have biases; always of GPT, of Qwen 2's q, k and v */
+    bool mlp_bias;       /* an MLP's products have; always of GPT */
 } pm_gpt_config;
 
 /* Checks a configuration: PM_INVALID with one line that names the field and what would be right. */

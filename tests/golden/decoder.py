@@ -56,7 +56,7 @@ class Model:
         self.logit_cap = config.get("final_logit_softcapping") if gemma else None
         self.tied = config.get("tie_word_embeddings", gemma)
         kinds = layer_types(config)
-        self.layers = [Layer(config["sliding_window"] if k == "sliding_attention" else None, rope_of(config, k)) for k in kinds]
+        self.layers = [Layer(config.get("sliding_window", 4096) if k == "sliding_attention" else None, rope_of(config, k)) for k in kinds]
 
 
 def head_size(config):
@@ -73,7 +73,7 @@ def layer_types(config):
         every = config.get("sliding_window_pattern") or config.get("_sliding_window_pattern") or 6
         return ["full_attention" if (i + 1) % every == 0 else "sliding_attention" for i in range(count)]
     if family == "mistral":
-        return ["sliding_attention" if config.get("sliding_window") else "full_attention"] * count
+        return ["sliding_attention" if config.get("sliding_window", 4096) else "full_attention"] * count
     if family in ("qwen2", "qwen3") and config.get("use_sliding_window") and config.get("sliding_window"):
         return ["full_attention" if i < config.get("max_window_layers", 28) else "sliding_attention" for i in range(count)]
     return ["full_attention"] * count
