@@ -10,6 +10,7 @@
 #include "files/safetensors.h"
 #include "gpu/gpu.h"
 #include "model/gpt.h"
+#include "model/tensors.h"
 
 static const char *root;
 static bool fine = true;
@@ -30,29 +31,28 @@ static void put(const char *fuzzer, const char *name, const void *data, size_t s
 
 /* A small model's weights in all four types, and a head beside the token table, as fuzz_safetensors takes them: header and data in parts. Each name
  * begins with `front`. With `shared` the file has the token table only as the head, as __metadata__ says. */
-static void weights(const char *seed, const char *front, bool shared)
+static void weights(const char *seed, const pm_gpt_config *small, const char *front, bool shared)
 {
-    enum { PREFIX = 8, MOST = 20 };
+    enum { PREFIX = 8, MOST = 24 };
     static const st_dtype types[] = {ST_F32, ST_F16, ST_BF16, ST_F64};
     static const st_meta meta = {"transformer.wte.weight", "lm_head.weight"};
     static char names[MOST][GPT_NAME_MAX + 32];
     static const char zeros[1024];
-    const pm_gpt_config small = {.arch = PM_ARCH_GPT2, .vocab = 3, .ctx = 2, .embd = 4, .heads = 1, .layers = 1};
-    const pm_gpt_config config = gpt_config_filled(&small);
-    gpt_layout layout = {0};
+    const pm_gpt_config config = gpt_config_filled(small);
+    tensor_list list = {0};
     st_tensor tensors[MOST];
     char *file = NULL;
     size_t size = 0;
-    fine = fine && gpt_layout_make(NULL, &config, UINT64_MAX, &layout) == PM_OK && layout.count < MOST;
-    for (uint32_t p = 0; fine && p <= layout.count; p++) {
-        const pm_param param = p < layout.count ? layout.params[p] : (pm_param){"lm_head.weight", 3, 4, true};
-        const st_dtype type = types[p % 4];
-        const uint64_t bytes = (uint64_t)param.rows * param.cols * st_dtype_size(type);
-        snprintf(names[p], sizeof names[p], "%s%s", front, param.name);
-        tensors[p] = (st_tensor){names[p], type, 2, {param.rows, param.cols}, zeros, bytes};
+    fine = fine && tensors_list(NULL, &config, &arch_of(&config)->hf, &list) == PM_OK && list.count < MOST;
+    for (uint32_t i = 0; fine && i <= list.count; i++) {
+        const tensor_row *row = &list.rows[i % list.count]; /* the head is a second token table */
+        const st_dtype type = types[i % 4];
+        const uint64_t bytes = (uint64_t)row->rows * row->cols * st_dtype_size(type);
+        snprintf(names[i], sizeof names[i], "%s%s", front, i < list.count ? row->name : "lm_head.weight");
+        tensors[i] = (st_tensor){names[i], type, 2, {row->rows, row->cols}, zeros, bytes};
     }
     const char *path = place("weights", seed);
-    fine = fine && st_write(NULL, path, tensors + shared, layout.count + 1 - shared, &meta, shared) == PM_OK &&
+    fine = fine && st_write(NULL, path, tensors + shared, list.count + 1 - shared, &meta, shared) == PM_OK &&
            file_read(NULL, path, &file, &size) == PM_OK;
     if (fine) {
         const size_t header =
@@ -68,7 +68,7 @@ static void weights(const char *seed, const char *front, bool shared)
         free(parts);
     }
     free(file);
-    gpt_layout_fini(&layout);
+    tensors_free(&list);
 }
 
 static void npy(void)
@@ -175,11 +175,21 @@ static void spirv(void)
 
 int main(int argc, char **argv)
 {
+    static const pm_gpt_config gpt2 = {.arch = PM_ARCH_GPT2, .vocab = 3, .ctx = 2, .embd = 4, .heads = 1, .layers = 1},
+                               qwen2 = {.arch = PM_ARCH_QWEN2,
+                                        .vocab = 3,
+                                        .ctx = 2,
+                                        .embd = 8,
+                                        .heads = 2,
+                                        .kv_heads = 1,
+                                        .layers = 1,
+                                        .inner = 3};
     if (argc != 2 || file_make_dir(NULL, argv[1]) != PM_OK) return 2;
     root = argv[1];
-    weights("small", "", false);
-    weights("wrapped", "module._orig_mod.", false);
-    weights("shared", "", true);
+    weights("small", &gpt2, "", false);
+    weights("wrapped", &gpt2, "module._orig_mod.", false);
+    weights("shared", &gpt2, "", true);
+    weights("qwen2", &qwen2, "", false);
     npy();
     gguf();
     sentencepiece("bytes", true);
