@@ -9,10 +9,10 @@
 
 /* ---- plain names ---- */
 
-/* Parts that module wrappers add anywhere in a name, and prefixes of all of a model's parameters. */
+/* Parts that module wrappers add anywhere in a name, and prefixes of all of a model's parameters. Multimodal models have a language_model. */
 static const char *const wrappers[] = {"_orig_mod.", "module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.",
                                        "_forward_module."};
-static const char *const owners[] = {"transformer.", "model."};
+static const char *const owners[] = {"transformer.", "model.", "language_model."};
 
 /* Length of the entry that `name` begins with; 0: none. */
 static size_t begins_with(const char *name, const char *const *list, size_t count)
@@ -213,7 +213,7 @@ static bool is_buffer(const char *plain)
 {
     uint32_t block;
     const char *rest;
-    if (strcmp(plain, "position_ids") == 0) return true;
+    if (!strcmp(plain, "position_ids") || !strcmp(plain, "rotary_emb.inv_freq")) return true;
     if (!in_block(plain, &block, &rest)) return false;
     return !strcmp(rest, "attn.bias") || !strcmp(rest, "attn.masked_bias") ||
            !strcmp(rest, "self_attn.rotary_emb.inv_freq");

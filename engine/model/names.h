@@ -5,8 +5,8 @@
 #include "files/shards.h"
 #include "model/gpt.h"
 
-/* One tensor under its plain name: without "transformer." or "model." in front, and without the parts that wrappers put into a name:
- * torch.compile's "_orig_mod.", DataParallel's "module." and the like. */
+/* One tensor under its plain name: without "transformer.", "model." or a multimodal model's "language_model." in front, and without the parts that
+ * wrappers put into a name: torch.compile's "_orig_mod.", DataParallel's "module." and the like. */
 typedef struct named_tensor {
     char plain[GPT_NAME_MAX]; /* "" where it is too long for any parameter's */
     const shard_tensor *tensor;
