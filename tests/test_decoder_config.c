@@ -220,12 +220,13 @@ static void test_many_layers(void **state)
     for (uint32_t i = 0; i < 1000; i++) windowed[i] = i >= 500;
     assert_int_equal(load_windows(decoder_small_qwen3, 1000, windowed, &c), PM_OK);
     assert_int_equal(c.window_first, 500);
-    windowed[998] = windowed[999] = false;
+    for (uint32_t i = 0; i < 1000; i++) windowed[i] = i == 997;
     assert_int_equal(load_windows(decoder_small_qwen3, 1000, windowed, &c), PM_FORMAT);
+    assert_int_equal(load_windows(decoder_small_gemma3, 1000, windowed, &c), PM_FORMAT);
     for (uint32_t i = 0; i < 1000; i++) windowed[i] = (i + 1) % 499 != 0;
     assert_int_equal(load_windows(decoder_small_gemma3, 1000, windowed, &c), PM_OK);
     assert_int_equal(c.window_period, 499);
-    assert_true((double)(clock() - begin_time) / CLOCKS_PER_SEC < 2);
+    assert_true((double)(clock() - begin_time) / CLOCKS_PER_SEC < 1);
 }
 
 /* ---- refused --------------------------------------------------------------------------------------------------------- */
