@@ -15,6 +15,7 @@
 
 #include "helper_device.h"
 #include "helper_dir.h"
+#include "exec/pass_set.h"
 #include "train/order.h"
 
 static char *root;
@@ -145,8 +146,8 @@ static void test_order(void **state)
     order_fini(&o);
     for (uint32_t ctx = 6; ctx < 1100; ctx += 7)
         for (uint32_t length = 1; length <= ctx; length++) {
-            uint32_t padded = order_padded(length, ctx);
-            assert_true(padded >= length && padded <= ctx && (length - 1) / order_unit(ctx) < 16);
+            uint32_t padded = padded_length(length, ctx);
+            assert_true(padded >= length && padded <= ctx && (length - 1) / padding_unit(ctx) < 16);
         }
 }
 

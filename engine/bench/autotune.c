@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "base/sized.h"
 #include "bench/measure.h"
+#include "exec/pass.h"
 #include "infer/session.h"
 #include "ops/variant.h"
-#include "train/pass.h"
 
 enum { MOST_CHOICES = 256 };
 
@@ -71,21 +71,19 @@ static void add_loss(subjects *to, const pm_caps *caps, op_view h, op_view table
     }
 }
 
-static pm_status collect(subjects *to, const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
-                         gpt_shape step)
+static pm_status collect(subjects *to, const pass_target *target, const gpt_shape *shape)
 {
     pass p;
-    bool train = step.mode == GPT_LOSS;
-    pm_status status = pass_plan(&p, log, caps, config, &step, train, NULL, caps->max_allocation);
+    const pm_status status = pass_plan(&p, target, shape, shape->mode == GPT_LOSS);
     if (status != PM_OK) return status;
     for (uint32_t i = 0; i < p.graph.node_count; i++) {
         const op_call call = graph_call(&p.graph, &p.graph.nodes[i]);
         if (call.op == OP_MATMUL)
-            add_product(to, caps, call.attr, call.in[MATMUL_A], call.in[MATMUL_B], call.out[0]);
+            add_product(to, target->caps, call.attr, call.in[MATMUL_A], call.in[MATMUL_B], call.out[0]);
         else if (call.op == OP_LM_LOSS || call.op == OP_LM_LOSS_BWD)
-            add_loss(to, caps, call.in[0], call.in[1], call.op == OP_LM_LOSS_BWD);
+            add_loss(to, target->caps, call.in[0], call.in[1], call.op == OP_LM_LOSS_BWD);
         else
-            add(to, caps, &call);
+            add(to, target->caps, &call);
     }
     pass_fini(&p);
     return PM_OK;
@@ -165,12 +163,14 @@ pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *confi
     if (step.time > filled.ctx)
         status = log_fail(log, PM_INVALID, "autotune: %u tokens do not fit the model's context of %u", step.time,
                           filled.ctx);
-    uint32_t chunk = session_chunk(caps, filled.ctx);
-    const gpt_shape shapes[] = {
-        step, {.mode = GPT_PREFILL, .batch = 1, .time = chunk}, {.mode = GPT_LOGITS, .batch = 1, .time = 1}};
-    for (int i = 0; i < 3 && status == PM_OK; i++) status = collect(found, log, caps, &filled, shapes[i]);
+    const pass_target target = {log, caps, &filled, NULL, caps->max_allocation};
+    gpt_shape shapes[SESSION_SHAPES];
+    session_shapes(caps, filled.ctx, shapes);
+    if (status == PM_OK) status = collect(found, &target, &step);
+    if (status == PM_OK) status = collect(found, &target, &shapes[SESSION_CHUNK]);
+    if (status == PM_OK) status = collect(found, &target, &shapes[SESSION_SINGLE]);
     step.half = true;
-    if (status == PM_OK && caps->coopmat && !caps->serial) status = collect(found, log, caps, &filled, step);
+    if (status == PM_OK && caps->coopmat && !caps->serial) status = collect(found, &target, &step);
     for (uint32_t i = 0; i < found->count && status == PM_OK; i++) {
         pm_autotune_row one;
         status = autotune_one(device, &found->all[i], params.quick, &one);

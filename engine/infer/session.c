@@ -9,10 +9,9 @@
 #include "base/control.h"
 #include "base/log.h"
 #include "base/sized.h"
-#include "infer/reader.h"
+#include "exec/pass.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
-#include "push.h"
 
 /* A chunk pays off for more tokens than this: it takes about as long as two single ones. */
 enum { CHUNK_LEAST = 4 };
@@ -23,7 +22,7 @@ typedef struct feeding {
     uint32_t *tokens;      /* [room], which is kept for the next time */
     size_t room, all;      /* `all`: what was given; there may be older ones to read again */
     size_t count, at, end; /* of tokens: all, read, and where the stretch ends */
-    reader *reader;        /* of the chunk in flight; NULL: none */
+    const pass *pass;      /* of the chunk in flight; NULL: none */
     uint32_t chunk;        /* its tokens */
     uint32_t before;       /* the session's length at first */
     bool slid;             /* and older tokens were dropped since */
@@ -38,13 +37,12 @@ struct pm_session {
     gpu_buffer **caches;             /* [layers] (P,2C) */
     gpu_buffer *input;               /* host-visible: step_scalars, then a chunk's tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
-    reader single;                   /* one token, and the next one's logits */
-    reader chunk, small;    /* session_chunk() tokens, and at most SESSION_CHUNK_LEAST; made when first wanted */
-    reader hosted;          /* as single, of the token in host_token; likewise */
-    gpu_buffer *host_token; /* the host's, or NULL */
-    uint32_t *history;      /* [ctx] the tokens in the caches */
-    bool has_logits;        /* of the last token */
-    bool unknown;           /* some of them came from host_token, and were never seen here */
+    pass single, chunk, small;       /* see session_shapes; the last two are made when first wanted */
+    pass hosted;                     /* as single, of the token in host_token; likewise */
+    gpu_buffer *host_token;          /* the host's, or NULL */
+    uint32_t *history;               /* [ctx] the tokens in the caches */
+    bool has_logits;                 /* of the last token */
+    bool unknown;                    /* some of them came from host_token, and were never seen here */
     uint32_t length;
     uint64_t fed; /* tokens so far, with dropped ones */
     feeding feeding;
@@ -57,15 +55,27 @@ static gpu_span part(gpu_buffer *buffer, uint64_t offset, uint64_t size)
     return (gpu_span){span.buffer, span.offset + offset, size};
 }
 
-static pm_status make_reader(pm_session *s, reader *r, gpt_mode mode, uint32_t time)
+/* Makes a pass of the shape that it has. */
+static pm_status make(pm_session *s, pass *p)
 {
-    const reader_memory memory = {.scalars = part(s->input, 0, sizeof(struct step_scalars)),
-                                  .tokens = r == &s->hosted ? gpu_span_of(s->host_token)
-                                                            : part(s->input, sizeof(struct step_scalars), 4ull * time),
-                                  .logits = gpu_span_of(s->logits),
-                                  .logits_out = gpu_span_of(s->logits_out),
-                                  .caches = s->caches};
-    return reader_init(r, s->model, &memory, mode, time, s);
+    const pass_target to = pass_target_of(s->model);
+    const uint32_t layers = s->model->config.layers;
+    const bool logits = p->shape.mode == GPT_LOGITS;
+    gpu_span *inputs = calloc(INPUT_CACHES + layers, sizeof *inputs);
+    if (!inputs) return log_fail(to.log, PM_NO_HOST_MEMORY, "session: no memory");
+    inputs[INPUT_SCALARS] = part(s->input, 0, sizeof(struct step_scalars));
+    inputs[INPUT_TOKENS] = p == &s->hosted ? gpu_span_of(s->host_token)
+                                           : part(s->input, sizeof(struct step_scalars), 4ull * p->shape.time);
+    inputs[INPUT_LOGITS] = gpu_span_of(s->logits);
+    for (uint32_t l = 0; l < layers; l++) inputs[INPUT_CACHES + l] = gpu_span_of(s->caches[l]);
+    const pass_use use = {.name = logits ? "decode" : "read", .owner = s};
+    pm_status status = pass_plan(p, &to, &p->shape, false);
+    if (status == PM_OK)
+        status = pass_record_bound(p, s->model, &use, inputs, gpu_span_of(s->logits_out),
+                                   logits ? inputs[INPUT_LOGITS] : (gpu_span){0});
+    if (status != PM_OK) pass_fini(p);
+    free(inputs);
+    return status;
 }
 
 static pm_status allocate(pm_session *s)
@@ -84,8 +94,8 @@ static pm_status allocate(pm_session *s)
         if (status == PM_OK) status = gpu_fill(gpu_span_of(s->caches[l]), 0);
     }
     if (status == PM_OK)
-        status =
-            gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * s->chunk.time, "tokens", &s->input);
+        status = gpu_buffer_create(device, GPU_SHARED, sizeof(struct step_scalars) + 4 * s->chunk.shape.time, "tokens",
+                                   &s->input);
     if (status == PM_OK && !s->logits)
         status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->vocab, "logits", &s->logits);
     if (status == PM_OK)
@@ -101,19 +111,19 @@ pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, con
     if (status == PM_OK) status = pm_gpt_config_check(log, &c);
     if (status != PM_OK) return status;
     c = gpt_config_filled(&c);
-    const uint32_t chunk = session_chunk(caps, c.ctx), times[] = {1, chunk, session_small(chunk)};
+    gpt_shape shapes[SESSION_SHAPES];
+    session_shapes(caps, c.ctx, shapes);
     gpt_layout layout = {0};
     pm_session_plan plan = {.cache = 8ull * c.layers * c.ctx * c.embd, .workspace = 4ull * c.vocab};
     status = gpt_layout_make(log, &c, caps->max_allocation, &layout);
     if (status == PM_OK) plan.weights = 4 * layout.total_words;
     gpt_layout_fini(&layout);
-    for (int i = 0; i < 3 && status == PM_OK; i++) {
-        reader r = {0};
-        if (i == 2 && times[2] == chunk) break;
-        status = reader_plan(&r, log, caps, &c, NULL, i ? GPT_PREFILL : GPT_LOGITS, times[i], caps->max_allocation);
-        plan.workspace += r.plan.total_bytes;
-        graph_plan_fini(&r.plan);
-        graph_fini(&r.graph);
+    for (int i = 0; i < SESSION_SHAPES && status == PM_OK; i++) {
+        pass p;
+        if (i == SESSION_SMALL && shapes[i].time == shapes[SESSION_CHUNK].time) break;
+        status = pass_plan(&p, &(pass_target){log, caps, &c, NULL, caps->max_allocation}, &shapes[i], false);
+        plan.workspace += p.plan.total_bytes;
+        pass_fini(&p);
     }
     if (status == PM_OK) *out = plan;
     return status;
@@ -130,10 +140,13 @@ pm_status session_create(pm_model *model, gpu_buffer *token, gpu_buffer *logits,
     s->model = model;
     s->host_token = token;
     s->logits = logits;
-    s->chunk.time = session_chunk(pm_device_caps(model->device), model->config.ctx);
-    s->small.time = session_small(s->chunk.time);
+    gpt_shape shapes[SESSION_SHAPES];
+    session_shapes(pm_device_caps(model->device), model->config.ctx, shapes);
+    s->single.shape = s->hosted.shape = shapes[SESSION_SINGLE];
+    s->chunk.shape = shapes[SESSION_CHUNK];
+    s->small.shape = shapes[SESSION_SMALL];
     pm_status status = allocate(s);
-    if (status == PM_OK) status = make_reader(s, &s->single, GPT_LOGITS, 1);
+    if (status == PM_OK) status = make(s, &s->single);
     if (status == PM_OK)
         *out = s;
     else
@@ -151,10 +164,10 @@ void pm_session_destroy(pm_session **session)
     pm_session *s = *session;
     if (!s) return;
     pm_session_reset(s);
-    reader_fini(&s->single);
-    reader_fini(&s->chunk);
-    reader_fini(&s->small);
-    reader_fini(&s->hosted);
+    pass_fini(&s->single);
+    pass_fini(&s->chunk);
+    pass_fini(&s->small);
+    pass_fini(&s->hosted);
     for (uint32_t l = 0; s->caches && l < s->model->config.layers; l++) gpu_buffer_destroy(&s->caches[l]);
     gpu_buffer_destroy(&s->input);
     gpu_buffer_destroy(&s->host_token);
@@ -170,8 +183,8 @@ void pm_session_destroy(pm_session **session)
 
 void pm_session_reset(pm_session *s)
 {
-    if (s->feeding.reader) gpu_forget(s->feeding.reader->program);
-    s->feeding.reader = NULL;
+    if (s->feeding.pass) pass_forget(s->feeding.pass, 0);
+    s->feeding.pass = NULL;
     if (s->feeding.begun) gpu_signal(s->model->device, s->feeding.sync.signals);
     s->feeding.begun = false;
     s->length = 0;
@@ -182,28 +195,28 @@ void pm_session_reset(pm_session *s)
 
 /* What reads the next of `left` tokens that fit the context, behind `length` others: all but the last are read in chunks, while a whole chunk has
  * room. The last one gives logits. */
-static reader *reader_for(pm_session *s, uint32_t length, uint32_t left)
+static pass *pass_for(pm_session *s, uint32_t length, uint32_t left)
 {
     const uint32_t rest = left - 1, room = s->model->config.ctx - length;
-    const bool fewer = s->small.time < s->chunk.time && (rest <= s->small.time || s->chunk.time > room);
-    reader *r = fewer ? &s->small : &s->chunk;
-    return left > CHUNK_LEAST && r->time <= room ? r : &s->single;
+    const uint32_t chunk = s->chunk.shape.time, small = s->small.shape.time;
+    pass *p = small < chunk && (rest <= small || chunk > room) ? &s->small : &s->chunk;
+    return left > CHUNK_LEAST && p->shape.time <= room ? p : &s->single;
 }
 
-static uint32_t reads(const reader *r, uint32_t left)
+static uint32_t reads(const pass *p, uint32_t left)
 {
-    const uint32_t rest = r->time > 1 ? left - 1 : 1;
-    return rest < r->time ? rest : r->time;
+    const uint32_t time = p->shape.time, rest = time > 1 ? left - 1 : 1;
+    return rest < time ? rest : time;
 }
 
-/* Makes the readers that a stretch will want. */
+/* Makes the passes that a stretch will want. */
 static pm_status prepare(pm_session *s, uint32_t length, uint32_t count)
 {
     pm_status status = PM_OK;
     for (uint32_t at = 0, n; status == PM_OK && at < count; at += n) {
-        reader *r = reader_for(s, length + at, count - at);
-        if (!r->program) status = make_reader(s, r, GPT_PREFILL, r->time);
-        n = reads(r, count - at);
+        pass *p = pass_for(s, length + at, count - at);
+        if (!p->program) status = make(s, p);
+        n = reads(p, count - at);
     }
     return status;
 }
@@ -253,30 +266,28 @@ static void next_stretch(pm_session *s)
         f->end = f->at + (left < room ? left : room);
 }
 
-/* Submits the next chunk: up to reader->time tokens at the present position. Token 0 fills up fewer. Its cache entries lie at later positions, to which no
+/* Submits the next chunk: as many tokens as its pass takes, at the present position. Token 0 fills up fewer. Its cache entries lie at later positions, to which no
  * earlier one attends, and later tokens overwrite them. */
 static pm_status submit_chunk(pm_session *s)
 {
     feeding *f = &s->feeding;
     if (f->at == f->end) next_stretch(s);
     const uint32_t left = (uint32_t)(f->end - f->at);
-    reader *r = f->hosted ? &s->hosted : reader_for(s, s->length, left);
+    const pass *p = f->hosted ? &s->hosted : pass_for(s, s->length, left);
     f->started = pm_profile_now();
-    f->chunk = reads(r, left);
+    f->chunk = reads(p, left);
     char *host = gpu_map(gpu_span_of(s->input));
     const struct step_scalars scalars = {.pos = s->length};
     memcpy(host, &scalars, sizeof scalars);
-    memset(host + sizeof scalars, 0, 4ull * r->time);
+    memset(host + sizeof scalars, 0, 4ull * p->shape.time);
     memcpy(host + sizeof scalars, f->tokens + f->at, 4ull * f->chunk);
-    const double begin = pm_profile_now();
     const bool last = f->at + f->chunk == f->count;
     const gpu_sync sync = {
         .control = f->sync.control, .after = f->sync.after, .signals = last ? f->sync.signals : (gpu_moment){0}};
     f->sync.after = (gpu_moment){0};
     if (last) f->sync.signals = (gpu_moment){0};
-    const pm_status status = gpu_submit_sync(r->program, &sync);
-    pm_profile_span(gpu_profile(s->model->device), "submit", begin);
-    f->reader = status == PM_OK ? r : NULL;
+    const pm_status status = pass_submit(p, 0, &sync);
+    f->pass = status == PM_OK ? p : NULL;
     return status;
 }
 
@@ -284,15 +295,12 @@ static pm_status submit_chunk(pm_session *s)
 static pm_status take_chunk(pm_session *s)
 {
     feeding *f = &s->feeding;
-    pm_profile *profile = gpu_profile(s->model->device);
-    const double begin = pm_profile_now();
-    const bool wrote = f->reader == &s->single || f->reader == &s->hosted;
-    const pm_status status = gpu_wait_for(f->reader->program);
-    f->reader = NULL;
+    const bool wrote = f->pass == &s->single || f->pass == &s->hosted;
+    const pm_status status = pass_wait(f->pass, 0);
+    f->pass = NULL;
     if (status != PM_OK) return status;
     if (wrote) s->has_logits = f->at + f->chunk == f->count; /* else they are an earlier token's */
-    pm_profile_span(profile, "wait", begin);
-    pm_profile_span(profile, "read", f->started);
+    pm_profile_span(gpu_profile(s->model->device), "read", f->started);
     memmove(s->history + s->length, f->tokens + f->at, 4ull * f->chunk);
     s->length += f->chunk;
     f->at += f->chunk;
@@ -303,14 +311,14 @@ static pm_status take_chunk(pm_session *s)
 /* Whether there is nothing more to do, or it failed. */
 static bool over(const feeding *f)
 {
-    return f->status != PM_OK || (!f->reader && f->at == f->count);
+    return f->status != PM_OK || (!f->pass && f->at == f->count);
 }
 
 /* Takes the chunk in flight and submits the next one. */
 static void advance(pm_session *s)
 {
     feeding *f = &s->feeding;
-    if (f->reader) f->status = take_chunk(s);
+    if (f->pass) f->status = take_chunk(s);
     if (!over(f)) f->status = submit_chunk(s);
 }
 
@@ -384,7 +392,7 @@ static pm_status begin_hosted(pm_session *s)
     s->unknown = true; /* a full context has no room for this one, either */
     pm_status status = may_begin(s, 1);
     s->unknown = was_unknown;
-    if (status == PM_OK && !s->hosted.program) status = make_reader(s, &s->hosted, GPT_LOGITS, 1);
+    if (status == PM_OK && !s->hosted.program) status = make(s, &s->hosted);
     if (status == PM_OK) status = make_room(s, 1);
     if (status != PM_OK) return status;
     s->feeding.tokens[0] = 0;
@@ -419,7 +427,7 @@ bool pm_session_done(pm_session *s)
     feeding *f = &s->feeding;
     if (!f->begun || over(f)) return true;
     if (gpu_poll(s->model->device) != PM_OK) return true; /* pm_session_end says why */
-    if (gpu_done(f->reader->program)) advance(s);
+    if (pass_done(f->pass, 0)) advance(s);
     return over(f);
 }
 

@@ -4,7 +4,7 @@
 
 #include <pumice/infer.h>
 
-#include "gpu/gpu.h"
+#include "model/gpt.h"
 
 enum { SESSION_CHUNK_LEAST = 32 };
 
@@ -22,6 +22,16 @@ static inline uint32_t session_chunk(const pm_caps *caps, uint32_t ctx)
 static inline uint32_t session_small(uint32_t chunk)
 {
     return chunk < SESSION_CHUNK_LEAST ? chunk : SESSION_CHUNK_LEAST;
+}
+
+/* What a session runs: one token, with the next one's logits; a chunk; a prompt's end. */
+enum { SESSION_SINGLE, SESSION_CHUNK, SESSION_SMALL, SESSION_SHAPES };
+static inline void session_shapes(const pm_caps *caps, uint32_t ctx, gpt_shape out[SESSION_SHAPES])
+{
+    const uint32_t chunk = session_chunk(caps, ctx);
+    out[SESSION_SINGLE] = (gpt_shape){.mode = GPT_LOGITS, .batch = 1, .time = 1};
+    out[SESSION_CHUNK] = (gpt_shape){.mode = GPT_PREFILL, .batch = 1, .time = chunk};
+    out[SESSION_SMALL] = (gpt_shape){.mode = GPT_PREFILL, .batch = 1, .time = session_small(chunk)};
 }
 
 /* `token`: one id, which session_begin_hosted reads; `logits`: vocab floats in place of the session's own. Either may be NULL. The session takes both, whatever

@@ -42,8 +42,9 @@ void adamw_fini(adamw *a)
     gpt_segments_destroy(l, &a->v);
 }
 
-void adamw_record(const adamw *a, const mailbox *box, gpu_program *program)
+static void record(const void *user, const mailbox *box, gpu_program *program)
 {
+    const adamw *a = user;
     const gpt_layout *l = &a->model->layout;
     const pm_caps *caps = gpu_program_caps(program);
     gpu_program_label(program, "update", PM_DIRECTION_OPTIMIZER);
@@ -72,6 +73,11 @@ void adamw_record(const adamw *a, const mailbox *box, gpu_program *program)
                           .out = {flat(a->model->weights[s], words), flat(a->m[s], words), flat(a->v[s], words)}};
         op_record(program, &update);
     }
+}
+
+pass_step adamw_step(const adamw *a, uint32_t micros)
+{
+    return (pass_step){.micros = micros, .gradients = a->gradients, .update = record, .user = a};
 }
 
 struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float share, float lr, uint64_t seed)

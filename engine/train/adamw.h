@@ -2,8 +2,8 @@
 #ifndef TRAIN_ADAMW_H
 #define TRAIN_ADAMW_H
 
+#include "exec/pass.h"
 #include "train/loss_scale.h"
-#include "train/mailbox.h"
 
 typedef struct adamw {
     pm_model *model;
@@ -18,8 +18,8 @@ typedef struct adamw {
 pm_status adamw_init(adamw *a, pm_model *model);
 void adamw_fini(adamw *a);
 
-/* Records a step's last commands: the gradient norm over all segments, clipping, AdamW on each. `box` gives the scalars and takes the norm. */
-void adamw_record(const adamw *a, const mailbox *box, gpu_program *program);
+/* A step of so many micro batches. Its last commands are the gradient norm over all segments, clipping, and AdamW on each. */
+pass_step adamw_step(const adamw *a, uint32_t micros);
 
 /* The scalars of step number `step` (1 is the first) at this learning rate, for a micro batch that is `share` of the step. */
 struct step_scalars adamw_scalars(const adamw *a, uint32_t step, float share, float lr, uint64_t seed);

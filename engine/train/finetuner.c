@@ -23,10 +23,7 @@ struct pm_finetuner {
     adamw optimizer;
     order order;
     uint32_t epoch; /* the order's; UINT32_MAX: none yet */
-    pass *passes;   /* by padded length */
-    uint32_t pass_count;
-    graph_plan room;
-    gpu_buffer **workspace;
+    pass_set passes;
     flights flights;
     pm_finetune_step begun[MOST_FLIGHTS]; /* what is known of each at its begin */
     predictor predictor;                  /* of the last set asked for */
@@ -88,20 +85,12 @@ static gpt_shape shape_of(const pm_finetuner *t, uint32_t time)
 }
 
 /* A plan for each padded length that an example has; their programs are recorded when first needed. */
-static pm_status plan_passes(pm_finetuner *t, const pm_log *log, const pm_caps *caps, uint64_t max_block)
+static pm_status plan_passes(pm_finetuner *t, const pass_target *to)
 {
-    pm_model *m = t->model;
     pm_status status = PM_OK;
-    t->pass_count = order_rank(m->config.ctx, m->config.ctx) + 1;
-    t->passes = calloc(t->pass_count, sizeof *t->passes);
-    if (!t->passes) return log_fail(log, PM_NO_HOST_MEMORY, "finetuner: no memory");
     for (uint32_t i = 0; i < t->set->example_count && status == PM_OK; i++) {
-        uint32_t length = order_length(t->set, i);
-        pass *at = &t->passes[order_rank(length, m->config.ctx)];
-        if (at->shape.batch) continue;
-        gpt_shape shape = shape_of(t, order_padded(length, m->config.ctx));
-        status = pass_plan(at, log, caps, &m->config, &shape, true, m->labels, max_block);
-        if (status == PM_OK) status = graph_plan_cover(log, &t->room, &at->plan);
+        const gpt_shape shape = shape_of(t, padded_length(order_length(t->set, i), to->config->ctx));
+        status = pass_set_plan(&t->passes, to, &shape, true);
     }
     return status;
 }
@@ -123,20 +112,16 @@ pm_status pm_finetune_plan_make_sized(const pm_log *log, const pm_caps *caps, co
                           set->longest, model.config.ctx);
     if (status == PM_OK) t.micro = (t.params.batch + t.params.accum - 1) / t.params.accum;
     if (status == PM_OK) status = gpt_layout_make(log, &model.config, caps->max_allocation, &layout);
-    if (status == PM_OK) status = plan_passes(&t, log, caps, caps->max_allocation);
+    if (status == PM_OK) status = plan_passes(&t, &(pass_target){log, caps, &model.config, NULL, caps->max_allocation});
     if (status == PM_OK) {
         const uint64_t weights = 4 * layout.total_words;
         *out = (pm_train_plan){
-            .weights = weights, .gradients = weights, .optimizer = 2 * weights, .workspace = t.room.total_bytes};
-        for (uint32_t i = 0; i < t.pass_count; i++) { /* of the longest */
-            if (!t.passes[i].shape.batch) continue;
-            out->nodes = t.passes[i].graph.node_count;
-            out->step_flops = graph_flops(&t.passes[i].graph) * t.params.accum;
-        }
+            .weights = weights, .gradients = weights, .optimizer = 2 * weights, .workspace = t.passes.room.total_bytes};
+        const pass *longest = pass_set_find(&t.passes, set->longest);
+        if (longest) out->nodes = longest->graph.node_count;
+        if (longest) out->step_flops = graph_flops(&longest->graph) * t.params.accum;
     }
-    for (uint32_t i = 0; t.passes && i < t.pass_count; i++) pass_fini(&t.passes[i]);
-    free(t.passes);
-    graph_plan_fini(&t.room);
+    pass_set_fini(&t.passes);
     gpt_layout_fini(&layout);
     return status;
 }
@@ -179,9 +164,10 @@ pm_status pm_finetuner_create_sized(pm_model *model, const pm_taskset *set, cons
     if (status == PM_OK && (uint64_t)t->order.batch_count * p.epochs > UINT32_MAX / 2)
         status = log_fail(log, PM_INVALID, "epochs: too many steps");
     t->steps = t->order.batch_count * p.epochs;
-    if (status == PM_OK) status = plan_passes(t, log, pm_device_caps(model->device), gpu_max_buffer(model->device));
+    const pass_target to = pass_target_of(model);
+    if (status == PM_OK) status = plan_passes(t, &to);
     if (status == PM_OK) status = adamw_init(&t->optimizer, model);
-    if (status == PM_OK) status = graph_workspace_create(model->device, &t->room, &t->workspace);
+    if (status == PM_OK) status = pass_set_allocate(&t->passes, model->device);
     if (status == PM_OK)
         *out = t;
     else
@@ -194,11 +180,8 @@ void pm_finetuner_destroy(pm_finetuner **finetuner)
     pm_finetuner *t = *finetuner;
     if (!t) return;
     predictor_fini(&t->predictor);
-    for (uint32_t i = 0; t->passes && i < t->pass_count; i++) pass_fini(&t->passes[i]);
+    pass_set_fini(&t->passes);
     flights_fini(&t->flights, t->model->device);
-    free(t->passes);
-    graph_workspace_destroy(&t->room, &t->workspace);
-    graph_plan_fini(&t->room);
     adamw_fini(&t->optimizer);
     order_fini(&t->order);
     free(t);
@@ -316,7 +299,7 @@ static pm_status launch(pm_finetuner *t, flight *f)
         s->step = f->step - 1;
         s->micro = m;
     }
-    return flight_submit(f, t->model->device);
+    return flight_submit(f);
 }
 
 /* The pass for these examples, recorded. */
@@ -327,9 +310,11 @@ static pm_status pass_for(pm_finetuner *t, const uint32_t *examples, uint32_t co
         uint32_t length = order_length(t->set, examples[i]);
         if (length > longest) longest = length;
     }
-    *out = &t->passes[order_rank(longest, t->model->config.ctx)];
-    if (pass_recorded(*out)) return PM_OK;
-    return pass_record_step(*out, t->model, "fine-tuning step", t->workspace, &t->optimizer, t->params.accum, t);
+    *out = pass_set_find(&t->passes, longest);
+    if ((*out)->program) return PM_OK;
+    const pass_step step = adamw_step(&t->optimizer, t->params.accum);
+    const pass_use use = {.name = "fine-tuning step", .owner = t, .workspace = t->passes.workspace};
+    return pass_record_step(*out, t->model, &use, &step);
 }
 
 static pm_status begin(pm_finetuner *t)

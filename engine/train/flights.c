@@ -40,12 +40,10 @@ bool flights_add(flights *f, flight *next, pm_device *device, bool half)
     return false;
 }
 
-pm_status flight_submit(flight *f, pm_device *device)
+pm_status flight_submit(flight *f)
 {
-    const double begin = pm_profile_now();
-    f->failed = pass_submit(f->pass, f->side, &f->sync, device);
+    f->failed = pass_submit(f->pass, f->side, &f->sync);
     f->submitted = f->failed == PM_OK;
-    pm_profile_span(gpu_profile(device), "submit", begin);
     return f->failed;
 }
 
@@ -62,9 +60,7 @@ pm_status flights_end(flights *f, pm_device *device, const char *who, flight *ou
     const flight *oldest = flights_oldest(f);
     if (!oldest) return log_fail(gpu_log(device), PM_INVALID, "%s: no step has begun", who);
     *out = *oldest;
-    const double begin = pm_profile_now();
-    pm_status status = out->submitted ? pass_wait(out->pass, out->side) : out->failed;
-    pm_profile_span(gpu_profile(device), "wait", begin);
+    const pm_status status = out->submitted ? pass_wait(out->pass, out->side) : out->failed;
     f->oldest = (f->oldest + 1) % MOST_FLIGHTS;
     f->count--;
     out->pass->box.side = out->side;

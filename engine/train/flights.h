@@ -2,7 +2,7 @@
 #ifndef TRAIN_FLIGHTS_H
 #define TRAIN_FLIGHTS_H
 
-#include "train/pass.h"
+#include "exec/pass.h"
 
 enum { MOST_FLIGHTS = MAILBOX_SIDES };
 
@@ -42,7 +42,7 @@ static inline void flights_take_back(flights *f)
     f->count--;
 }
 /* Submits it, its scalars written. */
-pm_status flight_submit(flight *f, pm_device *device);
+pm_status flight_submit(flight *f);
 
 /* Before its owner goes: signals what a host waits for of those that were not submitted. */
 void flights_fini(flights *f, pm_device *device);

@@ -21,21 +21,4 @@ void order_epoch(order *o, const pm_taskset *set, uint64_t seed, uint32_t epoch)
 /* Tokens of the example's longest sequence. */
 uint32_t order_length(const pm_taskset *set, uint32_t example);
 
-/* Lengths are padded to multiples of this: at most 16 lengths for a context. */
-static inline uint32_t order_unit(uint32_t ctx)
-{
-    uint32_t unit = (ctx + 127) / 128 * 8;
-    return unit < ctx ? unit : ctx;
-}
-static inline uint32_t order_padded(uint32_t length, uint32_t ctx)
-{
-    uint32_t unit = order_unit(ctx), padded = (length + unit - 1) / unit * unit;
-    return padded < ctx ? padded : ctx;
-}
-/* Which of a context's padded lengths it is, from 0. */
-static inline uint32_t order_rank(uint32_t length, uint32_t ctx)
-{
-    return (length - 1) / order_unit(ctx);
-}
-
 #endif

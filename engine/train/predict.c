@@ -7,7 +7,6 @@
 
 #include "base/control.h"
 #include "base/log.h"
-#include "train/order.h"
 
 enum { PASS_TOKENS = 2048 }; /* about so many in one pass */
 
@@ -39,31 +38,20 @@ static pm_status list_rows(predictor *p)
     return PM_OK;
 }
 
-/* The pass for a row's length; its shape only depends on the padded length. */
-static pass *pass_for(const predictor *p, size_t row)
-{
-    return &p->passes[order_rank(p->rows[row].length, p->model->config.ctx)];
-}
-
+/* A pass for each padded length, of about PASS_TOKENS. */
 static pm_status plan_passes(predictor *p)
 {
-    pm_model *m = p->model;
-    const pm_log *log = gpu_log(m->device);
-    uint32_t group = task_group(&p->set->task);
+    const pass_target to = pass_target_of(p->model);
+    const uint32_t group = task_group(&p->set->task);
     pm_status status = PM_OK;
-    p->pass_count = order_rank(m->config.ctx, m->config.ctx) + 1;
-    p->passes = calloc(p->pass_count, sizeof *p->passes);
-    if (!p->passes) return log_fail(log, PM_NO_HOST_MEMORY, "predict: no memory");
     for (size_t i = 0; i < p->row_count && status == PM_OK; i++) {
-        pass *at = pass_for(p, i);
-        if (at->shape.batch) continue;
-        uint32_t time = order_padded(p->rows[i].length, m->config.ctx), rows = PASS_TOKENS / (time * group);
+        const uint32_t time = padded_length(p->rows[i].length, to.config->ctx);
+        uint32_t rows = PASS_TOKENS / (time * group);
         if (rows < 1) rows = 1;
         if (rows > p->row_count) rows = (uint32_t)p->row_count;
-        gpt_shape shape = {.mode = GPT_ANSWER, .batch = rows * group, .time = time, .group = group, .examples = rows};
-        status = pass_plan(at, log, pm_device_caps(m->device), &m->config, &shape, false, m->labels,
-                           gpu_max_buffer(m->device));
-        if (status == PM_OK) status = graph_plan_cover(log, &p->room, &at->plan);
+        const gpt_shape shape = {
+            .mode = GPT_ANSWER, .batch = rows * group, .time = time, .group = group, .examples = rows};
+        status = pass_set_plan(&p->passes, &to, &shape, false);
     }
     return status;
 }
@@ -82,32 +70,26 @@ pm_status predict_check(const pm_model *model, const pm_taskset *set, const char
     return PM_OK;
 }
 
-pm_status predictor_init(predictor *out, pm_model *model, const pm_taskset *set, const void *owner)
+pm_status predictor_init(predictor *p, pm_model *model, const pm_taskset *set, const void *owner)
 {
     pm_status status = predict_check(model, set, "predict");
     if (status != PM_OK) return status;
-    predictor p = {.model = model, .set = set};
-    status = list_rows(&p);
-    if (status == PM_OK) status = plan_passes(&p);
-    if (status == PM_OK) status = graph_workspace_create(model->device, &p.room, &p.workspace);
-    for (uint32_t i = 0; i < p.pass_count && status == PM_OK; i++) {
-        if (!p.passes[i].shape.batch) continue;
-        status = pass_record_forward(&p.passes[i], model, "predict", p.workspace, owner);
-        if (status == PM_OK) *mailbox_scalars(&p.passes[i].box, 0) = (struct step_scalars){0};
+    *p = (predictor){.model = model, .set = set};
+    status = list_rows(p);
+    if (status == PM_OK) status = plan_passes(p);
+    if (status == PM_OK) status = pass_set_allocate(&p->passes, model->device);
+    const pass_use use = {.name = "predict", .owner = owner, .workspace = p->passes.workspace};
+    for (uint32_t i = 0; i < p->passes.count && status == PM_OK; i++) {
+        status = pass_record_forward(&p->passes.all[i], model, &use);
+        if (status == PM_OK) *mailbox_scalars(&p->passes.all[i].box, 0) = (struct step_scalars){0};
     }
-    if (status == PM_OK)
-        *out = p;
-    else
-        predictor_fini(&p);
+    if (status != PM_OK) predictor_fini(p);
     return status;
 }
 
 void predictor_fini(predictor *p)
 {
-    for (uint32_t i = 0; p->passes && i < p->pass_count; i++) pass_fini(&p->passes[i]);
-    graph_workspace_destroy(&p->room, &p->workspace);
-    graph_plan_fini(&p->room);
-    free(p->passes);
+    pass_set_fini(&p->passes);
     free(p->rows);
     *p = (predictor){0};
 }
@@ -126,16 +108,16 @@ pm_status predictor_run(predictor *p, float *outputs)
 {
     uint32_t group = task_group(&p->set->task), K = p->set->task.outputs;
     for (size_t first = 0; first < p->row_count;) {
-        pass *at = pass_for(p, first);
+        const pass *at = pass_set_find(&p->passes, p->rows[first].length);
         const mailbox *box = &at->box;
         uint32_t count = 0, room = at->shape.batch / group;
-        while (count < room && first + count < p->row_count && pass_for(p, first + count) == at) count++;
+        while (count < room && first + count < p->row_count && p->rows[first + count].length <= at->shape.time) count++;
         int32_t *extract = mailbox_ints(box, 0, INPUT_EXTRACT);
         for (uint32_t q = 0; q < room * group; q++)
             extract[q] = q < count * group ? predict_fill(box, 0, q, at->shape.time, p->set,
                                                           p->rows[first + q / group].sequence + q % group)
                                            : -1;
-        pm_status status = pass_run(at, p->model->device);
+        pm_status status = pass_run(at);
         if (status != PM_OK) return status;
         for (uint32_t r = 0; r < count; r++)
             memcpy(outputs + p->rows[first + r].output, mailbox_floats(box, 0, INPUT_OUTPUTS) + (size_t)r * K,

@@ -3,7 +3,7 @@
 #define TRAIN_PREDICT_H
 
 #include "data/task.h"
-#include "train/pass.h"
+#include "exec/pass_set.h"
 
 /* A row that gives one hidden vector: one sequence, or the two of a similarity. */
 typedef struct predict_row {
@@ -16,10 +16,7 @@ typedef struct predictor {
     const pm_taskset *set;
     predict_row *rows; /* by length */
     size_t row_count;
-    pass *passes; /* by padded length */
-    uint32_t pass_count;
-    graph_plan room;
-    gpu_buffer **workspace;
+    pass_set passes;
 } predictor;
 
 /* Whether the examples are of the model's task and fit it: PM_INVALID with a line that begins with `who`. */

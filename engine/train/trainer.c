@@ -79,7 +79,8 @@ pm_status pm_train_plan_make_sized(const pm_log *log, const pm_caps *caps, const
     if (status == PM_OK) status = gpt_layout_make(log, &filled, caps->max_allocation, &layout);
     if (status == PM_OK) {
         gpt_shape shape = shape_of(&filled, &p);
-        status = pass_plan(&step, log, caps, &filled, &shape, true, NULL, caps->max_allocation);
+        const pass_target to = {log, caps, &filled, NULL, caps->max_allocation};
+        status = pass_plan(&step, &to, &shape, true);
     }
     if (status == PM_OK) *out = plan_of(&layout, &step, &p);
     pass_fini(&step);
@@ -109,12 +110,12 @@ pm_status pm_trainer_create_sized(pm_model *model, const pm_train_params *params
                            .weight_decay = p.weight_decay,
                            .clip = p.clip,
                            .scale = loss_scale_begin(half)};
-    status = pass_plan(&t->pass, log, pm_device_caps(device), &model->config, &shape, true, model->labels,
-                       gpu_max_buffer(device));
+    const pass_target to = pass_target_of(model);
+    status = pass_plan(&t->pass, &to, &shape, true);
     if (status == PM_OK) status = adamw_init(&t->optimizer, model);
-    if (status == PM_OK) status = graph_workspace_create(device, &t->pass.plan, &t->workspace);
-    if (status == PM_OK)
-        status = pass_record_step(&t->pass, model, "train step", t->workspace, &t->optimizer, p.accum, t);
+    const pass_step step = adamw_step(&t->optimizer, p.accum);
+    const pass_use use = {.name = "train step", .owner = t};
+    if (status == PM_OK) status = pass_record_step(&t->pass, model, &use, &step);
     for (int i = 0; i < MOST_FLIGHTS && status == PM_OK; i++) {
         t->counts[i] = calloc(p.accum, sizeof *t->counts[i]);
         if (!t->counts[i]) status = log_fail(log, PM_NO_HOST_MEMORY, "trainer: no memory");
@@ -130,13 +131,10 @@ void pm_trainer_destroy(pm_trainer **trainer)
 {
     pm_trainer *t = *trainer;
     if (!t) return;
-    if (t->evaluator) evaluator_fini(t->evaluator);
-    free(t->evaluator);
-    pass_unrecord(&t->pass); /* before what it uses */
-    flights_fini(&t->flights, t->model->device);
-    graph_workspace_destroy(&t->pass.plan, &t->workspace);
-    adamw_fini(&t->optimizer);
+    pass_fini(&t->evaluator);
     pass_fini(&t->pass);
+    flights_fini(&t->flights, t->model->device);
+    adamw_fini(&t->optimizer);
     for (int i = 0; i < MOST_FLIGHTS; i++) free(t->counts[i]);
     free(t);
     *trainer = NULL;
@@ -160,7 +158,7 @@ static pm_status launch(pm_trainer *t, flight *f)
         s->step = f->step - 1;
         s->micro = micro;
     }
-    return flight_submit(f, t->model->device);
+    return flight_submit(f);
 }
 
 /* The next flight, with its side of the mailbox to be filled. */
@@ -306,29 +304,21 @@ pm_status pm_trainer_eval(pm_trainer *t, const pm_corpus *corpus, size_t first, 
     if (status == PM_OK) status = batch_check(log, &from, t->params.time);
     if (status != PM_OK) return status;
     if (batches == 0) return log_fail(log, PM_INVALID, "batches: at least one is needed");
-    if (!t->evaluator) {
-        evaluator *e = calloc(1, sizeof *e);
-        status = e ? evaluator_init(e, t->model, t->params.batch, t->params.time, t)
-                   : log_fail(log, PM_NO_HOST_MEMORY, "trainer: no memory");
-        if (status != PM_OK) {
-            free(e);
-            return status;
-        }
-        t->evaluator = e;
-    }
+    if (!t->evaluator.program) status = evaluator_init(&t->evaluator, t->model, t->params.batch, t->params.time, t);
+    if (status != PM_OK) return status;
     double total = 0, targets = 0, begin = pm_profile_now();
     const uint64_t windows = (uint64_t)batches * PM_EVAL_BATCH;
     for (uint64_t window = 0; window < windows;) {
         double sum, n;
         for (uint32_t row = 0; row < t->params.batch; row++, window++) {
             if (window < windows)
-                batch_draw(&t->evaluator->pass, 0, row, &from, (uint32_t)(window / PM_EVAL_BATCH),
+                batch_draw(&t->evaluator, 0, row, &from, (uint32_t)(window / PM_EVAL_BATCH),
                            (uint32_t)(window % PM_EVAL_BATCH));
             else
-                batch_clear(&t->evaluator->pass, 0, row);
+                batch_clear(&t->evaluator, 0, row);
         }
         control_report(gpu_control(t->model->device), "evaluate", window < windows ? window : windows, windows);
-        status = evaluator_run(t->evaluator, &sum, &n);
+        status = evaluator_run(&t->evaluator, &sum, &n);
         if (status != PM_OK) return status;
         total += sum;
         targets += n;

@@ -4,31 +4,23 @@
 
 #include <pumice/finetune.h>
 
+#include "train/adamw.h"
 #include "train/flights.h"
 
-/* Forward passes without gradient: losses of batches. */
-typedef struct evaluator {
-    pm_model *model;
-    gpu_buffer **workspace;
-    pass pass;
-} evaluator;
-
-/* `owner`: see gpu_program_own. */
-pm_status evaluator_init(evaluator *e, pm_model *model, uint32_t batch, uint32_t time, const void *owner);
-void evaluator_fini(evaluator *e);
+/* Makes a forward pass without gradient: losses of batches. `owner`: see gpu_program_own. */
+pm_status evaluator_init(pass *p, pm_model *model, uint32_t batch, uint32_t time, const void *owner);
 /* Loss of the batch in the mailbox's micro batch 0: the sum over its targets, and how many there are. */
-pm_status evaluator_run(evaluator *e, double *sum, double *count);
+pm_status evaluator_run(const pass *p, double *sum, double *count);
 
 struct pm_trainer {
     pm_model *model;
     pm_train_params params; /* defaults filled in */
     uint32_t done;          /* steps */
-    gpu_buffer **workspace;
     adamw optimizer;
     pass pass;
     flights flights;
     double *counts[MOST_FLIGHTS]; /* by flight and micro batch: the targets that count */
-    evaluator *evaluator;         /* made at the first pm_trainer_eval */
+    pass evaluator;               /* made at the first pm_trainer_eval */
 };
 
 /* Parameters with their defaults; PM_INVALID names the field. */

@@ -1,6 +1,6 @@
 /* The mailbox: the host writes it before a run and reads it after the run. */
-#ifndef TRAIN_MAILBOX_H
-#define TRAIN_MAILBOX_H
+#ifndef EXEC_MAILBOX_H
+#define EXEC_MAILBOX_H
 
 #include "model/gpt.h"
 #include "push.h"

@@ -1,4 +1,4 @@
-#include "train/mailbox.h"
+#include "exec/mailbox.h"
 
 static bool comes_back(int input)
 {
