@@ -15,7 +15,7 @@
 #include "helper_dir.h"
 #include "ops/record.h"
 #include "push.h"
-#include "train/trainer.h"
+#include "train/objective_lm.h"
 
 enum { PROGRAMS = 3 }; /* of a step */
 enum { BATCH = 3, TIME = 16, ACCUM = 2, VOCAB = 53 };
@@ -143,7 +143,7 @@ static void check_times(const setup *s)
 /* The FLOPs of the graph's nodes of an operation, in a step. */
 static double graph_flops_of(const setup *s, op_id op, pm_direction direction, bool weights)
 {
-    const graph *g = &s->trainer->pass.graph;
+    const graph *g = &s->trainer->core.passes.all[0].graph;
     double flops = 0;
     for (uint32_t i = 0; i < g->node_count; i++) {
         const node *n = &g->nodes[i];
@@ -174,7 +174,7 @@ static void test_complete(void **state)
     pm_profile_stop(s.profile);
     const pm_profile_info info = info_of(&s);
     gpu_program_stats stats;
-    pass_stats(&s.trainer->pass, &stats);
+    pass_stats(&s.trainer->core.passes.all[0], &stats);
     assert_true(info.clock != PM_PROFILE_CLOCK_NONE);
     assert_int_equal(info.runs, PROGRAMS * STEPS);
     assert_int_equal(info.missed_runs, 0);
@@ -349,7 +349,7 @@ static void test_cut(void **state)
     (void)state;
     setup s = open_setup(&(pm_device_params){.profile = true, .submit_ms = 1});
     gpu_program_stats stats;
-    pass_stats(&s.trainer->pass, &stats);
+    pass_stats(&s.trainer->core.passes.all[0], &stats);
     assert_true(stats.submissions > 1);
     step(&s); /* the first run's commands end before submitting does; test_pieces tests one */
     if (has_times(&s)) {

@@ -18,7 +18,7 @@
 #include "helper_log.h"
 #include "files/safetensors.h"
 #include "os/file.h"
-#include "train/trainer.h"
+#include "train/objective_lm.h"
 
 static const pm_gpt_config CONFIG = {.vocab = 256, .ctx = 8, .embd = 8, .heads = 2, .layers = 1};
 static const pm_train_params PARAMS = {.batch = 8, .steps = 20, .lr = 1e-2f, .warmup = 2, .clip = 1, .seed = 7};
@@ -92,7 +92,7 @@ static void windows_of(const run *r, int32_t out[WINDOWS * TIME])
 {
     const pm_train_params *p = &r->trainer->params;
     for (uint32_t micro = 0; micro < p->accum; micro++)
-        memcpy(out + micro * p->batch * TIME, mailbox_ints(&r->trainer->pass.box, micro, INPUT_TOKENS),
+        memcpy(out + micro * p->batch * TIME, mailbox_ints(&r->trainer->core.passes.all[0].box, micro, INPUT_TOKENS),
                sizeof *out * p->batch * TIME);
 }
 

@@ -10,7 +10,7 @@
 
 #include "helper_device.h"
 #include "helper_fault.h"
-#include "train/trainer.h"
+#include "train/objective_lm.h"
 
 enum { STEPS = 3, MOST_STEPS = 48, BATCH = 4, TIME = 64, VOCAB = 320 };
 
@@ -40,7 +40,7 @@ static test_fault_report train(const char *words, uint32_t submit_ms, int steps,
         assert_int_equal(pm_trainer_step_tokens(trainer, tokens, targets, &step), PM_OK);
         losses[i] = step.loss;
     }
-    pass_stats(&trainer->pass, stats);
+    pass_stats(&trainer->core.passes.all[0], stats);
     pm_trainer_destroy(&trainer);
     pm_model_destroy(&model);
     test_device_done(&device);

@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "bench/measure.h"
 #include "bench/timing.h"
-#include "train/trainer.h"
+#include "train/objective_lm.h"
 
 /* A model with random weights, tokens for it, and what runs it. */
 typedef struct step_bench {
@@ -84,7 +84,7 @@ static void count_work(const step_bench *s, pm_status (*once)(step_bench *), pm_
         pm_train_plan plan;
         gpu_program_stats stats;
         pm_trainer_get_plan(s->trainer, &plan);
-        pass_stats(&s->trainer->pass, &stats);
+        pass_stats(pass_set_longest(&s->trainer->core.passes), &stats);
         row->flops = plan.step_flops;
         row->bytes = stats.bytes;
         row->tokens = (double)s->batch * s->time;

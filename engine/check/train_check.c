@@ -10,7 +10,7 @@
 #include "push.h"
 #include "ref/ref.h"
 #include "train/schedule.h"
-#include "train/trainer.h"
+#include "train/objective_lm.h"
 
 enum { STEPS = 20, BATCH = 4, TIME = 24, ROWS = BATCH * TIME, VOCAB = 61 };
 /* Rounding to fp32 moves the losses by some 1e-7 and the weights' error by some 1e-9 (llvmpipe): AdamW divides small gradients by their own size.
@@ -154,7 +154,7 @@ static void twin_update(twin *t, const gpt_layout *l, const adamw *a)
 /* One step; the loss. */
 static double twin_step(twin *t, const pm_trainer *trainer, uint32_t step)
 {
-    t->scalars = adamw_scalars(&trainer->optimizer, step, 1, schedule_lr(&trainer->params, step), params.seed);
+    t->scalars = adamw_scalars(&trainer->core.optimizer, step, 1, schedule_lr(&trainer->params, step), params.seed);
     t->scalars.step = step - 1;
     for (uint32_t i = 0; i < t->graph.node_count; i++) {
         const node *n = &t->graph.nodes[i];
@@ -163,7 +163,7 @@ static double twin_step(twin *t, const pm_trainer *trainer, uint32_t step)
         for (int k = 0; k < OP_MAX_OUT; k++) call.out[k] = view_of(t, n->out[k]);
         ref_run(&call);
     }
-    twin_update(t, &trainer->model->layout, &trainer->optimizer);
+    twin_update(t, &trainer->core.model->layout, &trainer->core.optimizer);
     return t->result[0];
 }
 

@@ -30,27 +30,18 @@ static pm_status program_of(const pass *p, const pass_use *use, bool whole, gpu_
     return status;
 }
 
-/* The program, and a workspace where none is given. */
-static pm_status begin(pass *p, pm_model *model, const pass_use *use)
-{
-    p->device = model->device;
-    pm_status status = use->workspace ? PM_OK : graph_workspace_create(p->device, &p->plan, &p->workspace);
-    return status == PM_OK ? program_of(p, use, false, &p->program) : status;
-}
-
-/* Records the graph on `bound` inputs or, where that is NULL, for each micro batch of the mailbox. `gradients`: by segment, or NULL. */
-static pm_status record_graph(pass *p, pm_model *model, const pass_use *use, const gpu_span *bound,
-                              gpu_buffer *const *gradients)
+/* Records the graph for each micro batch. `gradients`: by segment, or NULL. */
+static pm_status record_graph(pass *p, pm_model *model, const pass_use *use, gpu_buffer *const *gradients)
 {
     gpu_span *weights = gpt_spans(&model->layout, model->weights);
     gpu_span *sums = gradients ? gpt_spans(&model->layout, gradients) : NULL;
     pm_status status = PM_OK;
     if (!weights || (gradients && !sums))
         status = log_fail(gpu_log(p->device), PM_NO_HOST_MEMORY, "%s: no memory to record it", use->name);
-    for (uint32_t micro = 0; micro < (bound ? 1 : p->box.micros) && status == PM_OK; micro++) {
+    for (uint32_t micro = 0; micro < (use->inputs ? 1 : p->box.micros) && status == PM_OK; micro++) {
         gpu_span parts[INPUT_MAILBOX];
-        if (!bound) mailbox_bind(&p->box, micro, parts);
-        const graph_bindings to = {.inputs = bound ? bound : parts,
+        if (!use->inputs) mailbox_bind(&p->box, micro, parts);
+        const graph_bindings to = {.inputs = use->inputs ? use->inputs : parts,
                                    .parameters = weights,
                                    .gradients = sums,
                                    .workspace = use->workspace ? use->workspace : p->workspace,
@@ -62,35 +53,18 @@ static pm_status record_graph(pass *p, pm_model *model, const pass_use *use, con
     return status;
 }
 
-static pm_status recorded(pass *p, pm_status status)
+static pm_status record_forward(pass *p, pm_model *model, const pass_use *use)
 {
-    if (status == PM_OK) status = gpu_program_finish(p->program);
-    if (status != PM_OK) pass_unrecord(p);
-    return status;
-}
-
-pm_status pass_record_forward(pass *p, pm_model *model, const pass_use *use)
-{
-    pm_status status = mailbox_init(&p->box, model->device, &model->config, &p->shape, 1, 1);
-    if (status == PM_OK) status = begin(p, model, use);
-    if (status == PM_OK) {
-        mailbox_record_in(&p->box, 0, p->program);
-        status = record_graph(p, model, use, NULL, NULL);
-    }
-    if (status == PM_OK) mailbox_record_out(&p->box, 0, p->program);
-    return recorded(p, status);
-}
-
-pm_status pass_record_bound(pass *p, pm_model *model, const pass_use *use, const gpu_span *inputs, gpu_span to,
-                            gpu_span from)
-{
-    pm_status status = begin(p, model, use);
-    if (status == PM_OK) status = record_graph(p, model, use, inputs, NULL);
-    if (status == PM_OK && from.buffer) {
+    if (!use->inputs) mailbox_record_in(&p->box, 0, p->program);
+    const pm_status status = record_graph(p, model, use, NULL);
+    if (status == PM_OK && !use->inputs) {
+        mailbox_record_out(&p->box, 0, p->program);
+        *mailbox_scalars(&p->box, 0) = (struct step_scalars){0};
+    } else if (status == PM_OK && use->from.buffer) {
         gpu_program_label(p->program, "results", PM_DIRECTION_NONE);
-        gpu_record_copy(p->program, to, from);
+        gpu_record_copy(p->program, use->to, use->from);
     }
-    return recorded(p, status);
+    return status;
 }
 
 /* What differs between the sides. */
@@ -111,16 +85,18 @@ static pm_status record_side(pass *p, const pass_use *use, const pass_step *step
     return status;
 }
 
-pm_status pass_record_step(pass *p, pm_model *model, const pass_use *use, const pass_step *step)
+pm_status pass_record(pass *p, pm_model *model, const pass_use *use, const pass_step *step)
 {
-    pm_status status = mailbox_init(&p->box, model->device, &model->config, &p->shape, step->micros, MAILBOX_SIDES);
-    if (status == PM_OK) status = begin(p, model, use);
-    if (status == PM_OK) status = record_graph(p, model, use, NULL, step->gradients);
-    status = recorded(p, status);
-    for (uint32_t side = 0; side < MAILBOX_SIDES && status == PM_OK; side++) {
-        status = record_side(p, use, step, side);
-        if (status != PM_OK) pass_unrecord(p);
-    }
+    const uint32_t micros = step ? step->micros : 1, sides = step ? MAILBOX_SIDES : 1;
+    pm_status status = PM_OK;
+    p->device = model->device;
+    if (!use->inputs) status = mailbox_init(&p->box, p->device, &model->config, &p->shape, micros, sides);
+    if (status == PM_OK && !use->workspace) status = graph_workspace_create(p->device, &p->plan, &p->workspace);
+    if (status == PM_OK) status = program_of(p, use, false, &p->program);
+    if (status == PM_OK) status = step ? record_graph(p, model, use, step->gradients) : record_forward(p, model, use);
+    if (status == PM_OK) status = gpu_program_finish(p->program);
+    for (uint32_t side = 0; step && side < sides && status == PM_OK; side++) status = record_side(p, use, step, side);
+    if (status != PM_OK) pass_unrecord(p);
     return status;
 }
 

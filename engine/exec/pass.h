@@ -41,6 +41,8 @@ typedef struct pass_use {
     const char *name;
     const void *owner;            /* see gpu_program_own */
     gpu_buffer *const *workspace; /* that holds the plan; NULL: the pass gets its own */
+    const gpu_span *inputs;       /* the caller's, by index, of a forward pass; NULL: the pass gets a mailbox */
+    gpu_span to, from;            /* with inputs: the last copy, if there are buffers */
 } pass_use;
 
 /* A training step adds up the gradients of its micro batches. The update then reads the scalars of micro batch 0, and writes the norm. */
@@ -51,12 +53,14 @@ typedef struct pass_step {
     const void *user;
 } pass_step;
 
-/* Each makes programs. The first two make a mailbox; the last binds the caller's buffers to the inputs, and at the end copies `from`, where it has a
- * buffer. */
-pm_status pass_record_forward(pass *p, pm_model *model, const pass_use *use);
-pm_status pass_record_step(pass *p, pm_model *model, const pass_use *use, const pass_step *step);
-pm_status pass_record_bound(pass *p, pm_model *model, const pass_use *use, const gpu_span *inputs, gpu_span to,
-                            gpu_span from);
+/* Makes the programs. Without a step it is forward, and scalars in a mailbox are 0. */
+pm_status pass_record(pass *p, pm_model *model, const pass_use *use, const pass_step *step);
+
+/* The host's side of a row of an input that has a word for each token. */
+static inline void *pass_row(const pass *p, uint32_t micro, uint32_t row, int input)
+{
+    return mailbox_ints(&p->box, micro, input) + (size_t)row * p->shape.time;
+}
 
 /* Forward: submit and wait. */
 pm_status pass_run(const pass *p);

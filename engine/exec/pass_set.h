@@ -18,7 +18,7 @@ static inline uint32_t padded_length(uint32_t length, uint32_t ctx)
 }
 
 typedef struct pass_set {
-    pass all[PASS_SET_MOST]; /* by no order */
+    pass all[PASS_SET_MOST]; /* in rising order of length */
     uint32_t count;
     graph_plan room; /* covers each plan */
     gpu_buffer **workspace;
@@ -28,6 +28,11 @@ typedef struct pass_set {
 pm_status pass_set_plan(pass_set *set, const pass_target *to, const gpt_shape *shape, bool gradient);
 /* Behind all plans. */
 pm_status pass_set_allocate(pass_set *set, pm_device *device);
+/* NULL: there is none. */
+static inline const pass *pass_set_longest(const pass_set *set)
+{
+    return set->count ? &set->all[set->count - 1] : NULL;
+}
 /* The shortest that takes `length` tokens a sequence; NULL: none does. */
 pass *pass_set_find(pass_set *set, uint32_t length);
 void pass_set_fini(pass_set *set);

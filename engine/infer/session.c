@@ -68,11 +68,13 @@ static pm_status make(pm_session *s, pass *p)
                                            : part(s->input, sizeof(struct step_scalars), 4ull * p->shape.time);
     inputs[INPUT_LOGITS] = gpu_span_of(s->logits);
     for (uint32_t l = 0; l < layers; l++) inputs[INPUT_CACHES + l] = gpu_span_of(s->caches[l]);
-    const pass_use use = {.name = logits ? "decode" : "read", .owner = s};
+    const pass_use use = {.name = logits ? "decode" : "read",
+                          .owner = s,
+                          .inputs = inputs,
+                          .to = gpu_span_of(s->logits_out),
+                          .from = logits ? inputs[INPUT_LOGITS] : (gpu_span){0}};
     pm_status status = pass_plan(p, &to, &p->shape, false);
-    if (status == PM_OK)
-        status = pass_record_bound(p, s->model, &use, inputs, gpu_span_of(s->logits_out),
-                                   logits ? inputs[INPUT_LOGITS] : (gpu_span){0});
+    if (status == PM_OK) status = pass_record(p, s->model, &use, NULL);
     if (status != PM_OK) pass_fini(p);
     free(inputs);
     return status;

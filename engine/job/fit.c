@@ -4,17 +4,11 @@
 #include "base/log.h"
 #include "base/sized.h"
 #include "model/gpt.h"
-#include "train/trainer.h"
+#include "train/objective_lm.h"
+#include "train/objective_task.h"
 
 /* A context below this is not tried. */
 enum { LEAST_TIME = 16 };
-
-/* What of a run's settings costs memory. */
-typedef struct settings {
-    bool recompute;
-    uint32_t batch, accum; /* of fine-tuning `batch` is a step's examples, which micro batches share out */
-    uint32_t time;         /* of fine-tuning 0: the examples have their lengths */
-} settings;
 
 typedef struct search {
     const pm_log *log;
@@ -26,44 +20,27 @@ typedef struct search {
         pm_train_params train;
         pm_finetune_params tune;
     } params;
+    /* of them: what costs memory */
+    bool *recompute;
+    uint32_t *batch, *accum; /* of fine-tuning `batch` is a step's examples, which micro batches share out */
+    uint32_t *time;          /* NULL: examples have their lengths */
 } search;
-
-static settings settings_of(const search *s)
-{
-    const pm_train_params *train = &s->params.train;
-    const pm_finetune_params *tune = &s->params.tune;
-    return s->set ? (settings){tune->recompute, tune->batch, tune->accum, 0}
-                  : (settings){train->recompute, train->batch, train->accum, train->time};
-}
-
-static void set(search *s, const settings *now)
-{
-    if (s->set) {
-        s->params.tune.recompute = now->recompute;
-        s->params.tune.accum = now->accum;
-        return;
-    }
-    s->params.train.recompute = now->recompute;
-    s->params.train.batch = now->batch;
-    s->params.train.accum = now->accum;
-    s->params.train.time = now->time;
-}
 
 /* Does the step in less memory: by recomputation, then by micro batches of half the size, down to single sequences. Then by half the context, which is
  * another step. False when there is nothing left. */
-static bool smaller(settings *s)
+static bool smaller(search *s)
 {
-    if (!s->recompute) {
-        s->recompute = true;
-    } else if (s->time == 0 && s->batch > s->accum) {
-        s->accum *= 2;
-        if (s->accum > s->batch) s->accum = s->batch;
-    } else if (s->time > 0 && s->batch > 1) {
-        const uint32_t factor = s->batch % 2 == 0 ? 2 : s->batch;
-        s->batch /= factor;
-        s->accum *= factor;
-    } else if (s->time >= 2 * LEAST_TIME) {
-        s->time /= 2;
+    if (!*s->recompute) {
+        *s->recompute = true;
+    } else if (!s->time && *s->batch > *s->accum) {
+        *s->accum *= 2;
+        if (*s->accum > *s->batch) *s->accum = *s->batch;
+    } else if (s->time && *s->batch > 1) {
+        const uint32_t factor = *s->batch % 2 == 0 ? 2 : *s->batch;
+        *s->batch /= factor;
+        *s->accum *= factor;
+    } else if (s->time && *s->time >= 2 * LEAST_TIME) {
+        *s->time /= 2;
     } else {
         return false;
     }
@@ -92,13 +69,11 @@ static pm_status fits(const search *s, pm_train_plan *out, bool *good)
 
 static pm_status find(search *s, pm_train_plan *out)
 {
-    settings now = settings_of(s);
     bool good;
     do {
-        set(s, &now);
         const pm_status status = fits(s, out, &good);
         if (status != PM_OK || good) return status;
-    } while (smaller(&now));
+    } while (smaller(s));
     return log_fail(s->log, PM_NO_DEVICE_MEMORY,
                     "%s: no smaller batch fits into its %.0f MiB of free memory: the model is too large for it",
                     s->caps->name, (double)s->caps->device_memory_free / (1024 * 1024));
@@ -109,6 +84,10 @@ pm_status pm_train_fit_sized(const pm_log *log, const pm_caps *caps, const pm_gp
 {
     search s = {.log = log, .caps = caps, .config = config, .config_size = config_size};
     pm_train_params *p = &s.params.train;
+    s.recompute = &p->recompute;
+    s.batch = &p->batch;
+    s.accum = &p->accum;
+    s.time = &p->time;
     pm_gpt_config known;
     pm_status status = gpt_config_read(log, config, config_size, &known);
     if (status == PM_OK) status = sized_read(log, "pm_train_params", params, params_size, p, sizeof *p);
@@ -123,6 +102,9 @@ pm_status pm_finetune_fit_sized(const pm_log *log, const pm_caps *caps, const pm
 {
     search s = {.log = log, .caps = caps, .config = config, .config_size = config_size, .set = set};
     pm_finetune_params *p = &s.params.tune;
+    s.recompute = &p->recompute;
+    s.batch = &p->batch;
+    s.accum = &p->accum;
     pm_status status = finetune_params_fill(log, params, params_size, p);
     if (status == PM_OK) status = find(&s, out);
     return status == PM_OK ? sized_write(log, "pm_finetune_params", p, sizeof *p, params, params_size) : status;

@@ -79,10 +79,8 @@ pm_status predictor_init(predictor *p, pm_model *model, const pm_taskset *set, c
     if (status == PM_OK) status = plan_passes(p);
     if (status == PM_OK) status = pass_set_allocate(&p->passes, model->device);
     const pass_use use = {.name = "predict", .owner = owner, .workspace = p->passes.workspace};
-    for (uint32_t i = 0; i < p->passes.count && status == PM_OK; i++) {
-        status = pass_record_forward(&p->passes.all[i], model, &use);
-        if (status == PM_OK) *mailbox_scalars(&p->passes.all[i].box, 0) = (struct step_scalars){0};
-    }
+    for (uint32_t i = 0; i < p->passes.count && status == PM_OK; i++)
+        status = pass_record(&p->passes.all[i], model, &use, NULL);
     if (status != PM_OK) predictor_fini(p);
     return status;
 }
@@ -94,11 +92,11 @@ void predictor_fini(predictor *p)
     *p = (predictor){0};
 }
 
-int32_t predict_fill(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time, const pm_taskset *set,
-                     size_t sequence)
+int32_t predict_fill(const pass *p, uint32_t micro, uint32_t row, const pm_taskset *set, size_t sequence)
 {
     const task_sequence *s = &set->sequences[sequence];
-    int32_t *tokens = mailbox_ints(box, micro, INPUT_TOKENS) + (size_t)row * time;
+    const uint32_t time = p->shape.time;
+    int32_t *tokens = pass_row(p, micro, row, INPUT_TOKENS);
     memcpy(tokens, set->tokens + s->first, s->count * sizeof *tokens);
     memset(tokens + s->count, 0, (time - s->count) * sizeof *tokens);
     return (int32_t)(row * time + s->count - 1);
@@ -114,9 +112,9 @@ pm_status predictor_run(predictor *p, float *outputs)
         while (count < room && first + count < p->row_count && p->rows[first + count].length <= at->shape.time) count++;
         int32_t *extract = mailbox_ints(box, 0, INPUT_EXTRACT);
         for (uint32_t q = 0; q < room * group; q++)
-            extract[q] = q < count * group ? predict_fill(box, 0, q, at->shape.time, p->set,
-                                                          p->rows[first + q / group].sequence + q % group)
-                                           : -1;
+            extract[q] = q < count * group
+                             ? predict_fill(at, 0, q, p->set, p->rows[first + q / group].sequence + q % group)
+                             : -1;
         pm_status status = pass_run(at);
         if (status != PM_OK) return status;
         for (uint32_t r = 0; r < count; r++)

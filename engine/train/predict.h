@@ -28,7 +28,6 @@ void predictor_fini(predictor *p);
 pm_status predictor_run(predictor *p, float *outputs);
 
 /* Puts a sequence into row `row` of T tokens, with padding behind. Returns the place of <e>, as a row of the hidden values. */
-int32_t predict_fill(const mailbox *box, uint32_t micro, uint32_t row, uint32_t time, const pm_taskset *set,
-                     size_t sequence);
+int32_t predict_fill(const pass *p, uint32_t micro, uint32_t row, const pm_taskset *set, size_t sequence);
 
 #endif
