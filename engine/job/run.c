@@ -110,9 +110,9 @@ static pm_status go_on(pm_run *run)
 {
     char *note = NULL;
     bool other_best = false;
-    pm_status status = run->kind->load(run, &note);
+    pm_status status = trainer_load(run_trainer(run), run->params.dir, &note);
     if (status == PM_OK) {
-        run->done = run->saved = run->kind->done(run);
+        run->done = run->saved = run_trainer(run)->done;
         status = take_note(run, note, &other_best);
     }
     free(note);
@@ -171,6 +171,7 @@ static pm_status start(pm_run *run, bool resume)
     forget(run);
     run->kind = run->parts.trainer ? &run_of_text : &run_of_examples;
     run->steps = run->kind->steps(run);
+    run->every = run->kind->every(run);
     if (!there) run->done = run->saved = 0;
     run->started = run->save_ended = os_seconds();
     if (!run->kind->text && !run->outputs) status = run_open_dev(run);

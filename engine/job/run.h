@@ -6,22 +6,19 @@
 
 #include "job/metrics.h"
 #include "job/note.h"
+#include "train/objective_lm.h"
+#include "train/objective_task.h"
 
 /* What is different with a trainer and with a finetuner. */
 typedef struct run_kind {
     bool text; /* trained on a text, else on examples */
-    uint32_t (*done)(const pm_run *run);
     uint32_t (*steps)(const pm_run *run);
-    pm_precision (*precision)(const pm_run *run);
-    bool (*due)(const pm_run *run, uint32_t step); /* an evaluation */
-    pm_status (*save)(pm_run *run, const char *note);
-    pm_status (*load)(pm_run *run, char **note);
-    /* A step; what it adds to the line. */
-    pm_status (*step)(pm_run *run, pm_run_result *out);
-    void (*describe)(const pm_run *run, const pm_run_result *result, metrics_line *line);
-    /* An evaluation sets val_loss, value and dev; what it adds to the line. */
+    uint32_t (*every)(const pm_run *run); /* steps between evaluations; 0: only at the end */
+    pm_status (*step)(pm_run *run, step_outcome *out);
+    /* Sets evaluated, val_loss, value and dev, where there is something to evaluate on. */
     pm_status (*evaluate)(pm_run *run, pm_run_result *out);
-    void (*describe_evaluation)(const pm_run *run, const pm_run_result *result, metrics_line *line);
+    /* What an evaluation adds to the line, behind val_loss. */
+    void (*describe)(const pm_run *run, const pm_run_result *result, metrics_line *line);
 } run_kind;
 
 extern const run_kind run_of_text, run_of_examples;
@@ -39,7 +36,8 @@ struct pm_run {
     bool diverged; /* and no more saves */
 
     uint32_t first, done, steps, saved, losses;
-    uint32_t told; /* steps that the program has seen */
+    uint32_t every; /* steps between evaluations; 0: only at the end */
+    uint32_t told;  /* steps that the program has seen */
     double best;
     uint32_t best_step;
     bool undefined;
@@ -62,6 +60,12 @@ struct pm_run {
 static inline const pm_log *run_log(const pm_run *run)
 {
     return &run->params.log;
+}
+
+/* What makes its steps. */
+static inline trainer_core *run_trainer(const pm_run *run)
+{
+    return run->parts.trainer ? &run->parts.trainer->core : &run->parts.finetuner->core;
 }
 
 /* run.c */

@@ -7,61 +7,19 @@
 #include "data/task.h"
 #include "job/run.h"
 
-static uint32_t done(const pm_run *run)
-{
-    return pm_finetuner_steps_done(run->parts.finetuner);
-}
-
 static uint32_t steps(const pm_run *run)
 {
-    return pm_finetuner_steps(run->parts.finetuner);
+    return run->parts.finetuner->steps;
 }
 
-static pm_precision precision(const pm_run *run)
+static uint32_t every(const pm_run *run)
 {
-    return pm_finetuner_precision(run->parts.finetuner);
+    return run->params.eval_every ? run->params.eval_every : pm_finetuner_epoch_steps(run->parts.finetuner);
 }
 
-static bool due(const pm_run *run, uint32_t step)
+static pm_status step(pm_run *run, step_outcome *out)
 {
-    const uint32_t every =
-        run->params.eval_every ? run->params.eval_every : pm_finetuner_epoch_steps(run->parts.finetuner);
-    return step >= steps(run) || step % every == 0;
-}
-
-static pm_status save(pm_run *run, const char *note)
-{
-    return pm_finetuner_save(run->parts.finetuner, run->params.dir, note);
-}
-
-static pm_status load(pm_run *run, char **note)
-{
-    return pm_finetuner_load(run->parts.finetuner, run->params.dir, note);
-}
-
-static pm_status step(pm_run *run, pm_run_result *out)
-{
-    pm_finetune_step s;
-    const pm_status status = pm_finetuner_step(run->parts.finetuner, &s);
-    if (status != PM_OK) return status;
-    *out = (pm_run_result){.step = s.step,
-                           .loss = s.loss,
-                           .task_loss = s.task_loss,
-                           .lm_loss = s.lm_loss,
-                           .lr = s.lr,
-                           .grad_norm = s.grad_norm,
-                           .loss_scale = s.loss_scale,
-                           .skipped = s.skipped,
-                           .tokens = s.tokens};
-    return PM_OK;
-}
-
-static void describe(const pm_run *run, const pm_run_result *result, metrics_line *line)
-{
-    metrics_line_number(line, "task_loss", (double)result->task_loss);
-    if (!isnan(result->lm_loss)) metrics_line_number(line, "lm_loss", (double)result->lm_loss);
-    if (precision(run) == PM_PRECISION_F16) metrics_line_number(line, "loss_scale", (double)result->loss_scale);
-    if (result->skipped) metrics_line_number(line, "skipped", 1);
+    return pm_finetuner_step(run->parts.finetuner, out);
 }
 
 /* ---- dev ---- */
@@ -101,12 +59,11 @@ static pm_status evaluate(pm_run *run, pm_run_result *out)
     return PM_OK;
 }
 
-static void describe_evaluation(const pm_run *run, const pm_run_result *result, metrics_line *line)
+static void describe(const pm_run *run, const pm_run_result *result, metrics_line *line)
 {
     pm_measure all[PM_MEASURES_MOST];
     const pm_task *task = &run->params.dev->task;
     const size_t count = pm_task_measures(task, all);
-    metrics_line_number(line, "val_loss", result->val_loss);
     for (size_t i = 0; i < count; i++)
         if (strcmp(all[i].name, "loss") != 0)
             metrics_line_number(line, all[i].name, pm_measure_value(&all[i], task, &result->dev, run->confusion));
@@ -126,5 +83,4 @@ pm_status run_measure_best(pm_run *run)
     return PM_OK;
 }
 
-const run_kind run_of_examples = {false, done,     steps,    precision,          due, save, load,
-                                  step,  describe, evaluate, describe_evaluation};
+const run_kind run_of_examples = {false, steps, every, step, evaluate, describe};

@@ -29,7 +29,7 @@ static pm_status save_checkpoint(pm_run *run)
     char *note = NULL;
     pm_status status = metrics_sync(&run->curves);
     if (status == PM_OK) status = make_note(run, &note);
-    if (status == PM_OK) status = run->kind->save(run, note);
+    if (status == PM_OK) status = trainer_save(run_trainer(run), run->params.dir, note);
     if (status == PM_OK) run->saved = run->done;
     cJSON_free(note);
     return status;

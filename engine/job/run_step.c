@@ -13,11 +13,22 @@ bool pm_run_more(const pm_run *run)
     return !run->failed && (run->lost || run->open_step || run->done < run->steps);
 }
 
+static bool in_fp16(const pm_run *run)
+{
+    return run_trainer(run)->settings.precision == PM_PRECISION_F16;
+}
+
+/* An evaluation. */
+static bool due(const pm_run *run, uint32_t step)
+{
+    return step >= run->steps || (run->every && step % run->every == 0);
+}
+
 /* Not a number: that comes of a learning rate that is too high, or of values that fp16 cannot hold. */
 static pm_status check_step(pm_run *run)
 {
     const pm_run_result *r = &run->result;
-    const bool half = run->kind->precision(run) == PM_PRECISION_F16;
+    const bool half = in_fp16(run);
     if (isfinite(r->loss) && !r->skipped) return PM_OK;
     if (half && r->skipped && r->loss_scale > 1) return PM_OK;
     run->diverged = true;
@@ -34,22 +45,41 @@ static pm_status check_step(pm_run *run)
         (unsigned)r->step, (unsigned)run->saved);
 }
 
+static void describe(const pm_run *run, const pm_run_result *r, metrics_line *line)
+{
+    if (!run->kind->text) metrics_line_number(line, "task_loss", (double)r->task_loss);
+    if (!isnan(r->lm_loss)) metrics_line_number(line, "lm_loss", (double)r->lm_loss);
+    if (in_fp16(run)) metrics_line_number(line, "loss_scale", (double)r->loss_scale);
+    if (r->skipped) metrics_line_number(line, "skipped", 1);
+}
+
 static pm_status take_step(pm_run *run)
 {
     pm_device *device = run_device(run);
     const double began = os_seconds(), waited = pm_device_wait_seconds(device);
-    pm_status status = run->kind->step(run, &run->result);
+    step_outcome o;
+    pm_status status = run->kind->step(run, &o);
     if (status != PM_OK) return status;
     pm_run_result *r = &run->result;
-    r->seconds = os_seconds() - began;
-    r->waited = pm_device_wait_seconds(device) - waited;
-    r->val_loss = r->value = NAN;
+    *r = (pm_run_result){.step = o.step,
+                         .loss = o.loss,
+                         .task_loss = o.task_loss,
+                         .lm_loss = o.lm_loss,
+                         .lr = o.lr,
+                         .grad_norm = o.grad_norm,
+                         .loss_scale = o.loss_scale,
+                         .skipped = o.skipped,
+                         .tokens = o.tokens,
+                         .seconds = os_seconds() - began,
+                         .waited = pm_device_wait_seconds(device) - waited,
+                         .val_loss = NAN,
+                         .value = NAN};
     run->done = r->step;
     status = check_step(run);
     if (status != PM_OK) return status;
     metrics_line_begin(&run->line, r->step, (double)r->loss, (double)r->lr, (double)r->grad_norm,
                        r->seconds > 0 ? r->tokens / r->seconds : 0);
-    run->kind->describe(run, r, &run->line);
+    describe(run, r, &run->line);
     run->open_step = true;
     return PM_OK;
 }
@@ -58,13 +88,14 @@ static pm_status take_step(pm_run *run)
 static pm_status close_step(pm_run *run)
 {
     pm_run_result *r = &run->result;
-    if (run->kind->due(run, r->step)) {
+    if (due(run, r->step)) {
         const pm_status status = run->kind->evaluate(run, r);
         if (status != PM_OK) return status;
         r->best = !r->evaluated || pm_measure_better(&run->measure, r->value, run->best);
     }
     if (r->evaluated) {
-        run->kind->describe_evaluation(run, r, &run->line);
+        metrics_line_number(&run->line, "val_loss", r->val_loss);
+        if (run->kind->describe) run->kind->describe(run, r, &run->line);
         run->undefined |= isnan(r->value);
         if (r->best && !isnan(r->value)) {
             run->best = r->value;
@@ -81,7 +112,7 @@ static pm_status save_step(pm_run *run)
 {
     pm_run_result *r = &run->result;
     const pm_run_params *p = &run->params;
-    const bool last = r->step >= run->steps, now = run->kind->due(run, r->step);
+    const bool last = r->step >= run->steps, now = due(run, r->step);
     const bool slow =
         p->save_seconds > 0 && os_seconds() - run->save_ended > fmax(p->save_seconds, 20 * run->save_took);
     if (!last && !slow && !(p->save_every && r->step % p->save_every == 0) && (run->kind->text || !now)) return PM_OK;
