@@ -32,7 +32,8 @@ static graph gpt_with(bool untied, pm_arch arch, const pm_caps *caps, float drop
     gpt_shape s = {.batch = 2, .time = 16, .dropout_embd = dropout, .dropout_attn = dropout, .dropout_resid = dropout};
     tensor_id scalars;
     assert_int_equal(graph_init(&g, &quiet, caps), PM_OK);
-    gpt_build(&g, &c, &s, NULL, &scalars);
+    const pm_gpt_config filled = gpt_config_filled(&c);
+    gpt_build(&g, &filled, &s, NULL, &scalars);
     if (gradient) graph_gradient(&g, scalars);
     if (fuse) graph_fuse(&g);
     assert_int_equal(graph_status(&g), PM_OK);
@@ -232,7 +233,8 @@ static void test_recompute(void **state)
         graph_plan plan;
         tensor_id scalars;
         assert_int_equal(graph_init(&g, &quiet, &plain), PM_OK);
-        gpt_build(&g, &c, &s, NULL, &scalars);
+        const pm_gpt_config filled = gpt_config_filled(&c);
+        gpt_build(&g, &filled, &s, NULL, &scalars);
         graph_gradient(&g, scalars);
         graph_fuse(&g);
         assert_int_equal(graph_status(&g), PM_OK);
@@ -267,7 +269,8 @@ static void test_decode(void **state)
         tensor_id scalars;
         caps.serial = serial;
         assert_int_equal(graph_init(&g, &quiet, &caps), PM_OK);
-        gpt_build(&g, &c, &s, NULL, &scalars);
+        const pm_gpt_config filled = gpt_config_filled(&c);
+        gpt_build(&g, &filled, &s, NULL, &scalars);
         graph_fuse(&g);
         assert_int_equal(graph_status(&g), PM_OK);
         check_order(&g);
