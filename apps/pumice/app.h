@@ -68,6 +68,9 @@ typedef struct app_common {
         ARG_HEAD, NULL, NULL, NULL, NULL, 0, 0, text, false, false                                                     \
     }
 
+/* The values of --arch, the usual one first. */
+#define APP_ARCHS(first) first "|llama|mistral|qwen2|qwen3|gemma3"
+
 /* One line "pumice: …" on stderr. */
 void app_error(const char *format, ...) PM_PRINTF(1, 2);
 /* One line on stderr, as it is. */

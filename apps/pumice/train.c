@@ -78,7 +78,9 @@ static int check_sizes(const train_run *run, const char *dir, const pm_gpt_confi
         uint32_t asked, has;
     } sizes[] = {{"--layers", options->layers, model->layers},
                  {"--heads", options->heads, model->heads},
-                 {"--embd", options->embd, model->embd}};
+                 {"--kv-heads", options->kv_heads ? options->kv_heads : model->heads, model->kv_heads},
+                 {"--embd", options->embd, model->embd},
+                 {"--inner", options->inner, model->inner}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         if (args_given(&train_command, sizes[i].name) && sizes[i].asked != sizes[i].has) {
             app_error("%s %u: the model in %s has %u", sizes[i].name, (unsigned)sizes[i].asked, dir,
@@ -87,7 +89,7 @@ static int check_sizes(const train_run *run, const char *dir, const pm_gpt_confi
         }
     }
     if (args_given(&train_command, "--arch") && strcmp(options->arch, pm_arch_name(model->arch)) != 0) {
-        app_error("--arch %s: the model in %s is of the other kind", options->arch, dir);
+        app_error("--arch %s: the model in %s is of %s", options->arch, dir, pm_arch_name(model->arch));
         return EXIT_USAGE;
     }
     if (options->ctx > model->ctx) {
@@ -131,6 +133,8 @@ static int make_config(train_run *run)
         .ctx = options->ctx,
         .embd = options->embd,
         .heads = options->heads,
+        .kv_heads = options->kv_heads,
+        .inner = options->inner,
         .layers = options->layers,
         .dropout_embd = options->dropout,
         .dropout_attn = options->dropout,

@@ -10,7 +10,7 @@ typedef struct train_options {
     const char *documents;
     bool special;
     bool recompute;
-    uint32_t layers, heads, embd, ctx;
+    uint32_t layers, heads, kv_heads, embd, inner, ctx;
     uint32_t batch, accum, steps, warmup;
     float lr, min_lr, beta2, weight_decay, clip, dropout;
     uint32_t eval_every, eval_batches, save_every; /* steps; 0: only at the end */

@@ -106,6 +106,7 @@ static void *data_of(twin *t, tensor_id id)
     case TENSOR_INTERNAL: return t->values[id];
     case TENSOR_PARAMETER: return t->weights[e->index];
     case TENSOR_GRADIENT: return t->gradients[e->index];
+    case TENSOR_CONSTANT: return NULL; /* its GPT-2 has none */
     case TENSOR_INPUT: break;
     }
     switch (e->index) {

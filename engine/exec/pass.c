@@ -39,11 +39,14 @@ static pm_status record_graph(pass *p, pm_model *model, const pass_use *use, gpu
     if (!weights || (gradients && !sums))
         status = log_fail(gpu_log(p->device), PM_NO_HOST_MEMORY, "%s: no memory to record it", use->name);
     for (uint32_t micro = 0; micro < (use->inputs ? 1 : p->box.micros) && status == PM_OK; micro++) {
-        gpu_span parts[INPUT_MAILBOX];
+        gpu_span parts[INPUT_MAILBOX], constants[CONSTANTS] = {{0}};
+        for (int i = 0; i < CONSTANTS; i++)
+            if (model->constants[i]) constants[i] = gpu_span_of(model->constants[i]);
         if (!use->inputs) mailbox_bind(&p->box, micro, parts);
         const graph_bindings to = {.inputs = use->inputs ? use->inputs : parts,
                                    .parameters = weights,
                                    .gradients = sums,
+                                   .constants = constants,
                                    .workspace = use->workspace ? use->workspace : p->workspace,
                                    .accumulate = micro > 0};
         graph_record(&p->graph, &p->plan, &to, p->program);

@@ -222,6 +222,7 @@ static gpu_span span_of(const graph *g, const graph_plan *plan, const graph_bind
     case TENSOR_INPUT: return to->inputs[t->index];
     case TENSOR_PARAMETER: return to->parameters[t->index];
     case TENSOR_GRADIENT: return to->gradients[t->index];
+    case TENSOR_CONSTANT: return to->constants[t->index];
     case TENSOR_INTERNAL: break;
     }
     gpu_span span = gpu_span_of(to->workspace[plan->block[id]]);

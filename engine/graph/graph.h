@@ -14,6 +14,7 @@ typedef enum tensor_kind {
     TENSOR_INPUT,     /* the caller's, number `index` of its inputs */
     TENSOR_PARAMETER, /* parameter number `index` */
     TENSOR_GRADIENT,  /* gradient of parameter number `index` */
+    TENSOR_CONSTANT,  /* the model's, number `index`: no parameter, and never written */
 } tensor_kind;
 
 typedef struct tensor {
@@ -125,9 +126,9 @@ void graph_workspace_destroy(const graph_plan *plan, gpu_buffer ***blocks);
 
 /* The buffers that a recorded program uses. */
 typedef struct graph_bindings {
-    const gpu_span *inputs, *parameters, *gradients; /* by index */
-    gpu_buffer *const *workspace;                    /* by block */
-    bool accumulate;                                 /* add to the gradients instead of overwriting them */
+    const gpu_span *inputs, *parameters, *gradients, *constants; /* by index */
+    gpu_buffer *const *workspace;                                /* by block */
+    bool accumulate;                                             /* add to the gradients instead of overwriting them */
 } graph_bindings;
 void graph_record(const graph *g, const graph_plan *plan, const graph_bindings *to, gpu_program *program);
 

@@ -91,7 +91,8 @@ static pm_status allocate(pm_session *s)
         return log_fail(gpu_log(device), PM_NO_HOST_MEMORY, "session: no memory");
     pm_status status = PM_OK;
     for (uint32_t l = 0; l < c->layers && status == PM_OK; l++) {
-        status = gpu_buffer_create(device, GPU_WORKSPACE, 8ull * c->ctx * c->embd, "key/value cache", &s->caches[l]);
+        status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->ctx * gpt_cache_columns(c), "key/value cache",
+                                   &s->caches[l]);
         /* Unwritten values are multiplied by a probability of zero, so they must be finite. */
         if (status == PM_OK) status = gpu_fill(gpu_span_of(s->caches[l]), 0);
     }
@@ -116,9 +117,9 @@ pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, con
     gpt_shape shapes[SESSION_SHAPES];
     session_shapes(caps, c.ctx, shapes);
     gpt_layout layout = {0};
-    pm_session_plan plan = {.cache = 8ull * c.layers * c.ctx * c.embd, .workspace = 4ull * c.vocab};
+    pm_session_plan plan = {.cache = 4ull * c.layers * c.ctx * gpt_cache_columns(&c), .workspace = 4ull * c.vocab};
     status = gpt_layout_make(log, &c, caps->max_allocation, &layout);
-    if (status == PM_OK) plan.weights = 4 * layout.total_words;
+    if (status == PM_OK) plan.weights = 4 * layout.total_words + gpt_constants_bytes(&c);
     gpt_layout_fini(&layout);
     for (int i = 0; i < SESSION_SHAPES && status == PM_OK; i++) {
         pass p;

@@ -35,16 +35,32 @@ pm_status gpt_segments_create(pm_device *device, const gpt_layout *layout, const
 void gpt_segments_destroy(const gpt_layout *layout, gpu_buffer ***buffers);
 gpu_span gpt_span(const gpt_layout *layout, gpu_buffer *const *buffers, uint32_t param);
 
+/* Columns of a layer's key/value cache: keys, then values. */
+static inline uint32_t gpt_cache_columns(const pm_gpt_config *filled)
+{
+    return 2 * filled->kv_heads * filled->head;
+}
+/* Bytes of the constants. */
+uint64_t gpt_constants_bytes(const pm_gpt_config *filled);
+
 /* Every parameter's span in a set of segments; malloc'd, NULL when memory is out. */
 gpu_span *gpt_spans(const gpt_layout *layout, gpu_buffer *const *buffers);
+
+/* Buffers that a model has beside its parameters, by index. */
+enum {
+    CONSTANT_ROTARY,       /* (P,R): cosines | sines of each position; see rotary_table() */
+    CONSTANT_ROTARY_LOCAL, /* the same of layers with a window, where these have a theta of their own */
+    CONSTANTS
+};
 
 struct pm_model {
     pm_device *device;
     pm_gpt_config config; /* defaults filled in */
     gpt_layout layout;
     gpu_buffer **weights;
-    pm_task *task;      /* what the head answers; NULL without one */
-    char (*labels)[16]; /* "h.0" …, of recorded commands */
+    gpu_buffer *constants[CONSTANTS]; /* NULL: the family has none */
+    pm_task *task;                    /* what the head answers; NULL without one */
+    char (*labels)[16];               /* "h.0" …, of recorded commands */
 };
 
 /* A model with its weights allocated and zero. */

@@ -10,9 +10,47 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "model/gguf_model.h"
+#include "model/rotary.h"
 #include "model/special.h"
 #include "model/task_head.h"
 #include "model/weights.h"
+
+/* ---- constants ---- */
+
+/* Whether there is a table of the rotary positions of layers with a window, apart from the others'. */
+static bool has_constant(const pm_gpt_config *c, int which)
+{
+    return arch_rotary(arch_of(c)) && (which == CONSTANT_ROTARY || rotary_has_local(c));
+}
+
+static uint64_t constant_bytes(const pm_gpt_config *c)
+{
+    return 4ull * c->ctx * c->rotary.columns;
+}
+
+uint64_t gpt_constants_bytes(const pm_gpt_config *c)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < CONSTANTS; i++) bytes += has_constant(c, i) ? constant_bytes(c) : 0;
+    return bytes;
+}
+
+static pm_status make_constants(pm_model *m)
+{
+    const pm_gpt_config *c = &m->config;
+    const pm_log *log = gpu_log(m->device);
+    pm_status status = PM_OK;
+    for (int i = 0; i < CONSTANTS && status == PM_OK; i++) {
+        if (!has_constant(c, i)) continue;
+        float *table = malloc((size_t)constant_bytes(c));
+        if (!table) return log_fail(log, PM_NO_HOST_MEMORY, "model: no memory for its table of positions");
+        rotary_table(c, i == CONSTANT_ROTARY_LOCAL, c->ctx, table);
+        status = gpu_buffer_create(m->device, GPU_WEIGHTS, constant_bytes(c), "rotary positions", &m->constants[i]);
+        if (status == PM_OK) status = gpu_write(gpu_span_of(m->constants[i]), table);
+        free(table);
+    }
+    return status;
+}
 
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out)
 {
@@ -29,6 +67,7 @@ pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_
         snprintf(m->labels[l], sizeof m->labels[l], "h.%u", (unsigned)l);
     if (status == PM_OK) status = gpt_layout_make(log, &m->config, gpu_max_buffer(device), &m->layout);
     if (status == PM_OK) status = gpt_segments_create(device, &m->layout, "weights", &m->weights);
+    if (status == PM_OK) status = make_constants(m);
     if (status == PM_OK)
         *out = m;
     else
@@ -41,6 +80,7 @@ void pm_model_destroy(pm_model **model)
     pm_model *m = *model;
     if (!m) return;
     gpt_segments_destroy(&m->layout, &m->weights);
+    for (int i = 0; i < CONSTANTS; i++) gpu_buffer_destroy(&m->constants[i]);
     gpt_layout_fini(&m->layout);
     if (m->task) pm_task_fini(m->task);
     free(m->task);

@@ -132,3 +132,11 @@ void rotary_table(const pm_gpt_config *c, bool local, uint32_t rows, float *out)
         }
     }
 }
+
+bool rotary_has_local(const pm_gpt_config *c)
+{
+    if (!(c->rotary.local_theta > 0)) return false;
+    for (uint32_t layer = 0; layer < c->layers; layer++)
+        if (arch_windowed(c, layer)) return true;
+    return false;
+}

@@ -15,6 +15,9 @@ void rotary_fill(pm_gpt_config *config);
 double rotary_frequency(const pm_gpt_config *config, bool local, uint32_t pair);
 double rotary_factor(const pm_gpt_config *config, bool local);
 
+/* Whether some layers have angles of their own: those with a window, by local_theta. */
+bool rotary_has_local(const pm_gpt_config *config);
+
 /* The table of positions [0, rows): in each row R/2 cosines, then R/2 sines, times the factor. */
 void rotary_table(const pm_gpt_config *config, bool local, uint32_t rows, float *out);
 

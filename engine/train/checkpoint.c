@@ -64,6 +64,17 @@ void facts_of_model(facts *f, const pm_gpt_config *c)
     fact_number(f, "inner", c->inner, NULL);
     fact_number(f, "untied", c->untied, "0");
     fact_number(f, "outputs", c->outputs, "0");
+    if (!arch_rotary(arch_of(c))) return;
+    fact_number(f, "kv_heads", c->kv_heads, NULL);
+    fact_number(f, "head", c->head, NULL);
+    fact_float(f, "theta", c->rotary.theta);
+    fact_float(f, "local_theta", c->rotary.local_theta);
+    fact_number(f, "rotary_columns", c->rotary.columns, NULL);
+    fact_number(f, "rotary_scaling", (uint64_t)c->rotary.scaling, NULL);
+    fact_float(f, "rotary_factor", c->rotary.factor);
+    fact_number(f, "window", c->window, NULL);
+    fact_number(f, "window_first", c->window_first, NULL);
+    fact_number(f, "window_period", c->window_period, NULL);
 }
 
 void facts_of_optimizer(facts *f, const adamw *a)

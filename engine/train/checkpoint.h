@@ -12,7 +12,7 @@ typedef enum fact_kind {
 } fact_kind;
 
 /* A setting of a run, as text. */
-enum { MOST_FACTS = 32, FACT_MAX = 32 };
+enum { MOST_FACTS = 48, FACT_MAX = 32 };
 typedef struct fact {
     fact_kind kind;
     const char *key;

@@ -46,8 +46,10 @@ static pm_status plan_passes(trainer_core *t, const pass_target *to)
 static pm_train_plan plan_of(const trainer_core *t, const gpt_layout *layout)
 {
     const uint64_t weights = 4 * layout->total_words;
-    pm_train_plan plan = {
-        .weights = weights, .gradients = weights, .optimizer = 2 * weights, .workspace = t->passes.room.total_bytes};
+    pm_train_plan plan = {.weights = weights + gpt_constants_bytes(t->config),
+                          .gradients = weights,
+                          .optimizer = 2 * weights,
+                          .workspace = t->passes.room.total_bytes};
     const pass *longest = pass_set_longest(&t->passes);
     if (!longest) return plan;
     plan.nodes = longest->graph.node_count;
