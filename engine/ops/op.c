@@ -39,7 +39,7 @@ typedef struct letters {
     uint32_t value[26];
 } letters;
 
-/* One side of a shape: a product of known factors, and at most one letter that is not known. */
+/* One side of a shape: a product of known factors, and at most one letter that is not known; or a sum of known products. */
 typedef struct side {
     bool any; /* any size */
     uint64_t known;
@@ -48,20 +48,33 @@ typedef struct side {
 
 static uint32_t attribute(const op_attr *attr, char letter)
 {
-    return letter == 't' ? attr->time : letter == 'h' ? attr->heads : attr->group;
+    switch (letter) {
+    case 't': return attr->time;
+    case 'h': return attr->heads;
+    case 'k': return attr->kv_heads;
+    case 'd': return attr->head;
+    default: return attr->group;
+    }
 }
 
 static side side_of(const char *text, const op_attr *attr, letters *l)
 {
     side s = {.any = *text == '?', .known = 1};
+    uint64_t terms = 0; /* before this one */
     for (; *text && *text != ','; text++) {
         const char c = *text;
+        if (c == '+') {
+            terms += s.known;
+            s.known = 1;
+            continue;
+        }
         uint32_t *letter = c >= 'A' && c <= 'Z' ? &l->value[c - 'A'] : NULL;
         if (letter && !*letter)
             s.open = letter;
         else if (c != '?')
             s.known *= letter ? *letter : c >= '0' && c <= '9' ? (uint32_t)(c - '0') : attribute(attr, c);
     }
+    s.known += terms;
     return s;
 }
 

@@ -8,7 +8,8 @@
  * With attr.accumulate an operation adds to the outputs that its row marks so. `scalars` is one struct step_scalars (shaders/push.h). Scratch is
  * an output that only the operation itself reads, or its gradient.
  *
- * Letters: B sequences, T positions a sequence, N = B*T rows, C channels, H heads, D = C/H head size, V vocabulary, P position table rows.
+ * Letters: B sequences, T positions a sequence, N = B*T rows, C channels, H heads, K heads of k and of v, D head size, V vocabulary, P position
+ * table rows.
  */
 #ifndef OPS_OP_H
 #define OPS_OP_H
@@ -26,11 +27,13 @@ enum { OP_MAX_IN = 8, OP_MAX_OUT = 4, SUMSQ_PARTS = 256 };
 
 typedef struct op_attr {
     uint32_t time, heads, group;
+    uint32_t kv_heads, head; /* heads of k and of v; columns of a head */
     uint32_t off_q, off_k, off_v;
     bool trans_a, trans_b, gelu, accumulate;
     float dropout; /* probability of dropping; 0: none */
     uint32_t stream;
     float scale; /* a loss's weight in the gradient */
+    float plus;  /* what is added to an RMS norm's gain */
     float eps, clip, beta1, beta2, weight_decay;
     uint64_t decayed;
     uint32_t part;
