@@ -2,8 +2,11 @@
 // Sums over the rows of a matrix, in two passes and a fixed order. One invocation N columns (common/vector.glsl) and a part.
 // PLAIN:  part(j, c) = sum over this part's rows of x(row, c).                         x: (N, C); part: (parts, C)
 // NORM:   part(j, c) = sum dy * (x - mean) * rstd, part(j, C + c) = sum dy.            part: (parts, 2 C): gain's and bias's gradient
+//   with RMS: part(j, c) = sum dy * x * rstd, over the first C of a row's P.ld columns, where P.heads norms lie side by side. part: (parts, C)
 // FINISH: y(c) = [y(c) +] sum over j of part(j, from + c).                             part: (parts, ld)
-#if defined(NORM) || defined(PLAIN)
+#if defined(RMS)
+#define PUSH rms_push
+#elif defined(NORM) || defined(PLAIN)
 #define PUSH rows_push
 #else
 #define PUSH finish_push
@@ -21,7 +24,10 @@
 
 layout(constant_id = SPEC_ACCUMULATE) const bool ACCUMULATE = false;
 
-#ifdef NORM
+#ifdef RMS
+#define FIRST(row) GET(dy, (row) * P.ld + c)
+#define NORMAL(row) (GET(x, (row) * P.ld + c) * AT(stats, (row) * P.heads + c / (P.cols / P.heads)))
+#elif defined(NORM)
 #define FIRST(row) GET(dy, (row) * P.cols + c)
 #define NORMAL(row) ((GET(x, (row) * P.cols + c) - AT(stats, 2 * (row))) * AT(stats, 2 * (row) + 1))
 #elif defined(PLAIN)
@@ -60,7 +66,7 @@ void main()
         sum += FIRST(row);
 #endif
     }
-#ifdef NORM
+#if defined(NORM) && !defined(RMS)
     SET(part, 2 * j * P.cols + c, sum);
     SET(part, (2 * j + 1) * P.cols + c, sum_dy);
 #else

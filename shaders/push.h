@@ -117,6 +117,16 @@ PM_STRUCT(append_push) /* new rows of the key/value cache: elementwise.comp */
     U32 channels; /* C: a row of qkv is 3 C, one of the cache 2 C */
 };
 
+PM_STRUCT(rms_push) /* RMS norms of rows or of heads */
+{
+    U32 rows, cols; /* C, or D; for sums over rows, their columns, from the row's first on */
+    U32 parts;      /* partial sums, for the two-pass reductions */
+    U32 ld;         /* elements between rows */
+    U32 heads;      /* H heads of q, K of k and of v; sums: norms in a row's columns */
+    U32 kv_heads;
+    F32 eps, plus; /* plus: added to the gain */
+};
+
 PM_STRUCT(embed_push)
 {
     U32 rows, cols;   /* N = B*T positions, C channels */

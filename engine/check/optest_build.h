@@ -52,4 +52,7 @@ void row_score_loss(optest_table *t, uint32_t examples, uint32_t ignored);
 void row_sumsq(optest_table *t, uint32_t n, uint32_t c, uint32_t part, uint32_t parts);
 void row_adamw(optest_table *t, uint32_t n, uint32_t c, uint64_t decayed, float weight_decay);
 
+/* Rows of the operations of decoders: optest_decoder.c. */
+void optest_add_decoders(optest_table *t);
+
 #endif

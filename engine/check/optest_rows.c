@@ -396,6 +396,7 @@ static void add_rows(optest_table *t)
     add_whole_tiles(t); /* and blocks behind all others, whose numbers decide where their operands lie */
     add_block_rows(t, false, VARIANT_BLOCK_SMALL);
     add_attention_variants(t, false);
+    optest_add_decoders(t);
 }
 
 optest_table *optest_table_make(void)

@@ -1,6 +1,6 @@
 /* Fusion of nodes into one kernel. A product absorbs the operations behind it if nothing else reads the values between. The gradient of
- * LAYERNORM or GATHER absorbs the sum that it is added to. With few tokens a product absorbs the LayerNorm before it, and attention absorbs
- * KV_APPEND. The merged node takes the place of the later one, where all operands exist. */
+ * LAYERNORM, RMSNORM or GATHER absorbs the sum that it is added to. With few tokens a product absorbs the norm before it, and attention
+ * absorbs KV_APPEND. The merged node takes the place of the later one, where all operands exist. */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -63,6 +63,7 @@ static bool fuse_add(fusion *f, node *n, int product)
     tensor_id t = n->in[product], other = n->in[1 - product];
     if (f->uses[t] > 1) return false;
     node *m = maker(f, t, OP_MATMUL), *l = maker(f, t, OP_LAYERNORM_BWD), *s = maker(f, t, OP_GATHER_BWD);
+    node *r = maker(f, t, OP_RMSNORM_BWD);
     node merged;
     if (m && f->g->caps->fused && is_open(m) && !m->in[MATMUL_GAIN]) {
         merged = *m;
@@ -72,6 +73,10 @@ static bool fuse_add(fusion *f, node *n, int product)
         merged = *l;
         merged.in[LAYERNORM_BWD_ADD] = other;
         f->removed[l - f->g->nodes] = true;
+    } else if (r && !r->in[RMSNORM_BWD_ADD]) {
+        merged = *r;
+        merged.in[RMSNORM_BWD_ADD] = other;
+        f->removed[r - f->g->nodes] = true;
     } else if (s && !s->in[GATHER_BWD_ADD]) {
         merged = *s;
         merged.in[GATHER_BWD_ADD] = other;

@@ -127,6 +127,11 @@ tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias,
     return graph_node(g, (node){.op = OP_LAYERNORM, .attr.eps = eps, .in = {x, gain, bias}});
 }
 
+tensor_id graph_rmsnorm(graph *g, tensor_id x, tensor_id gain, float eps, float plus)
+{
+    return graph_node(g, (node){.op = OP_RMSNORM, .attr = {.eps = eps, .plus = plus}, .in = {x, gain}});
+}
+
 tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b)
 {
     return graph_node(g, (node){.op = OP_MATMUL,

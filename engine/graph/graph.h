@@ -72,6 +72,7 @@ tensor_id graph_node(graph *g, node n);
 tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id positions, tensor_id scalars,
                       uint32_t time);
 tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps);
+tensor_id graph_rmsnorm(graph *g, tensor_id x, tensor_id gain, float eps, float plus);
 tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b);
 tensor_id graph_gelu(graph *g, tensor_id x);
 tensor_id graph_add(graph *g, tensor_id a, tensor_id b);

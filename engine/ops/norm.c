@@ -1,4 +1,4 @@
-/* Layer normalisation, and sums over the rows of a matrix (its parameters' gradients, a bias's gradient). */
+/* Layer normalisation, RMS norms of rows, and sums over the rows of a matrix (their parameters' gradients, a bias's gradient). */
 #include "ops/record.h"
 #include "ops/scratch.h"
 
@@ -69,4 +69,81 @@ void op_record_layernorm_bwd_params(gpu_program *program, const op_call *call)
 void op_record_colsum(gpu_program *program, const op_call *call)
 {
     record_sums(program, call, false);
+}
+
+/* ---- RMS norms: in pieces of rows that an operand can span ---------------------------------------------------------- */
+
+static struct rms_push rms_push_of(const op_call *call, uint32_t rows, uint32_t cols)
+{
+    return (struct rms_push){.rows = rows, .cols = cols, .eps = call->attr.eps, .plus = call->attr.plus};
+}
+
+/* The format, and the share of the call's costs that `rows` of all have. */
+static void set_share(launch *r, const op_call *call, uint32_t rows)
+{
+    const double share = (double)rows / call->in[0].rows;
+    r->format = call->in[0].half ? ACT_HALF : ALL_FLOAT;
+    r->d.flops = share * op_flops(call);
+    r->d.bytes = share * op_bytes(call);
+}
+
+void op_record_rmsnorm(gpu_program *program, const op_call *call)
+{
+    const op_view x = call->in[RMSNORM_X];
+    for (uint32_t first = 0, n; first < x.rows; first += n) {
+        n = rows_piece(gpu_program_caps(program), x.cols, x.rows - first);
+        gpu_arg args[] = {arg_rows(x, first, n, GPU_READ), arg_of(call->in[RMSNORM_GAIN], GPU_READ),
+                          arg_rows(call->out[RMSNORM_Y], first, n, GPU_WRITE),
+                          arg_rows(call->out[RMSNORM_STATS], first, n, GPU_WRITE)};
+        struct rms_push push = rms_push_of(call, n, x.cols);
+        launch r = LAUNCH(program, KERNEL_rmsnorm, args, push);
+        set_share(&r, call, n);
+        record_rows(&r, KERNEL_WIDTHS(rmsnorm), n, x.cols, true);
+    }
+}
+
+void op_record_rmsnorm_bwd(gpu_program *program, const op_call *call)
+{
+    const op_view dy = call->in[RMSNORM_BWD_DY], add = call->in[RMSNORM_BWD_ADD];
+    for (uint32_t first = 0, n; first < dy.rows; first += n) {
+        n = rows_piece(gpu_program_caps(program), dy.cols, dy.rows - first);
+        gpu_arg args[] = {arg_rows(dy, first, n, GPU_READ),
+                          arg_rows(call->in[RMSNORM_BWD_X], first, n, GPU_READ),
+                          arg_rows(call->in[RMSNORM_BWD_STATS], first, n, GPU_READ),
+                          arg_of(call->in[RMSNORM_BWD_GAIN], GPU_READ),
+                          arg_rows(add, first, n, GPU_READ),
+                          arg_rows(call->out[RMSNORM_BWD_DX], first, n, GPU_WRITE)};
+        struct rms_push push = rms_push_of(call, n, dy.cols);
+        launch r = LAUNCH(program, KERNEL_rmsnorm_bwd, args, push);
+        r.spec[2] = view_present(add);
+        r.d.spec_count = 3;
+        set_share(&r, call, n);
+        record_rows(&r, KERNEL_WIDTHS(rmsnorm_bwd), n, dy.cols, true);
+    }
+}
+
+/* part(parts,cols) = partial sums over some rows of dy * x * rstd, of their first `cols` columns, which `heads` norms share. */
+static void record_gain_parts(gpu_program *program, const op_call *call, uint32_t first, uint32_t rows, uint32_t cols,
+                              uint32_t heads, op_view part)
+{
+    const op_view dy = call->in[0];
+    gpu_arg args[] = {arg_rows(dy, first, rows, GPU_READ), arg_rows(call->in[1], first, rows, GPU_READ),
+                      arg_rows(call->in[2], first, rows, GPU_READ), arg_of(part, GPU_WRITE)};
+    struct rms_push push = {.rows = rows, .cols = cols, .parts = part.rows, .ld = dy.cols, .heads = heads};
+    launch r = LAUNCH(program, KERNEL_colsum_rms, args, push);
+    set_share(&r, call, rows);
+    const uint32_t n = record_width(&r, KERNEL_WIDTHS(colsum_rms), cols / heads | dy.cols);
+    record_elements(&r, (uint64_t)part.rows * cols / n, 1);
+}
+
+void op_record_rmsnorm_bwd_params(gpu_program *program, const op_call *call)
+{
+    const op_view dy = call->in[RMSNORM_BWD_PARAMS_DY], parts = call->out[RMSNORM_BWD_PARAMS_PARTS];
+    for (uint32_t first = 0, n; first < dy.rows; first += n) {
+        n = rows_piece(gpu_program_caps(program), dy.cols, dy.rows - first);
+        const op_view part = {.rows = colsum_parts(n), .cols = dy.cols, .span = parts.span};
+        record_gain_parts(program, call, first, n, dy.cols, 1, part);
+        record_finish(program, part, part.rows, dy.cols, 0, call->out[RMSNORM_BWD_PARAMS_DGAIN],
+                      call->attr.accumulate || first > 0);
+    }
 }

@@ -28,11 +28,25 @@ op_view view_rows(op_view v, uint32_t first, uint32_t count)
     return (op_view){.rows = count, .cols = v.cols, .half = v.half, .span = span};
 }
 
+gpu_arg arg_rows(op_view v, uint32_t first, uint32_t count, gpu_access access)
+{
+    return arg_of(view_present(v) ? view_rows(v, first, count) : v, access);
+}
+
 uint64_t max_operand(const pm_caps *caps)
 {
     /* A binding begins at an aligned offset at or below the operand's. */
     uint64_t words = caps->bda ? UINT32_MAX : (caps->max_buffer_range - caps->offset_alignment) / 4;
     return (words < UINT32_MAX ? words : UINT32_MAX) / 4 * 4; /* the shaders' indices are 32-bit */
+}
+
+uint32_t rows_piece(const pm_caps *caps, uint32_t cols, uint32_t left)
+{
+    const uint64_t most = max_operand(caps) / cols;
+    if (most >= left) return left;
+    return most >= 8  ? (uint32_t)(most / 8 * 8)
+           : left < 8 ? left
+                      : 8; /* fewer than eight: an error names the operand */
 }
 
 /* Work group size of kernels without cooperation between rows. */

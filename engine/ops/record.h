@@ -39,9 +39,14 @@ gpu_arg arg_part(op_view v, uint64_t first, uint64_t count, gpu_access access);
 /* The span of a whole view; rows of a view as a view. */
 gpu_span span_of(op_view v);
 op_view view_rows(op_view v, uint32_t first, uint32_t count);
+/* Rows of a view as an operand; of an absent one, nothing. */
+gpu_arg arg_rows(op_view v, uint32_t first, uint32_t count, gpu_access access);
 
 /* The most elements that one operand may span on this device: a multiple of 4. */
 uint64_t max_operand(const pm_caps *caps);
+/* The rows of `cols` elements that the next dispatch takes where `left` are left: at most what an operand may span, and then a multiple of
+ * eight, so that every piece is aligned as the first. */
+uint32_t rows_piece(const pm_caps *caps, uint32_t cols, uint32_t left);
 
 /* The subgroup's size (4 or 8) where kernels for software drivers can be used, else 0. They need buffer addresses, because through
  * descriptors such a driver checks the bounds of each lane's load, which is slow. */

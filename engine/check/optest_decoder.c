@@ -1,0 +1,65 @@
+/* The op harness: rows of the operations that decoders such as Llama, Qwen and Gemma have. Behind all others, whose numbers decide where their
+ * operands lie. */
+#include "check/optest_build.h"
+
+static const uint32_t odd[6] = {1, 3, 31, 33, 127, 257};
+static const uint32_t widths[7] = {64, 172, 576, 768, 1024, 1152, 2048};
+
+/* Operands lie at aligned places, or at any: see arrange() in optest.c. */
+static void place_from(optest_table *t, size_t first, bool aligned)
+{
+    for (size_t i = first; i < t->count[t->adding]; i++) {
+        optest_row *row = &t->rows[t->adding][i];
+        row->half = t->adding == HALVES;
+        row->seed = 6 * (uint32_t)i + (uint32_t)i % 3 + (aligned ? 0 : 3);
+    }
+}
+
+static op_attr norm_attr(uint32_t c, bool flag)
+{
+    /* One column's gradient is a difference of 1 and nearly 1 where eps is small. */
+    return (op_attr){.eps = flag || c == 1 ? 0.1f : 1e-6f, .plus = flag};
+}
+
+/* As row_layernorm. */
+static void row_rmsnorm(optest_table *t, uint32_t n, uint32_t c, bool flag)
+{
+    optest_row *row = row_add(t, OP_RMSNORM);
+    row->call.attr = norm_attr(c, flag);
+    row->call.in[RMSNORM_X] = v(n, c);
+    row = row_add(t, OP_RMSNORM_BWD);
+    row->call.attr = norm_attr(c, flag);
+    row->call.in[RMSNORM_BWD_X] = v(n, c);
+    if (flag) row->call.in[RMSNORM_BWD_ADD] = v(n, c);
+    row = row_add(t, OP_RMSNORM_BWD_PARAMS);
+    row->call.attr = norm_attr(c, !flag);
+    row->call.attr.accumulate = flag;
+    row->call.in[RMSNORM_BWD_PARAMS_X] = v(n, c);
+}
+
+static void add_norms(optest_table *t)
+{
+    const bool half = t->adding == HALVES;
+    size_t from = t->count[t->adding];
+    for (int i = 0; i < (half ? 2 : 6); i++) {
+        row_rmsnorm(t, odd[i], odd[(i + 2) % 6], i % 2);
+        row_rmsnorm(t, odd[(i + 1) % 6], odd[i], i % 2 == 0);
+    }
+    row_rmsnorm(t, 9, 576, true);
+    place_from(t, from, false);
+    from = t->count[t->adding];
+    for (uint32_t i = 0; i < 7; i++) row_rmsnorm(t, i % 2 ? 8 : 5 + i, widths[i], i % 2);
+    row_rmsnorm(t, 10, 36, true);   /* in fours, not in registers */
+    row_rmsnorm(t, 2100, 4, false); /* more rows than 64 parts of 32 */
+    place_from(t, from, true);
+}
+
+void optest_add_decoders(optest_table *t)
+{
+    t->adding = USUAL;
+    add_norms(t);
+    t->adding = HALVES;
+    add_norms(t);
+    t->adding = TILED;
+    row_rmsnorm(t, 1100, 1101, true);
+}

@@ -1,0 +1,72 @@
+/* The CPU twin of the operations that decoders such as Llama, Qwen and Gemma have. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "helper_twin.h"
+
+static void test_rmsnorm_by_hand(void **state)
+{
+    (void)state;
+    op_call call = {.op = OP_RMSNORM, .attr = {.eps = 0.25f}};
+    /* row 0: mean of squares 6, 1/sqrt(6.25) = 0.4; row 1: 2, 1/sqrt(2.25) = 2/3 */
+    call.in[RMSNORM_X] = from_list(2, 4, (double[]){0, 2, 2, 4, 2, 0, -2, 0});
+    call.in[RMSNORM_GAIN] = from_list(1, 4, (double[]){3, 3, 6, 9});
+    call.out[RMSNORM_Y] = zeros(2, 4);
+    call.out[RMSNORM_STATS] = zeros(2, 1);
+    ref_run(&call);
+    expect(&call.out[RMSNORM_Y], (double[]){0, 2.4, 4.8, 14.4, 4, 0, -8, 0}, 1e-14);
+    expect(&call.out[RMSNORM_STATS], (double[]){0.4, 2.0 / 3}, 1e-14);
+    call.attr.plus = 1;
+    ref_run(&call);
+    expect(&call.out[RMSNORM_Y], (double[]){0, 3.2, 5.6, 16, 16.0 / 3, 0, -28.0 / 3, 0}, 1e-14);
+}
+
+static void rmsnorm_gradient(uint32_t n, uint32_t c_count, float plus)
+{
+    op_call fwd = {.op = OP_RMSNORM, .attr = {.eps = 1e-2f, .plus = plus}};
+    fwd.in[RMSNORM_X] = noise(n, c_count);
+    fwd.in[RMSNORM_GAIN] = noise(1, c_count);
+    fwd.out[RMSNORM_Y] = zeros(n, c_count);
+    fwd.out[RMSNORM_STATS] = zeros(n, 1);
+    ref_run(&fwd);
+    op_view dy = noise(n, c_count), add = noise(n, c_count), stats = fwd.out[RMSNORM_STATS];
+    chain c = {&fwd, 1, {fwd.out[RMSNORM_Y]}, {dy}};
+    op_call bwd = {.op = OP_RMSNORM_BWD, .attr = fwd.attr, .in = {dy, fwd.in[0], stats, fwd.in[1]}};
+    bwd.out[0] = noise(n, c_count);
+    ref_run(&bwd);
+    check_gradient("rmsnorm x", &c, &fwd.in[RMSNORM_X], bwd.out[0].data);
+    chain both = {&fwd, 1, {fwd.out[RMSNORM_Y], fwd.in[RMSNORM_X]}, {dy, add}};
+    bwd.in[RMSNORM_BWD_ADD] = add;
+    ref_run(&bwd);
+    check_gradient("rmsnorm x + add", &both, &fwd.in[RMSNORM_X], bwd.out[0].data);
+    op_call params = {.op = OP_RMSNORM_BWD_PARAMS, .in = {dy, fwd.in[0], stats}, .out = {noise(1, c_count)}};
+    ref_run(&params);
+    check_gradient("rmsnorm gain", &c, &fwd.in[RMSNORM_GAIN], params.out[0].data);
+    check_accumulates(params, 0);
+}
+
+static void test_rmsnorm_gradient(void **state)
+{
+    (void)state;
+    rmsnorm_gradient(1, 1, 0);
+    rmsnorm_gradient(3, 7, 1);
+    rmsnorm_gradient(5, 3, 0);
+    rmsnorm_gradient(1, 33, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, twin_setup, twin_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_rmsnorm_by_hand),
+        TEST(test_rmsnorm_gradient),
+    };
+    return cmocka_run_group_tests_name("ref of decoders", tests, NULL, NULL);
+}
