@@ -7,7 +7,7 @@
 // The slices' sums are added eight at a time, in a fixed order. PAIRS, for a software driver: SLICES is 1, or with TRANS_B the subgroup's size, and
 // there is no barrier.
 // NORM: A is replaced by LayerNorm(A) = (A - mean) rstd gain + shift (layernorm.comp). Each work group computes it in shared memory while its
-// first runs of B are in flight.
+// first runs of B are in flight. With RMS it is A rstd (plus + gain).
 #extension GL_GOOGLE_include_directive : require
 #include "common/matmul.glsl"
 
@@ -32,6 +32,21 @@ shared vec4 normal[ROWS * WIDTH];
 shared float sums[SLICES * QUADS];
 DEFINE_GROUP_REDUCE(group_sum, float, add_, sums, SLICES * QUADS)
 
+#ifdef RMS
+void normalise(uint row)
+{
+    const uint size = SLICES * QUADS;
+    uint me = gl_LocalInvocationID.x;
+    vec4 squares = vec4(0);
+    for (uint c = me; c < WIDTH; c += size) {
+        vec4 x = AT4(a, row * P.lda + 4 * c);
+        squares += x * x;
+    }
+    float rstd = 1.0 / sqrt(group_sum(dot(squares, vec4(1))) / float(P.k) + P.eps);
+    for (uint c = me; c < WIDTH; c += size)
+        normal[row * WIDTH + c] = AT4(a, row * P.lda + 4 * c) * rstd * (P.plus + AT4(gain, 4 * c));
+}
+#else
 // The variance is that of the centred row: a second pass, no cancellation.
 void normalise(uint row)
 {
@@ -48,6 +63,7 @@ void normalise(uint row)
     for (uint c = me; c < WIDTH; c += size)
         normal[row * WIDTH + c] = (AT4(a, row * P.lda + 4 * c) - mean) * rstd * AT4(gain, 4 * c) + AT4(shift, 4 * c);
 }
+#endif
 #define FACTOR(i, k) normal[(i) * WIDTH + (k) / 4]
 #else
 #define FACTOR(i, k) AT4(a, (i) * P.lda + (k))

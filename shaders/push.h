@@ -59,7 +59,7 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
     U32 lda, ldb, ldc; /* elements between rows as stored */
     F32 keep;          /* dropout: probability of keeping */
     U32 stream;        /* dropout */
-    F32 eps;           /* of A's normalisation */
+    F32 eps, plus;     /* of A's normalisation; plus: added to an RMS norm's gain */
 };
 
 /* Stages of a matmul's epilogue, in this order. */

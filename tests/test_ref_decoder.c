@@ -60,6 +60,25 @@ static void test_rmsnorm_gradient(void **state)
     rmsnorm_gradient(1, 33, 1);
 }
 
+/* ---- gates, tables ---- */
+
+/* A product of normalised rows is the norm, then the product. */
+static void test_normalised_product(void **state)
+{
+    (void)state;
+    op_view x = noise(2, 8), gain = noise(1, 8), w = noise(8, 4), normal = zeros(2, 8), y = zeros(2, 4);
+    op_call norm = {.op = OP_RMSNORM, .attr = {.eps = 0.1f, .plus = 1}, .in = {x, gain}, .out = {normal, zeros(2, 1)}};
+    ref_run(&norm);
+    ref_run(&(op_call){.op = OP_MATMUL, .in = {normal, w}, .out = {y}});
+    op_call both = {.op = OP_MATMUL, .attr = norm.attr, .in = {x, w, [MATMUL_GAIN] = gain}, .out = {zeros(2, 4)}};
+    assert_null(op_check(&both));
+    ref_run(&both);
+    expect(&both.out[0], values(&y), 1e-14);
+    both.in[MATMUL_SHIFT] = gain;
+    both.in[MATMUL_GAIN].rows = 0;
+    assert_string_equal(op_check(&both), "shift needs gain");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, twin_setup, twin_teardown)
 
 int main(void)
@@ -67,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_rmsnorm_by_hand),
         TEST(test_rmsnorm_gradient),
+        TEST(test_normalised_product),
     };
     return cmocka_run_group_tests_name("ref of decoders", tests, NULL, NULL);
 }

@@ -82,6 +82,11 @@ void row_matmul(optest_table *t, uint32_t m, uint32_t n, uint32_t k, uint32_t tr
             c->attr.eps = 1e-5f;
             c->in[MATMUL_GAIN] = c->in[MATMUL_SHIFT] = v(1, k);
             break;
+        case 'm':
+            c->attr.eps = 0.1f;
+            c->attr.plus = k % 8 ? 1 : 0;
+            c->in[MATMUL_GAIN] = v(1, k);
+            break;
         default: break;
         }
 }

@@ -28,7 +28,8 @@ void row_embed(optest_table *t, uint32_t sequences, uint32_t time, uint32_t c, u
 void row_embed_bwd(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab, bool accumulate);
 /* (n, c), its gradient and its parameters' gradient; `flag`: with what is added to those. */
 void row_layernorm(optest_table *t, uint32_t n, uint32_t c, bool flag);
-/* trans: 1 A as stored is transposed, 2 B. Letters: b bias, p pre, g GELU, d dropout, r residual, s GELU's slope, a accumulate, n A normalised. */
+/* trans: 1 A as stored is transposed, 2 B. Letters: b bias, p pre, g GELU, d dropout, r residual, s GELU's slope, a accumulate, n A normalised,
+ * m by RMS. */
 void row_matmul(optest_table *t, uint32_t m, uint32_t n, uint32_t k, uint32_t trans, const char *epilogue);
 /* Element by element. */
 void row_flat(optest_table *t, op_id op, uint32_t n, uint32_t c);

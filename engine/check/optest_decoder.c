@@ -54,12 +54,40 @@ static void add_norms(optest_table *t)
     place_from(t, from, true);
 }
 
+/* Products of few rows that normalise A by RMS. */
+static void add_products(optest_table *t)
+{
+    const bool half = t->adding == HALVES;
+    const size_t from = t->count[t->adding];
+    if (!half) {
+        row_matmul(t, 1, 2304, 768, 0, "mb"); /* at any place */
+        row_matmul(t, 3, 8, 4, 0, "ma");
+        row_matmul(t, 4, 131, 260, 2, "m");
+        place_from(t, from, false);
+    }
+    const size_t aligned = t->count[t->adding];
+    row_matmul(t, 2, 256, 64, 0, "m");
+    row_matmul(t, 3, 31, 100, 2, "mbg");
+    row_matmul(t, 1, 124, 516, 0, "ma");
+    row_matmul(t, 4, 172, 576, 2, "m");
+    place_from(t, aligned, true);
+    /* a result in fp16, and one in fp32: see halve() in optest.c */
+    for (uint32_t i = (uint32_t)aligned; i < t->count[t->adding]; i++)
+        t->rows[t->adding][i].seed = 6 * i + 1 + i / 2 % 2;
+    if (!half) return;
+    row_matmul(t, 3, 8, 4, 0, "m");
+    row_matmul(t, 2, 7, 36, 2, "m");
+    place_from(t, t->count[t->adding] - 2, false);
+}
+
 void optest_add_decoders(optest_table *t)
 {
-    t->adding = USUAL;
-    add_norms(t);
-    t->adding = HALVES;
-    add_norms(t);
-    t->adding = TILED;
+    static const optest_set sets[] = {USUAL, HALVES};
+    for (int i = 0; i < 2; i++) {
+        t->adding = sets[i];
+        add_norms(t);
+        add_products(t);
+    }
+    t->adding = TILED; /* operands that span several ranges */
     row_rmsnorm(t, 1100, 1101, true);
 }

@@ -108,15 +108,17 @@ static bool fuse_gelu_slope(fusion *f, node *n)
 
 static bool fuse_norm(fusion *f, node *n)
 {
-    node *l = maker(f, n->in[MATMUL_A], OP_LAYERNORM);
+    node *l = maker(f, n->in[MATMUL_A], OP_LAYERNORM), *r = maker(f, n->in[MATMUL_A], OP_RMSNORM);
     if (f->g->direction == PM_DIRECTION_BACKWARD) return false; /* the gradient reads the normalised values */
     op_call call = graph_call(f->g, n);
+    if (!l) l = r; /* its first operands are the same */
     if (!l || f->uses[l->out[LAYERNORM_Y]] > 1 || f->uses[l->out[LAYERNORM_STATS]] > 0 || !is_open(n) ||
         !op_normalises(f->g->caps, &call))
         return false;
     n->in[MATMUL_A] = l->in[LAYERNORM_X];
-    n->in[MATMUL_GAIN] = l->in[LAYERNORM_GAIN], n->in[MATMUL_SHIFT] = l->in[LAYERNORM_BIAS];
+    n->in[MATMUL_GAIN] = l->in[LAYERNORM_GAIN], n->in[MATMUL_SHIFT] = r ? 0 : l->in[LAYERNORM_BIAS];
     n->attr.eps = l->attr.eps;
+    n->attr.plus = l->attr.plus;
     f->removed[l - f->g->nodes] = true;
     return true;
 }

@@ -97,7 +97,7 @@ void graph_score_loss(graph *g, tensor_id values, tensor_id scores, tensor_id re
 void graph_gradient(graph *g, tensor_id scalars);
 
 /* Merges bias, GELU, dropout, residual and gradient sums into the kernels that can do them, as far as caps.fused allows. With few rows it
- * merges LayerNorm and the writing of the cache too. */
+ * merges norms and the writing of the cache too. */
 void graph_fuse(graph *g);
 
 /* Where each internal tensor lies. */

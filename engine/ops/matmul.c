@@ -68,9 +68,10 @@ static void record_product(gpu_program *program, const product *p)
     };
     if (p->gain.buffer) { /* such a product has no other matrix in its epilogue */
         args[PRODUCT_PLAIN_ARGS] = part(p->gain, false, p->k, true, GPU_READ);
-        args[PRODUCT_PLAIN_ARGS + 1] = part(p->shift, false, p->k, true, GPU_READ);
+        args[PRODUCT_PLAIN_ARGS + 1] = part(p->shift, false, p->k, p->shift.buffer, GPU_READ);
     }
-    struct matmul_push push = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, 1.0f - attr->dropout, attr->stream, attr->eps};
+    struct matmul_push push = {p->m,         p->n,      p->k,      p->lda, p->ldb, p->ldc, 1.0f - attr->dropout,
+                               attr->stream, attr->eps, attr->plus};
     launch r = LAUNCH(program, KERNEL_matmul_tile, args, push);
     r.format = !p->half ? ALL_FLOAT : p->half_y ? ACT_HALF : ACT_HALF_Y_FLOAT;
     launch_spec(&r, SPEC_MATMUL_TRANS_A, attr->trans_a);

@@ -160,7 +160,7 @@ double op_bytes(const op_call *call);
 /* Partial sums that SUMSQ writes for so many elements: SUMSQ_PARTS for each piece that one operand may span. */
 uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements);
 
-/* Whether a product applies the LayerNorm of its input itself: on a GPU, for up to OP_NORM_ROWS rows whose K values fit shared memory. */
+/* Whether a product applies the norm of its input itself: on a GPU, for up to OP_NORM_ROWS rows whose K values fit shared memory. */
 enum { OP_NORM_ROWS = 4 };
 bool op_normalises(const pm_caps *caps, const op_call *call);
 /* Whether attention also does KV_APPEND: on a GPU, for one query of one sequence. */

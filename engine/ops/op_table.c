@@ -30,8 +30,7 @@ static const char *check_matmul(const op_call *c)
     if (y.half && !a.half) return "y is fp16 and the factors fp32";
     if (a.half && !y.half && has_matrix(c)) return "y is fp32 and the epilogue's matrices fp16";
     if (c->attr.dropout > 0 && !view_present(c->in[MATMUL_SCALARS])) return "dropout needs the scalars";
-    if (!view_present(c->in[MATMUL_GAIN])) return NULL;
-    if (!view_present(c->in[MATMUL_SHIFT])) return "gain needs shift";
+    if (!view_present(c->in[MATMUL_GAIN])) return view_present(c->in[MATMUL_SHIFT]) ? "shift needs gain" : NULL;
     if (y.rows > OP_NORM_ROWS || c->attr.trans_a || a.cols % 4 || (!c->attr.trans_b && y.cols % 4))
         return "a product of this shape does not normalise A";
     return has_matrix(c) || c->attr.dropout > 0 ? "a product that normalises A takes no other matrix" : NULL;

@@ -34,9 +34,9 @@ static inline uint32_t product_words(const product *p)
     return p->lda | p->ldb | product_width_a(p) | product_width_b(p);
 }
 
-/* A kernel's operands: A, B, y, bias. A kernel that normalises A has gain and shift behind them, a full epilogue residual, gelu_pre, pre
- * and scalars, a plain epilogue nothing. */
-enum { PRODUCT_PLAIN_ARGS = 4, PRODUCT_NORM_ARGS = 6, PRODUCT_ARGS = 8 };
+/* A kernel's operands: A, B, y, bias. A kernel that normalises A has gain behind them, for a LayerNorm shift too, a full epilogue residual,
+ * gelu_pre, pre and scalars, a plain epilogue nothing. */
+enum { PRODUCT_PLAIN_ARGS = 4, PRODUCT_RMS_ARGS = 5, PRODUCT_NORM_ARGS = 6, PRODUCT_ARGS = 8 };
 
 /* Its variants. They take a launch with the operands, push constants and what common/matmul.glsl has of specialization constants, and add kernel,
  * tile and work groups. A part is a product. */

@@ -32,6 +32,8 @@ static kernel_id matvec_kernel(const launch *r, const product *p)
     const bool plain = p->plain && gpu_kernel_good(caps, KERNEL_matvec_wide_plain);
     kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
     if (p->gain.buffer) which = (kernel_widths){KERNEL_matvec_norm, KERNEL_matvec_norm_wide, KERNEL_matvec_norm};
+    if (p->gain.buffer && !p->shift.buffer)
+        which = (kernel_widths){KERNEL_matvec_rms, KERNEL_matvec_rms_wide, KERNEL_matvec_rms};
     return width_for(caps, which, r->d.args, r->d.arg_count, p->k | p->lda | p->ldb);
 }
 
@@ -167,7 +169,7 @@ static void record_matvec(const candidate *c)
     launch *r = c->launch;
     r->d.kernel = matvec_kernel(r, p);
     if (p->gain.buffer)
-        r->d.arg_count = PRODUCT_NORM_ARGS;
+        r->d.arg_count = p->shift.buffer ? PRODUCT_NORM_ARGS : PRODUCT_RMS_ARGS;
     else if (r->d.kernel == KERNEL_matvec_wide_plain)
         r->d.arg_count = PRODUCT_PLAIN_ARGS;
     const matvec_shape s = matvec_shape_of(r->caps, p, r->d.kernel == KERNEL_matvec_pairs);

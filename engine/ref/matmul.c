@@ -49,13 +49,14 @@ void ref_matmul(const op_call *call)
     }
     op_call normalised = *call;
     op_view y = a, stats = {.rows = a.rows, .cols = 2};
+    const bool rms = !call->in[MATMUL_SHIFT].rows;
     normalised.in[MATMUL_A].data = y.data = malloc(ref_count(&a) * sizeof(double));
     stats.data = malloc(ref_count(&stats) * sizeof(double));
     if (y.data && stats.data) {
-        ref_layernorm(&(op_call){.op = OP_LAYERNORM,
-                                 .attr.eps = call->attr.eps,
-                                 .in = {a, call->in[MATMUL_GAIN], call->in[MATMUL_SHIFT]},
-                                 .out = {y, stats}});
+        ref_run(&(op_call){.op = rms ? OP_RMSNORM : OP_LAYERNORM,
+                           .attr = {.eps = call->attr.eps, .plus = call->attr.plus},
+                           .in = {a, call->in[MATMUL_GAIN], call->in[MATMUL_SHIFT]},
+                           .out = {y, stats}});
         product(&normalised);
     }
     free(y.data);

@@ -1,10 +1,12 @@
 // Shared by the matmul kernels: operands, flags, addresses of op(A) and op(B), and the epilogue.
 //   y (M,N) = epilogue(op(A) (M,K) * op(B) (K,N))
 // Stored: A is (M,K) or, with TRANS_A, (K,M); B is (K,N) or, with TRANS_B, (N,K); lda, ldb, ldc elements between rows.
-// PLAIN: an epilogue without another matrix: bias, GELU, accumulation. NORM: plain, and A's rows are normalised first (matvec.comp).
+// PLAIN: an epilogue without another matrix: bias, GELU, accumulation. NORM: plain, and A's rows are normalised first (matvec.comp), by RMS with RMS.
 #define PUSH matmul_push
 #define FEW_OPERANDS(X, type) X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)
-#if defined(NORM)
+#if defined(RMS)
+#define OPERANDS(X, type) FEW_OPERANDS(X, type) X(4, readonly, float, gain)
+#elif defined(NORM)
 #define OPERANDS(X, type) FEW_OPERANDS(X, type) X(4, readonly, float, gain) X(5, readonly, float, shift)
 #elif defined(PLAIN)
 #define OPERANDS FEW_OPERANDS
