@@ -1,8 +1,8 @@
 #version 450
 // Token and position tables.
-// FORWARD:  y(i, c) = table(tokens(i), c) + positions(pos + i % T, c), for tokens within [first, first + count): the rows that are bound.
+// FORWARD:  y(i, c) = scale table(tokens(i), c) [+ positions(pos + i % T, c)], for tokens within [first, first + count): the rows that are bound.
 // CHAIN:    next(i) = the next row after i with the same token, or N; next(N + i) = 1 where an earlier row has that token.
-// TOKEN:    for the first row of each token in [first, first + count): dtable(token, c) += sum over its chain of dy(., c), in row order.
+// TOKEN:    for the first row of each token in [first, first + count): dtable(token, c) += sum over its chain of scale dy(., c), in row order.
 // POSITION: dtable(t, c) [+]= sum over sequences of dy(b T + t, c); rows from T on are zero.
 // tokens: (N); y, dy: (N, C). One invocation an element, except CHAIN: one a row.
 #define PUSH embed_push
@@ -20,7 +20,11 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 
+#ifdef FORWARD
+layout(constant_id = SPEC_EMBED_POSITIONS) const bool POSITIONS = true;
+#else
 layout(constant_id = SPEC_ACCUMULATE) const bool ACCUMULATE = false;
+#endif
 
 void main()
 {
@@ -48,11 +52,13 @@ void main()
     uint row = uint(AT(tokens, i)) - P.first; // a token below first wraps to a large number, and is not below count
     if (row >= P.count) return;
 #ifdef FORWARD
-    PUT(y, at, AT(table, row * P.cols + c) + AT(positions, (SCALAR_U(scalars, pos) + i % P.time) * P.cols + c));
+    float v = P.scale * AT(table, row * P.cols + c);
+    if (POSITIONS) v += AT(positions, (SCALAR_U(scalars, pos) + i % P.time) * P.cols + c);
+    PUT(y, at, v);
 #else
     if (AT(next, P.rows + i) != 0) return;
     float sum = AT(dtable, row * P.cols + c);
-    for (uint j = i; j < P.rows; j = AT(next, j)) sum += AT(dy, j * P.cols + c);
+    for (uint j = i; j < P.rows; j = AT(next, j)) sum += P.scale * AT(dy, j * P.cols + c);
     PUT(dtable, row * P.cols + c, sum);
 #endif
 #endif

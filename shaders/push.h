@@ -133,6 +133,7 @@ PM_STRUCT(embed_push)
     U32 time;         /* T */
     U32 first, count; /* token ids [first, first + count) are bound */
     U32 table_rows;   /* for the position table's gradient: P */
+    F32 scale;        /* of the token table's rows */
 };
 
 PM_STRUCT(attention_push)

@@ -18,6 +18,7 @@
 #define SPEC_ROW_KEPT 3
 
 /* colsum.comp and embed.comp */
+#define SPEC_EMBED_POSITIONS 1
 #define SPEC_ACCUMULATE 1
 
 /* common/matmul.glsl: every kernel of a product. Behind these, each kernel's own. */

@@ -79,6 +79,24 @@ static void test_normalised_product(void **state)
     assert_string_equal(op_check(&both), "shift needs gain");
 }
 
+static void test_embed_without_positions(void **state)
+{
+    (void)state;
+    op_call fwd = {.op = OP_EMBED, .attr = {.time = 2, .scale = 4}};
+    op_view table = fwd.in[EMBED_TABLE] = from_list(3, 2, (double[]){1, 2, 3, 4, 5, 6}), dy = noise(4, 2);
+    fwd.in[EMBED_TOKENS] = ints(4, (int32_t[]){2, 0, 1, 2});
+    fwd.in[EMBED_SCALARS] = scalars_at(1);
+    fwd.out[0] = zeros(4, 2);
+    assert_null(op_check(&fwd));
+    ref_run(&fwd);
+    expect(&fwd.out[0], (double[]){20, 24, 4, 8, 12, 16, 20, 24}, 0);
+    chain c = {&fwd, 1, {fwd.out[0]}, {dy}};
+    op_call bwd = {.op = OP_EMBED_BWD_TOKEN, .attr = fwd.attr, .in = {dy, fwd.in[0]}, .out = {noise(3, 2)}};
+    ref_run(&bwd);
+    check_gradient("table with a factor", &c, &table, bwd.out[0].data);
+    check_accumulates(bwd, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, twin_setup, twin_teardown)
 
 int main(void)
@@ -87,6 +105,7 @@ int main(void)
         TEST(test_rmsnorm_by_hand),
         TEST(test_rmsnorm_gradient),
         TEST(test_normalised_product),
+        TEST(test_embed_without_positions),
     };
     return cmocka_run_group_tests_name("ref of decoders", tests, NULL, NULL);
 }

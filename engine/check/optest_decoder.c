@@ -80,6 +80,21 @@ static void add_products(optest_table *t)
     place_from(t, t->count[t->adding] - 2, false);
 }
 
+/* Tables of positions are absent in rotary models, and Gemma's table of tokens has a factor. */
+static void add_embeds(optest_table *t)
+{
+    const size_t from = t->count[t->adding];
+    for (int i = 0; i < 4; i++) {
+        row_embed(t, 1 + (uint32_t)i, 5, odd[i + 1], odd[4 - i], 9, 2);
+        optest_row *row = row_last(t);
+        row->call.attr.scale = i % 2 ? 0 : 25.25f;
+        if (i != 2) row->call.in[EMBED_POSITIONS] = v(0, 0);
+        row_embed_bwd(t, odd[i + 1], odd[4 - i], 7, i % 2);
+        row_last(t)->call.attr.scale = i % 2 ? 25.25f : 0.5f;
+    }
+    place_from(t, from, false);
+}
+
 void optest_add_decoders(optest_table *t)
 {
     static const optest_set sets[] = {USUAL, HALVES};
@@ -87,6 +102,7 @@ void optest_add_decoders(optest_table *t)
         t->adding = sets[i];
         add_norms(t);
         add_products(t);
+        add_embeds(t);
     }
     t->adding = TILED; /* operands that span several ranges */
     row_rmsnorm(t, 1100, 1101, true);

@@ -8,6 +8,11 @@ static uint32_t table_rows(const pm_caps *caps, op_view table)
     return rows < table.rows ? (uint32_t)rows : table.rows;
 }
 
+static float scale_of(const op_call *call)
+{
+    return call->attr.scale == 0 ? 1 : call->attr.scale;
+}
+
 void op_record_embed(gpu_program *program, const op_call *call)
 {
     op_view table = call->in[1], y = call->out[0];
@@ -17,10 +22,16 @@ void op_record_embed(gpu_program *program, const op_call *call)
         gpu_arg args[] = {arg_of(call->in[0], GPU_READ),
                           arg_part(table, (uint64_t)first * table.cols, (uint64_t)count * table.cols, GPU_READ),
                           arg_of(call->in[2], GPU_READ), arg_of(call->in[3], GPU_READ), arg_of(y, GPU_WRITE)};
-        struct embed_push push = {
-            .rows = y.rows, .cols = y.cols, .time = call->attr.time, .first = first, .count = count};
+        struct embed_push push = {.rows = y.rows,
+                                  .cols = y.cols,
+                                  .time = call->attr.time,
+                                  .first = first,
+                                  .count = count,
+                                  .scale = scale_of(call)};
         launch r = LAUNCH(program, KERNEL_embed, args, push);
         r.format = y.half ? ACT_HALF : ALL_FLOAT;
+        r.spec[1] = view_present(call->in[EMBED_POSITIONS]);
+        r.d.spec_count = 2;
         r.d.flops = (double)view_count(y);
         r.d.bytes = 12.0 * (double)view_count(y);
         record_elements(&r, view_count(y), 1);
@@ -44,7 +55,8 @@ void op_record_embed_bwd_token(gpu_program *program, const op_call *call)
         gpu_arg args[] = {
             arg_of(tokens, GPU_READ), arg_of(chain, GPU_READ), arg_of(dy, GPU_READ),
             arg_part(dtable, (uint64_t)first * dtable.cols, (uint64_t)count * dtable.cols, GPU_READ_WRITE)};
-        struct embed_push push = {.rows = dy.rows, .cols = dy.cols, .first = first, .count = count};
+        struct embed_push push = {
+            .rows = dy.rows, .cols = dy.cols, .first = first, .count = count, .scale = scale_of(call)};
         launch r = LAUNCH(program, KERNEL_embed_token, args, push);
         r.format = dy.half ? ACT_HALF : ALL_FLOAT;
         r.d.flops = (double)view_count(dy);

@@ -32,7 +32,7 @@ typedef struct op_attr {
     bool trans_a, trans_b, gelu, accumulate;
     float dropout; /* probability of dropping; 0: none */
     uint32_t stream;
-    float scale; /* a loss's weight in the gradient */
+    float scale; /* a loss's weight in the gradient; what EMBED multiplies the table by, where 0 means 1 */
     float plus;  /* what is added to an RMS norm's gain */
     float eps, clip, beta1, beta2, weight_decay;
     uint64_t decayed;
