@@ -136,6 +136,11 @@ PM_STRUCT(embed_push)
     F32 scale;        /* of the token table's rows */
 };
 
+PM_STRUCT(gate_push)
+{
+    U32 count, first; /* elements of (N, I), and the first of this dispatch */
+};
+
 PM_STRUCT(attention_push)
 {
     U32 sequences, time_q, time_k; /* B; queries and keys a sequence */

@@ -62,6 +62,33 @@ static void test_rmsnorm_gradient(void **state)
 
 /* ---- gates, tables ---- */
 
+static void test_gates_by_hand(void **state)
+{
+    (void)state;
+    op_view x = from_list(2, 4, (double[]){0, log(3.0), 5, 2, 1, -log(3.0), -2, 4}), y = zeros(2, 2);
+    ref_run(&(op_call){.op = OP_SILU_GATE, .in = {x}, .out = {y}});
+    expect(&y, (double[]){0, 1.5 * log(3.0), -2 / (1 + exp(-1)), -log(3.0)}, 1e-14);
+    x = from_list(1, 6, (double[]){0, 1, -1, 7, 2, 3}), y = zeros(1, 3);
+    ref_run(&(op_call){.op = OP_GELU_GATE, .in = {x}, .out = {y}});
+    expect(&y, (double[]){0, 2 * 0.841191990608, 3 * -0.158808009392}, 1e-11);
+}
+
+static void test_gates_gradient(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        op_view x = noise(3, 14), dy = noise(3, 7);
+        for (size_t i = 0; i < count_of(&x); i++) values(&x)[i] *= 3;
+        op_call fwd = {.op = k ? OP_GELU_GATE : OP_SILU_GATE, .in = {x}, .out = {zeros(3, 7)}};
+        op_call bwd = {.op = k ? OP_GELU_GATE_BWD : OP_SILU_GATE_BWD, .in = {dy, x}, .out = {noise(3, 14)}};
+        assert_null(op_check(&fwd));
+        assert_null(op_check(&bwd));
+        chain c = {&fwd, 1, {fwd.out[0]}, {dy}};
+        ref_run(&bwd);
+        check_gradient(k ? "gelu gate" : "silu gate", &c, &x, bwd.out[0].data);
+    }
+}
+
 /* A product of normalised rows is the norm, then the product. */
 static void test_normalised_product(void **state)
 {
@@ -102,10 +129,8 @@ static void test_embed_without_positions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_rmsnorm_by_hand),
-        TEST(test_rmsnorm_gradient),
-        TEST(test_normalised_product),
-        TEST(test_embed_without_positions),
+        TEST(test_rmsnorm_by_hand), TEST(test_rmsnorm_gradient),   TEST(test_gates_by_hand),
+        TEST(test_gates_gradient),  TEST(test_normalised_product), TEST(test_embed_without_positions),
     };
     return cmocka_run_group_tests_name("ref of decoders", tests, NULL, NULL);
 }

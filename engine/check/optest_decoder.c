@@ -80,6 +80,28 @@ static void add_products(optest_table *t)
     place_from(t, t->count[t->adding] - 2, false);
 }
 
+static void row_gate(optest_table *t, op_id op, uint32_t n, uint32_t inner)
+{
+    row_add(t, op)->call.in[0] = v(n, 2 * inner);
+    row_add(t, op_table[op].gradient[0])->call.in[1] = v(n, 2 * inner);
+}
+
+static void add_gates(optest_table *t)
+{
+    for (int k = 0; k < 2; k++) {
+        const op_id op = k ? OP_GELU_GATE : OP_SILU_GATE;
+        size_t from = t->count[t->adding];
+        for (int i = 0; i < 6; i++) row_gate(t, op, odd[i], odd[(i + 2 + k) % 6]);
+        row_gate(t, op, 3, 172);
+        place_from(t, from, false);
+        from = t->count[t->adding];
+        for (uint32_t i = 0; i < 7; i++) row_gate(t, op, 1 + 2 * i, widths[i]);
+        row_gate(t, op, 5, 131);
+        row_gate(t, op, 32, 64); /* whole work groups */
+        place_from(t, from, true);
+    }
+}
+
 /* Tables of positions are absent in rotary models, and Gemma's table of tokens has a factor. */
 static void add_embeds(optest_table *t)
 {
@@ -102,8 +124,11 @@ void optest_add_decoders(optest_table *t)
         t->adding = sets[i];
         add_norms(t);
         add_products(t);
+        add_gates(t);
         add_embeds(t);
     }
     t->adding = TILED; /* operands that span several ranges */
     row_rmsnorm(t, 1100, 1101, true);
+    row_gate(t, OP_SILU_GATE, 1100, 551);
+    row_gate(t, OP_GELU_GATE, 1100, 1040);
 }

@@ -178,6 +178,10 @@ static const struct range {
     {OP_MATMUL, MATMUL_GELU_PRE, 0, 3},
     {OP_GELU, GELU_X, 0, 5},
     {OP_GELU_BWD, GELU_BWD_X, 0, 5},
+    {OP_SILU_GATE, SILU_GATE_X, 0, 8},
+    {OP_SILU_GATE_BWD, SILU_GATE_BWD_X, 0, 8},
+    {OP_GELU_GATE, GELU_GATE_X, 0, 5},
+    {OP_GELU_GATE_BWD, GELU_GATE_BWD_X, 0, 5},
     {OP_ATTENTION, ATTENTION_QKV, 0, 2}, /* scores of a standard deviation near 1.3 */
     {OP_ATTENTION, ATTENTION_K, 0, 2},
     {OP_ATTENTION, ATTENTION_V, 0, 2},

@@ -144,6 +144,11 @@ tensor_id graph_gelu(graph *g, tensor_id x)
     return graph_node(g, (node){.op = OP_GELU, .in = {x}});
 }
 
+tensor_id graph_gate(graph *g, op_id op, tensor_id x)
+{
+    return graph_node(g, (node){.op = op, .in = {x}});
+}
+
 tensor_id graph_add(graph *g, tensor_id a, tensor_id b)
 {
     return graph_node(g, (node){.op = OP_ADD, .in = {a, b}});

@@ -75,6 +75,8 @@ tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias,
 tensor_id graph_rmsnorm(graph *g, tensor_id x, tensor_id gain, float eps, float plus);
 tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b);
 tensor_id graph_gelu(graph *g, tensor_id x);
+/* op: OP_SILU_GATE or OP_GELU_GATE. x (N,2I) = gate | up -> (N,I) */
+tensor_id graph_gate(graph *g, op_id op, tensor_id x);
 tensor_id graph_add(graph *g, tensor_id a, tensor_id b);
 /* Returns x itself where p is 0. Each call gets a stream of its own. */
 tensor_id graph_dropout(graph *g, tensor_id x, tensor_id scalars, float p);
