@@ -136,6 +136,13 @@ PM_STRUCT(embed_push)
     F32 scale;        /* of the token table's rows */
 };
 
+PM_STRUCT(rope_push)
+{
+    U32 count, first; /* pairs, in a kernel's N at a time, and the first of this dispatch */
+    U32 row, time;    /* the first row's number within all sequences; T */
+    F32 sign;         /* of the angle */
+};
+
 PM_STRUCT(gate_push)
 {
     U32 count, first; /* elements of (N, I), and the first of this dispatch */

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "helper_log.h"
 #include "model/gpt.h"
+#include "push.h"
 
 static const pm_caps plain = {
     .max_buffer_range = 128 << 20, .max_allocation = 1u << 30, .max_workgroup_size = 128, .subgroup_size = 8};
@@ -282,6 +283,87 @@ static void test_decode(void **state)
     }
 }
 
+/* ---- what decoders such as Llama have ---- */
+
+/* A branch: norm, product, norms of heads, rotary positions, gate, product; added to x. */
+static tensor_id decoder_branch(graph *g, tensor_id x, tensor_id table, tensor_id scalars, uint32_t first)
+{
+    const op_attr attr = {.heads = 3, .kv_heads = 1, .head = 8, .rotary = 8, .time = 4, .eps = 1e-6f, .plus = 1};
+    const tensor_id gain = graph_tensor(g, TENSOR_PARAMETER, 1, 20, first);
+    const tensor_id w = graph_tensor(g, TENSOR_PARAMETER, 40, 20, first + 1);
+    const tensor_id q_gain = graph_tensor(g, TENSOR_PARAMETER, 1, 8, first + 2);
+    const tensor_id k_gain = graph_tensor(g, TENSOR_PARAMETER, 1, 8, first + 3);
+    const tensor_id out = graph_tensor(g, TENSOR_PARAMETER, 20, 20, first + 4);
+    tensor_id y = graph_rmsnorm(g, x, gain, attr.eps, attr.plus);
+    y = graph_matmul(g, y, w, 0, false, true);
+    y = graph_rope(g, graph_head_norm(g, y, q_gain, k_gain, attr), table, scalars, attr);
+    y = graph_gate(g, first ? OP_GELU_GATE : OP_SILU_GATE, y);
+    return graph_add(g, x, graph_matmul(g, y, out, 0, false, false));
+}
+
+enum { DECODER_PARAMETERS = 11 };
+
+static graph decoder(const pm_caps *caps, uint32_t rows, bool gradient)
+{
+    graph g;
+    assert_int_equal(graph_init(&g, &quiet, caps), PM_OK);
+    const tensor_id scalars = graph_tensor(&g, TENSOR_INPUT, 1, sizeof(struct step_scalars) / 4, 0);
+    const tensor_id tokens = graph_tensor(&g, TENSOR_INPUT, rows, 1, 1);
+    const tensor_id table = graph_tensor(&g, TENSOR_INPUT, 16, 8, 2);
+    const tensor_id result = graph_tensor(&g, TENSOR_INPUT, 1, 4, 3);
+    const tensor_id embedding = graph_tensor(&g, TENSOR_PARAMETER, 33, 20, 10);
+    tensor_id x = graph_embed(&g, tokens, embedding, 0, scalars, 4);
+    x = decoder_branch(&g, x, table, scalars, 0);
+    x = decoder_branch(&g, x, table, scalars, 5);
+    graph_lm_loss(&g, x, embedding, tokens, 0, result, 1);
+    if (gradient) graph_gradient(&g, scalars);
+    graph_fuse(&g);
+    assert_int_equal(graph_status(&g), PM_OK);
+    check_order(&g);
+    return g;
+}
+
+/* Each parameter gets a gradient, rotations turn back, and a norm's gradient takes the residual branch's. */
+static void test_decoder_gradient(void **state)
+{
+    (void)state;
+    graph g = decoder(&plain, 8, true);
+    uint32_t writers[DECODER_PARAMETERS] = {0}, back = 0, sums = 0;
+    for (uint32_t i = 0; i < g.node_count; i++) {
+        const node *n = &g.nodes[i];
+        back += n->op == OP_ROPE && n->attr.inverse && n->direction == PM_DIRECTION_BACKWARD;
+        sums += n->op == OP_RMSNORM_BWD && n->in[RMSNORM_BWD_ADD];
+        for (int k = 0; k < OP_MAX_OUT; k++)
+            if (g.tensors[n->out[k]].kind == TENSOR_GRADIENT) writers[g.tensors[n->out[k]].index]++;
+    }
+    for (uint32_t p = 0; p < DECODER_PARAMETERS; p++) assert_int_equal(writers[p], p == 10 ? 2 : 1);
+    assert_int_equal(back, 2);
+    assert_int_equal(sums, 2);
+    assert_int_equal(count(&g, OP_ROPE), 4);
+    assert_int_equal(count(&g, OP_EMBED_BWD_POSITION), 0);
+    graph_fini(&g);
+}
+
+/* A product of few rows takes the norm before it, with its factor. */
+static void test_decoder_norm(void **state)
+{
+    (void)state;
+    pm_caps caps = plain;
+    caps.fused = true;
+    caps.max_shared_memory = 16 << 10;
+    for (uint32_t rows = 4; rows <= 8; rows += 4) {
+        graph g = decoder(&caps, rows, false);
+        uint32_t found = 0;
+        for (uint32_t i = 0; i < g.node_count; i++) {
+            const node *n = &g.nodes[i];
+            found += n->in[MATMUL_GAIN] && n->op == OP_MATMUL && !n->in[MATMUL_SHIFT] && n->attr.plus == 1;
+        }
+        assert_int_equal(found, rows == 4 ? 2 : 0);
+        assert_int_equal(count(&g, OP_RMSNORM), rows == 4 ? 0 : 2);
+        graph_fini(&g);
+    }
+}
+
 /* A tensor that no allocation can hold is refused before anything is allocated. */
 static void test_plan_too_large(void **state)
 {
@@ -319,6 +401,7 @@ static void test_gradients_connect(void **state)
             if (op && (int)op != f) assert_int_equal(op_forward(op), f);
         }
     assert_int_equal(op_forward(OP_DROPOUT), OP_COUNT);
+    assert_int_equal(op_forward(OP_ROPE), OP_COUNT);
     assert_int_equal(op_forward(OP_EMBED), OP_COUNT);
 }
 
@@ -353,6 +436,14 @@ static void test_shapes(void **state)
     assert_null(op_check(&append));
     append.in[KV_APPEND_QKV].cols = 13;
     assert_string_equal(op_check(&append), "qkv is not (N,3C)");
+    op_call heads = {
+        .op = OP_HEAD_NORM, .attr = {.heads = 3, .kv_heads = 2, .head = 8}, .in = {{.rows = 5, .cols = 56}}};
+    op_complete(&heads);
+    assert_null(op_check(&heads));
+    assert_int_equal(heads.out[HEAD_NORM_STATS].cols, 5);
+    assert_int_equal(heads.out[HEAD_NORM_Y].cols, 56);
+    heads.in[HEAD_NORM_QKV].cols = 57;
+    assert_string_equal(op_check(&heads), "qkv is not (N,hd+2kd)");
     op_call gather = {.op = OP_GATHER, .attr.group = 3, .in = {{.rows = 20, .cols = 4}, {.rows = 6, .cols = 1}}};
     op_complete(&gather);
     assert_int_equal(gather.out[GATHER_Y].rows, 2);
@@ -376,6 +467,8 @@ int main(void)
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_recompute),
+        cmocka_unit_test(test_decoder_gradient),
+        cmocka_unit_test(test_decoder_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

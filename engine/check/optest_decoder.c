@@ -80,6 +80,67 @@ static void add_products(optest_table *t)
     place_from(t, t->count[t->adding] - 2, false);
 }
 
+/* Heads of q, of k and v; their columns, and how many of these are turned. */
+typedef struct form {
+    uint32_t heads, kv_heads, head, rotary;
+} form;
+
+static op_view qkv_of(uint32_t n, form f)
+{
+    return v(n, (f.heads + 2 * f.kv_heads) * f.head);
+}
+
+static void row_head_norm(optest_table *t, uint32_t n, form f, bool flag)
+{
+    op_attr attr = norm_attr(f.head, flag);
+    attr.heads = f.heads, attr.kv_heads = f.kv_heads, attr.head = f.head;
+    optest_row *row = row_add(t, OP_HEAD_NORM);
+    row->call.attr = attr;
+    row->call.in[HEAD_NORM_QKV] = qkv_of(n, f);
+    row = row_add(t, OP_HEAD_NORM_BWD);
+    row->call.attr = attr;
+    row->call.in[HEAD_NORM_BWD_QKV] = qkv_of(n, f);
+    row = row_add(t, OP_HEAD_NORM_BWD_PARAMS);
+    row->call.attr = attr;
+    row->call.attr.accumulate = flag;
+    row->call.in[HEAD_NORM_BWD_PARAMS_QKV] = qkv_of(n, f);
+}
+
+static void row_rope(optest_table *t, uint32_t sequences, uint32_t time, form f, uint32_t pos)
+{
+    optest_row *row = row_add(t, OP_ROPE);
+    row->pos = pos;
+    row->call.attr =
+        (op_attr){.heads = f.heads, .kv_heads = f.kv_heads, .head = f.head, .rotary = f.rotary, .time = time};
+    row->call.attr.inverse = (time + f.heads) % 2;
+    row->call.in[ROPE_QKV] = qkv_of(sequences * time, f);
+    row->call.in[ROPE_TABLE] = v(pos + time + 3, f.rotary);
+}
+
+/* The heads of real models: 8 to 256 columns; one that is read in fours, but its halves are not; and odd ones. */
+static const form forms[] = {{6, 2, 8, 8},     {3, 1, 16, 16},  {9, 3, 64, 64},  {2, 2, 80, 32},
+                             {4, 1, 96, 96},   {14, 2, 64, 64}, {3, 3, 128, 64}, {16, 8, 128, 128},
+                             {4, 1, 256, 256}, {5, 1, 12, 12},  {2, 1, 20, 8},   {1, 1, 2, 2}};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+static void add_heads(optest_table *t)
+{
+    static const uint32_t rows[] = {1, 3, 5, 8, 7, 31, 16, 33};
+    for (uint32_t aligned = 0; aligned < 2; aligned++) {
+        const size_t from = t->count[t->adding];
+        for (uint32_t i = 0; i < FORMS; i++) {
+            if ((t->adding == HALVES || !aligned) && i % 2 == aligned) continue;
+            row_head_norm(t, rows[(i + aligned) % 8], forms[i], i % 2);
+            row_rope(t, 1 + i % 3, rows[i % 8], forms[i], i % 2 ? 5 * i : 0);
+        }
+        row_head_norm(t, 5, (form){3, 1, 7, 0}, aligned);
+        row_head_norm(t, 131, (form){2, 1, 33, 0}, !aligned);
+        row_rope(t, 1, 1, (form){9, 3, 64, 64}, 1000 + aligned);
+        row_rope(t, 2, 64, (form){2, 2, 32, 16}, 0); /* whole work groups */
+        place_from(t, from, aligned);
+    }
+}
+
 static void row_gate(optest_table *t, op_id op, uint32_t n, uint32_t inner)
 {
     row_add(t, op)->call.in[0] = v(n, 2 * inner);
@@ -124,11 +185,14 @@ void optest_add_decoders(optest_table *t)
         t->adding = sets[i];
         add_norms(t);
         add_products(t);
+        add_heads(t);
         add_gates(t);
         add_embeds(t);
     }
     t->adding = TILED; /* operands that span several ranges */
     row_rmsnorm(t, 1100, 1101, true);
+    row_head_norm(t, 1100, (form){9, 3, 80, 0}, true);
+    row_rope(t, 3, 400, (form){9, 3, 80, 32}, 7);
     row_gate(t, OP_SILU_GATE, 1100, 551);
     row_gate(t, OP_GELU_GATE, 1100, 1040);
 }

@@ -161,6 +161,7 @@ static tensor_id target_of(const backward *b, const node *gradient, const node *
 static void add_gradient(backward *b, op_id op, const node *n, const node *v, tensor_id dy)
 {
     node gradient = {.op = op, .attr = n->attr};
+    if (op == n->op) gradient.attr.inverse = !n->attr.inverse;
     tensor_id targets[OP_MAX_OUT];
     bool wanted = false;
     connect_inputs(b, &gradient, v, dy);

@@ -132,6 +132,16 @@ tensor_id graph_rmsnorm(graph *g, tensor_id x, tensor_id gain, float eps, float 
     return graph_node(g, (node){.op = OP_RMSNORM, .attr = {.eps = eps, .plus = plus}, .in = {x, gain}});
 }
 
+tensor_id graph_head_norm(graph *g, tensor_id qkv, tensor_id q_gain, tensor_id k_gain, op_attr attr)
+{
+    return graph_node(g, (node){.op = OP_HEAD_NORM, .attr = attr, .in = {qkv, q_gain, k_gain}});
+}
+
+tensor_id graph_rope(graph *g, tensor_id qkv, tensor_id table, tensor_id scalars, op_attr attr)
+{
+    return graph_node(g, (node){.op = OP_ROPE, .attr = attr, .in = {qkv, table, scalars}});
+}
+
 tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b)
 {
     return graph_node(g, (node){.op = OP_MATMUL,

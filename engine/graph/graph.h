@@ -73,6 +73,9 @@ tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id pos
                       uint32_t time);
 tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps);
 tensor_id graph_rmsnorm(graph *g, tensor_id x, tensor_id gain, float eps, float plus);
+/* attr: heads, kv_heads, head, and eps, plus; or rotary, time. */
+tensor_id graph_head_norm(graph *g, tensor_id qkv, tensor_id q_gain, tensor_id k_gain, op_attr attr);
+tensor_id graph_rope(graph *g, tensor_id qkv, tensor_id table, tensor_id scalars, op_attr attr);
 tensor_id graph_matmul(graph *g, tensor_id a, tensor_id b, tensor_id bias, bool trans_a, bool trans_b);
 tensor_id graph_gelu(graph *g, tensor_id x);
 /* op: OP_SILU_GATE or OP_GELU_GATE. x (N,2I) = gate | up -> (N,I) */

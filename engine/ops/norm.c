@@ -1,4 +1,4 @@
-/* Layer normalisation, RMS norms of rows, and sums over the rows of a matrix (their parameters' gradients, a bias's gradient). */
+/* Layer normalisation, RMS norms of rows and of heads, and sums over the rows of a matrix (their parameters' gradients, a bias's gradient). */
 #include "ops/record.h"
 #include "ops/scratch.h"
 
@@ -146,4 +146,114 @@ void op_record_rmsnorm_bwd_params(gpu_program *program, const op_call *call)
         record_finish(program, part, part.rows, dy.cols, 0, call->out[RMSNORM_BWD_PARAMS_DGAIN],
                       call->attr.accumulate || first > 0);
     }
+}
+
+/* ---- RMS norms of heads --------------------------------------------------------------------------------------------- */
+
+static uint32_t heads_of_row(const op_attr *attr)
+{
+    return attr->heads + 2 * attr->kv_heads;
+}
+
+/* The most runs of a head that an invocation keeps in registers. */
+static uint32_t most_kept(const pm_caps *caps)
+{
+    return caps->serial ? 32 : few_registers(caps) ? 1 : 4;
+}
+
+/* The invocations that share a head of so many runs of columns: a power of two that divides them. */
+static uint32_t head_lanes(const pm_caps *caps, bool pairs, uint32_t runs)
+{
+    enum { MOST = 32 };
+    uint32_t lanes = 1;
+    if (pairs) return runs % software_lanes(caps) ? 1 : software_lanes(caps);
+    while (!caps->serial && lanes < MOST && runs % (2 * lanes) == 0) lanes *= 2;
+    return lanes;
+}
+
+/* Records head_norm.comp over the heads of `rows` rows. */
+static void record_heads(launch *r, kernel_widths kernels, const op_attr *attr, uint32_t rows)
+{
+    const pm_caps *caps = gpu_program_caps(r->program);
+    const uint32_t runs = attr->head / record_width(r, kernels, attr->head);
+    const bool pairs = r->d.kernel == kernels.pairs;
+    const uint32_t lanes = head_lanes(caps, pairs, runs), heads = rows * heads_of_row(attr);
+    uint32_t together = group_size(caps) / lanes;
+    while (pairs && lanes > 1 && together > 1 && heads % together) together /= 2; /* so that no work group is partial */
+    r->spec[1] = lanes;
+    r->spec[2] = together;
+    r->spec[3] = runs / lanes <= most_kept(caps) ? runs / lanes : 0;
+    r->spec[4] = heads % together == 0 && heads / together <= caps->max_group_count[0];
+    r->d.spec_count = 5;
+    record_groups(r, (heads - 1) / together + 1, lanes * together);
+}
+
+static struct rms_push heads_push_of(const op_call *call, uint32_t rows)
+{
+    struct rms_push push = rms_push_of(call, rows, call->attr.head);
+    push.heads = call->attr.heads;
+    push.kv_heads = call->attr.kv_heads;
+    return push;
+}
+
+void op_record_head_norm(gpu_program *program, const op_call *call)
+{
+    const op_view qkv = call->in[HEAD_NORM_QKV];
+    for (uint32_t first = 0, n; first < qkv.rows; first += n) {
+        n = rows_piece(gpu_program_caps(program), qkv.cols, qkv.rows - first);
+        gpu_arg args[] = {arg_rows(qkv, first, n, GPU_READ), arg_of(call->in[HEAD_NORM_Q_GAIN], GPU_READ),
+                          arg_of(call->in[HEAD_NORM_K_GAIN], GPU_READ),
+                          arg_rows(call->out[HEAD_NORM_Y], first, n, GPU_WRITE),
+                          arg_rows(call->out[HEAD_NORM_STATS], first, n, GPU_WRITE)};
+        struct rms_push push = heads_push_of(call, n);
+        launch r = LAUNCH(program, KERNEL_head_norm, args, push);
+        set_share(&r, call, n);
+        record_heads(&r, KERNEL_WIDTHS(head_norm), &call->attr, n);
+    }
+}
+
+void op_record_head_norm_bwd(gpu_program *program, const op_call *call)
+{
+    const op_view dy = call->in[HEAD_NORM_BWD_DY];
+    for (uint32_t first = 0, n; first < dy.rows; first += n) {
+        n = rows_piece(gpu_program_caps(program), dy.cols, dy.rows - first);
+        gpu_arg args[] = {arg_rows(dy, first, n, GPU_READ),
+                          arg_rows(call->in[HEAD_NORM_BWD_QKV], first, n, GPU_READ),
+                          arg_rows(call->in[HEAD_NORM_BWD_STATS], first, n, GPU_READ),
+                          arg_of(call->in[HEAD_NORM_BWD_Q_GAIN], GPU_READ),
+                          arg_of(call->in[HEAD_NORM_BWD_K_GAIN], GPU_READ),
+                          arg_rows(call->out[HEAD_NORM_BWD_DQKV], first, n, GPU_WRITE)};
+        struct rms_push push = heads_push_of(call, n);
+        launch r = LAUNCH(program, KERNEL_head_norm_bwd, args, push);
+        set_share(&r, call, n);
+        record_heads(&r, KERNEL_WIDTHS(head_norm_bwd), &call->attr, n);
+    }
+}
+
+/* `count` heads of a row of sums as a matrix. */
+static op_view heads_at(op_view sums, uint32_t first, uint32_t count, uint32_t size)
+{
+    return (op_view){.rows = count,
+                     .cols = size,
+                     .span = span_part(sums.span, false, (uint64_t)first * size, (uint64_t)count * size)};
+}
+
+/* Sums over the rows for each head apart, as for RMSNORM, then over the heads. */
+void op_record_head_norm_bwd_params(gpu_program *program, const op_call *call)
+{
+    const op_attr *attr = &call->attr;
+    const op_view dy = call->in[HEAD_NORM_BWD_PARAMS_DY], parts = call->out[HEAD_NORM_BWD_PARAMS_PARTS];
+    const uint32_t heads = attr->heads + attr->kv_heads, cols = heads * attr->head;
+    const op_view sums = {
+        .rows = 1, .cols = cols, .span = span_part(parts.span, false, (uint64_t)colsum_parts(dy.rows) * cols, cols)};
+    for (uint32_t first = 0, n; first < dy.rows; first += n) {
+        n = rows_piece(gpu_program_caps(program), dy.cols, dy.rows - first);
+        const op_view part = {.rows = colsum_parts(n), .cols = cols, .span = parts.span};
+        record_gain_parts(program, call, first, n, cols, heads, part);
+        record_finish(program, part, part.rows, cols, 0, sums, first > 0);
+    }
+    record_finish(program, heads_at(sums, 0, attr->heads, attr->head), attr->heads, attr->head, 0,
+                  call->out[HEAD_NORM_BWD_PARAMS_DQ_GAIN], attr->accumulate);
+    record_finish(program, heads_at(sums, attr->heads, attr->kv_heads, attr->head), attr->kv_heads, attr->head, 0,
+                  call->out[HEAD_NORM_BWD_PARAMS_DK_GAIN], attr->accumulate);
 }

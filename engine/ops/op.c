@@ -53,6 +53,7 @@ static uint32_t attribute(const op_attr *attr, char letter)
     case 'h': return attr->heads;
     case 'k': return attr->kv_heads;
     case 'd': return attr->head;
+    case 'r': return attr->rotary;
     default: return attr->group;
     }
 }

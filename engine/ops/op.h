@@ -8,8 +8,8 @@
  * With attr.accumulate an operation adds to the outputs that its row marks so. `scalars` is one struct step_scalars (shaders/push.h). Scratch is
  * an output that only the operation itself reads, or its gradient.
  *
- * Letters: B sequences, T positions a sequence, N = B*T rows, C channels, H heads, K heads of k and of v, D head size, V vocabulary, P position
- * table rows.
+ * Letters: B sequences, T positions a sequence, N = B*T rows, C channels, H heads, K heads of k and of v, D head size, R of its columns that are
+ * turned, I inner channels, V vocabulary, P rows of a table of positions.
  */
 #ifndef OPS_OP_H
 #define OPS_OP_H
@@ -28,8 +28,10 @@ enum { OP_MAX_IN = 8, OP_MAX_OUT = 4, SUMSQ_PARTS = 256 };
 typedef struct op_attr {
     uint32_t time, heads, group;
     uint32_t kv_heads, head; /* heads of k and of v; columns of a head */
+    uint32_t rotary;         /* how many of these are turned */
     uint32_t off_q, off_k, off_v;
     bool trans_a, trans_b, gelu, accumulate;
+    bool inverse;  /* the transposed operation, for one that is its own gradient */
     float dropout; /* probability of dropping; 0: none */
     uint32_t stream;
     float scale; /* a loss's weight in the gradient; what EMBED multiplies the table by, where 0 means 1 */
@@ -105,7 +107,7 @@ typedef struct op_info {
     const char *(*check)(const op_call *call);                     /* what shapes do not say: NULL, or what is wrong */
     uint64_t (*scratch)(const pm_caps *caps, const op_call *call); /* words */
     /* The operations that make its gradient, in this order; 0, which is no gradient, where there is no further one. An operation that stands
-     * here itself is linear and its own gradient. MATMUL and ADD have rules of their own in graph/gradient.c. */
+     * here itself is linear and its own gradient, with attr.inverse turned over. MATMUL and ADD have rules of their own in graph/gradient.c. */
     op_id gradient[OP_MAX_GRADIENTS];
 } op_info;
 extern const op_info op_table[OP_COUNT];

@@ -61,6 +61,14 @@ static const char *check_attention(const op_call *c)
     return NULL;
 }
 
+static const char *check_rope(const op_call *c)
+{
+    const op_attr *a = &c->attr;
+    if (a->head % 2 || a->rotary % 2 || a->rotary > a->head)
+        return "a head's columns, or those that are turned, are no pairs";
+    return a->time == 0 || c->in[ROPE_QKV].rows % a->time ? "the rows are not sequences of `time` tokens" : NULL;
+}
+
 static const char *check_labels(const op_call *c)
 {
     return view_count(c->in[0]) % c->in[1].rows ? "the logits do not divide among the examples" : NULL;
@@ -81,6 +89,12 @@ static uint64_t scratch_sums(const pm_caps *caps, const op_call *c)
 static uint64_t scratch_norm_sums(const pm_caps *caps, const op_call *c)
 {
     return 2 * scratch_sums(caps, c);
+}
+/* The parts, and behind them their sums, of all heads of q and of k. */
+static uint64_t scratch_head_sums(const pm_caps *caps, const op_call *c)
+{
+    (void)caps;
+    return (colsum_parts(c->in[0].rows) + 1ull) * (c->attr.heads + c->attr.kv_heads) * c->attr.head;
 }
 static uint64_t scratch_attention(const pm_caps *caps, const op_call *c)
 {

@@ -49,8 +49,7 @@ uint32_t rows_piece(const pm_caps *caps, uint32_t cols, uint32_t left)
                       : 8; /* fewer than eight: an error names the operand */
 }
 
-/* Work group size of kernels without cooperation between rows. */
-static uint32_t group_size(const pm_caps *caps)
+uint32_t group_size(const pm_caps *caps)
 {
     uint32_t wanted = caps->serial ? 8 * caps->subgroup_size : 128;
     return wanted < caps->max_workgroup_size ? wanted : caps->max_workgroup_size;

@@ -72,6 +72,9 @@ static inline bool paired(const pm_caps *caps, gpu_span span)
     return caps->bda && caps->int64 && span.offset % 8 == 0;
 }
 
+/* Work group size of kernels without cooperation between rows. */
+uint32_t group_size(const pm_caps *caps);
+
 /* The number of invocations that share `count` elements through shared memory, with at most `each` elements an invocation, but never more
  * than 256 invocations; 1 on a software driver. */
 uint32_t lanes_of(const pm_caps *caps, uint32_t count, uint32_t each);
