@@ -186,6 +186,108 @@ static void make_layernorm_bwd(bench_case *c, const pm_caps *caps, const uint32_
     add_call(c, &parameters);
 }
 
+static void make_rmsnorm(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_RMSNORM, .attr = {.eps = 1e-6f}};
+    call.in[0] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    call.in[1] = use(c, 1, d[1], VALUES_RANDOM, 1);
+    call.out[0] = use(c, d[0], d[1], VALUES_NONE, 1);
+    call.out[1] = use(c, d[0], 1, VALUES_NONE, 1);
+    add_call(c, &call);
+}
+
+static void make_rmsnorm_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_view dy = use(c, d[0], d[1], VALUES_RANDOM, 1), x = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    op_view stats = use(c, d[0], 1, VALUES_POSITIVE, 1), gain = use(c, 1, d[1], VALUES_RANDOM, 1);
+    op_call values = {.op = OP_RMSNORM_BWD, .in = {dy, x, stats, gain}};
+    values.out[0] = use(c, d[0], d[1], VALUES_NONE, 1);
+    add_call(c, &values);
+    op_call parameters = {.op = OP_RMSNORM_BWD_PARAMS, .in = {dy, x, stats}};
+    parameters.out[0] = use(c, 1, d[1], VALUES_NONE, 1);
+    add_scratch(c, caps, &parameters, RMSNORM_BWD_PARAMS_PARTS);
+    add_call(c, &parameters);
+}
+
+/* Rows; heads of q, of k and v; their columns. */
+static op_attr heads_attr(const uint32_t *d)
+{
+    return (op_attr){.heads = d[1], .kv_heads = d[2], .head = d[3], .rotary = d[3] / 2 * 2, .time = d[0], .eps = 1e-6f};
+}
+
+static op_view use_heads(bench_case *c, const uint32_t *d, case_values values)
+{
+    return use(c, d[0], (d[1] + 2 * d[2]) * d[3], values, 1);
+}
+
+static void make_head_norm(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_HEAD_NORM, .attr = heads_attr(d)};
+    call.in[0] = use_heads(c, d, VALUES_RANDOM);
+    call.in[1] = use(c, 1, d[3], VALUES_RANDOM, 1);
+    call.in[2] = use(c, 1, d[3], VALUES_RANDOM, 1);
+    call.out[0] = use_heads(c, d, VALUES_NONE);
+    call.out[1] = use(c, d[0], d[1] + d[2], VALUES_NONE, 1);
+    add_call(c, &call);
+}
+
+static void make_head_norm_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    op_view dy = use_heads(c, d, VALUES_RANDOM), qkv = use_heads(c, d, VALUES_RANDOM);
+    op_view stats = use(c, d[0], d[1] + d[2], VALUES_POSITIVE, 1);
+    op_view q_gain = use(c, 1, d[3], VALUES_RANDOM, 1), k_gain = use(c, 1, d[3], VALUES_RANDOM, 1);
+    op_call values = {.op = OP_HEAD_NORM_BWD, .attr = heads_attr(d), .in = {dy, qkv, stats, q_gain, k_gain}};
+    values.out[0] = use_heads(c, d, VALUES_NONE);
+    add_call(c, &values);
+    op_call parameters = {.op = OP_HEAD_NORM_BWD_PARAMS, .attr = heads_attr(d), .in = {dy, qkv, stats}};
+    parameters.out[0] = use(c, 1, d[3], VALUES_NONE, 1);
+    parameters.out[1] = use(c, 1, d[3], VALUES_NONE, 1);
+    add_scratch(c, caps, &parameters, HEAD_NORM_BWD_PARAMS_PARTS);
+    add_call(c, &parameters);
+}
+
+static void make_rope(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    op_call call = {.op = OP_ROPE, .attr = heads_attr(d)};
+    call.in[0] = use_heads(c, d, VALUES_RANDOM);
+    call.in[1] = use(c, d[0], call.attr.rotary, VALUES_RANDOM, 1);
+    call.in[2] = scalars(c);
+    call.out[0] = use_heads(c, d, VALUES_NONE);
+    add_call(c, &call);
+}
+
+static void make_gate(bench_case *c, op_id op, const uint32_t *d, bool backward)
+{
+    op_call call = {.op = op};
+    if (backward) call.in[0] = use(c, d[0], d[1], VALUES_RANDOM, 1);
+    call.in[backward] = use(c, d[0], 2 * d[1], VALUES_RANDOM, 1);
+    call.out[0] = use(c, d[0], (1u + backward) * d[1], VALUES_NONE, 1);
+    add_call(c, &call);
+}
+static void make_silu_gate(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_gate(c, OP_SILU_GATE, d, false);
+}
+static void make_silu_gate_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_gate(c, OP_SILU_GATE_BWD, d, true);
+}
+static void make_gelu_gate(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_gate(c, OP_GELU_GATE, d, false);
+}
+static void make_gelu_gate_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    (void)caps;
+    make_gate(c, OP_GELU_GATE_BWD, d, true);
+}
+
 static void make_colsum(bench_case *c, const pm_caps *caps, const uint32_t *d)
 {
     op_call call = {.op = OP_COLSUM};
@@ -353,6 +455,21 @@ static const case_kind kinds[] = {
      make_attention_bwd},
     {{"layernorm", "NxC", "with gain and bias", {"1024x768", "257x101"}}, 2, make_layernorm},
     {{"layernorm-bwd", "NxC", "gradients of input, gain and bias", {"1024x768", "257x101"}}, 2, make_layernorm_bwd},
+    {{"rmsnorm", "NxC", "with gain", {"1024x576", "257x101"}}, 2, make_rmsnorm},
+    {{"rmsnorm-bwd", "NxC", "gradients of input and gain", {"1024x576", "257x101"}}, 2, make_rmsnorm_bwd},
+    {{"head-norm", "NxHxKxD", "norms of H + K heads, K more are copied", {"1024x16x8x128", "257x3x1x20"}},
+     4,
+     make_head_norm},
+    {{"head-norm-bwd", "NxHxKxD", "gradients of input and gains", {"1024x16x8x128", "257x3x1x20"}},
+     4,
+     make_head_norm_bwd},
+    {{"rope", "NxHxKxD", "rotary positions of H + K heads, K more are copied", {"1024x9x3x64", "257x3x1x20"}},
+     4,
+     make_rope},
+    {{"silu-gate", "NxI", "x(N,2I) = gate | up", {"256x1536", "257x101"}}, 2, make_silu_gate},
+    {{"silu-gate-bwd", "NxI", "its gradient", {"256x1536", "257x101"}}, 2, make_silu_gate_bwd},
+    {{"gelu-gate", "NxI", "x(N,2I) = gate | up, tanh form", {"256x6912", "257x101"}}, 2, make_gelu_gate},
+    {{"gelu-gate-bwd", "NxI", "its gradient", {"256x6912", "257x101"}}, 2, make_gelu_gate_bwd},
     {{"gelu", "NxC", "tanh form", {"256x3072", "257x101"}}, 2, make_gelu},
     {{"gelu-bwd", "NxC", "its gradient", {"256x3072", "257x101"}}, 2, make_gelu_bwd},
     {{"softmax", "NxC", "of rows, less the right class: the gradient of a classifier's loss", {"1024x1024", "257x101"}},
