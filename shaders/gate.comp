@@ -16,9 +16,9 @@
 
 #include "common/flat.glsl"
 
-layout(constant_id = 4) const uint I = 1;
+layout(constant_id = SPEC_GATE_INNER) const uint I = 1;
 
-layout(constant_id = 5) const bool SILU = false;
+layout(constant_id = SPEC_GATE_SILU) const bool SILU = false;
 
 // SiLU. The bound keeps exp finite; beyond it y is less than 1e-32. 1 - s is e s, which loses no digits.
 VEC exp_minus(VEC v) { return exp(min(-v, VEC(80.0))); }

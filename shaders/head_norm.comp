@@ -18,10 +18,10 @@
 #include "common/kernel.glsl"
 #include "common/vector.glsl"
 
-layout(constant_id = 1) const uint LANES = 1;    // a power of two
-layout(constant_id = 2) const uint TOGETHER = 1; // work groups have LANES TOGETHER invocations
-layout(constant_id = 3) const uint KEPT = 0;     // runs of N columns of an invocation, to keep in registers; 0: they are read twice
-layout(constant_id = 4) const bool WHOLE = false; // no work group is partial
+layout(constant_id = SPEC_HEADS_LANES) const uint LANES = 1;    // a power of two
+layout(constant_id = SPEC_HEADS_TOGETHER) const uint TOGETHER = 1; // work groups have LANES TOGETHER invocations
+layout(constant_id = SPEC_HEADS_KEPT) const uint KEPT = 0;     // runs of N columns of an invocation, to keep in registers; 0: they are read twice
+layout(constant_id = SPEC_HEADS_WHOLE) const bool WHOLE = false; // no work group is partial
 const uint KEPT_SIZE = KEPT > 0 ? KEPT : 1;
 
 #ifdef PAIRS

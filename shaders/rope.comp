@@ -12,10 +12,10 @@
 
 #include "common/flat.glsl"
 
-layout(constant_id = 4) const uint D = 2;
-layout(constant_id = 5) const uint R = 2;
-layout(constant_id = 6) const uint HEADS = 1;  // of q, k and v
-layout(constant_id = 7) const uint TURNED = 1; // of q and k
+layout(constant_id = SPEC_ROPE_HEAD) const uint D = 2;
+layout(constant_id = SPEC_ROPE_COLUMNS) const uint R = 2;
+layout(constant_id = SPEC_ROPE_HEADS) const uint HEADS = 1;  // of q, k and v
+layout(constant_id = SPEC_ROPE_TURNED) const uint TURNED = 1; // of q and k
 
 uint pos;
 
@@ -43,6 +43,6 @@ void turn(uint pairs)
 
 void main()
 {
-    pos = SCALAR_U(scalars, SCALAR_POS);
+    pos = SCALAR_U(scalars, pos);
     FLAT(4 * P.count, SET4, SET1, TOUCHES, y)
 }

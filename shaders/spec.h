@@ -17,6 +17,20 @@
 #define SPEC_LOSS_WEIGHTED 2
 #define SPEC_ROW_KEPT 3
 
+/* head_norm.comp */
+#define SPEC_HEADS_LANES 1
+#define SPEC_HEADS_TOGETHER 2
+#define SPEC_HEADS_KEPT 3
+#define SPEC_HEADS_WHOLE 4
+
+/* rope.comp and gate.comp, behind common/flat.glsl's */
+#define SPEC_ROPE_HEAD 4
+#define SPEC_ROPE_COLUMNS 5
+#define SPEC_ROPE_HEADS 6
+#define SPEC_ROPE_TURNED 7
+#define SPEC_GATE_INNER 4
+#define SPEC_GATE_SILU 5
+
 /* colsum.comp and embed.comp */
 #define SPEC_EMBED_POSITIONS 1
 #define SPEC_ACCUMULATE 1

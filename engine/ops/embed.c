@@ -30,8 +30,7 @@ void op_record_embed(gpu_program *program, const op_call *call)
                                   .scale = scale_of(call)};
         launch r = LAUNCH(program, KERNEL_embed, args, push);
         r.format = y.half ? ACT_HALF : ALL_FLOAT;
-        r.spec[1] = view_present(call->in[EMBED_POSITIONS]);
-        r.d.spec_count = 2;
+        launch_spec(&r, SPEC_EMBED_POSITIONS, view_present(call->in[EMBED_POSITIONS]));
         r.d.flops = (double)view_count(y);
         r.d.bytes = 12.0 * (double)view_count(y);
         record_elements(&r, view_count(y), 1);

@@ -23,9 +23,8 @@ static void record_some(gpu_program *program, const op_call *call, bool silu, bo
         r.format = x.half ? ACT_HALF : ALL_FLOAT;
         r.d.flops = share * op_flops(call);
         r.d.bytes = share * op_bytes(call);
-        r.spec[4] = inner;
-        r.spec[5] = silu;
-        r.d.spec_count = 6;
+        launch_spec(&r, SPEC_GATE_INNER, inner);
+        launch_spec(&r, SPEC_GATE_SILU, silu);
         record_flat(&r, (kernel_widths){kernel, kernel, kernel}, n);
     }
 }

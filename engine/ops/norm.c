@@ -115,8 +115,7 @@ void op_record_rmsnorm_bwd(gpu_program *program, const op_call *call)
                           arg_rows(call->out[RMSNORM_BWD_DX], first, n, GPU_WRITE)};
         struct rms_push push = rms_push_of(call, n, dy.cols);
         launch r = LAUNCH(program, KERNEL_rmsnorm_bwd, args, push);
-        r.spec[2] = view_present(add);
-        r.d.spec_count = 3;
+        launch_spec(&r, SPEC_LAYERNORM_ADD, view_present(add));
         set_share(&r, call, n);
         record_rows(&r, KERNEL_WIDTHS(rmsnorm_bwd), n, dy.cols, true);
     }
@@ -180,11 +179,10 @@ static void record_heads(launch *r, kernel_widths kernels, const op_attr *attr, 
     const uint32_t lanes = head_lanes(caps, pairs, runs), heads = rows * heads_of_row(attr);
     uint32_t together = group_size(caps) / lanes;
     while (pairs && lanes > 1 && together > 1 && heads % together) together /= 2; /* so that no work group is partial */
-    r->spec[1] = lanes;
-    r->spec[2] = together;
-    r->spec[3] = runs / lanes <= most_kept(caps) ? runs / lanes : 0;
-    r->spec[4] = heads % together == 0 && heads / together <= caps->max_group_count[0];
-    r->d.spec_count = 5;
+    launch_spec(r, SPEC_HEADS_LANES, lanes);
+    launch_spec(r, SPEC_HEADS_TOGETHER, together);
+    launch_spec(r, SPEC_HEADS_KEPT, runs / lanes <= most_kept(caps) ? runs / lanes : 0);
+    launch_spec(r, SPEC_HEADS_WHOLE, heads % together == 0 && heads / together <= caps->max_group_count[0]);
     record_groups(r, (heads - 1) / together + 1, lanes * together);
 }
 

@@ -26,11 +26,10 @@ static void record_turns(gpu_program *program, const op_call *call, uint32_t fir
         r.format = call->in[ROPE_QKV].half ? ACT_HALF : ALL_FLOAT;
         r.d.flops = share * op_flops(call);
         r.d.bytes = share * op_bytes(call);
-        r.spec[4] = attr->head;
-        r.spec[5] = attr->rotary;
-        r.spec[6] = heads;
-        r.spec[7] = attr->heads + attr->kv_heads;
-        r.d.spec_count = 8;
+        launch_spec(&r, SPEC_ROPE_HEAD, attr->head);
+        launch_spec(&r, SPEC_ROPE_COLUMNS, attr->rotary);
+        launch_spec(&r, SPEC_ROPE_HEADS, heads);
+        launch_spec(&r, SPEC_ROPE_TURNED, attr->heads + attr->kv_heads);
         record_flat(&r, (kernel_widths){kernel, kernel, kernel}, 4 * n);
     }
 }
