@@ -12,6 +12,8 @@
 #include "model/gpt.h"
 #include "model/tensors.h"
 
+#define SPACE "\xE2\x96\x81" /* U+2581 */
+
 static const char *root;
 static bool fine = true;
 
@@ -123,15 +125,7 @@ static char *field(char *at, int number, const void *data, size_t size)
 /* tokenizer.model behind a configuration and a text: the bytes or none, some pieces, one of each further type. */
 static void sentencepiece(const char *seed, bool bytes)
 {
-    static const char *const pieces[] = {"\xE2\x96\x81",
-                                         "a",
-                                         "b",
-                                         "ab",
-                                         "\xE2\x96\x81"
-                                         "a",
-                                         "abab",
-                                         "\xE2\x96\x81\xE2\x96\x81",
-                                         "\xC3\xA9"};
+    static const char *const pieces[] = {SPACE, "a", "b", "ab", SPACE "a", "abab", SPACE SPACE, "\xC3\xA9"};
     static const char head[] = "{\"add_bos_token\":true}\n----\nab a  abab \xC3\xA9<s>xyz\n----\n";
     static char file[8192];
     char one[64], name[8], *at = file + sizeof head - 1, *end;
