@@ -5,7 +5,7 @@
 //   P = exp(S - top) (64 x 32: to shared memory)
 //   y += P v         (64 x D: 4 x 8 an invocation, in registers)
 // It prefetches a block's values while it computes the scores, and the next keys while it sums the values.
-// Operands must allow accesses of four. Shared memory: 10.5 KiB, and 416 bytes for each column of the head: 36.5 KiB with D = 64.
+// Heads that share keys, and windows: common/seen.glsl. Operands must allow accesses of four. Shared memory: 10.5 KiB, and 416 bytes for each column of the head: 36.5 KiB with D = 64.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
     X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
@@ -13,14 +13,13 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
+#include "common/seen.glsl"
 
-layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
 layout(constant_id = SPEC_ATTENTION_HEAD) const uint D = 64; // head size, a multiple of 4 up to 64
 
 const uint ROWS = ATTENTION_BLOCK_ROWS, KEYS = ATTENTION_BLOCK_KEYS, THREADS = ATTENTION_BLOCK_THREADS;
 const uint QUADS = D / 4, EACH = (KEYS * QUADS + THREADS - 1) / THREADS; // fours of a block that an invocation loads
 const uint LD_Q = ROWS / 4 + 1, LD_K = KEYS / 4 + 1;                    // in vec4; odd, to spread lines over banks
-const float LOWEST = -3.4e38;
 
 shared vec4 queries[D * LD_Q];       // [column][row / 4]
 shared vec4 block[D * LD_K];         // keys: [column][key / 4]; values, which take less: [key][column / 4]
@@ -47,8 +46,8 @@ void main()
     if (head_row >= P.sequences * heads) return;
     uint me = gl_LocalInvocationID.x, tx = me % 8, ty = me / 8, b = head_row / heads, h = head_row % heads;
     uint first = (blocks - 1 - group % blocks) * ROWS, own0 = first + 4 * ty; // long ones first
-    uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, keys_at = b * P.time_k, last = P.time_k - 1;
-    uint pos = SCALAR_U(scalars, pos), to = min(pos + min(first + ROWS, T), P.time_k);
+    uint off_q = P.off_q + h * D, off_k = P.off_k + h / GROUP * D, off_v = P.off_v + h / GROUP * D, keys_at = b * P.time_k, last = P.time_k - 1;
+    uint pos = SCALAR_U(scalars, pos), from = first_of_tile(pos + first), to = min(pos + min(first + ROWS, T), P.time_k);
 
     for (uint n = me; n < ROWS * QUADS; n += THREADS) {
         uint row = n / QUADS, d = n % QUADS * 4;
@@ -71,8 +70,8 @@ void main()
     vec4 top = vec4(LOWEST), total = vec4(0);       // total: of this invocation's keys
     uint at_left = min(tx, QUADS - 1), at_right = min(8 + tx, QUADS - 1);
 
-    FETCH_KEYS(0)
-    for (uint s0 = 0; s0 < to; s0 += KEYS) {
+    FETCH_KEYS(from)
+    for (uint s0 = from; s0 < to; s0 += KEYS) {
         barrier();
         [[unroll]] for (uint e = 0; e < EACH; e++) {
             uint n = e * THREADS + me, key = n % KEYS, d = n / KEYS * 4;
@@ -95,6 +94,7 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++) {
             uint end = min(pos + own0 + i, last);
             s[i] = mix(vec4(LOWEST), s[i], lessThanEqual(key, uvec4(end)));
+            if (WINDOWED) s[i] = mix(vec4(LOWEST), s[i], greaterThanEqual(key, uvec4(first_seen(pos + own0 + i))));
             tile_top[i] = max(max(s[i].x, s[i].y), max(s[i].z, s[i].w));
         }
         vec4 before = top;

@@ -8,6 +8,7 @@
 //   (none)  own queries: one = q, k, two = v; y += P v
 //   DQ      own queries: one = q, k, two = dy, v; dq += dS k; delta is stored for DKV
 //   DKV     own keys:    one = k, q, two = v, dy; dk += dS^T q, dv += P^T dy
+// Heads that share keys, whose query heads DKV takes one after the other, and windows: common/seen.glsl.
 // D is a multiple of TN, TK and 8. Rows and operands must allow accesses of eight. Shared memory: 128 D + 1024 bytes, and 224 bytes for each own
 // row; with a gradient 128 D + 1280 bytes, and 448 for each own row.
 #define PUSH attention_push
@@ -33,8 +34,8 @@
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 #include "common/chunks.glsl"
+#include "common/seen.glsl"
 
-layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
 layout(constant_id = SPEC_ATTENTION_HEAD) const uint D = 64; // head size
 layout(constant_id = SPEC_ATTENTION_TM) const uint TM = 16; // a matrix of A is TM x TK, of B TK x TN
 layout(constant_id = SPEC_ATTENTION_TN) const uint TN = 16;
@@ -48,7 +49,6 @@ const uint LD_S = OTHERS / 4 + 1;             // of S and U, in vec4
 const uint LD_W = OTHERS / 4 + 2;             // of W, in f16vec4: a multiple of 16 bytes
 const uint QUADS = OTHERS / 4;
 const uint EACH = (OTHERS * CHUNKS + THREADS - 1) / THREADS; // chunks of a block of other rows that an invocation loads
-const float LOWEST = -3.4e38;
 
 #define MATRIX(type, rows, cols, use) coopmat<type, gl_ScopeSubgroup, rows, cols, gl_MatrixUse##use>
 #define SUMS MATRIX(float, TM, TN, Accumulator)
@@ -146,18 +146,27 @@ void main()
 {
 #ifdef DKV
     T = P.time_k;
+#define HEADS heads / GROUP // whose own rows there are
 #else
     T = P.time_q;
+#define HEADS heads
 #endif
-    uint heads = P.channels / D, blocks = (T + OWN - 1) / OWN, group = flat_group(), head_row = group / blocks;
-    if (head_row >= P.sequences * heads) return;
-    me = gl_LocalInvocationID.x, b = head_row / heads, h = head_row % heads;
-    uint off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, off_y = h * D;
+    uint heads = P.channels / D, blocks = (T + OWN - 1) / OWN, group = flat_group(), head_row = group / blocks, own_heads = HEADS;
+    if (head_row >= P.sequences * own_heads) return;
+    me = gl_LocalInvocationID.x, b = head_row / own_heads;
+#ifdef DKV
+    uint of_keys = head_row % own_heads;
+    h = of_keys * GROUP; // the first of the query heads that share the keys
+#else
+    h = head_row % heads;
+    uint of_keys = h / GROUP;
+#endif
+    uint off_q = P.off_q + h * D, off_k = P.off_k + of_keys * D, off_v = P.off_v + of_keys * D, off_y = h * D;
     own_at = b * T;
 #ifdef DKV // long ones first
     first = group % blocks * OWN;
     other_at = b * P.time_q, other_last = P.time_q - 1;
-    uint from = first / OTHERS * OTHERS, to = P.time_q;
+    uint from = first / OTHERS * OTHERS, to = end_seen(first + OWN - 1, P.time_q);
 #else
     first = (blocks - 1 - group % blocks) * OWN;
     other_at = b * P.time_k, other_last = P.time_k - 1;
@@ -166,7 +175,7 @@ void main()
 #else
     uint pos = SCALAR_U(scalars, pos);
 #endif
-    uint from = 0, to = min(pos + min(first + OWN, T), P.time_k);
+    uint from = first_of_tile(pos + first), to = min(pos + min(first + OWN, T), P.time_k);
 #endif
 
     // The row of this invocation, and what it knows of it.
@@ -227,6 +236,15 @@ void main()
 #endif
         barrier();
         uint after = s0 + OTHERS;
+#if defined(DKV)
+        uint mask_row = b * heads + h, next_head = h + 1;
+        if (GROUP > 1 && after >= to && next_head < (of_keys + 1) * GROUP) { // the next head that shares the keys, from its start
+            h = next_head, off_q += D, off_y += D;
+            after = from;
+        }
+#else
+        uint mask_row = head_row;
+#endif
         FETCH(after)
         SCORES(scores, own_one, 0)
 #if defined(GRADIENT)
@@ -242,16 +260,18 @@ void main()
             vec4 lse4 = vec4(other_lse[4 * n], other_lse[4 * n + 1], other_lse[4 * n + 2], other_lse[4 * n + 3]);
             vec4 delta4 = vec4(other_delta[4 * n], other_delta[4 * n + 1], other_delta[4 * n + 2], other_delta[4 * n + 3]);
             bvec4 seen = bvec4(uvec4(greaterThanEqual(other, uvec4(row))) & uvec4(lessThanEqual(other, uvec4(other_last))));
+            if (WINDOWED) seen = bvec4(uvec4(seen) & uvec4(lessThan(other, uvec4(row + P.window))));
 #else
             vec4 lse4 = vec4(own_lse), delta4 = vec4(own_delta);
             bvec4 seen = bvec4(uvec4(lessThanEqual(other, uvec4(row))) & uvec4(lessThanEqual(other, uvec4(other_last))));
+            if (WINDOWED) seen = bvec4(uvec4(seen) & uvec4(greaterThanEqual(other, uvec4(first_seen(row)))));
 #endif
             vec4 p = mix(vec4(0), exp(min(P.scale * s - lse4, 80)), seen), m = vec4(1);
             if (DROPOUT) {
 #if defined(DKV)
-                [[unroll]] for (uint i = 0; i < 4; i++) m[i] = factors(head_row, other[i], row)[row % 4];
+                [[unroll]] for (uint i = 0; i < 4; i++) m[i] = factors(mask_row, other[i], row)[row % 4];
 #else
-                m = factors(head_row, row, other.x);
+                m = factors(mask_row, row, other.x);
 #endif
             }
             weights[at_w + n] = f16vec4(P.scale * p * (u * m - delta4));
@@ -263,6 +283,7 @@ void main()
 #if defined(DKV)
         ADD(sums, weights, 0)
         ADD(sums_two, weights_two, 1)
+        if (GROUP > 1 && h == next_head) s0 = from - OTHERS;
 #else
         ADD(sums, weights, 0)
 #endif
@@ -271,6 +292,7 @@ void main()
         for (uint n = lane; n < QUADS; n += LANES) {
             uvec4 key = s0 + 4 * n + uvec4(0, 1, 2, 3);
             bvec4 seen = bvec4(uvec4(lessThanEqual(key, uvec4(pos + row))) & uvec4(lessThanEqual(key, uvec4(other_last))));
+            if (WINDOWED) seen = bvec4(uvec4(seen) & uvec4(greaterThanEqual(key, uvec4(first_seen(pos + row)))));
             vec4 s = mix(vec4(LOWEST), P.scale * scores[at_s + n], seen);
             scores[at_s + n] = s;
             tile_top = max(tile_top, max(max(s.x, s.y), max(s.z, s.w)));
@@ -282,7 +304,7 @@ void main()
         for (uint n = lane; n < QUADS; n += LANES) {
             vec4 p = exp(scores[at_s + n] - top);
             total += (p.x + p.y) + (p.z + p.w);
-            if (DROPOUT) p *= factors(head_row, row, s0 + 4 * n);
+            if (DROPOUT) p *= factors(mask_row, row, s0 + 4 * n);
             weights[at_w + n] = f16vec4(p);
         }
         // A row's factor for all of its columns: a matrix with equal columns.

@@ -4,16 +4,16 @@
 //   S = own_one other_one^T, for some also U = own_two other_two^T     (4 x 64: one other row an invocation, four sums in registers)
 //   W = weights of S and U                                             (4 x 64: to shared memory)
 //   sum += W other                                                     (4 x 64: one column an invocation; in smaller heads a share of its rows)
-// Heads of more than 64 columns take two work groups, which both compute S.
-// Shared memory: 6 KiB with U, else 4 KiB.
+// Each 64 columns of a head take a work group, which all compute S.
+// Shared memory: 6 KiB with U, else 4 KiB; heads of more than 128 columns 10 KiB and 6 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
 #include "common/eights.glsl"
 
 // A row's columns from c on.
 #define OF_Q(row, c) (row) * P.ld_q + P.off_q + h * D + (c)
-#define OF_K(row, c) (row) * P.ld_k + P.off_k + h * D + (c)
-#define OF_V(row, c) (row) * P.ld_v + P.off_v + h * D + (c)
+#define OF_K(row, c) (row) * P.ld_k + P.off_k + of_keys * D + (c)
+#define OF_V(row, c) (row) * P.ld_v + P.off_v + of_keys * D + (c)
 #define OF_Y(row, c) (row) * P.ld_y + h * D + (c)
 // The tensors of own and other rows, the summed tensor, and the result.
 #if defined(DQ)
@@ -42,14 +42,18 @@
 #define RESULT(row, c) OF_Y(row, c)
 #endif
 #ifdef OWN_KEYS
+#define HEADS heads / GROUP // whose own rows there are
 #define OWN_TIME P.time_k
 #define OTHER_TIME P.time_q
 #else
+#define HEADS heads
 #define OWN_TIME P.time_q
 #define OTHER_TIME P.time_k
 #endif
 
-const uint OWN = ATTENTION_FEW_ROWS, OTHERS = ATTENTION_FEW_OTHERS, MOST = 128;
+layout(constant_id = SPEC_ATTENTION_MOST) const uint MOST = 128; // no less than D
+
+const uint OWN = ATTENTION_FEW_ROWS, OTHERS = ATTENTION_FEW_OTHERS;
 
 shared vec4 own_one[MOST]; // [column / 4][own row]
 #if defined(DQ) || defined(DK)
@@ -76,9 +80,14 @@ DEFINE_GROUP_REDUCE(row_max, vec4, max, partial, OTHERS)
 void main()
 {
     uint me = gl_LocalInvocationID.x, heads = P.channels / D, blocks = (OWN_TIME + OWN - 1) / OWN;
-    uint parts = (D + OTHERS - 1) / OTHERS, group = flat_group(), head_row = group / parts / blocks;
-    if (head_row >= P.sequences * heads) return;
-    uint b = head_row / heads, h = head_row % heads, first = group / parts % blocks * OWN;
+    uint parts = (D + OTHERS - 1) / OTHERS, group = flat_group(), head_row = group / parts / blocks, own_heads = HEADS;
+    if (head_row >= P.sequences * own_heads) return;
+    uint b = head_row / own_heads, first = group / parts % blocks * OWN;
+#ifdef OWN_KEYS
+    uint of_keys = head_row % own_heads, h = of_keys * GROUP; // the first of the query heads that share the keys
+#else
+    uint h = head_row % heads, of_keys = h / GROUP;
+#endif
     uint own_at = b * OWN_TIME, own_last = OWN_TIME - 1, other_at = b * OTHER_TIME, other_last = OTHER_TIME - 1;
     uint columns = min(D, OTHERS), shares = OTHERS / columns, share = me / columns; // the last share may be empty
     uint col = group % parts * OTHERS + me % columns, col_in = min(col, D - 1);
@@ -106,10 +115,10 @@ void main()
     vec4 total = vec4(0); // of this invocation's keys
 #endif
 #if defined(OWN_KEYS)
-    uint from = first, to = OTHER_TIME;
+    uint from = first, to = end_seen(first + OWN - 1, OTHER_TIME);
 #else
-    uint from = 0, to = min(pos + min(first + OWN, OWN_TIME), OTHER_TIME);
-#define SEES(i, key) ((key) <= pos + first + (i) && (key) <= other_last)
+    uint from = first_of_tile(pos + first), to = min(pos + min(first + OWN, OWN_TIME), OTHER_TIME);
+#define SEES(i, key) ((key) <= pos + first + (i) && (key) <= other_last && within(pos + first + (i), key))
 #endif
     vec4 sum = vec4(0);
 
@@ -118,7 +127,7 @@ void main()
         barrier();
         // Four neighbouring keys of a mask row share one block of random words.
 #if defined(OWN_KEYS)
-        if (DROPOUT) weights[me] = dropout_factors(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + other, first / 4, P.stream), P.keep);
+        if (DROPOUT) weights[me] = dropout_factors(DROPOUT_WORDS(scalars, MASK_ROWS, (b * heads + h) * P.time_q + other, first / 4, P.stream), P.keep);
 #else
         if (DROPOUT) {
             vec4 m = dropout_factors(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + first + me % OWN, s0 / 4 + me / 4, P.stream), P.keep);
@@ -135,7 +144,7 @@ void main()
 #if defined(OWN_KEYS)
         float other_lse = AT(lse, other_row * heads + h);
         [[unroll]] for (uint i = 0; i < OWN; i++)
-            s[i] = other >= first + i && other <= other_last ? exp(min(P.scale * s[i] - other_lse, 80)) : 0.0;
+            s[i] = other >= first + i && other <= other_last && within(other, first + i) ? exp(min(P.scale * s[i] - other_lse, 80)) : 0.0;
 #elif defined(DQ)
         [[unroll]] for (uint i = 0; i < OWN; i++) s[i] = SEES(i, other) ? exp(min(P.scale * s[i] - own_lse[i], 80)) : 0.0;
 #else
@@ -158,6 +167,12 @@ void main()
         barrier();
         uint count = share < shares ? min(OTHERS, to - s0) : 0;
         for (uint n = share; n < count; n += shares) sum += weights[n] * SUMMED(other_at + s0 + n, col_in);
+#ifdef OWN_KEYS
+        if (GROUP > 1 && s0 + OTHERS >= to && h + 1 < (of_keys + 1) * GROUP) { // the next head that shares the keys, from its start
+            h++;
+            s0 = from - OTHERS;
+        }
+#endif
     }
 
     if (shares > 1) {

@@ -1,10 +1,11 @@
 #version 450
 // Causal attention of few queries over many keys, for decoding; y and lse as in attention_tile.comp. A work group of KEYS invocations has one query
 // of one head and every SPLITS-th block of KEYS keys. In each block an invocation computes one score, and then sums four columns of the values;
-// invocations with the same columns share the keys. FLIGHT loads are in flight at once. Shared memory: 24 bytes a key, and 640 bytes.
+// invocations with the same columns share the keys. FLIGHT loads are in flight at once. Shared memory: 24 bytes a key, and 640 bytes; 1152 for heads of more than 128 columns.
 // SPLITS > 1: a split writes ATTENTION_PART(D) floats to `parts` ([row][head][split]): D sums of exp(score - top) v, top, the sum of exp(score - top).
 // JOIN computes y and lse from these, four columns an invocation.
-// APPEND: one query a sequence. `q` has rows of q, k and v (3C), and `k` and `v` are the cache: the new k and v are written to it first.
+// APPEND: one query a sequence. `q` has rows of q, k and v, and `k` and `v` are the cache: the new k and v are written to it first. Where query heads
+// share keys, one of them writes, and all read the new ones from `q`. Heads that share keys, and windows: common/seen.glsl.
 #define PUSH attention_push
 #ifdef JOIN
 #define BUFFERS(X) X(0, readonly, float, parts) X(1, writeonly, act, result) X(2, writeonly, float, lse)
@@ -15,15 +16,14 @@
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"
+#include "common/seen.glsl"
 
-#define D P.head // head size, a multiple of 4
-layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
+#define D P.head // head size, a multiple of 4 up to 256
 layout(constant_id = SPEC_ATTENTION_KEYS) const uint KEYS = 64; // a power of two from 64 on
 layout(constant_id = SPEC_ATTENTION_SPLITS) const uint SPLITS = 1;
 layout(constant_id = SPEC_ATTENTION_APPEND) const bool APPEND = false;
 layout(constant_id = SPEC_ATTENTION_FLIGHT) const uint FLIGHT = 1;
-
-const float LOWEST = -3.4e38;
+layout(constant_id = SPEC_ATTENTION_MOST) const uint MOST = 128; // no less than D
 
 #ifdef JOIN
 void main()
@@ -52,11 +52,17 @@ void main()
 #include "common/eights.glsl"
 #include "common/philox.glsl"
 
-shared vec4 query[32 + ATTENTION_ROW_FLIGHT]; // times scale, then zeros
+const uint QUERY = MOST / 4 + ATTENTION_ROW_FLIGHT; // at most KEYS
+shared vec4 query[QUERY]; // times scale, then zeros
 shared float probability[KEYS], partial[KEYS];
 shared vec4 values[KEYS];
 DEFINE_GROUP_REDUCE(all_sum, float, add_, partial, KEYS)
 DEFINE_GROUP_REDUCE(all_max, float, max, partial, KEYS)
+
+// Four columns of a key and a value, by their places in the cache.
+#define FRESH(s) APPEND && GROUP > 1 && (s) == position
+#define KEY(at, s, c) (FRESH(s) ? AT4(q, new_k + c) : AT4(k, at + c))
+#define VALUE(at, s, c) (FRESH(s) ? AT4(q, new_v + c) : AT4(v, at + c))
 
 void main()
 {
@@ -64,13 +70,14 @@ void main()
     uint t = group % P.time_q, head_row = group / P.time_q;
     if (head_row >= P.sequences * heads) return;
     uint b = head_row / heads, h = head_row % heads, row = b * P.time_q + t, keys_at = b * P.time_k;
-    uint position = SCALAR_U(scalars, pos) + t, visible = min(position + 1, P.time_k);
+    uint of_keys = h / GROUP, position = SCALAR_U(scalars, pos) + t, visible = min(position + 1, P.time_k), from = first_seen(position);
     uint columns = D / 4, shares = KEYS / columns, column = me % columns, share = me / columns;
-    if (me < 32 + ATTENTION_ROW_FLIGHT) query[me] = me < columns ? P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me) : vec4(0);
-    if (APPEND && me < columns && position < P.time_k && position / KEYS % SPLITS == split) {
-        uint from = row * P.ld_q + h * D + 4 * me, to = (keys_at + position) * P.ld_k + h * D + 4 * me;
-        PUT4(k, to + P.off_k, AT4(q, from + P.channels));
-        PUT4(v, to + P.off_v, AT4(q, from + 2 * P.channels));
+    if (me < QUERY) query[me] = me < columns ? P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me) : vec4(0);
+    uint new_k = row * P.ld_q + P.channels + of_keys * D, new_v = new_k + P.channels / GROUP;
+    if (APPEND && me < columns && h % GROUP == 0 && position < P.time_k && (position - from) / KEYS % SPLITS == split) {
+        uint to = (keys_at + position) * P.ld_k + of_keys * D + 4 * me;
+        PUT4(k, to + P.off_k, AT4(q, new_k + 4 * me));
+        PUT4(v, to + P.off_v, AT4(q, new_v + 4 * me));
         groupMemoryBarrier();
     }
     barrier();
@@ -78,12 +85,12 @@ void main()
 
     float top = LOWEST, sum = 0; // sum: of this invocation's keys
     vec4 y = vec4(0);
-    for (uint s0 = split * KEYS; s0 < visible; s0 += SPLITS * KEYS) {
-        uint s = s0 + me, at = (keys_at + min(s, P.time_k - 1)) * P.ld_k + P.off_k + h * D;
+    for (uint s0 = from + split * KEYS; s0 < visible; s0 += SPLITS * KEYS) {
+        uint s = s0 + me, at = (keys_at + min(s, P.time_k - 1)) * P.ld_k + P.off_k + of_keys * D;
         float score = 0;
         for (uint c = 0; c < columns; c += FLIGHT) {
             vec4 x[FLIGHT];
-            [[unroll]] for (uint f = 0; f < FLIGHT; f++) x[f] = AT4(k, at + 4 * min(c + f, columns - 1));
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++) x[f] = KEY(at, s, 4 * min(c + f, columns - 1));
             [[unroll]] for (uint f = 0; f < FLIGHT; f++) score += dot(query[c + f], x[f]);
         }
         score = s < visible ? score : LOWEST;
@@ -98,8 +105,10 @@ void main()
         uint last = share < shares ? min(KEYS, visible - s0) : 0;
         for (uint i = share; i < last; i += FLIGHT * shares) {
             vec4 x[FLIGHT];
-            [[unroll]] for (uint f = 0; f < FLIGHT; f++)
-                x[f] = AT4(v, (keys_at + s0 + min(i + f * shares, last - 1)) * P.ld_v + P.off_v + h * D + 4 * column);
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++) {
+                uint n = s0 + min(i + f * shares, last - 1);
+                x[f] = VALUE((keys_at + n) * P.ld_v + P.off_v + of_keys * D, n, 4 * column);
+            }
             [[unroll]] for (uint f = 0; f < FLIGHT; f++)
                 if (i + f * shares < last) y += probability[i + f * shares] * x[f];
         }

@@ -115,33 +115,42 @@ void main()
 {
 #ifdef OWN_KEYS
     T = P.time_k;
+#define HEADS heads / GROUP // whose own rows there are
 #else
     T = P.time_q;
+#define HEADS heads
 #endif
     uint heads = P.channels / D, blocks = (T + ROWS - 1) / ROWS, parts = (D + COLUMNS - 1) / COLUMNS, group = flat_group();
-    uint head_row = group / parts / blocks;
-    if (head_row >= P.sequences * heads) return;
+    uint head_row = group / parts / blocks, own_heads = HEADS;
+    if (head_row >= P.sequences * own_heads) return;
     me = gl_LocalInvocationID.x, tx = me % 8, ty = me / 8;
     first = group / parts % blocks * ROWS;
     uint col = group % parts * COLUMNS + 4 * tx; // the first of this invocation's columns
-    b = head_row / heads, h = head_row % heads;
-    off_q = P.off_q + h * D, off_k = P.off_k + h * D, off_v = P.off_v + h * D, off_y = h * D;
+    b = head_row / own_heads;
+#ifdef OWN_KEYS
+    uint of_keys = head_row % own_heads;
+    h = of_keys * GROUP; // the first of the query heads that share the keys
+#else
+    h = head_row % heads;
+    uint of_keys = h / GROUP;
+#endif
+    off_q = P.off_q + h * D, off_k = P.off_k + of_keys * D, off_v = P.off_v + of_keys * D, off_y = h * D;
     own_at = b * T;
     uint own0 = first + 4 * ty;
     mat4 sum[HALVES];
     [[unroll]] for (uint c = 0; c < HALVES; c++) sum[c] = mat4(0);
 
 #if defined(OWN_KEYS)
-    uint other_at = b * P.time_q, other_last = P.time_q - 1, from = first, to = P.time_q;
+    uint other_at = b * P.time_q, other_last = P.time_q - 1, from = first, to = end_seen(first + ROWS - 1, P.time_q);
 #else
-    uint other_at = b * P.time_k, other_last = P.time_k - 1, from = 0;
+    uint other_at = b * P.time_k, other_last = P.time_k - 1;
 #if defined(DQ)
     uint pos = 0;
 #else
     uint pos = SCALAR_U(scalars, pos);
 #endif
-    uint to = min(pos + min(first + ROWS, T), P.time_k);
-#define SEES(i, key) ((key) <= pos + own0 + (i) && (key) <= other_last)
+    uint from = first_of_tile(pos + first), to = min(pos + min(first + ROWS, T), P.time_k);
+#define SEES(i, key) ((key) <= pos + own0 + (i) && (key) <= other_last && within(pos + own0 + (i), key))
 #endif
 #if defined(DQ)
     vec4 own_lse, own_delta = vec4(0);
@@ -160,7 +169,7 @@ void main()
 #endif
 
     for (uint s0 = from; s0 < to; s0 += OTHERS) {
-        if (DROPOUT) draw_factors(head_row, s0);
+        if (DROPOUT) draw_factors(b * heads + h, s0);
         uvec4 other = s0 + 4 * tx + uvec4(0, 1, 2, 3);
         mat4 s = mat4(0);
 #if defined(DQ) || defined(DK)
@@ -187,7 +196,7 @@ void main()
             vec4 m = DROPOUT ? weights[(4 * tx + n) * 8 + ty] : vec4(1);
 #endif
             [[unroll]] for (uint i = 0; i < 4; i++) {
-                float p = other[n] >= own0 + i && other[n] == t ? exp(min(P.scale * s[i][n] - other_lse, 80)) : 0.0;
+                float p = other[n] >= own0 + i && other[n] == t && within(t, own0 + i) ? exp(min(P.scale * s[i][n] - other_lse, 80)) : 0.0;
 #if defined(DK)
                 s[i][n] = P.scale * p * (u[i] - other_delta);
 #else
@@ -244,6 +253,12 @@ void main()
                 sum[c] += outerProduct(VALUES((r + 1) * 8 + tx), weights[(r + 1) * 8 + ty]);
             }
         }
+#ifdef OWN_KEYS
+        if (GROUP > 1 && s0 + OTHERS >= to && h + 1 < (of_keys + 1) * GROUP) { // the next head that shares the keys, from its start
+            h++, off_q += D, off_y += D;
+            s0 = from - OTHERS;
+        }
+#endif
     }
 
     bool first_part = group % parts == 0 && tx == 0; // among work groups and invocations with the same rows

@@ -2,8 +2,8 @@
 // ADD:     y = a + b.                 a, b, y: (rows * cols)
 // CAST:    y = a, a fp32 and y, with F16, fp16.   a, y: (rows * cols)
 // DROPOUT: y = a * mask / keep.       a, y: (rows, cols); mask of (row, col): common/philox.glsl
-// APPEND:  y[pos + row][col] = a[row][channels + col]: writes keys and values of new positions to the cache.
-//          a: (rows, 3 C) = q | k | v; y: (P, 2 C) = k | v; col < 2 C = 2 channels.
+// APPEND:  y[pos + row][col] = a[row][from + col]: writes keys and values of new positions to the cache.
+//          a: (rows, from + cols) = q | k | v; y: (P, cols) = k | v; col < cols.
 // One invocation a group of 4 consecutive columns (DROPOUT), an element (APPEND), or as common/flat.glsl says (ADD, CAST).
 #if defined(ADD) || defined(CAST) || defined(DROPOUT)
 #define PUSH rows_push
@@ -50,8 +50,8 @@ void main()
 #else
 void main()
 {
-    uint at = flat_invocation(), cols = 2 * P.channels, row = at / cols, col = at % cols;
+    uint at = flat_invocation(), row = at / P.cols, col = at % P.cols;
     if (row >= P.rows) return;
-    PUT(y, (SCALAR_U(scalars, pos) + row) * cols + col, AT(a, row * 3 * P.channels + P.channels + col));
+    PUT(y, (SCALAR_U(scalars, pos) + row) * P.cols + col, AT(a, row * (P.from + P.cols) + P.from + col));
 }
 #endif

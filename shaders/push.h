@@ -93,6 +93,8 @@ PM_STRUCT(matmul_push) /* C (M,N) = op(A) op(B); see matmul_*.comp */
 #define ATTENTION_FEW_OTHERS 64
 /* The most loads of four columns of K or V that an invocation of attention_row.comp has in flight. */
 #define ATTENTION_ROW_FLIGHT 8
+/* Columns of a head beyond which common/attention_lanes.glsl has two work groups for it. */
+#define ATTENTION_LANES_COLUMNS 128
 /* Floats that a split of the keys writes, for heads of so many columns. */
 #define ATTENTION_PART(head) ((head) + 4)
 
@@ -114,7 +116,7 @@ PM_STRUCT(finish_push) /* the second pass of colsum.comp */
 PM_STRUCT(append_push) /* new rows of the key/value cache: elementwise.comp */
 {
     U32 rows;
-    U32 channels; /* C: a row of qkv is 3 C, one of the cache 2 C */
+    U32 from, cols; /* columns of q, which are passed over, and of the k and v behind them */
 };
 
 PM_STRUCT(rms_push) /* RMS norms of rows or of heads */
@@ -153,9 +155,10 @@ PM_STRUCT(attention_push)
     U32 sequences, time_q, time_k; /* B; queries and keys a sequence */
     U32 ld_q, ld_k, ld_v, ld_y;    /* elements between rows */
     U32 off_q, off_k, off_v;       /* first element of head 0 within a row */
-    U32 channels, head;            /* C = heads * head size; head size */
+    U32 channels, head;            /* C = query heads * head size; head size */
     F32 scale, keep;
     U32 stream;
+    U32 window; /* keys that a query sees; with SPEC_ATTENTION_WINDOWED */
 };
 
 PM_STRUCT(loss_push)

@@ -78,6 +78,11 @@
 #define SPEC_ATTENTION_SPLITS 3
 #define SPEC_ATTENTION_APPEND 4
 #define SPEC_ATTENTION_FLIGHT 5
+/* attention_few.comp, attention_row.comp: for heads of up to so many columns */
+#define SPEC_ATTENTION_MOST 6
+/* Every kernel of attention again, behind each one's own; left out where queries and keys have the same heads and there is no window */
+#define SPEC_ATTENTION_GROUP 7
+#define SPEC_ATTENTION_WINDOWED 8
 
 /* meter.comp, meter_coop.comp */
 #define SPEC_METER_PER 1

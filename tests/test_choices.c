@@ -157,6 +157,28 @@ static void test_attention(void **state)
     test_device_done(&device);
 }
 
+/* Keys tell fewer heads of keys and values, and a window that hides some key; what is not so is not told. */
+static void test_attention_keys(void **state)
+{
+    (void)state;
+    const pm_caps caps = {.max_workgroup_size = 128, .subgroup_size = 8};
+    op_choice c[OP_MOST_CHOICES];
+    op_call call = attention_call(40);
+    call.attr.kv_heads = 2;
+    call.attr.head = 16;
+    call.attr.window = 40;
+    op_choices(&caps, &call, c);
+    assert_string_equal(c[0].key, "attention f32 B2 H2 T40 D16");
+    call.attr.kv_heads = 1;
+    call.attr.window = 39;
+    op_choices(&caps, &call, c);
+    assert_string_equal(c[0].key, "attention f32 B2 H2 K1 T40 W39 D16");
+    call = attention_bwd_call(40);
+    call.attr.kv_heads = 1;
+    assert_int_equal(op_choices(&caps, &call, c), OP_MOST_CHOICES);
+    assert_string_equal(c[0].key, "attention-bwd dq f32 B2 H2 K1 T40 D16");
+}
+
 /* Few queries have one variant, so that no choice changes what scratch was planned. */
 static void test_few_queries(void **state)
 {
@@ -449,9 +471,9 @@ static void test_measured(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),         cmocka_unit_test(test_attention), cmocka_unit_test(test_few_queries),
-        cmocka_unit_test(test_attention_bwd), cmocka_unit_test(test_kept),      cmocka_unit_test(test_lowered),
-        cmocka_unit_test(test_old_faults),    cmocka_unit_test(test_measured),
+        cmocka_unit_test(test_taken),       cmocka_unit_test(test_attention),     cmocka_unit_test(test_attention_keys),
+        cmocka_unit_test(test_few_queries), cmocka_unit_test(test_attention_bwd), cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_lowered),     cmocka_unit_test(test_old_faults),    cmocka_unit_test(test_measured),
     };
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

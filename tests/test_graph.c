@@ -364,6 +364,38 @@ static void test_decoder_norm(void **state)
     }
 }
 
+/* The same of one layer whose query heads share keys, with a window: the cache's writing goes into attention there too. */
+static void test_decode_shared_heads(void **state)
+{
+    (void)state;
+    pm_caps caps = plain;
+    caps.fused = true;
+    for (int serial = 0; serial < 2; serial++) {
+        graph g;
+        caps.serial = serial;
+        assert_int_equal(graph_init(&g, &quiet, &caps), PM_OK);
+        const op_attr attr = {.heads = 6, .kv_heads = 2, .head = 8, .time = 1, .window = 5, .scale = 0.5f};
+        const tensor_id scalars = graph_tensor(&g, TENSOR_INPUT, 1, sizeof(struct step_scalars) / 4, 0);
+        const tensor_id cache = graph_tensor(&g, TENSOR_INPUT, 16, 2 * 2 * 8, 1);
+        const tensor_id qkv = graph_tensor(&g, TENSOR_INPUT, 1, (6 + 2 * 2) * 8, 2);
+        graph_kv_append(&g, qkv, cache, scalars, &attr);
+        const tensor_id y = graph_attention(&g, qkv, cache, scalars, &attr);
+        graph_fuse(&g);
+        assert_int_equal(graph_status(&g), PM_OK);
+        assert_int_equal(g.tensors[y].cols, 48);
+        assert_int_equal(count(&g, OP_KV_APPEND), serial ? 1 : 0);
+        const node *n = &g.nodes[g.node_count - 1];
+        assert_int_equal(n->op, OP_ATTENTION);
+        assert_int_equal(n->attr.off_k, 0);
+        assert_int_equal(n->attr.off_v, 16);
+        assert_int_equal(n->attr.window, 5);
+        assert_int_equal(n->out[ATTENTION_CACHE], serial ? 0 : cache);
+        op_call call = graph_call(&g, n);
+        assert_null(op_check(&call));
+        graph_fini(&g);
+    }
+}
+
 /* A tensor that no allocation can hold is refused before anything is allocated. */
 static void test_plan_too_large(void **state)
 {
@@ -435,7 +467,7 @@ static void test_shapes(void **state)
     op_complete(&append);
     assert_null(op_check(&append));
     append.in[KV_APPEND_QKV].cols = 13;
-    assert_string_equal(op_check(&append), "qkv is not (N,3C)");
+    assert_string_equal(op_check(&append), "qkv and the cache are not (N,(H+2K)D) and (P,2KD)");
     op_call heads = {
         .op = OP_HEAD_NORM, .attr = {.heads = 3, .kv_heads = 2, .head = 8}, .in = {{.rows = 5, .cols = 56}}};
     op_complete(&heads);
@@ -466,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_gradients_connect),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_decode_shared_heads),
         cmocka_unit_test(test_recompute),
         cmocka_unit_test(test_decoder_gradient),
         cmocka_unit_test(test_decoder_norm),

@@ -170,26 +170,24 @@ tensor_id graph_dropout(graph *g, tensor_id x, tensor_id scalars, float p)
     return graph_node(g, (node){.op = OP_DROPOUT, .attr = {.dropout = p, .stream = g->node_count}, .in = {x, scalars}});
 }
 
-tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, uint32_t heads, uint32_t time,
-                          float p)
+tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, const op_attr *attr)
 {
-    const uint32_t channels = g->tensors[qkv].cols / 3;
+    const uint32_t heads = attr->heads, kv_heads = op_kv_heads(attr);
+    const uint32_t head = attr->head ? attr->head : g->tensors[qkv].cols / (heads + 2 * kv_heads);
     const tensor_id kv = cache ? cache : qkv;
-    const tensor_id y = graph_tensor(g, TENSOR_INTERNAL, g->tensors[qkv].rows, channels, 0);
-    return graph_node(g, (node){.op = OP_ATTENTION,
-                                .attr = {.heads = heads,
-                                         .time = time,
-                                         .off_k = cache ? 0 : channels,
-                                         .off_v = cache ? channels : 2 * channels,
-                                         .dropout = p,
-                                         .stream = g->node_count},
-                                .in = {qkv, kv, kv, scalars},
-                                .out = {y}});
+    const tensor_id y = graph_tensor(g, TENSOR_INTERNAL, g->tensors[qkv].rows, heads * head, 0);
+    node n = {.op = OP_ATTENTION, .attr = *attr, .in = {qkv, kv, kv, scalars}, .out = {y}};
+    n.attr.off_q = 0;
+    n.attr.off_k = cache ? 0 : heads * head;
+    n.attr.off_v = n.attr.off_k + kv_heads * head;
+    n.attr.stream = g->node_count;
+    return graph_node(g, n);
 }
 
-void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars)
+void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, const op_attr *attr)
 {
-    graph_node(g, (node){.op = OP_KV_APPEND, .in = {qkv, scalars}, .out = {cache}});
+    const op_attr heads = {.heads = attr->heads, .kv_heads = attr->kv_heads};
+    graph_node(g, (node){.op = OP_KV_APPEND, .attr = heads, .in = {qkv, scalars}, .out = {cache}});
 }
 
 tensor_id graph_gather(graph *g, tensor_id x, tensor_id index, uint32_t group)

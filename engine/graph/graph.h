@@ -83,10 +83,11 @@ tensor_id graph_gate(graph *g, op_id op, tensor_id x);
 tensor_id graph_add(graph *g, tensor_id a, tensor_id b);
 /* Returns x itself where p is 0. Each call gets a stream of its own. */
 tensor_id graph_dropout(graph *g, tensor_id x, tensor_id scalars, float p);
-/* qkv (N,3C) -> (N,C), keys and values from `cache` (P,2C) where there is one. */
-tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, uint32_t heads, uint32_t time,
-                          float p);
-void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars);
+/* qkv (N,(H+2K)D) -> (N,H D), keys and values from `cache` (P,2KD) where there is one. attr: all but offsets and the stream, which each call gets
+ * of its own. */
+tensor_id graph_attention(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, const op_attr *attr);
+/* attr: heads and kv_heads. */
+void graph_kv_append(graph *g, tensor_id qkv, tensor_id cache, tensor_id scalars, const op_attr *attr);
 /* Rows of x picked by index (R*group,1), `group` of them summed: (R,C). */
 tensor_id graph_gather(graph *g, tensor_id x, tensor_id index, uint32_t group);
 

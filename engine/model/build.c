@@ -47,13 +47,14 @@ static tensor_id attention_branch(builder *b, tensor_id x)
 {
     const pm_gpt_config *c = b->config;
     const gpt_shape *s = b->shape;
+    const op_attr attr = {.heads = c->heads, .time = s->time, .dropout = s->dropout_attn};
     tensor_id qkv = linear(b, x, ROLE_QKV_WEIGHT, ROLE_QKV_BIAS), cache = 0;
     if (s->mode == GPT_PREFILL || s->mode == GPT_LOGITS) {
         cache = graph_tensor(b->g, TENSOR_INPUT, c->ctx, 2 * c->embd, INPUT_CACHES + b->block);
-        graph_kv_append(b->g, qkv, cache, b->scalars);
+        graph_kv_append(b->g, qkv, cache, b->scalars, &attr);
         if (s->mode == GPT_PREFILL && b->block + 1 == c->layers) return 0;
     }
-    tensor_id y = graph_attention(b->g, qkv, cache, b->scalars, c->heads, s->time, s->dropout_attn);
+    tensor_id y = graph_attention(b->g, qkv, cache, b->scalars, &attr);
     y = linear(b, y, ROLE_PROJ_WEIGHT, ROLE_PROJ_BIAS);
     return graph_dropout(b->g, y, b->scalars, s->dropout_resid);
 }

@@ -7,6 +7,7 @@ static struct attention_push push_of(const op_call *call, op_view q, op_view k, 
 {
     const op_attr *a = &call->attr;
     uint32_t sequences = q.rows / a->time;
+    const float scale = a->scale != 0 ? a->scale : 1.0f / sqrtf((float)y.cols / (float)a->heads);
     return (struct attention_push){.sequences = sequences,
                                    .time_q = a->time,
                                    .time_k = k.rows / sequences,
@@ -19,9 +20,10 @@ static struct attention_push push_of(const op_call *call, op_view q, op_view k, 
                                    .off_v = a->off_v,
                                    .channels = y.cols,
                                    .head = y.cols / a->heads,
-                                   .scale = 1.0f / sqrtf((float)y.cols / (float)a->heads),
+                                   .scale = scale,
                                    .keep = 1.0f - a->dropout,
-                                   .stream = a->stream};
+                                   .stream = a->stream,
+                                   .window = a->window};
 }
 
 static void add(attention *a, op_view v, gpu_access access)
@@ -62,11 +64,12 @@ static void init_backward(attention *a)
 
 void attention_init(attention *a, const op_call *call, attention_kind kind)
 {
-    *a = (attention){.call = call, .kind = kind};
+    *a = (attention){.call = call, .kind = kind, .group = op_query_heads(&call->attr)};
     if (kind == ATTENTION_FORWARD)
         init_forward(a);
     else
         init_backward(a);
+    a->windowed = a->push.window > 0 && a->push.window < a->push.time_k;
 }
 
 /* The parts' shares of an operation's FLOPs. The gradient's are five products of T x T x D: S = q k^T, U = dy v^T, dq, dk and dv. S and U are computed
@@ -91,14 +94,21 @@ launch attention_launch(gpu_program *program, const pm_caps *caps, const attenti
                       .flops = shares[a->kind] * op_flops(call),
                       .bytes = shares[a->kind] * op_bytes(call)}};
     launch_spec(&r, SPEC_ATTENTION_DROPOUT, call->attr.dropout > 0);
+    if (a->group > 1 || a->windowed) {
+        launch_spec(&r, SPEC_ATTENTION_GROUP, a->group);
+        launch_spec(&r, SPEC_ATTENTION_WINDOWED, a->windowed);
+    }
     return r;
 }
 
 void op_record_attention(gpu_program *program, const op_call *call)
 {
     op_view cache = call->out[ATTENTION_CACHE];
-    if (view_present(cache) && !attention_by_row(gpu_program_caps(program), call->attr.time))
-        op_record_kv_append(program, &(op_call){.op = OP_KV_APPEND, .in = {call->in[0], call->in[3]}, .out = {cache}});
+    if (view_present(cache) && !attention_by_row(gpu_program_caps(program), call->attr.time)) {
+        const op_call append = {
+            .op = OP_KV_APPEND, .attr = call->attr, .in = {call->in[0], call->in[3]}, .out = {cache}};
+        op_record_kv_append(program, &append);
+    }
     attention_record(program, call, ATTENTION_FORWARD);
 }
 

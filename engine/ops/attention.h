@@ -20,12 +20,14 @@ typedef struct attention {
     const op_call *call;
     attention_kind kind;
     struct attention_push push;
+    uint32_t group; /* query heads that share a head of k and v */
+    bool windowed;  /* some query sees fewer keys than causality allows it */
     gpu_arg args[ATTENTION_ARGS];
     uint32_t arg_count;
 } attention;
 
 void attention_init(attention *a, const op_call *call, attention_kind kind);
-/* Its launch, with operands, push constants and SPEC_ATTENTION_DROPOUT. */
+/* Its launch, with operands, push constants and the specialization constants of every kernel of attention. */
 launch attention_launch(gpu_program *program, const pm_caps *caps, const attention *a);
 
 /* Records a part with the variant that autotuning chose, or with the usual one. */

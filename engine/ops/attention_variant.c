@@ -13,6 +13,7 @@ enum {
     ROW_SPLITS = 16,    /* and the most work groups of a query */
     ROW_FLIGHT = 4,     /* attention_row.comp: loads of an invocation in flight; many registers: ATTENTION_ROW_FLIGHT */
     ROW_FEW_FLIGHT = 2, /* attention_row.comp: the same with few registers */
+    MOST_COLUMNS = 128, /* attention_few.comp, attention_row.comp: of usual heads */
     BLOCK_HEAD = 64,    /* attention_block.comp: the most columns of a row that an invocation keeps in registers */
     COOP_HEAD = 128     /* attention_coop.comp: the same */
 };
@@ -50,16 +51,23 @@ static kernel_id choose(const launch *r, kernel_widths which, const struct atten
     return width_for(r->caps, which, r->d.args, r->d.arg_count, words_of(push));
 }
 
-/* Records `groups` work groups of `size` invocations for each sequence and head. */
-static void record_any(launch *r, const struct attention_push *push, uint64_t groups, uint32_t size)
+/* Whether the rows that the part writes are of queries; else they are of keys. */
+static bool own_queries(const attention *a)
 {
-    record_groups(r, (uint64_t)push->sequences * (push->channels / push->head) * groups, size);
+    return a->kind == ATTENTION_FORWARD || a->kind == ATTENTION_DQ;
 }
 
-/* Rows of a sequence and head that the part writes: queries or keys. */
+/* Records `groups` work groups of `size` invocations for each sequence and head of own rows. */
+static void record_any(launch *r, const attention *a, uint64_t groups, uint32_t size)
+{
+    const uint32_t heads = a->push.channels / a->push.head;
+    record_groups(r, (uint64_t)a->push.sequences * (own_queries(a) ? heads : heads / a->group) * groups, size);
+}
+
+/* Rows of a sequence and head that the part writes. */
 static uint32_t own_rows(const attention *a)
 {
-    return a->kind == ATTENTION_FORWARD || a->kind == ATTENTION_DQ ? a->push.time_q : a->push.time_k;
+    return own_queries(a) ? a->push.time_q : a->push.time_k;
 }
 
 /* Few queries of a forward pass are lanes' or attention_row.comp's. */
@@ -80,10 +88,20 @@ static bool lanes_suit(const pm_caps *caps, attention_kind kind)
     return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, kind));
 }
 
+/* Work groups that share a head's columns. */
+static uint32_t lanes_parts(const attention *a)
+{
+    return a->push.head > ATTENTION_LANES_COLUMNS ? 2 : 1;
+}
+
+/* Large heads take rounds within rounds: see SERIAL_ROUNDS. Few queries have no other variant. */
 static bool lanes_possible(const candidate *c)
 {
     const attention *a = c->part;
-    return lanes_suit(c->launch->caps, a->kind);
+    const uint64_t lanes = software_lanes(c->launch->caps), eights = (a->push.head / 4 + 7) / 8;
+    if (!lanes_suit(c->launch->caps, a->kind)) return false;
+    if (lanes_parts(a) == 1 || !has_many(a)) return true;
+    return (a->push.time_k + lanes - 1) / lanes * a->group * (1 + 2 * eights) < SERIAL_ROUNDS;
 }
 
 static void record_lanes(const candidate *c)
@@ -93,7 +111,7 @@ static void record_lanes(const candidate *c)
     const uint32_t lanes = software_lanes(r->caps);
     launch_spec(r, SPEC_ATTENTION_HEAD, a->push.head); /* a constant, so that the compiler unrolls loops over it */
     r->d.kernel = lanes_kernel(r->caps, a->kind);
-    record_any(r, &a->push, (own_rows(a) + lanes - 1) / lanes, lanes);
+    record_any(r, a, (uint64_t)(own_rows(a) + lanes - 1) / lanes * lanes_parts(a), lanes);
 }
 
 /* ---- coop: matrix units ---------------------------------------------------------------------------------------------- */
@@ -141,7 +159,7 @@ static void record_coop(const candidate *c)
     launch_spec(r, SPEC_ATTENTION_SUBGROUP, caps->coopmat_subgroup);
     r->d.kernel = kernels[a->kind].coop;
     r->format = ALL_FLOAT; /* its kernels are for halves only */
-    record_any(r, &a->push, (own_rows(a) + own - 1) / own, ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
+    record_any(r, a, (own_rows(a) + own - 1) / own, ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
 }
 
 /* ---- block: the forward pass on GPUs with many registers ------------------------------------------------------------- */
@@ -173,8 +191,7 @@ static void record_block(const candidate *c)
     launch *r = c->launch;
     r->d.kernel = KERNEL_attention_block;
     launch_spec(r, SPEC_ATTENTION_HEAD, a->push.head);
-    record_any(r, &a->push, (a->push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS,
-               ATTENTION_BLOCK_THREADS);
+    record_any(r, a, (a->push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS, ATTENTION_BLOCK_THREADS);
 }
 
 /* ---- tile and few: any GPU ------------------------------------------------------------------------------------------- */
@@ -200,7 +217,13 @@ static void record_tile(const candidate *c)
     const uint64_t tiles = (own_rows(a) + TILE_ROWS - 1) / TILE_ROWS;
     r->d.kernel = kernels[a->kind].tile;
     launch_spec(r, SPEC_ATTENTION_HALVES, halves);
-    record_any(r, &a->push, tiles * ((head + columns - 1) / columns), GROUP);
+    record_any(r, a, tiles * ((head + columns - 1) / columns), GROUP);
+}
+
+/* SPEC_ATTENTION_MOST: shared memory for large heads only where they are. */
+static uint32_t most_columns(uint32_t head)
+{
+    return head > MOST_COLUMNS ? OP_MOST_HEAD : MOST_COLUMNS;
 }
 
 static bool few_possible(const candidate *c)
@@ -214,8 +237,8 @@ static void record_few(const candidate *c)
     launch *r = c->launch;
     const uint64_t tiles = (own_rows(a) + ATTENTION_FEW_ROWS - 1) / ATTENTION_FEW_ROWS;
     r->d.kernel = choose(r, kernels[a->kind].few, &a->push);
-    record_any(r, &a->push, tiles * ((a->push.head + ATTENTION_FEW_OTHERS - 1) / ATTENTION_FEW_OTHERS),
-               ATTENTION_FEW_OTHERS);
+    launch_spec(r, SPEC_ATTENTION_MOST, most_columns(a->push.head));
+    record_any(r, a, tiles * ((a->push.head + ATTENTION_FEW_OTHERS - 1) / ATTENTION_FEW_OTHERS), ATTENTION_FEW_OTHERS);
 }
 
 /* ---- row: the few queries of decoding -------------------------------------------------------------------------------- */
@@ -225,12 +248,14 @@ bool attention_by_row(const pm_caps *caps, uint32_t time)
     return time <= ROW_QUERIES && !lanes_suit(caps, ATTENTION_FORWARD);
 }
 
-/* Work groups that share a query's keys. */
+/* Work groups that share the keys which a query sees. */
 static uint32_t splits_of(const pm_caps *caps, const op_call *call)
 {
     op_view q = call->in[0], cache = call->out[ATTENTION_CACHE], k = view_present(cache) ? cache : call->in[1];
     if (!attention_by_row(caps, call->attr.time)) return 1;
-    uint32_t keys = k.rows / (q.rows / call->attr.time), splits = (keys + ROW_KEYS - 1) / ROW_KEYS;
+    uint32_t keys = k.rows / (q.rows / call->attr.time), splits;
+    if (call->attr.window && call->attr.window < keys) keys = call->attr.window;
+    splits = (keys + ROW_KEYS - 1) / ROW_KEYS;
     return splits < ROW_SPLITS ? splits : ROW_SPLITS;
 }
 
@@ -269,7 +294,7 @@ static void record_row(const candidate *c)
     launch *r = c->launch;
     const pm_caps *caps = r->caps;
     const op_call *call = a->call;
-    const uint32_t splits = splits_of(caps, call);
+    const uint32_t splits = splits_of(caps, call), most = most_columns(a->push.head);
     const bool split = splits > 1, append = view_present(call->out[ATTENTION_CACHE]);
     gpu_arg args[ATTENTION_ARGS] = {a->args[0], a->args[1], a->args[2], a->args[3]};
     if (append) args[1].access = args[2].access = GPU_READ_WRITE;
@@ -279,17 +304,18 @@ static void record_row(const candidate *c)
     r->d.args = args;
     r->d.arg_count = ATTENTION_ARGS;
     const kernel_widths row = WIDTHS(attention_row);
-    uint32_t keys = GROUP;
+    uint32_t keys = most > MOST_COLUMNS ? ROW_KEYS : GROUP; /* no fewer than fours of a query */
     while (keys < a->push.time_k && keys < ROW_KEYS && 2 * keys <= caps->max_workgroup_size) keys *= 2;
     r->d.kernel = choose(r, row, &a->push);
     launch_spec(r, SPEC_ATTENTION_KEYS, keys);
     launch_spec(r, SPEC_ATTENTION_SPLITS, splits);
     launch_spec(r, SPEC_ATTENTION_APPEND, append);
+    launch_spec(r, SPEC_ATTENTION_MOST, most);
     launch_spec(r, SPEC_ATTENTION_FLIGHT,
                 many_registers(caps)  ? ATTENTION_ROW_FLIGHT
                 : few_registers(caps) ? ROW_FEW_FLIGHT
                                       : ROW_FLIGHT);
-    record_any(r, &a->push, (uint64_t)a->push.time_q * splits, keys);
+    record_any(r, a, (uint64_t)a->push.time_q * splits, keys);
     if (split) record_join(r, a, splits);
 }
 
@@ -329,14 +355,18 @@ static const struct table {
     [ATTENTION_DV] = {"attention-bwd dv", {TILE, FEW}},
 };
 
-/* "attention f32 B12 H12 T1024 D64"; more keys than queries: "T128x1024". */
+/* "attention f32 B12 H12 T1024 D64"; more keys than queries: "T128x1024"; fewer heads of keys: "H12 K4"; a window: "T1024 W512". */
 static void key_of(const attention *a, char key[GPU_CHOICE_KEY])
 {
     const struct attention_push *push = &a->push;
-    char keys[12] = "";
+    const uint32_t heads = a->call->attr.heads;
+    char shared[16] = "", keys[12] = "", window[16] = "";
+    if (a->group > 1) snprintf(shared, sizeof shared, " K%u", heads / a->group);
     if (push->time_k != push->time_q) snprintf(keys, sizeof keys, "x%u", push->time_k);
-    snprintf(key, GPU_CHOICE_KEY, "%s %s B%u H%u T%u%s D%u", tables[a->kind].name, a->call->in[0].half ? "f16" : "f32",
-             push->sequences, a->call->attr.heads, push->time_q, keys, push->head);
+    if (a->windowed) snprintf(window, sizeof window, " W%u", push->window);
+    snprintf(key, GPU_CHOICE_KEY, "%s %s B%u H%u%s T%u%s%s D%u", tables[a->kind].name,
+             a->call->in[0].half ? "f16" : "f32", push->sequences, heads, shared, push->time_q, keys, window,
+             push->head);
 }
 
 void attention_record(gpu_program *program, const op_call *call, attention_kind kind)

@@ -48,7 +48,7 @@ void op_record_kv_append(gpu_program *program, const op_call *call)
 {
     op_view qkv = call->in[0], cache = call->out[0];
     gpu_arg args[] = {arg_of(qkv, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(cache, GPU_READ_WRITE)};
-    struct append_push push = {.rows = qkv.rows, .channels = cache.cols / 2};
+    struct append_push push = {.rows = qkv.rows, .from = qkv.cols - cache.cols, .cols = cache.cols};
     launch r = LAUNCH(program, KERNEL_kv_append, args, push);
     r.format = cache.half ? ACT_HALF : ALL_FLOAT;
     r.d.bytes = 8.0 * qkv.rows * cache.cols;

@@ -27,15 +27,17 @@ enum { OP_MAX_IN = 8, OP_MAX_OUT = 4, SUMSQ_PARTS = 256 };
 
 typedef struct op_attr {
     uint32_t time, heads, group;
-    uint32_t kv_heads, head; /* heads of k and of v; columns of a head */
+    uint32_t kv_heads, head; /* heads of k and of v; columns of a head. In attention 0: as q's; by y's columns */
     uint32_t rotary;         /* how many of these are turned */
+    uint32_t window;         /* attention: keys that a query sees, its own the last; 0: all up to that */
     uint32_t off_q, off_k, off_v;
     bool trans_a, trans_b, gelu, accumulate;
     bool inverse;  /* the transposed operation, for one that is its own gradient */
     float dropout; /* probability of dropping; 0: none */
     uint32_t stream;
-    float scale; /* a loss's weight in the gradient; what EMBED multiplies the table by, where 0 means 1 */
-    float plus;  /* what is added to an RMS norm's gain */
+    float
+        scale; /* a loss's weight in the gradient; EMBED: of the table's rows, 0: 1; of attention's scores, 0: 1 / sqrt(head) */
+    float plus; /* what is added to an RMS norm's gain */
     float eps, clip, beta1, beta2, weight_decay;
     uint64_t decayed;
     uint32_t part;
@@ -165,6 +167,16 @@ uint32_t op_sumsq_parts(const pm_caps *caps, uint64_t elements);
 /* Whether a product applies the norm of its input itself: on a GPU, for up to OP_NORM_ROWS rows whose K values fit shared memory. */
 enum { OP_NORM_ROWS = 4 };
 bool op_normalises(const pm_caps *caps, const op_call *call);
+/* Attention: the most columns of a head; the heads of k and of v, and how many query heads share one. */
+enum { OP_MOST_HEAD = 256 };
+static inline uint32_t op_kv_heads(const op_attr *attr)
+{
+    return attr->kv_heads ? attr->kv_heads : attr->heads;
+}
+static inline uint32_t op_query_heads(const op_attr *attr)
+{
+    return attr->heads / op_kv_heads(attr);
+}
 /* Whether attention also does KV_APPEND: on a GPU, for one query of one sequence. */
 bool op_appends(const pm_caps *caps, uint32_t queries);
 

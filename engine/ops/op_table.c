@@ -41,22 +41,47 @@ static const char *check_cast(const op_call *c)
     return c->out[CAST_Y].half ? NULL : "a cast is to fp16";
 }
 
+/* Whether a row of q | k | v gives the cache's row of k | v. */
+static bool appends(op_view qkv, op_view cache, const op_attr *a)
+{
+    const uint64_t heads = a->heads ? a->heads : 1, kv_heads = a->kv_heads ? a->kv_heads : heads;
+    return heads % kv_heads == 0 && cache.cols % 2 == 0 &&
+           2 * kv_heads * qkv.cols == (heads + 2 * kv_heads) * cache.cols;
+}
+
+static const char *check_kv_append(const op_call *c)
+{
+    return appends(c->in[KV_APPEND_QKV], c->out[KV_APPEND_CACHE], &c->attr)
+               ? NULL
+               : "qkv and the cache are not (N,(H+2K)D) and (P,2KD)";
+}
+
+static const char *check_heads(const op_attr *a, uint32_t channels)
+{
+    if (a->heads == 0 || channels % a->heads || channels / a->heads % 4 || channels / a->heads > OP_MOST_HEAD)
+        return "the head size is not a multiple of 4 up to 256";
+    if (a->head && a->head != channels / a->heads) return "y is not (N,H D)";
+    return a->heads % op_kv_heads(a) ? "the heads of q do not divide among those of k and v" : NULL;
+}
+
 static const char *check_attention(const op_call *c)
 {
     const op_attr *a = &c->attr;
     const bool backward = c->op == OP_ATTENTION_BWD;
     const op_view q = c->in[0], y = backward ? c->in[ATTENTION_BWD_Y] : c->out[ATTENTION_Y];
     op_view k = backward ? q : c->in[ATTENTION_K], v = backward ? q : c->in[ATTENTION_V];
+    const char *wrong = check_heads(a, y.cols);
+    if (wrong) return wrong;
+    const uint32_t kv_channels = y.cols / op_query_heads(a);
     if (!backward && view_present(c->out[ATTENTION_CACHE])) {
-        if (q.rows != 1 || q.cols != 3 * y.cols) return "what goes to the cache is not qkv(1,3C)";
         k = v = c->out[ATTENTION_CACHE];
+        if (q.rows != 1 || k.cols != 2 * kv_channels || q.cols != y.cols + k.cols)
+            return "what goes to the cache is not qkv(1,(H+2K)D)";
     }
     if (!view_present(k) || !view_present(v)) return "keys or values are missing";
-    if (a->heads == 0 || y.cols % a->heads || y.cols / a->heads % 4 || y.cols / a->heads > 128)
-        return "the head size is not a multiple of 4 up to 128";
     if (a->time == 0 || q.rows % a->time) return "the rows are not sequences of `time` queries";
     if (k.rows != v.rows || k.rows % (q.rows / a->time)) return "keys and values do not divide among the sequences";
-    if (a->off_q + y.cols > q.cols || a->off_k + y.cols > k.cols || a->off_v + y.cols > v.cols)
+    if (a->off_q + y.cols > q.cols || a->off_k + kv_channels > k.cols || a->off_v + kv_channels > v.cols)
         return "a head lies outside its row";
     return NULL;
 }
@@ -120,11 +145,12 @@ static double flops_matmul(const op_call *c)
     return 2.0 * y.rows * y.cols * (c->attr.trans_a ? a.rows : a.cols);
 }
 
-/* For the pairs of query and key that causality allows: two products forward, five backward. */
+/* For the pairs of query and key that causality and the window allow: two products forward, five backward. */
 static double flops_attention(const op_call *c)
 {
     const bool backward = c->op == OP_ATTENTION_BWD;
-    const double t = c->attr.time, pairs = 0.5 * t * (t + 1);
+    const double t = c->attr.time, w = c->attr.window && c->attr.window < c->attr.time ? c->attr.window : t;
+    const double pairs = 0.5 * w * (w + 1) + (t - w) * w;
     const uint32_t channels = (backward ? c->in[ATTENTION_BWD_Y] : c->out[ATTENTION_Y]).cols;
     return (backward ? 10.0 : 4.0) * channels * (c->in[0].rows / c->attr.time) * pairs;
 }

@@ -17,8 +17,9 @@ typedef struct pm_autotune_params {
 
 /* One choice: a product y (M,N) = op(A) (M,K) op(B) (K,N), or a part of attention.
  * "matmul f32 nt 768x65x128": type, A and B as stored (n) or transposed (t), M x N x K.
- * "attention f32 B12 H4 T64 D32": type, sequences, heads, queries, head size; T64x256 where keys are more than queries. Its gradient's parts are
- * "attention-bwd dq …" and "dkv", and where dk and dv are computed apart "dk" and "dv". */
+ * "attention f32 B12 H4 T64 D32": type, sequences, heads, queries, head size; T64x256 where keys are more than queries, H12 K4 with fewer
+ * heads of keys, T64 W32 with a window. Its gradient's parts are "attention-bwd dq …" and "dkv", and where dk and dv are computed apart "dk" and
+ * "dv". */
 typedef struct pm_autotune_row {
     char product[64];         /* which: a line of the forms above */
     char usual[24], best[24]; /* the default; the fastest */

@@ -4,7 +4,8 @@
 //   DK      own keys:    dk(s) = sum_t W q(t), W as above
 //   DV      own keys:    dv(s) = sum_t p m dy(t)
 // p(t, s) = exp(scale q(t) . k(s) - lse(t)); m: its dropout factor. The gradient's q is one tensor with k and v, and so is its result.
-// Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H).
+// Shapes as in push.h: rows of ld_ elements, heads at off_; lse, delta: (N, H). Sums over t are also over the query heads that share the keys, one
+// after the other. Those heads, and windows: common/seen.glsl.
 #ifndef COMMON_ATTENTION_GLSL
 #define COMMON_ATTENTION_GLSL
 
@@ -34,9 +35,8 @@
 #include "common/kernel.glsl"
 #include "common/philox.glsl"
 
-#define D P.head // head size, a multiple of 4 up to 128
-layout(constant_id = SPEC_ATTENTION_DROPOUT) const bool DROPOUT = false;
+#include "seen.glsl"
 
-const float LOWEST = -3.4e38;
+#define D P.head // head size, a multiple of 4 up to 256
 
 #endif
