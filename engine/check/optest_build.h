@@ -41,6 +41,8 @@ void row_cached(optest_table *t, uint32_t sequences, uint32_t time, uint32_t pos
                 uint32_t size);
 /* The same for one query, whose key and value are written to their place first. */
 void row_appended(optest_table *t, uint32_t pos, uint32_t room, uint32_t heads, uint32_t size);
+/* Of query heads that share keys, with windows, large heads, and a scale of its own: all rows, behind all others. */
+void optest_add_attention(optest_table *t);
 void row_kv_append(optest_table *t, uint32_t n, uint32_t c, uint32_t pos, uint32_t room);
 /* The language model's loss and its gradient. */
 void row_loss(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab, uint32_t ignored, bool accumulate,

@@ -397,6 +397,7 @@ static void add_rows(optest_table *t)
     add_block_rows(t, false, VARIANT_BLOCK_SMALL);
     add_attention_variants(t, false);
     optest_add_decoders(t);
+    optest_add_attention(t);
 }
 
 optest_table *optest_table_make(void)
