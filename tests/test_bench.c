@@ -23,6 +23,8 @@ static const struct {
     {"matmul-dx", "17x3x5"},
     {"attention", "2x3x9x8"},
     {"attention-bwd", "2x3x9x8"},
+    {"attention-gqa", "2x6x2x9x8"},
+    {"attention-gqa-bwd", "2x6x2x9x8"},
     {"layernorm", "5x12"},
     {"layernorm-bwd", "5x12"},
     {"rmsnorm", "5x12"},
@@ -115,9 +117,14 @@ static void test_refusals_of_shapes(void **state)
 {
     (void)state;
     static const char *const rows[][3] = {
-        {"attention", "1x2x8x6", "multiple of 4"},  {"attention", "1x100000000x8x100000000", "2^31"},
-        {"attention", "16777216x1x1024x4", "2^31"}, {"gelu", "100000000x1000", "2^31"},
-        {"lm-loss", "268435456x50257x1", "2^31"},   {"train-step", "2x3x16x8x2x33", "heads"},
+        {"attention", "1x2x8x6", "multiple of 4"},
+        {"attention", "1x100000000x8x100000000", "2^31"},
+        {"attention", "16777216x1x1024x4", "2^31"},
+        {"attention-gqa", "1x6x4x8x8", "do not divide"},
+        {"attention-gqa", "1x1x100000000x8x100000000", "2^31"},
+        {"gelu", "100000000x1000", "2^31"},
+        {"lm-loss", "268435456x50257x1", "2^31"},
+        {"train-step", "2x3x16x8x2x33", "heads"},
     };
     test_lines lines;
     pm_device *device = test_device_open(&(pm_device_params){.log = test_lines_log(&lines)});

@@ -91,9 +91,10 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
 static pm_status make_case(const pm_log *log, const pm_caps *caps, const request *asked, const char *shape,
                            bench_case *c)
 {
-    /* Rows B T and columns 3 H D of attention are 32 bits. */
-    const uint32_t *d = asked->dims;
-    bool large = asked->kind->dims == 4 && ((double)d[0] * d[2] > MOST_DIM || 3.0 * d[1] * d[3] > MOST_DIM);
+    /* Rows B T and columns (H + 2 K) D of attention are 32 bits. */
+    const uint32_t *d = asked->dims, dims = asked->kind->dims;
+    bool large = (dims == 4 && ((double)d[0] * d[2] > MOST_DIM || 3.0 * d[1] * d[3] > MOST_DIM)) ||
+                 (dims == 5 && ((double)d[0] * d[3] > MOST_DIM || (d[1] + 2.0 * d[2]) * d[4] > MOST_DIM));
     *c = (bench_case){0};
     if (!large) asked->kind->make(c, caps, d);
     for (uint32_t i = 0; i < c->operand_count; i++)

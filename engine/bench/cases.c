@@ -70,16 +70,30 @@ static void make_matmul_dx(bench_case *c, const pm_caps *caps, const uint32_t *d
 
 /* ---- attention ------------------------------------------------------------------------------------------------------- */
 
-static op_attr attention_attr(const uint32_t *d)
+/* Sequences, heads, heads of keys and values, positions, head size. */
+typedef struct attention_dims {
+    uint32_t b, h, k, t, d;
+} attention_dims;
+
+static attention_dims plain_heads(const uint32_t *d)
 {
-    const uint32_t channels = d[1] * d[3];
-    return (op_attr){.heads = d[1], .time = d[2], .off_k = channels, .off_v = 2 * channels};
+    return (attention_dims){d[0], d[1], d[1], d[2], d[3]};
+}
+static attention_dims shared_heads(const uint32_t *d)
+{
+    return (attention_dims){d[0], d[1], d[2], d[3], d[4]};
+}
+
+static op_attr attention_attr(attention_dims n)
+{
+    const uint32_t queries = n.h * n.d, keys = n.k * n.d;
+    return (op_attr){.heads = n.h, .kv_heads = n.k, .time = n.t, .off_k = queries, .off_v = queries + keys};
 }
 
 /* All T x T pairs, as FLOPs of attention are usually given. */
-static void count_all_pairs(bench_case *c, const uint32_t *d, double each)
+static void count_all_pairs(bench_case *c, attention_dims n, double each)
 {
-    c->flops = each * d[0] * d[1] * d[3] * (double)d[2] * d[2];
+    c->flops = each * n.b * n.h * n.d * (double)n.t * n.t;
 }
 
 static op_view shape(uint32_t rows, uint32_t cols)
@@ -126,20 +140,37 @@ static void attention_bwd_like(bench_case *c, const pm_caps *caps, const op_call
     add_call(c, &call);
 }
 
-static void make_attention(bench_case *c, const pm_caps *caps, const uint32_t *d)
+static void make_forward(bench_case *c, const pm_caps *caps, attention_dims n)
 {
-    const op_view qkv = shape(d[0] * d[2], 3 * d[1] * d[3]), y = shape(d[0] * d[2], d[1] * d[3]);
-    const op_call call = {.attr = attention_attr(d), .in = {qkv, qkv, qkv}, .out = {y, shape(d[0] * d[2], d[1])}};
+    const op_view qkv = shape(n.b * n.t, (n.h + 2 * n.k) * n.d), y = shape(n.b * n.t, n.h * n.d);
+    const op_call call = {.attr = attention_attr(n), .in = {qkv, qkv, qkv}, .out = {y, shape(n.b * n.t, n.h)}};
     attention_like(c, caps, &call);
-    count_all_pairs(c, d, 4);
+    count_all_pairs(c, n, 4);
 }
 
+static void make_backward(bench_case *c, const pm_caps *caps, attention_dims n)
+{
+    const op_view qkv = shape(n.b * n.t, (n.h + 2 * n.k) * n.d), y = shape(n.b * n.t, n.h * n.d);
+    const op_call call = {.attr = attention_attr(n), .in = {qkv, y, shape(n.b * n.t, n.h), y}, .out = {qkv}};
+    attention_bwd_like(c, caps, &call);
+    count_all_pairs(c, n, 10);
+}
+
+static void make_attention(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    make_forward(c, caps, plain_heads(d));
+}
 static void make_attention_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
 {
-    const op_view qkv = shape(d[0] * d[2], 3 * d[1] * d[3]), y = shape(d[0] * d[2], d[1] * d[3]);
-    const op_call call = {.attr = attention_attr(d), .in = {qkv, y, shape(d[0] * d[2], d[1]), y}, .out = {qkv}};
-    attention_bwd_like(c, caps, &call);
-    count_all_pairs(c, d, 10);
+    make_backward(c, caps, plain_heads(d));
+}
+static void make_attention_gqa(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    make_forward(c, caps, shared_heads(d));
+}
+static void make_attention_gqa_bwd(bench_case *c, const pm_caps *caps, const uint32_t *d)
+{
+    make_backward(c, caps, shared_heads(d));
 }
 
 void case_like(bench_case *c, const pm_caps *caps, const op_call *from)
@@ -453,6 +484,13 @@ static const case_kind kinds[] = {
     {{"attention-bwd", "BxHxTxD", "its gradient; FLOPs counted as 10 T T D a head", {"1x12x1024x64", "3x5x129x20"}},
      4,
      make_attention_bwd},
+    {{"attention-gqa",
+      "BxHxKxTxD",
+      "attention with K heads of keys and values; FLOPs likewise",
+      {"1x12x4x1024x64", "3x6x2x129x20"}},
+     5,
+     make_attention_gqa},
+    {{"attention-gqa-bwd", "BxHxKxTxD", "its gradient", {"1x12x4x1024x64", "3x6x2x129x20"}}, 5, make_attention_gqa_bwd},
     {{"layernorm", "NxC", "with gain and bias", {"1024x768", "257x101"}}, 2, make_layernorm},
     {{"layernorm-bwd", "NxC", "gradients of input, gain and bias", {"1024x768", "257x101"}}, 2, make_layernorm_bwd},
     {{"rmsnorm", "NxC", "with gain", {"1024x576", "257x101"}}, 2, make_rmsnorm},
