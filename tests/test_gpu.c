@@ -179,13 +179,27 @@ static size_t push_size_of(const char *kernel)
     static const struct {
         const char *start;
         size_t size;
-    } structs[] = {
-        {"matmul", sizeof(matmul_push)}, {"attention", sizeof(attention_push)},  {"embed", sizeof(embed_push)},
-        {"loss", sizeof(loss_push)},     {"sumsq", sizeof(reduce_push)},         {"clip", sizeof(reduce_push)},
-        {"adamw", sizeof(adamw_push)},   {"matvec", sizeof(matmul_push)},        {"gather", sizeof(task_push)},
-        {"scatter", sizeof(task_push)},  {"label_loss", sizeof(task_push)},      {"score_loss", sizeof(task_push)},
-        {"meter", sizeof(meter_push)},   {"colsum_finish", sizeof(finish_push)}, {"kv_append", sizeof(append_push)},
-        {"", sizeof(rows_push)}};
+    } structs[] = {{"matmul", sizeof(matmul_push)},
+                   {"attention", sizeof(attention_push)},
+                   {"embed", sizeof(embed_push)},
+                   {"loss", sizeof(loss_push)},
+                   {"sumsq", sizeof(reduce_push)},
+                   {"clip", sizeof(reduce_push)},
+                   {"adamw", sizeof(adamw_push)},
+                   {"matvec", sizeof(matmul_push)},
+                   {"gather", sizeof(task_push)},
+                   {"scatter", sizeof(task_push)},
+                   {"label_loss", sizeof(task_push)},
+                   {"score_loss", sizeof(task_push)},
+                   {"meter", sizeof(meter_push)},
+                   {"colsum_finish", sizeof(finish_push)},
+                   {"kv_append", sizeof(append_push)},
+                   {"colsum_rms", sizeof(rms_push)},
+                   {"rmsnorm", sizeof(rms_push)},
+                   {"head_norm", sizeof(rms_push)},
+                   {"rope", sizeof(rope_push)},
+                   {"gate", sizeof(gate_push)},
+                   {"", sizeof(rows_push)}};
     size_t i = 0;
     while (strncmp(kernel, structs[i].start, strlen(structs[i].start)) != 0) i++;
     return structs[i].size;

@@ -312,7 +312,7 @@ static graph decoder(const pm_caps *caps, uint32_t rows, bool gradient)
     const tensor_id table = graph_tensor(&g, TENSOR_INPUT, 16, 8, 2);
     const tensor_id result = graph_tensor(&g, TENSOR_INPUT, 1, 4, 3);
     const tensor_id embedding = graph_tensor(&g, TENSOR_PARAMETER, 33, 20, 10);
-    tensor_id x = graph_embed(&g, tokens, embedding, 0, scalars, 4);
+    tensor_id x = graph_embed(&g, tokens, embedding, 0, scalars, 4, 0);
     x = decoder_branch(&g, x, table, scalars, 0);
     x = decoder_branch(&g, x, table, scalars, 5);
     graph_lm_loss(&g, x, embedding, tokens, 0, result, 1);

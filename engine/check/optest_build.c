@@ -255,7 +255,8 @@ void optest_describe(const optest_row *row, char *line, size_t size)
     used += (size_t)snprintf(line + used, size - used, " out");
     used += add_shapes(line + used, size - used, row->call.out, OP_MAX_OUT);
     if (a->time || a->heads) used += (size_t)snprintf(line + used, size - used, ", T %u H %u", a->time, a->heads);
-    if (a->head) used += (size_t)snprintf(line + used, size - used, " K %u D %u R %u", a->kv_heads, a->head, a->rotary);
+    if (a->head || a->kv_heads)
+        used += (size_t)snprintf(line + used, size - used, " K %u D %u R %u", a->kv_heads, a->head, a->rotary);
     if (a->window) used += (size_t)snprintf(line + used, size - used, " W %u", a->window);
     number_print(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
                  a->trans_b ? ", B^T" : "", a->gelu ? ", gelu" : "", a->accumulate ? ", accumulate" : "",

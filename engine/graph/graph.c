@@ -117,9 +117,10 @@ tensor_id graph_node(graph *g, node n)
 }
 
 tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id positions, tensor_id scalars,
-                      uint32_t time)
+                      uint32_t time, float scale)
 {
-    return graph_node(g, (node){.op = OP_EMBED, .attr.time = time, .in = {tokens, table, positions, scalars}});
+    return graph_node(
+        g, (node){.op = OP_EMBED, .attr = {.time = time, .scale = scale}, .in = {tokens, table, positions, scalars}});
 }
 
 tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps)

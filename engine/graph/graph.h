@@ -68,9 +68,9 @@ tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols,
  * CAST makes before the first use. */
 tensor_id graph_node(graph *g, node n);
 
-/* Each builder returns the first output, with the shape that engine/ops/ops.def states. */
+/* Each builder returns the first output, with the shape that engine/ops/ops.def states. positions may be 0; a scale of 0 is 1. */
 tensor_id graph_embed(graph *g, tensor_id tokens, tensor_id table, tensor_id positions, tensor_id scalars,
-                      uint32_t time);
+                      uint32_t time, float scale);
 tensor_id graph_layernorm(graph *g, tensor_id x, tensor_id gain, tensor_id bias, float eps);
 tensor_id graph_rmsnorm(graph *g, tensor_id x, tensor_id gain, float eps, float plus);
 /* attr: heads, kv_heads, head, and eps, plus; or rotary, time. */

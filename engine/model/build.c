@@ -1,6 +1,8 @@
 /* A model's graph, from its description. */
 #include "model/gpt.h"
 
+#include <math.h>
+
 #include "push.h"
 
 typedef struct builder {
@@ -15,15 +17,20 @@ typedef struct builder {
 static tensor_id parameter(builder *b, param_role r)
 {
     uint32_t rows, cols;
-    if (!arch_has(b->config, r)) return 0;
+    if (r == ROLE_COUNT || !arch_has(b->config, r)) return 0;
     arch_shape(b->config, r, &rows, &cols);
     return graph_tensor(b->g, TENSOR_PARAMETER, rows, cols, arch_param(b->config, r, b->block));
 }
 
+/* A norm of the family's kind; x itself where the model has no such gain. */
 static tensor_id norm(builder *b, tensor_id x, param_role gain, param_role bias)
 {
-    const tensor_id g = parameter(b, gain), shift = parameter(b, bias);
-    return graph_layernorm(b->g, x, g, shift, b->config->eps);
+    const pm_gpt_config *c = b->config;
+    const norm_kind kind = arch_of(c)->norm;
+    const tensor_id w = parameter(b, gain), shift = kind == NORM_LAYER ? parameter(b, bias) : 0;
+    if (!w) return x;
+    if (kind == NORM_LAYER) return graph_layernorm(b->g, x, w, shift, c->eps);
+    return graph_rmsnorm(b->g, x, w, c->eps, kind == NORM_RMS_ONE);
 }
 
 static tensor_id norm1(builder *b, tensor_id x)
@@ -39,7 +46,28 @@ static tensor_id norm2(builder *b, tensor_id x)
 static tensor_id linear(builder *b, tensor_id x, param_role weight, param_role bias)
 {
     const tensor_id w = parameter(b, weight), shift = parameter(b, bias);
-    return graph_matmul(b->g, x, w, shift, false, false);
+    return graph_matmul(b->g, x, w, shift, false, arch_of(b->config)->out_in);
+}
+
+/* The heads of q and k, normed and turned, where the family does so. */
+static tensor_id turned(builder *b, tensor_id qkv)
+{
+    const pm_gpt_config *c = b->config;
+    const arch_info *family = arch_of(c);
+    const op_attr attr = {.heads = c->heads,
+                          .kv_heads = c->kv_heads,
+                          .head = c->head,
+                          .time = b->shape->time,
+                          .rotary = c->rotary.columns,
+                          .eps = c->eps,
+                          .plus = family->norm == NORM_RMS_ONE};
+    const tensor_id q_gain = parameter(b, ROLE_Q_NORM), k_gain = parameter(b, ROLE_K_NORM);
+    if (q_gain) qkv = graph_head_norm(b->g, qkv, q_gain, k_gain, attr);
+    if (!arch_rotary(family)) return qkv;
+    const bool local = arch_windowed(c, b->block) && c->rotary.local_theta > 0;
+    const tensor_id table =
+        graph_tensor(b->g, TENSOR_CONSTANT, c->ctx, c->rotary.columns, local ? CONSTANT_ROTARY_LOCAL : CONSTANT_ROTARY);
+    return graph_rope(b->g, qkv, table, b->scalars, attr);
 }
 
 /* (N,C) -> (N,C). In GPT_PREFILL the last block gives 0: only its cache is needed. */
@@ -47,22 +75,33 @@ static tensor_id attention_branch(builder *b, tensor_id x)
 {
     const pm_gpt_config *c = b->config;
     const gpt_shape *s = b->shape;
-    const op_attr attr = {.heads = c->heads, .time = s->time, .dropout = s->dropout_attn};
-    tensor_id qkv = linear(b, x, ROLE_QKV_WEIGHT, ROLE_QKV_BIAS), cache = 0;
+    tensor_id qkv = turned(b, linear(b, x, ROLE_QKV_WEIGHT, ROLE_QKV_BIAS)), cache = 0;
+    const op_attr attr = {.heads = c->heads,
+                          .kv_heads = c->kv_heads,
+                          .head = c->head,
+                          .time = s->time,
+                          .window = arch_windowed(c, b->block) ? c->window : 0,
+                          .scale = c->query_scalar > 0 ? 1.0f / sqrtf(c->query_scalar) : 0,
+                          .dropout = s->dropout_attn};
     if (s->mode == GPT_PREFILL || s->mode == GPT_LOGITS) {
-        cache = graph_tensor(b->g, TENSOR_INPUT, c->ctx, 2 * c->embd, INPUT_CACHES + b->block);
+        cache = graph_tensor(b->g, TENSOR_INPUT, c->ctx, gpt_cache_columns(c), INPUT_CACHES + b->block);
         graph_kv_append(b->g, qkv, cache, b->scalars, &attr);
         if (s->mode == GPT_PREFILL && b->block + 1 == c->layers) return 0;
     }
     tensor_id y = graph_attention(b->g, qkv, cache, b->scalars, &attr);
     y = linear(b, y, ROLE_PROJ_WEIGHT, ROLE_PROJ_BIAS);
+    y = norm(b, y, ROLE_POST_NORM1_GAIN, ROLE_COUNT);
     return graph_dropout(b->g, y, b->scalars, s->dropout_resid);
 }
 
 static tensor_id mlp_branch(builder *b, tensor_id x)
 {
-    tensor_id h = graph_gelu(b->g, linear(b, x, ROLE_FC_WEIGHT, ROLE_FC_BIAS));
-    tensor_id y = linear(b, h, ROLE_OUT_WEIGHT, ROLE_OUT_BIAS);
+    const mlp_kind kind = arch_of(b->config)->mlp;
+    const tensor_id h = linear(b, x, ROLE_FC_WEIGHT, ROLE_FC_BIAS);
+    tensor_id y = kind == MLP_GELU ? graph_gelu(b->g, h)
+                                   : graph_gate(b->g, kind == MLP_SILU_GATE ? OP_SILU_GATE : OP_GELU_GATE, h);
+    y = linear(b, y, ROLE_OUT_WEIGHT, ROLE_OUT_BIAS);
+    y = norm(b, y, ROLE_POST_NORM2_GAIN, ROLE_COUNT);
     return graph_dropout(b->g, y, b->scalars, b->shape->dropout_resid);
 }
 
@@ -123,7 +162,8 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     const tensor_id table = parameter(&b, ROLE_TOKENS), positions = parameter(&b, ROLE_POSITIONS);
 
     g->label = "embed";
-    tensor_id x = graph_embed(g, tokens, table, positions, b.scalars, s->time);
+    const float scale = arch_of(c)->scaled_table ? sqrtf((float)c->embd) : 0;
+    tensor_id x = graph_embed(g, tokens, table, positions, b.scalars, s->time, scale);
     x = graph_dropout(g, x, b.scalars, s->dropout_embd);
     for (b.block = 0; b.block < c->layers && x; b.block++) {
         g->label = labels ? labels[b.block] : "h";
@@ -133,7 +173,7 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
     g->segment = 0;
     if (!x) return;
     g->label = "head";
-    if (arch_has(c, ROLE_NORM_GAIN)) x = norm(&b, x, ROLE_NORM_GAIN, ROLE_NORM_BIAS);
+    x = norm(&b, x, ROLE_NORM_GAIN, ROLE_NORM_BIAS);
     const tensor_id head = arch_has(c, ROLE_HEAD) ? parameter(&b, ROLE_HEAD) : table;
     switch (s->mode) {
     case GPT_LOGITS: {
