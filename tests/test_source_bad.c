@@ -222,7 +222,7 @@ static void test_missing(void **state)
     test_expect_failure(load_config(&unread), PM_INVALID, "pm_source: source", "without read or view");
     test_expect_failure(load_config(&no_list), PM_INVALID, "pm_source: source", "file_count without files");
     const pm_source viewless = {.open = one_byte, .view = no_view};
-    test_expect_failure(load_config(&viewless), PM_IO, "source: config.json: ", "neither a view of it nor");
+    test_expect_failure(load_config(&viewless), PM_IO, "source: model.gguf: ", "neither a view of it nor");
 }
 
 /* Refused like a folder, with the same words. */

@@ -136,8 +136,9 @@ pm_status gguf_open(const pm_log *log, const char *path, gguf_file *out);
 /* The same of any file; `found` as in file_ref_read. */
 pm_status gguf_open_ref(const pm_log *log, const file_ref *ref, bool *found, gguf_file *out);
 void gguf_close(gguf_file *file);
-/* Whether a source is one GGUF file in place of a folder: its path is that of such a file, or the program's files have a model.gguf. And that file. */
-bool gguf_is_source(const file_source *from);
+/* Whether a source is one GGUF file in place of a folder: its path is that of such a file, or the program's files have a model.gguf. Fails as its
+ * functions do. And that file. */
+pm_status gguf_is_source(const pm_log *log, const file_source *from, bool *out);
 pm_status gguf_open_source(const pm_log *log, const file_source *from, gguf_file *out);
 
 const gguf_meta *gguf_find_meta(const gguf_file *file, const char *key); /* or NULL */

@@ -446,12 +446,25 @@ void gguf_close(gguf_file *file)
 
 #define SOURCE_NAME "model.gguf"
 
-bool gguf_is_source(const file_source *from)
+pm_status gguf_is_source(const pm_log *log, const file_source *from, bool *out)
 {
     char magic[4];
     size_t size;
-    if (!from->dir) return file_source_has(from, SOURCE_NAME);
-    return file_peek(from->dir, magic, sizeof magic, &size) && size == sizeof magic && memcmp(magic, "GGUF", 4) == 0;
+    file_ref ref;
+    file_view view;
+    if (from->dir) {
+        *out =
+            file_peek(from->dir, magic, sizeof magic, &size) && size == sizeof magic && memcmp(magic, "GGUF", 4) == 0;
+        return PM_OK;
+    }
+    pm_status status = file_ref_make(log, from, SOURCE_NAME, &ref);
+    if (status != PM_OK) return status;
+    bool found = false;
+    status = file_view_open(log, &ref, &found, &view);
+    if (status == PM_OK && found) file_view_close(&view);
+    if (status == PM_OK) *out = found;
+    file_ref_free(&ref);
+    return status;
 }
 
 pm_status gguf_open_source(const pm_log *log, const file_source *from, gguf_file *out)

@@ -456,8 +456,10 @@ static pm_status load_gguf(const pm_log *log, const file_source *from, pm_gpt_co
 pm_status gpt_config_load_from(const pm_log *log, const file_source *from, pm_gpt_config *out, pm_task *task)
 {
     file_ref ref;
-    if (gguf_is_source(from)) return load_gguf(log, from, out, task);
-    pm_status status = file_source_check(log, from);
+    bool gguf;
+    pm_status status = gguf_is_source(log, from, &gguf);
+    if (status == PM_OK && gguf) return load_gguf(log, from, out, task);
+    if (status == PM_OK) status = file_source_check(log, from);
     if (status == PM_OK) status = file_ref_make(log, from, "config.json", &ref);
     if (status != PM_OK) return status;
     status = read_file(log, &ref, out, task);

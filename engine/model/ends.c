@@ -46,10 +46,11 @@ static void take_tokenizer(const pm_tokenizer *tok, uint32_t vocab, pm_text_ends
     if (ends->end_count == 0 && !ends->no_end && end < vocab) ends->ends[ends->end_count++] = end;
 }
 
-/* GGUF names one token that ends a text and maybe one that ends a turn. */
+/* GGUF names one token that ends a text, and maybe those that end a turn and a message. */
 static pm_status read_gguf(const pm_log *log, const file_source *from, uint32_t vocab, pm_text_ends *out)
 {
-    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
+    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id"};
     gguf_file file;
     bool found = false;
     uint32_t id;
@@ -70,8 +71,9 @@ static pm_status load(const pm_log *log, const file_source *from, const pm_token
 {
     static const char *const names[] = {"generation_config.json", "config.json"}; /* the first decides */
     pm_text_ends ends = {.begin = PM_TOKEN_NONE};
-    const bool gguf = gguf_is_source(from);
-    pm_status status = gguf ? read_gguf(log, from, vocab, &ends) : PM_OK;
+    bool gguf;
+    pm_status status = gguf_is_source(log, from, &gguf);
+    if (status == PM_OK && gguf) status = read_gguf(log, from, vocab, &ends);
     for (size_t i = 0; i < sizeof names / sizeof *names && status == PM_OK && !gguf; i++) {
         file_ref ref;
         status = file_ref_make(log, from, names[i], &ref);

@@ -1,4 +1,4 @@
-/* Models: weights on a device. */
+/* Models: weights on a device. load.c has their files. */
 #include "model/gpt.h"
 
 #include <math.h>
@@ -6,14 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/control.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "model/gguf_model.h"
 #include "model/rotary.h"
 #include "model/special.h"
-#include "model/task_head.h"
-#include "model/weights.h"
 
 /* ---- constants ---- */
 
@@ -140,35 +136,6 @@ static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t
     return PM_OK;
 }
 
-static gpu_span span_of_piece(const pm_model *m, uint32_t param, uint64_t first, uint64_t count)
-{
-    gpu_span span = gpt_span(&m->layout, m->weights, param);
-    return (gpu_span){span.buffer, span.offset + 4 * first, 4 * count};
-}
-
-typedef struct filling {
-    pm_model *model;
-    uint64_t done, all; /* numbers */
-} filling;
-
-static pm_status write_piece(void *user, uint32_t param, uint64_t first, uint64_t count, const float *values)
-{
-    filling *f = user;
-    control_report(gpu_control(f->model->device), "load", f->done, f->all);
-    f->done += count;
-    return gpu_write(span_of_piece(f->model, param, first, count), values);
-}
-
-pm_status gpt_model_fill(pm_model *m, gpt_source from)
-{
-    filling f = {.model = m};
-    for (uint32_t p = 0; p < m->layout.count; p++)
-        f.all += (uint64_t)m->layout.params[p].rows * m->layout.params[p].cols;
-    const pm_status status = gpt_copy(gpu_log(m->device), &m->layout, from, write_piece, &f);
-    if (status == PM_OK) control_report(gpu_control(m->device), "load", f.all, f.all);
-    return status;
-}
-
 pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *given, size_t given_size, uint64_t seed,
                                 pm_model **out)
 {
@@ -218,77 +185,4 @@ pm_status pm_model_write(pm_model *model, size_t index, const float *values)
 void pm_model_name_tokens(pm_model *model, uint32_t begin, uint32_t end, uint32_t pad)
 {
     special_name(&model->config, begin, end, pad);
-}
-
-/* ---- files ---- */
-
-pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
-{
-    return gpu_read(span_of_piece(user, param, first, count), out);
-}
-
-static pm_status load_gguf(pm_device *device, const file_source *source, pm_model **out);
-
-static pm_status load(pm_device *device, const file_source *source, pm_model **out)
-{
-    const pm_log *log = gpu_log(device);
-    pm_model *m = NULL;
-    pm_gpt_config config;
-    if (gguf_is_source(source)) return load_gguf(device, source, out);
-    weights from = {0};
-    pm_task task = {0};
-    pm_status status = gpt_config_load_from(log, source, &config, &task);
-    /* Files first: the sizes in config.json take no device memory before the weights confirm them. */
-    if (status == PM_OK) status = weights_open_from(log, source, &config, &from);
-    if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
-    if (status == PM_OK && config.outputs) status = gpt_model_set_task(m, &task);
-    if (status == PM_OK) status = gpt_model_fill(m, weights_source(&from));
-    weights_close(&from);
-    if (status == PM_OK)
-        *out = m;
-    else
-        pm_model_destroy(&m);
-    pm_task_fini(&task);
-    return status;
-}
-
-/* The same of a GGUF file. */
-static pm_status load_gguf(pm_device *device, const file_source *source, pm_model **out)
-{
-    const pm_log *log = gpu_log(device);
-    pm_model *m = NULL;
-    pm_gpt_config config;
-    gguf_file file;
-    gguf_weights from = {0};
-    pm_status status = gguf_open_source(log, source, &file);
-    if (status != PM_OK) return status;
-    status = gguf_model_config(log, &file, &config);
-    if (status == PM_OK) status = gguf_weights_open(log, &file, &config, &from);
-    if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
-    if (status == PM_OK) status = gpt_model_fill(m, gguf_weights_source(&from));
-    gguf_weights_close(&from);
-    gguf_close(&file);
-    if (status == PM_OK)
-        *out = m;
-    else
-        pm_model_destroy(&m);
-    return status;
-}
-
-pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out)
-{
-    return load(device, &(file_source){.dir = dir}, out);
-}
-
-pm_status pm_model_load_from_sized(pm_device *device, const pm_source *source, size_t source_size, pm_model **out)
-{
-    file_source from;
-    const pm_status status = file_source_given(gpu_log(device), source, source_size, &from);
-    return status == PM_OK ? load(device, &from, out) : status;
-}
-
-pm_status pm_model_save(const pm_model *model, const char *dir)
-{
-    return gpt_folder_write(gpu_log(model->device), dir, &model->config, model->task, &model->layout,
-                            (gpt_source){gpt_read_piece, (void *)model});
 }
