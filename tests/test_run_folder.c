@@ -179,7 +179,7 @@ static void test_folder_names(void **state)
         pm_folder_clear(dir, all);
         assert_false(pm_folder_has(dir, name));
     }
-    assert_int_equal(count, 24);
+    assert_int_equal(count, 25);
     test_expect_failure(pm_folder_make(&log, ""), PM_IO, "", "empty");
 }
 

@@ -1,10 +1,12 @@
-/* Tokenizers of GGUF files, from the arrays that such a file has: both kinds, what is refused, and real files, where a folder has them. */
+/* Tokenizers of GGUF files, from the arrays that such a file has: both kinds, what is refused; written and read again; and real files, where a folder
+ * has them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <pumice/folder.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +23,13 @@
     {                                                                                                                  \
         literal, sizeof literal - 1                                                                                    \
     }
-#define TEXT(literal) ((tok_gguf_text)BYTES(literal))
+#define TEXT(literal) ((gguf_text)BYTES(literal))
 
 enum { MOST = 300 };
 
-static tok_gguf_text text_of(const char *text)
+static gguf_text text_of(const char *text)
 {
-    return (tok_gguf_text){text, strlen(text)};
+    return (gguf_text){text, strlen(text)};
 }
 
 static pm_tokenizer *make(const tok_gguf_parts *parts, const char *kind)
@@ -44,16 +46,16 @@ static pm_tokenizer *make(const tok_gguf_parts *parts, const char *kind)
 static const tok_gguf_parts none = {.begin = -1, .end = -1, .unknown = -1};
 
 /* The 256 bytes, further tokens, and their types. */
-static tok_gguf_parts bytes_with(const char *const *more, const int *types, const tok_gguf_text *merges,
+static tok_gguf_parts bytes_with(const char *const *more, const int *types, const gguf_text *merges,
                                  uint32_t merge_count)
 {
     static char spelled[256][UTF8_MAX];
-    static tok_gguf_text tokens[MOST];
+    static gguf_text tokens[MOST];
     static int32_t kinds[MOST];
     uint32_t codes[256], count = 0;
     gpt2_spellings(codes);
     for (; count < 256; count++) {
-        tokens[count] = (tok_gguf_text){spelled[count], utf8_encode(codes[count], spelled[count])};
+        tokens[count] = (gguf_text){spelled[count], utf8_encode(codes[count], spelled[count])};
         kinds[count] = 1;
     }
     for (size_t i = 0; more[i]; i++, count++) {
@@ -76,7 +78,7 @@ static void test_bytes(void **state)
     (void)state;
     static const char *const more[] = {"11", "ab", "abc", "<|end|>", "  ", "unused", NULL};
     static const int types[] = {1, 1, 1, 3, 4, 5};
-    const tok_gguf_text merges[] = {TEXT("1 1"), TEXT("a b")};
+    const gguf_text merges[] = {TEXT("1 1"), TEXT("a b")};
     tok_gguf_parts parts = bytes_with(more, types, merges, 2);
     parts.begin = parts.end = 259;
     pm_tokenizer *tok = make(&parts, "gpt2");
@@ -106,8 +108,8 @@ static void test_bytes(void **state)
 
 static tok_gguf_parts some_pieces(void)
 {
-    static const tok_gguf_text tokens[] = {BYTES("<unk>"),   BYTES("<s>"), BYTES(SPACE),   BYTES("a"),  BYTES("b"),
-                                           BYTES(SPACE "a"), BYTES("ab"),  BYTES("[PAD]"), BYTES("aba")};
+    static const gguf_text tokens[] = {BYTES("<unk>"),   BYTES("<s>"), BYTES(SPACE),   BYTES("a"),  BYTES("b"),
+                                       BYTES(SPACE "a"), BYTES("ab"),  BYTES("[PAD]"), BYTES("aba")};
     static const float scores[] = {0, 0, -9, -9, -9, -1, 0, 0, -2};
     static const int32_t types[] = {2, 3, 1, 1, 1, 1, 1, 5, 4};
     tok_gguf_parts parts = none;
@@ -147,7 +149,7 @@ static void test_refused(void **state)
     (void)state;
     static const char *const more[] = {"ab", NULL}, *const bad[] = {"a b", NULL}, *const twice[] = {"a", NULL};
     static const int types[] = {1};
-    const tok_gguf_text merges[] = {TEXT("a b"), TEXT("a c"), TEXT("ab"), TEXT("x\xFF y"), TEXT("a b")};
+    const gguf_text merges[] = {TEXT("a b"), TEXT("a c"), TEXT("ab"), TEXT("x\xFF y"), TEXT("a b")};
     pm_log log = test_log();
     pm_tokenizer *tok = NULL;
     tok_gguf_parts parts = bytes_with(more, types, merges, 1);
@@ -170,7 +172,7 @@ static void test_refused(void **state)
         parts.merges = merges + i;
         EXPECT("merge 1 m");
     }
-    const tok_gguf_text two[] = {TEXT("a b"), TEXT("a b")};
+    const gguf_text two[] = {TEXT("a b"), TEXT("a b")};
     parts.merges = two;
     parts.merge_count = 2;
     EXPECT("merge 2 is there twice");
@@ -186,93 +188,191 @@ static void test_refused(void **state)
 #undef EXPECT
 }
 
-/* ---- real files ---- */
+/* ---- writing ---- */
 
-/* A reader of such a file's metadata, for values of known types only. */
-typedef struct reader {
-    const unsigned char *at, *end;
-} reader;
+static const tok_gguf_model no_model = {
+    .begin = TOK_NONE, .end = TOK_NONE, .turn = TOK_NONE, .more = TOK_NONE, .pad = TOK_NONE};
 
-static uint64_t number(reader *r, size_t bytes)
+/* A file of this tokenizer alone, for a model of so many tokens. */
+static void write_file(const char *path, const pm_tokenizer *tok, const tok_gguf_model *model)
 {
-    uint64_t value = 0;
-    assert_true((size_t)(r->end - r->at) >= bytes);
-    for (size_t i = 0; i < bytes; i++) value |= (uint64_t)r->at[i] << (8 * i);
-    r->at += bytes;
-    return value;
+    const pm_log log = test_log();
+    gguf_writer *w;
+    test_log_reset();
+    assert_int_equal(gguf_writer_make(&log, path, &w), PM_OK);
+    if (tok_gguf_put(&log, tok, model, w) != PM_OK) fail_msg("%s", test_last_error());
+    assert_int_equal(gguf_write_begin(w), PM_OK);
+    assert_int_equal(gguf_write_commit(&w), PM_OK);
 }
 
-static tok_gguf_text string(reader *r)
+/* The tokenizer of a file, or of a folder. */
+static pm_tokenizer *load(const char *path)
 {
-    const size_t size = (size_t)number(r, 8);
-    assert_true((size_t)(r->end - r->at) >= size);
-    r->at += size;
-    return (tok_gguf_text){(const char *)r->at - size, size};
+    const pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    if (pm_tokenizer_load(&log, path, &tok) != PM_OK) fail_msg("%s", test_last_error());
+    return tok;
 }
 
-enum { VALUE_STRING = 8, VALUE_ARRAY = 9 };
-static const unsigned char value_bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-
-static tok_gguf_text *strings(reader *r, size_t count)
+/* Through a file and through a folder, each tokenizer is the same one. */
+static void expect_kept(const pm_tokenizer *tok)
 {
-    tok_gguf_text *list = malloc(count * sizeof *list);
-    assert_non_null(list);
-    for (size_t i = 0; i < count; i++) list[i] = string(r);
-    return list;
+    const pm_log log = test_log();
+    tok_gguf_model model = no_model;
+    char path[512], dir[512];
+    snprintf(path, sizeof path, "%s", test_path(test_root, "kept.gguf"));
+    snprintf(dir, sizeof dir, "%s", test_path(test_root, "kept"));
+    model.vocab = pm_tokenizer_vocab(tok);
+    write_file(path, tok, &model);
+    pm_tokenizer *back = load(path);
+    test_expect_same(back, tok);
+    assert_int_equal(pm_tokenizer_begin(back), pm_tokenizer_begin(tok));
+    assert_int_equal(pm_tokenizer_adds_begin(back), pm_tokenizer_adds_begin(tok));
+    assert_int_equal(pm_tokenizer_save(&log, back, dir), PM_OK);
+    pm_tokenizer_destroy(&back);
+    back = load(dir);
+    test_expect_same(back, tok);
+    if (tok->chat) assert_string_equal(back->chat, tok->chat);
+    pm_tokenizer_destroy(&back);
+    test_dir_clear(dir);
 }
 
-/* The tokenizer's keys; arrays are malloc'd. */
-static tok_gguf_parts read_parts(const char *data, size_t size)
+static void test_written(void **state)
 {
-    reader r = {(const unsigned char *)data + 8, (const unsigned char *)data + size};
-    tok_gguf_parts parts = none;
-    number(&r, 8);
-    for (uint64_t left = number(&r, 8); left > 0; left--) {
-        const tok_gguf_text key = string(&r);
-        uint64_t type = number(&r, 4), count = 1;
-        const bool array = type == VALUE_ARRAY;
-        if (array) {
-            type = number(&r, 4);
-            count = number(&r, 8);
-        }
-        const bool tokens = key.size > 7 && memcmp(key.data + key.size - 7, ".tokens", 7) == 0;
-        const bool merges = key.size > 7 && memcmp(key.data + key.size - 7, ".merges", 7) == 0;
-        if (type == VALUE_STRING) {
-            tok_gguf_text *list = strings(&r, (size_t)count);
-            if (tokens) {
-                parts.tokens = list;
-                parts.count = (uint32_t)count;
-            } else if (merges) {
-                parts.merges = list;
-                parts.merge_count = (uint32_t)count;
-            } else {
-                if (key.size == 20 && memcmp(key.data, "tokenizer.ggml.model", 20) == 0) parts.model = list[0];
-                if (key.size == 18 && memcmp(key.data, "tokenizer.ggml.pre", 18) == 0) parts.pre = list[0];
-                free(list);
-            }
-            continue;
-        }
-        const size_t bytes = value_bytes[type] * (size_t)count;
-        assert_true((size_t)(r.end - r.at) >= bytes);
-        if (array && (type == 5 || type == 6)) {
-            void *own = malloc(bytes);
-            assert_non_null(own);
-            memcpy(own, r.at, bytes); /* little-endian, as all of Pumice's hosts */
-            if (type == 6)
-                parts.scores = own;
-            else
-                parts.types = own;
-        } else if (type == 4) {
-            reader one = r;
-            const int64_t id = (int64_t)number(&one, 4);
-            if (key.size == 27 && memcmp(key.data, "tokenizer.ggml.bos_token_id", 27) == 0) parts.begin = id;
-            if (key.size == 27 && memcmp(key.data, "tokenizer.ggml.eos_token_id", 27) == 0) parts.end = id;
-            if (key.size == 31 && memcmp(key.data, "tokenizer.ggml.unknown_token_id", 31) == 0) parts.unknown = id;
-        }
-        r.at += bytes;
+    (void)state;
+    static const char *const more[] = {"11", "ab", "abc", "<|end|>", "  ", NULL};
+    static const int types[] = {1, 1, 1, 3, 4};
+    const gguf_text merges[] = {TEXT("1 1"), TEXT("a b"), TEXT("ab c")},
+                    pres[] = {TEXT("gpt-2"), TEXT("qwen2"), TEXT("smollm"), TEXT("llama-bpe")};
+    tok_gguf_parts parts = bytes_with(more, types, merges, 3);
+    parts.chat = TEXT("{% for m in messages %}{{ m.content }}\n\"'\xE2\x82\xAC{% endfor %}");
+    parts.begin = parts.end = 259;
+    for (size_t i = 0; i < sizeof pres / sizeof *pres; i++) {
+        parts.pre = pres[i];
+        pm_tokenizer *tok = make(&parts, i ? "bpe" : "gpt2");
+        assert_int_equal(strlen(tok->chat), parts.chat.size);
+        expect_kept(tok);
+        pm_tokenizer_destroy(&tok);
     }
-    return parts;
+    parts = some_pieces();
+    parts.puts_end = parts.puts_begin = TOK_NO;
+    for (int i = 0; i < 3; i++) {
+        if (i == 1) parts.prefix = TOK_NO;
+        if (i == 2) parts.squeeze = TOK_YES;
+        pm_tokenizer *tok = make(&parts, "sentencepiece");
+        expect_kept(tok);
+        pm_tokenizer_destroy(&tok);
+    }
+    /* bytes without merges */
+    const pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    tok_gguf_model model = no_model;
+    assert_int_equal(pm_tokenizer_bytes(&log, &tok), PM_OK);
+    model.vocab = 256;
+    write_file(test_path(test_root, "bytes.gguf"), tok, &model);
+    pm_tokenizer *back = load(test_path(test_root, "bytes.gguf"));
+    test_expect_ids(back, "ab \xC3\xA9", "97 98 32 195 169");
+    pm_tokenizer_destroy(&back);
+    pm_tokenizer_destroy(&tok);
 }
+
+/* Tokens up to the model's, its ids before the tokenizer's, and types. */
+static void test_filled(void **state)
+{
+    (void)state;
+    gguf_file f;
+    gguf_array list;
+    uint32_t id;
+    bool flag, found;
+    tok_gguf_parts parts = some_pieces();
+    pm_tokenizer *tok = make(&parts, "sentencepiece");
+    const tok_gguf_model model = {.vocab = 12, .begin = 4, .end = 3, .turn = 5, .more = 6, .pad = 7};
+    const char *path = test_path(test_root, "filled.gguf");
+    write_file(path, tok, &model);
+    pm_tokenizer_destroy(&tok);
+    assert_int_equal(gguf_open(NULL, path, &f), PM_OK);
+    static const char *const keys[] = {"bos_token_id", "eos_token_id",     "eot_token_id",
+                                       "eom_token_id", "padding_token_id", "unknown_token_id"};
+    static const uint32_t want[] = {4, 3, 5, 6, 7, 0};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "tokenizer.ggml.%s", keys[i]);
+        assert_int_equal(gguf_u32(NULL, &f, key, NULL, &id), PM_OK);
+        assert_int_equal(id, want[i]);
+    }
+    static const int types[] = {2, 3, 1, 1, 1, 1, 1, 5, 4, 5, 5, 5};
+    assert_int_equal(gguf_integers(NULL, &f, "tokenizer.ggml.token_type", NULL, &list), PM_OK);
+    assert_int_equal(list.count, 12);
+    for (size_t i = 0; i < 12; i++) {
+        int64_t type = 0;
+        assert_true(gguf_array_integer(&list, i, &type) && type == types[i]);
+    }
+    assert_int_equal(gguf_strings(NULL, &f, "tokenizer.ggml.tokens", NULL, &list), PM_OK);
+    assert_true(gguf_text_is(gguf_array_string(&list, 5), SPACE "a"));
+    assert_true(gguf_text_is(gguf_array_string(&list, 11), "[PAD11]"));
+    assert_int_equal(gguf_numbers(NULL, &f, "tokenizer.ggml.scores", NULL, &list), PM_OK);
+    assert_true(gguf_array_number(&list, 6) > gguf_array_number(&list, 5)); /* "ab" merges before " a" */
+    assert_int_equal(gguf_bool(NULL, &f, "tokenizer.ggml.add_bos_token", NULL, &flag), PM_OK);
+    assert_true(flag);
+    assert_int_equal(gguf_bool(NULL, &f, "tokenizer.ggml.add_space_prefix", &found, &flag), PM_OK);
+    assert_true(found && flag);
+    gguf_close(&f);
+}
+
+static void expect_unwritten(const pm_tokenizer *tok, uint32_t vocab, pm_status status, const char *words)
+{
+    const pm_log log = test_log();
+    tok_gguf_model model = no_model;
+    gguf_writer *w;
+    model.vocab = vocab;
+    assert_int_equal(gguf_writer_make(&log, test_path(test_root, "none.gguf"), &w), PM_OK);
+    test_log_reset();
+    test_expect_failure(tok_gguf_put(&log, tok, &model, w), status, "GGUF", words);
+    gguf_write_abandon(&w);
+}
+
+/* A tokenizer.json of merges of characters, whose order or number no scores give, or of bytes that are cut in another way. */
+static void expect_other(const char *normal, const char *cut, const char *vocab, const char *merges, const char *words)
+{
+    char dir[512], text[2048];
+    snprintf(dir, sizeof dir, "%s", test_path(test_root, "other"));
+    const pm_log log = test_log();
+    assert_int_equal(pm_folder_make(&log, dir), PM_OK);
+    snprintf(text, sizeof text,
+             "{\"added_tokens\":[],\"normalizer\":%s,\"pre_tokenizer\":%s,\"model\":{\"type\":\"BPE\",\"vocab\":{%s},"
+             "\"merges\":[%s]}}",
+             normal, cut, vocab, merges);
+    test_write(test_path(dir, "tokenizer.json"), text, strlen(text));
+    pm_tokenizer *tok = load(dir);
+    expect_unwritten(tok, 300, PM_INVALID, words);
+    pm_tokenizer_destroy(&tok);
+    test_dir_clear(dir);
+}
+
+static void test_unwritten(void **state)
+{
+    (void)state;
+    const pm_log log = test_log();
+    pm_tokenizer *tok = NULL;
+    assert_int_equal(pm_tokenizer_chars(&log, "text", "abc", 3, &tok), PM_OK);
+    expect_unwritten(tok, 3, PM_INVALID, "no tokenizers of kind \"char\"");
+    expect_unwritten(tok, 2, PM_FORMAT, "the tokenizer has 3 tokens, the model only 2");
+    pm_tokenizer_destroy(&tok);
+#define BLANKS "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"" SPACE "\"}"
+    expect_other(BLANKS, "null", "\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5",
+                 "\"a b\",\"a bc\",\"b c\",\"ab c\"", "the merges that make token 5");
+    expect_other(BLANKS, "null", "\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5", "\"a b\",\"b c\",\"ab c\"",
+                 "the merges that make token 5");
+    expect_other("null", "{\"type\":\"Metaspace\",\"replacement\":\"" SPACE "\",\"split\":true}",
+                 "\"a\":0,\"" SPACE "\":1,\"a" SPACE "\":2", "\"a " SPACE "\"", "does not cut a text");
+    expect_other("null", "{\"type\":\"ByteLevel\",\"use_regex\":false,\"add_prefix_space\":false}", "\"a\":0,\"b\":1",
+                 "", "no name for the way");
+    expect_other("null", "{\"type\":\"ByteLevel\",\"use_regex\":true,\"add_prefix_space\":true}", "\"a\":0,\"b\":1", "",
+                 "no name for the way");
+#undef BLANKS
+}
+
+/* ---- real files ---- */
 
 /* Texts with a line between, and a line of ids for each. */
 
@@ -302,47 +402,64 @@ static void test_real(void **state)
     const char *path;
     char name[256];
     for (size_t i = 0; i < 2; i++) {
-        size_t size, other;
+        size_t other;
         snprintf(name, sizeof name, "tokenizers/fixtures/%s.gguf", names[i]);
         if (!test_shared_file(name, &path)) skip();
-        char *data = test_read(path, &size);
-        tok_gguf_parts parts = read_parts(data, size);
-        pm_tokenizer *tok = make(&parts, i ? "sentencepiece" : "gpt2");
+        pm_tokenizer *tok = load(path);
+        assert_string_equal(pm_tokenizer_kind(tok), i ? "sentencepiece" : "gpt2");
+        expect_kept(tok);
+        tok_gguf_model model = no_model;
+        model.vocab = pm_tokenizer_vocab(tok) + 3;
+        write_file(test_path(test_root, "real.gguf"), tok, &model);
+        pm_tokenizer *back = load(test_path(test_root, "real.gguf"));
         snprintf(name, sizeof name, "tokenizers/fixtures/%s.inp", names[i]);
         assert_true(test_shared_file(name, &path));
-        char *texts = test_read(path, &other);
+        char *texts[2] = {test_read(path, &other), test_read(path, &other)};
         snprintf(name, sizeof name, "tokenizers/fixtures/%s.out", names[i]);
         assert_true(test_shared_file(name, &path));
-        char *ids = test_read(path, &other);
-        expect_lines(tok, texts, ids);
+        char *ids[2] = {test_read(path, &other), test_read(path, &other)};
+        expect_lines(tok, texts[0], ids[0]);
+        expect_lines(back, texts[1], ids[1]);
         if (i == 0) {
-            pm_log log = test_log();
-            pm_tokenizer *pair = NULL;
             char dir[4096];
             assert_true(test_shared_file("tokenizers/gpt2/encoder.json", &path));
             snprintf(dir, sizeof dir, "%.*s", (int)(strlen(path) - strlen("/encoder.json")), path);
-            assert_int_equal(pm_tokenizer_load(&log, dir, &pair), PM_OK);
+            pm_tokenizer *pair = load(dir);
             test_expect_same(tok, pair); /* OpenAI's files are the same tokenizer */
             pm_tokenizer_destroy(&pair);
         }
         pm_tokenizer_destroy(&tok);
-        free(texts);
-        free(ids);
-        free((void *)parts.tokens);
-        free((void *)parts.merges);
-        free((void *)parts.scores);
-        free((void *)parts.types);
-        free(data);
+        pm_tokenizer_destroy(&back);
+        for (int k = 0; k < 2; k++) {
+            free(texts[k]);
+            free(ids[k]);
+        }
+    }
+}
+
+/* Qwen's own files, with its chat template in a file by itself; Llama's small model by SentencePiece's. */
+static void test_real_folders(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"tokenizers/qwen3/vocab.json", "llama/stories260K/tokenizer.model"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *path;
+        char dir[4096];
+        if (!test_shared_file(files[i], &path)) skip();
+        snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+        pm_tokenizer *tok = load(dir);
+        if (i == 0) assert_non_null(tok->chat);
+        expect_kept(tok);
+        pm_tokenizer_destroy(&tok);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_real),
+        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_pieces),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_written), cmocka_unit_test(test_filled),       cmocka_unit_test(test_unwritten),
+        cmocka_unit_test(test_real),    cmocka_unit_test(test_real_folders),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

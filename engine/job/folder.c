@@ -21,6 +21,7 @@ static const struct {
     {PM_FILES_TOKENIZER, "tokenizer_config.json"},
     {PM_FILES_TOKENIZER, "special_tokens_map.json"},
     {PM_FILES_TOKENIZER, "added_tokens.json"},
+    {PM_FILES_TOKENIZER, "chat_template.jinja"},
     {PM_FILES_TOKENIZER, "encoder.json"},
     {PM_FILES_TOKENIZER, "encoder_bpe_40000.json"},
     {PM_FILES_TOKENIZER, "vocab.bpe"},

@@ -95,11 +95,10 @@ static int compare_rated(const void *a, const void *b)
     return one->id < other->id ? -1 : one->id > other->id;
 }
 
-/* The merges that make a piece: it cut in two between any characters, where both are pieces. Only counts where `merges` is NULL. */
-static uint32_t merges_of(const tok_bpe_parts *parts, const tok_index *index, uint32_t id, bpe_merge *merges)
+uint32_t scored_merges(const char *pieces, const size_t *starts, const tok_index *index, uint32_t id, bpe_merge *merges)
 {
-    const char *piece = parts->pieces + parts->starts[id];
-    const size_t size = parts->starts[id + 1] - parts->starts[id];
+    const char *piece = pieces + starts[id];
+    const size_t size = starts[id + 1] - starts[id];
     uint32_t count = 0;
     for (size_t cut = 1; cut < size; cut++) {
         if (((unsigned char)piece[cut] & 0xC0) == 0x80) continue;
@@ -126,7 +125,7 @@ static pm_status make_merges(const pm_log *log, const char *path, const scored_p
             tok_index_find(index, parts->pieces + parts->starts[id], parts->starts[id + 1] - parts->starts[id]) != id)
             continue;
         order[count++] = (rated){one->score, id};
-        total += merges_of(parts, index, id, NULL);
+        total += scored_merges(parts->pieces, parts->starts, index, id, NULL);
     }
     const bool few = total < UINT32_MAX / 2;
     parts->merges = few ? malloc(((size_t)total + 1) * sizeof *parts->merges) : NULL;
@@ -138,7 +137,8 @@ static pm_status make_merges(const pm_log *log, const char *path, const scored_p
     qsort(order, count, sizeof *order, compare_rated);
     float last = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t made = merges_of(parts, index, order[i].id, parts->merges + parts->merge_count);
+        bpe_merge *next = parts->merges + parts->merge_count;
+        const uint32_t made = scored_merges(parts->pieces, parts->starts, index, order[i].id, next);
         if (made && parts->merge_count && order[i].score != last) rank++; /* ranks without gaps */
         if (made) last = order[i].score;
         for (uint32_t m = 0; m < made; m++) parts->ranks[parts->merge_count++] = rank;

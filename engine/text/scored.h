@@ -27,6 +27,10 @@ typedef struct scored_parts {
 pm_status tok_from_scored(const pm_log *log, const char *path, const scored_parts *parts, tok_settings *settings,
                           pm_tokenizer **out);
 
+/* The merges that make a piece: it cut in two between any characters, where both are pieces. Only counts where `merges` is NULL. */
+uint32_t scored_merges(const char *pieces, const size_t *starts, const tok_index *index, uint32_t id,
+                       bpe_merge *merges);
+
 /* SentencePiece's tokenizer.model. *found: it is there; else nothing was read. */
 pm_status tok_sentencepiece_read(const pm_log *log, const file_ref *ref, tok_settings *settings, bool *found,
                                  pm_tokenizer **out);

@@ -307,6 +307,7 @@ void pm_tokenizer_destroy(pm_tokenizer **tok)
     if (t->index) tok_index_free(t->index);
     free(t->index);
     free(t->added_texts);
+    free(t->chat);
     free(t);
 }
 

@@ -66,6 +66,7 @@ struct pm_tokenizer {
     cut_rules *rules;        /* splits */
     gpt1_rules *words;
     nfc_table *nfc;
+    char *chat; /* the Jinja template of a conversation, which files keep; NULL: none */
 };
 
 /* The id of an entry, which is a token's or a second name's. */
@@ -110,6 +111,7 @@ typedef struct tok_settings {
     bool own;                      /* by Pumice's own key */
     char *other_class;             /* a class that Pumice does not know, or NULL */
     char *begin, *end, *unknown;   /* names of tokens, or NULL */
+    char *chat;                    /* chat_template, or NULL */
     tok_said prefix;               /* add_prefix_space */
     tok_said puts_begin, puts_end; /* whether they stand around each text: add_bos_token, add_eos_token */
     uint32_t *ranks;               /* (rank_count) how many merges have each rank; NULL: one */
@@ -120,6 +122,8 @@ typedef struct tok_settings {
 
 /* Reads those of the files that are there. */
 pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_settings *out);
+/* Whether a folder has any file of a tokenizer, also of one that is not read. */
+bool tok_is_there(const file_source *from);
 /* Adds a token, with a copy of its text. False when short of memory. */
 bool tok_settings_name(tok_settings *settings, const tok_named *named);
 void tok_settings_free(tok_settings *settings);

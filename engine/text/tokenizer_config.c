@@ -1,5 +1,5 @@
-/* A tokenizer's settings in Hugging Face's small files beside its vocabulary: tokenizer_config.json, special_tokens_map.json and
- * added_tokens.json. Keys that change no token's id are ignored. */
+/* A tokenizer's settings in Hugging Face's small files beside its vocabulary: tokenizer_config.json, special_tokens_map.json,
+ * added_tokens.json and chat_template.jinja. Other keys that change no token's id are ignored. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +58,7 @@ void tok_settings_free(tok_settings *settings)
     free(settings->begin);
     free(settings->end);
     free(settings->unknown);
+    free(settings->chat);
     free(settings->other_class);
     free(settings->ranks);
     *settings = (tok_settings){0};
@@ -219,6 +220,22 @@ static pm_status read_ranks(const pm_log *log, const char *path, const cJSON *li
     return PM_OK;
 }
 
+/* A template, or a list of templates with names, of which "default" counts. */
+static bool read_chat(const cJSON *value, tok_settings *out)
+{
+    const cJSON *one, *list = cJSON_IsArray(value) ? value : NULL;
+    const char *text = cJSON_GetStringValue(value);
+    cJSON_ArrayForEach(one, list)
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "name"));
+        const char *own = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "template"));
+        if (own && (!text || (name && strcmp(name, "default") == 0))) text = own;
+    }
+    if (!text || !*text) return true;
+    out->chat = copy_text(text);
+    return out->chat != NULL;
+}
+
 static pm_status read_config(const pm_log *log, const char *path, const cJSON *config, tok_settings *out)
 {
     pm_status status = read_kind(log, path, config, out);
@@ -227,8 +244,30 @@ static pm_status read_config(const pm_log *log, const char *path, const cJSON *c
     if (status == PM_OK) status = read_said(log, path, config, "add_eos_token", &out->puts_end);
     if (status == PM_OK) status = read_ranks(log, path, cJSON_GetObjectItemCaseSensitive(config, RANKS_KEY), out);
     if (status != PM_OK) return status;
-    if (!read_roles(config, out)) return no_memory(log, path);
+    if (!read_roles(config, out) || !read_chat(cJSON_GetObjectItemCaseSensitive(config, "chat_template"), out))
+        return no_memory(log, path);
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
+}
+
+/* The template in a file of its own, which counts before tokenizer_config.json's. */
+static pm_status read_chat_file(const pm_log *log, const file_source *from, tok_settings *out)
+{
+    char *text = NULL;
+    size_t size = 0;
+    bool found = false;
+    file_ref ref;
+    pm_status status = file_ref_make(log, from, "chat_template.jinja", &ref);
+    if (status != PM_OK) return status;
+    status = file_ref_read(log, &ref, &found, &text, &size);
+    if (status == PM_OK && found && (memchr(text, 0, size) || utf8_valid(text, size) < size)) {
+        status = log_fail(log, PM_FORMAT, "%s: is no text of UTF-8", ref.path);
+        free(text);
+    } else if (status == PM_OK && found) {
+        free(out->chat);
+        out->chat = text;
+    }
+    file_ref_free(&ref);
+    return status;
 }
 
 pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_settings *out)
@@ -253,6 +292,7 @@ pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_sett
         cJSON_Delete(json);
         file_ref_free(&ref);
     }
+    if (status == PM_OK) status = read_chat_file(log, from, out);
     if (status != PM_OK) tok_settings_free(out);
     return status;
 }
@@ -325,6 +365,7 @@ bool tok_settings_write(const pm_tokenizer *tok, cJSON *config)
     if (tok->form.prefix != TOK_PREFIX_NONE && tok->form.unit == TOK_UNIT_BYTE)
         fine = fine && cJSON_AddTrueToObject(config, "add_prefix_space");
     fine = fine && write_ranks(tok, config);
+    if (tok->chat) fine = fine && cJSON_AddStringToObject(config, "chat_template", tok->chat);
     if (tok->puts_begin) fine = fine && cJSON_AddTrueToObject(config, "add_bos_token");
     if (tok->puts_end) fine = fine && cJSON_AddTrueToObject(config, "add_eos_token");
     if (!fine || tok->added_count == 0) return fine;

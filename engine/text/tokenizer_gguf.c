@@ -14,13 +14,8 @@ static pm_status no_memory(const pm_log *log, const char *path)
     return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for its tokenizer", path);
 }
 
-static bool text_is(tok_gguf_text text, const char *wanted)
-{
-    return text.size == strlen(wanted) && memcmp(text.data, wanted, text.size) == 0;
-}
-
 /* A line "PATH: KEY is VALUE, which Pumice does not read"; the value as far as it is plain. */
-static pm_status refuse(const pm_log *log, const char *path, const char *key, tok_gguf_text value)
+static pm_status refuse(const pm_log *log, const char *path, const char *key, gguf_text value)
 {
     char shown[64];
     size_t used = 0;
@@ -67,7 +62,7 @@ static pm_status make_llama(const pm_log *log, const char *path, const tok_gguf_
     scored.list = malloc(parts->count * sizeof *scored.list);
     if (!scored.list) return no_memory(log, path);
     for (uint32_t id = 0; id < parts->count; id++) {
-        const tok_gguf_text text = parts->tokens[id];
+        const gguf_text text = parts->tokens[id];
         const uint32_t size = text.size < SCORED_MOST ? (uint32_t)text.size : SCORED_MOST; /* longer ones are refused */
         const int type = type_of(parts, id);
         scored.list[id] = (scored_piece){text.data, size, parts->scores[id], type};
@@ -89,11 +84,23 @@ static const struct {
     {"starcoder", &tok_form_smollm}, {"refact", &tok_form_smollm},   {"command-r", &tok_form_smollm},
 };
 
+const char *tok_gguf_pre(const tok_form *form)
+{
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        const tok_form *one = forms[i].form;
+        bool same = form->unit == one->unit && form->merges && form->cut == one->cut && form->nfc == one->nfc &&
+                    form->whole == one->whole && form->prefix == TOK_PREFIX_NONE;
+        for (uint32_t k = 0; k < TOK_SPLITS && same; k++) same = strcmp(form->splits[k], one->splits[k]) == 0;
+        if (same) return forms[i].pre;
+    }
+    return NULL;
+}
+
 /* Names a token that is not spelled in bytes: a control token, or one that texts always have whole. */
 static pm_status name_token(const pm_log *log, const char *path, const tok_gguf_parts *parts, uint32_t id,
                             tok_settings *settings)
 {
-    const tok_gguf_text text = parts->tokens[id];
+    const gguf_text text = parts->tokens[id];
     char name[TOK_NAME];
     if (text.size == 0 || text.size >= sizeof name || memchr(text.data, 0, text.size))
         return log_fail(log, PM_FORMAT, "%s: token %u must have 1 to %d bytes", path, (unsigned)id, TOK_NAME - 1);
@@ -125,7 +132,7 @@ static pm_status read_tokens(const pm_log *log, const char *path, const tok_gguf
     if (status != PM_OK) return status;
     if (!entries_make(entries, &spell->form, settings, parts->count, bytes)) return no_memory(log, path);
     for (uint32_t id = 0; id < parts->count; id++) {
-        const tok_gguf_text text = parts->tokens[id];
+        const gguf_text text = parts->tokens[id];
         if (type_of(parts, id) != SCORED_NORMAL)
             continue; /* the named ones follow; unused ones are ids without a token */
         const size_t size = unspell(spell, text.data, text.size, entries_room(entries));
@@ -152,7 +159,7 @@ static pm_status read_merges(const pm_log *log, const char *path, const tok_gguf
         return no_memory(log, path);
     }
     for (; out->merge_count < parts->merge_count && !fault; out->merge_count += !fault) {
-        const tok_gguf_text line = parts->merges[out->merge_count];
+        const gguf_text line = parts->merges[out->merge_count];
         fault = tok_merge_parse(spell, index, line.data, line.size, room, &out->merges[out->merge_count]);
     }
     free(room);
@@ -169,7 +176,7 @@ static pm_status make_gpt2(const pm_log *log, const char *path, const tok_gguf_p
     tok_bpe_parts made = {0};
     tok_index index = {0};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (text_is(parts->pre, forms[i].pre)) form = forms[i].form;
+        if (gguf_text_is(parts->pre, forms[i].pre)) form = forms[i].form;
     if (!form) return refuse(log, path, "tokenizer.ggml.pre", parts->pre);
     speller_make(form, &spell);
     if (settings->puts_begin == TOK_UNSAID && form == &tok_form_llama3) settings->puts_begin = TOK_YES;
@@ -183,18 +190,33 @@ static pm_status make_gpt2(const pm_log *log, const char *path, const tok_gguf_p
     return status;
 }
 
+static pm_status take_chat(const pm_log *log, const char *path, gguf_text chat, pm_tokenizer *tok)
+{
+    if (!chat.size) return PM_OK;
+    if (memchr(chat.data, 0, chat.size) || utf8_valid(chat.data, chat.size) < chat.size)
+        return log_fail(log, PM_FORMAT, "%s: tokenizer.chat_template is no text of UTF-8", path);
+    tok->chat = copy_part(chat.data, chat.size);
+    return tok->chat ? PM_OK : no_memory(log, path);
+}
+
 pm_status tok_from_gguf(const pm_log *log, const char *path, const tok_gguf_parts *parts, pm_tokenizer **out)
 {
     tok_settings settings = {.puts_begin = parts->puts_begin, .puts_end = parts->puts_end};
+    pm_tokenizer *tok = NULL;
     pm_status status = check_ids(log, path, parts);
     if (status == PM_OK) {
-        if (text_is(parts->model, "llama"))
-            status = make_llama(log, path, parts, &settings, out);
-        else if (text_is(parts->model, "gpt2"))
-            status = make_gpt2(log, path, parts, &settings, out);
+        if (gguf_text_is(parts->model, "llama"))
+            status = make_llama(log, path, parts, &settings, &tok);
+        else if (gguf_text_is(parts->model, "gpt2"))
+            status = make_gpt2(log, path, parts, &settings, &tok);
         else
             status = refuse(log, path, "tokenizer.ggml.model", parts->model);
     }
     tok_settings_free(&settings);
+    if (status == PM_OK) status = take_chat(log, path, parts->chat, tok);
+    if (status == PM_OK)
+        *out = tok;
+    else
+        pm_tokenizer_destroy(&tok);
     return status;
 }

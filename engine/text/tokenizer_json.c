@@ -1,5 +1,5 @@
 /* Tokenizers as folders: vocab.json {"spelling": id}, tokenizer_config.json (tokenizer_config.c) and, for the kinds with merges, merges.txt
- * (bpe_files.c) or all in tokenizer.json (tokenizer_hf.c).
+ * (bpe_files.c) or all in tokenizer.json (tokenizer_hf.c). A GGUF file may stand in place of a folder.
  *
  * Spellings of the byte kind are GPT-2's: the printable bytes ! to ~, U+00A1 to U+00AC and U+00AE to U+00FF are the
  * characters of that code. The other 68 bytes, in order, are U+0100 and up. Spellings of the char kind are the
@@ -11,7 +11,7 @@
 #include "files/file.h"
 #include "files/json_file.h"
 #include "text/scored.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_gguf.h"
 
 #define VOCAB_FILE "vocab.json"
 #define MERGES_FILE "merges.txt"
@@ -207,19 +207,28 @@ static pm_status load_pair(const pm_log *log, const file_source *from, tok_setti
     return status;
 }
 
-/* Tells of a tokenizer there that Pumice does not read. */
+/* Tokenizers that Pumice does not read. */
+static const struct {
+    const char *file, *what;
+} others[] = {{"spiece.model", "; its spiece.model is SentencePiece's, which Pumice does not read"},
+              {"vocab.txt", "; its vocab.txt is WordPiece's, which Pumice does not read"},
+              {"tokenizer.model.v3", "; its tokenizer.model.v3 is SentencePiece's, which Pumice does not read"},
+              {VOCAB_FILE, "; it has vocab.json alone"},
+              {MERGES_FILE, "; it has merges.txt alone"}};
+
 static const char *other_tokenizer(const file_source *from)
 {
-    static const struct {
-        const char *file, *what;
-    } others[] = {{"spiece.model", "; its spiece.model is SentencePiece's, which Pumice does not read"},
-                  {"vocab.txt", "; its vocab.txt is WordPiece's, which Pumice does not read"},
-                  {"tokenizer.model.v3", "; its tokenizer.model.v3 is SentencePiece's, which Pumice does not read"},
-                  {VOCAB_FILE, "; it has vocab.json alone"},
-                  {MERGES_FILE, "; it has merges.txt alone"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (file_source_has(from, others[i].file)) return others[i].what;
     return "";
+}
+
+bool tok_is_there(const file_source *from)
+{
+    bool there = file_source_has(from, WHOLE_FILE) || file_source_has(from, MODEL_FILE);
+    for (size_t i = 0; i < sizeof file_names / sizeof *file_names; i++)
+        there = there || file_source_has(from, file_names[i].vocab);
+    return there || *other_tokenizer(from);
 }
 
 /* What is wrong where no file of a tokenizer that can be read is there. */
@@ -279,16 +288,33 @@ static pm_status load_merging(const pm_log *log, const file_source *from, tok_se
     return status == PM_OK && !found ? none_here(log, from) : status;
 }
 
+static pm_status load_gguf(const pm_log *log, const file_source *from, pm_tokenizer **out)
+{
+    gguf_file file;
+    pm_status status = gguf_open_source(log, from, &file);
+    if (status != PM_OK) return status;
+    status = tok_gguf_read(log, &file, out);
+    gguf_close(&file);
+    return status;
+}
+
 static pm_status load(const pm_log *log, const file_source *from, pm_tokenizer **out)
 {
     tok_settings settings;
-    pm_status status = file_source_check(log, from);
+    bool gguf;
+    pm_status status = gguf_is_source(log, from, &gguf);
+    if (status == PM_OK && gguf) return load_gguf(log, from, out);
+    if (status == PM_OK) status = file_source_check(log, from);
     if (status == PM_OK) status = tok_settings_read(log, from, &settings);
     if (status != PM_OK) return status;
     if (!settings.known || settings.form.merges)
         status = load_merging(log, from, &settings, out);
     else
         status = read_vocab(log, from, &settings.form, out);
+    if (status == PM_OK) {
+        (*out)->chat = settings.chat;
+        settings.chat = NULL;
+    }
     tok_settings_free(&settings);
     return status;
 }

@@ -19,7 +19,7 @@ typedef struct pm_memory_file {
 } pm_memory_file;
 
 /* Where files come from: those in memory count before those of the functions; it needs some of either. Names are a folder's, such as
- * "model.safetensors", without a path.
+ * "model.safetensors", without a path. One model.gguf stands in place of all others.
  * Ownership: all of it is the caller's, and is used only within the call that is given it.
  * Threads: the functions are called on the thread of that call, while Pumice holds no lock, and must not use the device of that call. Several files may be
  * open at once.

@@ -35,7 +35,7 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_train(const pm_log *log, const char *
  * part that would give other ids is refused.
  * tokenizer_config.json says the kind of the other files: GPT-2's, GPT-1's, Qwen2's; without it, they do. Of it, special_tokens_map.json and
  * added_tokens.json these are taken too: add_prefix_space, add_bos_token, add_eos_token, added tokens, and those that begin and end a text. Ids
- * may be missing and a token may have two names. Fails: PM_IO, PM_FORMAT with a line that names the file. */
+ * may be missing and a token may have two names. A GGUF file may stand in place of the folder. Fails: PM_IO, PM_FORMAT with a line that names the file. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load(const pm_log *log, const char *dir, pm_tokenizer **out);
 /* The same files from elsewhere. Fails also: PM_INVALID (a source without files), and with what the source's functions answer. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_load_from_sized(const pm_log *log, const pm_source *source,
