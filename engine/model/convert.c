@@ -1,8 +1,8 @@
 /* Converts any readable form of a model to Pumice's own, piece by piece and without a device. */
 #include "base/log.h"
+#include "model/files.h"
 #include "model/openai.h"
 #include "model/special.h"
-#include "model/weights.h"
 
 static pm_status convert_release(const pm_log *log, const char *from, uint32_t heads, const char *to)
 {
@@ -32,22 +32,20 @@ static void name_tokens(const char *dir, pm_gpt_config *config)
     pm_tokenizer_destroy(&tok);
 }
 
-static pm_status convert_folder(const pm_log *log, const char *from, const char *to)
+static pm_status convert_files(const pm_log *log, const char *from, const char *to)
 {
-    weights w;
-    pm_gpt_config config;
-    pm_task task = {0};
+    gpt_files files;
     gpt_layout layout = {0};
-    pm_status status = gpt_config_load(log, from, &config, &task);
-    if (status == PM_OK) status = gpt_layout_make(log, &config, UINT64_MAX, &layout);
-    if (status == PM_OK) status = weights_open(log, from, &config, &w);
+    pm_status status = gpt_files_open(log, &(file_source){.dir = from}, &files);
+    if (status != PM_OK) return status;
+    const pm_gpt_config *config = &files.config;
+    status = gpt_layout_make(log, config, UINT64_MAX, &layout);
     if (status == PM_OK) {
-        name_tokens(from, &config);
-        status = gpt_folder_write(log, to, &config, config.outputs ? &task : NULL, &layout, weights_source(&w));
-        weights_close(&w);
+        name_tokens(from, &files.config);
+        status = gpt_folder_write(log, to, config, config->outputs ? &files.task : NULL, &layout, files.source);
     }
     gpt_layout_fini(&layout);
-    pm_task_fini(&task);
+    gpt_files_close(&files);
     return status;
 }
 
@@ -59,5 +57,5 @@ pm_status pm_model_convert(const pm_log *log, const char *from, uint32_t heads, 
                         "%s: heads can be given for a release with params_shapes.json only; config.json "
                         "tells them here",
                         from);
-    return convert_folder(log, from, to);
+    return convert_files(log, from, to);
 }

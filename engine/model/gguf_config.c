@@ -19,6 +19,10 @@ typedef struct reader {
 
 enum { KEY_MOST = 128 };
 
+/* Keys of Pumice's own, for what GGUF has none. */
+#define SCALING_KEY "pumice.rope_llama3"
+#define QUERY_KEY "pumice.query_pre_attn_scalar"
+
 static const char *key_of(const reader *r, const char *key, char out[KEY_MOST])
 {
     snprintf(out, KEY_MOST, "%s.%s", r->family, key);
@@ -64,8 +68,44 @@ static void refuse_others(reader *r)
     }
 }
 
-/* Llama 3's scaling is in a tensor of divisors: the largest is the factor, and the rest must follow from the original 8192 positions, low 1 and
- * high 4 of all Llama 3. */
+/* Llama 3's scaling is in a tensor of divisors alone. The largest is the factor, and the rest follows from the original 8192 positions, low 1 and
+ * high 4 of all Llama 3; a key of Pumice's own says other numbers. */
+static pm_rotary usual_scaling(const float *divisors, uint32_t count)
+{
+    pm_rotary r = {.scaling = PM_ROTARY_LLAMA3, .factor = 1, .low = 1, .high = 4, .original = 8192};
+    for (uint32_t i = 0; i < count; i++) r.factor = fmaxf(r.factor, divisors[i]);
+    return r;
+}
+
+static void take_scaling(pm_rotary *to, const pm_rotary *from)
+{
+    to->scaling = from->scaling;
+    to->factor = from->factor;
+    to->low = from->low;
+    to->high = from->high;
+    to->original = from->original;
+}
+
+/* factor, low, high and original, in this order. */
+static void read_own_scaling(reader *r, pm_rotary *out)
+{
+    gguf_array list;
+    bool found;
+    if (r->status == PM_OK) r->status = gguf_numbers(r->log, r->file, SCALING_KEY, &found, &list);
+    if (r->status != PM_OK || !found) return;
+    float v[4] = {0};
+    for (size_t i = 0; i < 4 && i < list.count; i++) v[i] = (float)gguf_array_number(&list, i);
+    if (list.count != 4 ||
+        !(v[0] >= 1 && v[1] > 0 && v[2] > v[1] && v[3] >= 1 && v[3] <= 1u << 24 && isfinite(v[0]) && isfinite(v[2]))) {
+        refuse(r, SCALING_KEY, "must have 4 numbers: a factor of 1 or more, low and high, positions");
+        return;
+    }
+    out->factor = v[0];
+    out->low = v[1];
+    out->high = v[2];
+    out->original = (uint32_t)v[3];
+}
+
 static void read_divisors(reader *r, pm_gpt_config *c)
 {
     const gguf_tensor *t = gguf_find(r->file, "rope_freqs.weight");
@@ -80,13 +120,11 @@ static void read_divisors(reader *r, pm_gpt_config *c)
         r->status = gguf_floats(r->log, r->file, t, 0, half, there);
     else
         refuse(r, t->name, "has another length than half of a head");
-    float most = 1, *own = there + half;
-    for (uint32_t i = 0; i < half && r->status == PM_OK; i++) most = fmaxf(most, there[i]);
-    c->rotary.scaling = PM_ROTARY_LLAMA3;
-    c->rotary.factor = most;
-    c->rotary.low = 1;
-    c->rotary.high = 4;
-    c->rotary.original = 8192;
+    float *own = there + half;
+    pm_rotary scaling = {0};
+    if (r->status == PM_OK) scaling = usual_scaling(there, half);
+    read_own_scaling(r, &scaling);
+    take_scaling(&c->rotary, &scaling);
     if (r->status == PM_OK) gguf_rope_divisors(c, own);
     for (uint32_t i = 0; i < half && r->status == PM_OK; i++)
         if (!(fabsf(there[i] - own[i]) <= 1e-3f * own[i]))
@@ -132,7 +170,8 @@ static void read_rotary(reader *r, pm_gpt_config *c)
     if (family->local_theta > 0) {
         c->rotary.local_theta = number(r, "rope.freq_base_swa", family->local_theta);
         c->window = count(r, "attention.sliding_window", true);
-        c->window_period = family->window_period;
+        c->window_period = count(r, "attention.sliding_window_pattern", false);
+        if (!c->window_period) c->window_period = family->window_period;
     }
     read_scaling(r, c);
     read_divisors(r, c);
@@ -151,6 +190,34 @@ static void read_special(reader *r, pm_gpt_config *c)
         r->status = gguf_u32(r->log, r->file, ids[i].key, ids[i].has, ids[i].id);
         if (*ids[i].has && *ids[i].id >= c->vocab) *ids[i].has = false;
     }
+}
+
+/* llama.cpp knows the 27B model of Gemma 3 by its layers; there it is C/H. */
+static float usual_scalar(const pm_gpt_config *c)
+{
+    return c->layers == 62 ? (float)c->embd / (float)c->heads : (float)c->head;
+}
+
+static void read_query_scalar(reader *r, pm_gpt_config *c)
+{
+    bool found;
+    if (r->status != PM_OK || arch_of(c)->local_theta <= 0) return;
+    c->query_scalar = usual_scalar(c);
+    r->status = gguf_f32(r->log, r->file, QUERY_KEY, &found, &c->query_scalar);
+    if (r->status == PM_OK && !(c->query_scalar > 0 && isfinite(c->query_scalar)))
+        refuse(r, QUERY_KEY, "is not a number above 0");
+}
+
+/* A tokenizer may leave tokens of the model unused, but not have more. */
+static void check_tokens(reader *r, const pm_gpt_config *c)
+{
+    gguf_array tokens;
+    bool found;
+    char line[100];
+    if (r->status == PM_OK) r->status = gguf_strings(r->log, r->file, "tokenizer.ggml.tokens", &found, &tokens);
+    if (r->status != PM_OK || !found || tokens.count <= c->vocab) return;
+    snprintf(line, sizeof line, "has %zu tokens, and token_embd.weight only %u", tokens.count, (unsigned)c->vocab);
+    refuse(r, "tokenizer.ggml.tokens", line);
 }
 
 /* What tensors tell: the vocabulary, an output layer of its own, biases. */
@@ -195,6 +262,8 @@ pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_con
     if (r.status == PM_OK) read_shapes(&r, &c);
     if (r.status == PM_OK) read_rotary(&r, &c);
     if (r.status == PM_OK) read_special(&r, &c);
+    read_query_scalar(&r, &c);
+    check_tokens(&r, &c);
     if (r.status != PM_OK) return r.status;
     snprintf(where, sizeof where, "%s: ", file->path);
     status = gpt_config_check(log, where, &c);
@@ -204,12 +273,16 @@ pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_con
 
 /* ---- writing --------------------------------------------------------------------------------------------------------- */
 
-void gguf_rope_divisors(const pm_gpt_config *config, float *out)
+static float rope_divisor(const pm_gpt_config *config, uint32_t pair)
 {
     pm_gpt_config plain = *config;
     plain.rotary.scaling = PM_ROTARY_PLAIN;
-    for (uint32_t i = 0; i < config->rotary.columns / 2; i++)
-        out[i] = (float)(rotary_frequency(&plain, false, i) / rotary_frequency(config, false, i));
+    return (float)(rotary_frequency(&plain, false, pair) / rotary_frequency(config, false, pair));
+}
+
+void gguf_rope_divisors(const pm_gpt_config *config, float *out)
+{
+    for (uint32_t i = 0; i < config->rotary.columns / 2; i++) out[i] = rope_divisor(config, i);
 }
 
 static void put_count(gguf_writer *w, const arch_info *family, const char *name, uint32_t value)
@@ -226,7 +299,19 @@ static void put_number(gguf_writer *w, const arch_info *family, const char *name
     gguf_put_f32(w, key, value);
 }
 
-/* Llama 3's scaling is a tensor; see gguf_model_put. */
+/* Llama 3's scaling is a tensor (gguf_model_put), which does not always tell its numbers. */
+static void put_own_scaling(gguf_writer *w, const pm_gpt_config *c)
+{
+    const pm_rotary *r = &c->rotary;
+    const uint32_t half = r->columns / 2;
+    float most = 1;
+    for (uint32_t i = 0; i < half; i++) most = fmaxf(most, rope_divisor(c, i));
+    const pm_rotary usual = usual_scaling(&most, 1);
+    const float own[4] = {r->factor, r->low, r->high, (float)r->original};
+    if (usual.factor != r->factor || usual.low != r->low || usual.high != r->high || usual.original != r->original)
+        gguf_put_f32s(w, SCALING_KEY, own, 4);
+}
+
 static void put_rotary(gguf_writer *w, const arch_info *family, const pm_gpt_config *c)
 {
     char key[KEY_MOST];
@@ -236,7 +321,9 @@ static void put_rotary(gguf_writer *w, const arch_info *family, const pm_gpt_con
     if (family->local_theta > 0) {
         put_number(w, family, "rope.freq_base_swa", r->local_theta);
         put_count(w, family, "attention.sliding_window", c->window);
+        put_count(w, family, "attention.sliding_window_pattern", c->window_period);
     }
+    if (r->scaling == PM_ROTARY_LLAMA3) put_own_scaling(w, c);
     if (r->scaling != PM_ROTARY_LINEAR && r->scaling != PM_ROTARY_YARN) return;
     snprintf(key, sizeof key, "%s.rope.scaling.type", family->gguf_family);
     gguf_put_text(w, key, r->scaling == PM_ROTARY_LINEAR ? "linear" : "yarn");
@@ -276,11 +363,12 @@ static void put_config(gguf_writer *w, const pm_gpt_config *c, gguf_dtype dtype)
     put_number(w, family,
                family->norm == NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
                c->eps);
+    put_count(w, family, "vocab_size", c->vocab);
     if (!arch_rotary(family)) return;
     put_count(w, family, "attention.head_count_kv", c->kv_heads);
     put_count(w, family, "attention.key_length", c->head);
     put_count(w, family, "attention.value_length", c->head);
-    put_count(w, family, "vocab_size", c->vocab);
+    if (family->local_theta > 0 && c->query_scalar != usual_scalar(c)) gguf_put_f32(w, QUERY_KEY, c->query_scalar);
     put_rotary(w, family, c);
 }
 
@@ -298,6 +386,15 @@ static pm_status refuse_model(const pm_log *log, const pm_gpt_config *c)
         return log_fail(log, PM_INVALID, "GGUF has no architecture for %s", pm_arch_title(c->arch));
     if (c->outputs)
         return log_fail(log, PM_INVALID, "GGUF has no place for a task's head; take the model that it was made from");
+    if (c->rotary.scaling == PM_ROTARY_LLAMA3 && !family->gguf_pairs)
+        return log_fail(log, PM_INVALID, "GGUF has Llama 3's scaling of positions for Llama only, not for %s",
+                        pm_arch_title(c->arch));
+    if (family->local_theta > 0 && c->window_first)
+        return log_fail(log, PM_INVALID, "GGUF has no key for windows that begin behind layer %u", c->window_first);
+    if (family->local_theta > 0 && c->query_scalar != usual_scalar(c))
+        log_line(log, PM_LOG_WARN,
+                 "GGUF: query_pre_attn_scalar %g is kept in a key that only Pumice reads; other programs take %g",
+                 (double)c->query_scalar, (double)usual_scalar(c));
     if (c->window && family->local_theta <= 0)
         log_line(log, PM_LOG_WARN, "GGUF: a window of %u tokens is left out, for which it has no key", c->window);
     return PM_OK;

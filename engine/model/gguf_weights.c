@@ -181,6 +181,16 @@ static pm_status put_plain(output *o, const tensor_row *row, bool plus_one)
     return status;
 }
 
+/* `count` numbers in pieces that a source gives. */
+static pm_status read_all(const output *o, uint32_t param, uint64_t first, uint64_t count, float *out)
+{
+    pm_status status = PM_OK;
+    for (uint64_t at = 0; at < count && status == PM_OK; at += GPT_PIECE)
+        status =
+            o->from.read(o->from.user, param, first + at, count - at < GPT_PIECE ? count - at : GPT_PIECE, out + at);
+    return status;
+}
+
 /* Whole tensors, or heads, that change their order. */
 static pm_status put_ordered(output *o, const tensor_row *row, gguf_form form)
 {
@@ -190,7 +200,7 @@ static pm_status put_ordered(output *o, const tensor_row *row, gguf_form form)
     float *in = malloc(2 * size * sizeof *in), *out = in ? in + size : NULL;
     pm_status status = in ? PM_OK : log_fail(o->log, PM_NO_HOST_MEMORY, "GGUF: no memory for %s", row->name);
     for (uint32_t first = 0; first < rows && status == PM_OK; first += step) {
-        status = o->from.read(o->from.user, row->param, row->at + (uint64_t)first * cols, size, in);
+        status = read_all(o, row->param, row->at + (uint64_t)first * cols, size, in);
         if (status != PM_OK) break;
         for (uint32_t r = 0; r < step; r++)
             for (uint32_t c = 0; c < cols; c++) {

@@ -158,6 +158,8 @@ PM_NODISCARD static inline pm_status pm_model_create(pm_device *device, const pm
  * DataParallel ("module.") and the like put into them. With tie_word_embeddings, which is the default, lm_head.weight is the token table
  * whatever the file has under that name, and may stand in the file for it. A warning names tensors that the configuration leaves out.
  * A folder of GPT2ForSequenceClassification or OpenAIGPTForSequenceClassification has a task (pm_task, plain).
+ * A GGUF file may stand in place of the folder, here and in pm_gpt_config_load and pm_text_ends_load: of gpt2, llama, qwen2, qwen3 and gemma3, with
+ * tensors of F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
  * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
 /* The same files from elsewhere, with the same weights, bit by bit. Of files in memory, and of those that the source has a view of, nothing is copied on
@@ -184,10 +186,32 @@ PM_API void pm_model_name_tokens(pm_model *model, uint32_t begin, uint32_t end, 
 /* What the head answers; NULL without one. Lives as long as the model. */
 PM_API const pm_task *pm_model_task(const pm_model *model);
 
-/* Rewrites a model as pm_model_save would, with no device: `from` is a folder that pm_model_load reads, or OpenAI's release of GPT-1
+/* Rewrites a model as pm_model_save would, with no device: `from` is a folder or a GGUF file that pm_model_load reads, or OpenAI's release of GPT-1
  * (params_shapes.json, params_0.npy …; https://github.com/openai/finetune-transformer-lm), which does not say how many heads it has: 0
  * means 12. Of a tokenizer in the folder only the special tokens are taken, where config.json names none and does not say null. */
 PM_API PM_NODISCARD pm_status pm_model_convert(const pm_log *log, const char *from, uint32_t heads, const char *to);
+
+/* A GGUF file's matrices; its vectors and tables of positions are fp32. Q8_0 needs rows of a multiple of 32 numbers; others are F16. */
+typedef enum pm_gguf_type { PM_GGUF_F16, PM_GGUF_F32, PM_GGUF_BF16, PM_GGUF_Q8_0 } pm_gguf_type;
+/* "f16", "f32", "bf16", "q8_0"; and the type of such a name: false where there is none. */
+PM_API const char *pm_gguf_type_name(pm_gguf_type type);
+PM_API bool pm_gguf_type_named(const char *name, pm_gguf_type *out);
+
+typedef struct pm_gguf_params {
+    pm_gguf_type type;
+} pm_gguf_params;
+
+/* Writes a model with its tokenizer as one GGUF file for llama.cpp and the like, whole or not at all, with no device. `from` is a folder, whose
+ * tokenizer and chat template are taken, too, or a GGUF file, whose keys of the tokenizer stay as they are; params: NULL for zeros. A warning tells what
+ * other programs will not know of the model. Fails: as pm_model_load and pm_tokenizer_load; PM_INVALID for what GGUF has no name for: GPT-1, a task's
+ * head, tokenizers of kind "char" and "gpt1" or cut in a way of their own. */
+PM_API PM_NODISCARD pm_status pm_model_convert_gguf_sized(const pm_log *log, const char *from, const char *to,
+                                                          const pm_gguf_params *params, size_t params_size);
+PM_NODISCARD static inline pm_status pm_model_convert_gguf(const pm_log *log, const char *from, const char *to,
+                                                           const pm_gguf_params *params)
+{
+    return pm_model_convert_gguf_sized(log, from, to, params, sizeof *params);
+}
 
 PM_API void pm_model_destroy(pm_model **model);
 
