@@ -46,6 +46,11 @@ refused 2 '\-\-top-p -0.1' generate --model "$dir/o" --top-p=-0.1
 refused 2 '\-\-top-p 2' generate --model "$dir/o" --top-p 2
 refused 2 '\-\-out' convert --from "$dir/o"
 refused 2 '\-\-heads 0' convert --from "$dir/o" --out "$dir/p" --heads 0
+refused 2 '\-\-to onnx' convert --from "$dir/o" --out "$dir/p" --to onnx
+refused 2 '\-\-type q4_0' convert --from "$dir/o" --out "$dir/p.gguf" --type q4_0
+refused 2 '\-\-type f16' convert --from "$dir/o" --out "$dir/p" --type f16
+refused 2 '\-\-overwrite' convert --from "$dir/o" --out "$dir/p.gguf" --overwrite
+refused 2 '\-\-heads' convert --from "$dir/o" --out "$dir/p" --to gguf --heads 2
 
 refused 2 '\-\-tokenizer' tokenize
 refused 2 'train' tokenizer
@@ -411,6 +416,36 @@ refused 1 "$dir/none: there is no such folder" convert --from "$dir/none" --out 
 refused 2 "heads" convert --from "$dir/c" --out "$dir/q" --heads 2
 refused 1 "$dir/text" convert --from "$dir/c" --out "$dir/text/q"
 [ ! -e "$dir/q" ] || fail "a refused conversion made its folder"
+
+# GGUF: a model's file stands in place of its folder, and in fp32 it is the same model.
+run 0 convert --from "$dir/w2" --out "$dir/w2.gguf" --type f32
+run 0 eval --model "$dir/w2" --data "$dir/text" --json
+cp "$dir/out" "$dir/said"
+run 0 eval --model "$dir/w2.gguf" --data "$dir/text" --json
+same "$dir/said" "$dir/out"
+run 0 convert --from "$dir/w2.gguf" --out "$dir/w2-back" --to hf
+[ "$(ids "$dir/w2-back")" = '279 279' ] || fail "a GGUF file loses its model's tokens: $(ids "$dir/w2-back")"
+grep -q '"eos_token_id":[^0-9]*279' "$dir/w2-back/generation_config.json" || fail "no generation_config.json of a GGUF file"
+run 0 eval --model "$dir/w2-back" --data "$dir/text" --json
+same "$dir/said" "$dir/out"
+run 0 tokenize --tokenizer "$dir/w2.gguf" < "$dir/text"
+"$pumice" tokenize --tokenizer "$dir/w2.gguf" < "$dir/text" > "$dir/ours"
+"$pumice" tokenize --tokenizer "$dir/bpe" < "$dir/text" | cmp -s - "$dir/ours" || fail "a GGUF file has another tokenizer"
+run 0 convert --from "$dir/w2.gguf" --out "$dir/small" --to gguf --type q8_0
+[ "$(wc -c < "$dir/small")" -lt "$(wc -c < "$dir/w2.gguf")" ] || fail "q8_0 is not smaller than f32"
+run 0 generate --model "$dir/small" --prompt 'the cat' --tokens 3
+run 0 $train --out "$dir/w6" --steps 2 --init "$dir/w2.gguf"
+[ "$(ids "$dir/w6")" = '279 279' ] || fail "--init loses a GGUF file's tokens: $(ids "$dir/w6")"
+run 0 $tune --out "$dir/t3" --model "$dir/w2.gguf"
+refused 1 "$dir/w2.gguf.*already" convert --from "$dir/w" --out "$dir/w2.gguf"
+refused 2 'no tokenizers of kind "char"' convert --from "$dir/c" --out "$dir/c.gguf"
+refused 2 "task's head" convert --from "$dir/t2" --out "$dir/c.gguf"
+refused 1 "$dir/small.*has no task" predict --model "$dir/small" --input "$dir/two"
+head -c 3000 "$dir/w2.gguf" > "$dir/cut.gguf"
+refused 1 "$dir/cut.gguf" generate --model "$dir/cut.gguf"
+refused 1 "$dir/cut.gguf" convert --from "$dir/cut.gguf" --out "$dir/q"
+[ ! -e "$dir/q" ] && [ ! -e "$dir/c.gguf" ] || fail "a refused conversion made its folder or file"
+none_left "$dir"
 
 # OpenAI's release of GPT-1, with zeros for weights: then all tokens are equally likely.
 # npy COUNT: a NumPy file of so many zeros.

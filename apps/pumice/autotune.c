@@ -13,8 +13,8 @@ static bool quick, forget;
 
 static arg_option table[] = {
     APP_HEAD("what"),
-    {ARG_TEXT, "--model", "DIR", &model, NULL, 0, 0,
-     "a model's folder; without one, what pumice train makes by default", false, false},
+    {ARG_TEXT, "--model", "DIR|FILE.gguf", &model, NULL, 0, 0,
+     "a model's folder or GGUF file; without one, what pumice train makes by default", false, false},
     {ARG_U32, "--batch", "N", &batch, "12", 1, 65536, "sequences of a training step", false, false},
     {ARG_U32, "--ctx", "N", &ctx, "0", 0, 1048576, "tokens of each; 0: the model's context", false, false},
     {ARG_FLAG, "--quick", NULL, &quick, NULL, 0, 0, "three runs each are enough", false, false},
@@ -28,7 +28,7 @@ static arg_option table[] = {
 
 arg_command autotune_command = {
     "tune",
-    "[--model DIR] [options]",
+    "[--model DIR|FILE.gguf] [options]",
     "Measures which kernels are fastest on this device for a model's products and attention; later runs take them",
     "The choices are kept in the user's cache folder, by device, driver, build and capabilities. A run under "
     "PUMICE_DISABLE has its own.",

@@ -13,7 +13,7 @@ static const char *dir, *data, *task_name, *test, *documents, *fields;
 static bool special;
 
 static arg_option table[] = {
-    {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the model's folder", true, false},
+    {ARG_TEXT, "--model", "DIR|FILE.gguf", &dir, NULL, 0, 0, "the model's folder, or its GGUF file", true, false},
     {ARG_TEXT, "--data", "FILE|DIR", &data, NULL, 0, 0, "a text to predict: a file, or a folder with *.txt files",
      false, false},
     APP_OPTION_DOCUMENTS(documents),
@@ -33,7 +33,7 @@ static arg_option table[] = {
 
 arg_command eval_command = {
     "eval",
-    "--model DIR (--data FILE|DIR | --test FILE) [options]",
+    "--model DIR|FILE.gguf (--data FILE|DIR | --test FILE) [options]",
     "Tells how good a model is on a text or a task",
     "A text is read in consecutive windows of context + 1 tokens that share no target; the loss is the mean negative\n"
     "log-likelihood of a target, with the natural logarithm. A task has accuracy, macro-averaged F1 and Matthews'\n"

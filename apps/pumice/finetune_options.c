@@ -32,7 +32,7 @@ static arg_option table[] = {
          "accuracy|macro_f1|f1:LABEL|matthews|pearson|spearman|loss (default: accuracy, or pearson of scores)"),
     REPORT_OPTION_FIELDS(finetune_options_now.fields, "; the model keeps them"),
     TEXT("--out", "DIR", out, false, "where the best model, the checkpoint, metrics.jsonl and loss.png go"),
-    TEXT("--model", "DIR", model, false, "the model to start from; without it, random weights"),
+    TEXT("--model", "DIR|FILE.gguf", model, false, "the model to start from; without it, random weights"),
     {ARG_FLAG, "--resume", NULL, &finetune_options_now.resume, NULL, 0, 0,
      "go on from the checkpoint in --out, with the run's options; options given again replace them; without a "
      "checkpoint a new run begins",
@@ -41,8 +41,8 @@ static arg_option table[] = {
     {ARG_FLAG, "--plan", NULL, &finetune_options_now.plan, NULL, 0, 0,
      "only print the memory and the work that the run would take", false, false},
     APP_HEAD("Model, without --model"),
-    {ARG_TEXT, "--tokenizer", "byte|DIR", &finetune_options_now.tokenizer, "byte", 0, 0,
-     "a token for each byte, or as the tokenizer in DIR has them", false, false},
+    {ARG_TEXT, "--tokenizer", "byte|DIR|FILE.gguf", &finetune_options_now.tokenizer, "byte", 0, 0,
+     "a token for each byte, or as the tokenizer there has them", false, false},
     {ARG_CHOICE, "--arch", APP_ARCHS("gpt1|gpt2"), &finetune_options_now.arch, "gpt1", 0, 0,
      "the family whose blocks the model has", false, false},
     N("--layers", layers, 1, 1024, "4", "blocks"),
@@ -84,7 +84,7 @@ static arg_option table[] = {
 
 arg_command finetune_command = {
     "finetune",
-    "--task TASK --train FILE --dev FILE --out DIR [--model DIR] [options], or --out DIR --resume",
+    "--task TASK --train FILE --dev FILE --out DIR [--model DIR|FILE.gguf] [options], or --out DIR --resume",
     "Teaches a GPT a task from labelled examples",
     "A line of FILE is a JSON object:\n"
     "  classify  {\"text\": \"…\", \"label\": …}\n"

@@ -16,7 +16,7 @@ static bool only_plan, special, ignore_eos;
 static pm_sampling sampling;
 
 static arg_option table[] = {
-    {ARG_TEXT, "--model", "DIR", &dir, NULL, 0, 0, "the model's folder", true, false},
+    {ARG_TEXT, "--model", "DIR|FILE.gguf", &dir, NULL, 0, 0, "the model's folder, or its GGUF file", true, false},
     {ARG_TEXT, "--prompt", "TEXT", &prompt, "", 0, 0,
      "the text to continue; without it the model begins after its bos_token_id or end-of-text token, or, with neither, "
      "as after a line's end or a blank",
@@ -48,7 +48,7 @@ static arg_option table[] = {
 
 arg_command generate_command = {
     "generate",
-    "--model DIR [--prompt TEXT] [options]",
+    "--model DIR|FILE.gguf [--prompt TEXT] [options]",
     "Writes text with a model",
     "The text ends before --tokens where the model draws a token that ends a text, which is not printed.",
     table,

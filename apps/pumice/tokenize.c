@@ -13,7 +13,8 @@ static const char *dir;
 static bool decode, lines, special;
 
 static arg_option table[] = {
-    {ARG_TEXT, "--tokenizer", "DIR", &dir, NULL, 0, 0, "a folder with a tokenizer, such as a model's", true, false},
+    {ARG_TEXT, "--tokenizer", "DIR|FILE.gguf", &dir, NULL, 0, 0,
+     "a folder with a tokenizer, such as a model's, or a GGUF file", true, false},
     {ARG_FLAG, "--decode", NULL, &decode, NULL, 0, 0,
      "read ids and write their text: numbers with white space between, or what --json prints, or JSON arrays", false,
      false},
@@ -28,7 +29,7 @@ static arg_option table[] = {
 
 arg_command tokenize_command = {
     "tokenize",
-    "--tokenizer DIR [--special] [--decode] [--lines] [--json] < FILE",
+    "--tokenizer DIR|FILE.gguf [--special] [--decode] [--lines] [--json] < FILE",
     "Tells the tokens of a text",
     "All of standard input is one text; its tokens' ids come out on one line.",
     table,
