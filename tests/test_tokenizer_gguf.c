@@ -1,12 +1,10 @@
-/* Tokenizers of GGUF files, from the arrays that such a file has: both kinds, what is refused; written and read again; and real files, where a folder
- * has them. */
+/* Tokenizers of GGUF files, from the arrays that such a file has: both kinds, what is refused; and written and read again. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <pumice/folder.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +12,9 @@
 #include "base/utf8.h"
 #include "helper_dir.h"
 #include "helper_log.h"
+#include "helper_gguf_tokenizer.h"
 #include "helper_text.h"
 #include "text/gpt2.h"
-#include "text/tokenizer_gguf.h"
 
 #define SPACE "\xE2\x96\x81" /* U+2581 */
 #define BYTES(literal)                                                                                                 \
@@ -190,53 +188,6 @@ static void test_refused(void **state)
 
 /* ---- writing ---- */
 
-static const tok_gguf_model no_model = {
-    .begin = TOK_NONE, .end = TOK_NONE, .turn = TOK_NONE, .more = TOK_NONE, .pad = TOK_NONE};
-
-/* A file of this tokenizer alone, for a model of so many tokens. */
-static void write_file(const char *path, const pm_tokenizer *tok, const tok_gguf_model *model)
-{
-    const pm_log log = test_log();
-    gguf_writer *w;
-    test_log_reset();
-    assert_int_equal(gguf_writer_make(&log, path, &w), PM_OK);
-    if (tok_gguf_put(&log, tok, model, w) != PM_OK) fail_msg("%s", test_last_error());
-    assert_int_equal(gguf_write_begin(w), PM_OK);
-    assert_int_equal(gguf_write_commit(&w), PM_OK);
-}
-
-/* The tokenizer of a file, or of a folder. */
-static pm_tokenizer *load(const char *path)
-{
-    const pm_log log = test_log();
-    pm_tokenizer *tok = NULL;
-    if (pm_tokenizer_load(&log, path, &tok) != PM_OK) fail_msg("%s", test_last_error());
-    return tok;
-}
-
-/* Through a file and through a folder, each tokenizer is the same one. */
-static void expect_kept(const pm_tokenizer *tok)
-{
-    const pm_log log = test_log();
-    tok_gguf_model model = no_model;
-    char path[512], dir[512];
-    snprintf(path, sizeof path, "%s", test_path(test_root, "kept.gguf"));
-    snprintf(dir, sizeof dir, "%s", test_path(test_root, "kept"));
-    model.vocab = pm_tokenizer_vocab(tok);
-    write_file(path, tok, &model);
-    pm_tokenizer *back = load(path);
-    test_expect_same(back, tok);
-    assert_int_equal(pm_tokenizer_begin(back), pm_tokenizer_begin(tok));
-    assert_int_equal(pm_tokenizer_adds_begin(back), pm_tokenizer_adds_begin(tok));
-    assert_int_equal(pm_tokenizer_save(&log, back, dir), PM_OK);
-    pm_tokenizer_destroy(&back);
-    back = load(dir);
-    test_expect_same(back, tok);
-    if (tok->chat) assert_string_equal(back->chat, tok->chat);
-    pm_tokenizer_destroy(&back);
-    test_dir_clear(dir);
-}
-
 static void test_written(void **state)
 {
     (void)state;
@@ -251,7 +202,7 @@ static void test_written(void **state)
         parts.pre = pres[i];
         pm_tokenizer *tok = make(&parts, i ? "bpe" : "gpt2");
         assert_int_equal(strlen(tok->chat), parts.chat.size);
-        expect_kept(tok);
+        test_gguf_kept(tok);
         pm_tokenizer_destroy(&tok);
     }
     parts = some_pieces();
@@ -260,17 +211,17 @@ static void test_written(void **state)
         if (i == 1) parts.prefix = TOK_NO;
         if (i == 2) parts.squeeze = TOK_YES;
         pm_tokenizer *tok = make(&parts, "sentencepiece");
-        expect_kept(tok);
+        test_gguf_kept(tok);
         pm_tokenizer_destroy(&tok);
     }
     /* bytes without merges */
     const pm_log log = test_log();
     pm_tokenizer *tok = NULL;
-    tok_gguf_model model = no_model;
+    tok_gguf_model model = test_no_model;
     assert_int_equal(pm_tokenizer_bytes(&log, &tok), PM_OK);
     model.vocab = 256;
-    write_file(test_path(test_root, "bytes.gguf"), tok, &model);
-    pm_tokenizer *back = load(test_path(test_root, "bytes.gguf"));
+    test_gguf_write(test_path(test_root, "bytes.gguf"), tok, &model);
+    pm_tokenizer *back = test_tok_load(test_path(test_root, "bytes.gguf"));
     test_expect_ids(back, "ab \xC3\xA9", "97 98 32 195 169");
     pm_tokenizer_destroy(&back);
     pm_tokenizer_destroy(&tok);
@@ -288,7 +239,7 @@ static void test_filled(void **state)
     pm_tokenizer *tok = make(&parts, "sentencepiece");
     const tok_gguf_model model = {.vocab = 12, .begin = 4, .end = 3, .turn = 5, .more = 6, .pad = 7};
     const char *path = test_path(test_root, "filled.gguf");
-    write_file(path, tok, &model);
+    test_gguf_write(path, tok, &model);
     pm_tokenizer_destroy(&tok);
     assert_int_equal(gguf_open(NULL, path, &f), PM_OK);
     static const char *const keys[] = {"bos_token_id", "eos_token_id",     "eot_token_id",
@@ -319,147 +270,10 @@ static void test_filled(void **state)
     gguf_close(&f);
 }
 
-static void expect_unwritten(const pm_tokenizer *tok, uint32_t vocab, pm_status status, const char *words)
-{
-    const pm_log log = test_log();
-    tok_gguf_model model = no_model;
-    gguf_writer *w;
-    model.vocab = vocab;
-    assert_int_equal(gguf_writer_make(&log, test_path(test_root, "none.gguf"), &w), PM_OK);
-    test_log_reset();
-    test_expect_failure(tok_gguf_put(&log, tok, &model, w), status, "GGUF", words);
-    gguf_write_abandon(&w);
-}
-
-/* A tokenizer.json of merges of characters, whose order or number no scores give, or of bytes that are cut in another way. */
-static void expect_other(const char *normal, const char *cut, const char *vocab, const char *merges, const char *words)
-{
-    char dir[512], text[2048];
-    snprintf(dir, sizeof dir, "%s", test_path(test_root, "other"));
-    const pm_log log = test_log();
-    assert_int_equal(pm_folder_make(&log, dir), PM_OK);
-    snprintf(text, sizeof text,
-             "{\"added_tokens\":[],\"normalizer\":%s,\"pre_tokenizer\":%s,\"model\":{\"type\":\"BPE\",\"vocab\":{%s},"
-             "\"merges\":[%s]}}",
-             normal, cut, vocab, merges);
-    test_write(test_path(dir, "tokenizer.json"), text, strlen(text));
-    pm_tokenizer *tok = load(dir);
-    expect_unwritten(tok, 300, PM_INVALID, words);
-    pm_tokenizer_destroy(&tok);
-    test_dir_clear(dir);
-}
-
-static void test_unwritten(void **state)
-{
-    (void)state;
-    const pm_log log = test_log();
-    pm_tokenizer *tok = NULL;
-    assert_int_equal(pm_tokenizer_chars(&log, "text", "abc", 3, &tok), PM_OK);
-    expect_unwritten(tok, 3, PM_INVALID, "no tokenizers of kind \"char\"");
-    expect_unwritten(tok, 2, PM_FORMAT, "the tokenizer has 3 tokens, the model only 2");
-    pm_tokenizer_destroy(&tok);
-#define BLANKS "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"" SPACE "\"}"
-    expect_other(BLANKS, "null", "\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5",
-                 "\"a b\",\"a bc\",\"b c\",\"ab c\"", "the merges that make token 5");
-    expect_other(BLANKS, "null", "\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5", "\"a b\",\"b c\",\"ab c\"",
-                 "the merges that make token 5");
-    expect_other("null", "{\"type\":\"Metaspace\",\"replacement\":\"" SPACE "\",\"split\":true}",
-                 "\"a\":0,\"" SPACE "\":1,\"a" SPACE "\":2", "\"a " SPACE "\"", "does not cut a text");
-    expect_other("null", "{\"type\":\"ByteLevel\",\"use_regex\":false,\"add_prefix_space\":false}", "\"a\":0,\"b\":1",
-                 "", "no name for the way");
-    expect_other("null", "{\"type\":\"ByteLevel\",\"use_regex\":true,\"add_prefix_space\":true}", "\"a\":0,\"b\":1", "",
-                 "no name for the way");
-#undef BLANKS
-}
-
-/* ---- real files ---- */
-
-/* Texts with a line between, and a line of ids for each. */
-
-static void expect_lines(const pm_tokenizer *tok, char *texts, char *ids)
-{
-    static const char line[] = "\n__ggml_vocab_test__\n";
-    size_t count = 0;
-    for (char *next; texts; texts = next) {
-        next = strstr(texts, line);
-        if (!next) break; /* what follows the last line is none */
-        *next = 0;
-        next += sizeof line - 1;
-        char *end = strchr(ids, '\n');
-        assert_non_null(end);
-        *end = 0;
-        test_expect_ids(tok, texts, ids + strspn(ids, " "));
-        ids = end + 1;
-        count++;
-    }
-    assert_int_equal(count, 46);
-}
-
-static void test_real(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"gpt-2", "llama-spm"};
-    const char *path;
-    char name[256];
-    for (size_t i = 0; i < 2; i++) {
-        size_t other;
-        snprintf(name, sizeof name, "tokenizers/fixtures/%s.gguf", names[i]);
-        if (!test_shared_file(name, &path)) skip();
-        pm_tokenizer *tok = load(path);
-        assert_string_equal(pm_tokenizer_kind(tok), i ? "sentencepiece" : "gpt2");
-        expect_kept(tok);
-        tok_gguf_model model = no_model;
-        model.vocab = pm_tokenizer_vocab(tok) + 3;
-        write_file(test_path(test_root, "real.gguf"), tok, &model);
-        pm_tokenizer *back = load(test_path(test_root, "real.gguf"));
-        snprintf(name, sizeof name, "tokenizers/fixtures/%s.inp", names[i]);
-        assert_true(test_shared_file(name, &path));
-        char *texts[2] = {test_read(path, &other), test_read(path, &other)};
-        snprintf(name, sizeof name, "tokenizers/fixtures/%s.out", names[i]);
-        assert_true(test_shared_file(name, &path));
-        char *ids[2] = {test_read(path, &other), test_read(path, &other)};
-        expect_lines(tok, texts[0], ids[0]);
-        expect_lines(back, texts[1], ids[1]);
-        if (i == 0) {
-            char dir[4096];
-            assert_true(test_shared_file("tokenizers/gpt2/encoder.json", &path));
-            snprintf(dir, sizeof dir, "%.*s", (int)(strlen(path) - strlen("/encoder.json")), path);
-            pm_tokenizer *pair = load(dir);
-            test_expect_same(tok, pair); /* OpenAI's files are the same tokenizer */
-            pm_tokenizer_destroy(&pair);
-        }
-        pm_tokenizer_destroy(&tok);
-        pm_tokenizer_destroy(&back);
-        for (int k = 0; k < 2; k++) {
-            free(texts[k]);
-            free(ids[k]);
-        }
-    }
-}
-
-/* Qwen's own files, with its chat template in a file by itself; Llama's small model by SentencePiece's. */
-static void test_real_folders(void **state)
-{
-    (void)state;
-    static const char *const files[] = {"tokenizers/qwen3/vocab.json", "llama/stories260K/tokenizer.model"};
-    for (size_t i = 0; i < 2; i++) {
-        const char *path;
-        char dir[4096];
-        if (!test_shared_file(files[i], &path)) skip();
-        snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-        pm_tokenizer *tok = load(dir);
-        if (i == 0) assert_non_null(tok->chat);
-        expect_kept(tok);
-        pm_tokenizer_destroy(&tok);
-    }
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_pieces),       cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_written), cmocka_unit_test(test_filled),       cmocka_unit_test(test_unwritten),
-        cmocka_unit_test(test_real),    cmocka_unit_test(test_real_folders),
-    };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bytes), cmocka_unit_test(test_pieces),
+                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_written),
+                                       cmocka_unit_test(test_filled)};
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

@@ -83,7 +83,7 @@ size_t spelling_named(const tok_form *form, const char *text, char *out)
 {
     const size_t size = strlen(text), blanks = form->blanks ? unspell_blanks(text, size, out) : SIZE_MAX;
     if (blanks != SIZE_MAX) return blanks;
-    memcpy(out, text, size);
+    memmove(out, text, size);
     return size;
 }
 

@@ -35,7 +35,7 @@ char *spelling_of(const speller *spell, const char *piece, size_t size);
 /* Writes a spelling's piece to `out`, which has room for `size` bytes. SIZE_MAX: it is not a spelling. */
 size_t unspell(const speller *spell, const char *text, size_t size, char *out);
 
-/* The piece of a token that files name as a text reads it, into room for strlen(text) bytes; returns its size. */
+/* The piece of a token that files name as a text reads it, into room for strlen(text) bytes, which may be the text's; returns its size. */
 size_t spelling_named(const tok_form *form, const char *text, char *out);
 
 /* The byte of <0x00> to <0xFF>, or -1. */

@@ -56,6 +56,14 @@ static char *copy_piece(const pm_tokenizer *tok, uint32_t id)
     return own;
 }
 
+/* What a text must have for an added token. llama.cpp looks for those of users in the text itself, with blanks in it. */
+static char *added_text(const pm_tokenizer *tok, const tok_added *added, bool users)
+{
+    char *text = tok_added_content(tok, added);
+    if (text && users) text[spelling_named(&tok->form, text, text)] = 0;
+    return text;
+}
+
 /* A token's text and type; `only`: no merge makes it. */
 static char *text_of(const pm_tokenizer *tok, uint32_t id, const tok_added *added, bool only, int32_t *type)
 {
@@ -73,7 +81,7 @@ static char *text_of(const pm_tokenizer *tok, uint32_t id, const tok_added *adde
         *type = SCORED_UNKNOWN;
     else if (added)
         *type = added->kind == TOK_ADDED_SPECIAL ? SCORED_CONTROL : SCORED_USER;
-    if (added) return tok_added_content(tok, added);
+    if (added) return added_text(tok, added, chars && *type == SCORED_USER);
     return chars && only ? copy_piece(tok, id) : tok_bpe_spell(tok, id);
 }
 
@@ -136,15 +144,17 @@ static pm_status refuse_merges(const output *o, uint32_t id)
                     (unsigned)id);
 }
 
-/* Merges of one rank make tokens of one score. `made`: how many make each, which must be all that there can be. */
+/* Merges of one rank make tokens of one score. `made`: how many make each, which must be all that there can be. Added tokens are in a text whole. */
 static pm_status make_scores(output *o, const tok_index *index, uint32_t *made)
 {
     const pm_tokenizer *tok = o->tok;
     const bpe_table *m = &tok->merges;
-    uint32_t rank = 0;
+    uint32_t rank = 0, last = UINT32_MAX; /* the merge before */
     for (uint32_t i = 0; i < m->count; i++) {
         const uint32_t id = m->merges[i].made;
-        if (i && (m->ranks ? m->ranks[i] != m->ranks[i - 1] : id != m->merges[i - 1].made)) rank++;
+        if (o->types[id] != SCORED_NORMAL) continue;
+        if (last != UINT32_MAX && (m->ranks ? m->ranks[i] != m->ranks[last] : id != m->merges[last].made)) rank++;
+        last = i;
         if (made[id]++ && o->scores[id] != -(float)rank) return refuse_merges(o, id);
         o->scores[id] = -(float)rank;
     }
@@ -211,6 +221,9 @@ static pm_status check(const pm_log *log, const pm_tokenizer *tok, uint32_t voca
     if (form->unit == TOK_UNIT_CHAR && (form->whole || tok_form_splits(form) || (form->apart && has_inner_blank(tok))))
         return log_fail(log, PM_INVALID,
                         "GGUF: llama.cpp does not cut a text before it merges characters, as this tokenizer does");
+    if (form->unit == TOK_UNIT_CHAR && !form->fallback)
+        log_line(log, PM_LOG_WARN,
+                 "GGUF: the tokenizer has no tokens of bytes; llama.cpp fails on characters that it lacks");
     if (form->unit == TOK_UNIT_CHAR && form->unless && form->prefix != TOK_PREFIX_NONE)
         log_line(log, PM_LOG_WARN,
                  "GGUF: programs that read it put a blank before each text, also before one that begins with a blank");
