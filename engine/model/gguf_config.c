@@ -111,15 +111,16 @@ static void read_divisors(reader *r, pm_gpt_config *c)
     const gguf_tensor *t = gguf_find(r->file, "rope_freqs.weight");
     if (!t || r->status != PM_OK) return;
     const uint32_t half = c->rotary.columns / 2;
-    float *there = malloc(2 * sizeof(float) * half);
+    if (t->count != half) {
+        refuse(r, t->name, "has another length than half of a head");
+        return;
+    }
+    float *there = malloc(2 * sizeof(float) * half + 1);
     if (!there) {
         r->status = log_fail(r->log, PM_NO_HOST_MEMORY, "%s: no memory to read it", r->file->path);
         return;
     }
-    if (t->count == half)
-        r->status = gguf_floats(r->log, r->file, t, 0, half, there);
-    else
-        refuse(r, t->name, "has another length than half of a head");
+    r->status = gguf_floats(r->log, r->file, t, 0, half, there);
     float *own = there + half;
     pm_rotary scaling = {0};
     if (r->status == PM_OK) scaling = usual_scaling(there, half);

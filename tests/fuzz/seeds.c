@@ -10,7 +10,8 @@
 #include "files/safetensors.h"
 #include "gpu/gpu.h"
 #include "model/gpt.h"
-#include "model/tensors.h"
+#include "model/gguf_model.h"
+#include "text/tokenizer_gguf.h"
 
 #define SPACE "\xE2\x96\x81" /* U+2581 */
 
@@ -113,6 +114,44 @@ static void gguf(void)
     put("gguf", "read-only", read_only, sizeof read_only);
 }
 
+static pm_status zeros(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
+{
+    (void)user, (void)param, (void)first;
+    memset(out, 0, (size_t)count * sizeof *out);
+    return PM_OK;
+}
+
+/* A small model's file with a tokenizer: of bytes, or of some pieces. */
+static void gguf_model(const char *seed, pm_gpt_config config)
+{
+    static const gguf_text pieces[] = {{"<unk>", 5}, {"<s>", 3}, {"\xE2\x96\x81", 3}, {"t", 1}, {"e", 1},
+                                       {"te", 2},    {"12", 2}};
+    static const float scores[] = {0, 0, -3, -4, -5, -1, 0};
+    static const int32_t types[] = {2, 3, 1, 1, 1, 1, 4};
+    const tok_gguf_model model = {config.vocab, 1, 2, 3, TOK_NONE, 0};
+    gguf_writer *w = NULL;
+    pm_tokenizer *tok = NULL;
+    config = gpt_config_filled(&config);
+    fine = fine && gguf_writer_make(NULL, place("gguf_model", seed), &w) == PM_OK &&
+           pm_tokenizer_bytes(NULL, &tok) == PM_OK;
+    if (!fine) return;
+    fine = gguf_model_put(NULL, w, &config, GGUF_F16) == PM_OK;
+    if (config.vocab >= 256) {
+        fine = fine && tok_gguf_put(NULL, tok, &model, w) == PM_OK;
+    } else {
+        gguf_put_text(w, "tokenizer.ggml.model", "llama");
+        gguf_put_strings(w, "tokenizer.ggml.tokens", pieces, 7);
+        gguf_put_f32s(w, "tokenizer.ggml.scores", scores, 7);
+        gguf_put_i32s(w, "tokenizer.ggml.token_type", types, 7);
+        gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 1);
+        gguf_put_text(w, "tokenizer.chat_template", "{{ messages }}");
+    }
+    fine = fine && gguf_write_begin(w) == PM_OK;
+    fine = fine && gguf_model_write(NULL, w, &config, (gpt_source){zeros, NULL}) == PM_OK;
+    fine = gguf_write_commit(&w) == PM_OK && fine;
+    pm_tokenizer_destroy(&tok);
+}
+
 /* A field of Protocol Buffers with bytes; sizes are below 128. Returns the place behind it. */
 static char *field(char *at, int number, const void *data, size_t size)
 {
@@ -186,6 +225,24 @@ int main(int argc, char **argv)
     weights("qwen2", &qwen2, "", false);
     npy();
     gguf();
+    gguf_model("gpt2",
+               (pm_gpt_config){.arch = PM_ARCH_GPT2, .vocab = 256, .ctx = 2, .embd = 4, .heads = 1, .layers = 1});
+    gguf_model("llama", (pm_gpt_config){.arch = PM_ARCH_LLAMA,
+                                        .vocab = 7,
+                                        .ctx = 8,
+                                        .embd = 8,
+                                        .heads = 2,
+                                        .layers = 1,
+                                        .inner = 3,
+                                        .rotary = {.scaling = PM_ROTARY_LLAMA3, .factor = 8, .original = 64}});
+    gguf_model("gemma3", (pm_gpt_config){.arch = PM_ARCH_GEMMA3,
+                                         .vocab = 9,
+                                         .ctx = 8,
+                                         .embd = 8,
+                                         .heads = 2,
+                                         .layers = 1,
+                                         .inner = 3,
+                                         .query_scalar = 9});
     sentencepiece("bytes", true);
     sentencepiece("plain", false);
     spirv();
