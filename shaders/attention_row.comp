@@ -5,7 +5,7 @@
 // SPLITS > 1: a split writes ATTENTION_PART(D) floats to `parts` ([row][head][split]): D sums of exp(score - top) v, top, the sum of exp(score - top).
 // JOIN computes y and lse from these, four columns an invocation.
 // APPEND: one query a sequence. `q` has rows of q, k and v, and `k` and `v` are the cache: the new k and v are written to it first. Where query heads
-// share keys, one of them writes, and all read the new ones from `q`. Heads that share keys, and windows: common/seen.glsl.
+// share keys, one of them writes, and each takes the new ones from `q` behind all others. Heads that share keys, and windows: common/seen.glsl.
 #define PUSH attention_push
 #ifdef JOIN
 #define BUFFERS(X) X(0, readonly, float, parts) X(1, writeonly, act, result) X(2, writeonly, float, lse)
@@ -59,11 +59,6 @@ shared vec4 values[KEYS];
 DEFINE_GROUP_REDUCE(all_sum, float, add_, partial, KEYS)
 DEFINE_GROUP_REDUCE(all_max, float, max, partial, KEYS)
 
-// Four columns of a key and a value, by their places in the cache.
-#define FRESH(s) APPEND && GROUP > 1 && (s) == position
-#define KEY(at, s, c) (FRESH(s) ? AT4(q, new_k + c) : AT4(k, at + c))
-#define VALUE(at, s, c) (FRESH(s) ? AT4(q, new_v + c) : AT4(v, at + c))
-
 void main()
 {
     uint me = gl_LocalInvocationID.x, heads = P.channels / D, split = flat_group() % SPLITS, group = flat_group() / SPLITS;
@@ -74,7 +69,9 @@ void main()
     uint columns = D / 4, shares = KEYS / columns, column = me % columns, share = me / columns;
     if (me < QUERY) query[me] = me < columns ? P.scale * AT4(q, row * P.ld_q + P.off_q + h * D + 4 * me) : vec4(0);
     uint new_k = row * P.ld_q + P.channels + of_keys * D, new_v = new_k + P.channels / GROUP;
-    if (APPEND && me < columns && h % GROUP == 0 && position < P.time_k && (position - from) / KEYS % SPLITS == split) {
+    bool has_new = APPEND && position < P.time_k && (position - from) / KEYS % SPLITS == split;
+    if (APPEND && GROUP > 1) visible = min(position, P.time_k);
+    if (has_new && me < columns && h % GROUP == 0) {
         uint to = (keys_at + position) * P.ld_k + of_keys * D + 4 * me;
         PUT4(k, to + P.off_k, AT4(q, new_k + 4 * me));
         PUT4(v, to + P.off_v, AT4(q, new_v + 4 * me));
@@ -90,7 +87,7 @@ void main()
         float score = 0;
         for (uint c = 0; c < columns; c += FLIGHT) {
             vec4 x[FLIGHT];
-            [[unroll]] for (uint f = 0; f < FLIGHT; f++) x[f] = KEY(at, s, 4 * min(c + f, columns - 1));
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++) x[f] = AT4(k, at + 4 * min(c + f, columns - 1));
             [[unroll]] for (uint f = 0; f < FLIGHT; f++) score += dot(query[c + f], x[f]);
         }
         score = s < visible ? score : LOWEST;
@@ -105,13 +102,19 @@ void main()
         uint last = share < shares ? min(KEYS, visible - s0) : 0;
         for (uint i = share; i < last; i += FLIGHT * shares) {
             vec4 x[FLIGHT];
-            [[unroll]] for (uint f = 0; f < FLIGHT; f++) {
-                uint n = s0 + min(i + f * shares, last - 1);
-                x[f] = VALUE((keys_at + n) * P.ld_v + P.off_v + of_keys * D, n, 4 * column);
-            }
+            [[unroll]] for (uint f = 0; f < FLIGHT; f++)
+                x[f] = AT4(v, (keys_at + s0 + min(i + f * shares, last - 1)) * P.ld_v + P.off_v + of_keys * D + 4 * column);
             [[unroll]] for (uint f = 0; f < FLIGHT; f++)
                 if (i + f * shares < last) y += probability[i + f * shares] * x[f];
         }
+    }
+    if (GROUP > 1 && has_new) {
+        float score = all_sum(me < columns ? dot(query[me], AT4(q, new_k + 4 * me)) : 0.0), before = top;
+        top = max(top, score);
+        float shrink = exp(before - top), p = exp(score - top);
+        sum = sum * shrink + (me == 0 ? p : 0.0);
+        if (DROPOUT) p *= dropout_factor(DROPOUT_WORDS(scalars, MASK_ROWS, head_row * P.time_q + t, position / 4, P.stream)[position % 4], P.keep);
+        y = y * shrink + (share == 0 ? p * AT4(q, new_v + 4 * column) : vec4(0));
     }
     sum = all_sum(sum);
     values[me] = y;
