@@ -82,14 +82,15 @@ static void by_variant(optest_table *t, size_t first, op_variant variant, bool h
     }
 }
 
-/* Few shapes: a software driver compiles each head size with and without groups, windows and dropout for seconds. */
+/* Few shapes, and mostly groups of three: a software driver compiles each head size with each group, with and without windows and dropout for
+ * seconds. */
 static void add_usual(optest_table *t)
 {
     static const shape pairs[] = {
-        {2, 33, 4, 2, 20, 0, 0, 0},    {1, 70, 6, 2, 64, 33, 0.2f, 0}, {1, 31, 8, 2, 4, 5, 0, 0.3f},
-        {3, 40, 8, 1, 20, 1, 0, 0},    {1, 127, 2, 2, 64, 100, 0, 0},  {1, 33, 2, 1, 12, 200, 0, 0},
-        {1, 67, 4, 1, 256, 40, 0, 0},  {2, 40, 1, 1, 160, 9, 0.1f, 0}, {1, 33, 3, 1, 80, 0, 0, 0.2f},
-        {1, 129, 4, 2, 128, 31, 0, 0}, {1, 5, 2, 1, 8, 3, 0.3f, 0},
+        {2, 33, 6, 2, 20, 0, 0, 0},    {1, 70, 6, 2, 64, 33, 0.2f, 0}, {1, 31, 3, 1, 4, 5, 0, 0.3f},
+        {3, 40, 6, 2, 20, 1, 0, 0},    {1, 127, 2, 2, 20, 100, 0, 0},  {1, 33, 3, 1, 12, 200, 0, 0},
+        {1, 67, 3, 1, 256, 40, 0, 0},  {2, 40, 3, 1, 160, 0, 0, 0},    {1, 33, 3, 1, 80, 0, 0, 0.2f},
+        {1, 129, 6, 2, 128, 31, 0, 0}, {1, 5, 3, 1, 8, 3, 0, 0},       {1, 31, 8, 1, 4, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) add_pair(t, &pairs[i]);
     static const struct {
@@ -97,10 +98,10 @@ static void add_usual(optest_table *t)
         uint32_t pos, room;
     } cached[] = {
         {{1, 1, 6, 2, 64, 0, 0, 0}, 200, 300},    {{1, 1, 6, 2, 64, 150, 0, 0}, 290, 300},
-        {{2, 3, 4, 1, 20, 7, 0.2f, 0}, 100, 140}, {{1, 5, 2, 2, 20, 1, 0, 0}, 3, 30},
-        {{1, 33, 6, 2, 64, 0, 0, 0}, 31, 100},    {{2, 37, 4, 2, 20, 21, 0, 0}, 55, 95},
-        {{1, 1, 4, 1, 256, 130, 0, 0}, 270, 300}, {{1, 2, 2, 2, 160, 0, 0, 0}, 130, 140},
-        {{1, 1, 8, 2, 4, 64, 0, 0.4f}, 63, 64},
+        {{2, 3, 3, 1, 20, 7, 0.2f, 0}, 100, 140}, {{1, 5, 2, 2, 20, 1, 0, 0}, 3, 30},
+        {{1, 33, 6, 2, 64, 0, 0, 0}, 31, 100},    {{2, 37, 6, 2, 20, 21, 0, 0}, 55, 95},
+        {{1, 1, 3, 1, 256, 130, 0, 0}, 270, 300}, {{1, 2, 3, 1, 160, 0, 0, 0}, 130, 140},
+        {{1, 1, 3, 1, 4, 64, 0, 0.4f}, 63, 64},
     };
     for (size_t i = 0; i < sizeof cached / sizeof *cached; i++)
         add_cached(t, &cached[i].s, cached[i].pos, cached[i].room);
@@ -108,7 +109,7 @@ static void add_usual(optest_table *t)
         const shape s = {1, 1, 6, i % 2 ? 2 : 6, i < 2 ? 64 : 20, i == 0 ? 0 : 140, 0, 0};
         add_appended(t, &s, i == 3 ? 0 : 270 + i, 300);
     }
-    add_appended(t, &(shape){1, 1, 4, 1, 256, 0, 0, 0.1f}, 299, 300);
+    add_appended(t, &(shape){1, 1, 3, 1, 256, 0, 0, 0.1f}, 299, 300);
     add_kv_append(t, 3, 6, 2, 4);
     add_kv_append(t, 1, 4, 1, 3);
 }
@@ -117,27 +118,26 @@ static void add_usual(optest_table *t)
 static void add_variants(optest_table *t, bool half)
 {
     static const op_variant variants[] = {VARIANT_ATTENTION_FEW, VARIANT_ATTENTION_TILE, VARIANT_ATTENTION_BLOCK};
-    static const shape shapes[] = {{1, 70, 6, 2, 64, 33, 0.2f, 0}, {2, 71, 4, 1, 20, 0, 0, 0.3f}};
+    static const shape shapes[] = {{1, 70, 6, 2, 64, 33, 0.2f, 0}, {2, 71, 3, 1, 20, 0, 0, 0.3f}};
     for (int i = 0; i < 3; i++) {
         const size_t first = t->count[t->adding];
         if (variants[i] != VARIANT_ATTENTION_BLOCK) add_pair(t, &shapes[0]);
-        add_cached(t, &(shape){2, 33, 4, 2, i == 1 ? 64 : 20, 40, 0, 0}, 31, 100);
+        add_cached(t, &(shape){2, 33, 6, 2, i == 1 ? 64 : 20, 40, 0, 0}, 31, 100);
         if (!half) add_pair(t, &shapes[1]);
         by_variant(t, first, variants[i], half);
     }
     const size_t first = t->count[t->adding];
-    add_pair(t, &(shape){1, 37, 2, 1, 256, 20, 0, 0});
+    add_pair(t, &(shape){1, 37, 3, 1, 256, 20, 0, 0});
     by_variant(t, first, VARIANT_ATTENTION_FEW, half);
 }
 
-/* Matrix units: rows of fp16 at aligned places. A driver compiles each for half a minute, so there are few. */
+/* Matrix units: rows of fp16 at aligned places. A driver compiles larger heads for half a minute each. */
 static void add_coop(optest_table *t)
 {
-    static const shape shapes[] = {
-        {1, 97, 6, 2, 16, 40, 0.2f, 0}, {2, 70, 4, 1, 64, 0, 0, 0.3f}, {1, 131, 2, 2, 64, 17, 0, 0}};
     const size_t first = t->count[t->adding];
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) add_pair(t, &shapes[i]);
-    add_cached(t, &(shape){2, 33, 4, 2, 64, 29, 0, 0}, 31, 100);
+    add_pair(t, &(shape){1, 97, 6, 2, 16, 40, 0.2f, 0});
+    add_pair(t, &(shape){2, 70, 3, 1, 16, 0, 0, 0.3f});
+    add_cached(t, &(shape){2, 33, 6, 2, 16, 29, 0, 0}, 31, 100);
     by_variant(t, first, VARIANT_ATTENTION_COOP, true);
 }
 
@@ -149,10 +149,10 @@ void optest_add_attention(optest_table *t)
     t->adding = HALVES;
     const size_t first = t->count[HALVES];
     add_pair(t, &(shape){1, 70, 6, 2, 20, 33, 0.2f, 0});
-    add_pair(t, &(shape){1, 33, 4, 1, 64, 0, 0, 0});
-    add_cached(t, &(shape){1, 33, 4, 2, 64, 20, 0, 0}, 31, 100);
-    add_appended(t, &(shape){1, 1, 4, 2, 64, 140, 0, 0}, 280, 300);
-    add_appended(t, &(shape){1, 1, 4, 2, 20, 0, 0, 0}, 10, 30);
+    add_pair(t, &(shape){1, 33, 3, 1, 16, 0, 0, 0});
+    add_cached(t, &(shape){1, 33, 6, 2, 16, 20, 0, 0}, 31, 100);
+    add_appended(t, &(shape){1, 1, 6, 2, 64, 140, 0, 0}, 280, 300);
+    add_appended(t, &(shape){1, 1, 6, 2, 20, 0, 0, 0}, 10, 30);
     by_variant(t, first, VARIANT_USUAL, true);
     add_variants(t, true);
     add_coop(t);
