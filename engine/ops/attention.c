@@ -81,6 +81,17 @@ static const double shares[ATTENTION_KINDS] = {[ATTENTION_FORWARD] = 1,
                                                [ATTENTION_DK] = 9 / 25.0,
                                                [ATTENTION_DV] = 6 / 25.0};
 
+/* Bytes that must move: not those of keys and values that no query's window reaches. */
+static double bytes_of(const attention *a)
+{
+    const op_call *call = a->call;
+    const uint64_t seen = (uint64_t)a->push.window + a->push.time_q - 1;
+    if (!a->windowed || a->kind != ATTENTION_FORWARD || seen >= a->push.time_k) return op_bytes(call);
+    const uint32_t columns = call->out[ATTENTION_CACHE].cols + call->in[ATTENTION_K].cols + call->in[ATTENTION_V].cols;
+    const double unseen = (double)a->push.sequences * (double)(a->push.time_k - seen) * columns;
+    return op_bytes(call) - element_bytes(call->in[0].half) * unseen;
+}
+
 launch attention_launch(gpu_program *program, const pm_caps *caps, const attention *a)
 {
     const op_call *call = a->call;
@@ -92,7 +103,7 @@ launch attention_launch(gpu_program *program, const pm_caps *caps, const attenti
                       .push = &a->push,
                       .push_size = sizeof a->push,
                       .flops = shares[a->kind] * op_flops(call),
-                      .bytes = shares[a->kind] * op_bytes(call)}};
+                      .bytes = shares[a->kind] * bytes_of(a)}};
     launch_spec(&r, SPEC_ATTENTION_DROPOUT, call->attr.dropout > 0);
     if (a->group > 1 || a->windowed) {
         launch_spec(&r, SPEC_ATTENTION_GROUP, a->group);
