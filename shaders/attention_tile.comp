@@ -5,9 +5,9 @@
 //   W = weights of S and U                                             (32 x 32: to shared memory)
 //   sum += W other, 32 columns after 32                                (32 x 32 HALVES: 4 x 4 HALVES an invocation, in registers)
 // U, times the dropout factors, is kept in W's place while S is computed, which saves the registers of a matrix. Loops take two steps at a time, to
-// prefetch the second one's loads from shared memory. With two halves, S and U are computed once for a head of 64. Own rows that are queries have
-// one = q, two = dy; own rows that are keys have one = k, two = v. common/attention.glsl lists the kernels. attention_few.comp is for GPUs with 32 or 64
-// registers an invocation. Operands must allow accesses of four. Shared memory: 8 KiB.
+// prefetch the second one's loads from shared memory. With two halves, S and U are computed once for a head of 64; larger heads take several work
+// groups, or four halves. Own rows that are queries have one = q, two = dy; own rows that are keys have one = k, two = v. common/attention.glsl lists
+// the kernels. attention_few.comp is for GPUs with 32 or 64 registers an invocation. Operands must allow accesses of four. Shared memory: 8 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common/attention.glsl"
 

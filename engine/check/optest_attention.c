@@ -124,11 +124,9 @@ static void add_variants(optest_table *t, bool half)
         if (variants[i] != VARIANT_ATTENTION_BLOCK) add_pair(t, &shapes[0]);
         add_cached(t, &(shape){2, 33, 6, 2, i == 1 ? 64 : 20, 40, 0, 0}, 31, 100);
         if (!half) add_pair(t, &shapes[1]);
+        if (!half && variants[i] != VARIANT_ATTENTION_BLOCK) add_pair(t, &(shape){1, 37, 3, 1, 256, 20, 0, 0});
         by_variant(t, first, variants[i], half);
     }
-    const size_t first = t->count[t->adding];
-    add_pair(t, &(shape){1, 37, 3, 1, 256, 20, 0, 0});
-    by_variant(t, first, VARIANT_ATTENTION_FEW, half);
 }
 
 /* Matrix units: rows of fp16 at aligned places. A driver compiles larger heads for half a minute each. */
