@@ -196,6 +196,26 @@ static pm_status formats(const pm_log *log, objects *o, outcome *out)
     return status;
 }
 
+/* A folder becomes a GGUF file, which is read as a tokenizer and as a model. */
+static pm_status gguf_models(const pm_log *log, objects *o, outcome *out)
+{
+    const char *dir = test_path(test_root, "of-gguf"), *path = test_path(test_root, "model.gguf");
+    const pm_gguf_params params = {.type = PM_GGUF_F32};
+    pm_text_ends ends;
+    pm_gpt_config read;
+    size_t size;
+    pm_status status;
+    (void)remove(path);
+    TRY(pm_model_convert_gguf(log, dir, path, &params));
+    TRY(pm_tokenizer_load(log, path, &o->tokenizer));
+    TRY(pm_text_ends_load(log, path, o->tokenizer, VOCAB, &ends));
+    TRY(pm_gpt_config_load(log, path, &read));
+    TRY(pm_model_convert(log, path, 0, test_path(test_root, "from-gguf")));
+    (void)pm_tokenizer_piece(o->tokenizer, 5, &size);
+    *out = (outcome){{read.vocab, read.rotary.original, pm_tokenizer_vocab(o->tokenizer), (double)size}};
+    return PM_OK;
+}
+
 static void destroy(objects *o)
 {
     pm_session_destroy(&o->session);
@@ -343,6 +363,27 @@ static void test_host_sources(void **state)
     archive_make(&files, dir);
     host(sources);
     archive_free(&files);
+}
+
+static void test_host_gguf_models(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"config.json", "model.safetensors"};
+    static const char tokenizer[] =
+        "{\"added_tokens\":[],\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
+        "\"},\"content\":\"\xE2\x96\x81\"},"
+        "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5},"
+        "\"merges\":[\"a b\",\"b c\",\"ab c\",\"a bc\"]}}";
+    const char *dir = test_path(test_root, "of-gguf");
+    assert_int_equal(pm_folder_make(NULL, dir), PM_OK);
+    for (size_t i = 0; i < 2; i++) {
+        size_t size;
+        char *data = test_read(test_path(TEST_DATA_DIR "/golden/llama", names[i]), &size);
+        test_write(test_path(dir, names[i]), data, size);
+        free(data);
+    }
+    test_write(test_path(dir, "tokenizer.json"), tokenizer, sizeof tokenizer - 1);
+    host(gguf_models);
 }
 
 static void test_host_formats(void **state)
@@ -524,7 +565,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(test_lost_train),   cmocka_unit_test(test_lost_finetune),
                                        cmocka_unit_test(test_feed_again),   cmocka_unit_test(test_all_lost),
                                        cmocka_unit_test(test_names),        cmocka_unit_test(test_host_sources),
-                                       cmocka_unit_test(test_host_formats)};
+                                       cmocka_unit_test(test_host_formats), cmocka_unit_test(test_host_gguf_models)};
     if (argc > 1) points = strtoul(argv[1], NULL, 10);
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     return cmocka_run_group_tests(tests, prepare, test_root_remove);

@@ -51,12 +51,19 @@ static tok_gguf_model model_of(const pm_log *log, const pm_gpt_config *c, const 
     return m;
 }
 
+/* The folder's tokenizer; NULL where it has no file of one. */
+static pm_status load_tokenizer(const pm_log *log, const char *dir, pm_tokenizer **out)
+{
+    *out = NULL;
+    if (pm_tokenizer_load(NULL, dir, out) == PM_IO && !tok_is_there(&(file_source){.dir = dir})) return PM_OK;
+    return *out ? PM_OK : pm_tokenizer_load(log, dir, out); /* for the line */
+}
+
 static pm_status put_folder(const pm_log *log, const char *dir, const pm_gpt_config *config, gguf_writer *w)
 {
-    const file_source from = {.dir = dir};
-    pm_tokenizer *tok = NULL;
+    pm_tokenizer *tok;
     pm_text_ends ends;
-    pm_status status = tok_is_there(&from) ? pm_tokenizer_load(log, dir, &tok) : PM_OK;
+    pm_status status = load_tokenizer(log, dir, &tok);
     if (status == PM_OK) status = pm_text_ends_load(log, dir, tok, config->vocab, &ends);
     if (status == PM_OK) {
         const tok_gguf_model model = model_of(log, config, tok, &ends);
