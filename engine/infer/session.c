@@ -34,7 +34,7 @@ typedef struct feeding {
 
 struct pm_session {
     pm_model *model;
-    gpu_buffer **caches;             /* [layers] (P,2C) */
+    gpu_buffer **caches;             /* [layers] (P,2GD) */
     gpu_buffer *input;               /* host-visible: step_scalars, then a chunk's tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
     pass single, chunk, small;       /* see session_shapes; the last two are made when first wanted */

@@ -71,7 +71,7 @@ typedef struct arch_parts {
 /* The name of each role's tensor in a file format; NULL: the family has no such parameter. Where it is several tensors, the name is
  * Pumice's alone, and `parts` has theirs. */
 typedef struct arch_names {
-    const char *prefix; /* of every name but those of `end` */
+    const char *prefix; /* of every name but the output layer's and the task head's */
     const char *block;  /* of a block's names, between the prefix and its number */
     const char *name[ROLE_COUNT];
     arch_parts parts[ARCH_PARTS];

@@ -6,6 +6,13 @@
     DECODER_NAMES, [ROLE_PROJ_BIAS] = "self_attn.o_proj.bias", [ROLE_NORM2_GAIN] = "post_attention_layernorm.weight",  \
                    [ROLE_FC_BIAS] = "mlp.gate_up_proj.bias", [ROLE_OUT_BIAS] = "mlp.down_proj.bias"
 
+/* What both are. */
+#define LLAMA_FIELDS                                                                                                   \
+    .norm = NORM_RMS, .norm_before = true, .mlp = MLP_SILU_GATE, .out_in = true, .residual_start = true, .eps = 1e-5f, \
+    .theta = 1e4f, .hf = {.prefix = "model.", .block = "layers.", .name = {LLAMA_NAMES}, .parts = {DECODER_PARTS}},    \
+    .gguf_family = "llama", .gguf = DECODER_GGUF, .gguf_pairs = true, .activation_key = "hidden_act",                  \
+    .activation = "silu", .untied = true
+
 static void read_llama(config_reader *r, pm_gpt_config *c)
 {
     decoder_expect(r, c, "hidden_act", "silu");
@@ -37,23 +44,10 @@ const arch_info arch_llama = {
     .model_type = "llama",
     .lm_class = "LlamaForCausalLM",
     .classifier_class = "LlamaForSequenceClassification",
-    .norm = NORM_RMS,
-    .norm_before = true,
-    .mlp = MLP_SILU_GATE,
-    .out_in = true,
-    .residual_start = true,
-    .eps = 1e-5f,
-    .theta = 1e4f,
-    .hf = {.prefix = "model.", .block = "layers.", .name = {LLAMA_NAMES}, .parts = {DECODER_PARTS}},
-    .gguf_family = "llama",
-    .gguf = DECODER_GGUF,
-    .gguf_pairs = true,
+    LLAMA_FIELDS,
     .keys = {DECODER_KEYS(0, 1e-6f),
              {"attention_bias", KEY_FLAG, FIELD(attention_bias), false, 0, NULL},
              {"mlp_bias", KEY_FLAG, FIELD(mlp_bias), false, 0, NULL}},
-    .activation_key = "hidden_act",
-    .activation = "silu",
-    .untied = true,
     .read = read_llama,
     .write = decoder_write_rotary,
 };
@@ -65,22 +59,9 @@ const arch_info arch_mistral = {
     .model_type = "mistral",
     .lm_class = "MistralForCausalLM",
     .classifier_class = "MistralForSequenceClassification",
-    .norm = NORM_RMS,
-    .norm_before = true,
-    .mlp = MLP_SILU_GATE,
-    .out_in = true,
-    .residual_start = true,
-    .eps = 1e-5f,
-    .theta = 1e4f,
+    LLAMA_FIELDS,
     .windows = WINDOWS_ALL,
-    .hf = {.prefix = "model.", .block = "layers.", .name = {LLAMA_NAMES}, .parts = {DECODER_PARTS}},
-    .gguf_family = "llama",
-    .gguf = DECODER_GGUF,
-    .gguf_pairs = true,
     .keys = {DECODER_KEYS(0, 1e-6f)},
-    .activation_key = "hidden_act",
-    .activation = "silu",
-    .untied = true,
     .read = read_mistral,
     .write = write_mistral,
 };

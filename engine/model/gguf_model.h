@@ -18,7 +18,6 @@ typedef struct gguf_weights {
     pm_gpt_config config;
     tensor_list list;
     const gguf_tensor **tensors; /* [list.count] */
-    uint32_t *firsts;            /* [parameters + 1] each one's first tensor */
     float *turned;               /* a tensor that was turned round, and its number */
     uint32_t turned_index;
 } gguf_weights;

@@ -54,17 +54,14 @@ static void tell_unused(const gguf_weights *w)
 pm_status gguf_weights_open(const pm_log *log, const gguf_file *file, const pm_gpt_config *config, gguf_weights *out)
 {
     gguf_weights w = {.file = file, .config = *config, .turned_index = UINT32_MAX};
-    const uint32_t params = arch_param_count(config);
     if (log) w.log = *log;
     pm_status status = tensors_list(log, config, &arch_of(config)->gguf, &w.list);
     if (status != PM_OK) return status;
     w.tensors = calloc(w.list.count, sizeof *w.tensors);
-    w.firsts = calloc(params + 1, sizeof *w.firsts);
-    if (!w.tensors || !w.firsts) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", file->path);
+    if (!w.tensors) status = log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", file->path);
     for (uint32_t i = 0; i < w.list.count && status == PM_OK; i++) {
         const tensor_row *row = &w.list.rows[i];
         w.tensors[i] = gguf_find(file, row->name);
-        w.firsts[row->param + 1] = i + 1;
         status = check_tensor(&w, row, w.tensors[i]);
     }
     if (status == PM_OK) {
@@ -80,7 +77,6 @@ void gguf_weights_close(gguf_weights *w)
 {
     tensors_free(&w->list);
     free(w->tensors);
-    free(w->firsts);
     free(w->turned);
     *w = (gguf_weights){0};
 }
@@ -124,8 +120,9 @@ static pm_status read_turned(gguf_weights *w, uint32_t index, uint64_t first, ui
     return PM_OK;
 }
 
-static pm_status read_tensor(gguf_weights *w, uint32_t index, uint64_t first, uint64_t count, float *out)
+static pm_status read_tensor(void *user, uint32_t index, uint64_t first, uint64_t count, float *out)
 {
+    gguf_weights *w = user;
     const tensor_row *row = &w->list.rows[index];
     const gguf_form form = gguf_form_of(&w->config, row, row->role);
     if (form.pairs) return read_pairs(w, index, first, count, out);
@@ -137,19 +134,7 @@ static pm_status read_tensor(gguf_weights *w, uint32_t index, uint64_t first, ui
 
 static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
 {
-    gguf_weights *w = user;
-    pm_status status = PM_OK;
-    for (uint32_t i = w->firsts[param]; i < w->firsts[param + 1] && count > 0 && status == PM_OK; i++) {
-        const tensor_row *row = &w->list.rows[i];
-        const uint64_t end = row->at + (uint64_t)row->rows * row->cols;
-        if (first >= end) continue;
-        const uint64_t n = end - first < count ? end - first : count;
-        status = read_tensor(w, i, first - row->at, n, out);
-        first += n;
-        out += n;
-        count -= n;
-    }
-    return status;
+    return tensors_read(&((gguf_weights *)user)->list, param, first, count, out, read_tensor, user);
 }
 
 gpt_source gguf_weights_source(gguf_weights *w)

@@ -116,7 +116,7 @@ pm_status gpt_folder_write(const pm_log *log, const char *dir, const pm_gpt_conf
 
 /* ---- graph ---- */
 
-/* Inputs of the graphs, by index. Those before INPUT_MAILBOX go through a mailbox (engine/train). N = batch * time rows; R = batch / group
+/* Inputs of the graphs, by index. Those before INPUT_MAILBOX go through a mailbox (engine/exec). N = batch * time rows; R = batch / group
  * hidden vectors, each the sum of `group` sequences'; X examples. */
 enum {
     /* from the host */
@@ -132,7 +132,7 @@ enum {
     INPUT_OUTPUTS,     /* (R,K) */
     INPUT_MAILBOX,
     INPUT_LOGITS = INPUT_MAILBOX, /* (N,V) */
-    INPUT_CACHES                  /* one a layer, (P,2C) */
+    INPUT_CACHES                  /* one a layer, (P,2GD): G key heads of D columns, then their values */
 };
 
 typedef enum gpt_mode {

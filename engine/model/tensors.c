@@ -48,11 +48,18 @@ static void add(tensor_list *list, const pm_gpt_config *config, const arch_names
 
 pm_status tensors_list(const pm_log *log, const pm_gpt_config *config, const arch_names *names, tensor_list *out)
 {
-    const size_t most = (size_t)ARCH_PART_NAMES * arch_param_count(config);
-    tensor_list list = {calloc(most, sizeof *list.rows), 0};
-    if (!list.rows) return log_fail(log, PM_NO_HOST_MEMORY, "model: no memory for its tensors' names");
+    const size_t params = arch_param_count(config);
+    tensor_list list = {.rows = calloc(ARCH_PART_NAMES * params, sizeof *list.rows),
+                        .firsts = calloc(params + 1, sizeof *list.firsts)};
+    if (!list.rows || !list.firsts) {
+        tensors_free(&list);
+        return log_fail(log, PM_NO_HOST_MEMORY, "model: no memory for its tensors' names");
+    }
     arch_place at = ARCH_START;
-    for (uint32_t p = 0; arch_next(config, &at); p++) add(&list, config, names, at, p);
+    for (uint32_t p = 0; arch_next(config, &at); p++) {
+        add(&list, config, names, at, p);
+        list.firsts[p + 1] = list.count;
+    }
     *out = list;
     return PM_OK;
 }
@@ -60,5 +67,23 @@ pm_status tensors_list(const pm_log *log, const pm_gpt_config *config, const arc
 void tensors_free(tensor_list *list)
 {
     free(list->rows);
+    free(list->firsts);
     *list = (tensor_list){0};
+}
+
+pm_status tensors_read(const tensor_list *list, uint32_t param, uint64_t first, uint64_t count, float *out,
+                       tensor_read read, void *user)
+{
+    pm_status status = PM_OK;
+    for (uint32_t i = list->firsts[param]; i < list->firsts[param + 1] && count > 0 && status == PM_OK; i++) {
+        const tensor_row *row = &list->rows[i];
+        const uint64_t end = row->at + (uint64_t)row->rows * row->cols;
+        if (first >= end) continue;
+        const uint64_t n = end - first < count ? end - first : count;
+        status = read(user, i, first - row->at, n, out);
+        first += n;
+        out += n;
+        count -= n;
+    }
+    return status;
 }

@@ -132,16 +132,13 @@ static pm_status find_tensors(const pm_log *log, const pm_gpt_config *config, na
     return PM_OK;
 }
 
-/* Room for what find_tensors finds, and where each parameter's tensors begin. */
+/* Room for what find_tensors finds. */
 static pm_status make_tables(const pm_log *log, const pm_gpt_config *config, weights *w)
 {
-    const uint32_t params = arch_param_count(config);
-    pm_status status = tensors_list(log, config, &arch_of(config)->hf, &w->list);
+    const pm_status status = tensors_list(log, config, &arch_of(config)->hf, &w->list);
     if (status != PM_OK) return status;
     w->tensors = calloc(w->list.count, sizeof *w->tensors);
-    w->firsts = calloc(params + 1, sizeof *w->firsts);
-    if (!w->tensors || !w->firsts) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", w->set.origin);
-    for (uint32_t i = 0; i < w->list.count; i++) w->firsts[w->list.rows[i].param + 1] = i + 1;
+    if (!w->tensors) return log_fail(log, PM_NO_HOST_MEMORY, "%s: no memory to read it", w->set.origin);
     return make_room(log, w);
 }
 
@@ -176,10 +173,8 @@ void weights_close(weights *w)
     shards_close(&w->set);
     tensors_free(&w->list);
     free(w->tensors);
-    free(w->firsts);
     free(w->room);
     w->tensors = NULL;
-    w->firsts = NULL;
     w->room = NULL;
 }
 
@@ -222,8 +217,10 @@ static bool all_finite(const float *values, uint64_t count)
 }
 
 /* Numbers [first, first + count) of a tensor. */
-static pm_status read_tensor(weights *w, const shard_tensor *from, uint64_t first, uint64_t count, float *out)
+static pm_status read_tensor(void *user, uint32_t index, uint64_t first, uint64_t count, float *out)
 {
+    weights *w = user;
+    const shard_tensor *from = &w->tensors[index];
     const uint32_t size = float_size(from->tensor->dtype);
     const unsigned char *bytes;
     const pm_status status = read_bytes(w, from, size * first, (size_t)(size * count), w->room, &bytes);
@@ -241,19 +238,7 @@ static pm_status read_tensor(weights *w, const shard_tensor *from, uint64_t firs
 
 static pm_status read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out)
 {
-    weights *w = user;
-    pm_status status = PM_OK;
-    for (uint32_t i = w->firsts[param]; i < w->firsts[param + 1] && count > 0 && status == PM_OK; i++) {
-        const tensor_row *row = &w->list.rows[i];
-        const uint64_t end = row->at + (uint64_t)row->rows * row->cols;
-        if (first >= end) continue;
-        const uint64_t n = end - first < count ? end - first : count;
-        status = read_tensor(w, &w->tensors[i], first - row->at, n, out);
-        first += n;
-        out += n;
-        count -= n;
-    }
-    return status;
+    return tensors_read(&((weights *)user)->list, param, first, count, out, read_tensor, user);
 }
 
 gpt_source weights_source(weights *w)

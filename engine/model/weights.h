@@ -10,7 +10,6 @@ typedef struct weights {
     shard_set set;
     tensor_list list;      /* what the family calls them */
     shard_tensor *tensors; /* [list.count] where they are */
-    uint32_t *firsts;      /* [parameters + 1] each one's first tensor */
     unsigned char *room;   /* for a piece of a file that is not in memory; NULL: all are */
     bool told;             /* of a value that is not finite */
 } weights;

@@ -114,7 +114,7 @@ static int bind(const op_call *call, letters *l)
     *l = (letters){{0}};
     for (int slot = 0; slot < OP_SLOTS; slot++) {
         const op_slot *s = op_slot_at(call->op, slot);
-        const op_view v = *op_view_at((op_call *)call, slot);
+        const op_view v = op_view_of(call, slot);
         if (s->type != SLOT_NONE && s->type != SLOT_SCRATCH && view_present(v) && !shape_agrees(s, &call->attr, l, v))
             return slot;
     }
@@ -153,7 +153,7 @@ static const char *check_types(const op_call *c)
     int halves = 0, floats = 0;
     for (int slot = 0; slot < OP_SLOTS; slot++) {
         const slot_type type = op_slot_at(c->op, slot)->type;
-        const op_view v = *op_view_at((op_call *)c, slot);
+        const op_view v = op_view_of(c, slot);
         if (!view_present(v) || type == SLOT_ACT_OR_FLOAT) continue;
         if (type == SLOT_ACT)
             *(v.half ? &halves : &floats) += 1;
@@ -167,7 +167,7 @@ static const char *check_operands(const op_call *c)
 {
     for (int slot = 0; slot < OP_SLOTS; slot++) {
         const op_slot *s = op_slot_at(c->op, slot);
-        const op_view v = *op_view_at((op_call *)c, slot);
+        const op_view v = op_view_of(c, slot);
         if (s->type == SLOT_NONE && view_present(v)) return "there is an operand too many";
         if (s->type == SLOT_NONE || s->type == SLOT_SCRATCH) continue;
         if (!view_present(v) && !(s->flags & SLOT_OPTIONAL)) return s->missing;
@@ -204,7 +204,7 @@ double op_bytes(const op_call *c)
 {
     double bytes = 0;
     for (int slot = 0; slot < OP_SLOTS; slot++) {
-        const op_view v = *op_view_at((op_call *)c, slot);
+        const op_view v = op_view_of(c, slot);
         bytes += element_bytes(v.half) * (double)view_count(v);
     }
     return bytes;

@@ -126,6 +126,10 @@ static inline op_view *op_view_at(op_call *call, int slot)
 {
     return slot < OP_MAX_IN ? &call->in[slot] : &call->out[slot - OP_MAX_IN];
 }
+static inline op_view op_view_of(const op_call *call, int slot)
+{
+    return slot < OP_MAX_IN ? call->in[slot] : call->out[slot - OP_MAX_IN];
+}
 /* Whether the operand in this slot, of in or of out, may be halves. */
 static inline bool op_is_act(op_id op, bool out, int slot)
 {
