@@ -340,7 +340,7 @@ static void test_lowered(void **state)
     pm_caps own = *pm_device_caps(device);
     assert_int_equal(gpu_choice_set(device, "one", 3), PM_OK);
     assert_int_equal(gpu_choices_save(device), PM_OK);
-    assert_int_equal(gpu_kernel_switch(device, KERNEL_matmul_tile_plain, false), PM_OK);
+    assert_int_equal(gpu_row_switch(device, ROW_matmul_tile_plain, false), PM_OK);
     assert_int_equal(gpu_faults_save(device), PM_OK);
     pm_device_close(&device);
     for (size_t i = 0; i < 2; i++) {
@@ -348,7 +348,7 @@ static void test_lowered(void **state)
         device = test_device_open(&(pm_device_params){.log = test_log(), .cache_dir = cache, .disable = lowered[i]});
         assert_int_equal(test_log_count(PM_LOG_WARN), 0);
         assert_int_equal(choice_of(device, "one"), 0);
-        assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
+        assert_false(gpu_row_good(pm_device_caps(device), ROW_matmul_tile_plain));
         assert_int_equal(gpu_choice_set(device, "one", 7), PM_OK);
         assert_int_equal(gpu_choices_save(device), PM_OK);
         assert_int_equal(pm_device_forget_choices(device), PM_OK);
@@ -357,8 +357,8 @@ static void test_lowered(void **state)
     test_log_reset();
     device = open_with(cache);
     assert_int_equal(test_log_count(PM_LOG_WARN), 0);
-    assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
-    own.kernels_off[KERNEL_matmul_tile_plain / 64] |= 1ull << KERNEL_matmul_tile_plain % 64;
+    assert_false(gpu_row_good(pm_device_caps(device), ROW_matmul_tile_plain));
+    own.kernels_off[0] = ROW_matmul_tile_plain + 1;
     assert_memory_equal(own.kernels_off, pm_device_caps(device)->kernels_off, sizeof own.kernels_off);
     assert_int_equal(choice_of(device, "one"), 0); /* without the kernel, another variant may be the fastest */
     assert_true(gpu_faults_forget(device));
@@ -366,7 +366,7 @@ static void test_lowered(void **state)
     pm_device_close(&device);
     device = open_with(cache);
     assert_int_equal(choice_of(device, "one"), 3);
-    assert_true(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
+    assert_true(gpu_row_good(pm_device_caps(device), ROW_matmul_tile_plain));
     pm_device_close(&device);
 }
 
@@ -402,7 +402,7 @@ static void test_old_faults(void **state)
     test_log_reset();
     device = open_with(cache);
     assert_int_equal(test_log_count(PM_LOG_WARN), 0);
-    assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_matmul_tile_plain));
+    assert_false(gpu_row_good(pm_device_caps(device), ROW_matmul_tile_plain));
     assert_false(pm_device_caps(device)->fused);
     assert_int_equal(choice_of(device, "one"), 0);
     pm_device_close(&device);

@@ -455,7 +455,7 @@ static void test_not_finite(void **state)
     assert_int_equal(weights_open(&log_here, dir, &c, &w), PM_OK);
     gpt_layout layout;
     static float out[VALUES];
-    assert_int_equal(gpt_layout_make(&log_here, &c, UINT64_MAX, &layout), PM_OK);
+    assert_int_equal(gpt_layout_make(&log_here, &c, NULL, UINT64_MAX, &layout), PM_OK);
     for (uint32_t p = 0; p < layout.count; p++) {
         const uint64_t n = (uint64_t)layout.params[p].rows * layout.params[p].cols;
         const gpt_source source = weights_source(&w);

@@ -118,7 +118,7 @@ static void test_not_tried(void **state)
     examine(&other, OP_CLIP, &report);
     assert_true(report.fit && report.saved && report.finding_count == 0);
     assert_int_equal(pm_device_open(&params, &device), PM_OK);
-    assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_add_wide));
+    assert_false(gpu_row_good(pm_device_caps(device), ROW_add_wide));
     pm_device_close(&device);
     test_dir_remove(dir);
 }

@@ -160,7 +160,7 @@ static void test_lists(void **state)
     test_device_done(&device);
     device = open_with(test_log());
     assert_int_equal(choice_of(device, "one"), 3);
-    assert_int_equal(gpu_kernel_switch(device, KERNEL_gelu, false), PM_OK);
+    assert_int_equal(gpu_row_switch(device, ROW_gelu, false), PM_OK);
     assert_int_equal(gpu_faults_save(device), PM_OK);
     test_device_done(&device);
     const size_t choices = find("tuning-"), faults = find("faults-");
@@ -168,8 +168,8 @@ static void test_lists(void **state)
 
     device = open_with(test_log()); /* which has choices of its own now */
     assert_int_equal(choice_of(device, "one"), 0);
-    assert_true(gpu_kernel_switched_off(device, KERNEL_gelu));
-    assert_false(gpu_kernel_good(pm_device_caps(device), KERNEL_gelu));
+    assert_true(gpu_row_switched_off(device, ROW_gelu));
+    assert_false(gpu_row_good(pm_device_caps(device), ROW_gelu));
     kept.store_answer = PM_IO;
     test_expect_failure(gpu_choices_save(device), PM_IO, "gpu: tuning-", "the program's function could not keep it");
     kept.store_answer = (pm_status)1000;
@@ -183,7 +183,7 @@ static void test_lists(void **state)
     assert_int_equal(choice_of(device, "one"), 3);
     assert_int_equal(pm_device_forget_choices(device), PM_OK);
     assert_int_equal(choice_of(device, "one"), 0);
-    assert_true(gpu_kernel_good(pm_device_caps(device), KERNEL_gelu));
+    assert_true(gpu_row_good(pm_device_caps(device), ROW_gelu));
     assert_int_equal(test_log_count(PM_LOG_WARN), 1);
     assert_non_null(strstr(test_last_warning(), "is damaged; what pumice doctor may have switched off"));
     test_device_done(&device);

@@ -185,7 +185,7 @@ static void test_complete(void **state)
     assert_int_equal(count_of(s.profile, PM_PROFILE_HOST, "wait"), STEPS);
     uint64_t updates = 0; /* a step: each segment in pieces */
     for (uint32_t i = 0; i < s.model->layout.segment_count; i++)
-        for (uint64_t left = s.model->layout.segment_words[i]; left > 0; updates++)
+        for (uint64_t left = s.model->layout.segment_bytes[i] / 4; left > 0; updates++)
             left -= flat_piece(pm_device_caps(s.device), left);
     assert_int_equal(count_of(s.profile, PM_PROFILE_COMMANDS, "adamw"), STEPS * updates);
     assert_true(count_of(s.profile, PM_PROFILE_COMMANDS, NULL) >= (uint64_t)STEPS * stats.dispatches);

@@ -50,9 +50,9 @@ static void add_product(subjects *to, const pm_caps *caps, op_attr attr, op_view
     add(to, caps, &call);
 }
 
-static op_view shape(uint32_t rows, uint32_t cols, bool half)
+static op_view shape(uint32_t rows, uint32_t cols, dtype_id type)
 {
-    return (op_view){.rows = rows, .cols = cols, .half = half};
+    return (op_view){.rows = rows, .cols = cols, .type = type};
 }
 
 /* The loss's products, a tile of the vocabulary at a time: logits, and backward what becomes of h and the table. */
@@ -61,12 +61,12 @@ static void add_loss(subjects *to, const pm_caps *caps, op_view h, op_view table
     uint32_t tile = op_lm_tile(caps, h.rows, h.cols, table.rows), last = table.rows % tile;
     for (int i = 0; i < (last ? 2 : 1); i++) {
         const uint32_t columns = i ? last : tile;
-        const op_view part = shape(columns, h.cols, h.half), logits = shape(h.rows, columns, h.half);
+        const op_view part = shape(columns, h.cols, h.type), logits = shape(h.rows, columns, h.type);
         if (!backward) {
             add_product(to, caps, (op_attr){.trans_b = true}, h, part, logits);
         } else {
             add_product(to, caps, (op_attr){0}, logits, part, h);
-            add_product(to, caps, (op_attr){.trans_a = true}, logits, h, shape(columns, h.cols, false));
+            add_product(to, caps, (op_attr){.trans_a = true}, logits, h, shape(columns, h.cols, DTYPE_F32));
         }
     }
 }
@@ -169,7 +169,7 @@ pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *confi
     if (status == PM_OK) status = collect(found, &target, &step);
     if (status == PM_OK) status = collect(found, &target, &shapes[SESSION_CHUNK]);
     if (status == PM_OK) status = collect(found, &target, &shapes[SESSION_SINGLE]);
-    step.half = true;
+    step.type = DTYPE_F16;
     if (status == PM_OK && caps->coopmat && !caps->serial) status = collect(found, &target, &step);
     for (uint32_t i = 0; i < found->count && status == PM_OK; i++) {
         pm_autotune_row one;

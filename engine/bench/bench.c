@@ -16,7 +16,7 @@ enum { MOST_DIM = 1 << 28 };
 typedef struct request {
     const case_kind *kind;
     uint32_t dims[BENCH_DIMS];
-    bool half;
+    dtype_id type;
 } request;
 
 const pm_bench_op *pm_bench_op_at(size_t index)
@@ -63,8 +63,8 @@ static const char *shape_of(const pm_bench_params *params, const case_kind *kind
 static pm_status read_request(const pm_log *log, const pm_bench_params *params, request *out)
 {
     const char *dtype = params->dtype ? params->dtype : "f32";
-    const bool half = strcmp(dtype, "f16") == 0;
-    if (!half && strcmp(dtype, "f32") != 0)
+    const bool half = strcmp(dtype, dtype_name(DTYPE_F16)) == 0;
+    if (!half && strcmp(dtype, dtype_name(DTYPE_F32)) != 0)
         return log_fail(log, PM_INVALID, "bench: there is no type '%s'; give f32 or f16", dtype);
     const char *op = params->op ? params->op : "";
     *out = (request){.kind = find(op)};
@@ -81,7 +81,7 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
     if (!out->kind->make && !train && out->dims[4] != 1)
         return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' has %u sequences; a session reads one, B is 1", op,
                         shape, out->dims[4]);
-    out->half = half;
+    out->type = half ? DTYPE_F16 : DTYPE_F32;
     if (half && !out->kind->make && !train)
         return log_fail(log, PM_INVALID, "bench: %s: a session computes in fp32; give --dtype f32", op);
     return PM_OK;
@@ -102,7 +102,7 @@ static pm_status make_case(const pm_log *log, const pm_caps *caps, const request
     if (large)
         return log_fail(log, PM_INVALID, "bench: %s %s: an operand would have more than 2^31 numbers",
                         asked->kind->op.name, shape);
-    if (asked->half && !case_halve(c))
+    if (asked->type == DTYPE_F16 && !case_halve(c))
         return log_fail(log, PM_INVALID, "bench: %s has no activations that could be fp16; give --dtype f32",
                         asked->kind->op.name);
     for (uint32_t i = 0; i < c->call_count; i++) {
@@ -137,16 +137,16 @@ pm_status pm_bench_run_sized(pm_device *device, const pm_bench_params *given, si
     const char *shape = shape_of(&params, asked.kind);
     snprintf(row.op, sizeof row.op, "%s", asked.kind->op.name);
     snprintf(row.shape, sizeof row.shape, "%s", shape);
-    if (asked.half && !pm_device_caps(device)->storage16)
+    if (asked.type == DTYPE_F16 && !pm_device_caps(device)->storage16)
         return log_fail(log, PM_UNSUPPORTED, "bench: %s has no 16-bit storage; give --dtype f32",
                         pm_device_caps(device)->name);
-    snprintf(row.dtype, sizeof row.dtype, asked.half ? "f16" : "f32");
+    snprintf(row.dtype, sizeof row.dtype, "%s", dtype_name(asked.type));
     if (asked.kind->make) {
         bench_case c;
         status = make_case(log, pm_device_caps(device), &asked, shape, &c);
         if (status == PM_OK) status = measure_case(device, &c, params.quick, &row);
     } else {
-        status = measure_step(device, asked.kind->op.name, asked.dims, asked.half, params.quick, &row);
+        status = measure_step(device, asked.kind->op.name, asked.dims, asked.type, params.quick, &row);
     }
     if (status == PM_OK) *out = row;
     return status;

@@ -101,12 +101,12 @@ static op_view shape(uint32_t rows, uint32_t cols)
     return (op_view){.rows = rows, .cols = cols};
 }
 
-/* An operand of this shape and format, if the call has it. */
+/* An operand of this shape and type, if the call has it. */
 static op_view like(bench_case *c, op_view v, case_values values)
 {
     if (v.rows == 0) return v;
     op_view made = use(c, v.rows, v.cols, values, 1);
-    made.half = ((case_operand *)made.data)->half = v.half;
+    made.type = ((case_operand *)made.data)->type = v.type;
     return made;
 }
 
@@ -552,7 +552,7 @@ const case_kind *case_kind_at(size_t index)
 static bool halve(op_view *v, bool is_act)
 {
     if (!v->rows || !is_act) return false;
-    v->half = ((case_operand *)v->data)->half = true;
+    v->type = ((case_operand *)v->data)->type = DTYPE_F16;
     return true;
 }
 
@@ -572,5 +572,5 @@ bool case_halve(bench_case *c)
 
 uint64_t case_operand_bytes(const case_operand *o)
 {
-    return ((o->half ? 2ull : 4ull) * o->rows * o->cols + 3) / 4 * 4;
+    return 4 * dtype_words(o->type, (uint64_t)o->rows * o->cols);
 }

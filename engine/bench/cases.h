@@ -24,7 +24,7 @@ typedef struct case_operand {
     case_values values;
     uint32_t limit;
     uint32_t moves; /* how often each element must move: 1, 2 where it is changed in place, 0 for scratch */
-    bool half;      /* fp16 */
+    dtype_id type;
 } case_operand;
 
 /* One operation at one shape. A view's `data` points to its case_operand: spans are bound for each copy. Not to be moved. */

@@ -57,7 +57,7 @@ static void fill_words(const case_operand *o, uint32_t seed, uint32_t *words)
             if (o->values == VALUES_POSITIVE) value = 1 + 0.5f * value;
             if (o->values == VALUES_TOKENS || o->values == VALUES_LABELS)
                 words[i + k] = o->values == VALUES_LABELS && k % 2 ? o->limit : block.v[k] % o->limit;
-            else if (o->half)
+            else if (o->type == DTYPE_F16)
                 ((uint16_t *)words)[i + k] = half_from_float(value);
             else
                 memcpy(&words[i + k], &value, 4);

@@ -17,7 +17,7 @@ typedef struct step_bench {
     pm_device *device;
     pm_gpt_config config;
     uint32_t time, batch;
-    bool half;
+    dtype_id type;
     pm_model *model;
     pm_trainer *trainer;
     pm_session *session;
@@ -67,7 +67,7 @@ static pm_status first_run(step_bench *s, pm_status (*once)(step_bench *), doubl
                                     .steps = 1000,
                                     .lr = 1e-4f,
                                     .clip = 1,
-                                    .precision = s->half ? PM_PRECISION_F16 : PM_PRECISION_F32};
+                                    .precision = s->type == DTYPE_F16 ? PM_PRECISION_F16 : PM_PRECISION_F32};
     const double start = os_seconds();
     pm_status status = once == train_once ? pm_trainer_create(s->model, &params, &s->trainer)
                                           : pm_session_create(s->model, &s->session);
@@ -111,9 +111,10 @@ pm_status check_step(const pm_log *log, const uint32_t *d)
     return pm_gpt_config_check(log, &config);
 }
 
-pm_status measure_step(pm_device *device, const char *name, const uint32_t *d, bool half, bool quick, pm_bench_row *row)
+pm_status measure_step(pm_device *device, const char *name, const uint32_t *d, dtype_id type, bool quick,
+                       pm_bench_row *row)
 {
-    step_bench s = {.device = device, .config = config_of(d), .half = half, .time = d[3], .batch = d[4]};
+    step_bench s = {.device = device, .config = config_of(d), .type = type, .time = d[3], .batch = d[4]};
     pm_status (*once)(step_bench *) = train_once;
     if (strcmp(name, "prefill") == 0) once = read_once;
     if (strcmp(name, "decode") == 0) once = decode_once;

@@ -30,10 +30,10 @@ typedef struct doctor {
     pm_doctor_report report;
     pm_doctor_finding unkept;   /* used when the report is full */
     bool kernels[KERNEL_COUNT]; /* the kernels that ran */
-    bool kernel_off[KERNEL_COUNT], feature_off[FEATURES];
+    bool row_off[ROW_COUNT], feature_off[FEATURES];
     bool had, has; /* something was off before; something is off now */
     bool opened;
-    bool kernel_was_off[KERNEL_COUNT], feature_was_off[FEATURES]; /* before, and not tried now */
+    bool row_was_off[ROW_COUNT], feature_was_off[FEATURES]; /* before, and not tried now */
 } doctor;
 
 static void say(const doctor *d, const char *what)
@@ -53,9 +53,7 @@ static bool has_feature(const pm_caps *caps, const char *name)
 /* Remembers what was off before. On a lowered device some features are off, and are not tried. */
 static void remember(doctor *d)
 {
-    for (int k = 0; k < KERNEL_COUNT; k++)
-        d->kernel_was_off[k] =
-            gpu_kernel_row((kernel_id)k) == (kernel_id)k && gpu_kernel_switched_off(d->device, (kernel_id)k);
+    for (int row = 0; row < ROW_COUNT; row++) d->row_was_off[row] = gpu_row_switched_off(d->device, (kernel_row)row);
     for (int i = 0; i < FEATURES; i++)
         d->feature_was_off[i] =
             gpu_feature_switched_off(d->device, features[i]) && !has_feature(pm_device_caps(d->device), features[i]);
@@ -78,8 +76,8 @@ static pm_status open_device(doctor *d, int without)
     if (status != PM_OK) return status;
     if (!d->opened) remember(d);
     d->had |= gpu_faults_forget(d->device);
-    for (int k = 0; k < KERNEL_COUNT && status == PM_OK; k++)
-        if (d->kernel_off[k]) status = gpu_kernel_switch(d->device, (kernel_id)k, false);
+    for (int row = 0; row < ROW_COUNT && status == PM_OK; row++)
+        if (d->row_off[row]) status = gpu_row_switch(d->device, (kernel_row)row, false);
     if (d->options->opened) d->options->opened(d->device);
     return status;
 }
@@ -98,15 +96,15 @@ static pm_status try_kernels(doctor *d, const optest_row *row, const optest_resu
 {
     for (uint32_t k = 0; k < failed->kernel_count; k++) {
         optest_result again;
-        const kernel_id kernel = gpu_kernel_row(failed->kernels[k]);
-        pm_status status = gpu_kernel_switch(d->device, kernel, false);
-        if (status != PM_OK) return status;
+        const kernel_row kernel = gpu_kernel_row(failed->kernels[k]);
+        pm_status status = gpu_row_switch(d->device, kernel, false);
+        if (status != PM_OK) return status == PM_UNSUPPORTED ? PM_OK : status;
         if (optest_run(d->device, row, NULL, &again)) {
-            snprintf(f->off, sizeof f->off, "kernel %s", gpu_kernel_name(kernel));
-            d->kernel_off[kernel] = true;
+            snprintf(f->off, sizeof f->off, "kernel %s", gpu_row_name(kernel));
+            d->row_off[kernel] = true;
             return PM_OK;
         }
-        status = gpu_kernel_switch(d->device, kernel, true);
+        status = gpu_row_switch(d->device, kernel, true);
         if (status != PM_OK) return status;
     }
     return PM_OK;
@@ -162,7 +160,7 @@ static bool chosen(const pm_caps *caps, const optest_row *row, uint32_t number)
     const bool costly = op == OP_MATMUL || op == OP_ATTENTION || op == OP_ATTENTION_BWD;
     if (!optest_some_head(&row->call)) return false;
     if (costly && caps->type == PM_DEVICE_CPU) return row->variant || number % EACH_COSTLY == 0;
-    return row->half || row->variant || number < FIRST || number % EACH == 0;
+    return row->type == DTYPE_F16 || row->variant || number < FIRST || number % EACH == 0;
 }
 
 static pm_status check_operation(doctor *d, op_id op)
@@ -217,9 +215,9 @@ static pm_status keep(doctor *d)
     for (int i = 0; i < FEATURES && status == PM_OK; i++)
         if (d->feature_off[i] || d->feature_was_off[i]) status = gpu_feature_switch(d->device, features[i], false);
     for (int k = 0; k < KERNEL_COUNT; k++)
-        if (d->kernels[k]) d->kernel_was_off[gpu_kernel_row((kernel_id)k)] = false;
-    for (int k = 0; k < KERNEL_COUNT && status == PM_OK; k++)
-        if (d->kernel_was_off[k]) status = gpu_kernel_switch(d->device, (kernel_id)k, false);
+        if (d->kernels[k]) d->row_was_off[gpu_kernel_row((kernel_id)k)] = false;
+    for (int row = 0; row < ROW_COUNT && status == PM_OK; row++)
+        if (d->row_was_off[row]) status = gpu_row_switch(d->device, (kernel_row)row, false);
     if (status != PM_OK || !(d->had || d->has) || !gpu_faults_kept(d->device)) return status;
     status = gpu_faults_save(d->device);
     d->report.saved = status == PM_OK;

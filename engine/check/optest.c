@@ -60,17 +60,19 @@ static void complete_shapes(bench *b)
 static void halve(bench *b)
 {
     op_call *c = &b->call;
-    for (int i = 0; i < OP_MAX_IN; i++) c->in[i].half = op_is_act(c->op, false, i) && c->in[i].rows;
-    for (int i = 0; i < OP_MAX_OUT; i++) c->out[i].half = op_is_act(c->op, true, i) && c->out[i].rows;
+    for (int i = 0; i < OP_MAX_IN; i++)
+        if (op_is_act(c->op, false, i) && c->in[i].rows) c->in[i].type = DTYPE_F16;
+    for (int i = 0; i < OP_MAX_OUT; i++)
+        if (op_is_act(c->op, true, i) && c->out[i].rows) c->out[i].type = DTYPE_F16;
     if (c->op == OP_MATMUL && !c->in[MATMUL_RESIDUAL].rows && !c->in[MATMUL_GELU_PRE].rows && !c->out[MATMUL_PRE].rows)
-        c->out[MATMUL_Y].half = b->row->seed % 2;
+        c->out[MATMUL_Y].type = b->row->seed % 2 ? DTYPE_F16 : DTYPE_F32;
 }
 
 static operand *add_operand(bench *b, role use, op_view *view)
 {
     operand *o = &b->operands[b->operand_count++];
     *o = (operand){
-        .role = use, .views = {view}, .view_count = 1, .half = view->half, .count = (uint64_t)view->rows * view->cols};
+        .role = use, .views = {view}, .view_count = 1, .type = view->type, .count = (uint64_t)view->rows * view->cols};
     return o;
 }
 
@@ -78,7 +80,7 @@ static void also(operand *o, op_view *view)
 {
     view->rows = o->views[0]->rows;
     view->cols = o->views[0]->cols;
-    view->half = o->half;
+    view->type = o->type;
     o->views[o->view_count++] = view;
 }
 
@@ -175,7 +177,7 @@ static bool arrange(bench *b)
         operand *o = &b->operands[i];
         o->image = b->places[o->buffer].image + o->offset;
         for (uint64_t k = 0; k < operand_words(o) && o->role != INPUT; k++)
-            o->image[k] = o->half ? POISON_HALVES : POISON;
+            o->image[k] = o->type == DTYPE_F16 ? POISON_HALVES : POISON;
         if (o->role == SCRATCH) continue;
         if (!(o->twin = malloc(o->count * sizeof(double)))) return complain(b, "out of memory");
         for (int k = 0; k < o->view_count; k++) o->views[k]->data = o->twin;
@@ -299,7 +301,7 @@ static float got_float(const bench *b, const operand *o, uint64_t i)
     const uint32_t *words = b->places[o->buffer].got + o->offset;
     float value;
     uint16_t half;
-    if (o->half) {
+    if (o->type == DTYPE_F16) {
         memcpy(&half, (const uint16_t *)words + i, 2);
         return half_to_float(half);
     }
@@ -310,9 +312,9 @@ static float got_float(const bench *b, const operand *o, uint64_t i)
 /* Compares every step-th element from `first` on. If all expected values are 0, all results must be 0. */
 static bool compare(const bench *b, const operand *o, uint64_t first, uint64_t step, const char *what)
 {
-    bool logits = b->row->half && (b->call.op == OP_LM_LOSS || b->call.op == OP_LM_LOSS_BWD);
+    bool logits = b->row->type == DTYPE_F16 && (b->call.op == OP_LM_LOSS || b->call.op == OP_LM_LOSS_BWD);
     double bound = is_backward(b->call.op) ? OPTEST_BACKWARD : OPTEST_FORWARD, error = 0, norm = 0;
-    if (o->half || logits) bound = logits ? OPTEST_HALF_LOGITS : OPTEST_HALF;
+    if (o->type == DTYPE_F16 || logits) bound = logits ? OPTEST_HALF_LOGITS : OPTEST_HALF;
     for (uint64_t i = first; i < o->count; i += step) {
         double got = got_float(b, o, i), want = ((double *)o->twin)[i];
         if (!isfinite(got))
@@ -403,7 +405,7 @@ static void clean(bench *b)
 bool optest_applies(const pm_caps *caps, const optest_row *row)
 {
     const op_call *call = &row->call;
-    if ((row->half || call->op == OP_CAST) && !caps->storage16) return false;
+    if ((row->type == DTYPE_F16 || call->op == OP_CAST) && !caps->storage16) return false;
     if (call->op != OP_MATMUL || caps->fused) return true;
     return !call->attr.gelu && call->attr.dropout <= 0 && !call->in[MATMUL_RESIDUAL].rows &&
            !call->in[MATMUL_GELU_PRE].rows && !call->in[MATMUL_GAIN].rows && !call->out[MATMUL_PRE].rows;
@@ -436,7 +438,7 @@ bool optest_run(pm_device *device, const optest_row *row, optest_seen *seen, opt
     b->result = result;
     b->call = row->call;
     complete_shapes(b);
-    if (row->half || row->call.op == OP_CAST) halve(b);
+    if (row->type == DTYPE_F16 || row->call.op == OP_CAST) halve(b);
     bool ok = collect(b) && arrange(b) && record(b);
     result->repeated = ok && seen_before(b, seen);
     if (ok && !result->repeated) ok = run_and_compare(b);

@@ -25,7 +25,7 @@ typedef struct optest_row {
     uint32_t pos;       /* scalars.pos */
     uint32_t ignored;   /* targets: OPTEST_… */
     uint32_t seed;      /* of values and places */
-    bool half;          /* activations are fp16 */
+    dtype_id type;      /* of activations */
     op_variant variant; /* of products and attention, in each part that can have it; 0: the usual ones */
 } optest_row;
 

@@ -76,7 +76,7 @@ static void by_variant(optest_table *t, size_t first, op_variant variant, bool h
 {
     for (size_t n = first; n < t->count[t->adding]; n++) {
         optest_row *row = &t->rows[t->adding][n];
-        row->half = half;
+        row->type = half ? DTYPE_F16 : DTYPE_F32;
         row->seed = 6 * (uint32_t)n + (uint32_t)n % 3;
         row->variant = variant;
     }
@@ -155,5 +155,5 @@ void optest_add_attention(optest_table *t)
     add_variants(t, true);
     add_coop(t);
     add_kv_append(t, 3, 6, 2, 4);
-    row_last(t)->half = true;
+    row_last(t)->type = DTYPE_F16;
 }

@@ -13,8 +13,8 @@ typedef struct operand {
     role role;
     op_view *views[4]; /* the views that mean it */
     int view_count;
-    uint64_t count;  /* elements */
-    bool half;       /* two of them a word */
+    uint64_t count; /* elements */
+    dtype_id type;
     void *twin;      /* what the CPU twin sees; NULL for scratch */
     uint32_t *image; /* what is uploaded: into its buffer's image */
     int buffer;
@@ -44,7 +44,7 @@ typedef struct bench {
 
 static inline uint64_t operand_words(const operand *o)
 {
-    return o->half ? (o->count + 1) / 2 : o->count;
+    return dtype_words(o->type, o->count);
 }
 
 /* Whether an operand holds whole numbers. */

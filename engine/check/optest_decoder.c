@@ -10,7 +10,7 @@ static void place_from(optest_table *t, size_t first, bool aligned)
 {
     for (size_t i = first; i < t->count[t->adding]; i++) {
         optest_row *row = &t->rows[t->adding][i];
-        row->half = t->adding == HALVES;
+        row->type = t->adding == HALVES ? DTYPE_F16 : DTYPE_F32;
         row->seed = 6 * (uint32_t)i + (uint32_t)i % 3 + (aligned ? 0 : 3);
     }
 }

@@ -183,7 +183,7 @@ static void add_big_rows(optest_table *t)
 static void align_last(optest_table *t, bool half)
 {
     optest_row *row = row_last(t);
-    row->half = half;
+    row->type = half ? DTYPE_F16 : DTYPE_F32;
     row->seed = 6 * row->seed + row->seed % 3;
 }
 
@@ -191,7 +191,7 @@ static void align_last(optest_table *t, bool half)
 static void align_last_half(optest_table *t, bool half_y)
 {
     optest_row *row = row_last(t);
-    row->half = true;
+    row->type = DTYPE_F16;
     row->seed = 6 * row->seed + (half_y ? 1 : 2);
 }
 
@@ -240,7 +240,7 @@ static void add_coop_rows(optest_table *t)
             const uint32_t *s = shapes[(trans + e) % 4];
             row_matmul(t, trans & 1 ? (s[0] + 7) / 8 * 8 : s[0], s[1], s[2], trans, ends[e]);
             optest_row *row = row_last(t);
-            row->half = true;
+            row->type = DTYPE_F16;
             row->seed = 6 * row->seed + e % 3 + (e % 2 ? 36 : 0); /* see arrange() in optest.c */
         }
     for (uint32_t e = 0; e < 6; e++) { /* tiles without edges, slices without and with */
@@ -259,7 +259,7 @@ static void add_coop_rows(optest_table *t)
         size_t before = t->count[t->adding];
         row_attention(t, 1 + i % 2, i % 3 ? 97 : 33 + i, 1 + i / 3, sizes_of_heads[i % 3], i % 2 ? 0.2f : 0);
         for (size_t n = t->count[t->adding]; n > before; n--) {
-            t->rows[t->adding][n - 1].half = true;
+            t->rows[t->adding][n - 1].type = DTYPE_F16;
             t->rows[t->adding][n - 1].seed = 600 + 6 * (uint32_t)n;
         }
     }
@@ -281,7 +281,7 @@ static void add_aligned_half_rows(optest_table *t)
     row_attention(t, 2, 40, 2, 20, 0.2f);
     row_appended(t, 300, 400, 2, 64);
     for (size_t n = before; n < t->count[HALVES]; n++) {
-        t->rows[HALVES][n].half = true;
+        t->rows[HALVES][n].type = DTYPE_F16;
         t->rows[HALVES][n].seed = 6 * (uint32_t)n + (uint32_t)n % 3;
     }
 }
@@ -311,7 +311,7 @@ static void add_attention_variants(optest_table *t, bool half)
             row_cached(t, 2, 33, 31, 100, 2, i == 2 ? 20 : 64);
         for (size_t n = before; n < t->count[t->adding]; n++) {
             optest_row *row = &t->rows[t->adding][n];
-            row->half = half;
+            row->type = half ? DTYPE_F16 : DTYPE_F32;
             row->seed = 6 * (uint32_t)n + (uint32_t)n % 3; /* aligned: see arrange() in optest.c */
             row->variant = variants[i];
         }
@@ -333,7 +333,7 @@ static void add_half_rows(optest_table *t)
         uint32_t seed = row->seed;
         *row = *from;
         row->seed = seed;
-        row->half = true;
+        row->type = DTYPE_F16;
     }
     /* What no row so far has: operands that cannot be read in fours, integers beside fp16, keys split among work groups. */
     const size_t before = t->count[HALVES];
@@ -342,7 +342,7 @@ static void add_half_rows(optest_table *t)
     row_gather(t, 40, 7, 2, 33);
     row_appended(t, 300, 400, 2, 4);
     row_matmul(t, 33, 31, 127, 0, "bd");
-    for (size_t n = before; n < t->count[HALVES]; n++) t->rows[HALVES][n].half = true;
+    for (size_t n = before; n < t->count[HALVES]; n++) t->rows[HALVES][n].type = DTYPE_F16;
     t->rows[HALVES][t->count[HALVES] - 1].seed *= 2; /* the product's result in fp32: see halve() */
     add_aligned_half_rows(t);
     add_few_rows(t, true);

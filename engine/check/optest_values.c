@@ -19,7 +19,7 @@ static bool starts_known(const op_call *call, int slot)
 
 static void set_float(operand *o, uint64_t i, float value)
 {
-    if (o->half) {
+    if (o->type == DTYPE_F16) {
         uint16_t half = half_from_float(value);
         value = half_to_float(half);
         memcpy((uint16_t *)o->image + i, &half, 2);

@@ -12,36 +12,27 @@
 #define OFF_KERNEL OFF "kernel "
 #define OFF_FEATURE OFF "feature "
 
-_Static_assert(KERNEL_COUNT <= 64 * sizeof((pm_caps *)0)->kernels_off / sizeof(uint64_t), "a bit for each kernel");
+_Static_assert(ROW_COUNT < UINT16_MAX, "a number for each row");
 
-/* The first kernel of each one's row in kernels.def: its formats stand or fall together. */
-#undef KERNEL_ACT
-#undef KERNEL_PRODUCT
-static const uint16_t row_of[KERNEL_COUNT] = {
-#define KERNEL(name, file, defines) [KERNEL_##name] = KERNEL_##name,
-#define KERNEL_ACT(name, file, defines) [KERNEL_##name] = KERNEL_##name, [KERNEL_##name##_f16] = KERNEL_##name,
-#define KERNEL_PRODUCT(name, file, defines) KERNEL_ACT(name, file, defines)[KERNEL_##name##_f16_f32] = KERNEL_##name,
-#include "kernels.def"
-#undef KERNEL
-};
-
-kernel_id gpu_kernel_row(kernel_id kernel)
+/* False: there is no more room. */
+static bool set(pm_caps *caps, kernel_row row, bool on)
 {
-    return (kernel_id)row_of[kernel];
+    uint16_t *off = caps->kernels_off;
+    int at = 0, count = 0;
+    while (count < PM_KERNELS_OFF && off[count]) count++;
+    while (at < count && off[at] != row + 1) at++;
+    if (!on && at == PM_KERNELS_OFF) return false;
+    if (!on) off[at] = (uint16_t)(row + 1);
+    if (on && at < count) {
+        memmove(off + at, off + at + 1, (size_t)(count - at - 1) * sizeof *off);
+        off[count - 1] = 0;
+    }
+    return true;
 }
 
-static void set(pm_caps *caps, kernel_id kernel, bool on)
+static void row_key(kernel_row row, char key[GPU_CHOICE_KEY])
 {
-    const uint64_t bit = 1ull << kernel % 64;
-    if (on)
-        caps->kernels_off[kernel / 64] &= ~bit;
-    else
-        caps->kernels_off[kernel / 64] |= bit;
-}
-
-static void kernel_key(kernel_id kernel, char key[GPU_CHOICE_KEY])
-{
-    snprintf(key, GPU_CHOICE_KEY, OFF_KERNEL "%s", gpu_kernel_name(gpu_kernel_row(kernel)));
+    snprintf(key, GPU_CHOICE_KEY, OFF_KERNEL "%s", gpu_row_name(row));
 }
 
 static void feature_key(const char *name, char key[GPU_CHOICE_KEY])
@@ -55,12 +46,15 @@ static bool is_off(const pm_device *device, const char *key)
     return found && found->choice;
 }
 
-pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on)
+pm_status gpu_row_switch(pm_device *device, kernel_row row, bool on)
 {
     char key[GPU_CHOICE_KEY];
-    kernel_key(kernel, key);
+    if (!set(&device->caps, row, on))
+        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: more than %d kernels are wrong on %s: it cannot be used",
+                        PM_KERNELS_OFF, device->caps.name);
+    row_key(row, key);
     const pm_status status = gpu_list_set(device, &device->faults, key, !on);
-    if (status == PM_OK) set(&device->caps, gpu_kernel_row(kernel), on);
+    if (status != PM_OK) set(&device->caps, row, !on);
     return status;
 }
 
@@ -71,10 +65,10 @@ pm_status gpu_feature_switch(pm_device *device, const char *name, bool on)
     return gpu_list_set(device, &device->faults, key, !on);
 }
 
-bool gpu_kernel_switched_off(const pm_device *device, kernel_id kernel)
+bool gpu_row_switched_off(const pm_device *device, kernel_row row)
 {
     char key[GPU_CHOICE_KEY];
-    kernel_key(kernel, key);
+    row_key(row, key);
     return is_off(device, key);
 }
 
@@ -164,8 +158,11 @@ pm_status gpu_faults_apply(pm_device *device)
         }
         for (int k = 0; k < KERNEL_COUNT; k++)
             if (strncmp(key, OFF_KERNEL, strlen(OFF_KERNEL)) == 0 &&
-                strcmp(key + strlen(OFF_KERNEL), gpu_kernel_name((kernel_id)k)) == 0)
-                set(&device->caps, (kernel_id)k, false);
+                strcmp(key + strlen(OFF_KERNEL), gpu_kernel_name((kernel_id)k)) == 0 &&
+                !set(&device->caps, gpu_kernel_row((kernel_id)k), false))
+                return log_fail(&device->log, PM_UNSUPPORTED,
+                                "gpu: more than %d kernels are wrong on %s: it cannot be used", PM_KERNELS_OFF,
+                                device->caps.name);
     }
     return PM_OK;
 }

@@ -5,13 +5,7 @@
 
 #include <pumice/profile.h>
 
-/* Kernels: one enumerator for each row of shaders/kernels.def. */
-typedef enum kernel_id {
-#define KERNEL(name, file, defines) KERNEL_##name,
-#include "kernels.def"
-#undef KERNEL
-    KERNEL_COUNT
-} kernel_id;
+#include "gpu/kernels.h"
 
 /* PCI ids of vendors (pm_caps.vendor_id). Kernels and tiles are chosen by them. */
 enum {
@@ -25,12 +19,6 @@ enum {
     VENDOR_NVIDIA = 0x10de,
     VENDOR_QUALCOMM = 0x5143
 };
-
-const char *gpu_kernel_name(kernel_id kernel);
-/* Whether the kernel is in this build: an older glslc lacks the extensions of some. */
-bool gpu_kernel_built(kernel_id kernel);
-/* Its SPIR-V, compiled with or without buffer addresses. */
-const uint32_t *gpu_kernel_words(kernel_id kernel, bool bda, size_t *count);
 
 /* As pm_device_open. `with_faults`: kernels and features that the doctor switched off stay on. */
 pm_status gpu_device_open(const pm_device_params *params, bool with_faults, pm_device **out);
@@ -207,19 +195,12 @@ pm_status gpu_choices_forget(pm_device *device);
 
 /* ---- faults: what gives wrong numbers on this device ----------------------------------------------------------------- */
 
-/* Whether the kernel may be chosen. Ask for the fp32 kernel of a row of kernels.def: the answer holds for all of its formats. */
-static inline bool gpu_kernel_good(const pm_caps *caps, kernel_id kernel)
-{
-    return (caps->kernels_off[kernel / 64] >> kernel % 64 & 1) == 0;
-}
-/* The first kernel of its row. */
-kernel_id gpu_kernel_row(kernel_id kernel);
 /* Switch a row's kernels off, or on again, for programs recorded from now on; a feature, for when the device is opened again. gpu_faults_save keeps
- * both for later processes, where there is a place for it. */
-pm_status gpu_kernel_switch(pm_device *device, kernel_id kernel, bool on);
+ * both for later processes, where there is a place for it. Fails: PM_NO_HOST_MEMORY; PM_UNSUPPORTED where PM_KERNELS_OFF rows are off. */
+pm_status gpu_row_switch(pm_device *device, kernel_row row, bool on);
 pm_status gpu_feature_switch(pm_device *device, const char *name, bool on);
 /* Whether the list of faults has it, used or not. */
-bool gpu_kernel_switched_off(const pm_device *device, kernel_id kernel);
+bool gpu_row_switched_off(const pm_device *device, kernel_row row);
 bool gpu_feature_switched_off(const pm_device *device, const char *name);
 bool gpu_faults_kept(const pm_device *device); /* whether there is a place for them */
 pm_status gpu_faults_save(pm_device *device);

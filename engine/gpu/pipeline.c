@@ -14,18 +14,51 @@
 
 typedef struct kernel_module {
     const char *name;
+    kernel_row row;
     const uint32_t *words[2]; /* [0] without, [1] with buffer addresses */
     size_t count[2];
 } kernel_module;
 
 static const kernel_module modules[KERNEL_COUNT] = {
-#define KERNEL(name, file, defines)                                                                                    \
-    {#name,                                                                                                            \
-     {spv_##name##_0, spv_##name##_1},                                                                                 \
-     {sizeof spv_##name##_0 / sizeof(uint32_t), sizeof spv_##name##_1 / sizeof(uint32_t)}},
+#define MODULE(row, suffix, types)                                                                                     \
+    {#row #suffix,                                                                                                     \
+     ROW_##row,                                                                                                        \
+     {spv_##row##suffix##_0, spv_##row##suffix##_1},                                                                   \
+     {sizeof spv_##row##suffix##_0 / sizeof(uint32_t), sizeof spv_##row##suffix##_1 / sizeof(uint32_t)}},
+#define KERNEL(row, file, defines, types) TYPES_##types(MODULE, row)
 #include "kernels.def"
 #undef KERNEL
 };
+
+/* One more than the kernel; 0: none. */
+static const uint16_t kernels_of[ROW_COUNT][TYPES_COUNT] = {
+#define OF_TYPES(row, suffix, types) [TYPES_##types] = KERNEL_##row##suffix + 1,
+#define KERNEL(row, file, defines, types) [ROW_##row] = {TYPES_##types(OF_TYPES, row)},
+#include "kernels.def"
+#undef KERNEL
+};
+
+static const char *const row_names[ROW_COUNT] = {
+#define KERNEL(row, file, defines, types) #row,
+#include "kernels.def"
+#undef KERNEL
+};
+
+kernel_id gpu_kernel_of(kernel_row row, kernel_types types)
+{
+    const uint16_t one_more = row < ROW_COUNT ? kernels_of[row][types] : 0;
+    return one_more ? (kernel_id)(one_more - 1) : KERNEL_COUNT;
+}
+
+kernel_row gpu_kernel_row(kernel_id kernel)
+{
+    return modules[kernel].row;
+}
+
+const char *gpu_row_name(kernel_row row)
+{
+    return row < ROW_COUNT ? row_names[row] : "(no kernel)";
+}
 
 const char *gpu_kernel_name(kernel_id kernel)
 {

@@ -50,11 +50,11 @@ tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols,
 static op_view shape_of(const graph *g, tensor_id id)
 {
     const tensor *t = &g->tensors[id];
-    return (op_view){.rows = t->rows, .cols = t->cols, .half = t->half};
+    return (op_view){.rows = t->rows, .cols = t->cols, .type = t->type};
 }
 
-/* The fp16 copy of a parameter. */
-static tensor_id half_copy(graph *g, tensor_id parameter)
+/* The copy of a parameter in the type of activations. */
+static tensor_id typed_copy(graph *g, tensor_id parameter)
 {
     for (uint32_t i = 0; i < g->tensor_count; i++)
         if (g->tensors[i].copy_of == parameter) return i;
@@ -65,14 +65,14 @@ static tensor_id half_copy(graph *g, tensor_id parameter)
     return graph_node(g, (node){.op = OP_CAST, .in = {parameter}, .out = {copy}});
 }
 
-static void halve(graph *g, node *n)
+static void set_types(graph *g, node *n)
 {
     for (int i = 0; i < OP_MAX_IN; i++)
         if (op_is_act(n->op, false, i) && g->tensors[n->in[i]].kind == TENSOR_PARAMETER)
-            n->in[i] = half_copy(g, n->in[i]);
+            n->in[i] = typed_copy(g, n->in[i]);
     for (int i = 0; i < OP_MAX_OUT; i++)
         if (n->out[i] && op_is_act(n->op, true, i) && g->tensors[n->out[i]].kind == TENSOR_INTERNAL)
-            g->tensors[n->out[i]].half = true;
+            g->tensors[n->out[i]].type = g->type;
 }
 
 /* An internal tensor for each output that the caller left out, of the shape that the others imply; and the scratch. */
@@ -100,7 +100,7 @@ tensor_id graph_node(graph *g, node n)
 {
     if (g->status != PM_OK) return 0;
     make_outputs(g, &n);
-    if (g->half) halve(g, &n);
+    if (g->type != DTYPE_F32) set_types(g, &n);
     op_call call = graph_call(g, &n);
     const char *wrong = op_check(&call);
     if (wrong) {

@@ -20,14 +20,14 @@ typedef enum tensor_kind {
 typedef struct tensor {
     tensor_kind kind;
     uint32_t rows, cols, index;
-    bool half;         /* fp16 in memory */
-    tensor_id copy_of; /* the parameter of which this is an fp16 copy; 0: none */
+    dtype_id type;
+    tensor_id copy_of; /* the parameter of which this is a copy in another type; 0: none */
 } tensor;
 
 /* Whole words. */
 static inline uint64_t graph_tensor_bytes(const tensor *t)
 {
-    return ((t->half ? 2 : 4) * (uint64_t)t->rows * t->cols + 3) / 4 * 4;
+    return 4 * dtype_words(t->type, (uint64_t)t->rows * t->cols);
 }
 
 typedef struct node {
@@ -49,7 +49,7 @@ typedef struct graph {
     pm_direction direction;
     uint32_t segment; /* for nodes added from now on */
     bool recompute;   /* in graph_gradient: values inside segments are recomputed, not kept */
-    bool half;        /* for nodes added from now on: activations are fp16, and products read fp16 copies of weights */
+    dtype_id type;    /* of activations of nodes added from now on; products read copies of weights in it */
     pm_status status;
 } graph;
 
@@ -64,8 +64,8 @@ static inline pm_status graph_status(const graph *g)
 
 tensor_id graph_tensor(graph *g, tensor_kind kind, uint32_t rows, uint32_t cols, uint32_t index);
 /* Adds a node and returns its first output. It makes the outputs that are 0, with the shapes that the others imply, and the scratch that the
- * operation needs. It checks shapes. With `half` the node's internal activations become fp16, and a weight is replaced by its fp16 copy, which a
- * CAST makes before the first use. */
+ * operation needs. It checks shapes. The node's internal activations take the graph's type. Where that is fp16 a weight is replaced by its copy in it,
+ * which a CAST makes before the first use. */
 tensor_id graph_node(graph *g, node n);
 
 /* Each builder returns the first output, with the shape that engine/ops/ops.def states. positions may be 0; a scale of 0 is 1. */

@@ -118,8 +118,8 @@ pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, con
     session_shapes(caps, c.ctx, shapes);
     gpt_layout layout = {0};
     pm_session_plan plan = {.cache = 4ull * c.layers * c.ctx * gpt_cache_columns(&c), .workspace = 4ull * c.vocab};
-    status = gpt_layout_make(log, &c, caps->max_allocation, &layout);
-    if (status == PM_OK) plan.weights = 4 * layout.total_words + gpt_constants_bytes(&c);
+    status = gpt_layout_make(log, &c, NULL, caps->max_allocation, &layout);
+    if (status == PM_OK) plan.weights = layout.total_bytes + gpt_constants_bytes(&c);
     gpt_layout_fini(&layout);
     for (int i = 0; i < SESSION_SHAPES && status == PM_OK; i++) {
         pass p;

@@ -155,7 +155,7 @@ void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labe
 {
     uint32_t N = s->batch * s->time;
     builder b = {.g = g, .config = c, .shape = s};
-    g->half = s->half;
+    g->type = s->type;
     g->recompute = s->recompute;
     b.scalars = *scalars = graph_tensor(g, TENSOR_INPUT, 1, sizeof(struct step_scalars) / 4, INPUT_SCALARS);
     tensor_id tokens = graph_tensor(g, TENSOR_INPUT, N, 1, INPUT_TOKENS);

@@ -11,7 +11,7 @@ static pm_status convert_release(const pm_log *log, const char *from, uint32_t h
     gpt_layout layout = {0};
     pm_status status = openai_open(log, from, heads, &config, &release);
     if (status != PM_OK) return status;
-    status = gpt_layout_make(log, &config, UINT64_MAX, &layout);
+    status = gpt_layout_make(log, &config, NULL, UINT64_MAX, &layout);
     if (status == PM_OK) status = gpt_folder_write(log, to, &config, NULL, &layout, openai_source(&release));
     gpt_layout_fini(&layout);
     openai_close(&release);
@@ -39,7 +39,7 @@ static pm_status convert_files(const pm_log *log, const char *from, const char *
     pm_status status = gpt_files_open(log, &(file_source){.dir = from}, &files);
     if (status != PM_OK) return status;
     const pm_gpt_config *config = &files.config;
-    status = gpt_layout_make(log, config, UINT64_MAX, &layout);
+    status = gpt_layout_make(log, config, NULL, UINT64_MAX, &layout);
     if (status == PM_OK) {
         name_tokens(from, &files.config);
         status = gpt_folder_write(log, to, config, config->outputs ? &files.task : NULL, &layout, files.source);

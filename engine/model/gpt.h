@@ -12,22 +12,29 @@
 
 enum { GPT_NAME_MAX = 64 };
 
-/* Parameters, in the order of arch.h, lie in a few flat segments, so that optimiser and norm loop over buffers. Those that weight decay acts on come first. Gradients
- * and moments have the same layout. */
+/* Parameters, in the order of arch.h, lie in a few flat segments of one type each, so that optimiser and norm loop over buffers. Those that weight decay
+ * acts on come first. Only a layout of fp32 trains: then gradients and moments have the same one. */
 typedef struct gpt_layout {
     uint32_t count;
     pm_param *params;            /* names point into `names` */
     char (*names)[GPT_NAME_MAX]; /* [count] */
     param_role *roles;           /* [count] */
     uint32_t *segment;           /* [count] */
-    uint64_t *offset;            /* [count] words */
+    dtype_id *types;             /* [count] */
+    uint64_t *offset;            /* [count] bytes */
     uint32_t segment_count;
-    uint64_t *segment_words;   /* [segment_count] */
-    uint64_t *segment_decayed; /* [segment_count] decayed words, at the front */
-    uint64_t total_words;
+    dtype_id *segment_type;    /* [segment_count] */
+    uint64_t *segment_bytes;   /* [segment_count] */
+    uint64_t *segment_decayed; /* [segment_count] decayed numbers, at the front */
+    uint64_t total_bytes;
 } gpt_layout;
 
-pm_status gpt_layout_make(const pm_log *log, const pm_gpt_config *config, uint64_t max_segment_bytes, gpt_layout *out);
+/* Whether all of it may train. */
+bool gpt_layout_trains(const gpt_layout *layout);
+
+/* types: [parameters]; NULL: all fp32. */
+pm_status gpt_layout_make(const pm_log *log, const pm_gpt_config *config, const dtype_id *types,
+                          uint64_t max_segment_bytes, gpt_layout *out);
 void gpt_layout_fini(gpt_layout *layout);
 
 /* One buffer for each segment, filled with zeros; and each parameter's span in them. */
@@ -146,7 +153,7 @@ typedef enum gpt_mode {
 typedef struct gpt_shape {
     gpt_mode mode;
     uint32_t batch, time;
-    bool half;                                       /* fp16 activations */
+    dtype_id type;                                   /* of activations */
     bool recompute;                                  /* a block's activations, in the backward pass */
     float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
     /* GPT_FINETUNE and GPT_ANSWER */

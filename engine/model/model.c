@@ -61,7 +61,7 @@ pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_
     status = m->labels ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "model: no memory");
     for (uint32_t l = 0; status == PM_OK && l < m->config.layers; l++)
         snprintf(m->labels[l], sizeof m->labels[l], "h.%u", (unsigned)l);
-    if (status == PM_OK) status = gpt_layout_make(log, &m->config, gpu_max_buffer(device), &m->layout);
+    if (status == PM_OK) status = gpt_layout_make(log, &m->config, NULL, gpu_max_buffer(device), &m->layout);
     if (status == PM_OK) status = gpt_segments_create(device, &m->layout, "weights", &m->weights);
     if (status == PM_OK) status = make_constants(m);
     if (status == PM_OK)

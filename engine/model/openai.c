@@ -144,7 +144,7 @@ static pm_status find_starts(const pm_log *log, openai_release *r, const pm_gpt_
                              uint64_t *total)
 {
     gpt_layout layout;
-    pm_status status = gpt_layout_make(log, config, UINT64_MAX, &layout);
+    pm_status status = gpt_layout_make(log, config, NULL, UINT64_MAX, &layout);
     if (status != PM_OK) return status;
     uint64_t *begin = calloc(list->count, sizeof *begin); /* by the list's order */
     r->starts = calloc(layout.count, sizeof *r->starts);

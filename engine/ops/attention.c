@@ -89,7 +89,7 @@ static double bytes_of(const attention *a)
     if (!a->windowed || a->kind != ATTENTION_FORWARD || seen >= a->push.time_k) return op_bytes(call);
     const uint32_t columns = call->out[ATTENTION_CACHE].cols + call->in[ATTENTION_K].cols + call->in[ATTENTION_V].cols;
     const double unseen = (double)a->push.sequences * (double)(a->push.time_k - seen) * columns;
-    return op_bytes(call) - element_bytes(call->in[0].half) * unseen;
+    return op_bytes(call) - (double)dtype_bytes(call->in[0].type, 1) * unseen;
 }
 
 launch attention_launch(gpu_program *program, const pm_caps *caps, const attention *a)
@@ -97,7 +97,7 @@ launch attention_launch(gpu_program *program, const pm_caps *caps, const attenti
     const op_call *call = a->call;
     launch r = {.program = program,
                 .caps = caps,
-                .format = call->in[0].half ? ACT_HALF : ALL_FLOAT,
+                .types = types_of(call->in[0].type),
                 .d = {.args = a->args,
                       .arg_count = a->arg_count,
                       .push = &a->push,

@@ -21,23 +21,23 @@ enum {
 
 #define WIDTHS(name)                                                                                                   \
     {                                                                                                                  \
-        KERNEL_##name, KERNEL_##name##_wide, KERNEL_##name                                                             \
+        ROW_##name, ROW_##name##_wide, ROW_##name                                                                      \
     }
 
 /* The kernels of a part, as far as its table has the variants. */
 static const struct kernels {
-    kernel_id coop, lanes4, lanes8, tile;
+    kernel_row coop, lanes4, lanes8, tile;
     kernel_widths few;
 } kernels[ATTENTION_KINDS] = {
-    [ATTENTION_FORWARD] = {KERNEL_attention_coop, KERNEL_attention_lanes4, KERNEL_attention_lanes8,
-                           KERNEL_attention_tile, WIDTHS(attention_few)},
-    [ATTENTION_DQ] = {KERNEL_attention_coop_dq, KERNEL_attention_dq_lanes4, KERNEL_attention_dq_lanes8,
-                      KERNEL_attention_tile_dq, WIDTHS(attention_few_dq)},
-    [ATTENTION_DKV] = {.coop = KERNEL_attention_coop_dkv,
-                       .lanes4 = KERNEL_attention_dkv_lanes4,
-                       .lanes8 = KERNEL_attention_dkv_lanes8},
-    [ATTENTION_DK] = {.tile = KERNEL_attention_tile_dk, .few = WIDTHS(attention_few_dk)},
-    [ATTENTION_DV] = {.tile = KERNEL_attention_tile_dv, .few = WIDTHS(attention_few_dv)},
+    [ATTENTION_FORWARD] = {ROW_attention_coop, ROW_attention_lanes4, ROW_attention_lanes8, ROW_attention_tile,
+                           WIDTHS(attention_few)},
+    [ATTENTION_DQ] = {ROW_attention_coop_dq, ROW_attention_dq_lanes4, ROW_attention_dq_lanes8, ROW_attention_tile_dq,
+                      WIDTHS(attention_few_dq)},
+    [ATTENTION_DKV] = {.coop = ROW_attention_coop_dkv,
+                       .lanes4 = ROW_attention_dkv_lanes4,
+                       .lanes8 = ROW_attention_dkv_lanes8},
+    [ATTENTION_DK] = {.tile = ROW_attention_tile_dk, .few = WIDTHS(attention_few_dk)},
+    [ATTENTION_DV] = {.tile = ROW_attention_tile_dv, .few = WIDTHS(attention_few_dv)},
 };
 
 /* The distances between rows and the first columns of heads, or'ed (elements). */
@@ -47,7 +47,7 @@ static uint32_t words_of(const struct attention_push *push)
 }
 
 /* The kernel, with 128-bit accesses where rows and operands allow them. */
-static kernel_id choose(const launch *r, kernel_widths which, const struct attention_push *push)
+static kernel_row choose(const launch *r, kernel_widths which, const struct attention_push *push)
 {
     return width_for(r->caps, which, r->d.args, r->d.arg_count, words_of(push));
 }
@@ -79,14 +79,14 @@ static bool has_many(const attention *a)
 
 /* ---- lanes: software drivers, one invocation for each row ------------------------------------------------------------ */
 
-static kernel_id lanes_kernel(const pm_caps *caps, attention_kind kind)
+static kernel_row lanes_kernel(const pm_caps *caps, attention_kind kind)
 {
     return software_lanes(caps) == 8 ? kernels[kind].lanes8 : kernels[kind].lanes4;
 }
 
 static bool lanes_suit(const pm_caps *caps, attention_kind kind)
 {
-    return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, kind));
+    return software_lanes(caps) > 0 && gpu_row_good(caps, lanes_kernel(caps, kind));
 }
 
 /* Work groups that share a head's columns. */
@@ -111,7 +111,7 @@ static void record_lanes(const candidate *c)
     launch *r = c->launch;
     const uint32_t lanes = software_lanes(r->caps);
     launch_spec(r, SPEC_ATTENTION_HEAD, a->push.head); /* a constant, so that the compiler unrolls loops over it */
-    r->d.kernel = lanes_kernel(r->caps, a->kind);
+    r->row = lanes_kernel(r->caps, a->kind);
     record_any(r, a, (uint64_t)(own_rows(a) + lanes - 1) / lanes * lanes_parts(a), lanes);
 }
 
@@ -131,8 +131,8 @@ static bool coop_possible(const candidate *c)
     const attention *a = c->part;
     const pm_caps *caps = c->launch->caps;
     const uint32_t head = a->push.head;
-    return has_many(a) && caps->coopmat && !caps->serial && gpu_kernel_good(caps, kernels[a->kind].coop) &&
-           c->launch->format == ACT_HALF && words_of(&a->push) % 8 == 0 &&
+    return has_many(a) && caps->coopmat && !caps->serial && gpu_row_good(caps, kernels[a->kind].coop) &&
+           c->launch->types == TYPES_F16 && words_of(&a->push) % 8 == 0 &&
            offsets_of(c->launch->d.args, c->launch->d.arg_count) % 16 == 0 && head % caps->coopmat_n == 0 &&
            head % caps->coopmat_k == 0 && head % 8 == 0 && head <= COOP_HEAD &&
            ATTENTION_COOP_OTHERS % caps->coopmat_n == 0 && ATTENTION_COOP_OTHERS % caps->coopmat_k == 0 &&
@@ -158,8 +158,7 @@ static void record_coop(const candidate *c)
     launch_spec(r, SPEC_ATTENTION_TN, caps->coopmat_n);
     launch_spec(r, SPEC_ATTENTION_TK, caps->coopmat_k);
     launch_spec(r, SPEC_ATTENTION_SUBGROUP, caps->coopmat_subgroup);
-    r->d.kernel = kernels[a->kind].coop;
-    r->format = ALL_FLOAT; /* its kernels are for halves only */
+    r->row = kernels[a->kind].coop;
     record_any(r, a, (own_rows(a) + own - 1) / own, ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
 }
 
@@ -176,8 +175,8 @@ static bool block_possible(const candidate *c)
 {
     const attention *a = c->part;
     const pm_caps *caps = c->launch->caps;
-    const kernel_widths block = {.plain = KERNEL_COUNT, .wide = KERNEL_attention_block, .pairs = KERNEL_COUNT};
-    return has_many(a) && choose(c->launch, block, &a->push) == KERNEL_attention_block && a->push.head <= BLOCK_HEAD &&
+    const kernel_widths block = {.plain = ROW_COUNT, .wide = ROW_attention_block, .pairs = ROW_COUNT};
+    return has_many(a) && choose(c->launch, block, &a->push) == ROW_attention_block && a->push.head <= BLOCK_HEAD &&
            block_shared(a->push.head) <= caps->max_shared_memory && ATTENTION_BLOCK_THREADS <= caps->max_workgroup_size;
 }
 
@@ -190,7 +189,7 @@ static void record_block(const candidate *c)
 {
     const attention *a = c->part;
     launch *r = c->launch;
-    r->d.kernel = KERNEL_attention_block;
+    r->row = ROW_attention_block;
     launch_spec(r, SPEC_ATTENTION_HEAD, a->push.head);
     record_any(r, a, (a->push.time_q + ATTENTION_BLOCK_ROWS - 1) / ATTENTION_BLOCK_ROWS, ATTENTION_BLOCK_THREADS);
 }
@@ -200,8 +199,8 @@ static void record_block(const candidate *c)
 static bool tile_possible(const candidate *c)
 {
     const attention *a = c->part;
-    const kernel_id tile = kernels[a->kind].tile;
-    const kernel_widths which = {.plain = KERNEL_COUNT, .wide = tile, .pairs = KERNEL_COUNT};
+    const kernel_row tile = kernels[a->kind].tile;
+    const kernel_widths which = {.plain = ROW_COUNT, .wide = tile, .pairs = ROW_COUNT};
     return has_many(a) && choose(c->launch, which, &a->push) == tile;
 }
 
@@ -225,7 +224,7 @@ static void record_tile(const candidate *c)
     launch *r = c->launch;
     const uint32_t head = a->push.head, halves = tile_halves(r->caps, head), columns = TILE_COLUMNS * halves;
     const uint64_t tiles = (own_rows(a) + TILE_ROWS - 1) / TILE_ROWS;
-    r->d.kernel = kernels[a->kind].tile;
+    r->row = kernels[a->kind].tile;
     launch_spec(r, SPEC_ATTENTION_HALVES, halves);
     record_any(r, a, tiles * ((head + columns - 1) / columns), GROUP);
 }
@@ -246,7 +245,7 @@ static void record_few(const candidate *c)
     const attention *a = c->part;
     launch *r = c->launch;
     const uint64_t tiles = (own_rows(a) + ATTENTION_FEW_ROWS - 1) / ATTENTION_FEW_ROWS;
-    r->d.kernel = choose(r, kernels[a->kind].few, &a->push);
+    r->row = choose(r, kernels[a->kind].few, &a->push);
     launch_spec(r, SPEC_ATTENTION_MOST, most_columns(a->push.head));
     record_any(r, a, tiles * ((a->push.head + ATTENTION_FEW_OTHERS - 1) / ATTENTION_FEW_OTHERS), ATTENTION_FEW_OTHERS);
 }
@@ -292,7 +291,7 @@ static void record_join(const launch *row, const attention *a, uint32_t splits)
     r.d.args = args;
     r.d.arg_count = sizeof args / sizeof *args;
     r.d.flops = r.d.bytes = 0;
-    r.d.kernel = choose(&r, join, &a->push);
+    r.row = choose(&r, join, &a->push);
     launch_spec(&r, SPEC_ATTENTION_SPLITS, splits);
     record_elements(&r, (uint64_t)call->in[0].rows * a->push.channels / 4, 1);
 }
@@ -316,7 +315,7 @@ static void record_row(const candidate *c)
     const kernel_widths row = WIDTHS(attention_row);
     uint32_t keys = most > MOST_COLUMNS ? ROW_KEYS : GROUP; /* no fewer than fours of a query */
     while (keys < a->push.time_k && keys < ROW_KEYS && 2 * keys <= caps->max_workgroup_size) keys *= 2;
-    r->d.kernel = choose(r, row, &a->push);
+    r->row = choose(r, row, &a->push);
     launch_spec(r, SPEC_ATTENTION_KEYS, keys);
     launch_spec(r, SPEC_ATTENTION_SPLITS, splits);
     launch_spec(r, SPEC_ATTENTION_APPEND, append);
@@ -374,9 +373,8 @@ static void key_of(const attention *a, char key[GPU_CHOICE_KEY])
     if (a->group > 1) snprintf(shared, sizeof shared, " K%u", heads / a->group);
     if (push->time_k != push->time_q) snprintf(keys, sizeof keys, "x%u", push->time_k);
     if (a->windowed) snprintf(window, sizeof window, " W%u", push->window);
-    snprintf(key, GPU_CHOICE_KEY, "%s %s B%u H%u%s T%u%s%s D%u", tables[a->kind].name,
-             a->call->in[0].half ? "f16" : "f32", push->sequences, heads, shared, push->time_q, keys, window,
-             push->head);
+    snprintf(key, GPU_CHOICE_KEY, "%s %s B%u H%u%s T%u%s%s D%u", tables[a->kind].name, dtype_name(a->call->in[0].type),
+             push->sequences, heads, shared, push->time_q, keys, window, push->head);
 }
 
 void attention_record(gpu_program *program, const op_call *call, attention_kind kind)

@@ -5,7 +5,7 @@
 static const kernel_widths flat_kernels[OP_COUNT] = {
 #define OP(id, function, name, ins, outs, ...)
 #define OP_FLAT(id, function, name, ins, outs, ...)                                                                    \
-    [OP_##id] = {KERNEL_##function, KERNEL_##function##_wide, KERNEL_##function##_pairs},
+    [OP_##id] = {ROW_##function, ROW_##function##_wide, ROW_##function##_pairs},
 #include "ops/ops.def"
 };
 
@@ -23,7 +23,7 @@ void op_record_flat(gpu_program *program, const op_call *call)
                            arg_part(y, first, n, GPU_WRITE)};
         struct rows_push push = {.rows = 1, .cols = (uint32_t)n};
         launch r = LAUNCH(program, kernels.plain, three, push);
-        r.format = y.half && call->op != OP_CAST ? ACT_HALF : ALL_FLOAT; /* CAST's kernels are for halves only */
+        r.types = types_of(y.type);
         if (!binary) r.d.arg_count = 2;
         r.d.flops = op_flops(call) * (double)n / (double)count;
         r.d.bytes = op_bytes(call) * (double)n / (double)count;
@@ -37,10 +37,10 @@ void op_record_dropout(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(y, GPU_WRITE)};
     struct rows_push push = {
         .rows = y.rows, .cols = y.cols, .stream = call->attr.stream, .value = 1.0f - call->attr.dropout};
-    launch r = LAUNCH(program, KERNEL_dropout, args, push);
-    r.format = y.half ? ACT_HALF : ALL_FLOAT;
+    launch r = LAUNCH(program, ROW_dropout, args, push);
+    r.types = types_of(y.type);
     r.d.flops = 20.0 * (double)view_count(y); /* a quarter of a Philox block each */
-    r.d.bytes = 2.0 * element_bytes(y.half) * (double)view_count(y);
+    r.d.bytes = 2.0 * (double)dtype_bytes(y.type, view_count(y));
     record_elements(&r, (uint64_t)y.rows * ((y.cols + 3) / 4), 1);
 }
 
@@ -49,8 +49,8 @@ void op_record_kv_append(gpu_program *program, const op_call *call)
     op_view qkv = call->in[0], cache = call->out[0];
     gpu_arg args[] = {arg_of(qkv, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(cache, GPU_READ_WRITE)};
     struct append_push push = {.rows = qkv.rows, .from = qkv.cols - cache.cols, .cols = cache.cols};
-    launch r = LAUNCH(program, KERNEL_kv_append, args, push);
-    r.format = cache.half ? ACT_HALF : ALL_FLOAT;
+    launch r = LAUNCH(program, ROW_kv_append, args, push);
+    r.types = types_of(cache.type);
     r.d.bytes = 8.0 * qkv.rows * cache.cols;
     record_elements(&r, (uint64_t)qkv.rows * cache.cols, 1);
 }

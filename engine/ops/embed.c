@@ -28,8 +28,8 @@ void op_record_embed(gpu_program *program, const op_call *call)
                                   .first = first,
                                   .count = count,
                                   .scale = scale_of(call)};
-        launch r = LAUNCH(program, KERNEL_embed, args, push);
-        r.format = y.half ? ACT_HALF : ALL_FLOAT;
+        launch r = LAUNCH(program, ROW_embed, args, push);
+        r.types = types_of(y.type);
         launch_spec(&r, SPEC_EMBED_POSITIONS, view_present(call->in[EMBED_POSITIONS]));
         r.d.flops = (double)view_count(y);
         r.d.bytes = 12.0 * (double)view_count(y);
@@ -42,7 +42,7 @@ void op_record_embed_bwd_token(gpu_program *program, const op_call *call)
     op_view dy = call->in[0], tokens = call->in[1], dtable = call->out[0], chain = call->out[1];
     gpu_arg chain_args[] = {arg_of(tokens, GPU_READ), arg_of(chain, GPU_WRITE)};
     struct embed_push chain_push = {.rows = dy.rows};
-    launch c = LAUNCH(program, KERNEL_embed_chain, chain_args, chain_push);
+    launch c = LAUNCH(program, ROW_embed_chain, chain_args, chain_push);
     c.d.flops = (double)dy.rows * dy.rows;
     c.d.bytes = 12.0 * dy.rows;
     record_elements(&c, dy.rows, 1);
@@ -56,8 +56,8 @@ void op_record_embed_bwd_token(gpu_program *program, const op_call *call)
             arg_part(dtable, (uint64_t)first * dtable.cols, (uint64_t)count * dtable.cols, GPU_READ_WRITE)};
         struct embed_push push = {
             .rows = dy.rows, .cols = dy.cols, .first = first, .count = count, .scale = scale_of(call)};
-        launch r = LAUNCH(program, KERNEL_embed_token, args, push);
-        r.format = dy.half ? ACT_HALF : ALL_FLOAT;
+        launch r = LAUNCH(program, ROW_embed_token, args, push);
+        r.types = types_of(dy.type);
         r.d.flops = (double)view_count(dy);
         r.d.bytes = 12.0 * (double)view_count(dy);
         record_elements(&r, view_count(dy), 1);
@@ -70,8 +70,8 @@ void op_record_embed_bwd_position(gpu_program *program, const op_call *call)
     bool accumulate = call->attr.accumulate;
     gpu_arg args[] = {arg_of(dy, GPU_READ), arg_of(dtable, accumulate ? GPU_READ_WRITE : GPU_WRITE)};
     struct embed_push push = {.rows = dy.rows, .cols = dy.cols, .time = call->attr.time, .table_rows = dtable.rows};
-    launch r = LAUNCH(program, KERNEL_embed_position, args, push);
-    r.format = dy.half ? ACT_HALF : ALL_FLOAT;
+    launch r = LAUNCH(program, ROW_embed_position, args, push);
+    r.types = types_of(dy.type);
     launch_spec(&r, SPEC_ACCUMULATE, accumulate);
     r.d.flops = (double)view_count(dy);
     r.d.bytes = 4.0 * (double)(view_count(dy) + view_count(dtable));

@@ -12,7 +12,7 @@ static void record_some(gpu_program *program, const op_call *call, bool silu, bo
     gpu_arg args[] = {arg_rows(call->in[0], first_row, rows, GPU_READ),
                       arg_rows(backward ? x : y, first_row, rows, backward ? GPU_READ : GPU_WRITE),
                       arg_rows(y, first_row, rows, GPU_WRITE)};
-    const kernel_id kernel = width_for(caps, widths, args, backward ? 3 : 2, inner);
+    const kernel_row kernel = width_for(caps, widths, args, backward ? 3 : 2, inner);
     const uint64_t all = (uint64_t)rows * inner;
     for (uint64_t first = 0, n; first < all; first += n) {
         n = flat_piece(caps, all - first);
@@ -20,7 +20,7 @@ static void record_some(gpu_program *program, const op_call *call, bool silu, bo
         launch r = LAUNCH(program, kernel, args, push);
         const double share = (double)n / ((double)x.rows * inner);
         if (!backward) r.d.arg_count = 2;
-        r.format = x.half ? ACT_HALF : ALL_FLOAT;
+        r.types = types_of(x.type);
         r.d.flops = share * op_flops(call);
         r.d.bytes = share * op_bytes(call);
         launch_spec(&r, SPEC_GATE_INNER, inner);

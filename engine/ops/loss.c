@@ -47,14 +47,14 @@ static tile tile_at(const pm_caps *caps, op_view h, op_view table, op_view scrat
     tile t = {.first = first, .count = table.rows - first < most ? table.rows - first : most};
     t.ld = padded(t.count);
     t.table = view_rows(table, first, t.count);
-    t.logits = (op_view){.rows = h.rows, .cols = t.count, .half = h.half, .span = scratch.span};
+    t.logits = (op_view){.rows = h.rows, .cols = t.count, .type = h.type, .span = scratch.span};
     return t;
 }
 
 /* The tile's logits as an operand: all of its rows, padding included. */
 static gpu_arg logits_arg(op_view h, const tile *t, gpu_access access)
 {
-    return (gpu_arg){span_part(t->logits.span, h.half, 0, (uint64_t)h.rows * t->ld), access};
+    return (gpu_arg){span_part(t->logits.span, h.type, 0, (uint64_t)h.rows * t->ld), access};
 }
 
 static void record_logits(gpu_program *program, op_view h, const tile *t)
@@ -74,10 +74,10 @@ void op_record_lm_loss(gpu_program *program, const op_call *call)
         gpu_arg args[] = {logits_arg(h, &t, GPU_READ), arg_of(targets, GPU_READ),
                           arg_of(state, first ? GPU_READ_WRITE : GPU_WRITE)};
         struct loss_push push = {.rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .is_first = first == 0};
-        launch r = LAUNCH(program, KERNEL_loss_tile, args, push);
-        r.format = h.half ? ACT_HALF : ALL_FLOAT;
+        launch r = LAUNCH(program, ROW_loss_tile, args, push);
+        r.types = types_of(h.type);
         r.d.flops = 10.0 * (double)view_count(t.logits);
-        r.d.bytes = 2.0 * element_bytes(h.half) * (double)view_count(t.logits);
+        r.d.bytes = 2.0 * (double)dtype_bytes(h.type, view_count(t.logits));
         record_rows(&r, KERNEL_WIDTHS(loss_tile), h.rows, t.ld, false);
         first += t.count;
     }
@@ -85,7 +85,7 @@ void op_record_lm_loss(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(state, GPU_READ), arg_of(targets, GPU_READ), arg_of(result, GPU_WRITE),
                       arg_of(weights, GPU_READ)};
     struct loss_push push = {.rows = h.rows};
-    launch r = LAUNCH(program, KERNEL_loss_sum, args, push);
+    launch r = LAUNCH(program, ROW_loss_sum, args, push);
     uint32_t lanes = lanes_of(caps, h.rows, 64); /* loss.comp sums in blocks of 64 */
     launch_spec(&r, SPEC_REDUCE_LANES, lanes);
     launch_spec(&r, SPEC_LOSS_WEIGHTED, view_present(weights));
@@ -107,12 +107,12 @@ void op_record_lm_loss_bwd(gpu_program *program, const op_call *call)
                           arg_of(call->in[6], GPU_READ),     arg_of(weights, GPU_READ)};
         struct loss_push push = {
             .rows = h.rows, .ld = t.ld, .first = first, .count = t.count, .scale = call->attr.scale};
-        launch r = LAUNCH(program, KERNEL_loss_bwd, args, push);
-        r.format = h.half ? ACT_HALF : ALL_FLOAT;
+        launch r = LAUNCH(program, ROW_loss_bwd, args, push);
+        r.types = types_of(h.type);
         launch_spec(&r, SPEC_REDUCE_LANES, 1);
         launch_spec(&r, SPEC_LOSS_WEIGHTED, view_present(weights));
         r.d.flops = 10.0 * (double)view_count(t.logits);
-        r.d.bytes = 2.0 * element_bytes(h.half) * (double)view_count(t.logits);
+        r.d.bytes = 2.0 * (double)dtype_bytes(h.type, view_count(t.logits));
         uint32_t n = record_width(&r, KERNEL_WIDTHS(loss_bwd), t.ld);
         record_elements(&r, (uint64_t)h.rows * t.ld / n, 1);
 

@@ -5,7 +5,7 @@
 static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
 {
     uint32_t whole = (width + 7) / 8 * 8;
-    return p->half && whole <= ld ? whole : width;
+    return p->type == DTYPE_F16 && whole <= ld ? whole : width;
 }
 
 /* The span from an operand's first element to its last. */
@@ -36,10 +36,10 @@ static uint32_t epilogue(const product *p)
     return flags;
 }
 
-static gpu_arg part(gpu_span span, bool half, uint64_t count, bool used, gpu_access access)
+static gpu_arg part(gpu_span span, dtype_id type, uint64_t count, bool used, gpu_access access)
 {
     if (!used) return (gpu_arg){{NULL, 0, 0}, access};
-    return (gpu_arg){span_part(span, half, 0, count), access};
+    return (gpu_arg){span_part(span, type, 0, count), access};
 }
 
 /* The variant that autotuning chose for it, if any. */
@@ -56,38 +56,38 @@ static void record_product(gpu_program *program, const product *p)
     uint32_t flags = epilogue(p);
     uint64_t ny = count_y(p);
     gpu_arg args[PRODUCT_ARGS] = {
-        part(p->a, p->half, count_a(p), true, GPU_READ),
-        part(p->b, p->half, count_b(p), true, GPU_READ),
-        part(p->y, p->half_y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
-        part(p->bias, false, p->n, flags & EPILOGUE_BIAS, GPU_READ),
-        part(p->residual, p->half_y, ny, flags & EPILOGUE_RESIDUAL, GPU_READ),
-        part(p->gelu_pre, p->half_y, ny, flags & EPILOGUE_GELU_SLOPE, GPU_READ),
-        part(p->pre, p->half_y, ny, flags & EPILOGUE_PRE, GPU_WRITE),
-        part(p->call->in[MATMUL_SCALARS].span, false, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT,
+        part(p->a, p->type, count_a(p), true, GPU_READ),
+        part(p->b, p->type, count_b(p), true, GPU_READ),
+        part(p->y, p->type_y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
+        part(p->bias, DTYPE_F32, p->n, flags & EPILOGUE_BIAS, GPU_READ),
+        part(p->residual, p->type_y, ny, flags & EPILOGUE_RESIDUAL, GPU_READ),
+        part(p->gelu_pre, p->type_y, ny, flags & EPILOGUE_GELU_SLOPE, GPU_READ),
+        part(p->pre, p->type_y, ny, flags & EPILOGUE_PRE, GPU_WRITE),
+        part(p->call->in[MATMUL_SCALARS].span, DTYPE_F32, sizeof(struct step_scalars) / 4, flags & EPILOGUE_DROPOUT,
              GPU_READ),
     };
     if (p->gain.buffer) { /* such a product has no other matrix in its epilogue */
-        args[PRODUCT_PLAIN_ARGS] = part(p->gain, false, p->k, true, GPU_READ);
-        args[PRODUCT_PLAIN_ARGS + 1] = part(p->shift, false, p->k, p->shift.buffer, GPU_READ);
+        args[PRODUCT_PLAIN_ARGS] = part(p->gain, DTYPE_F32, p->k, true, GPU_READ);
+        args[PRODUCT_PLAIN_ARGS + 1] = part(p->shift, DTYPE_F32, p->k, p->shift.buffer, GPU_READ);
     }
     struct matmul_push push = {p->m,         p->n,      p->k,      p->lda, p->ldb, p->ldc, 1.0f - attr->dropout,
                                attr->stream, attr->eps, attr->plus};
-    launch r = LAUNCH(program, KERNEL_matmul_tile, args, push);
-    r.format = !p->half ? ALL_FLOAT : p->half_y ? ACT_HALF : ACT_HALF_Y_FLOAT;
+    launch r = LAUNCH(program, ROW_matmul_tile, args, push);
+    r.types = p->type_y == p->type ? types_of(p->type) : TYPES_F16_F32;
     launch_spec(&r, SPEC_MATMUL_TRANS_A, attr->trans_a);
     launch_spec(&r, SPEC_MATMUL_TRANS_B, attr->trans_b);
     launch_spec(&r, SPEC_MATMUL_EPILOGUE, flags);
     r.d.flops = 2.0 * p->m * p->n * p->k;
-    r.d.bytes = element_bytes(p->half) * ((double)p->m * p->k + (double)p->k * p->n) +
-                element_bytes(p->half_y) * (double)p->m * p->n;
+    r.d.bytes = (double)(dtype_bytes(p->type, (uint64_t)p->m * p->k + (uint64_t)p->k * p->n) +
+                         dtype_bytes(p->type_y, (uint64_t)p->m * p->n));
     variant_record(product_variants, &r, p, p->gain.buffer ? VARIANT_USUAL : chosen_variant(program, p));
 }
 
 /* Parts of a product, by rows or columns of y or by terms of its sums; `first` is even. */
 static product rows_of(product p, uint32_t first, uint32_t count)
 {
-    uint64_t y = element_bytes(p.half_y) * (uint64_t)first * p.ldc;
-    p.a.offset += element_bytes(p.half) * (p.call->attr.trans_a ? (uint64_t)first : (uint64_t)first * p.lda);
+    uint64_t y = dtype_bytes(p.type_y, (uint64_t)first * p.ldc);
+    p.a.offset += dtype_bytes(p.type, p.call->attr.trans_a ? (uint64_t)first : (uint64_t)first * p.lda);
     p.y.offset += y, p.residual.offset += y, p.gelu_pre.offset += y, p.pre.offset += y;
     p.m = count;
     return p;
@@ -95,8 +95,8 @@ static product rows_of(product p, uint32_t first, uint32_t count)
 
 static product cols_of(product p, uint32_t first, uint32_t count)
 {
-    uint64_t y = element_bytes(p.half_y) * (uint64_t)first;
-    p.b.offset += element_bytes(p.half) * (p.call->attr.trans_b ? (uint64_t)first * p.ldb : (uint64_t)first);
+    uint64_t y = dtype_bytes(p.type_y, first);
+    p.b.offset += dtype_bytes(p.type, p.call->attr.trans_b ? (uint64_t)first * p.ldb : (uint64_t)first);
     p.y.offset += y, p.residual.offset += y, p.gelu_pre.offset += y, p.pre.offset += y;
     p.bias.offset += 4 * (uint64_t)first;
     p.n = count;
@@ -105,18 +105,17 @@ static product cols_of(product p, uint32_t first, uint32_t count)
 
 static product depth_of(product p, uint32_t first, uint32_t count)
 {
-    uint64_t each = element_bytes(p.half);
-    p.a.offset += each * (p.call->attr.trans_a ? (uint64_t)first * p.lda : (uint64_t)first);
-    p.b.offset += each * (p.call->attr.trans_b ? (uint64_t)first : (uint64_t)first * p.ldb);
+    p.a.offset += dtype_bytes(p.type, p.call->attr.trans_a ? (uint64_t)first * p.lda : (uint64_t)first);
+    p.b.offset += dtype_bytes(p.type, p.call->attr.trans_b ? (uint64_t)first : (uint64_t)first * p.ldb);
     p.k = count;
     p.accumulate |= first > 0;
     return p;
 }
 
-/* About half of n; parts of fp16 matrices begin at whole words. */
+/* About half of n; parts begin at whole words. */
 static uint32_t half_of(const product *p, uint32_t n)
 {
-    return p->half ? (n + 1) / 4 * 2 : n / 2;
+    return p->type == DTYPE_F16 ? (n + 1) / 4 * 2 : n / 2;
 }
 
 /* The rest of a side of y, such as the vocabulary, behind the last full large tile of matrix units. Tiles with an edge write element by
@@ -147,7 +146,7 @@ static void record_split(gpu_program *program, const product *p)
         product one = cols_of(*p, 0, half_n), two = cols_of(*p, half_n, p->n - half_n);
         record_split(program, &one);
         record_split(program, &two);
-    } else if ((a || b || (p->k > OP_LONGEST_SUM && !p->half_y)) && half_k && sums_only) {
+    } else if ((a || b || (p->k > OP_LONGEST_SUM && p->type_y == DTYPE_F32)) && half_k && sums_only) {
         product one = depth_of(*p, 0, half_k), two = depth_of(*p, half_k, p->k - half_k);
         record_split(program, &one);
         record_split(program, &two);
@@ -183,8 +182,8 @@ product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc
                  .residual = call->in[MATMUL_RESIDUAL].span,
                  .gelu_pre = call->in[MATMUL_GELU_PRE].span,
                  .pre = call->out[1].span,
-                 .half = a.half,
-                 .half_y = y.half,
+                 .type = a.type,
+                 .type_y = y.type,
                  .accumulate = call->attr.accumulate};
     p.plain = (epilogue(&p) & ~(EPILOGUE_BIAS | EPILOGUE_GELU | EPILOGUE_ACCUMULATE)) == 0;
     return p;

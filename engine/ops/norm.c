@@ -8,8 +8,8 @@ void op_record_layernorm(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
                       arg_of(call->out[0], GPU_WRITE), arg_of(call->out[1], GPU_WRITE)};
     struct rows_push push = {.rows = x.rows, .cols = x.cols, .value = call->attr.eps};
-    launch r = LAUNCH(program, KERNEL_layernorm, args, push);
-    r.format = x.half ? ACT_HALF : ALL_FLOAT;
+    launch r = LAUNCH(program, ROW_layernorm, args, push);
+    r.types = types_of(x.type);
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
     record_rows(&r, KERNEL_WIDTHS(layernorm), x.rows, x.cols, true);
@@ -21,8 +21,8 @@ void op_record_layernorm_bwd(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(dy, GPU_READ),          arg_of(call->in[1], GPU_READ), arg_of(call->in[2], GPU_READ),
                       arg_of(call->in[3], GPU_READ), arg_of(add, GPU_READ),         arg_of(call->out[0], GPU_WRITE)};
     struct rows_push push = {.rows = dy.rows, .cols = dy.cols};
-    launch r = LAUNCH(program, KERNEL_layernorm_bwd, args, push);
-    r.format = dy.half ? ACT_HALF : ALL_FLOAT;
+    launch r = LAUNCH(program, ROW_layernorm_bwd, args, push);
+    r.types = types_of(dy.type);
     launch_spec(&r, SPEC_LAYERNORM_ADD, view_present(add));
     r.d.flops = op_flops(call);
     r.d.bytes = op_bytes(call);
@@ -35,7 +35,7 @@ static void record_finish(gpu_program *program, op_view part, uint32_t parts, ui
 {
     gpu_arg args[] = {arg_of(part, GPU_READ), arg_of(y, accumulate ? GPU_READ_WRITE : GPU_WRITE)};
     struct finish_push push = {.cols = y.cols, .parts = parts, .ld = part_cols, .from = from};
-    launch r = LAUNCH(program, KERNEL_colsum_finish, args, push);
+    launch r = LAUNCH(program, ROW_colsum_finish, args, push);
     launch_spec(&r, SPEC_ACCUMULATE, accumulate);
     r.d.flops = (double)parts * y.cols;
     r.d.bytes = 4.0 * (double)(parts + 1) * y.cols;
@@ -50,11 +50,11 @@ static void record_sums(gpu_program *program, const op_call *call, bool norm)
     gpu_arg args[] = {arg_of(x, GPU_READ), arg_of(norm ? call->in[1] : part, norm ? GPU_READ : GPU_WRITE),
                       arg_of(call->in[2], GPU_READ), arg_of(part, GPU_WRITE)};
     struct rows_push push = {.rows = x.rows, .cols = x.cols, .parts = parts};
-    launch r = LAUNCH(program, norm ? KERNEL_colsum_norm : KERNEL_colsum, args, push);
-    r.format = x.half ? ACT_HALF : ALL_FLOAT;
+    launch r = LAUNCH(program, norm ? ROW_colsum_norm : ROW_colsum, args, push);
+    r.types = types_of(x.type);
     if (!norm) r.d.arg_count = 2;
     r.d.flops = (norm ? 5.0 : 1.0) * (double)view_count(x);
-    r.d.bytes = (norm ? 2.0 : 1.0) * element_bytes(x.half) * (double)view_count(x);
+    r.d.bytes = (norm ? 2.0 : 1.0) * (double)dtype_bytes(x.type, view_count(x));
     uint32_t n = record_width(&r, norm ? KERNEL_WIDTHS(colsum_norm) : KERNEL_WIDTHS(colsum), x.cols);
     record_elements(&r, (uint64_t)parts * x.cols / n, 1);
     record_finish(program, part, parts, width, 0, call->out[0], call->attr.accumulate);
@@ -78,11 +78,11 @@ static struct rms_push rms_push_of(const op_call *call, uint32_t rows, uint32_t 
     return (struct rms_push){.rows = rows, .cols = cols, .eps = call->attr.eps, .plus = call->attr.plus};
 }
 
-/* The format, and the share of the call's costs that `rows` of all have. */
+/* The types, and the share of the call's costs that `rows` of all have. */
 static void set_share(launch *r, const op_call *call, uint32_t rows)
 {
     const double share = (double)rows / call->in[0].rows;
-    r->format = call->in[0].half ? ACT_HALF : ALL_FLOAT;
+    r->types = types_of(call->in[0].type);
     r->d.flops = share * op_flops(call);
     r->d.bytes = share * op_bytes(call);
 }
@@ -96,7 +96,7 @@ void op_record_rmsnorm(gpu_program *program, const op_call *call)
                           arg_rows(call->out[RMSNORM_Y], first, n, GPU_WRITE),
                           arg_rows(call->out[RMSNORM_STATS], first, n, GPU_WRITE)};
         struct rms_push push = rms_push_of(call, n, x.cols);
-        launch r = LAUNCH(program, KERNEL_rmsnorm, args, push);
+        launch r = LAUNCH(program, ROW_rmsnorm, args, push);
         set_share(&r, call, n);
         record_rows(&r, KERNEL_WIDTHS(rmsnorm), n, x.cols, true);
     }
@@ -114,7 +114,7 @@ void op_record_rmsnorm_bwd(gpu_program *program, const op_call *call)
                           arg_rows(add, first, n, GPU_READ),
                           arg_rows(call->out[RMSNORM_BWD_DX], first, n, GPU_WRITE)};
         struct rms_push push = rms_push_of(call, n, dy.cols);
-        launch r = LAUNCH(program, KERNEL_rmsnorm_bwd, args, push);
+        launch r = LAUNCH(program, ROW_rmsnorm_bwd, args, push);
         launch_spec(&r, SPEC_LAYERNORM_ADD, view_present(add));
         set_share(&r, call, n);
         record_rows(&r, KERNEL_WIDTHS(rmsnorm_bwd), n, dy.cols, true);
@@ -129,7 +129,7 @@ static void record_gain_parts(gpu_program *program, const op_call *call, uint32_
     gpu_arg args[] = {arg_rows(dy, first, rows, GPU_READ), arg_rows(call->in[1], first, rows, GPU_READ),
                       arg_rows(call->in[2], first, rows, GPU_READ), arg_of(part, GPU_WRITE)};
     struct rms_push push = {.rows = rows, .cols = cols, .parts = part.rows, .ld = dy.cols, .heads = heads};
-    launch r = LAUNCH(program, KERNEL_colsum_rms, args, push);
+    launch r = LAUNCH(program, ROW_colsum_rms, args, push);
     set_share(&r, call, rows);
     const uint32_t n = record_width(&r, KERNEL_WIDTHS(colsum_rms), cols / heads | dy.cols);
     record_elements(&r, (uint64_t)part.rows * cols / n, 1);
@@ -175,7 +175,7 @@ static void record_heads(launch *r, kernel_widths kernels, const op_attr *attr, 
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     const uint32_t runs = attr->head / record_width(r, kernels, attr->head);
-    const bool pairs = r->d.kernel == kernels.pairs;
+    const bool pairs = r->row == kernels.pairs;
     const uint32_t lanes = head_lanes(caps, pairs, runs), heads = rows * heads_of_row(attr);
     uint32_t together = group_size(caps) / lanes;
     while (pairs && lanes > 1 && together > 1 && heads % together) together /= 2; /* so that no work group is partial */
@@ -204,7 +204,7 @@ void op_record_head_norm(gpu_program *program, const op_call *call)
                           arg_rows(call->out[HEAD_NORM_Y], first, n, GPU_WRITE),
                           arg_rows(call->out[HEAD_NORM_STATS], first, n, GPU_WRITE)};
         struct rms_push push = heads_push_of(call, n);
-        launch r = LAUNCH(program, KERNEL_head_norm, args, push);
+        launch r = LAUNCH(program, ROW_head_norm, args, push);
         set_share(&r, call, n);
         record_heads(&r, KERNEL_WIDTHS(head_norm), &call->attr, n);
     }
@@ -222,7 +222,7 @@ void op_record_head_norm_bwd(gpu_program *program, const op_call *call)
                           arg_of(call->in[HEAD_NORM_BWD_K_GAIN], GPU_READ),
                           arg_rows(call->out[HEAD_NORM_BWD_DQKV], first, n, GPU_WRITE)};
         struct rms_push push = heads_push_of(call, n);
-        launch r = LAUNCH(program, KERNEL_head_norm_bwd, args, push);
+        launch r = LAUNCH(program, ROW_head_norm_bwd, args, push);
         set_share(&r, call, n);
         record_heads(&r, KERNEL_WIDTHS(head_norm_bwd), &call->attr, n);
     }

@@ -156,8 +156,8 @@ static const char *check_types(const op_call *c)
         const op_view v = op_view_of(c, slot);
         if (!view_present(v) || type == SLOT_ACT_OR_FLOAT) continue;
         if (type == SLOT_ACT)
-            *(v.half ? &halves : &floats) += 1;
-        else if (v.half)
+            *(v.type == DTYPE_F16 ? &halves : &floats) += 1;
+        else if (v.type != DTYPE_F32)
             return "an operand is fp16 that must be fp32";
     }
     return halves && floats ? "some activations are fp16 and some fp32" : NULL;
@@ -205,7 +205,7 @@ double op_bytes(const op_call *c)
     double bytes = 0;
     for (int slot = 0; slot < OP_SLOTS; slot++) {
         const op_view v = op_view_of(c, slot);
-        bytes += element_bytes(v.half) * (double)view_count(v);
+        bytes += (double)dtype_bytes(v.type, view_count(v));
     }
     return bytes;
 }

@@ -14,6 +14,7 @@
 #ifndef OPS_OP_H
 #define OPS_OP_H
 
+#include "base/dtype.h"
 #include "gpu/gpu.h"
 
 typedef enum op_id {
@@ -46,7 +47,7 @@ typedef struct op_attr {
 /* One operand. The GPU uses span, the CPU twin data (double for floats, int32_t for tokens and targets, step_scalars for scalars). */
 typedef struct op_view {
     uint32_t rows, cols;
-    bool half; /* fp16 in memory */
+    dtype_id type;
     gpu_span span;
     void *data;
 } op_view;

@@ -27,8 +27,8 @@ static bool has_matrix(const op_call *c)
 static const char *check_matmul(const op_call *c)
 {
     const op_view a = c->in[MATMUL_A], y = c->out[MATMUL_Y];
-    if (y.half && !a.half) return "y is fp16 and the factors fp32";
-    if (a.half && !y.half && has_matrix(c)) return "y is fp32 and the epilogue's matrices fp16";
+    if (y.type != a.type && y.type != DTYPE_F32) return "y is fp16 and the factors fp32";
+    if (a.type != y.type && has_matrix(c)) return "y is fp32 and the epilogue's matrices fp16";
     if (c->attr.dropout > 0 && !view_present(c->in[MATMUL_SCALARS])) return "dropout needs the scalars";
     if (!view_present(c->in[MATMUL_GAIN])) return view_present(c->in[MATMUL_SHIFT]) ? "shift needs gain" : NULL;
     if (y.rows > OP_NORM_ROWS || c->attr.trans_a || a.cols % 4 || (!c->attr.trans_b && y.cols % 4))
@@ -38,7 +38,7 @@ static const char *check_matmul(const op_call *c)
 
 static const char *check_cast(const op_call *c)
 {
-    return c->out[CAST_Y].half ? NULL : "a cast is to fp16";
+    return c->out[CAST_Y].type == DTYPE_F16 ? NULL : "a cast is to fp16";
 }
 
 /* Whether a row of q | k | v gives the cache's row of k | v. */
@@ -134,7 +134,7 @@ static uint64_t scratch_logits(const pm_caps *caps, const op_call *c)
 {
     const op_view h = c->in[LM_LOSS_H];
     const uint64_t logits = op_lm_scratch(caps, h.rows, h.cols, c->in[LM_LOSS_TABLE].rows);
-    return h.half ? (logits + 1) / 2 : logits;
+    return dtype_words(h.type, logits);
 }
 
 /* ---- FLOPs ----------------------------------------------------------------------------------------------------------- */

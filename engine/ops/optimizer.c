@@ -17,7 +17,7 @@ void op_record_sumsq(gpu_program *program, const op_call *call)
         uint64_t share = n / SUMSQ_PARTS / 4 * 4; /* of a part, a multiple of four; the kernel handles the rest */
         gpu_arg args[] = {arg_part(call->in[0], first, n, GPU_READ), arg_of(call->out[0], GPU_WRITE)};
         struct reduce_push push = {.count = (uint32_t)n, .parts = SUMSQ_PARTS, .at = at};
-        launch r = LAUNCH(program, KERNEL_sumsq, args, push);
+        launch r = LAUNCH(program, ROW_sumsq, args, push);
         r.d.flops = 2.0 * (double)n;
         r.d.bytes = 4.0 * (double)n;
         record_rows(&r, KERNEL_WIDTHS(sumsq), SUMSQ_PARTS, share < 4096 ? (uint32_t)share : 4096, false);
@@ -28,7 +28,7 @@ void op_record_clip(gpu_program *program, const op_call *call)
 {
     gpu_arg args[] = {arg_of(call->in[0], GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(call->out[0], GPU_WRITE)};
     struct reduce_push push = {.count = (uint32_t)view_count(call->in[0]), .clip = call->attr.clip};
-    launch r = LAUNCH(program, KERNEL_clip, args, push);
+    launch r = LAUNCH(program, ROW_clip, args, push);
     launch_spec(&r, SPEC_REDUCE_LANES, 1);
     r.d.flops = (double)view_count(call->in[0]);
     r.d.bytes = 4.0 * (double)view_count(call->in[0]);
@@ -53,7 +53,7 @@ void op_record_adamw(gpu_program *program, const op_call *call)
                                   .beta2 = call->attr.beta2,
                                   .eps = call->attr.eps,
                                   .weight_decay = call->attr.weight_decay};
-        launch r = LAUNCH(program, KERNEL_adamw, args, push);
+        launch r = LAUNCH(program, ROW_adamw, args, push);
         r.d.flops = 16.0 * (double)n;
         r.d.bytes = 28.0 * (double)n;
         record_flat(&r, KERNEL_WIDTHS(adamw), n);

@@ -23,43 +23,43 @@ enum {
     FEW_ROWS = 16,     /* rows of matmul_tile.comp's smallest tile */
 };
 
-/* The variant of matvec.comp that can read these rows, or KERNEL_COUNT. */
-static kernel_id matvec_kernel(const launch *r, const product *p)
+/* The variant of matvec.comp that can read these rows, or ROW_COUNT. */
+static kernel_row matvec_kernel(const launch *r, const product *p)
 {
     const pm_caps *caps = r->caps;
     const op_attr *attr = &p->call->attr;
-    if (p->m > MATVEC_ROWS || attr->trans_a || (!attr->trans_b && p->n % 4 != 0)) return KERNEL_COUNT;
-    const bool plain = p->plain && gpu_kernel_good(caps, KERNEL_matvec_wide_plain);
-    kernel_widths which = {KERNEL_COUNT, plain ? KERNEL_matvec_wide_plain : KERNEL_matvec_wide, KERNEL_matvec_pairs};
-    if (p->gain.buffer) which = (kernel_widths){KERNEL_matvec_norm, KERNEL_matvec_norm_wide, KERNEL_matvec_norm};
+    if (p->m > MATVEC_ROWS || attr->trans_a || (!attr->trans_b && p->n % 4 != 0)) return ROW_COUNT;
+    const bool plain = p->plain && gpu_row_good(caps, ROW_matvec_wide_plain);
+    kernel_widths which = {ROW_COUNT, plain ? ROW_matvec_wide_plain : ROW_matvec_wide, ROW_matvec_pairs};
+    if (p->gain.buffer) which = (kernel_widths){ROW_matvec_norm, ROW_matvec_norm_wide, ROW_matvec_norm};
     if (p->gain.buffer && !p->shift.buffer)
-        which = (kernel_widths){KERNEL_matvec_rms, KERNEL_matvec_rms_wide, KERNEL_matvec_rms};
+        which = (kernel_widths){ROW_matvec_rms, ROW_matvec_rms_wide, ROW_matvec_rms};
     return width_for(caps, which, r->d.args, r->d.arg_count, p->k | p->lda | p->ldb);
 }
 
 /* Of matmul_lanes.comp. */
-static kernel_id lanes_kernel(const pm_caps *caps, bool pairs)
+static kernel_row lanes_kernel(const pm_caps *caps, bool pairs)
 {
-    return pairs ? KERNEL_matmul_pairs8 : software_lanes(caps) == 8 ? KERNEL_matmul_lanes8 : KERNEL_matmul_lanes4;
+    return pairs ? ROW_matmul_pairs8 : software_lanes(caps) == 8 ? ROW_matmul_lanes8 : ROW_matmul_lanes4;
 }
 
 /* Two neighbours are loaded as one: along k, or along the rows or columns that are contiguous. */
 static bool in_pairs(const pm_caps *caps, const product *p)
 {
-    return software_lanes(caps) == 8 && gpu_kernel_good(caps, lanes_kernel(caps, true)) && p->lda % 2 == 0 &&
+    return software_lanes(caps) == 8 && gpu_row_good(caps, lanes_kernel(caps, true)) && p->lda % 2 == 0 &&
            p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
 }
 
 /* matmul_block.comp's two tiles, by rows and columns. */
 typedef struct block_tile {
     uint32_t side;
-    kernel_id kernel, plain;
+    kernel_row kernel, plain;
 } block_tile;
 
 static block_tile block_of(uint32_t side)
 {
-    const block_tile large = {MATMUL_BLOCK_TILE, KERNEL_matmul_block, KERNEL_matmul_block_plain};
-    const block_tile small = {MATMUL_BLOCK_SMALL_TILE, KERNEL_matmul_block64, KERNEL_matmul_block64_plain};
+    const block_tile large = {MATMUL_BLOCK_TILE, ROW_matmul_block, ROW_matmul_block_plain};
+    const block_tile small = {MATMUL_BLOCK_SMALL_TILE, ROW_matmul_block64, ROW_matmul_block64_plain};
     return side == MATMUL_BLOCK_TILE ? large : small;
 }
 
@@ -68,15 +68,14 @@ static uint64_t tiles_of(const product *p, uint32_t side)
     return ((p->m - 1) / side + 1ull) * ((p->n - 1) / side + 1ull);
 }
 
-/* The tile's kernel, or KERNEL_COUNT where the operands rule out loads of four. */
-static kernel_id block_kernel(const launch *r, const product *p, block_tile tile)
+/* The tile's kernel, or ROW_COUNT where the operands rule out loads of four. */
+static kernel_row block_kernel(const launch *r, const product *p, block_tile tile)
 {
     const pm_caps *caps = r->caps;
     const uint32_t shared = 2 * 2 * MATMUL_BLOCK_DEPTH * (tile.side / 4 + 1) * 16; /* bytes */
     if (caps->serial || caps->max_workgroup_size < MATMUL_BLOCK_THREADS || shared > caps->max_shared_memory)
-        return KERNEL_COUNT;
-    kernel_widths which = {KERNEL_COUNT, p->plain && gpu_kernel_good(caps, tile.plain) ? tile.plain : tile.kernel,
-                           KERNEL_COUNT};
+        return ROW_COUNT;
+    kernel_widths which = {ROW_COUNT, p->plain && gpu_row_good(caps, tile.plain) ? tile.plain : tile.kernel, ROW_COUNT};
     return width_for(caps, which, r->d.args, r->d.arg_count, product_words(p));
 }
 
@@ -118,15 +117,10 @@ static uint32_t coop_shared(const pm_caps *caps, const product *p, coop_tile til
            4 * coop_subgroups(tile) * caps->coopmat_m * caps->coopmat_n;
 }
 
-static kernel_id coop_kernel(const product *p)
-{
-    return p->half_y ? KERNEL_matmul_coop : KERNEL_matmul_coop_f32;
-}
-
 /* Matrix units need fp16 factors whose rows can be read eight elements at a time. Each invocation loads a part of each slice. */
 static bool coop_suits(const pm_caps *caps, const product *p, uint32_t side)
 {
-    if (!caps->coopmat || !gpu_kernel_good(caps, coop_kernel(p)) || !p->half) return false;
+    if (!caps->coopmat || !gpu_row_good(caps, ROW_matmul_coop) || p->type != DTYPE_F16) return false;
     if (side == COOP_LARGE && caps->vendor_id == VENDOR_INTEL) return false; /* more invocations than loads */
     const coop_tile tile = coop_of(caps, side);
     const uint32_t group = coop_subgroups(tile) * caps->coopmat_subgroup;
@@ -160,19 +154,19 @@ static matvec_shape matvec_shape_of(const pm_caps *caps, const product *p, bool 
 
 static bool matvec_possible(const candidate *c)
 {
-    return matvec_kernel(c->launch, c->part) != KERNEL_COUNT;
+    return matvec_kernel(c->launch, c->part) != ROW_COUNT;
 }
 
 static void record_matvec(const candidate *c)
 {
     const product *p = c->part;
     launch *r = c->launch;
-    r->d.kernel = matvec_kernel(r, p);
+    r->row = matvec_kernel(r, p);
     if (p->gain.buffer)
         r->d.arg_count = p->shift.buffer ? PRODUCT_NORM_ARGS : PRODUCT_RMS_ARGS;
-    else if (r->d.kernel == KERNEL_matvec_wide_plain)
+    else if (r->row == ROW_matvec_wide_plain)
         r->d.arg_count = PRODUCT_PLAIN_ARGS;
-    const matvec_shape s = matvec_shape_of(r->caps, p, r->d.kernel == KERNEL_matvec_pairs);
+    const matvec_shape s = matvec_shape_of(r->caps, p, r->row == ROW_matvec_pairs);
     launch_spec(r, SPEC_MATVEC_ROWS, p->m);
     launch_spec(r, SPEC_MATVEC_SLICES, s.slices);
     launch_spec(r, SPEC_MATVEC_QUADS, s.quads);
@@ -224,8 +218,7 @@ static void record_coop(const candidate *c)
     launch_spec(r, SPEC_COOP_WHOLE, coop_whole(&r->d, p, tile.side));
     launch_spec(r, SPEC_COOP_WHOLE_K, p->k % tile.depth == 0);
     launch_spec(r, SPEC_COOP_DEPTH, tile.depth);
-    r->d.kernel = coop_kernel(p);
-    r->format = ALL_FLOAT; /* its kernels are for halves only */
+    r->row = ROW_matmul_coop;
     record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1,
                 coop_subgroups(tile) * caps->coopmat_subgroup);
 }
@@ -237,7 +230,7 @@ static bool lanes_possible(const candidate *c)
 {
     const pm_caps *caps = c->launch->caps;
     if (c->size == PAIR) return in_pairs(caps, c->part);
-    return software_lanes(caps) > 0 && gpu_kernel_good(caps, lanes_kernel(caps, false));
+    return software_lanes(caps) > 0 && gpu_row_good(caps, lanes_kernel(caps, false));
 }
 
 /* Records matmul_lanes.comp, for a software driver. */
@@ -247,7 +240,7 @@ static void record_lanes(const candidate *c)
     launch *r = c->launch;
     const bool pairs = c->size == PAIR;
     uint32_t lanes = software_lanes(r->caps), cols = MATMUL_LANES_VECTORS * lanes;
-    r->d.kernel = lanes_kernel(r->caps, pairs);
+    r->row = lanes_kernel(r->caps, pairs);
     const bool whole = pairs && p->m % MATMUL_LANES_ROWS == 0 && p->n % cols == 0 && p->ldc % 2 == 0 &&
                        offsets_of(r->d.args, r->d.arg_count) % 8 == 0;
     launch_spec(r, SPEC_LANES_WHOLE, whole);
@@ -256,7 +249,7 @@ static void record_lanes(const candidate *c)
 
 static bool block_possible(const candidate *c)
 {
-    return block_kernel(c->launch, c->part, block_of(c->size)) != KERNEL_COUNT;
+    return block_kernel(c->launch, c->part, block_of(c->size)) != ROW_COUNT;
 }
 
 static bool block_preferred(const candidate *c)
@@ -273,8 +266,8 @@ static void record_block(const candidate *c)
     const product *p = c->part;
     launch *r = c->launch;
     const block_tile tile = block_of(c->size);
-    r->d.kernel = block_kernel(r, p, tile);
-    if (r->d.kernel == tile.plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
+    r->row = block_kernel(r, p, tile);
+    if (r->row == tile.plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
     record_grid(r, (p->n - 1) / tile.side + 1, (p->m - 1) / tile.side + 1, MATMUL_BLOCK_THREADS);
 }
 
@@ -291,15 +284,14 @@ static bool tiles_preferred(const candidate *c)
 
 static void record_tiles(const candidate *c)
 {
-    static const kernel_widths full = {KERNEL_matmul_tile, KERNEL_matmul_tile_wide, KERNEL_matmul_tile};
-    static const kernel_widths few = {KERNEL_matmul_tile_plain, KERNEL_matmul_tile_wide_plain,
-                                      KERNEL_matmul_tile_plain};
+    static const kernel_widths full = {ROW_matmul_tile, ROW_matmul_tile_wide, ROW_matmul_tile};
+    static const kernel_widths few = {ROW_matmul_tile_plain, ROW_matmul_tile_wide_plain, ROW_matmul_tile_plain};
     const product *p = c->part;
     launch *r = c->launch;
     const uint32_t ty = c->size; /* a tile has 4 ty rows */
     const pm_caps *caps = r->caps;
-    const bool plain = p->plain && gpu_kernel_good(caps, KERNEL_matmul_tile_plain);
-    r->d.kernel = width_for(caps, plain ? few : full, r->d.args, r->d.arg_count, product_words(p));
+    const bool plain = p->plain && gpu_row_good(caps, ROW_matmul_tile_plain);
+    r->row = width_for(caps, plain ? few : full, r->d.args, r->d.arg_count, product_words(p));
     if (plain) r->d.arg_count = PRODUCT_PLAIN_ARGS;
     launch_spec(r, SPEC_TILE_TX, 16);
     launch_spec(r, SPEC_TILE_TY, ty);
@@ -336,16 +328,15 @@ bool op_normalises(const pm_caps *caps, const op_call *call)
 void product_key(const product *p, char key[GPU_CHOICE_KEY])
 {
     const op_attr *attr = &p->call->attr;
-    snprintf(key, GPU_CHOICE_KEY, "matmul %s%s %c%c %ux%ux%u", p->half ? "f16" : "f32",
-             p->half && !p->half_y ? ">f32" : "", attr->trans_a ? 't' : 'n', attr->trans_b ? 't' : 'n', p->m, p->n,
-             p->k);
+    snprintf(key, GPU_CHOICE_KEY, "matmul %s%s %c%c %ux%ux%u", dtype_name(p->type), p->type_y != p->type ? ">f32" : "",
+             attr->trans_a ? 't' : 'n', attr->trans_b ? 't' : 'n', p->m, p->n, p->k);
 }
 
 uint32_t product_choices(const pm_caps *caps, const op_call *call, op_choice choices[OP_MOST_CHOICES])
 {
     launch nothing_bound = {.caps = caps};
     product p = product_of(call, call->in[MATMUL_A].cols, call->in[MATMUL_B].cols, call->out[0].cols);
-    if (p.k > OP_LONGEST_SUM && !p.half_y) return 0; /* such a sum is cut */
+    if (p.k > OP_LONGEST_SUM && p.type_y == DTYPE_F32) return 0; /* such a sum is cut */
     p.plain = true;
     product_key(&p, choices[0].key);
     variant_ask(product_variants, &nothing_bound, &p, &choices[0]);

@@ -6,26 +6,25 @@ gpu_arg arg_of(op_view v, gpu_access access)
     return (gpu_arg){span_of(v), access};
 }
 
-gpu_span span_part(gpu_span span, bool half, uint64_t first, uint64_t count)
+gpu_span span_part(gpu_span span, dtype_id type, uint64_t first, uint64_t count)
 {
-    uint32_t each = element_bytes(half);
-    return (gpu_span){span.buffer, span.offset + each * first, (each * count + 3) / 4 * 4};
+    return (gpu_span){span.buffer, span.offset + dtype_bytes(type, first), 4 * dtype_words(type, count)};
 }
 
 gpu_arg arg_part(op_view v, uint64_t first, uint64_t count, gpu_access access)
 {
-    return (gpu_arg){span_part(v.span, v.half, first, count), access};
+    return (gpu_arg){span_part(v.span, v.type, first, count), access};
 }
 
 gpu_span span_of(op_view v)
 {
-    return span_part(v.span, v.half, 0, view_count(v));
+    return span_part(v.span, v.type, 0, view_count(v));
 }
 
 op_view view_rows(op_view v, uint32_t first, uint32_t count)
 {
-    gpu_span span = span_part(v.span, v.half, (uint64_t)first * v.cols, (uint64_t)count * v.cols);
-    return (op_view){.rows = count, .cols = v.cols, .half = v.half, .span = span};
+    gpu_span span = span_part(v.span, v.type, (uint64_t)first * v.cols, (uint64_t)count * v.cols);
+    return (op_view){.rows = count, .cols = v.cols, .type = v.type, .span = span};
 }
 
 gpu_arg arg_rows(op_view v, uint32_t first, uint32_t count, gpu_access access)
@@ -97,12 +96,12 @@ uint64_t offsets_of(const gpu_arg *args, uint32_t arg_count)
     return offsets;
 }
 
-kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
+kernel_row width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
 {
     const uint64_t offsets = offsets_of(args, arg_count);
     const bool pairs = caps->serial && software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0;
-    const kernel_id better = pairs ? kernels.pairs : !caps->serial && offsets % 16 == 0 ? kernels.wide : kernels.plain;
-    const bool good = better == KERNEL_COUNT || gpu_kernel_good(caps, better);
+    const kernel_row better = pairs ? kernels.pairs : !caps->serial && offsets % 16 == 0 ? kernels.wide : kernels.plain;
+    const bool good = better == ROW_COUNT || gpu_row_good(caps, better);
     return cols % 4 == 0 && good ? better : kernels.plain;
 }
 
@@ -131,7 +130,7 @@ void launch_spec(launch *r, uint32_t constant, uint32_t value)
 void record_dispatch(launch *r)
 {
     r->d.spec = r->spec;
-    r->d.kernel += r->format;
+    r->d.kernel = gpu_kernel_of(r->row, r->types);
     gpu_record(r->program, &r->d);
 }
 
@@ -152,8 +151,8 @@ void record_elements(launch *r, uint64_t count, uint32_t per)
 
 uint32_t record_width(launch *r, kernel_widths kernels, uint32_t cols)
 {
-    r->d.kernel = width_for(gpu_program_caps(r->program), kernels, r->d.args, r->d.arg_count, cols);
-    return r->d.kernel == kernels.plain ? 1 : 4;
+    r->row = width_for(gpu_program_caps(r->program), kernels, r->d.args, r->d.arg_count, cols);
+    return r->row == kernels.plain ? 1 : 4;
 }
 
 /* Fours that an invocation handles on a software driver: so many cache lines are in flight together (common/flat.glsl). */
@@ -183,7 +182,7 @@ void record_flat(launch *r, kernel_widths kernels, uint64_t count)
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     uint32_t per = flat_per(caps);
-    r->d.kernel = width_for(caps, kernels, r->d.args, r->d.arg_count, 4);
+    r->row = width_for(caps, kernels, r->d.args, r->d.arg_count, 4);
     launch_spec(r, SPEC_FLAT_PER, per);
     launch_spec(r, SPEC_FLAT_TAIL, count % 4 != 0);
     launch_spec(r, SPEC_FLAT_WHOLE,
@@ -195,7 +194,7 @@ void record_rows(launch *r, kernel_widths kernels, uint32_t rows, uint32_t cols,
 {
     const pm_caps *caps = gpu_program_caps(r->program);
     uint32_t n = record_width(r, kernels, cols);
-    bool pairs = r->d.kernel == kernels.pairs;
+    bool pairs = r->row == kernels.pairs;
     uint32_t lanes = pairs ? software_lanes(caps) : row_lanes(caps, cols), size = lanes;
     /* Rows of a work group: a divisor of all rows, so that no work group is partial. */
     if (pairs) /* so there are lanes: NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */

@@ -26,15 +26,10 @@ static inline uint64_t view_count(op_view v)
 {
     return (uint64_t)v.rows * v.cols;
 }
-static inline uint32_t element_bytes(bool half)
-{
-    return half ? 2 : 4;
-}
-
 /* A view's operand; an absent one is bound to nothing. */
 gpu_arg arg_of(op_view v, gpu_access access);
-/* `count` elements from element `first` on, rounded up to whole words. `first` must be even for halves. */
-gpu_span span_part(gpu_span span, bool half, uint64_t first, uint64_t count);
+/* `count` elements from element `first` on, rounded up to whole words. `first` must be even where two are a word. */
+gpu_span span_part(gpu_span span, dtype_id type, uint64_t first, uint64_t count);
 gpu_arg arg_part(op_view v, uint64_t first, uint64_t count, gpu_access access);
 /* The span of a whole view; rows of a view as a view. */
 gpu_span span_of(op_view v);
@@ -86,21 +81,26 @@ uint64_t offsets_of(const gpu_arg *args, uint32_t arg_count);
 
 /* The variants of a kernel by the width of its accesses: see shaders/common/kernel.glsl. */
 typedef struct kernel_widths {
-    kernel_id plain, wide, pairs;
+    kernel_row plain, wide, pairs;
 } kernel_widths;
-#define KERNEL_WIDTHS(name) ((kernel_widths){KERNEL_##name, KERNEL_##name##_wide, KERNEL_##name##_pairs})
+#define KERNEL_WIDTHS(name) ((kernel_widths){ROW_##name, ROW_##name##_wide, ROW_##name##_pairs})
 
 /* The variant for these operands, in rows of `cols`: plain where cols is no multiple of 4. */
-kernel_id width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols);
+kernel_row width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count,
+                     uint32_t cols);
 
-/* The type of a kernel's activations in memory. It selects one of the two or three kernels of a row of kernels.def. */
-typedef enum kernel_format { ALL_FLOAT, ACT_HALF, ACT_HALF_Y_FLOAT } kernel_format;
+/* The types for which a kernel is asked whose activations have this one. */
+static inline kernel_types types_of(dtype_id act)
+{
+    return act == DTYPE_F16 ? TYPES_F16 : TYPES_F32;
+}
 
 /* A dispatch before it is recorded: set the fields that differ, then call one of the record_ functions. */
 typedef struct launch {
     gpu_program *program;
-    const pm_caps *caps;  /* the program's */
-    kernel_format format; /* d.kernel is the fp32 one until it is recorded */
+    const pm_caps *caps; /* the program's */
+    kernel_row row;      /* with `types` it gives d.kernel */
+    kernel_types types;
     gpu_dispatch d;
     uint32_t spec[GPU_MAX_SPEC];
 } launch;
@@ -111,9 +111,8 @@ void launch_spec(launch *r, uint32_t constant, uint32_t value);
 /* The record_ functions set SPEC_GROUP_SIZE. */
 #define LAUNCH(program_, kernel_, args_, push_)                                                                        \
     {                                                                                                                  \
-        .program = (program_), .caps = gpu_program_caps(program_),                                                     \
-        .d = {.kernel = (kernel_),                                                                                     \
-              .args = (args_),                                                                                         \
+        .program = (program_), .caps = gpu_program_caps(program_), .row = (kernel_),                                   \
+        .d = {.args = (args_),                                                                                         \
               .arg_count = sizeof(args_) / sizeof(args_)[0],                                                           \
               .push = &(push_),                                                                                        \
               .push_size = sizeof(push_)},                                                                             \

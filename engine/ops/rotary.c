@@ -10,7 +10,7 @@ static void record_turns(gpu_program *program, const op_call *call, uint32_t fir
     gpu_arg args[] = {arg_rows(call->in[ROPE_QKV], first_row, rows, GPU_READ), arg_of(call->in[ROPE_TABLE], GPU_READ),
                       arg_of(call->in[ROPE_SCALARS], GPU_READ),
                       arg_rows(call->out[ROPE_Y], first_row, rows, GPU_WRITE)};
-    const kernel_id kernel = width_for(caps, widths, args, 4, attr->rotary / 2 | attr->head / 2);
+    const kernel_row kernel = width_for(caps, widths, args, 4, attr->rotary / 2 | attr->head / 2);
     const uint32_t heads = attr->heads + 2 * attr->kv_heads, each = kernel == widths.plain ? 1 : 4;
     const uint64_t all =
         (uint64_t)rows * heads * (attr->head / 2) / each; /* an invocation's pairs count as four elements */
@@ -23,7 +23,7 @@ static void record_turns(gpu_program *program, const op_call *call, uint32_t fir
                                  .sign = attr->inverse ? -1.0f : 1.0f};
         launch r = LAUNCH(program, kernel, args, push);
         const double share = (double)n * each / ((double)view_count(call->in[ROPE_QKV]) / 2);
-        r.format = call->in[ROPE_QKV].half ? ACT_HALF : ALL_FLOAT;
+        r.types = types_of(call->in[ROPE_QKV].type);
         r.d.flops = share * op_flops(call);
         r.d.bytes = share * op_bytes(call);
         launch_spec(&r, SPEC_ROPE_HEAD, attr->head);

@@ -60,7 +60,7 @@ uint32_t op_choices(const pm_caps *caps, const op_call *call, op_choice choices[
 
 /* A part that is about to be recorded, and a row that might do it. */
 typedef struct candidate {
-    launch *launch;   /* the part's operands, format and push constants; without a program it is only asked */
+    launch *launch;   /* the part's operands, types and push constants; without a program it is only asked */
     const void *part; /* the table's own description of the part */
     uint32_t size;    /* the row's */
 } candidate;

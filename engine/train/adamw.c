@@ -10,11 +10,17 @@ static op_view flat(gpu_buffer *buffer, uint64_t words)
     return (op_view){.rows = 1, .cols = (uint32_t)words, .span = gpu_span_of(buffer)};
 }
 
+/* Of a segment, which is fp32. */
+static uint64_t numbers_of(const gpt_layout *l, uint32_t segment)
+{
+    return l->segment_bytes[segment] / 4;
+}
+
 /* Partial sums of the gradient norm over all segments. */
 static uint32_t norm_parts(const gpt_layout *l, const pm_caps *caps)
 {
     uint32_t parts = 0;
-    for (uint32_t s = 0; s < l->segment_count; s++) parts += op_sumsq_parts(caps, l->segment_words[s]);
+    for (uint32_t s = 0; s < l->segment_count; s++) parts += op_sumsq_parts(caps, numbers_of(l, s));
     return parts;
 }
 
@@ -52,17 +58,17 @@ static void record(const void *user, const mailbox *box, gpu_program *program)
     for (uint32_t s = 0; s < l->segment_count; s++) {
         op_call sumsq = {.op = OP_SUMSQ,
                          .attr.part = part,
-                         .in = {flat(a->gradients[s], l->segment_words[s])},
+                         .in = {flat(a->gradients[s], numbers_of(l, s))},
                          .out = {flat(a->partials, parts)}};
         op_record(program, &sumsq);
-        part += op_sumsq_parts(caps, l->segment_words[s]);
+        part += op_sumsq_parts(caps, numbers_of(l, s));
     }
     op_view norm = {.rows = 1, .cols = 2, .span = mailbox_norm_span(box)};
     op_view scalars = {.rows = 1, .cols = sizeof(struct step_scalars) / 4, .span = mailbox_span(box, 0, INPUT_SCALARS)};
     op_call clip = {.op = OP_CLIP, .attr.clip = a->clip, .in = {flat(a->partials, parts), scalars}, .out = {norm}};
     op_record(program, &clip);
     for (uint32_t s = 0; s < l->segment_count; s++) {
-        uint64_t words = l->segment_words[s];
+        uint64_t words = numbers_of(l, s);
         op_call update = {.op = OP_ADAMW,
                           .attr = {.beta1 = a->beta1,
                                    .beta2 = a->beta2,

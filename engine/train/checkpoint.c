@@ -222,7 +222,7 @@ static pm_status put_piece(void *user, uint32_t param, uint64_t first, uint64_t 
     (void)param;
     (void)first;
     p->done += count;
-    control_report(gpu_control(p->a->model->device), "save", p->done, SETS * p->a->model->layout.total_words);
+    control_report(gpu_control(p->a->model->device), "save", p->done, SETS * p->a->model->layout.total_bytes / 4);
     file_writer_put(p->to, values, 4 * (size_t)count);
     return PM_OK;
 }

@@ -4,10 +4,10 @@
 
 enum { GOOD_STEPS = 2000 };
 
-loss_scale loss_scale_begin(bool half)
+loss_scale loss_scale_begin(bool dynamic)
 {
-    float scale = half ? 65536.0f : 1.0f;
-    return (loss_scale){.scale = scale, .last = scale, .dynamic = half};
+    float scale = dynamic ? 65536.0f : 1.0f;
+    return (loss_scale){.scale = scale, .last = scale, .dynamic = dynamic};
 }
 
 bool loss_scale_after(loss_scale *s, float norm)

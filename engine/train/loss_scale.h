@@ -15,7 +15,7 @@ typedef struct loss_scale {
     uint32_t skipped; /* steps in all */
 } loss_scale;
 
-loss_scale loss_scale_begin(bool half);
+loss_scale loss_scale_begin(bool dynamic);
 /* Updates the scale after a step with this gradient norm; true where the step was skipped. */
 bool loss_scale_after(loss_scale *s, float norm);
 

@@ -14,7 +14,7 @@ enum { SIZE = 512, RUNS = 3 };
 static const double GAIN = 1.1;
 
 /* The shortest time of a product (ms). Values do not matter: the buffers are zero. */
-static pm_status measure(pm_device *device, bool half, double *ms)
+static pm_status measure(pm_device *device, dtype_id type, double *ms)
 {
     const uint64_t bytes = 4ull * SIZE * SIZE;
     gpu_buffer *buffer = NULL;
@@ -25,7 +25,7 @@ static pm_status measure(pm_device *device, bool half, double *ms)
     if (status == PM_OK) {
         op_view m[3];
         for (int i = 0; i < 3; i++)
-            m[i] = (op_view){.rows = SIZE, .cols = SIZE, .half = half, .span = {buffer, (uint64_t)i * bytes, bytes}};
+            m[i] = (op_view){.rows = SIZE, .cols = SIZE, .type = type, .span = {buffer, (uint64_t)i * bytes, bytes}};
         op_record(program, &(op_call){.op = OP_MATMUL, .in = {m[0], m[1]}, .out = {m[2]}});
         status = gpu_program_finish(program);
     }
@@ -42,20 +42,20 @@ static pm_status measure(pm_device *device, bool half, double *ms)
     return status;
 }
 
-pm_status precision_choose(pm_device *device, pm_precision asked, bool *half)
+pm_status precision_choose(pm_device *device, pm_precision asked, pm_precision *out)
 {
     const pm_caps *caps = pm_device_caps(device);
-    *half = asked == PM_PRECISION_F16;
-    if (*half && !caps->storage16)
+    if (asked == PM_PRECISION_F16 && !caps->storage16)
         return log_fail(gpu_log(device), PM_UNSUPPORTED, "precision: %s has no 16-bit storage; take f32", caps->name);
+    *out = asked == PM_PRECISION_F16 ? PM_PRECISION_F16 : PM_PRECISION_F32;
     /* A software driver computes in fp32 anyway (512^3 on llvmpipe: 4.6 ms either way). Measuring that would take a second. */
     if (asked != PM_PRECISION_AUTO || !caps->storage16 || !caps->timestamps || caps->serial) return PM_OK;
     double fp32, fp16;
-    pm_status status = measure(device, false, &fp32);
-    if (status == PM_OK) status = measure(device, true, &fp16);
+    pm_status status = measure(device, DTYPE_F32, &fp32);
+    if (status == PM_OK) status = measure(device, DTYPE_F16, &fp16);
     if (status != PM_OK) return status;
-    *half = fp16 > 0 && fp32 > GAIN * fp16;
+    if (fp16 > 0 && fp32 > GAIN * fp16) *out = PM_PRECISION_F16;
     log_line(gpu_log(device), PM_LOG_INFO, "precision: a %d x %d product takes %.3f ms in fp32, %.3f in fp16: %s", SIZE,
-             SIZE, fp32, fp16, *half ? "fp16" : "fp32");
+             SIZE, fp32, fp16, *out == PM_PRECISION_F16 ? "fp16" : "fp32");
     return PM_OK;
 }

@@ -22,7 +22,7 @@ static gpt_shape shape_of(const trainer_core *t, uint32_t time)
     const pm_gpt_config *c = t->config;
     const trainer_settings *s = &t->settings;
     const bool own = s->dropout < 0; /* the model's */
-    gpt_shape shape = {.half = s->precision == PM_PRECISION_F16,
+    gpt_shape shape = {.type = s->precision == PM_PRECISION_F16 ? DTYPE_F16 : DTYPE_F32,
                        .recompute = s->recompute,
                        .time = time,
                        .dropout_embd = own ? c->dropout_embd : s->dropout,
@@ -45,7 +45,7 @@ static pm_status plan_passes(trainer_core *t, const pass_target *to)
 /* Nodes and FLOPs are those of the longest pass. */
 static pm_train_plan plan_of(const trainer_core *t, const gpt_layout *layout)
 {
-    const uint64_t weights = 4 * layout->total_words;
+    const uint64_t weights = layout->total_bytes;
     pm_train_plan plan = {.weights = weights + gpt_constants_bytes(t->config),
                           .gradients = weights,
                           .optimizer = 2 * weights,
@@ -60,7 +60,7 @@ static pm_train_plan plan_of(const trainer_core *t, const gpt_layout *layout)
 pm_status trainer_plan(trainer_core *t, const pm_log *log, const pm_caps *caps, pm_train_plan *out)
 {
     gpt_layout layout = {0};
-    pm_status status = gpt_layout_make(log, t->config, caps->max_allocation, &layout);
+    pm_status status = gpt_layout_make(log, t->config, NULL, caps->max_allocation, &layout);
     if (status == PM_OK) status = plan_passes(t, &(pass_target){log, caps, t->config, NULL, caps->max_allocation});
     if (status == PM_OK) *out = plan_of(t, &layout);
     pass_set_fini(&t->passes);
@@ -84,16 +84,14 @@ pm_status trainer_init(trainer_core *t)
     pm_device *device = t->model->device;
     const pass_target to = pass_target_of(t->model);
     trainer_settings *s = &t->settings;
-    bool half = false;
-    pm_status status = precision_choose(device, s->precision, &half);
+    pm_status status = precision_choose(device, s->precision, &s->precision);
     if (status != PM_OK) return status;
-    s->precision = half ? PM_PRECISION_F16 : PM_PRECISION_F32;
     t->optimizer = (adamw){.beta1 = s->beta1,
                            .beta2 = s->beta2,
                            .eps = s->eps,
                            .weight_decay = s->weight_decay,
                            .clip = s->clip,
-                           .scale = loss_scale_begin(half)};
+                           .scale = loss_scale_begin(s->precision == PM_PRECISION_F16)};
     t->weights = calloc((size_t)MOST_FLIGHTS * s->accum, sizeof *t->weights);
     if (!t->weights) return log_fail(to.log, PM_NO_HOST_MEMORY, "%s: no memory", t->objective->who);
     status = plan_passes(t, &to);

@@ -50,6 +50,8 @@ typedef enum pm_device_type {
     X(apple, "apple", "M1 under MoltenVK without Metal 3: no addresses, no matrix units")
 
 /* An adapter's features and limits as plain numbers. They are the device's own, or lower where it was opened so. */
+enum { PM_KERNELS_OFF = 64 };
+
 typedef struct pm_caps {
     char name[256];     /* UTF-8, as all text here */
     char driver[256];   /* driver name and version text */
@@ -81,7 +83,8 @@ typedef struct pm_caps {
 #define PM_FEATURE_FIELD(name, meaning) bool name;
     PM_FEATURE_LIST(PM_FEATURE_FIELD)
 #undef PM_FEATURE_FIELD
-    uint64_t kernels_off[4]; /* of an open device, bits by kernel: those that gave wrong numbers (pumice/doctor.h) */
+    /* Of an open device: kernels that gave wrong numbers (pumice/doctor.h), by their row in this build's list, counted from 1; 0 ends them. */
+    uint16_t kernels_off[PM_KERNELS_OFF];
 } pm_caps;
 
 /* Lists every adapter the loader finds, in its order: writes at most `capacity` entries, and the number found to *count.

@@ -32,7 +32,7 @@ static void read_model(const char *path)
     gpt_layout layout;
     uint64_t numbers = 0;
     if (!fuzz_done(gpt_files_open(fuzz_log(), &(file_source){.dir = path}, &files))) return;
-    REQUIRE(fuzz_done(gpt_layout_make(fuzz_log(), &files.config, UINT64_MAX, &layout)));
+    REQUIRE(fuzz_done(gpt_layout_make(fuzz_log(), &files.config, NULL, UINT64_MAX, &layout)));
     REQUIRE(fuzz_done(gpt_copy(fuzz_log(), &layout, files.source, count_piece, &numbers)));
     REQUIRE(numbers == pm_gpt_config_parameters(&files.config));
     write_again(path, &files.config);

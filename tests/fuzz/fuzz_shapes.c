@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!fuzz_done(openai_open(fuzz_log(), fuzz_dir(), 1, &config, &release))) return 0;
     gpt_layout layout;
     uint64_t numbers = 0;
-    REQUIRE(fuzz_done(gpt_layout_make(fuzz_log(), &config, UINT64_MAX, &layout)));
+    REQUIRE(fuzz_done(gpt_layout_make(fuzz_log(), &config, NULL, UINT64_MAX, &layout)));
     REQUIRE(fuzz_done(gpt_copy(fuzz_log(), &layout, openai_source(&release), count_piece, &numbers)));
     REQUIRE(numbers == pm_gpt_config_parameters(&config));
     gpt_layout_fini(&layout);

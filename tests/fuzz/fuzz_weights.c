@@ -23,7 +23,7 @@ static void read_as(const pm_gpt_config *config)
     gpt_layout layout;
     uint64_t numbers = 0;
     const pm_gpt_config filled = gpt_config_filled(config);
-    REQUIRE(fuzz_done(gpt_layout_make(fuzz_log(), &filled, UINT64_MAX, &layout)));
+    REQUIRE(fuzz_done(gpt_layout_make(fuzz_log(), &filled, NULL, UINT64_MAX, &layout)));
     if (fuzz_done(weights_open(fuzz_log(), fuzz_dir(), &filled, &w))) {
         REQUIRE(fuzz_done(gpt_copy(fuzz_log(), &layout, weights_source(&w), count_piece, &numbers)));
         REQUIRE(numbers == pm_gpt_config_parameters(config));
