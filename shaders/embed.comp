@@ -7,9 +7,15 @@
 // tokens: (N); y, dy: (N, C). One invocation an element, except CHAIN: one a row.
 #define PUSH embed_push
 #if defined(FORWARD)
-#define BUFFERS(X)                                                                                                     \
-    X(0, readonly, int, tokens) X(1, readonly, float, table) X(2, readonly, float, positions) X(3, readonly, uint, scalars) \
+#ifdef W16
+#define TABLE weight
+#else
+#define TABLE float
+#endif
+#define BUFFERS_OF(X, type)                                                                                            \
+    X(0, readonly, int, tokens) X(1, readonly, type, table) X(2, readonly, float, positions) X(3, readonly, uint, scalars) \
     X(4, writeonly, act, y)
+#define BUFFERS(X) BUFFERS_OF(X, TABLE)
 #elif defined(CHAIN)
 #define BUFFERS(X) X(0, readonly, int, tokens) X(1, writeonly, uint, next)
 #elif defined(TOKEN)

@@ -5,6 +5,8 @@
 #define PM_SPEC_H
 
 #define SPEC_GROUP_SIZE 0 /* of every kernel: local_size_x */
+/* common/kernel.glsl, of every kernel for weights of 16 bits: they are bf16, not fp16 */
+#define SPEC_WEIGHT_BF16 14
 
 /* common/flat.glsl */
 #define SPEC_FLAT_PER 1

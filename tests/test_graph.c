@@ -34,7 +34,7 @@ static graph gpt_with(bool untied, pm_arch arch, const pm_caps *caps, float drop
     tensor_id scalars;
     assert_int_equal(graph_init(&g, &quiet, caps), PM_OK);
     const pm_gpt_config filled = gpt_config_filled(&c);
-    gpt_build(&g, &filled, &s, NULL, &scalars);
+    gpt_build(&g, &filled, &s, NULL, NULL, &scalars);
     if (gradient) graph_gradient(&g, scalars);
     if (fuse) graph_fuse(&g);
     assert_int_equal(graph_status(&g), PM_OK);
@@ -235,7 +235,7 @@ static void test_recompute(void **state)
         tensor_id scalars;
         assert_int_equal(graph_init(&g, &quiet, &plain), PM_OK);
         const pm_gpt_config filled = gpt_config_filled(&c);
-        gpt_build(&g, &filled, &s, NULL, &scalars);
+        gpt_build(&g, &filled, &s, NULL, NULL, &scalars);
         graph_gradient(&g, scalars);
         graph_fuse(&g);
         assert_int_equal(graph_status(&g), PM_OK);
@@ -271,7 +271,7 @@ static void test_decode(void **state)
         caps.serial = serial;
         assert_int_equal(graph_init(&g, &quiet, &caps), PM_OK);
         const pm_gpt_config filled = gpt_config_filled(&c);
-        gpt_build(&g, &filled, &s, NULL, &scalars);
+        gpt_build(&g, &filled, &s, NULL, NULL, &scalars);
         graph_fuse(&g);
         assert_int_equal(graph_status(&g), PM_OK);
         check_order(&g);

@@ -53,13 +53,21 @@ static bool go_on(losses *seen, const pm_device *device)
     return true;
 }
 
+pm_model_params app_model_params(const app_common *common)
+{
+    pm_model_params params = {0};
+    if (common->weights) (void)pm_weights_named(common->weights, &params.weights); /* one of the option's choices */
+    return params;
+}
+
 static pm_status open_model(const app_common *common, const char *dir, const pm_caps *lost, app_model *model)
 {
     const pm_log log = app_log(common);
+    const pm_model_params params = app_model_params(common);
     pm_status status = PM_OK;
     if (!model->tokenizer) status = pm_tokenizer_load(&log, dir, &model->tokenizer);
     if (status == PM_OK) status = open_device(common, lost, &model->device);
-    if (status == PM_OK) status = pm_model_load(model->device, dir, &model->model);
+    if (status == PM_OK) status = pm_model_load_as(model->device, dir, &params, &model->model);
     if (status != PM_OK) return status;
     const uint32_t words = pm_tokenizer_vocab(model->tokenizer), vocab = pm_model_config(model->model)->vocab;
     if (words <= vocab) return PM_OK;

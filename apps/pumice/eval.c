@@ -23,6 +23,7 @@ static arg_option table[] = {
     {ARG_CHOICE, "--task", "classify|entail|similar|choice", &task_name, NULL, 0, 0,
      "with --test: what the model should have been fine-tuned for (default: what it was)", false, false},
     REPORT_OPTION_FIELDS(fields, " (default: as in training)"),
+    APP_OPTION_WEIGHTS(common),
     APP_OPTION_DEVICE(common),
     APP_OPTION_SUBMIT(common),
     APP_OPTION_PERIOD(common),

@@ -14,6 +14,8 @@ static const char *dir, *prompt;
 static uint32_t wanted;
 static bool only_plan, special, ignore_eos;
 static pm_sampling sampling;
+static uint32_t ctx;
+static const char *cache;
 
 static arg_option table[] = {
     {ARG_TEXT, "--model", "DIR|FILE.gguf", &dir, NULL, 0, 0, "the model's folder, or its GGUF file", true, false},
@@ -34,7 +36,13 @@ static arg_option table[] = {
     {ARG_F32, "--top-p", "X", &sampling.top_p, "1", 0, 1,
      "draw among the fewest that have X of the probability; 1: all, 0: the most likely token alone", false, false},
     {ARG_U64, "--seed", "N", &sampling.seed, "1337", 0, 0, "same seed, same device, same text", false, false},
+    {ARG_U32, "--ctx", "N", &ctx, NULL, 2, 1e9,
+     "tokens of the text that the model sees at most; less than it was trained for takes less memory (default: as many "
+     "as that)",
+     false, false},
+    {ARG_CHOICE, "--cache", "f32|f16", &cache, "f32", 0, 0, "the type of keys and values in memory", false, false},
     {ARG_FLAG, "--plan", NULL, &only_plan, NULL, 0, 0, "only print the memory that it would take", false, false},
+    APP_OPTION_WEIGHTS(common),
     APP_OPTION_DEVICE(common),
     APP_OPTION_SUBMIT(common),
     APP_OPTION_PERIOD(common),
@@ -228,13 +236,19 @@ static void end_text(generation *g)
     if (g->begun && !common.json && g->out.last != '\n') putchar('\n');
 }
 
+static pm_session_params session_params(void)
+{
+    return (pm_session_params){.ctx = ctx, .cache_f16 = strcmp(cache, "f16") == 0};
+}
+
 static pm_status generate(void *user, app_model *model, app_profile *profile)
 {
     generation *g = user;
     const pm_log log = app_log(&common);
     pm_session *session = NULL;
     bool blank = false;
-    pm_status status = pm_session_create(model->model, &session);
+    const pm_session_params params = session_params();
+    pm_status status = pm_session_create_as(model->model, &params, &session);
     if (profile->most) profile->most++; /* the prompt is a step of its own */
     profile_step(profile);
     if (status == PM_OK)
@@ -263,7 +277,9 @@ static int check_memory(void)
     pm_status status = pm_gpt_config_load(&log, dir, &config);
     if (status != PM_OK) return app_exit_code(status);
     if (!plan_device(&common, &caps)) return EXIT_FAILED;
-    status = pm_session_plan_make(&log, &caps, &config, &session);
+    const pm_model_params model = app_model_params(&common);
+    const pm_session_params params = session_params();
+    status = pm_session_plan_load(&log, &caps, dir, &model, &params, &session);
     if (status != PM_OK) return app_exit_code(status);
     plan p = {.parts = {{"weights", (double)session.weights},
                         {"cache", (double)session.cache},

@@ -163,9 +163,9 @@ pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *confi
     if (step.time > filled.ctx)
         status = log_fail(log, PM_INVALID, "autotune: %u tokens do not fit the model's context of %u", step.time,
                           filled.ctx);
-    const pass_target target = {log, caps, &filled, NULL, caps->max_allocation};
+    const pass_target target = {log, caps, &filled, NULL, NULL, caps->max_allocation};
     gpt_shape shapes[SESSION_SHAPES];
-    session_shapes(caps, filled.ctx, shapes);
+    session_shapes(caps, filled.ctx, DTYPE_F32, shapes);
     if (status == PM_OK) status = collect(found, &target, &step);
     if (status == PM_OK) status = collect(found, &target, &shapes[SESSION_CHUNK]);
     if (status == PM_OK) status = collect(found, &target, &shapes[SESSION_SINGLE]);

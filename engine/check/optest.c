@@ -68,6 +68,15 @@ static void halve(bench *b)
         c->out[MATMUL_Y].type = b->row->seed % 2 ? DTYPE_F16 : DTYPE_F32;
 }
 
+/* Gives weights and tables the row's type. */
+static void narrow(bench *b)
+{
+    for (int i = 0; i < OP_MAX_IN; i++) {
+        const slot_type type = op_table[b->call.op].in[i].type;
+        if (type == SLOT_WEIGHT || type == SLOT_TABLE) b->call.in[i].type = b->row->weight;
+    }
+}
+
 static operand *add_operand(bench *b, role use, op_view *view)
 {
     operand *o = &b->operands[b->operand_count++];
@@ -439,6 +448,7 @@ bool optest_run(pm_device *device, const optest_row *row, optest_seen *seen, opt
     b->call = row->call;
     complete_shapes(b);
     if (row->type == DTYPE_F16 || row->call.op == OP_CAST) halve(b);
+    if (row->weight != DTYPE_F32) narrow(b);
     bool ok = collect(b) && arrange(b) && record(b);
     result->repeated = ok && seen_before(b, seen);
     if (ok && !result->repeated) ok = run_and_compare(b);

@@ -258,6 +258,8 @@ void optest_describe(const optest_row *row, char *line, size_t size)
     if (a->head || a->kv_heads)
         used += (size_t)snprintf(line + used, size - used, " K %u D %u R %u", a->kv_heads, a->head, a->rotary);
     if (a->window) used += (size_t)snprintf(line + used, size - used, " W %u", a->window);
+    if (row->weight != DTYPE_F32)
+        used += (size_t)snprintf(line + used, size - used, ", %s weights", dtype_name(row->weight));
     number_print(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
                  a->trans_b ? ", B^T" : "", a->gelu ? ", gelu" : "", a->accumulate ? ", accumulate" : "",
                  (double)a->dropout, row->seed);

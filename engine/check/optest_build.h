@@ -57,5 +57,7 @@ void row_adamw(optest_table *t, uint32_t n, uint32_t c, uint64_t decayed, float 
 
 /* Rows of the operations of decoders: optest_decoder.c. */
 void optest_add_decoders(optest_table *t);
+/* Weights of 16 bits beside fp32: optest_weights.c. */
+void optest_add_weights(optest_table *t);
 
 #endif

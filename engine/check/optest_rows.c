@@ -398,6 +398,7 @@ static void add_rows(optest_table *t)
     add_attention_variants(t, false);
     optest_add_decoders(t);
     optest_add_attention(t);
+    optest_add_weights(t);
 }
 
 optest_table *optest_table_make(void)

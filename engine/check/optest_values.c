@@ -19,12 +19,13 @@ static bool starts_known(const op_call *call, int slot)
 
 static void set_float(operand *o, uint64_t i, float value)
 {
-    if (o->type == DTYPE_F16) {
-        uint16_t half = half_from_float(value);
-        value = half_to_float(half);
-        memcpy((uint16_t *)o->image + i, &half, 2);
-    } else {
+    if (o->type == DTYPE_F32) {
         memcpy(&o->image[i], &value, 4);
+    } else {
+        const bool half = o->type == DTYPE_F16;
+        const uint16_t bits = half ? half_from_float(value) : bf16_from_float(value);
+        value = half ? half_to_float(bits) : bf16_to_float(bits);
+        memcpy((uint16_t *)o->image + i, &bits, 2);
     }
     ((double *)o->twin)[i] = value;
 }

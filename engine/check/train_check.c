@@ -73,7 +73,7 @@ static pm_status twin_init(twin *t, const pm_model *model)
     tensor_id scalars;
     pm_status status = graph_init(&t->graph, log, pm_device_caps(model->device));
     if (status == PM_OK) {
-        gpt_build(&t->graph, &model->config, &shape, NULL, &scalars);
+        gpt_build(&t->graph, &model->config, &shape, NULL, NULL, &scalars);
         graph_gradient(&t->graph, scalars);
         status = graph_status(&t->graph);
     }

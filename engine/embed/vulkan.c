@@ -10,6 +10,9 @@ pm_status pm_vulkan_param(const pm_model *model, size_t index, pm_vulkan_buffer 
 {
     if (index >= model->layout.count)
         return log_fail(gpu_log(model->device), PM_INVALID, "model: there is no parameter %zu", index);
+    if (model->layout.types[index] != DTYPE_F32)
+        return log_fail(gpu_log(model->device), PM_UNSUPPORTED, "model: %s is kept as %s, not in floats",
+                        model->layout.params[index].name, dtype_name(model->layout.types[index]));
     gpu_span_for_host(gpt_span(&model->layout, model->weights, (uint32_t)index), out);
     return PM_OK;
 }
@@ -29,7 +32,7 @@ pm_status pm_vulkan_session_create_sized(pm_model *model, const pm_vulkan_sessio
     if (status == PM_OK && host.token.buffer) status = gpu_buffer_of_host(device, &host.token, 4, "a token", &token);
     if (status == PM_OK && host.logits.buffer)
         status = gpu_buffer_of_host(device, &host.logits, 4ull * model->config.vocab, "logits", &logits);
-    if (status == PM_OK) return session_create(model, token, logits, out);
+    if (status == PM_OK) return session_create(model, &(pm_session_params){0}, token, logits, out);
     gpu_buffer_destroy(&token);
     gpu_buffer_destroy(&logits);
     return status;

@@ -11,7 +11,7 @@ pm_status pass_plan(pass *p, const pass_target *to, const gpt_shape *shape, bool
     tensor_id scalars;
     pm_status status = graph_init(&p->graph, to->log, to->caps);
     if (status == PM_OK) {
-        gpt_build(&p->graph, to->config, shape, to->labels, &scalars);
+        gpt_build(&p->graph, to->config, shape, to->types, to->labels, &scalars);
         if (gradient) graph_gradient(&p->graph, scalars);
         graph_fuse(&p->graph);
         status = graph_status(&p->graph);

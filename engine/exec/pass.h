@@ -9,14 +9,15 @@ typedef struct pass_target {
     const pm_log *log;
     const pm_caps *caps;
     const pm_gpt_config *config;
-    char (*labels)[16]; /* see gpt_build */
+    const dtype_id *types; /* see gpt_build */
+    char (*labels)[16];
     uint64_t max_block; /* bytes of a buffer */
 } pass_target;
 
 static inline pass_target pass_target_of(const pm_model *m)
 {
-    return (pass_target){gpu_log(m->device), pm_device_caps(m->device), &m->config, m->labels,
-                         gpu_max_buffer(m->device)};
+    return (pass_target){gpu_log(m->device), pm_device_caps(m->device), &m->config, m->layout.types,
+                         m->labels,          gpu_max_buffer(m->device)};
 }
 
 /* A forward pass is one program. A training step is three, so that other ranks' gradients can be added before the update: the batch from one of the

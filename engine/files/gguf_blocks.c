@@ -13,13 +13,6 @@ static float half_at(const unsigned char *bytes)
     return half_to_float(gguf_load16(bytes));
 }
 
-static float float_from(uint32_t bits)
-{
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
 static void expand_q8_0(const unsigned char *b, float *out)
 {
     const float d = half_at(b);
@@ -85,7 +78,7 @@ void gguf_expand(gguf_dtype dtype, const unsigned char *bytes, size_t blocks, fl
         if (dtype == GGUF_F16)
             *out = half_at(bytes);
         else if (dtype == GGUF_BF16)
-            *out = float_from((uint32_t)gguf_load16(bytes) << 16);
+            *out = bf16_to_float(gguf_load16(bytes));
         else if (dtype == GGUF_Q8_0)
             expand_q8_0(bytes, out);
         else if (dtype == GGUF_Q4_0)
@@ -98,15 +91,6 @@ void gguf_expand(gguf_dtype dtype, const unsigned char *bytes, size_t blocks, fl
 }
 
 /* ---- into ---- */
-
-/* The nearest, ties to even; a NaN stays one. */
-static uint16_t bfloat_from(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 64);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 
 /* The value of the largest magnitude, the first of several; false where one is not finite. */
 static bool largest(const float *values, float *out)
@@ -165,7 +149,7 @@ bool gguf_shrink(gguf_dtype dtype, const float *values, size_t blocks, unsigned 
         if (dtype == GGUF_F16)
             gguf_store(bytes, half_from_float(*values), 2);
         else if (dtype == GGUF_BF16)
-            gguf_store(bytes, bfloat_from(*values), 2);
+            gguf_store(bytes, bf16_from_float(*values), 2);
         else if (!(dtype == GGUF_Q8_0 ? shrink_q8_0 : shrink_q4_0)(values, bytes))
             return false;
     }

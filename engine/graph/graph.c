@@ -68,7 +68,8 @@ static tensor_id typed_copy(graph *g, tensor_id parameter)
 static void set_types(graph *g, node *n)
 {
     for (int i = 0; i < OP_MAX_IN; i++)
-        if (op_is_act(n->op, false, i) && g->tensors[n->in[i]].kind == TENSOR_PARAMETER)
+        if (op_is_act(n->op, false, i) && g->tensors[n->in[i]].kind == TENSOR_PARAMETER &&
+            g->tensors[n->in[i]].type != g->type)
             n->in[i] = typed_copy(g, n->in[i]);
     for (int i = 0; i < OP_MAX_OUT; i++)
         if (n->out[i] && op_is_act(n->op, true, i) && g->tensors[n->out[i]].kind == TENSOR_INTERNAL)

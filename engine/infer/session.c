@@ -12,6 +12,7 @@
 #include "exec/pass.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
+#include "model/files.h"
 
 /* A chunk pays off for more tokens than this: it takes about as long as two single ones. */
 enum { CHUNK_LEAST = 4 };
@@ -34,7 +35,9 @@ typedef struct feeding {
 
 struct pm_session {
     pm_model *model;
-    gpu_buffer **caches;             /* [layers] (P,2GD) */
+    uint32_t ctx;                    /* tokens that it holds */
+    dtype_id cache;                  /* of keys and values */
+    gpu_buffer **caches;             /* [layers] (ctx,2GD) */
     gpu_buffer *input;               /* host-visible: step_scalars, then a chunk's tokens */
     gpu_buffer *logits, *logits_out; /* (1,V), and the host's copy */
     pass single, chunk, small;       /* see session_shapes; the last two are made when first wanted */
@@ -80,18 +83,30 @@ static pm_status make(pm_session *s, pass *p)
     return status;
 }
 
+/* Bytes of a layer's keys and values. */
+static uint64_t cache_bytes(const pm_gpt_config *c, uint32_t ctx, dtype_id type)
+{
+    return 4 * dtype_words(type, (uint64_t)ctx * gpt_cache_columns(c));
+}
+
+/* The tokens that a session holds. */
+static uint32_t ctx_of(const pm_gpt_config *c, const pm_session_params *params)
+{
+    return params->ctx && params->ctx < c->ctx ? params->ctx : c->ctx;
+}
+
 static pm_status allocate(pm_session *s)
 {
     pm_device *device = s->model->device;
     const pm_gpt_config *c = &s->model->config;
     s->caches = calloc(c->layers, sizeof *s->caches);
-    s->history = calloc(c->ctx, sizeof *s->history);
+    s->history = calloc(s->ctx, sizeof *s->history);
     s->scratch = calloc(c->vocab, sizeof *s->scratch);
     if (!s->caches || !s->history || !s->scratch)
         return log_fail(gpu_log(device), PM_NO_HOST_MEMORY, "session: no memory");
     pm_status status = PM_OK;
     for (uint32_t l = 0; l < c->layers && status == PM_OK; l++) {
-        status = gpu_buffer_create(device, GPU_WORKSPACE, 4ull * c->ctx * gpt_cache_columns(c), "key/value cache",
+        status = gpu_buffer_create(device, GPU_WORKSPACE, cache_bytes(c, s->ctx, s->cache), "key/value cache",
                                    &s->caches[l]);
         /* Unwritten values are multiplied by a probability of zero, so they must be finite. */
         if (status == PM_OK) status = gpu_fill(gpu_span_of(s->caches[l]), 0);
@@ -106,6 +121,30 @@ static pm_status allocate(pm_session *s)
     return status;
 }
 
+/* types: of the parameters, or NULL. */
+static pm_status plan_session(const pm_log *log, const pm_caps *caps, const pm_gpt_config *c, const dtype_id *types,
+                              const pm_session_params *params, pm_session_plan *out)
+{
+    const uint32_t ctx = ctx_of(c, params);
+    const dtype_id cache = params->cache_f16 ? DTYPE_F16 : DTYPE_F32;
+    gpt_shape shapes[SESSION_SHAPES];
+    session_shapes(caps, ctx, cache, shapes);
+    gpt_layout layout = {0};
+    pm_session_plan plan = {.cache = c->layers * cache_bytes(c, ctx, cache), .workspace = 4ull * c->vocab};
+    pm_status status = gpt_layout_make(log, c, types, caps->max_allocation, &layout);
+    if (status == PM_OK) plan.weights = layout.total_bytes + gpt_constants_bytes(c);
+    gpt_layout_fini(&layout);
+    for (int i = 0; i < SESSION_SHAPES && status == PM_OK; i++) {
+        pass p;
+        if (i == SESSION_SMALL && shapes[i].time == shapes[SESSION_CHUNK].time) break;
+        status = pass_plan(&p, &(pass_target){log, caps, c, types, NULL, caps->max_allocation}, &shapes[i], false);
+        plan.workspace += p.plan.total_bytes;
+        pass_fini(&p);
+    }
+    if (status == PM_OK) *out = plan;
+    return status;
+}
+
 pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                                      size_t config_size, pm_session_plan *out)
 {
@@ -114,25 +153,31 @@ pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, con
     if (status == PM_OK) status = pm_gpt_config_check(log, &c);
     if (status != PM_OK) return status;
     c = gpt_config_filled(&c);
-    gpt_shape shapes[SESSION_SHAPES];
-    session_shapes(caps, c.ctx, shapes);
-    gpt_layout layout = {0};
-    pm_session_plan plan = {.cache = 4ull * c.layers * c.ctx * gpt_cache_columns(&c), .workspace = 4ull * c.vocab};
-    status = gpt_layout_make(log, &c, NULL, caps->max_allocation, &layout);
-    if (status == PM_OK) plan.weights = layout.total_bytes + gpt_constants_bytes(&c);
-    gpt_layout_fini(&layout);
-    for (int i = 0; i < SESSION_SHAPES && status == PM_OK; i++) {
-        pass p;
-        if (i == SESSION_SMALL && shapes[i].time == shapes[SESSION_CHUNK].time) break;
-        status = pass_plan(&p, &(pass_target){log, caps, &c, NULL, caps->max_allocation}, &shapes[i], false);
-        plan.workspace += p.plan.total_bytes;
-        pass_fini(&p);
-    }
-    if (status == PM_OK) *out = plan;
+    return plan_session(log, caps, &c, NULL, &(pm_session_params){0}, out);
+}
+
+pm_status pm_session_plan_load_sized(const pm_log *log, const pm_caps *caps, const char *dir,
+                                     const pm_model_params *given_model, size_t model_size,
+                                     const pm_session_params *given_session, size_t session_size, pm_session_plan *out)
+{
+    pm_model_params model;
+    pm_session_params session;
+    gpt_files files;
+    dtype_id *types = NULL;
+    pm_status status = sized_read(log, "pm_model_params", given_model, model_size, &model, sizeof model);
+    if (status == PM_OK)
+        status = sized_read(log, "pm_session_params", given_session, session_size, &session, sizeof session);
+    if (status == PM_OK) status = gpt_files_open(log, &(file_source){.dir = dir}, &files);
+    if (status != PM_OK) return status;
+    status = gpt_types(log, &files.config, &files, model.weights, &types);
+    if (status == PM_OK) status = plan_session(log, caps, &files.config, types, &session, out);
+    free(types);
+    gpt_files_close(&files);
     return status;
 }
 
-pm_status session_create(pm_model *model, gpu_buffer *token, gpu_buffer *logits, pm_session **out)
+pm_status session_create(pm_model *model, const pm_session_params *params, gpu_buffer *token, gpu_buffer *logits,
+                         pm_session **out)
 {
     pm_session *s = calloc(1, sizeof *s);
     if (!s) {
@@ -143,8 +188,10 @@ pm_status session_create(pm_model *model, gpu_buffer *token, gpu_buffer *logits,
     s->model = model;
     s->host_token = token;
     s->logits = logits;
+    s->ctx = ctx_of(&model->config, params);
+    s->cache = params->cache_f16 ? DTYPE_F16 : DTYPE_F32;
     gpt_shape shapes[SESSION_SHAPES];
-    session_shapes(pm_device_caps(model->device), model->config.ctx, shapes);
+    session_shapes(pm_device_caps(model->device), s->ctx, s->cache, shapes);
     s->single.shape = s->hosted.shape = shapes[SESSION_SINGLE];
     s->chunk.shape = shapes[SESSION_CHUNK];
     s->small.shape = shapes[SESSION_SMALL];
@@ -157,9 +204,23 @@ pm_status session_create(pm_model *model, gpu_buffer *token, gpu_buffer *logits,
     return status;
 }
 
+pm_status pm_session_create_as_sized(pm_model *model, const pm_session_params *given, size_t given_size,
+                                     pm_session **out)
+{
+    pm_session_params params;
+    const pm_status status =
+        sized_read(gpu_log(model->device), "pm_session_params", given, given_size, &params, sizeof params);
+    return status == PM_OK ? session_create(model, &params, NULL, NULL, out) : status;
+}
+
 pm_status pm_session_create(pm_model *model, pm_session **out)
 {
-    return session_create(model, NULL, NULL, out);
+    return session_create(model, &(pm_session_params){0}, NULL, NULL, out);
+}
+
+uint32_t pm_session_ctx(const pm_session *session)
+{
+    return session->ctx;
 }
 
 void pm_session_destroy(pm_session **session)
@@ -200,7 +261,7 @@ void pm_session_reset(pm_session *s)
  * room. The last one gives logits. */
 static pass *pass_for(pm_session *s, uint32_t length, uint32_t left)
 {
-    const uint32_t rest = left - 1, room = s->model->config.ctx - length;
+    const uint32_t rest = left - 1, room = s->ctx - length;
     const uint32_t chunk = s->chunk.shape.time, small = s->small.shape.time;
     pass *p = small < chunk && (rest <= small || chunk > room) ? &s->small : &s->chunk;
     return left > CHUNK_LEAST && p->shape.time <= room ? p : &s->single;
@@ -227,12 +288,12 @@ static pm_status prepare(pm_session *s, uint32_t length, uint32_t count)
 /* How many of the tokens stay when the context is full: the newer half, which is read again from position 0. */
 static uint32_t kept(const pm_session *s)
 {
-    return s->model->config.ctx / 2;
+    return s->ctx / 2;
 }
 
 static pm_status prepare_all(pm_session *s, size_t count)
 {
-    const uint32_t ctx = s->model->config.ctx;
+    const uint32_t ctx = s->ctx;
     uint32_t length = s->length;
     pm_status status = PM_OK;
     for (size_t at = 0, n; status == PM_OK && at < count; at += n, length += (uint32_t)n) {
@@ -262,7 +323,7 @@ static void slide(pm_session *s)
 static void next_stretch(pm_session *s)
 {
     feeding *f = &s->feeding;
-    const size_t left = f->count - f->at, room = s->model->config.ctx - s->length;
+    const size_t left = f->count - f->at, room = s->ctx - s->length;
     if (room == 0)
         slide(s);
     else
@@ -329,7 +390,7 @@ static void advance(pm_session *s)
 static pm_status make_room(pm_session *s, size_t count)
 {
     feeding *f = &s->feeding;
-    const size_t room = count + s->model->config.ctx;
+    const size_t room = count + s->ctx;
     if (room <= f->room) return PM_OK;
     uint32_t *grown = realloc(f->tokens, room * sizeof *grown);
     if (!grown) return log_fail(gpu_log(s->model->device), PM_NO_HOST_MEMORY, "session: no memory for the tokens");
@@ -358,7 +419,7 @@ static void start(pm_session *s, size_t count, bool hosted)
 static pm_status may_begin(const pm_session *s, size_t count)
 {
     const pm_log *log = gpu_log(s->model->device);
-    const uint32_t room = s->model->config.ctx - s->length;
+    const uint32_t room = s->ctx - s->length;
     if (s->feeding.begun) return log_fail(log, PM_INVALID, "session: the tokens that began before are still to end");
     if (s->unknown && count > room)
         return log_fail(log, PM_INVALID,

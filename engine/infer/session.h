@@ -26,17 +26,19 @@ static inline uint32_t session_small(uint32_t chunk)
 
 /* What a session runs: one token, with the next one's logits; a chunk; a prompt's end. */
 enum { SESSION_SINGLE, SESSION_CHUNK, SESSION_SMALL, SESSION_SHAPES };
-static inline void session_shapes(const pm_caps *caps, uint32_t ctx, gpt_shape out[SESSION_SHAPES])
+static inline void session_shapes(const pm_caps *caps, uint32_t ctx, dtype_id cache, gpt_shape out[SESSION_SHAPES])
 {
     const uint32_t chunk = session_chunk(caps, ctx);
     out[SESSION_SINGLE] = (gpt_shape){.mode = GPT_LOGITS, .batch = 1, .time = 1};
     out[SESSION_CHUNK] = (gpt_shape){.mode = GPT_PREFILL, .batch = 1, .time = chunk};
     out[SESSION_SMALL] = (gpt_shape){.mode = GPT_PREFILL, .batch = 1, .time = session_small(chunk)};
+    for (int i = 0; i < SESSION_SHAPES; i++) out[i].room = ctx, out[i].cache = cache;
 }
 
 /* `token`: one id, which session_begin_hosted reads; `logits`: vocab floats in place of the session's own. Either may be NULL. The session takes both, whatever
  * comes of it. */
-pm_status session_create(pm_model *model, gpu_buffer *token, gpu_buffer *logits, pm_session **out);
+pm_status session_create(pm_model *model, const pm_session_params *params, gpu_buffer *token, gpu_buffer *logits,
+                         pm_session **out);
 /* As pm_vulkan_session_begin. */
 pm_status session_begin_hosted(pm_session *session);
 /* Where its logits lie. */

@@ -5,27 +5,27 @@
 #include <string.h>
 
 const role_info role_table[ROLE_COUNT] = {
-    [ROLE_TOKENS] = {"V,C", START_MATRIX, true, NEED_NAME, false},
+    [ROLE_TOKENS] = {"V,C", START_MATRIX, true, NEED_NAME, false, true},
     [ROLE_POSITIONS] = {"P,C", START_POSITIONS, true, NEED_NAME, false},
     [ROLE_NORM1_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
     [ROLE_NORM1_BIAS] = {"1,C", START_ZEROS, false, NEED_NAME, false},
-    [ROLE_QKV_WEIGHT] = {"C,Q", START_MATRIX, true, NEED_NAME, true},
+    [ROLE_QKV_WEIGHT] = {"C,Q", START_MATRIX, true, NEED_NAME, true, true},
     [ROLE_QKV_BIAS] = {"1,Q", START_ZEROS, false, NEED_ATTENTION_BIAS, false},
     [ROLE_Q_NORM] = {"1,D", START_GAIN, false, NEED_NAME, false},
     [ROLE_K_NORM] = {"1,D", START_GAIN, false, NEED_NAME, false},
-    [ROLE_PROJ_WEIGHT] = {"A,C", START_RESIDUAL, true, NEED_NAME, true},
+    [ROLE_PROJ_WEIGHT] = {"A,C", START_RESIDUAL, true, NEED_NAME, true, true},
     [ROLE_PROJ_BIAS] = {"1,C", START_ZEROS, false, NEED_ATTENTION_BIAS, false},
     [ROLE_POST_NORM1_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
     [ROLE_NORM2_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
     [ROLE_NORM2_BIAS] = {"1,C", START_ZEROS, false, NEED_NAME, false},
-    [ROLE_FC_WEIGHT] = {"C,F", START_MATRIX, true, NEED_NAME, true},
+    [ROLE_FC_WEIGHT] = {"C,F", START_MATRIX, true, NEED_NAME, true, true},
     [ROLE_FC_BIAS] = {"1,F", START_ZEROS, false, NEED_MLP_BIAS, false},
-    [ROLE_OUT_WEIGHT] = {"I,C", START_RESIDUAL, true, NEED_NAME, true},
+    [ROLE_OUT_WEIGHT] = {"I,C", START_RESIDUAL, true, NEED_NAME, true, true},
     [ROLE_OUT_BIAS] = {"1,C", START_ZEROS, false, NEED_MLP_BIAS, false},
     [ROLE_POST_NORM2_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
     [ROLE_NORM_GAIN] = {"1,C", START_GAIN, false, NEED_NAME, false},
     [ROLE_NORM_BIAS] = {"1,C", START_ZEROS, false, NEED_NAME, false},
-    [ROLE_HEAD] = {"V,C", START_MATRIX, true, NEED_UNTIED, false},
+    [ROLE_HEAD] = {"V,C", START_MATRIX, true, NEED_UNTIED, false, true},
     [ROLE_SCORE] = {"K,C", START_MATRIX, true, NEED_OUTPUTS, false},
 };
 

@@ -58,6 +58,7 @@ typedef struct role_info {
     bool decayed;
     role_need need;
     bool product; /* a product's weight, which out_in turns round */
+    bool narrow;  /* may be kept in 16 bits */
 } role_info;
 extern const role_info role_table[ROLE_COUNT];
 

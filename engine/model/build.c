@@ -9,6 +9,7 @@ typedef struct builder {
     graph *g;
     const pm_gpt_config *config;
     const gpt_shape *shape;
+    const dtype_id *types; /* of parameters; NULL: all fp32 */
     tensor_id scalars;
     uint32_t block;
 } builder;
@@ -19,7 +20,10 @@ static tensor_id parameter(builder *b, param_role r)
     uint32_t rows, cols;
     if (r == ROLE_COUNT || !arch_has(b->config, r)) return 0;
     arch_shape(b->config, r, &rows, &cols);
-    return graph_tensor(b->g, TENSOR_PARAMETER, rows, cols, arch_param(b->config, r, b->block));
+    const uint32_t index = arch_param(b->config, r, b->block);
+    const tensor_id id = graph_tensor(b->g, TENSOR_PARAMETER, rows, cols, index);
+    if (id && b->types) b->g->tensors[id].type = b->types[index];
+    return id;
 }
 
 /* A norm of the family's kind; x itself where the model has no such gain. */
@@ -84,7 +88,9 @@ static tensor_id attention_branch(builder *b, tensor_id x)
                           .scale = c->query_scalar > 0 ? 1.0f / sqrtf(c->query_scalar) : 0,
                           .dropout = s->dropout_attn};
     if (s->mode == GPT_PREFILL || s->mode == GPT_LOGITS) {
-        cache = graph_tensor(b->g, TENSOR_INPUT, c->ctx, gpt_cache_columns(c), INPUT_CACHES + b->block);
+        const uint32_t room = s->room ? s->room : c->ctx;
+        cache = graph_tensor(b->g, TENSOR_INPUT, room, gpt_cache_columns(c), INPUT_CACHES + b->block);
+        if (cache) b->g->tensors[cache].type = s->cache;
         graph_kv_append(b->g, qkv, cache, b->scalars, &attr);
         if (s->mode == GPT_PREFILL && b->block + 1 == c->layers) return 0;
     }
@@ -151,10 +157,11 @@ static void task_loss(builder *b, tensor_id x)
         graph_label_loss(b->g, y, answers, result, 1);
 }
 
-void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, char (*labels)[16], tensor_id *scalars)
+void gpt_build(graph *g, const pm_gpt_config *c, const gpt_shape *s, const dtype_id *types, char (*labels)[16],
+               tensor_id *scalars)
 {
     uint32_t N = s->batch * s->time;
-    builder b = {.g = g, .config = c, .shape = s};
+    builder b = {.g = g, .config = c, .shape = s, .types = types};
     g->type = s->type;
     g->recompute = s->recompute;
     b.scalars = *scalars = graph_tensor(g, TENSOR_INPUT, 1, sizeof(struct step_scalars) / 4, INPUT_SCALARS);

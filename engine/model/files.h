@@ -19,4 +19,9 @@ typedef struct gpt_files {
 pm_status gpt_files_open(const pm_log *log, const file_source *from, gpt_files *out);
 void gpt_files_close(gpt_files *files);
 
+/* The parameters' types in memory: [parameters], malloc'd. files: NULL where there are none, so that `kind` is not PM_WEIGHTS_FILE.
+ * Fails: PM_INVALID, PM_NO_HOST_MEMORY. */
+pm_status gpt_types(const pm_log *log, const pm_gpt_config *filled, const gpt_files *files, pm_weights kind,
+                    dtype_id **out);
+
 #endif

@@ -70,8 +70,8 @@ struct pm_model {
     char (*labels)[16];               /* "h.0" …, of recorded commands */
 };
 
-/* A model with its weights allocated and zero. */
-pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out);
+/* A model with its weights allocated and zero. types: as of gpt_layout_make. */
+pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, const dtype_id *types, pm_model **out);
 
 /* A caller's configuration (base/sized.h). */
 pm_status gpt_config_read(const pm_log *log, const pm_gpt_config *given, size_t given_size, pm_gpt_config *out);
@@ -139,7 +139,7 @@ enum {
     INPUT_OUTPUTS,     /* (R,K) */
     INPUT_MAILBOX,
     INPUT_LOGITS = INPUT_MAILBOX, /* (N,V) */
-    INPUT_CACHES                  /* one a layer, (P,2GD): G key heads of D columns, then their values */
+    INPUT_CACHES                  /* one a layer, (room,2GD): G key heads of D columns, then their values */
 };
 
 typedef enum gpt_mode {
@@ -154,6 +154,8 @@ typedef struct gpt_shape {
     gpt_mode mode;
     uint32_t batch, time;
     dtype_id type;                                   /* of activations */
+    dtype_id cache;                                  /* of keys and values in the caches */
+    uint32_t room;                                   /* positions that these have; 0: the model's ctx */
     bool recompute;                                  /* a block's activations, in the backward pass */
     float dropout_embd, dropout_attn, dropout_resid; /* in training; 0 elsewhere */
     /* GPT_FINETUNE and GPT_ANSWER */
@@ -164,7 +166,9 @@ typedef struct gpt_shape {
     float dropout_head; /* of what the head reads */
 } gpt_shape;
 
-/* Adds the forward graph. *scalars is its scalars input, which graph_gradient needs. labels: [layers], or NULL. */
-void gpt_build(graph *g, const pm_gpt_config *config, const gpt_shape *shape, char (*labels)[16], tensor_id *scalars);
+/* Adds the forward graph. *scalars is its scalars input, which graph_gradient needs. types: [parameters], or NULL: all fp32. labels: [layers], or
+ * NULL. */
+void gpt_build(graph *g, const pm_gpt_config *config, const gpt_shape *shape, const dtype_id *types, char (*labels)[16],
+               tensor_id *scalars);
 
 #endif

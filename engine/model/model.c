@@ -48,7 +48,7 @@ static pm_status make_constants(pm_model *m)
     return status;
 }
 
-pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_model **out)
+pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, const dtype_id *types, pm_model **out)
 {
     const pm_log *log = gpu_log(device);
     pm_status status = pm_gpt_config_check(log, config);
@@ -61,7 +61,7 @@ pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, pm_
     status = m->labels ? PM_OK : log_fail(log, PM_NO_HOST_MEMORY, "model: no memory");
     for (uint32_t l = 0; status == PM_OK && l < m->config.layers; l++)
         snprintf(m->labels[l], sizeof m->labels[l], "h.%u", (unsigned)l);
-    if (status == PM_OK) status = gpt_layout_make(log, &m->config, NULL, gpu_max_buffer(device), &m->layout);
+    if (status == PM_OK) status = gpt_layout_make(log, &m->config, types, gpu_max_buffer(device), &m->layout);
     if (status == PM_OK) status = gpt_segments_create(device, &m->layout, "weights", &m->weights);
     if (status == PM_OK) status = make_constants(m);
     if (status == PM_OK)
@@ -142,7 +142,7 @@ pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *given, s
     pm_model *m = NULL;
     pm_gpt_config config;
     pm_status status = gpt_config_read(gpu_log(device), given, given_size, &config);
-    if (status == PM_OK) status = gpt_model_allocate(device, &config, &m);
+    if (status == PM_OK) status = gpt_model_allocate(device, &config, NULL, &m);
     if (status != PM_OK) return status;
     beginning from = {m, seed};
     status = gpt_model_fill(m, (gpt_source){initial_values, &from});
@@ -166,20 +166,6 @@ size_t pm_model_param_count(const pm_model *model)
 pm_param pm_model_param(const pm_model *model, size_t index)
 {
     return model->layout.params[index];
-}
-
-pm_status pm_model_read(const pm_model *model, size_t index, float *out)
-{
-    if (index >= model->layout.count)
-        return log_fail(gpu_log(model->device), PM_INVALID, "model: there is no parameter %zu", index);
-    return gpu_read(gpt_span(&model->layout, model->weights, (uint32_t)index), out);
-}
-
-pm_status pm_model_write(pm_model *model, size_t index, const float *values)
-{
-    if (index >= model->layout.count)
-        return log_fail(gpu_log(model->device), PM_INVALID, "model: there is no parameter %zu", index);
-    return gpu_write(gpt_span(&model->layout, model->weights, (uint32_t)index), values);
 }
 
 void pm_model_name_tokens(pm_model *model, uint32_t begin, uint32_t end, uint32_t pad)

@@ -178,7 +178,7 @@ pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t 
         return log_fail(log, PM_INVALID, "task: its special tokens follow token %u, the model's last one is %u",
                         task->vocab - 1, text - 1);
     pm_model *m = NULL;
-    pm_status status = gpt_model_allocate(from->device, &config, &m);
+    pm_status status = gpt_model_allocate(from->device, &config, NULL, &m);
     if (status != PM_OK) return status;
     adapting a = {from, m, seed};
     status = gpt_model_set_task(m, task);

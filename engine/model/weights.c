@@ -180,13 +180,6 @@ void weights_close(weights *w)
 
 /* ---- reading ---- */
 
-static float from_bits(uint32_t bits)
-{
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
 static void convert(const unsigned char *bytes, st_dtype dtype, uint64_t count, float *out)
 {
     if (dtype == ST_F32) {
@@ -201,7 +194,7 @@ static void convert(const unsigned char *bytes, st_dtype dtype, uint64_t count, 
     for (uint64_t i = 0; dtype != ST_F64 && i < count; i++) {
         uint16_t h;
         memcpy(&h, bytes + 2 * i, 2);
-        out[i] = dtype == ST_F16 ? half_to_float(h) : from_bits((uint32_t)h << 16);
+        out[i] = dtype == ST_F16 ? half_to_float(h) : bf16_to_float(h);
     }
 }
 

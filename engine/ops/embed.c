@@ -29,10 +29,10 @@ void op_record_embed(gpu_program *program, const op_call *call)
                                   .count = count,
                                   .scale = scale_of(call)};
         launch r = LAUNCH(program, ROW_embed, args, push);
-        r.types = types_of(y.type);
+        launch_types(&r, y.type, table.type);
         launch_spec(&r, SPEC_EMBED_POSITIONS, view_present(call->in[EMBED_POSITIONS]));
         r.d.flops = (double)view_count(y);
-        r.d.bytes = 12.0 * (double)view_count(y);
+        r.d.bytes = (double)(8 * view_count(y) + dtype_bytes(table.type, view_count(y)));
         record_elements(&r, view_count(y), 1);
     }
 }

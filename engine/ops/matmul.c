@@ -1,21 +1,22 @@
 /* Matrix products: their operands and epilogue, and the split of one that is too large for an operand. */
 #include "ops/product.h"
 
-/* Where fp16 rows are padded, with what a kernel may read there, to eight. */
-static uint32_t padded(const product *p, uint32_t width, uint32_t ld)
+/* Where rows of 16-bit numbers are padded, with what a kernel may read there, to eight. */
+static uint32_t padded(dtype_id type, uint32_t width, uint32_t ld)
 {
     uint32_t whole = (width + 7) / 8 * 8;
-    return p->type == DTYPE_F16 && whole <= ld ? whole : width;
+    return type != DTYPE_F32 && whole <= ld ? whole : width;
 }
 
 /* The span from an operand's first element to its last. */
 static uint64_t count_a(const product *p)
 {
-    return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + padded(p, product_width_a(p), p->lda);
+    return (uint64_t)((p->call->attr.trans_a ? p->k : p->m) - 1) * p->lda + padded(p->type, product_width_a(p), p->lda);
 }
 static uint64_t count_b(const product *p)
 {
-    return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb + padded(p, product_width_b(p), p->ldb);
+    return (uint64_t)((p->call->attr.trans_b ? p->n : p->k) - 1) * p->ldb +
+           padded(p->type_b, product_width_b(p), p->ldb);
 }
 static uint64_t count_y(const product *p)
 {
@@ -57,7 +58,7 @@ static void record_product(gpu_program *program, const product *p)
     uint64_t ny = count_y(p);
     gpu_arg args[PRODUCT_ARGS] = {
         part(p->a, p->type, count_a(p), true, GPU_READ),
-        part(p->b, p->type, count_b(p), true, GPU_READ),
+        part(p->b, p->type_b, count_b(p), true, GPU_READ),
         part(p->y, p->type_y, ny, true, flags & EPILOGUE_ACCUMULATE ? GPU_READ_WRITE : GPU_WRITE),
         part(p->bias, DTYPE_F32, p->n, flags & EPILOGUE_BIAS, GPU_READ),
         part(p->residual, p->type_y, ny, flags & EPILOGUE_RESIDUAL, GPU_READ),
@@ -73,12 +74,13 @@ static void record_product(gpu_program *program, const product *p)
     struct matmul_push push = {p->m,         p->n,      p->k,      p->lda, p->ldb, p->ldc, 1.0f - attr->dropout,
                                attr->stream, attr->eps, attr->plus};
     launch r = LAUNCH(program, ROW_matmul_tile, args, push);
-    r.types = p->type_y == p->type ? types_of(p->type) : TYPES_F16_F32;
+    launch_types(&r, p->type, p->type_b);
+    if (p->type_y != p->type) r.types = TYPES_F16_F32;
     launch_spec(&r, SPEC_MATMUL_TRANS_A, attr->trans_a);
     launch_spec(&r, SPEC_MATMUL_TRANS_B, attr->trans_b);
     launch_spec(&r, SPEC_MATMUL_EPILOGUE, flags);
     r.d.flops = 2.0 * p->m * p->n * p->k;
-    r.d.bytes = (double)(dtype_bytes(p->type, (uint64_t)p->m * p->k + (uint64_t)p->k * p->n) +
+    r.d.bytes = (double)(dtype_bytes(p->type, (uint64_t)p->m * p->k) + dtype_bytes(p->type_b, (uint64_t)p->k * p->n) +
                          dtype_bytes(p->type_y, (uint64_t)p->m * p->n));
     variant_record(product_variants, &r, p, p->gain.buffer ? VARIANT_USUAL : chosen_variant(program, p));
 }
@@ -96,7 +98,7 @@ static product rows_of(product p, uint32_t first, uint32_t count)
 static product cols_of(product p, uint32_t first, uint32_t count)
 {
     uint64_t y = dtype_bytes(p.type_y, first);
-    p.b.offset += dtype_bytes(p.type, p.call->attr.trans_b ? (uint64_t)first * p.ldb : (uint64_t)first);
+    p.b.offset += dtype_bytes(p.type_b, p.call->attr.trans_b ? (uint64_t)first * p.ldb : (uint64_t)first);
     p.y.offset += y, p.residual.offset += y, p.gelu_pre.offset += y, p.pre.offset += y;
     p.bias.offset += 4 * (uint64_t)first;
     p.n = count;
@@ -106,7 +108,7 @@ static product cols_of(product p, uint32_t first, uint32_t count)
 static product depth_of(product p, uint32_t first, uint32_t count)
 {
     p.a.offset += dtype_bytes(p.type, p.call->attr.trans_a ? (uint64_t)first * p.lda : (uint64_t)first);
-    p.b.offset += dtype_bytes(p.type, p.call->attr.trans_b ? (uint64_t)first : (uint64_t)first * p.ldb);
+    p.b.offset += dtype_bytes(p.type_b, p.call->attr.trans_b ? (uint64_t)first : (uint64_t)first * p.ldb);
     p.k = count;
     p.accumulate |= first > 0;
     return p;
@@ -115,7 +117,7 @@ static product depth_of(product p, uint32_t first, uint32_t count)
 /* About half of n; parts begin at whole words. */
 static uint32_t half_of(const product *p, uint32_t n)
 {
-    return p->type == DTYPE_F16 ? (n + 1) / 4 * 2 : n / 2;
+    return p->type != DTYPE_F32 || p->type_b != DTYPE_F32 ? (n + 1) / 4 * 2 : n / 2;
 }
 
 /* The rest of a side of y, such as the vocabulary, behind the last full large tile of matrix units. Tiles with an edge write element by
@@ -183,6 +185,7 @@ product product_of(const op_call *call, uint32_t lda, uint32_t ldb, uint32_t ldc
                  .gelu_pre = call->in[MATMUL_GELU_PRE].span,
                  .pre = call->out[1].span,
                  .type = a.type,
+                 .type_b = b.type,
                  .type_y = y.type,
                  .accumulate = call->attr.accumulate};
     p.plain = (epilogue(&p) & ~(EPILOGUE_BIAS | EPILOGUE_GELU | EPILOGUE_ACCUMULATE)) == 0;

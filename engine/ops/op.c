@@ -147,20 +147,41 @@ void op_complete(op_call *call)
 
 /* ---- checks ---------------------------------------------------------------------------------------------------------- */
 
-/* Either all activations are fp16 or none is. Other operands never are. */
+/* The type of a call's activations; DTYPES: they differ. */
+static dtype_id act_type(const op_call *c)
+{
+    bool found[DTYPES] = {false};
+    for (int slot = 0; slot < OP_SLOTS; slot++) {
+        const op_view v = op_view_of(c, slot);
+        if (view_present(v) && op_slot_at(c->op, slot)->type == SLOT_ACT) found[v.type] = true;
+    }
+    if (found[DTYPE_BF16] || (found[DTYPE_F16] && found[DTYPE_F32])) return DTYPES;
+    return found[DTYPE_F16] ? DTYPE_F16 : DTYPE_F32;
+}
+
+/* Whether an operand in such a slot may have this type beside activations of type `act`. */
+static bool type_fits(slot_type slot, dtype_id type, dtype_id act)
+{
+    switch (slot) {
+    case SLOT_ACT: return type == act;
+    case SLOT_WEIGHT: return type == act || act == DTYPE_F32;
+    case SLOT_TABLE: return type == DTYPE_F32 || act == DTYPE_F32;
+    case SLOT_ACT_OR_FLOAT: return type == act || type == DTYPE_F32;
+    default: return type == DTYPE_F32;
+    }
+}
+
+/* Either all activations are fp16 or none is. */
 static const char *check_types(const op_call *c)
 {
-    int halves = 0, floats = 0;
+    const dtype_id act = act_type(c);
+    if (act == DTYPES) return "some activations are fp16 and some fp32";
     for (int slot = 0; slot < OP_SLOTS; slot++) {
-        const slot_type type = op_slot_at(c->op, slot)->type;
         const op_view v = op_view_of(c, slot);
-        if (!view_present(v) || type == SLOT_ACT_OR_FLOAT) continue;
-        if (type == SLOT_ACT)
-            *(v.type == DTYPE_F16 ? &halves : &floats) += 1;
-        else if (v.type != DTYPE_F32)
-            return "an operand is fp16 that must be fp32";
+        if (view_present(v) && !type_fits(op_slot_at(c->op, slot)->type, v.type, act))
+            return "an operand has a type that it may not have beside these activations";
     }
-    return halves && floats ? "some activations are fp16 and some fp32" : NULL;
+    return NULL;
 }
 
 static const char *check_operands(const op_call *c)

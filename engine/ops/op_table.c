@@ -27,7 +27,7 @@ static bool has_matrix(const op_call *c)
 static const char *check_matmul(const op_call *c)
 {
     const op_view a = c->in[MATMUL_A], y = c->out[MATMUL_Y];
-    if (y.type != a.type && y.type != DTYPE_F32) return "y is fp16 and the factors fp32";
+    if (c->in[MATMUL_B].type != a.type && c->attr.trans_a) return "A is transposed beside weights of 16 bits";
     if (a.type != y.type && has_matrix(c)) return "y is fp32 and the epilogue's matrices fp16";
     if (c->attr.dropout > 0 && !view_present(c->in[MATMUL_SCALARS])) return "dropout needs the scalars";
     if (!view_present(c->in[MATMUL_GAIN])) return view_present(c->in[MATMUL_SHIFT]) ? "shift needs gain" : NULL;

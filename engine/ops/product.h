@@ -11,7 +11,7 @@ typedef struct product {
     uint32_t m, n, k, lda, ldb, ldc;
     gpu_span a, b, bias, gain, shift;
     gpu_span y, residual, gelu_pre, pre; /* (m, n), all with ldc */
-    dtype_id type, type_y;               /* of a and b, and of the rest but the bias */
+    dtype_id type, type_b, type_y;       /* of a, of b, and of the rest but the bias */
     bool accumulate;
     bool plain; /* the epilogue has no other matrix */
 } product;

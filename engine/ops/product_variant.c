@@ -328,8 +328,9 @@ bool op_normalises(const pm_caps *caps, const op_call *call)
 void product_key(const product *p, char key[GPU_CHOICE_KEY])
 {
     const op_attr *attr = &p->call->attr;
-    snprintf(key, GPU_CHOICE_KEY, "matmul %s%s %c%c %ux%ux%u", dtype_name(p->type), p->type_y != p->type ? ">f32" : "",
-             attr->trans_a ? 't' : 'n', attr->trans_b ? 't' : 'n', p->m, p->n, p->k);
+    snprintf(key, GPU_CHOICE_KEY, "matmul %s%s%s %c%c %ux%ux%u", dtype_name(p->type), p->type_b != p->type ? "*16" : "",
+             p->type_y != p->type ? ">f32" : "", attr->trans_a ? 't' : 'n', attr->trans_b ? 't' : 'n', p->m, p->n,
+             p->k);
 }
 
 uint32_t product_choices(const pm_caps *caps, const op_call *call, op_choice choices[OP_MOST_CHOICES])

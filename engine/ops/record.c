@@ -127,6 +127,13 @@ void launch_spec(launch *r, uint32_t constant, uint32_t value)
     if (r->d.spec_count <= constant) r->d.spec_count = constant + 1;
 }
 
+void launch_types(launch *r, dtype_id act, dtype_id weight)
+{
+    const bool narrow = act == DTYPE_F32 && weight != DTYPE_F32;
+    r->types = narrow ? TYPES_W16 : types_of(act);
+    if (narrow) launch_spec(r, SPEC_WEIGHT_BF16, weight == DTYPE_BF16);
+}
+
 void record_dispatch(launch *r)
 {
     r->d.spec = r->spec;

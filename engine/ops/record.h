@@ -108,6 +108,9 @@ typedef struct launch {
 /* Sets a specialization constant, SPEC_… of shaders/spec.h. */
 void launch_spec(launch *r, uint32_t constant, uint32_t value);
 
+/* Sets the types from those of activations and of a weight. */
+void launch_types(launch *r, dtype_id act, dtype_id weight);
+
 /* The record_ functions set SPEC_GROUP_SIZE. */
 #define LAUNCH(program_, kernel_, args_, push_)                                                                        \
     {                                                                                                                  \

@@ -61,7 +61,8 @@ pm_status trainer_plan(trainer_core *t, const pm_log *log, const pm_caps *caps, 
 {
     gpt_layout layout = {0};
     pm_status status = gpt_layout_make(log, t->config, NULL, caps->max_allocation, &layout);
-    if (status == PM_OK) status = plan_passes(t, &(pass_target){log, caps, t->config, NULL, caps->max_allocation});
+    if (status == PM_OK)
+        status = plan_passes(t, &(pass_target){log, caps, t->config, NULL, NULL, caps->max_allocation});
     if (status == PM_OK) *out = plan_of(t, &layout);
     pass_set_fini(&t->passes);
     gpt_layout_fini(&layout);
@@ -84,6 +85,9 @@ pm_status trainer_init(trainer_core *t)
     pm_device *device = t->model->device;
     const pass_target to = pass_target_of(t->model);
     trainer_settings *s = &t->settings;
+    if (!gpt_layout_trains(&t->model->layout))
+        return log_fail(to.log, PM_INVALID, "%s: the model's weights are in 16 bits; loaded as f32 they train",
+                        t->objective->who);
     pm_status status = precision_choose(device, s->precision, &s->precision);
     if (status != PM_OK) return status;
     t->optimizer = (adamw){.beta1 = s->beta1,

@@ -18,6 +18,11 @@ typedef struct pm_sampling {
     uint64_t seed;
 } pm_sampling;
 
+typedef struct pm_session_params {
+    uint32_t ctx;   /* tokens that the session holds; 0, or more than the model's: as many as the model's */
+    bool cache_f16; /* keys and values are kept in fp16, in half of the memory */
+} pm_session_params;
+
 /* What a session and its model will take of a device's memory, known before anything is allocated. Bytes. */
 typedef struct pm_session_plan {
     uint64_t weights, cache, workspace;
@@ -31,12 +36,34 @@ PM_NODISCARD static inline pm_status pm_session_plan_make(const pm_log *log, con
     return pm_session_plan_make_sized(log, caps, config, sizeof *config, out);
 }
 
+/* The same for a model's files and parameters; NULL for zeros. Fails: as pm_model_load. */
+PM_API PM_NODISCARD pm_status pm_session_plan_load_sized(const pm_log *log, const pm_caps *caps, const char *dir,
+                                                         const pm_model_params *model, size_t model_size,
+                                                         const pm_session_params *session, size_t session_size,
+                                                         pm_session_plan *out);
+PM_NODISCARD static inline pm_status pm_session_plan_load(const pm_log *log, const pm_caps *caps, const char *dir,
+                                                          const pm_model_params *model,
+                                                          const pm_session_params *session, pm_session_plan *out)
+{
+    return pm_session_plan_load_sized(log, caps, dir, model, sizeof *model, session, sizeof *session, out);
+}
+
 /* One sequence in the making. Lives: no longer than the model. Threads: as the device. */
 typedef struct pm_session pm_session;
 
 /* Fails: PM_NO_*_MEMORY, PM_SHADER, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_session_create(pm_model *model, pm_session **out);
+/* params: NULL for zeros. */
+PM_API PM_NODISCARD pm_status pm_session_create_as_sized(pm_model *model, const pm_session_params *params,
+                                                         size_t params_size, pm_session **out);
+PM_NODISCARD static inline pm_status pm_session_create_as(pm_model *model, const pm_session_params *params,
+                                                          pm_session **out)
+{
+    return pm_session_create_as_sized(model, params, sizeof *params, out);
+}
 PM_API void pm_session_destroy(pm_session **session);
+/* Tokens that it holds. */
+PM_API uint32_t pm_session_ctx(const pm_session *session);
 
 /* Forget everything. */
 PM_API void pm_session_reset(pm_session *session);

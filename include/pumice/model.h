@@ -162,6 +162,32 @@ PM_NODISCARD static inline pm_status pm_model_create(pm_device *device, const pm
  * tensors of F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
  * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
 PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
+
+/* How a model's matrices and tables of tokens are kept in memory. Everything else is fp32, and so is arithmetic. A model trains in fp32 only. */
+typedef enum pm_weights {
+    PM_WEIGHTS_F32,
+    PM_WEIGHTS_F16, /* numbers up to 65504 */
+    PM_WEIGHTS_BF16,
+    PM_WEIGHTS_FILE, /* as its files have each: fp32, fp16 or bf16; fp16 in place of fewer bits; fp32 where the parts of one differ */
+} pm_weights;
+/* "f32", "f16", "bf16", "file"; and the one of such a name: false where there is none. */
+PM_API const char *pm_weights_name(pm_weights kind);
+PM_API bool pm_weights_named(const char *name, pm_weights *out);
+
+typedef struct pm_model_params {
+    pm_weights weights;
+} pm_model_params;
+
+/* As pm_model_load, with weights of another type. params: NULL for zeros. Fails also: PM_UNSUPPORTED where fp16 does not hold a number, with a line that names
+ * the parameter. */
+PM_API PM_NODISCARD pm_status pm_model_load_as_sized(pm_device *device, const char *dir, const pm_model_params *params,
+                                                     size_t params_size, pm_model **out);
+PM_NODISCARD static inline pm_status pm_model_load_as(pm_device *device, const char *dir, const pm_model_params *params,
+                                                      pm_model **out)
+{
+    return pm_model_load_as_sized(device, dir, params, sizeof *params, out);
+}
+
 /* The same files from elsewhere, with the same weights, bit by bit. Of files in memory, and of those that the source has a view of, nothing is copied on
  * the host but small texts; others are read in pieces. Fails also as pm_tokenizer_load_from. */
 PM_API PM_NODISCARD pm_status pm_model_load_from_sized(pm_device *device, const pm_source *source, size_t source_size,
@@ -169,6 +195,14 @@ PM_API PM_NODISCARD pm_status pm_model_load_from_sized(pm_device *device, const 
 PM_NODISCARD static inline pm_status pm_model_load_from(pm_device *device, const pm_source *source, pm_model **out)
 {
     return pm_model_load_from_sized(device, source, sizeof *source, out);
+}
+PM_API PM_NODISCARD pm_status pm_model_load_from_as_sized(pm_device *device, const pm_source *source,
+                                                          size_t source_size, const pm_model_params *params,
+                                                          size_t params_size, pm_model **out);
+PM_NODISCARD static inline pm_status pm_model_load_from_as(pm_device *device, const pm_source *source,
+                                                           const pm_model_params *params, pm_model **out)
+{
+    return pm_model_load_from_as_sized(device, source, sizeof *source, params, sizeof *params, out);
 }
 
 /* Writes config.json, with Pumice's version in it, and then model.safetensors, each at once or not at all; makes the folder. Same weights,
@@ -225,7 +259,9 @@ typedef struct pm_param {
 } pm_param;
 PM_API size_t pm_model_param_count(const pm_model *model);
 PM_API pm_param pm_model_param(const pm_model *model, size_t index);
-/* Copy a parameter's rows x cols floats out or in. */
+/* How it is kept: never PM_WEIGHTS_FILE. */
+PM_API pm_weights pm_model_param_type(const pm_model *model, size_t index);
+/* Copy a parameter's rows x cols floats out or in; in, they are rounded to its type. Fails: as pm_model_load_as. */
 PM_API PM_NODISCARD pm_status pm_model_read(const pm_model *model, size_t index, float *out);
 PM_API PM_NODISCARD pm_status pm_model_write(pm_model *model, size_t index, const float *values);
 

@@ -75,7 +75,8 @@ typedef struct pm_vulkan_buffer {
 } pm_vulkan_buffer;
 
 /* Where Pumice keeps a parameter of a model: rows x cols floats, as pm_model_read. A storage buffer, which may also be copied from and to. It stays
- * there as long as the model. The host may read it, and write it between Pumice's calls. */
+ * there as long as the model. The host may read it, and write it between Pumice's calls. Fails: PM_INVALID; PM_UNSUPPORTED where it is kept in 16
+ * bits. */
 PM_API PM_NODISCARD pm_status pm_vulkan_param(const pm_model *model, size_t index, pm_vulkan_buffer *out);
 /* Where a session's logits lie on the device: vocab floats, those of pm_session_logits. It stays there as long as the session. */
 PM_API void pm_vulkan_logits(const pm_session *session, pm_vulkan_buffer *out);

@@ -1,7 +1,8 @@
 // The start of every kernel. Before including it a kernel defines
 //   PUSH         its struct of push.h
 //   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order. access: readonly, writeonly or readwrite; type: float,
-//                int, uint, vec4, or act. act is for activations and their gradients: floats, stored as float16_t in kernels compiled with F16
+//                int, uint, vec4, act, or weight. act is for activations and their gradients: floats, stored as float16_t in kernels compiled with F16.
+//                weight is for the matrix of a product and a table of tokens: as act, or in kernels compiled with W16 two in a word, fp16 or bf16
 // It then reads AT(name, index) and writes PUT(name, index, value), or two and four elements from index on: AT2, AT4, PUT2, PUT4. These make
 // one access for each element, unless the kernel is compiled with
 //   WIDE         one access for AT4 and PUT4, as GPUs want: index a multiple of 4, operand aligned to four elements
@@ -31,6 +32,14 @@
 #define STORED4_act vec4
 #define WORD_act 1
 #endif
+#ifdef W16
+#define STORED_weight uint
+#define STORED4_weight uvec2
+#define WORD_weight 1
+#else
+#define STORED_weight STORED_act
+#define WORD_weight WORD_act
+#endif
 #define STORED_float float
 #define STORED_int int
 #define STORED_uint uint
@@ -50,6 +59,10 @@
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer float_fours { vec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer act_fours { STORED4_act v[]; };
 #define FOUR(type, name, i) type##_fours(operand_##name).v[(i) / 4]
+#ifdef W16
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer weight_fours { STORED4_weight v[]; };
+#define WORDS4(name, i) FOUR(weight, name, i)
+#endif
 #else
 #define DECLARE_BUFFER(slot, access, type, name)                                                                       \
     layout(std430, set = 0, binding = slot) access buffer name##_t { STORED_##type v[]; } name;                                 \
@@ -58,6 +71,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer act_fours { 
 #define DECLARE_COPY(slot, access, type, name) uint base_##name = WORD_##type * p_.base_##name;
 #define ELEMENT(name, i) name.v[base_##name + (i)]
 #define FOUR(type, name, i) name##_fours.v[(base_##name + (i)) / 4]
+#define WORDS4(name, i) name##_fours.v[(2 * base_##name + (i)) / 4] // of weights, with W16
 #define FOURS_int(slot, access, name)
 #define FOURS_uint(slot, access, name)
 #define FOURS_vec4(slot, access, name)
@@ -67,6 +81,13 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer act_fours { 
 #else
 #define FOURS_float(slot, access, name)
 #define FOURS_act(slot, access, name)
+#endif
+#if defined(WIDE) && defined(W16)
+#define FOURS_weight(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { STORED4_weight v[]; } name##_fours;
+#elif defined(W16)
+#define FOURS_weight(slot, access, name)
+#else
+#define FOURS_weight FOURS_act
 #endif
 #endif
 
@@ -100,6 +121,28 @@ vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2
 #endif
 #endif
 
+// Weights in 16 bits: the words have the element with the lower index in their lower half.
+#ifdef W16
+layout(constant_id = SPEC_WEIGHT_BF16) const bool WEIGHT_BF16 = false;
+vec2 two_weights(uint word)
+{
+    return WEIGHT_BF16 ? vec2(uintBitsToFloat(word << 16), uintBitsToFloat(word & 0xffff0000u)) : unpackHalf2x16(word);
+}
+vec4 four_weights(uvec2 words) { return vec4(two_weights(words.x), two_weights(words.y)); }
+#define ONE_weight(name, i) (((i) & 1) == 0 ? two_weights(ELEMENT(name, (i) / 2)).x : two_weights(ELEMENT(name, (i) / 2)).y)
+#if PM_BDA && defined(PAIRS)
+#define TWO_weight(name, i) two_weights(ELEMENT(name, (i) / 2))
+#define FOUR_weight(name, i) four_weights(PAIR(name, (i) / 4))
+#else
+#define TWO_weight(name, i) vec2(ONE_weight(name, i), ONE_weight(name, (i) + 1))
+#if defined(WIDE)
+#define FOUR_weight(name, i) four_weights(WORDS4(name, i))
+#else
+#define FOUR_weight(name, i) vec4(TWO_weight(name, i), TWO_weight(name, (i) + 2))
+#endif
+#endif
+#endif
+
 // Writes them. The driver rounds to float16_t, in the same way in all of these.
 #if PM_BDA && defined(PAIRS)
 #define SET_TWO_float(name, i, value) pairs_t(operand_##name).v[(i) / 2] = packUint2x32(floatBitsToUint(value))
@@ -130,6 +173,14 @@ vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2
     vec4 at4_##name(uint i) { return FOUR_##type(name, i); }
 #define READ_float(name) READ_vector(float, name)
 #define READ_act(name) READ_vector(act, name)
+#ifdef W16
+#define READ_weight(name)                                                                                              \
+    float at_##name(uint i) { return ONE_weight(name, i); }                                                            \
+    vec2 at2_##name(uint i) { return TWO_weight(name, i); }                                                            \
+    vec4 at4_##name(uint i) { return FOUR_weight(name, i); }
+#else
+#define READ_weight READ_act
+#endif
 #define WRITE_scalar(type, name) void put_##name(uint i, type value) { ELEMENT(name, i) = value; }
 #define WRITE_int(name) WRITE_scalar(int, name)
 #define WRITE_uint(name) WRITE_scalar(uint, name)

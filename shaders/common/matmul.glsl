@@ -3,7 +3,7 @@
 // Stored: A is (M,K) or, with TRANS_A, (K,M); B is (K,N) or, with TRANS_B, (N,K); lda, ldb, ldc elements between rows.
 // PLAIN: an epilogue without another matrix: bias, GELU, accumulation. NORM: plain, and A's rows are normalised first (matvec.comp), by RMS with RMS.
 #define PUSH matmul_push
-#define FEW_OPERANDS(X, type) X(0, readonly, act, a) X(1, readonly, act, b) X(2, readwrite, type, y) X(3, readonly, float, bias)
+#define FEW_OPERANDS(X, type) X(0, readonly, act, a) X(1, readonly, weight, b) X(2, readwrite, type, y) X(3, readonly, float, bias)
 #if defined(RMS)
 #define OPERANDS(X, type) FEW_OPERANDS(X, type) X(4, readonly, float, gain)
 #elif defined(NORM)

@@ -1,0 +1,84 @@
+/* The op harness: rows with weights of 16 bits beside fp32 activations. Behind all others, whose numbers decide where their operands lie. */
+#include "check/optest_build.h"
+
+/* Gives the rows from `first` on fp16 and bf16 in turn. Operands lie at aligned places, or at any: see arrange() in optest.c. */
+static void narrow_from(optest_table *t, size_t first, bool aligned)
+{
+    for (size_t i = first; i < t->count[t->adding]; i++) {
+        optest_row *row = &t->rows[t->adding][i];
+        row->weight = i % 2 ? DTYPE_F16 : DTYPE_BF16;
+        row->seed = 6 * (uint32_t)i + (uint32_t)i % 3 + (aligned ? 0 : 3);
+    }
+}
+
+/* A driver compiles a kernel for each epilogue, transpose and type: few of each. */
+typedef struct form {
+    uint32_t m, n, k;
+    const char *epilogue;
+} form;
+
+static void add_forms(optest_table *t, const form *forms, size_t count, bool aligned)
+{
+    const size_t from = t->count[t->adding];
+    for (size_t i = 0; i < count; i++) {
+        row_matmul(t, forms[i].m, forms[i].n, forms[i].k, 0, forms[i].epilogue);
+        row_matmul(t, forms[i].m, forms[i].n, forms[i].k, 2, forms[i].epilogue);
+        if (i % 2 == 0) t->rows[t->adding][t->count[t->adding]++] = *row_last(t); /* the other type */
+    }
+    narrow_from(t, from, aligned);
+}
+
+/* Rows of B begin amid a word, or at one. */
+static void add_products(optest_table *t)
+{
+    static const form odd[] = {{33, 31, 127, ""}, {5, 33, 3, "br"}, {3, 5, 400001, ""}};
+    static const form even[] = {
+        {3, 260, 64, ""}, {1, 256, 64, "nb"}, {1, 2048, 1024, "br"}, {4, 64, 128, "m"}, {64, 128, 48, "br"}};
+    add_forms(t, odd, sizeof odd / sizeof *odd, false);
+    add_forms(t, even, sizeof even / sizeof *even, true);
+}
+
+/* By tiles that are not the usual ones of some device. */
+static void add_variants(optest_table *t)
+{
+    static const op_variant variants[] = {VARIANT_BLOCK, VARIANT_BLOCK_SMALL, VARIANT_TILE_8, VARIANT_LANES};
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        const size_t from = t->count[t->adding];
+        row_matmul(t, 132, 72, 20, 0, "");
+        row_matmul(t, 132, 136, 36, 2, "br");
+        narrow_from(t, from, true);
+        for (size_t n = from; n < t->count[t->adding]; n++) t->rows[t->adding][n].variant = variants[i];
+    }
+}
+
+/* row_loss adds the gradient too, which takes the activations' type alone. */
+static void add_loss(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab)
+{
+    row_loss(t, n, c, vocab, OPTEST_SOME, false, true);
+    *row_last(t) = (optest_row){0};
+    t->count[t->adding]--;
+}
+
+void optest_add_weights(optest_table *t)
+{
+    t->adding = USUAL;
+    add_products(t);
+    add_variants(t);
+    size_t from = t->count[t->adding];
+    for (uint32_t i = 0; i < 2; i++) {
+        row_embed(t, 1 + i, 33, 31, 127, 40, 5);
+        add_loss(t, 33, 31, 65);
+    }
+    row_embed(t, 2, 17, 96, 257, 20, 0);
+    add_loss(t, 5, 96, 1000);
+    narrow_from(t, from, false);
+    t->adding = TILED;
+    from = t->count[t->adding];
+    row_embed(t, 1, 7, 96, 50257, 9, 2);
+    add_loss(t, 5, 96, 50257);
+    row_matmul(t, 3, 2200, 1001, 0, "b");
+    row_matmul(t, 3, 2200, 1001, 2, "b");
+    row_matmul(t, 5, 300, 8001, 0, "a");
+    row_matmul(t, 2, 3, 800001, 2, "");
+    narrow_from(t, from, false);
+}
