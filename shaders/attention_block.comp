@@ -8,7 +8,7 @@
 // Heads that share keys, and windows: common/seen.glsl. Operands must allow accesses of four. Shared memory: 10.5 KiB, and 416 bytes for each column of the head: 36.5 KiB with D = 64.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
+    X(0, readonly, act, q) X(1, readonly, kv, k) X(2, readonly, kv, v) X(3, readonly, uint, scalars)                 \
     X(4, writeonly, act, result) X(5, writeonly, float, lse)
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"

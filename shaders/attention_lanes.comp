@@ -7,7 +7,7 @@
 // Running maximum `top` and sum are rescaled once for each block of keys.
 #define PUSH attention_push
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)           \
+    X(0, readonly, act, q) X(1, readonly, kv, k) X(2, readonly, kv, v) X(3, readonly, uint, scalars)           \
     X(4, writeonly, act, y) X(5, writeonly, float, lse)
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_ballot : require

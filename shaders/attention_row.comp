@@ -11,7 +11,7 @@
 #define BUFFERS(X) X(0, readonly, float, parts) X(1, writeonly, act, result) X(2, writeonly, float, lse)
 #else
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readwrite, act, k) X(2, readwrite, act, v) X(3, readonly, uint, scalars)           \
+    X(0, readonly, act, q) X(1, readwrite, kv, k) X(2, readwrite, kv, v) X(3, readonly, uint, scalars)           \
     X(4, writeonly, act, result) X(5, writeonly, float, lse) X(6, writeonly, float, parts)
 #endif
 #extension GL_GOOGLE_include_directive : require

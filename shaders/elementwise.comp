@@ -14,8 +14,10 @@
 #define BUFFERS(X) X(0, readonly, act, a) X(1, readonly, act, b) X(2, writeonly, act, y)
 #elif defined(CAST)
 #define BUFFERS(X) X(0, readonly, float, a) X(1, writeonly, act, y)
-#else
+#elif defined(DROPOUT)
 #define BUFFERS(X) X(0, readonly, act, a) X(1, readonly, uint, scalars) X(2, writeonly, act, y)
+#else
+#define BUFFERS(X) X(0, readonly, act, a) X(1, readonly, uint, scalars) X(2, writeonly, kv, y)
 #endif
 #extension GL_GOOGLE_include_directive : require
 #include "common/kernel.glsl"

@@ -68,12 +68,14 @@ static void halve(bench *b)
         c->out[MATMUL_Y].type = b->row->seed % 2 ? DTYPE_F16 : DTYPE_F32;
 }
 
-/* Gives weights and tables the row's type. */
+/* Gives weights and tables, or keys and values, the row's types. */
 static void narrow(bench *b)
 {
-    for (int i = 0; i < OP_MAX_IN; i++) {
-        const slot_type type = op_table[b->call.op].in[i].type;
-        if (type == SLOT_WEIGHT || type == SLOT_TABLE) b->call.in[i].type = b->row->weight;
+    for (int i = 0; i < OP_SLOTS; i++) {
+        const slot_type type = op_slot_at(b->call.op, i)->type;
+        op_view *v = op_view_at(&b->call, i);
+        if (v->rows && (type == SLOT_WEIGHT || type == SLOT_TABLE)) v->type = b->row->weight;
+        if (v->rows && type == SLOT_CACHE) v->type = b->row->cache;
     }
 }
 
@@ -323,7 +325,9 @@ static bool compare(const bench *b, const operand *o, uint64_t first, uint64_t s
 {
     bool logits = b->row->type == DTYPE_F16 && (b->call.op == OP_LM_LOSS || b->call.op == OP_LM_LOSS_BWD);
     double bound = is_backward(b->call.op) ? OPTEST_BACKWARD : OPTEST_FORWARD, error = 0, norm = 0;
-    if (o->type == DTYPE_F16 || logits) bound = logits ? OPTEST_HALF_LOGITS : OPTEST_HALF;
+    /* A new key and value may count as they are kept, or as they are. */
+    const bool appended = b->row->cache == DTYPE_F16 && b->call.out[ATTENTION_CACHE].rows && b->call.op == OP_ATTENTION;
+    if (o->type == DTYPE_F16 || logits || appended) bound = logits ? OPTEST_HALF_LOGITS : OPTEST_HALF;
     for (uint64_t i = first; i < o->count; i += step) {
         double got = got_float(b, o, i), want = ((double *)o->twin)[i];
         if (!isfinite(got))
@@ -414,7 +418,7 @@ static void clean(bench *b)
 bool optest_applies(const pm_caps *caps, const optest_row *row)
 {
     const op_call *call = &row->call;
-    if ((row->type == DTYPE_F16 || call->op == OP_CAST) && !caps->storage16) return false;
+    if ((row->type == DTYPE_F16 || row->cache == DTYPE_F16 || call->op == OP_CAST) && !caps->storage16) return false;
     if (call->op != OP_MATMUL || caps->fused) return true;
     return !call->attr.gelu && call->attr.dropout <= 0 && !call->in[MATMUL_RESIDUAL].rows &&
            !call->in[MATMUL_GELU_PRE].rows && !call->in[MATMUL_GAIN].rows && !call->out[MATMUL_PRE].rows;
@@ -448,7 +452,7 @@ bool optest_run(pm_device *device, const optest_row *row, optest_seen *seen, opt
     b->call = row->call;
     complete_shapes(b);
     if (row->type == DTYPE_F16 || row->call.op == OP_CAST) halve(b);
-    if (row->weight != DTYPE_F32) narrow(b);
+    if (row->weight != DTYPE_F32 || row->cache != DTYPE_F32) narrow(b);
     bool ok = collect(b) && arrange(b) && record(b);
     result->repeated = ok && seen_before(b, seen);
     if (ok && !result->repeated) ok = run_and_compare(b);

@@ -26,7 +26,8 @@ typedef struct optest_row {
     uint32_t ignored;   /* targets: OPTEST_… */
     uint32_t seed;      /* of values and places */
     dtype_id type;      /* of activations */
-    dtype_id weight;    /* of weights and tables beside fp32 activations */
+    dtype_id weight;    /* of weights and tables beside fp32 activations, */
+    dtype_id cache;     /* and of keys and values */
     op_variant variant; /* of products and attention, in each part that can have it; 0: the usual ones */
 } optest_row;
 

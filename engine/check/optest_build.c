@@ -260,6 +260,8 @@ void optest_describe(const optest_row *row, char *line, size_t size)
     if (a->window) used += (size_t)snprintf(line + used, size - used, " W %u", a->window);
     if (row->weight != DTYPE_F32)
         used += (size_t)snprintf(line + used, size - used, ", %s weights", dtype_name(row->weight));
+    if (row->cache != DTYPE_F32)
+        used += (size_t)snprintf(line + used, size - used, ", %s keys and values", dtype_name(row->cache));
     number_print(line + used, size - used, ", pos %u%s%s%s%s, dropout %g, seed %u", row->pos, a->trans_a ? ", A^T" : "",
                  a->trans_b ? ", B^T" : "", a->gelu ? ", gelu" : "", a->accumulate ? ", accumulate" : "",
                  (double)a->dropout, row->seed);

@@ -1,4 +1,4 @@
-/* The op harness: rows with weights of 16 bits beside fp32 activations. Behind all others, whose numbers decide where their operands lie. */
+/* The op harness: rows with weights, or keys and values, of 16 bits beside fp32 activations. Behind all others, whose numbers decide where their operands lie. */
 #include "check/optest_build.h"
 
 /* Gives the rows from `first` on fp16 and bf16 in turn. Operands lie at aligned places, or at any: see arrange() in optest.c. */
@@ -59,6 +59,30 @@ static void add_loss(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab)
     t->count[t->adding]--;
 }
 
+/* Keys and values in fp16: of each variant, at aligned places and at any. */
+static void add_caches(optest_table *t)
+{
+    static const op_variant variants[] = {VARIANT_USUAL, VARIANT_ATTENTION_FEW, VARIANT_ATTENTION_TILE,
+                                          VARIANT_ATTENTION_BLOCK};
+    const size_t first = t->count[t->adding];
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        row_cached(t, 1 + (uint32_t)i % 2, 33, 31, 100, 2, 64);
+        row_last(t)->variant = variants[i];
+    }
+    row_cached(t, 1, 1, 256, 257, 3, 20);
+    row_appended(t, 300, 400, 2, 64);
+    row_kv_append(t, 7, 96, 5, 20);
+    for (size_t i = first; i < t->count[t->adding]; i++) {
+        optest_row *row = &t->rows[t->adding][i];
+        row->cache = DTYPE_F16;
+        row->seed = 6 * (uint32_t)i + (uint32_t)i % 3;
+    }
+    row_cached(t, 1, 33, 3, 40, 2, 4);
+    row_appended(t, 30, 40, 1, 4);
+    row_kv_append(t, 3, 31, 0, 7);
+    for (size_t i = t->count[t->adding] - 3; i < t->count[t->adding]; i++) t->rows[t->adding][i].cache = DTYPE_F16;
+}
+
 void optest_add_weights(optest_table *t)
 {
     t->adding = USUAL;
@@ -72,6 +96,7 @@ void optest_add_weights(optest_table *t)
     row_embed(t, 2, 17, 96, 257, 20, 0);
     add_loss(t, 5, 96, 1000);
     narrow_from(t, from, false);
+    add_caches(t);
     t->adding = TILED;
     from = t->count[t->adding];
     row_embed(t, 1, 7, 96, 50257, 9, 2);

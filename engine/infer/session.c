@@ -95,6 +95,15 @@ static uint32_t ctx_of(const pm_gpt_config *c, const pm_session_params *params)
     return params->ctx && params->ctx < c->ctx ? params->ctx : c->ctx;
 }
 
+/* How keys and values are kept. */
+static pm_status cache_type(const pm_log *log, const pm_caps *caps, const pm_session_params *params, dtype_id *out)
+{
+    *out = params->cache_f16 ? DTYPE_F16 : DTYPE_F32;
+    if (!params->cache_f16 || caps->storage16) return PM_OK;
+    return log_fail(log, PM_UNSUPPORTED, "session: %s has no 16-bit storage; keys and values in f32 would do",
+                    caps->name);
+}
+
 static pm_status allocate(pm_session *s)
 {
     pm_device *device = s->model->device;
@@ -126,12 +135,14 @@ static pm_status plan_session(const pm_log *log, const pm_caps *caps, const pm_g
                               const pm_session_params *params, pm_session_plan *out)
 {
     const uint32_t ctx = ctx_of(c, params);
-    const dtype_id cache = params->cache_f16 ? DTYPE_F16 : DTYPE_F32;
+    dtype_id cache;
+    pm_status status = cache_type(log, caps, params, &cache);
+    if (status != PM_OK) return status;
     gpt_shape shapes[SESSION_SHAPES];
     session_shapes(caps, ctx, cache, shapes);
     gpt_layout layout = {0};
     pm_session_plan plan = {.cache = c->layers * cache_bytes(c, ctx, cache), .workspace = 4ull * c->vocab};
-    pm_status status = gpt_layout_make(log, c, types, caps->max_allocation, &layout);
+    status = gpt_layout_make(log, c, types, caps->max_allocation, &layout);
     if (status == PM_OK) plan.weights = layout.total_bytes + gpt_constants_bytes(c);
     gpt_layout_fini(&layout);
     for (int i = 0; i < SESSION_SHAPES && status == PM_OK; i++) {
@@ -189,13 +200,13 @@ pm_status session_create(pm_model *model, const pm_session_params *params, gpu_b
     s->host_token = token;
     s->logits = logits;
     s->ctx = ctx_of(&model->config, params);
-    s->cache = params->cache_f16 ? DTYPE_F16 : DTYPE_F32;
+    pm_status status = cache_type(gpu_log(model->device), pm_device_caps(model->device), params, &s->cache);
     gpt_shape shapes[SESSION_SHAPES];
     session_shapes(pm_device_caps(model->device), s->ctx, s->cache, shapes);
     s->single.shape = s->hosted.shape = shapes[SESSION_SINGLE];
     s->chunk.shape = shapes[SESSION_CHUNK];
     s->small.shape = shapes[SESSION_SMALL];
-    pm_status status = allocate(s);
+    if (status == PM_OK) status = allocate(s);
     if (status == PM_OK) status = make(s, &s->single);
     if (status == PM_OK)
         *out = s;

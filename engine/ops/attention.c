@@ -37,6 +37,7 @@ static void init_forward(attention *a)
     op_view q = call->in[0], k = call->in[1], v = call->in[2], y = call->out[0], cache = call->out[ATTENTION_CACHE];
     if (view_present(cache)) k = v = cache;
     a->push = push_of(call, q, k, v, y);
+    a->cache = k.type;
     add(a, q, GPU_READ);
     add(a, k, GPU_READ);
     add(a, v, GPU_READ);
@@ -52,6 +53,7 @@ static void init_backward(attention *a)
     op_view qkv = call->in[0], y = call->in[1], delta = call->out[1];
     const bool queries = a->kind == ATTENTION_DQ;
     a->push = push_of(call, qkv, qkv, qkv, y);
+    a->cache = qkv.type;
     add(a, qkv, GPU_READ);
     if (queries) add(a, y, GPU_READ);
     add(a, call->in[2], GPU_READ); /* lse */
@@ -89,7 +91,7 @@ static double bytes_of(const attention *a)
     if (!a->windowed || a->kind != ATTENTION_FORWARD || seen >= a->push.time_k) return op_bytes(call);
     const uint32_t columns = call->out[ATTENTION_CACHE].cols + call->in[ATTENTION_K].cols + call->in[ATTENTION_V].cols;
     const double unseen = (double)a->push.sequences * (double)(a->push.time_k - seen) * columns;
-    return op_bytes(call) - (double)dtype_bytes(call->in[0].type, 1) * unseen;
+    return op_bytes(call) - (double)dtype_bytes(a->cache, 1) * unseen;
 }
 
 launch attention_launch(gpu_program *program, const pm_caps *caps, const attention *a)
@@ -97,7 +99,7 @@ launch attention_launch(gpu_program *program, const pm_caps *caps, const attenti
     const op_call *call = a->call;
     launch r = {.program = program,
                 .caps = caps,
-                .types = types_of(call->in[0].type),
+                .types = types_with_cache(call->in[0].type, a->cache),
                 .d = {.args = a->args,
                       .arg_count = a->arg_count,
                       .push = &a->push,

@@ -21,6 +21,7 @@ typedef struct attention {
     attention_kind kind;
     struct attention_push push;
     uint32_t group; /* query heads that share a head of k and v */
+    dtype_id cache; /* of keys and values */
     bool windowed;  /* some query sees fewer keys than causality allows it */
     gpu_arg args[ATTENTION_ARGS];
     uint32_t arg_count;

@@ -292,6 +292,7 @@ static void record_join(const launch *row, const attention *a, uint32_t splits)
     r.d.arg_count = sizeof args / sizeof *args;
     r.d.flops = r.d.bytes = 0;
     r.row = choose(&r, join, &a->push);
+    r.types = types_of(call->in[0].type);
     launch_spec(&r, SPEC_ATTENTION_SPLITS, splits);
     record_elements(&r, (uint64_t)call->in[0].rows * a->push.channels / 4, 1);
 }
@@ -373,8 +374,9 @@ static void key_of(const attention *a, char key[GPU_CHOICE_KEY])
     if (a->group > 1) snprintf(shared, sizeof shared, " K%u", heads / a->group);
     if (push->time_k != push->time_q) snprintf(keys, sizeof keys, "x%u", push->time_k);
     if (a->windowed) snprintf(window, sizeof window, " W%u", push->window);
-    snprintf(key, GPU_CHOICE_KEY, "%s %s B%u H%u%s T%u%s%s D%u", tables[a->kind].name, dtype_name(a->call->in[0].type),
-             push->sequences, heads, shared, push->time_q, keys, window, push->head);
+    snprintf(key, GPU_CHOICE_KEY, "%s %s%s B%u H%u%s T%u%s%s D%u", tables[a->kind].name,
+             dtype_name(a->call->in[0].type), a->cache != a->call->in[0].type ? "*16" : "", push->sequences, heads,
+             shared, push->time_q, keys, window, push->head);
 }
 
 void attention_record(gpu_program *program, const op_call *call, attention_kind kind)

@@ -50,7 +50,7 @@ void op_record_kv_append(gpu_program *program, const op_call *call)
     gpu_arg args[] = {arg_of(qkv, GPU_READ), arg_of(call->in[1], GPU_READ), arg_of(cache, GPU_READ_WRITE)};
     struct append_push push = {.rows = qkv.rows, .from = qkv.cols - cache.cols, .cols = cache.cols};
     launch r = LAUNCH(program, ROW_kv_append, args, push);
-    r.types = types_of(cache.type);
-    r.d.bytes = 8.0 * qkv.rows * cache.cols;
+    r.types = types_with_cache(qkv.type, cache.type);
+    r.d.bytes = (double)(dtype_bytes(qkv.type, 1) + dtype_bytes(cache.type, 1)) * qkv.rows * cache.cols;
     record_elements(&r, (uint64_t)qkv.rows * cache.cols, 1);
 }

@@ -165,6 +165,7 @@ static bool type_fits(slot_type slot, dtype_id type, dtype_id act)
     switch (slot) {
     case SLOT_ACT: return type == act;
     case SLOT_WEIGHT: return type == act || act == DTYPE_F32;
+    case SLOT_CACHE: return type == act || (act == DTYPE_F32 && type == DTYPE_F16);
     case SLOT_TABLE: return type == DTYPE_F32 || act == DTYPE_F32;
     case SLOT_ACT_OR_FLOAT: return type == act || type == DTYPE_F32;
     default: return type == DTYPE_F32;

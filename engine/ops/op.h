@@ -3,7 +3,7 @@
  * A call names an operation, its attributes and its operands. op_record() puts it into a program for the GPU; ref_run()
  * (engine/ref) computes the same thing on the CPU, in double. Every tensor is a matrix of rows x cols, row-major, dense: floats, or int32
  * for tokens and targets. Activations, their gradients and a product's weights may be fp16 in memory: all of a call's, or none. Beside fp32
- * activations, weights and tables of tokens may be fp16 or bf16. Everything else is fp32: arithmetic, parameters' gradients, statistics, losses, and scratch except for LM_LOSS's logits.
+ * activations, weights and tables of tokens may be fp16 or bf16, and keys and values fp16. Everything else is fp32: arithmetic, parameters' gradients, statistics, losses, and scratch except for LM_LOSS's logits.
  *
  * With attr.accumulate an operation adds to the outputs that its row marks so. `scalars` is one struct step_scalars (shaders/push.h). Scratch is
  * an output that only the operation itself reads, or its gradient.
@@ -71,6 +71,7 @@ typedef enum slot_type {
     SLOT_NONE,
     SLOT_ACT,          /* an activation: all of a call are fp16, or none */
     SLOT_WEIGHT,       /* a product's matrix: as the activations; beside fp32 ones also fp16 or bf16 */
+    SLOT_CACHE,        /* keys and values: as the activations; beside fp32 ones also fp16 */
     SLOT_TABLE,        /* EMBED's table: fp32; beside fp32 activations also fp16 or bf16 */
     SLOT_ACT_OR_FLOAT, /* MATMUL's y, which may be fp32 beside fp16 factors */
     SLOT_FLOAT,
@@ -137,7 +138,7 @@ static inline op_view op_view_of(const op_call *call, int slot)
 static inline bool op_is_act(op_id op, bool out, int slot)
 {
     const slot_type type = out ? op_table[op].out[slot].type : op_table[op].in[slot].type;
-    return type == SLOT_ACT || type == SLOT_WEIGHT || type == SLOT_ACT_OR_FLOAT;
+    return type == SLOT_ACT || type == SLOT_WEIGHT || type == SLOT_CACHE || type == SLOT_ACT_OR_FLOAT;
 }
 /* The first slot of this type, or of this name; -1: there is none. */
 int op_slot_of(op_id op, slot_type type);

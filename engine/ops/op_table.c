@@ -79,6 +79,7 @@ static const char *check_attention(const op_call *c)
             return "what goes to the cache is not qkv(1,(H+2K)D)";
     }
     if (!view_present(k) || !view_present(v)) return "keys or values are missing";
+    if (k.type != v.type) return "keys and values differ in type";
     if (a->time == 0 || q.rows % a->time) return "the rows are not sequences of `time` queries";
     if (k.rows != v.rows || k.rows % (q.rows / a->time)) return "keys and values do not divide among the sequences";
     if (a->off_q + y.cols > q.cols || a->off_k + kv_channels > k.cols || a->off_v + kv_channels > v.cols)

@@ -110,6 +110,11 @@ void launch_spec(launch *r, uint32_t constant, uint32_t value);
 
 /* Sets the types from those of activations and of a weight. */
 void launch_types(launch *r, dtype_id act, dtype_id weight);
+/* The types from those of activations and of keys and values. */
+static inline kernel_types types_with_cache(dtype_id act, dtype_id cache)
+{
+    return act == cache ? types_of(act) : TYPES_KV16;
+}
 
 /* The record_ functions set SPEC_GROUP_SIZE. */
 #define LAUNCH(program_, kernel_, args_, push_)                                                                        \

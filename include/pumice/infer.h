@@ -20,7 +20,7 @@ typedef struct pm_sampling {
 
 typedef struct pm_session_params {
     uint32_t ctx;   /* tokens that the session holds; 0, or more than the model's: as many as the model's */
-    bool cache_f16; /* keys and values are kept in fp16, in half of the memory */
+    bool cache_f16; /* keys and values are kept in fp16, in half of the memory; needs 16-bit storage */
 } pm_session_params;
 
 /* What a session and its model will take of a device's memory, known before anything is allocated. Bytes. */
@@ -53,7 +53,7 @@ typedef struct pm_session pm_session;
 
 /* Fails: PM_NO_*_MEMORY, PM_SHADER, PM_DEVICE_LOST. */
 PM_API PM_NODISCARD pm_status pm_session_create(pm_model *model, pm_session **out);
-/* params: NULL for zeros. */
+/* params: NULL for zeros. Fails also: PM_UNSUPPORTED. */
 PM_API PM_NODISCARD pm_status pm_session_create_as_sized(pm_model *model, const pm_session_params *params,
                                                          size_t params_size, pm_session **out);
 PM_NODISCARD static inline pm_status pm_session_create_as(pm_model *model, const pm_session_params *params,

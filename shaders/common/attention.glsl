@@ -24,7 +24,7 @@
     X(4, writeonly, act, result)
 #else
 #define BUFFERS(X)                                                                                                     \
-    X(0, readonly, act, q) X(1, readonly, act, k) X(2, readonly, act, v) X(3, readonly, uint, scalars)                 \
+    X(0, readonly, act, q) X(1, readonly, kv, k) X(2, readonly, kv, v) X(3, readonly, uint, scalars)                 \
     X(4, writeonly, act, result) X(5, writeonly, float, lse)
 #endif
 #if defined(DK) || defined(DV)

@@ -1,7 +1,8 @@
 // The start of every kernel. Before including it a kernel defines
 //   PUSH         its struct of push.h
 //   BUFFERS(X)   X(slot, access, type, name) for each operand, slots 0, 1, 2 … in order. access: readonly, writeonly or readwrite; type: float,
-//                int, uint, vec4, act, or weight. act is for activations and their gradients: floats, stored as float16_t in kernels compiled with F16.
+//                int, uint, vec4, act, kv, or weight. act is for activations and their gradients: floats, stored as float16_t in kernels compiled with
+//                F16. kv is for keys and values: as act, or with KV16 float16_t.
 //                weight is for the matrix of a product and a table of tokens: as act, or in kernels compiled with W16 two in a word, fp16 or bf16
 // It then reads AT(name, index) and writes PUT(name, index, value), or two and four elements from index on: AT2, AT4, PUT2, PUT4. These make
 // one access for each element, unless the kernel is compiled with
@@ -21,16 +22,39 @@
 
 #define readwrite // an access with neither qualifier
 
-// The types of one and of four elements in memory, and the elements in a 32-bit word.
-#ifdef F16
+// The types of one and of four elements in memory, and the elements in a 32-bit word. `half` stands behind act and kv.
+#if defined(F16) || defined(KV16)
+#define HALF
 #extension GL_EXT_shader_16bit_storage : require
-#define STORED_act float16_t
-#define STORED4_act f16vec4
-#define WORD_act 2
+#define STORED_half float16_t
+#define STORED4_half f16vec4
+#define WORD_half 2
+#endif
+#ifdef F16
+#define STORED_act STORED_half
+#define WORD_act WORD_half
+#define READ_act READ_half
+#define WRITE_act WRITE_half
+#define FOURS_act FOURS_half
 #else
 #define STORED_act float
-#define STORED4_act vec4
 #define WORD_act 1
+#define READ_act READ_float
+#define WRITE_act WRITE_float
+#define FOURS_act FOURS_float
+#endif
+#if defined(KV16)
+#define STORED_kv STORED_half
+#define WORD_kv WORD_half
+#define READ_kv READ_half
+#define WRITE_kv WRITE_half
+#define FOURS_kv FOURS_half
+#else
+#define STORED_kv STORED_act
+#define WORD_kv WORD_act
+#define READ_kv READ_act
+#define WRITE_kv WRITE_act
+#define FOURS_kv FOURS_act
 #endif
 #ifdef W16
 #define STORED_weight uint
@@ -57,7 +81,9 @@
 #define DECLARE_COPY(slot, access, type, name) name##_t operand_##name = p_.name;
 #define ELEMENT(name, i) operand_##name.v[i]
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer float_fours { vec4 v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer act_fours { STORED4_act v[]; };
+#ifdef HALF
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer half_fours { STORED4_half v[]; };
+#endif
 #define FOUR(type, name, i) type##_fours(operand_##name).v[(i) / 4]
 #ifdef W16
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer weight_fours { STORED4_weight v[]; };
@@ -77,10 +103,10 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer weight_fours
 #define FOURS_vec4(slot, access, name)
 #ifdef WIDE // the same buffer, declared again as vectors
 #define FOURS_float(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { vec4 v[]; } name##_fours;
-#define FOURS_act(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { STORED4_act v[]; } name##_fours;
+#define FOURS_half(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { STORED4_half v[]; } name##_fours;
 #else
 #define FOURS_float(slot, access, name)
-#define FOURS_act(slot, access, name)
+#define FOURS_half(slot, access, name)
 #endif
 #if defined(WIDE) && defined(W16)
 #define FOURS_weight(slot, access, name) layout(std430, set = 0, binding = slot) access buffer name##_fours_t { STORED4_weight v[]; } name##_fours;
@@ -101,23 +127,21 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer words_t { ui
 #else
 #define TWO_float(name, i) vec2(ELEMENT(name, i), ELEMENT(name, (i) + 1))
 #endif
-#if !defined(F16)
-#define TWO_act TWO_float
-#elif PM_BDA && defined(PAIRS)
-#define TWO_act(name, i) unpackHalf2x16(words_t(operand_##name).v[(i) / 2])
+#if PM_BDA && defined(PAIRS)
+#define TWO_half(name, i) unpackHalf2x16(words_t(operand_##name).v[(i) / 2])
 vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y)); }
 #else
-#define TWO_act(name, i) vec2(float(ELEMENT(name, i)), float(ELEMENT(name, (i) + 1)))
+#define TWO_half(name, i) vec2(float(ELEMENT(name, i)), float(ELEMENT(name, (i) + 1)))
 #endif
 #if defined(WIDE)
 #define FOUR_float(name, i) FOUR(float, name, i)
-#define FOUR_act(name, i) vec4(FOUR(act, name, i))
+#define FOUR_half(name, i) vec4(FOUR(half, name, i))
 #else
 #define FOUR_float(name, i) vec4(TWO_float(name, i), TWO_float(name, (i) + 2))
-#if PM_BDA && defined(PAIRS) && defined(F16)
-#define FOUR_act(name, i) four_halves(PAIR(name, (i) / 4))
+#if PM_BDA && defined(PAIRS)
+#define FOUR_half(name, i) four_halves(PAIR(name, (i) / 4))
 #else
-#define FOUR_act(name, i) vec4(TWO_act(name, i), TWO_act(name, (i) + 2))
+#define FOUR_half(name, i) vec4(TWO_half(name, i), TWO_half(name, (i) + 2))
 #endif
 #endif
 
@@ -149,17 +173,13 @@ vec4 four_weights(uvec2 words) { return vec4(two_weights(words.x), two_weights(w
 #else
 #define SET_TWO_float(name, i, value) ELEMENT(name, i) = value.x, ELEMENT(name, (i) + 1) = value.y
 #endif
-#ifdef F16
-#define SET_TWO_act(name, i, value) ELEMENT(name, i) = STORED_act(value.x), ELEMENT(name, (i) + 1) = STORED_act(value.y)
-#else
-#define SET_TWO_act SET_TWO_float
-#endif
+#define SET_TWO_half(name, i, value) ELEMENT(name, i) = STORED_half(value.x), ELEMENT(name, (i) + 1) = STORED_half(value.y)
 #if defined(WIDE)
 #define SET_FOUR_float(name, i, value) FOUR(float, name, i) = value
-#define SET_FOUR_act(name, i, value) FOUR(act, name, i) = STORED4_act(value)
+#define SET_FOUR_half(name, i, value) FOUR(half, name, i) = STORED4_half(value)
 #else
 #define SET_FOUR_float(name, i, value) SET_TWO_float(name, i, value.xy), SET_TWO_float(name, (i) + 2, value.zw)
-#define SET_FOUR_act(name, i, value) SET_TWO_act(name, i, value.xy), SET_TWO_act(name, (i) + 2, value.zw)
+#define SET_FOUR_half(name, i, value) SET_TWO_half(name, i, value.xy), SET_TWO_half(name, (i) + 2, value.zw)
 #endif
 
 // An operand's functions, by its type and access.
@@ -172,7 +192,7 @@ vec4 four_weights(uvec2 words) { return vec4(two_weights(words.x), two_weights(w
     vec2 at2_##name(uint i) { return TWO_##type(name, i); }                                                            \
     vec4 at4_##name(uint i) { return FOUR_##type(name, i); }
 #define READ_float(name) READ_vector(float, name)
-#define READ_act(name) READ_vector(act, name)
+#define READ_half(name) READ_vector(half, name)
 #ifdef W16
 #define READ_weight(name)                                                                                              \
     float at_##name(uint i) { return ONE_weight(name, i); }                                                            \
@@ -190,7 +210,7 @@ vec4 four_weights(uvec2 words) { return vec4(two_weights(words.x), two_weights(w
     void put2_##name(uint i, vec2 value) { SET_TWO_##type(name, i, value); }                                           \
     void put4_##name(uint i, vec4 value) { SET_FOUR_##type(name, i, value); }
 #define WRITE_float(name) WRITE_vector(float, name)
-#define WRITE_act(name) WRITE_vector(act, name)
+#define WRITE_half(name) WRITE_vector(half, name)
 #define ACCESS_readonly(type, name) READ_##type(name)
 #define ACCESS_writeonly(type, name) WRITE_##type(name)
 #define ACCESS_readwrite(type, name) READ_##type(name) WRITE_##type(name)
