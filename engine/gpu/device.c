@@ -373,6 +373,8 @@ void pm_device_close(pm_device **handle)
 {
     pm_device *device = *handle;
     if (!device) return;
+    log_line(&device->log, PM_LOG_INFO, "gpu: at most %.2f MiB of device memory were allocated",
+             (double)device->bytes_peak / (1 << 20));
     if (!close_device(device)) os_streams_release();
     *handle = NULL;
 }
