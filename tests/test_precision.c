@@ -65,6 +65,48 @@ static void test_half(void **state)
     assert_true(isnan(pm_half_value(pm_half_bits(NAN))));
 }
 
+static float of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+/* Many at once are what one at a time is, wherever they lie; bf16 is the upper half of a float, rounded. */
+static void test_many(void **state)
+{
+    (void)state;
+    enum { MANY = 1021 };
+    static float in[MANY], back[MANY];
+    static unsigned char out[2 * MANY + 1];
+    for (uint64_t first = 0; first <= UINT32_MAX; first += MANY * 9973ull) {
+        for (uint32_t i = 0; i < MANY; i++) in[i] = of_bits((uint32_t)first + i * 9973u);
+        halves_from_floats(in, MANY, out + 1);
+        for (uint32_t i = 0; i < MANY; i++) {
+            uint16_t half;
+            memcpy(&half, out + 1 + 2 * i, 2);
+            assert_int_equal(half, half_from_double((double)in[i]));
+        }
+        bf16s_from_floats(in, MANY, out + 1);
+        floats_from_bf16s(out + 1, MANY, back);
+        for (uint32_t i = 0; i < MANY; i++) {
+            const uint32_t bits = (uint32_t)first + i * 9973u, upper = bits & 0xffff0000;
+            uint32_t want =
+                         upper + (bits - upper > 0x8000 || (bits - upper == 0x8000 && upper & 0x10000) ? 0x10000 : 0),
+                     got;
+            memcpy(&got, &back[i], 4);
+            if ((bits & 0x7fffffff) > 0x7f800000) want = upper | 0x400000; /* a NaN is a quiet one */
+            assert_int_equal(got, want);
+        }
+    }
+    for (uint32_t h = 0; h <= UINT16_MAX; h++) {
+        const uint16_t half = (uint16_t)h;
+        const float one = half_to_float(half);
+        floats_from_halves(&half, 1, back);
+        assert_memory_equal(&one, back, 4);
+    }
+}
+
 /* ---- the loss scale ---- */
 
 static void test_scale(void **state)
@@ -238,8 +280,8 @@ static void test_choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half),     cmocka_unit_test(test_scale),  cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_overflow), cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_half),      cmocka_unit_test(test_many),     cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_gradients), cmocka_unit_test(test_overflow), cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

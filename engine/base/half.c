@@ -1,6 +1,7 @@
 #include "base/half.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 static float from_bits(uint32_t bits)
@@ -53,8 +54,72 @@ float bf16_to_float(uint16_t bits)
 
 uint16_t bf16_from_float(float value)
 {
+    uint16_t bits;
+    bf16s_from_floats(&value, 1, &bits);
+    return bits;
+}
+
+/* ---- many, without branches, so that a compiler takes several at once -------------------------------------------------- */
+
+static uint32_t float_bits(float value)
+{
     uint32_t bits;
     memcpy(&bits, &value, 4);
-    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 64);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    return bits;
+}
+
+/* As half_from_double. Adding 2^-1 rounds what is below 2^-14 to multiples of 2^-24, a half's smallest step. */
+static uint16_t half_of(float value)
+{
+    const uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    const uint32_t normal = (magnitude + 0xfff + (magnitude >> 13 & 1) - ((127 - 15) << 23)) >> 13;
+    const uint32_t small = float_bits(from_bits(magnitude) + 0.5f) - float_bits(0.5f);
+    uint32_t half = magnitude < float_bits(0x1p-14f) ? small : normal;
+    half = magnitude >= float_bits(65520.0f) ? 0x7c00 : half;
+    half = magnitude > float_bits(INFINITY) ? 0x7e00 : half;
+    return (uint16_t)(sign | half);
+}
+
+/* As half_to_float. The product with 2^112 moves the exponent, and makes what is below 2^-14 normal. */
+static float float_of(uint16_t half)
+{
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = (uint32_t)(half & 0x7fff) << 13;
+    const uint32_t finite = float_bits(from_bits(magnitude) * 0x1p112f);
+    return from_bits(sign | (magnitude >= 0x7c00u << 13 ? 0x7f800000 | magnitude : finite));
+}
+
+void halves_from_floats(const float *in, uint64_t count, void *out)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        const uint16_t half = half_of(in[i]);
+        memcpy((unsigned char *)out + 2 * i, &half, 2);
+    }
+}
+
+void floats_from_halves(const void *in, uint64_t count, float *out)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        uint16_t half;
+        memcpy(&half, (const unsigned char *)in + 2 * i, 2);
+        out[i] = float_of(half);
+    }
+}
+
+void bf16s_from_floats(const float *in, uint64_t count, void *out)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        const uint32_t bits = float_bits(in[i]), rounded = bits + 0x7fff + (bits >> 16 & 1);
+        const bool nan = (bits & 0x7fffffff) > 0x7f800000;
+        const uint16_t upper = (uint16_t)(nan ? bits >> 16 | 64 : rounded >> 16);
+        memcpy((unsigned char *)out + 2 * i, &upper, 2);
+    }
+}
+
+void floats_from_bf16s(const void *in, uint64_t count, float *out)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        uint16_t upper;
+        memcpy(&upper, (const unsigned char *)in + 2 * i, 2);
+        out[i] = bf16_to_float(upper);
+    }
 }

@@ -14,4 +14,10 @@ float bf16_to_float(uint16_t bits);
 /* The nearest, ties to even. A NaN stays one, as ggml has it: quiet, its sign and upper bits kept. */
 uint16_t bf16_from_float(float value);
 
+/* The same of many. The numbers of 16 bits may lie anywhere. */
+void halves_from_floats(const float *in, uint64_t count, void *out);
+void floats_from_halves(const void *in, uint64_t count, float *out);
+void bf16s_from_floats(const float *in, uint64_t count, void *out);
+void floats_from_bf16s(const void *in, uint64_t count, float *out);
+
 #endif

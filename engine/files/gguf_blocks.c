@@ -73,13 +73,11 @@ void gguf_expand(gguf_dtype dtype, const unsigned char *bytes, size_t blocks, fl
 {
     const uint32_t size = gguf_dtype_size(dtype), block = gguf_dtype_block(dtype);
     if (dtype == GGUF_F32 && blocks) memcpy(out, bytes, 4 * blocks);
-    if (dtype == GGUF_F32) return;
+    if (dtype == GGUF_F16) floats_from_halves(bytes, blocks, out);
+    if (dtype == GGUF_BF16) floats_from_bf16s(bytes, blocks, out);
+    if (block == 1) return;
     for (size_t i = 0; i < blocks; i++, bytes += size, out += block) {
-        if (dtype == GGUF_F16)
-            *out = half_at(bytes);
-        else if (dtype == GGUF_BF16)
-            *out = bf16_to_float(gguf_load16(bytes));
-        else if (dtype == GGUF_Q8_0)
+        if (dtype == GGUF_Q8_0)
             expand_q8_0(bytes, out);
         else if (dtype == GGUF_Q4_0)
             expand_q4_0(bytes, out);
@@ -144,14 +142,10 @@ bool gguf_shrink(gguf_dtype dtype, const float *values, size_t blocks, unsigned 
 {
     const uint32_t size = gguf_dtype_size(dtype), block = gguf_dtype_block(dtype);
     if (dtype == GGUF_F32 && blocks) memcpy(bytes, values, 4 * blocks);
-    if (dtype == GGUF_F32) return true;
-    for (size_t i = 0; i < blocks; i++, bytes += size, values += block) {
-        if (dtype == GGUF_F16)
-            gguf_store(bytes, half_from_float(*values), 2);
-        else if (dtype == GGUF_BF16)
-            gguf_store(bytes, bf16_from_float(*values), 2);
-        else if (!(dtype == GGUF_Q8_0 ? shrink_q8_0 : shrink_q4_0)(values, bytes))
-            return false;
-    }
+    if (dtype == GGUF_F16) halves_from_floats(values, blocks, bytes);
+    if (dtype == GGUF_BF16) bf16s_from_floats(values, blocks, bytes);
+    if (block == 1) return true;
+    for (size_t i = 0; i < blocks; i++, bytes += size, values += block)
+        if (!(dtype == GGUF_Q8_0 ? shrink_q8_0 : shrink_q4_0)(values, bytes)) return false;
     return true;
 }

@@ -191,11 +191,8 @@ static void convert(const unsigned char *bytes, st_dtype dtype, uint64_t count, 
         memcpy(&d, bytes + 8 * i, 8);
         out[i] = (float)d; /* the nearest */
     }
-    for (uint64_t i = 0; dtype != ST_F64 && i < count; i++) {
-        uint16_t h;
-        memcpy(&h, bytes + 2 * i, 2);
-        out[i] = dtype == ST_F16 ? half_to_float(h) : bf16_to_float(h);
-    }
+    if (dtype == ST_F16) floats_from_halves(bytes, count, out);
+    if (dtype == ST_BF16) floats_from_bf16s(bytes, count, out);
 }
 
 static bool all_finite(const float *values, uint64_t count)
