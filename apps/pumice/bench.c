@@ -13,13 +13,17 @@
 enum { MOST_WORDS = 64 };
 
 static app_common common;
-static const char *shape, *dtype, *compare;
+static const char *shape, *dtype, *arch, *weights, *compare;
 static bool quick;
 
 static arg_option table[] = {
     APP_HEAD("what"),
     {ARG_TEXT, "--shape", "MxNxK|…", &shape, NULL, 0, 0, "instead of the operations' usual shapes", false, false},
     {ARG_TEXT, "--dtype", "f32|f16", &dtype, "f32", 0, 0, "of activations in memory", false, false},
+    {ARG_CHOICE, "--arch", "gpt2|gpt1|llama|mistral|qwen2|qwen3|gemma3", &arch, "gpt2", 0, 0,
+     "of whole steps: the model's family", false, false},
+    {ARG_CHOICE, "--weights", "f32|f16|bf16", &weights, "f32", 0, 0, "of prefill and decode: their type in memory",
+     false, false},
     {ARG_FLAG, "--quick", NULL, &quick, NULL, 0, 0, "three runs each are enough", false, false},
     {ARG_TEXT, "--compare", "A.json B.json", &compare, NULL, 0, 0,
      "no measurement: two files that --json wrote, row by row", false, false},
@@ -151,6 +155,20 @@ static void print_json(const pm_bench_row *row, const pm_caps *caps, const pm_pe
 /* ---- measuring ------------------------------------------------------------------------------------------------------- */
 
 /* A device of its own for each row, without Pumice's cache of pipelines, so that every first run is cold. */
+static pm_arch family(void)
+{
+    pm_arch found = PM_ARCH_GPT2;
+    (void)pm_arch_named(arch, &found); /* one of the option's choices */
+    return found;
+}
+
+static pm_weights kept(void)
+{
+    pm_weights found = PM_WEIGHTS_F32;
+    (void)pm_weights_named(weights, &found);
+    return found;
+}
+
 static pm_status measure(const pm_bench_params *params, const pm_peaks *peaks)
 {
     pm_log log = app_log(&common);
@@ -186,8 +204,12 @@ static pm_status each_shape(const pm_bench_op *op, bool check, const pm_peaks *p
     const pm_log log = app_log(&common);
     pm_status status = PM_OK;
     for (size_t i = 0; status == PM_OK && (shape ? i == 0 : op->shapes[i] != NULL); i++) {
-        const pm_bench_params params = {
-            .op = op->name, .shape = shape ? shape : op->shapes[i], .dtype = dtype, .quick = quick};
+        const pm_bench_params params = {.op = op->name,
+                                        .shape = shape ? shape : op->shapes[i],
+                                        .dtype = dtype,
+                                        .quick = quick,
+                                        .arch = family(),
+                                        .weights = kept()};
         status = check ? pm_bench_check(&log, &params) : measure(&params, peaks);
     }
     return status;

@@ -81,6 +81,9 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
     if (!out->kind->make && !train && out->dims[4] != 1)
         return log_fail(log, PM_INVALID, "bench: %s: the shape '%s' has %u sequences; a session reads one, B is 1", op,
                         shape, out->dims[4]);
+    if (out->kind->make && (params->arch || params->weights))
+        return log_fail(log, PM_INVALID, "bench: %s: an operation has no model; give neither family nor weights", op);
+    if (train && params->weights) return log_fail(log, PM_INVALID, "bench: %s: weights train in f32", op);
     out->type = half ? DTYPE_F16 : DTYPE_F32;
     if (half && !out->kind->make && !train)
         return log_fail(log, PM_INVALID, "bench: %s: a session computes in fp32; give --dtype f32", op);
@@ -122,7 +125,7 @@ pm_status pm_bench_check_sized(const pm_log *log, const pm_bench_params *given, 
     if (status == PM_OK) status = read_request(log, &params, &asked);
     if (status != PM_OK) return status;
     return asked.kind->make ? make_case(log, &widest, &asked, shape_of(&params, asked.kind), &c)
-                            : check_step(log, asked.dims);
+                            : check_step(log, asked.dims, params.arch);
 }
 
 pm_status pm_bench_run_sized(pm_device *device, const pm_bench_params *given, size_t given_size, pm_bench_row *out)
@@ -136,7 +139,12 @@ pm_status pm_bench_run_sized(pm_device *device, const pm_bench_params *given, si
     if (status != PM_OK) return status;
     const char *shape = shape_of(&params, asked.kind);
     snprintf(row.op, sizeof row.op, "%s", asked.kind->op.name);
-    snprintf(row.shape, sizeof row.shape, "%s", shape);
+    const bool plain = params.arch == PM_ARCH_GPT2 && params.weights == PM_WEIGHTS_F32;
+    if (plain)
+        snprintf(row.shape, sizeof row.shape, "%s", shape);
+    else
+        snprintf(row.shape, sizeof row.shape, "%s/%s:%s", pm_arch_name(params.arch), pm_weights_name(params.weights),
+                 shape);
     if (asked.type == DTYPE_F16 && !pm_device_caps(device)->storage16)
         return log_fail(log, PM_UNSUPPORTED, "bench: %s has no 16-bit storage; give --dtype f32",
                         pm_device_caps(device)->name);
@@ -146,7 +154,7 @@ pm_status pm_bench_run_sized(pm_device *device, const pm_bench_params *given, si
         status = make_case(log, pm_device_caps(device), &asked, shape, &c);
         if (status == PM_OK) status = measure_case(device, &c, params.quick, &row);
     } else {
-        status = measure_step(device, asked.kind->op.name, asked.dims, asked.type, params.quick, &row);
+        status = measure_step(device, asked.kind->op.name, asked.dims, asked.type, &params, &row);
     }
     if (status == PM_OK) *out = row;
     return status;

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "bench/measure.h"
 #include "bench/timing.h"
+#include "model/files.h"
 #include "train/objective_lm.h"
 
 /* A model with random weights, tokens for it, and what runs it. */
@@ -18,6 +19,7 @@ typedef struct step_bench {
     pm_gpt_config config;
     uint32_t time, batch;
     dtype_id type;
+    pm_weights weights;
     pm_model *model;
     pm_trainer *trainer;
     pm_session *session;
@@ -31,7 +33,11 @@ static pm_status open_model(step_bench *s)
     if (!s->tokens) return log_fail(gpu_log(s->device), PM_NO_HOST_MEMORY, "bench: no memory for %zu tokens", count);
     for (size_t i = 0; i < count; i++)
         s->tokens[i] = (int32_t)(rng_philox(1, (uint32_t)i, 0, 0, 0).v[0] % s->config.vocab);
-    return pm_model_create(s->device, &s->config, 1, &s->model);
+    dtype_id *types = NULL;
+    pm_status status = gpt_types(gpu_log(s->device), &s->config, NULL, s->weights, &types);
+    if (status == PM_OK) status = gpt_model_create(s->device, &s->config, types, 1, &s->model);
+    free(types);
+    return status;
 }
 
 static void close_model(step_bench *s)
@@ -76,6 +82,19 @@ static pm_status first_run(step_bench *s, pm_status (*once)(step_bench *), doubl
     return status;
 }
 
+/* Of a block. */
+static double product_weights(const pm_gpt_config *config)
+{
+    double count = 0;
+    for (int r = 0; r < ROLE_COUNT; r++) {
+        uint32_t rows, cols;
+        if (!role_table[r].product || !arch_has(config, (param_role)r)) continue;
+        arch_shape(config, (param_role)r, &rows, &cols);
+        count += (double)rows * cols;
+    }
+    return count;
+}
+
 /* What the recorded training step says of itself; of the readers, products with every weight and attention to all tokens so far, and as
  * bytes the weights once and the cache. */
 static void count_work(const step_bench *s, pm_status (*once)(step_bench *), pm_bench_row *row)
@@ -89,37 +108,43 @@ static void count_work(const step_bench *s, pm_status (*once)(step_bench *), pm_
         row->bytes = stats.bytes;
         row->tokens = (double)s->batch * s->time;
     } else {
-        const double layers = s->config.layers, channels = s->config.embd, t = s->time;
-        const double table = channels * s->config.vocab, block = 12 * channels * channels;
+        const pm_gpt_config *c = &s->config;
+        const double layers = c->layers, channels = (double)c->heads * c->head, t = s->time;
+        const double table = (double)c->embd * c->vocab, block = product_weights(c);
+        const double bytes = s->weights == PM_WEIGHTS_F32 ? 4 : 2;
         const bool many = once == read_once;
         const double pairs = many ? 0.5 * t * (t + 1) : t;
         row->tokens = many ? t : 1;
         row->flops = row->tokens * layers * 2 * block + layers * 4 * channels * pairs + 2 * table;
-        row->bytes = 4 * (layers * block + table) + layers * 8 * channels * t;
+        row->bytes = bytes * (layers * block + table) + layers * 4 * gpt_cache_columns(c) * t;
     }
     row->needed_flops = row->flops;
 }
 
-static pm_gpt_config config_of(const uint32_t *d)
+static pm_gpt_config config_of(const uint32_t *d, pm_arch arch)
 {
-    return (pm_gpt_config){.layers = d[0], .heads = d[1], .embd = d[2], .ctx = d[3], .vocab = d[5]};
+    return (pm_gpt_config){.arch = arch, .layers = d[0], .heads = d[1], .embd = d[2], .ctx = d[3], .vocab = d[5]};
 }
 
-pm_status check_step(const pm_log *log, const uint32_t *d)
+pm_status check_step(const pm_log *log, const uint32_t *d, pm_arch arch)
 {
-    const pm_gpt_config config = config_of(d);
+    const pm_gpt_config config = config_of(d, arch);
     return pm_gpt_config_check(log, &config);
 }
 
-pm_status measure_step(pm_device *device, const char *name, const uint32_t *d, dtype_id type, bool quick,
-                       pm_bench_row *row)
+pm_status measure_step(pm_device *device, const char *name, const uint32_t *d, dtype_id type,
+                       const pm_bench_params *params, pm_bench_row *row)
 {
-    step_bench s = {.device = device, .config = config_of(d), .type = type, .time = d[3], .batch = d[4]};
+    const pm_gpt_config config = config_of(d, params->arch);
+    const bool quick = params->quick;
+    step_bench s = {
+        .device = device, .config = config, .type = type, .weights = params->weights, .time = d[3], .batch = d[4]};
     pm_status (*once)(step_bench *) = train_once;
     if (strcmp(name, "prefill") == 0) once = read_once;
     if (strcmp(name, "decode") == 0) once = decode_once;
     /* Room for every run's token, so that the context never slides. */
     if (once == decode_once) s.config.ctx += TIMING_MOST + 8;
+    s.config = gpt_config_filled(&s.config);
     timing t;
     pm_status status = open_model(&s);
     if (status == PM_OK) status = first_run(&s, once, &row->first_ms);

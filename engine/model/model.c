@@ -139,10 +139,16 @@ static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t
 pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *given, size_t given_size, uint64_t seed,
                                 pm_model **out)
 {
-    pm_model *m = NULL;
     pm_gpt_config config;
-    pm_status status = gpt_config_read(gpu_log(device), given, given_size, &config);
-    if (status == PM_OK) status = gpt_model_allocate(device, &config, NULL, &m);
+    const pm_status status = gpt_config_read(gpu_log(device), given, given_size, &config);
+    return status == PM_OK ? gpt_model_create(device, &config, NULL, seed, out) : status;
+}
+
+pm_status gpt_model_create(pm_device *device, const pm_gpt_config *config, const dtype_id *types, uint64_t seed,
+                           pm_model **out)
+{
+    pm_model *m = NULL;
+    pm_status status = gpt_model_allocate(device, config, types, &m);
     if (status != PM_OK) return status;
     beginning from = {m, seed};
     status = gpt_model_fill(m, (gpt_source){initial_values, &from});

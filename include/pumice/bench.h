@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <pumice/device.h>
+#include <pumice/model.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +41,9 @@ typedef struct pm_bench_params {
     const char *op, *shape;
     const char *dtype; /* of activations in memory, "f32" or "f16"; NULL: "f32" */
     bool quick;        /* three runs are enough */
+    /* Of whole steps: the model's family, with as many heads of keys as of queries; and how a session's weights are kept. */
+    pm_arch arch;
+    pm_weights weights;
 } pm_bench_params;
 
 /* Checks operation, shape and type, without a device. Fails: PM_INVALID, PM_UNSUPPORTED, with what would be right. */
