@@ -234,6 +234,34 @@ static void test_counts(void **state)
     test_device_done(&device);
 }
 
+/* Whole steps of another family, and weights in 16 bits: C = 16, I = 64, products of 2 (4 C^2 + 3 C I) numbers, and a table of 33 C. */
+static void test_families(void **state)
+{
+    (void)state;
+    pm_device *device = test_device(NULL);
+    const double numbers = 2.0 * (4 * 16 * 16 + 3 * 16 * 64) + 33 * 16, cache = 2.0 * 2 * 16 * 8;
+    test_lines lines;
+    const pm_log log = test_lines_log(&lines);
+    pm_bench_row row;
+    pm_bench_params params = {.op = "decode", .shape = "2x2x16x8x1x33", .quick = true, .arch = PM_ARCH_LLAMA};
+    assert_int_equal(pm_bench_run(device, &params, &row), PM_OK);
+    assert_string_equal(row.shape, "llama/f32:2x2x16x8x1x33");
+    assert_true(row.bytes == 4 * (numbers + cache) && row.flops == 2 * numbers + 2.0 * 4 * 16 * 8);
+    params.weights = PM_WEIGHTS_BF16;
+    assert_int_equal(pm_bench_run(device, &params, &row), PM_OK);
+    assert_string_equal(row.shape, "llama/bf16:2x2x16x8x1x33");
+    assert_true(row.bytes == 2 * numbers + 4 * cache);
+    params.op = "train-step";
+    assert_int_equal(pm_bench_check(&log, &params), PM_INVALID);
+    assert_non_null(strstr(lines.last, "train-step: weights train in f32"));
+    params = (pm_bench_params){.op = "add", .arch = PM_ARCH_LLAMA};
+    assert_int_equal(pm_bench_check(&log, &params), PM_INVALID);
+    assert_non_null(strstr(lines.last, "add: an operation has no model"));
+    params = (pm_bench_params){.op = "decode", .weights = PM_WEIGHTS_FILE};
+    assert_int_equal(pm_bench_run(device, &params, &row), PM_INVALID);
+    test_device_done(&device);
+}
+
 /* Copies fill a few caches and no more, and stay within small allocations and bindings. */
 static void test_rotation(void **state)
 {
@@ -322,10 +350,10 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_refusals_of_shapes),
-        cmocka_unit_test(test_peaks),  cmocka_unit_test(test_every_op),  cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_counts), cmocka_unit_test(test_rotation),  cmocka_unit_test(test_host_time),
-        cmocka_unit_test(test_run_ms), cmocka_unit_test(test_quartiles),
+        cmocka_unit_test(test_table),     cmocka_unit_test(test_refusals), cmocka_unit_test(test_refusals_of_shapes),
+        cmocka_unit_test(test_peaks),     cmocka_unit_test(test_every_op), cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_counts),    cmocka_unit_test(test_families), cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_host_time), cmocka_unit_test(test_run_ms),   cmocka_unit_test(test_quartiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

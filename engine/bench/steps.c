@@ -144,9 +144,11 @@ pm_status measure_step(pm_device *device, const char *name, const uint32_t *d, d
     if (strcmp(name, "decode") == 0) once = decode_once;
     /* Room for every run's token, so that the context never slides. */
     if (once == decode_once) s.config.ctx += TIMING_MOST + 8;
+    pm_status status = pm_gpt_config_check(gpu_log(device), &s.config);
+    if (status != PM_OK) return status;
     s.config = gpt_config_filled(&s.config);
     timing t;
-    pm_status status = open_model(&s);
+    status = open_model(&s);
     if (status == PM_OK) status = first_run(&s, once, &row->first_ms);
     if (status == PM_OK && once == decode_once) status = read_once(&s);
     for (int i = 0; i < 3 && status == PM_OK; i++) status = once(&s);
