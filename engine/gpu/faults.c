@@ -30,6 +30,12 @@ static bool set(pm_caps *caps, kernel_row row, bool on)
     return true;
 }
 
+static pm_status too_many(const pm_device *device)
+{
+    return log_fail(&device->log, PM_UNSUPPORTED, "gpu: more than %d kernels are wrong on %s: it cannot be used",
+                    PM_KERNELS_OFF, device->caps.name);
+}
+
 static void row_key(kernel_row row, char key[GPU_CHOICE_KEY])
 {
     snprintf(key, GPU_CHOICE_KEY, OFF_KERNEL "%s", gpu_row_name(row));
@@ -49,9 +55,7 @@ static bool is_off(const pm_device *device, const char *key)
 pm_status gpu_row_switch(pm_device *device, kernel_row row, bool on)
 {
     char key[GPU_CHOICE_KEY];
-    if (!set(&device->caps, row, on))
-        return log_fail(&device->log, PM_UNSUPPORTED, "gpu: more than %d kernels are wrong on %s: it cannot be used",
-                        PM_KERNELS_OFF, device->caps.name);
+    if (!set(&device->caps, row, on)) return too_many(device);
     row_key(row, key);
     const pm_status status = gpu_list_set(device, &device->faults, key, !on);
     if (status != PM_OK) set(&device->caps, row, !on);
@@ -160,9 +164,7 @@ pm_status gpu_faults_apply(pm_device *device)
             if (strncmp(key, OFF_KERNEL, strlen(OFF_KERNEL)) == 0 &&
                 strcmp(key + strlen(OFF_KERNEL), gpu_kernel_name((kernel_id)k)) == 0 &&
                 !set(&device->caps, gpu_kernel_row((kernel_id)k), false))
-                return log_fail(&device->log, PM_UNSUPPORTED,
-                                "gpu: more than %d kernels are wrong on %s: it cannot be used", PM_KERNELS_OFF,
-                                device->caps.name);
+                return too_many(device);
     }
     return PM_OK;
 }
