@@ -8,7 +8,10 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 build=$(realpath "${1:-$here/build}")
 version=3.21.1
 say() { echo "bench-llama: $*" >&2; }
-[ -x "$build/pumice" ] && [ -x "$build/tests/make_model" ] || { say "no pumice and tests/make_model in $build: build them, or name their folder"; exit 1; }
+if ! [ -x "$build/pumice" ] || ! [ -x "$build/tests/make_model" ]; then
+    say "no pumice and tests/make_model in $build: build them, or name their folder"
+    exit 1
+fi
 command -v npm > /dev/null || { say "install nodejs and npm"; exit 1; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -9,7 +9,10 @@ build=$(realpath "${1:-$here/build}")
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- smollm2-135m qwen3-0.6b llama-3.2-1b qwen3-1.7b
 say() { echo "decoder-sizes: $*" >&2; }
-[ -x "$build/pumice" ] && [ -x "$build/tests/make_model" ] || { say "no pumice and tests/make_model in $build"; exit 1; }
+if ! [ -x "$build/pumice" ] || ! [ -x "$build/tests/make_model" ]; then
+    say "no pumice and tests/make_model in $build"
+    exit 1
+fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export PUMICE_DISABLE=bda # buffers are bound, not addressed

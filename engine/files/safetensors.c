@@ -24,6 +24,7 @@ typedef struct reader {
     placed *tensors; /* [used] */
     size_t used;
     uint64_t data_at, data_size; /* of the tensors' data in the file */
+    bool unsealed;               /* the seal is not checked */
 } reader;
 
 static bool exact_integer(const cJSON *item, uint64_t *out)
@@ -201,7 +202,7 @@ done:
 static pm_status check_seal(reader *r, const char *header, size_t size)
 {
     const size_t begin = sizeof ST_SEAL_BEGIN - 1;
-    if (size < begin || memcmp(header, ST_SEAL_BEGIN, begin) != 0) return PM_OK;
+    if (r->unsealed || size < begin || memcmp(header, ST_SEAL_BEGIN, begin) != 0) return PM_OK;
     const pm_status status = file_seal_check(r->log, r->path, &r->file.view, ST_SEAL_AT, &r->file.sealed);
     if (status != PM_OK || r->file.sealed) return status;
     return log_fail(r->log, PM_FORMAT,
@@ -261,7 +262,7 @@ static pm_status read_file(reader *r)
 pm_status st_open_ref(const pm_log *log, const file_ref *ref, bool *found, st_file *out)
 {
     bool there = true;
-    reader r = {.log = log, .path = ref->path};
+    reader r = {.log = log, .path = ref->path, .unsealed = ref->from && ref->from->headers};
     pm_status status = file_view_open(log, ref, found ? &there : NULL, &r.file.view);
     if (found) *found = there;
     if (status != PM_OK || !there) return status;

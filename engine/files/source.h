@@ -9,6 +9,7 @@
 typedef struct file_source {
     const char *dir; /* a folder; NULL: what the program gave */
     pm_source given; /* with a name for lines */
+    bool headers;    /* of weights only these are read: seals are not checked, which would read everything */
 } file_source;
 
 /* The caller's struct (base/sized.h). Fails: PM_INVALID where it has nothing to read from, or a file without a name or bytes. */

@@ -171,6 +171,7 @@ pm_status pm_session_plan_load_sized(const pm_log *log, const pm_caps *caps, con
                                      const pm_model_params *given_model, size_t model_size,
                                      const pm_session_params *given_session, size_t session_size, pm_session_plan *out)
 {
+    const pm_log errors = log ? (pm_log){log->fn, log->user, PM_LOG_ERROR} : (pm_log){0};
     pm_model_params model;
     pm_session_params session;
     gpt_files files;
@@ -178,7 +179,7 @@ pm_status pm_session_plan_load_sized(const pm_log *log, const pm_caps *caps, con
     pm_status status = sized_read(log, "pm_model_params", given_model, model_size, &model, sizeof model);
     if (status == PM_OK)
         status = sized_read(log, "pm_session_params", given_session, session_size, &session, sizeof session);
-    if (status == PM_OK) status = gpt_files_open(log, &(file_source){.dir = dir}, &files);
+    if (status == PM_OK) status = gpt_files_open(&errors, &(file_source){.dir = dir, .headers = true}, &files);
     if (status != PM_OK) return status;
     status = gpt_types(log, &files.config, &files, model.weights, &types);
     if (status == PM_OK) status = plan_session(log, caps, &files.config, types, &session, out);

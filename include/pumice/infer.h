@@ -36,7 +36,8 @@ PM_NODISCARD static inline pm_status pm_session_plan_make(const pm_log *log, con
     return pm_session_plan_make_sized(log, caps, config, sizeof *config, out);
 }
 
-/* The same for a model's files and parameters; NULL for zeros. Fails: as pm_model_load. */
+/* The same for a model's files, whose headers are read, and for parameters; NULL for zeros. Warnings are left to loading. Fails: as pm_model_load, but for
+ * checksums. */
 PM_API PM_NODISCARD pm_status pm_session_plan_load_sized(const pm_log *log, const pm_caps *caps, const char *dir,
                                                          const pm_model_params *model, size_t model_size,
                                                          const pm_session_params *session, size_t session_size,
