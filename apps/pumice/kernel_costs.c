@@ -87,22 +87,63 @@ static pm_status record_training(pm_model *model, pm_precision precision)
     return status;
 }
 
-/* Pre-training and decoding of a GPT-2 of the smallest published width; one layer has every shape that twelve have. */
-static pm_status record_gpt2(pm_device *device)
+/* Reads a prompt, then one token. */
+static pm_status record_session(pm_model *model, bool cache_f16)
 {
-    const pm_gpt_config config = {
-        .arch = PM_ARCH_GPT2, .vocab = 8192, .ctx = 256, .embd = 768, .heads = 12, .layers = 1};
-    pm_model *model = NULL;
     pm_session *session = NULL;
-    pm_status status = pm_model_create(device, &config, 1, &model);
-    if (status == PM_OK) status = record_training(model, PM_PRECISION_F32);
-    if (status == PM_OK && pm_device_caps(device)->storage16) status = record_training(model, PM_PRECISION_F16);
-    if (status == PM_OK) status = pm_session_create(model, &session);
+    pm_status status = pm_session_create_as(model, &(pm_session_params){.cache_f16 = cache_f16}, &session);
     const uint32_t prompt[40] = {0};
     if (status == PM_OK) status = pm_session_feed(session, prompt, 40);
     if (status == PM_OK) status = pm_session_feed(session, prompt, 1);
     pm_session_destroy(&session);
+    return status;
+}
+
+/* Pre-training and decoding, then decoding with all in 16 bits. */
+static pm_status record_model(pm_device *device, const pm_gpt_config *config)
+{
+    const bool storage16 = pm_device_caps(device)->storage16;
+    pm_model *model = NULL;
+    pm_status status = pm_model_create(device, config, 1, &model);
+    if (status == PM_OK) status = record_training(model, PM_PRECISION_F32);
+    if (status == PM_OK && storage16) status = record_training(model, PM_PRECISION_F16);
+    if (status == PM_OK) status = record_session(model, false);
     pm_model_destroy(&model);
+    for (pm_weights w = PM_WEIGHTS_F16; w <= PM_WEIGHTS_BF16 && status == PM_OK; w++) {
+        status = pm_model_create_as(device, config, 1, &(pm_model_params){w}, &model);
+        if (status == PM_OK) status = record_session(model, storage16);
+        pm_model_destroy(&model);
+    }
+    return status;
+}
+
+/* A GPT-2 of the smallest published width, a Qwen 3 and a Gemma 3 of such heads. One layer has every shape that twelve have; Gemma's two have a window and
+ * none. */
+static pm_status record_models(pm_device *device)
+{
+    static const pm_gpt_config configs[] = {
+        {.arch = PM_ARCH_GPT2, .vocab = 8192, .ctx = 256, .embd = 768, .heads = 12, .layers = 1},
+        {.arch = PM_ARCH_QWEN3,
+         .vocab = 8192,
+         .ctx = 256,
+         .embd = 1024,
+         .heads = 16,
+         .kv_heads = 8,
+         .head = 128,
+         .layers = 1},
+        {.arch = PM_ARCH_GEMMA3,
+         .vocab = 8192,
+         .ctx = 256,
+         .embd = 640,
+         .heads = 4,
+         .kv_heads = 1,
+         .head = 256,
+         .layers = 2,
+         .window = 128,
+         .window_period = 2}};
+    pm_status status = PM_OK;
+    for (size_t i = 0; i < sizeof configs / sizeof *configs && status == PM_OK; i++)
+        status = record_model(device, &configs[i]);
     return status;
 }
 
@@ -115,16 +156,31 @@ static int compare_used(const void *a, const void *b)
     return x->spec_count < y->spec_count ? -1 : x->spec_count > y->spec_count;
 }
 
+/* The values of constants that the module has: numbers between them are not its own. */
+static size_t declared_spec(const char *name, const uint32_t *module, size_t words, const pm_kernel_used *used,
+                            pm_kernel_value spec[PM_KERNEL_SPECS])
+{
+    const pm_log silent = {0};
+    pm_kernel_info *info = calloc(1, sizeof *info);
+    size_t count = 0;
+    if (info && pm_kernel_describe(&silent, name, module, words, NULL, 0, info) == PM_OK)
+        for (uint32_t i = 0; i < info->spec_count; i++)
+            if (info->specs[i].id < used->spec_count)
+                spec[count++] = (pm_kernel_value){info->specs[i].id, used->spec[info->specs[i].id]};
+    free(info);
+    return count;
+}
+
 /* Prints the variants that Pumice itself takes on this device: those that its programs asked for while they were
  * recorded. */
 static bool print_builtin(pm_device *device, char error[256], const char *wanted)
 {
     pm_kernel_used *used = calloc(MAX_USED, sizeof *used);
-    const pm_status status = used ? record_gpt2(device) : PM_NO_HOST_MEMORY;
+    const pm_status status = used ? record_models(device) : PM_NO_HOST_MEMORY;
     bool good = status == PM_OK;
     size_t count = used ? pm_device_kernels(device, used, MAX_USED) : 0, left_out = kernel_target_skip();
     if (count > MAX_USED) count = MAX_USED;
-    if (!good) app_error("the programs of GPT-2 could not be recorded: %s", error);
+    if (!good) app_error("the programs of models could not be recorded: %s", error);
     if (count) qsort(used, count, sizeof *used, compare_used);
     for (size_t i = 0; i < count; i++) {
         const char *name = pm_builtin_name(used[i].index);
@@ -136,8 +192,8 @@ static bool print_builtin(pm_device *device, char error[256], const char *wanted
             left_out--;
             continue;
         }
-        for (uint32_t j = 0; j < used[i].spec_count; j++) spec[j] = (pm_kernel_value){j, used[i].spec[j]};
-        good = print_kernel(device, error, name, module, words, spec, used[i].spec_count) && good;
+        const size_t spec_count = declared_spec(name, module, words, &used[i], spec);
+        good = print_kernel(device, error, name, module, words, spec, spec_count) && good;
     }
     free(used);
     return good;

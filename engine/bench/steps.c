@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "bench/measure.h"
 #include "bench/timing.h"
-#include "model/files.h"
+#include "model/gpt.h"
 #include "train/objective_lm.h"
 
 /* A model with random weights, tokens for it, and what runs it. */
@@ -33,11 +33,7 @@ static pm_status open_model(step_bench *s)
     if (!s->tokens) return log_fail(gpu_log(s->device), PM_NO_HOST_MEMORY, "bench: no memory for %zu tokens", count);
     for (size_t i = 0; i < count; i++)
         s->tokens[i] = (int32_t)(rng_philox(1, (uint32_t)i, 0, 0, 0).v[0] % s->config.vocab);
-    dtype_id *types = NULL;
-    pm_status status = gpt_types(gpu_log(s->device), &s->config, NULL, s->weights, &types);
-    if (status == PM_OK) status = gpt_model_create(s->device, &s->config, types, 1, &s->model);
-    free(types);
-    return status;
+    return pm_model_create_as(s->device, &s->config, 1, &(pm_model_params){s->weights}, &s->model);
 }
 
 static void close_model(step_bench *s)

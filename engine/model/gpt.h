@@ -73,10 +73,6 @@ struct pm_model {
 /* A model with its weights allocated and zero. types: as of gpt_layout_make. */
 pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, const dtype_id *types, pm_model **out);
 
-/* pm_model_create with types. */
-pm_status gpt_model_create(pm_device *device, const pm_gpt_config *config, const dtype_id *types, uint64_t seed,
-                           pm_model **out);
-
 /* A caller's configuration (base/sized.h). */
 pm_status gpt_config_read(const pm_log *log, const pm_gpt_config *given, size_t given_size, pm_gpt_config *out);
 /* pm_gpt_config_check with `where` before its line: a path and ": ", or nothing. */

@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/sized.h"
+#include "model/files.h"
 #include "model/rotary.h"
 #include "model/special.h"
 
@@ -139,16 +141,25 @@ static pm_status initial_values(void *user, uint32_t p, uint64_t first, uint64_t
 pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *given, size_t given_size, uint64_t seed,
                                 pm_model **out)
 {
-    pm_gpt_config config;
-    const pm_status status = gpt_config_read(gpu_log(device), given, given_size, &config);
-    return status == PM_OK ? gpt_model_create(device, &config, NULL, seed, out) : status;
+    return pm_model_create_as_sized(device, given, given_size, seed, NULL, 0, out);
 }
 
-pm_status gpt_model_create(pm_device *device, const pm_gpt_config *config, const dtype_id *types, uint64_t seed,
-                           pm_model **out)
+pm_status pm_model_create_as_sized(pm_device *device, const pm_gpt_config *given, size_t given_size, uint64_t seed,
+                                   const pm_model_params *given_params, size_t params_size, pm_model **out)
 {
+    const pm_log *log = gpu_log(device);
     pm_model *m = NULL;
-    pm_status status = gpt_model_allocate(device, config, types, &m);
+    pm_gpt_config config;
+    pm_model_params params;
+    dtype_id *types = NULL;
+    pm_status status = gpt_config_read(log, given, given_size, &config);
+    if (status == PM_OK) status = sized_read(log, "pm_model_params", given_params, params_size, &params, sizeof params);
+    if (status == PM_OK) status = pm_gpt_config_check(log, &config);
+    if (status != PM_OK) return status;
+    config = gpt_config_filled(&config);
+    status = gpt_types(log, &config, NULL, params.weights, &types);
+    if (status == PM_OK) status = gpt_model_allocate(device, &config, types, &m);
+    free(types);
     if (status != PM_OK) return status;
     beginning from = {m, seed};
     status = gpt_model_fill(m, (gpt_source){initial_values, &from});

@@ -196,6 +196,15 @@ PM_NODISCARD static inline pm_status pm_model_load_from(pm_device *device, const
 {
     return pm_model_load_from_sized(device, source, sizeof *source, out);
 }
+/* As pm_model_create, with weights of another type, but not PM_WEIGHTS_FILE. params: NULL for zeros. */
+PM_API PM_NODISCARD pm_status pm_model_create_as_sized(pm_device *device, const pm_gpt_config *config,
+                                                       size_t config_size, uint64_t seed, const pm_model_params *params,
+                                                       size_t params_size, pm_model **out);
+PM_NODISCARD static inline pm_status pm_model_create_as(pm_device *device, const pm_gpt_config *config, uint64_t seed,
+                                                        const pm_model_params *params, pm_model **out)
+{
+    return pm_model_create_as_sized(device, config, sizeof *config, seed, params, sizeof *params, out);
+}
 PM_API PM_NODISCARD pm_status pm_model_load_from_as_sized(pm_device *device, const pm_source *source,
                                                           size_t source_size, const pm_model_params *params,
                                                           size_t params_size, pm_model **out);
