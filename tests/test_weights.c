@@ -93,10 +93,15 @@ static void round_as(pm_model *plain, const pm_model *narrow)
     }
 }
 
+static void make_text(uint32_t tokens[TOKENS])
+{
+    for (uint32_t i = 0; i < TOKENS; i++) tokens[i] = (7 * i * i + 3 * i + 1) % VOCAB;
+}
+
 static void read_text(pm_session *session, float logits[VOCAB])
 {
     uint32_t tokens[TOKENS];
-    for (uint32_t i = 0; i < TOKENS; i++) tokens[i] = (7 * i * i + 3 * i + 1) % VOCAB;
+    make_text(tokens);
     assert_int_equal(pm_session_feed(session, tokens, TOKENS - 3), PM_OK); /* in chunks, */
     for (uint32_t i = TOKENS - 3; i < TOKENS; i++) assert_int_equal(pm_session_feed(session, tokens + i, 1), PM_OK);
     memcpy(logits, pm_session_logits(session), VOCAB * sizeof *logits);
@@ -216,7 +221,7 @@ static void test_session(void **state)
     (void)state;
     float full[VOCAB], other[VOCAB];
     uint32_t tokens[TOKENS];
-    for (uint32_t i = 0; i < TOKENS; i++) tokens[i] = (7 * i * i + 3 * i + 1) % VOCAB;
+    make_text(tokens);
     for (int c = 0; c < CONFIGS; c++) {
         pm_model *model = made(&configs[c]);
         logits_of(model, NULL, full);
@@ -255,7 +260,7 @@ static void test_plan(void **state)
     pm_model *plain = made(&config);
     const char *dir = saved(plain, "big");
     pm_model_destroy(&plain);
-    uint64_t before[2] = {0};
+    uint64_t weights[2] = {0};
     for (int t = 0; t < 2; t++) {
         const pm_model_params how = {types[t]};
         const pm_session_params params = {.ctx = t ? 256 : 0, .cache_f16 = t && pm_device_caps(device)->storage16};
@@ -272,11 +277,11 @@ static void test_plan(void **state)
         const double planned = (double)(plan.weights + plan.cache + plan.workspace), held = (double)(now - empty);
         if (!(held >= planned && held <= planned + BLOCKS))
             fail_msg("%g bytes were planned, and %g taken", planned, held);
-        before[t] = plan.weights;
+        weights[t] = plan.weights;
         pm_session_destroy(&session);
         pm_model_destroy(&model);
     }
-    assert_true(before[1] < 0.6 * (double)before[0]);
+    assert_true(weights[1] < 0.6 * (double)weights[0]);
 }
 
 static void test_refusals(void **state)

@@ -21,5 +21,7 @@ typedef pm_status (*app_work)(void *user, app_model *model, app_profile *profile
 /* Opens a model and a profile, and calls `work` with them. After a lost device it does all of it again; `user` knows what is done already. Returns
  * the exit code. */
 int app_with_model(const app_common *common, const char *dir, app_work work, void *user);
+/* What it hands to pm_model_load_as, by --weights. */
+pm_model_params app_model_params(const app_common *common);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct app_common {
     uint32_t submit_ms; /* 0: the library's default */
     uint32_t period_ms; /* 0: all the time */
     bool json, verbose;
-    const char *weights;    /* how a model's are kept: one of APP_WEIGHTS; NULL: f32 */
+    const char *weights;    /* how a model's are kept: by --weights; NULL: f32 */
     const char *profile;    /* a folder; NULL: none */
     uint32_t profile_steps; /* 0: all */
 } app_common;
@@ -43,15 +43,12 @@ typedef struct app_common {
         ARG_U32, "--period-ms", "N", &(common).period_ms, "0", 0, 100000,                                              \
             "take --submit-ms of every N ms, and leave the rest to other programs; 0: take all", false, false          \
     }
-#define APP_WEIGHTS "file|f32|f16|bf16"
 #define APP_OPTION_WEIGHTS(common)                                                                                     \
     {                                                                                                                  \
-        ARG_CHOICE, "--weights", APP_WEIGHTS, &(common).weights, "file", 0, 0,                                         \
+        ARG_CHOICE, "--weights", "file|f32|f16|bf16", &(common).weights, "file", 0, 0,                                 \
             "the type of matrices and tables in memory; file: as the model's files have them, f16 for quantized ones", \
             false, false                                                                                               \
     }
-/* What pm_model_load_as takes, by --weights. */
-pm_model_params app_model_params(const app_common *common);
 #define APP_OPTION_VERBOSE(common)                                                                                     \
     {                                                                                                                  \
         ARG_FLAG, "--verbose", NULL, &(common).verbose, NULL, 0, 0, "print on stderr what the library does", false,    \

@@ -18,16 +18,6 @@ static uint64_t to_bits(double value)
     return bits;
 }
 
-float half_to_float(uint16_t h)
-{
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
-    if (exponent == 0) { /* zero, or a multiple of 2^-24 */
-        const float magnitude = (float)fraction * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
-    }
-    return from_bits(sign | (exponent == 31 ? 0x7f800000 : (exponent + 112) << 23) | fraction << 13);
-}
-
 uint16_t half_from_double(double value)
 {
     const uint64_t bits = to_bits(value), magnitude = bits & UINT64_MAX >> 1;
@@ -42,24 +32,7 @@ uint16_t half_from_double(double value)
     return sign | (uint16_t)((rounded >> 42) - ((1023 - 15) << 10));
 }
 
-uint16_t half_from_float(float value)
-{
-    return half_from_double((double)value);
-}
-
-float bf16_to_float(uint16_t bits)
-{
-    return from_bits((uint32_t)bits << 16);
-}
-
-uint16_t bf16_from_float(float value)
-{
-    uint16_t bits;
-    bf16s_from_floats(&value, 1, &bits);
-    return bits;
-}
-
-/* ---- many, without branches, so that a compiler takes several at once -------------------------------------------------- */
+/* ---- floats, without branches, so that a compiler takes several at once ---------------------------------------------- */
 
 static uint32_t float_bits(float value)
 {
@@ -80,12 +53,34 @@ static uint16_t half_of(float value)
     return (uint16_t)(sign | half);
 }
 
-/* As half_to_float. The product with 2^112 moves the exponent, and makes what is below 2^-14 normal. */
+/* The product with 2^112 moves the exponent, and makes what is below 2^-14 normal. */
 static float float_of(uint16_t half)
 {
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = (uint32_t)(half & 0x7fff) << 13;
     const uint32_t finite = float_bits(from_bits(magnitude) * 0x1p112f);
     return from_bits(sign | (magnitude >= 0x7c00u << 13 ? 0x7f800000 | magnitude : finite));
+}
+
+float half_to_float(uint16_t half)
+{
+    return float_of(half);
+}
+
+uint16_t half_from_float(float value)
+{
+    return half_of(value);
+}
+
+float bf16_to_float(uint16_t bits)
+{
+    return from_bits((uint32_t)bits << 16);
+}
+
+uint16_t bf16_from_float(float value)
+{
+    uint16_t bits;
+    bf16s_from_floats(&value, 1, &bits);
+    return bits;
 }
 
 void halves_from_floats(const float *in, uint64_t count, void *out)

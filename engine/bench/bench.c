@@ -83,6 +83,8 @@ static pm_status read_request(const pm_log *log, const pm_bench_params *params, 
                         shape, out->dims[4]);
     if (out->kind->make && (params->arch || params->weights))
         return log_fail(log, PM_INVALID, "bench: %s: an operation has no model; give neither family nor weights", op);
+    if (params->weights > PM_WEIGHTS_BF16)
+        return log_fail(log, PM_INVALID, "bench: %s: a model of no file has weights of f32, f16 or bf16", op);
     if (train && params->weights) return log_fail(log, PM_INVALID, "bench: %s: weights train in f32", op);
     out->type = half ? DTYPE_F16 : DTYPE_F32;
     if (half && !out->kind->make && !train)

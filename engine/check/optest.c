@@ -325,7 +325,7 @@ static bool compare(const bench *b, const operand *o, uint64_t first, uint64_t s
 {
     bool logits = b->row->type == DTYPE_F16 && (b->call.op == OP_LM_LOSS || b->call.op == OP_LM_LOSS_BWD);
     double bound = is_backward(b->call.op) ? OPTEST_BACKWARD : OPTEST_FORWARD, error = 0, norm = 0;
-    /* A new key and value may count as they are kept, or as they are. */
+    /* A new key and value count as they are kept, rounded as the driver rounds, or as they are. */
     const bool appended = b->row->cache == DTYPE_F16 && b->call.out[ATTENTION_CACHE].rows && b->call.op == OP_ATTENTION;
     if (o->type == DTYPE_F16 || logits || appended) bound = logits ? OPTEST_HALF_LOGITS : OPTEST_HALF;
     for (uint64_t i = first; i < o->count; i += step) {

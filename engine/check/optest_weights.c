@@ -23,7 +23,8 @@ static void add_forms(optest_table *t, const form *forms, size_t count, bool ali
     for (size_t i = 0; i < count; i++) {
         row_matmul(t, forms[i].m, forms[i].n, forms[i].k, 0, forms[i].epilogue);
         row_matmul(t, forms[i].m, forms[i].n, forms[i].k, 2, forms[i].epilogue);
-        if (i % 2 == 0) t->rows[t->adding][t->count[t->adding]++] = *row_last(t); /* the other type */
+        if (i % 2 == 0) /* the other type */
+            row_matmul(t, forms[i].m, forms[i].n, forms[i].k, 2, forms[i].epilogue);
     }
     narrow_from(t, from, aligned);
 }
@@ -51,12 +52,14 @@ static void add_variants(optest_table *t)
     }
 }
 
-/* row_loss adds the gradient too, which takes the activations' type alone. */
+/* The gradient, which row_loss adds too, takes the activations' type alone. */
 static void add_loss(optest_table *t, uint32_t n, uint32_t c, uint32_t vocab)
 {
-    row_loss(t, n, c, vocab, OPTEST_SOME, false, true);
-    *row_last(t) = (optest_row){0};
-    t->count[t->adding]--;
+    optest_row *row = row_add(t, OP_LM_LOSS);
+    row->ignored = OPTEST_SOME;
+    row->call.in[LM_LOSS_H] = v(n, c);
+    row->call.in[LM_LOSS_TABLE] = v(vocab, c);
+    row->call.in[LM_LOSS_TARGETS] = v(n, 1);
 }
 
 /* Keys and values in fp16: of each variant, at aligned places and at any. */

@@ -57,8 +57,7 @@ static pm_status write_numbers(pm_model *m, uint32_t param, uint64_t first, uint
     const gpu_span span = span_of_piece(m, param, first, count);
     if (type == DTYPE_F32) return gpu_write(span, values);
     if (!dtype_pack(type, values, count, room))
-        return log_fail(gpu_log(m->device), PM_UNSUPPORTED,
-                        "model: %s has numbers that %s does not hold; weights of bf16 or f32 would do",
+        return log_fail(gpu_log(m->device), PM_UNSUPPORTED, "model: %s has numbers that %s does not hold; f32 does",
                         m->layout.params[param].name, dtype_name(type));
     return gpu_write(span, room);
 }

@@ -49,9 +49,10 @@ typedef enum pm_device_type {
     X(rdna3, "rdna3", "Radeon RX 7900")                                                                                \
     X(apple, "apple", "M1 under MoltenVK without Metal 3: no addresses, no matrix units")
 
-/* An adapter's features and limits as plain numbers. They are the device's own, or lower where it was opened so. */
+/* The most kernels that may be off on a device that is used. */
 enum { PM_KERNELS_OFF = 64 };
 
+/* An adapter's features and limits as plain numbers. They are the device's own, or lower where it was opened so. */
 typedef struct pm_caps {
     char name[256];     /* UTF-8, as all text here */
     char driver[256];   /* driver name and version text */

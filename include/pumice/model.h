@@ -142,27 +142,6 @@ PM_NODISCARD static inline pm_status pm_text_ends_load_from(const pm_log *log, c
 /* A model's weights on a device. Threads: as the device. Lives: no longer than the device. */
 typedef struct pm_model pm_model;
 
-/* New weights: N(0, 0.02) as in the papers, below their 768 channels N(0, 0.02 sqrt(768/C)); residual projections of GPT-2 divided by
- * sqrt(2 L) as its paper says; positions N(0, 0.02) for GPT-1, N(0, 0.01) for GPT-2; gains 1, biases 0.
- * The same seed gives the same weights on every device. */
-PM_API PM_NODISCARD pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *config, size_t config_size,
-                                                    uint64_t seed, pm_model **out);
-PM_NODISCARD static inline pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
-                                                     pm_model **out)
-{
-    return pm_model_create_sized(device, config, sizeof *config, seed, out);
-}
-
-/* Reads a folder that Pumice or Hugging Face's transformers wrote for model_type openai-gpt or gpt2: config.json, and model.safetensors or
- * the shards that model.safetensors.index.json names, in fp32, fp16, bf16 or fp64. Names may have what torch.compile ("_orig_mod."),
- * DataParallel ("module.") and the like put into them. With tie_word_embeddings, which is the default, lm_head.weight is the token table
- * whatever the file has under that name, and may stand in the file for it. A warning names tensors that the configuration leaves out.
- * A folder of GPT2ForSequenceClassification or OpenAIGPTForSequenceClassification has a task (pm_task, plain).
- * A GGUF file may stand in place of the folder, here and in pm_gpt_config_load and pm_text_ends_load: of gpt2, llama, qwen2, qwen3 and gemma3, with
- * tensors of F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
- * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
-PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
-
 /* How a model's matrices and tables of tokens are kept in memory. Everything else is fp32, and so is arithmetic. A model trains in fp32 only. */
 typedef enum pm_weights {
     PM_WEIGHTS_F32,
@@ -178,8 +157,37 @@ typedef struct pm_model_params {
     pm_weights weights;
 } pm_model_params;
 
-/* As pm_model_load, with weights of another type. params: NULL for zeros. Fails also: PM_UNSUPPORTED where fp16 does not hold a number, with a line that names
- * the parameter. */
+/* New weights: N(0, 0.02) as in the papers, below their 768 channels N(0, 0.02 sqrt(768/C)); residual projections of GPT-2 divided by
+ * sqrt(2 L) as its paper says; positions N(0, 0.02) for GPT-1, N(0, 0.01) for GPT-2; gains 1, biases 0.
+ * The same seed gives the same weights on every device. */
+PM_API PM_NODISCARD pm_status pm_model_create_sized(pm_device *device, const pm_gpt_config *config, size_t config_size,
+                                                    uint64_t seed, pm_model **out);
+PM_NODISCARD static inline pm_status pm_model_create(pm_device *device, const pm_gpt_config *config, uint64_t seed,
+                                                     pm_model **out)
+{
+    return pm_model_create_sized(device, config, sizeof *config, seed, out);
+}
+/* As pm_model_create, with weights of another type, but not PM_WEIGHTS_FILE. params: NULL for zeros. */
+PM_API PM_NODISCARD pm_status pm_model_create_as_sized(pm_device *device, const pm_gpt_config *config,
+                                                       size_t config_size, uint64_t seed, const pm_model_params *params,
+                                                       size_t params_size, pm_model **out);
+PM_NODISCARD static inline pm_status pm_model_create_as(pm_device *device, const pm_gpt_config *config, uint64_t seed,
+                                                        const pm_model_params *params, pm_model **out)
+{
+    return pm_model_create_as_sized(device, config, sizeof *config, seed, params, sizeof *params, out);
+}
+
+/* Reads a folder that Pumice or Hugging Face's transformers wrote for model_type openai-gpt or gpt2: config.json, and model.safetensors or
+ * the shards that model.safetensors.index.json names, in fp32, fp16, bf16 or fp64. Names may have what torch.compile ("_orig_mod."),
+ * DataParallel ("module.") and the like put into them. With tie_word_embeddings, which is the default, lm_head.weight is the token table
+ * whatever the file has under that name, and may stand in the file for it. A warning names tensors that the configuration leaves out.
+ * A folder of GPT2ForSequenceClassification or OpenAIGPTForSequenceClassification has a task (pm_task, plain).
+ * A GGUF file may stand in place of the folder, here and in pm_gpt_config_load and pm_text_ends_load: of gpt2, llama, qwen2, qwen3 and gemma3, with
+ * tensors of F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
+ * Fails: PM_IO, PM_FORMAT (one line that names file and tensor), PM_NO_*_MEMORY. */
+PM_API PM_NODISCARD pm_status pm_model_load(pm_device *device, const char *dir, pm_model **out);
+/* As pm_model_load, with weights of another type. params: NULL for zeros. Fails also: PM_UNSUPPORTED where the type does not hold a number, with a line that
+ * names the parameter. */
 PM_API PM_NODISCARD pm_status pm_model_load_as_sized(pm_device *device, const char *dir, const pm_model_params *params,
                                                      size_t params_size, pm_model **out);
 PM_NODISCARD static inline pm_status pm_model_load_as(pm_device *device, const char *dir, const pm_model_params *params,
@@ -196,15 +204,7 @@ PM_NODISCARD static inline pm_status pm_model_load_from(pm_device *device, const
 {
     return pm_model_load_from_sized(device, source, sizeof *source, out);
 }
-/* As pm_model_create, with weights of another type, but not PM_WEIGHTS_FILE. params: NULL for zeros. */
-PM_API PM_NODISCARD pm_status pm_model_create_as_sized(pm_device *device, const pm_gpt_config *config,
-                                                       size_t config_size, uint64_t seed, const pm_model_params *params,
-                                                       size_t params_size, pm_model **out);
-PM_NODISCARD static inline pm_status pm_model_create_as(pm_device *device, const pm_gpt_config *config, uint64_t seed,
-                                                        const pm_model_params *params, pm_model **out)
-{
-    return pm_model_create_as_sized(device, config, sizeof *config, seed, params, sizeof *params, out);
-}
+/* As pm_model_load_as. */
 PM_API PM_NODISCARD pm_status pm_model_load_from_as_sized(pm_device *device, const pm_source *source,
                                                           size_t source_size, const pm_model_params *params,
                                                           size_t params_size, pm_model **out);
