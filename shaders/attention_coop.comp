@@ -41,6 +41,7 @@ layout(constant_id = SPEC_ATTENTION_TM) const uint TM = 16; // a matrix of A is 
 layout(constant_id = SPEC_ATTENTION_TN) const uint TN = 16;
 layout(constant_id = SPEC_ATTENTION_TK) const uint TK = 16;
 layout(constant_id = SPEC_ATTENTION_SUBGROUP) const uint SUBGROUP = 32; // a multiple of TM
+layout(constant_id = SPEC_ATTENTION_AHEAD) const bool AHEAD = true; // a block is in flight, in registers, during the products of the one before
 
 const uint WARPS = ATTENTION_COOP_WARPS, OTHERS = ATTENTION_COOP_OTHERS, OWN = TM * WARPS, THREADS = SUBGROUP * WARPS;
 const uint LANES = SUBGROUP / TM;             // invocations that share a row
@@ -192,40 +193,36 @@ void main()
     OWN_ROWS(own_one, K, P.ld_k, off_k)
     OWN_ROWS(own_two, V, P.ld_v, off_v)
 #elif defined(DQ)
-    MATRIX(float16_t, TM, TK, A) own_two[D / TK];
-    OWN_ROWS(own_one, q, P.ld_q, off_q)
-    OWN_ROWS(own_two, dy, P.ld_y, off_y)
-    float own_lse = AT(lse, at_row * heads + h), own_delta = 0;
+    float own_lse = AT(lse, at_row * heads + h), own_delta = 0; // before the matrices, which leave no registers for its loads
     for (uint c = 4 * lane; c < D; c += 4 * LANES)
         own_delta += dot(AT4(dy, at_row * P.ld_y + off_y + c), AT4(y, at_row * P.ld_y + off_y + c));
     own_delta = over_row(own_delta, false);
+    MATRIX(float16_t, TM, TK, A) own_two[D / TK];
+    OWN_ROWS(own_one, q, P.ld_q, off_q)
+    OWN_ROWS(own_two, dy, P.ld_y, off_y)
 #else
     OWN_ROWS(own_one, q, P.ld_q, off_q)
     float top = LOWEST, total = 0; // total: of this invocation's keys
 #endif
 
-    uvec4 next_one[EACH], next_two[EACH];
+// Chunk e of this invocation, of the block of other rows from s0 on.
 #if defined(DKV)
-#define FETCH(s0)                                                                                                      \
-    [[unroll]] for (uint e = 0; e < EACH; e++) {                                                                       \
-        next_one[e] = CHUNK(q, e * THREADS + me, other_at, s0, other_last, P.ld_q, off_q);                             \
-        next_two[e] = CHUNK(dy, e * THREADS + me, other_at, s0, other_last, P.ld_y, off_y);                            \
-    }
+#define ONE(e, s0) CHUNK(q, (e) * THREADS + me, other_at, s0, other_last, P.ld_q, off_q)
+#define TWO(e, s0) CHUNK(dy, (e) * THREADS + me, other_at, s0, other_last, P.ld_y, off_y)
 #else
-#define FETCH(s0)                                                                                                      \
-    [[unroll]] for (uint e = 0; e < EACH; e++) {                                                                       \
-        next_one[e] = CHUNK(K, e * THREADS + me, other_at, s0, other_last, P.ld_k, off_k);                             \
-        next_two[e] = CHUNK(V, e * THREADS + me, other_at, s0, other_last, P.ld_v, off_v);                             \
-    }
+#define ONE(e, s0) CHUNK(K, (e) * THREADS + me, other_at, s0, other_last, P.ld_k, off_k)
+#define TWO(e, s0) CHUNK(V, (e) * THREADS + me, other_at, s0, other_last, P.ld_v, off_v)
 #endif
-    FETCH(from)
+#define FETCH(s0) [[unroll]] for (uint e = 0; e < EACH; e++) next_one[e] = ONE(e, s0), next_two[e] = TWO(e, s0);
+    uvec4 next_one[EACH], next_two[EACH];
+    if (AHEAD) FETCH(from)
     for (uint s0 = from; s0 < to; s0 += OTHERS) {
         barrier();
         [[unroll]] for (uint e = 0; e < EACH; e++) {
             uint n = e * THREADS + me;
             if (n < OTHERS * CHUNKS) {
-                stage[n / CHUNKS * LD + n % CHUNKS] = next_one[e];
-                stage[(OTHERS + n / CHUNKS) * LD + n % CHUNKS] = next_two[e];
+                stage[n / CHUNKS * LD + n % CHUNKS] = AHEAD ? next_one[e] : ONE(e, s0);
+                stage[(OTHERS + n / CHUNKS) * LD + n % CHUNKS] = AHEAD ? next_two[e] : TWO(e, s0);
             }
         }
 #if defined(DKV)
@@ -235,7 +232,7 @@ void main()
         }
 #endif
         barrier();
-        uint after = s0 + OTHERS;
+        uint after = s0 + OTHERS; // where the next block begins
 #if defined(DKV)
         uint mask_row = b * heads + h, next_head = h + 1;
         if (GROUP > 1 && after >= to && next_head < (of_keys + 1) * GROUP) { // the next head that shares the keys, from its start
@@ -245,7 +242,7 @@ void main()
 #else
         uint mask_row = head_row;
 #endif
-        FETCH(after)
+        if (AHEAD) FETCH(after)
         SCORES(scores, own_one, 0)
 #if defined(GRADIENT)
         SCORES(scores_two, own_two, 1)

@@ -73,6 +73,7 @@
 #define SPEC_ATTENTION_TN 4
 #define SPEC_ATTENTION_TK 5
 #define SPEC_ATTENTION_SUBGROUP 6
+#define SPEC_ATTENTION_AHEAD 7
 /* attention_tile.comp */
 #define SPEC_ATTENTION_HALVES 2
 /* attention_row.comp */
@@ -83,8 +84,8 @@
 /* attention_few.comp, attention_row.comp: for heads of up to so many columns */
 #define SPEC_ATTENTION_MOST 6
 /* Every kernel of attention again, behind each one's own; left out where queries and keys have the same heads and there is no window */
-#define SPEC_ATTENTION_GROUP 7
-#define SPEC_ATTENTION_WINDOWED 8
+#define SPEC_ATTENTION_GROUP 8
+#define SPEC_ATTENTION_WINDOWED 9
 
 /* meter.comp, meter_coop.comp */
 #define SPEC_METER_PER 1

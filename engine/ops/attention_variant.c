@@ -16,7 +16,8 @@ enum {
     ROW_FEW_FLIGHT = 2, /* attention_row.comp: the same with few registers */
     MOST_COLUMNS = 128, /* attention_few.comp, attention_row.comp: of usual heads */
     BLOCK_HEAD = 64,    /* attention_block.comp: the most columns of a row that an invocation keeps in registers */
-    COOP_HEAD = 128     /* attention_coop.comp: the same */
+    COOP_HEAD = 128,    /* attention_coop.comp: the same, */
+    COOP_AHEAD_HEAD = 64 /* and with a block of the gradient in flight */
 };
 
 #define WIDTHS(name)                                                                                                   \
@@ -147,6 +148,12 @@ static bool coop_preferred(const candidate *c)
     return op_matrix_units(c->launch->caps) && c->launch->caps->vendor_id != VENDOR_INTEL;
 }
 
+/* Whether there are registers for a block in flight. With the gradient's matrices for large heads they would spill (navi31, phoenix: Mesa 25.0.7). */
+static bool coop_ahead(const pm_caps *caps, const attention *a)
+{
+    return a->kind == ATTENTION_FORWARD || a->push.head <= COOP_AHEAD_HEAD || caps->vendor_id == VENDOR_NVIDIA;
+}
+
 static void record_coop(const candidate *c)
 {
     const attention *a = c->part;
@@ -158,6 +165,7 @@ static void record_coop(const candidate *c)
     launch_spec(r, SPEC_ATTENTION_TN, caps->coopmat_n);
     launch_spec(r, SPEC_ATTENTION_TK, caps->coopmat_k);
     launch_spec(r, SPEC_ATTENTION_SUBGROUP, caps->coopmat_subgroup);
+    launch_spec(r, SPEC_ATTENTION_AHEAD, coop_ahead(caps, a));
     r->row = kernels[a->kind].coop;
     record_any(r, a, (own_rows(a) + own - 1) / own, ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
 }
