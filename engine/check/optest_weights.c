@@ -104,7 +104,7 @@ void optest_add_weights(optest_table *t)
     from = t->count[t->adding];
     row_embed(t, 1, 7, 96, 50257, 9, 2);
     add_loss(t, 5, 96, 50257);
-    row_matmul(t, 3, 2200, 1001, 0, "b");
+    row_matmul(t, 3, 2200, 1001, 0, "");
     row_matmul(t, 3, 2200, 1001, 2, "b");
     row_matmul(t, 5, 300, 8001, 0, "a");
     row_matmul(t, 2, 3, 800001, 2, "");

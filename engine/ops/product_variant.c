@@ -16,6 +16,8 @@ enum {
     COOP_LARGE_SUMS = 128,      /* matmul_coop.comp: the most sums of an invocation, large tiles, */
     COOP_SMALL_SUMS = 64,       /* and small ones */
     COOP_INTEL_SUMS = 32,       /* the same on Intel's GPUs: more sums or deeper slices would spill */
+    COOP_CPU_SUMS = 32,         /* and of a software driver, which compiles each matrix for a second: large tiles, */
+    COOP_CPU_SMALL_SUMS = 16,   /* and small ones */
     COOP_INTEL_DEPTH = 16,      /* k of a slice there (dg2, bmg: Mesa 25.0.7) */
     COOP_GROUPS = 128,          /* matmul_coop.comp: large tiles that keep a large GPU busy */
     LARGE_BLOCKS = 64, /* matmul_block.comp: from so many large tiles on, they beat four times as many small ones */
@@ -88,7 +90,9 @@ typedef struct coop_tile {
 static coop_tile coop_of(const pm_caps *caps, uint32_t side)
 {
     const bool large = side == COOP_LARGE, intel = caps->vendor_id == VENDOR_INTEL;
-    const uint32_t most = intel ? COOP_INTEL_SUMS : large ? COOP_LARGE_SUMS : COOP_SMALL_SUMS;
+    uint32_t most = large ? COOP_LARGE_SUMS : COOP_SMALL_SUMS;
+    if (intel) most = COOP_INTEL_SUMS;
+    if (caps->type == PM_DEVICE_CPU) most = large ? COOP_CPU_SUMS : COOP_CPU_SMALL_SUMS;
     coop_tile tile = {side, side / 2, side / 2, intel ? COOP_INTEL_DEPTH : MATMUL_COOP_DEPTH};
     while (tile.rows * tile.cols > most * caps->coopmat_subgroup) {
         if (tile.rows < tile.cols)
