@@ -38,7 +38,8 @@ mkdir -p "$kept"
 scratch=$(mktemp -d) # of this run only: another run may measure another driver meanwhile
 trap 'rm -rf "$scratch"' EXIT
 PUMICE_CACHE_DIR=$kept/cache
-export PUMICE_CACHE_DIR
+PUMICE_TEST_ROWS=all # on software drivers too
+export PUMICE_CACHE_DIR PUMICE_TEST_ROWS
 unset PUMICE_DISABLE VK_DRIVER_FILES VK_ICD_FILENAMES PUMICE_TEST_DEVICE || true
 presets=$("$pumice" devices --help | sed -n 's/^  \([a-z][a-z0-9-]*\): .*/\1/p')
 [ -n "$presets" ] || fail "pumice devices --help lists no presets"

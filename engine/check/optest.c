@@ -263,31 +263,6 @@ static bool finish(bench *b)
     return status == PM_OK || complain(b, "recording: %s", pm_status_text(status));
 }
 
-/* Whether the row was run with the same program; from now on it was. Without memory it is run. */
-static bool seen_before(const bench *b, optest_seen *seen)
-{
-    const uint64_t program = seen ? gpu_program_fingerprint(b->program) : 0;
-    if (!program) return false;
-    const uint64_t print = hash_bytes(program, &b->row, sizeof b->row);
-    for (size_t i = 0; i < seen->count; i++)
-        if (seen->prints[i] == print) return true;
-    if (seen->count == seen->capacity) {
-        const size_t capacity = seen->capacity ? 2 * seen->capacity : 1024;
-        uint64_t *grown = realloc(seen->prints, capacity * sizeof *grown);
-        if (!grown) return false;
-        seen->prints = grown;
-        seen->capacity = capacity;
-    }
-    seen->prints[seen->count++] = print;
-    return false;
-}
-
-void optest_seen_free(optest_seen *seen)
-{
-    free(seen->prints);
-    *seen = (optest_seen){0};
-}
-
 /* Upload everything, run, download everything. */
 static bool run_once(bench *b, bool again)
 {
@@ -454,8 +429,9 @@ bool optest_run(pm_device *device, const optest_row *row, optest_seen *seen, opt
     if (row->type == DTYPE_F16 || row->call.op == OP_CAST) halve(b);
     if (row->weight != DTYPE_F32 || row->cache != DTYPE_F32) narrow(b);
     bool ok = collect(b) && arrange(b) && record(b);
-    result->repeated = ok && seen_before(b, seen);
-    if (ok && !result->repeated) ok = run_and_compare(b);
+    result->repeated = ok && seen && optest_seen_program(seen, row, b->program);
+    result->covered = ok && seen && !result->repeated && optest_seen_kernels(seen, b->program);
+    if (ok && !result->repeated && !result->covered) ok = run_and_compare(b);
     clean(b);
     free(b);
     return ok;

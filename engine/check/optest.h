@@ -7,6 +7,7 @@
 #ifndef CHECK_OPTEST_H
 #define CHECK_OPTEST_H
 
+#include "check/optest_seen.h"
 #include "ops/variant.h"
 
 /* Bounds on sum((a - b)^2) / sum(b^2). */
@@ -63,18 +64,11 @@ typedef struct optest_result {
     kernel_id kernels[OPTEST_KERNELS];
     uint32_t kernel_count; /* that it ran */
     bool no_memory;        /* the fault is lack of memory */
-    bool repeated;         /* not run: see optest_run() */
+    bool repeated, covered; /* not run: see optest_seen_program(), optest_seen_kernels() */
 } optest_result;
 
-/* Rows that were run, with the programs that they came to. Starts empty ({0}); optest_seen_free() gives back its memory. */
-typedef struct optest_seen {
-    uint64_t *prints;
-    size_t count, capacity;
-} optest_seen;
-void optest_seen_free(optest_seen *seen);
-
-/* Whether the row holds on the device. Where `seen` has the row with the very same program (see gpu_program_fingerprint), from a device of
- * the same driver with other features, it is recorded and not run once more: result->repeated. NULL: it is run. */
+/* Whether the row holds on the device. One whose program ran already, or whose kernels need not be compiled for it, is recorded and not run: see
+ * optest_seen.h. NULL: it is run. */
 bool optest_run(pm_device *device, const optest_row *row, optest_seen *seen, optest_result *result);
 
 #endif

@@ -181,6 +181,16 @@ uint32_t gpu_program_kernels(const gpu_program *program, kernel_id *out, uint32_
 /* A number for what a recorded program does: kernels, values, work groups, and where operands lie. Equal programs on one device or on
  * another of the same driver have equal ones, whatever features either lacks. 0: the device cannot bind the operands. */
 uint64_t gpu_program_fingerprint(gpu_program *program);
+/* What a pipeline is made of; `spec` is the program's. */
+typedef struct gpu_pipeline_key {
+    kernel_id kernel;
+    bool bda;             /* operands by address */
+    uint64_t map;         /* and where they are bound without: equal numbers, equal bindings */
+    const uint32_t *spec; /* [spec_count] */
+    uint32_t spec_count;
+} gpu_pipeline_key;
+/* Of a recorded dispatch of one of Pumice's kernels, by its number among these. False: there is none, or the device cannot bind its operands. */
+bool gpu_program_pipeline(const gpu_program *program, uint32_t index, gpu_pipeline_key *out);
 
 /* ---- choices: which of several kernel variants to take, as autotuning measured on this device ------------------------- */
 

@@ -260,6 +260,21 @@ static uint64_t hash_places(const gpu_places *places, uint64_t hash)
     return hash;
 }
 
+bool gpu_program_pipeline(const gpu_program *program, uint32_t index, gpu_pipeline_key *out)
+{
+    if (program->status != PM_OK) return false;
+    for (uint32_t i = 0; i < program->command_count; i++) {
+        const gpu_command *c = &program->commands[i];
+        if (c->kind != GPU_DISPATCH || c->module || index-- > 0) continue;
+        gpu_places places;
+        if (gpu_places_of(program, c, &places) != PM_OK) return false;
+        *out = (gpu_pipeline_key){c->kernel, program->device->caps.bda, places.map, &program->words[c->first_spec],
+                                  c->spec_count};
+        return true;
+    }
+    return false;
+}
+
 uint64_t gpu_program_fingerprint(gpu_program *program)
 {
     const uint32_t bda = program->device->caps.bda;
