@@ -254,10 +254,10 @@ static void add_coop_rows(optest_table *t)
     align_last(t, true);
     row_matmul(t, 4136, 16, 24, 1, "");
     align_last(t, true);
-    static const uint32_t sizes_of_heads[] = {16, 64, 128};
-    for (uint32_t i = 0; i < 6; i++) { /* forward and gradient of attention */
+    static const uint32_t sizes_of_heads[] = {16, 32, 64, 128};
+    for (uint32_t i = 0; i < 8; i++) { /* forward and gradient of attention */
         size_t before = t->count[t->adding];
-        row_attention(t, 1 + i % 2, i % 3 ? 97 : 33 + i, 1 + i / 3, sizes_of_heads[i % 3], i % 2 ? 0.2f : 0);
+        row_attention(t, 1 + i % 2, i % 4 ? 97 : 33 + i, 1 + i / 4, sizes_of_heads[i % 4], i / 4 ? 0.2f : 0);
         for (size_t n = t->count[t->adding]; n > before; n--) {
             t->rows[t->adding][n - 1].type = DTYPE_F16;
             t->rows[t->adding][n - 1].seed = 600 + 6 * (uint32_t)n;
