@@ -106,7 +106,8 @@ static pm_status write_text(const pm_log *log, pm_model *model, const pm_tokeniz
     size_t token_count = 0;
     pm_status status = pm_session_create(model, &session);
     if (status == PM_OK)
-        status = pm_tokenizer_encode(log, tokenizer, "the prompt", prompt, strlen(prompt), &tokens, &token_count);
+        status = pm_tokenizer_encode_prompt(log, tokenizer, "the prompt", prompt, strlen(prompt), false, PM_TOKEN_NONE,
+                                            &tokens, &token_count);
     if (status == PM_OK) status = pm_session_feed(session, tokens, token_count);
     if (status == PM_OK) printf("%s", prompt);
     for (unsigned long i = 0; i < count && status == PM_OK; i++) {

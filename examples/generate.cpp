@@ -48,8 +48,8 @@ void generate(const char *folder, const std::string &prompt, unsigned long count
 
     std::uint32_t *tokens = nullptr;
     std::size_t token_count = 0;
-    check(
-        pm_tokenizer_encode(&params.log, tokenizer, "the prompt", prompt.data(), prompt.size(), &tokens, &token_count));
+    check(pm_tokenizer_encode_prompt(&params.log, tokenizer, "the prompt", prompt.data(), prompt.size(), false,
+                                     PM_TOKEN_NONE, &tokens, &token_count));
     const std::unique_ptr<std::uint32_t, decltype(&std::free)> tokens_owner(tokens, std::free);
     check(pm_session_feed(session, tokens, token_count));
 

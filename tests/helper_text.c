@@ -33,12 +33,10 @@ size_t test_round_trip(const pm_tokenizer *tok, const char *text, size_t size)
     return count;
 }
 
-void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids)
+/* Frees the tokens. */
+static void expect(const char *text, uint32_t *tokens, size_t count, const char *ids)
 {
-    pm_log log = test_log();
-    uint32_t *tokens = NULL;
-    size_t count = 0, used = 0;
-    assert_int_equal(pm_tokenizer_encode(&log, tok, "text", text, strlen(text), &tokens, &count), PM_OK);
+    size_t used = 0;
     char *got = malloc(12 * count + 1);
     assert_non_null(got);
     got[0] = 0;
@@ -47,6 +45,25 @@ void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids)
     assert_string_equal(got, ids);
     free(got);
     free(tokens);
+}
+
+void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids)
+{
+    pm_log log = test_log();
+    uint32_t *tokens = NULL;
+    size_t count = 0;
+    assert_int_equal(pm_tokenizer_encode(&log, tok, "text", text, strlen(text), &tokens, &count), PM_OK);
+    expect(text, tokens, count, ids);
+}
+
+void test_expect_prompt(const pm_tokenizer *tok, const char *text, bool special, uint32_t begin, const char *ids)
+{
+    pm_log log = test_log();
+    uint32_t *tokens = NULL;
+    size_t count = 0;
+    assert_int_equal(pm_tokenizer_encode_prompt(&log, tok, "text", text, strlen(text), special, begin, &tokens, &count),
+                     PM_OK);
+    expect(text, tokens, count, ids);
 }
 
 void test_expect_same(const pm_tokenizer *a, const pm_tokenizer *b)

@@ -12,6 +12,8 @@ size_t test_round_trip(const pm_tokenizer *tok, const char *text, size_t size);
 
 /* The ids of a text, as decimal numbers with blanks between, must be these. */
 void test_expect_ids(const pm_tokenizer *tok, const char *text, const char *ids);
+/* Likewise of a prompt (pm_tokenizer_encode_prompt). */
+void test_expect_prompt(const pm_tokenizer *tok, const char *text, bool special, uint32_t begin, const char *ids);
 
 /* Same kind, tokens and hash. */
 void test_expect_same(const pm_tokenizer *a, const pm_tokenizer *b);

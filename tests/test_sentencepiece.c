@@ -133,6 +133,10 @@ static void test_ids(void **state)
     test_expect_ids(tok, "  ab", "267 268");
     test_expect_ids(tok, "cabc \xC3\xA9\xE4\xB8\xAD\xFF", "259 262 266 259 269 231 187 176 258");
     test_expect_ids(tok, "<s>", "259 63 118 65");
+    test_expect_prompt(tok, "abc", false, 2, "1 259 266"); /* the token that the tokenizer puts before texts */
+    test_expect_prompt(tok, "<s>", false, 2, "1 259 63 118 65");
+    test_expect_prompt(tok, "<s>", true, 2, "1"); /* once, where the prompt spells it */
+    test_expect_prompt(tok, "", false, 2, "2");
     assert_memory_equal(pm_tokenizer_piece(tok, 268, &size), " ab", 3);
     assert_memory_equal(pm_tokenizer_piece(tok, 258, &size), "\xFF", 1);
     assert_memory_equal(pm_tokenizer_piece(tok, 1, &size), "<s>", 3);

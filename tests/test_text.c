@@ -214,6 +214,37 @@ static void test_unknown_character(void **state)
     pm_tokenizer_destroy(&tok);
 }
 
+/* An empty prompt is the token that begins texts, else a line's end, a blank, or token 0; other prompts are their tokens. */
+static void test_prompts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *characters, *prompt;
+        uint32_t begin;
+        const char *ids;
+    } rows[] = {{"ab \n", "ba", 3, "3 2"},       {"ab \n", "", 3, "3"},          {"ab \n", "", PM_TOKEN_NONE, "0"},
+                {"ab ", "", PM_TOKEN_NONE, "0"}, {"ab", "", PM_TOKEN_NONE, "0"}, {"!a ", "a", PM_TOKEN_NONE, "2"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pm_tokenizer *tok = chars_of(rows[i].characters, strlen(rows[i].characters));
+        test_expect_prompt(tok, rows[i].prompt, i % 2, rows[i].begin, rows[i].ids);
+        pm_tokenizer_destroy(&tok);
+    }
+    pm_tokenizer *tok = bytes_of();
+    test_expect_prompt(tok, "", false, PM_TOKEN_NONE, "10");
+    test_expect_prompt(tok, "a", false, 7, "97");
+    pm_tokenizer_destroy(&tok);
+    tok = chars_of("ab", 2);
+    uint32_t *tokens = NULL;
+    size_t count = 1;
+    const pm_log log = test_log();
+    test_log_reset();
+    test_expect_failure(pm_tokenizer_encode_prompt(&log, tok, "--prompt", "abx", 3, false, 0, &tokens, &count),
+                        PM_FORMAT, "--prompt: ", "'x' at byte 2");
+    assert_null(tokens);
+    assert_int_equal(count, 0);
+    pm_tokenizer_destroy(&tok);
+}
+
 /* Saves, loads, compares; the second save gives the same bytes. Destroys tok. */
 static void expect_files(pm_tokenizer *tok)
 {
@@ -484,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_chars_random),
         cmocka_unit_test(test_invalid_utf8),
         cmocka_unit_test(test_unknown_character),
+        cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_file_form),
         cmocka_unit_test(test_detokenizer),

@@ -120,22 +120,6 @@ static bool print_json(const writing *out, uint32_t count, bool ended, double ra
     return good;
 }
 
-/* The token before a text without a prompt: the one that begins the model's texts, else a line's end (GPT-1's has a blank behind it), else a blank,
- * else token 0. */
-static uint32_t first_token(const pm_tokenizer *tokenizer, const pm_text_ends *ends)
-{
-    static const char *const starts[] = {"\n", "\n ", " "};
-    if (ends->begin != PM_TOKEN_NONE) return ends->begin;
-    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
-        for (uint32_t id = 0; id < pm_tokenizer_vocab(tokenizer); id++) {
-            size_t size = 0;
-            const char *piece = pm_tokenizer_piece(tokenizer, id, &size);
-            if (piece && size == strlen(starts[i]) && memcmp(piece, starts[i], size) == 0) return id;
-        }
-    }
-    return 0;
-}
-
 /* Whether the prompt ends within a line, and its last token ends a word with the blank behind it, as GPT-1's do. */
 static bool blank_is_due(const pm_tokenizer *tokenizer, uint32_t last)
 {
@@ -149,22 +133,10 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, c
 {
     uint32_t *tokens = NULL;
     size_t count = 0;
-    pm_status status = PM_OK;
-    *blank = false;
-    if (prompt[0])
-        status = (special ? pm_tokenizer_encode_special : pm_tokenizer_encode)(log, tokenizer, "--prompt", prompt,
-                                                                               strlen(prompt), &tokens, &count);
-    if (status == PM_OK && count > 0 && pm_tokenizer_adds_begin(tokenizer)) {
-        const uint32_t begin = pm_tokenizer_begin(tokenizer);
-        if (tokens[0] != begin) status = pm_session_feed(session, &begin, 1);
-    }
-    if (status == PM_OK && count == 0) { /* no prompt, or only text that the tokenizer leaves out */
-        const uint32_t token = first_token(tokenizer, ends);
-        status = pm_session_feed(session, &token, 1);
-    } else if (status == PM_OK) {
-        *blank = blank_is_due(tokenizer, tokens[count - 1]);
-        status = pm_session_feed(session, tokens, count);
-    }
+    pm_status status = pm_tokenizer_encode_prompt(log, tokenizer, "--prompt", prompt, strlen(prompt), special,
+                                                  ends->begin, &tokens, &count);
+    *blank = status == PM_OK && prompt[0] && blank_is_due(tokenizer, tokens[count - 1]);
+    if (status == PM_OK) status = pm_session_feed(session, tokens, count);
     free(tokens);
     return status;
 }

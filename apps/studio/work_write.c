@@ -78,32 +78,14 @@ static pm_status load_model(work *w, const char *dir)
     return status;
 }
 
-/* The token before a text without a prompt: the one that begins texts, else a line's end, else token 0. */
-static uint32_t first_token(const pm_tokenizer *tokenizer, const pm_text_ends *ends)
-{
-    if (ends->begin != PM_TOKEN_NONE) return ends->begin;
-    for (uint32_t id = 0; id < pm_tokenizer_vocab(tokenizer); id++) {
-        size_t size = 0;
-        const char *piece = pm_tokenizer_piece(tokenizer, id, &size);
-        if (piece && size == 1 && piece[0] == '\n') return id;
-    }
-    return 0;
-}
-
 static pm_status feed_prompt(work *w, pm_session *session, const pm_tokenizer *tokenizer, const pm_text_ends *ends,
                              const char *prompt)
 {
-    uint32_t *tokens = NULL, token = 0;
+    uint32_t *tokens = NULL;
     size_t count = 0;
-    pm_status status = PM_OK;
-    if (prompt[0])
-        status = pm_tokenizer_encode(&w->log, tokenizer, "the prompt", prompt, strlen(prompt), &tokens, &count);
-    token = first_token(tokenizer, ends);
-    if (status == PM_OK && count && pm_tokenizer_adds_begin(tokenizer)) {
-        const uint32_t begin = pm_tokenizer_begin(tokenizer);
-        status = pm_session_feed(session, &begin, 1);
-    }
-    if (status == PM_OK) status = count ? pm_session_feed(session, tokens, count) : pm_session_feed(session, &token, 1);
+    pm_status status = pm_tokenizer_encode_prompt(&w->log, tokenizer, "the prompt", prompt, strlen(prompt), false,
+                                                  ends->begin, &tokens, &count);
+    if (status == PM_OK) status = pm_session_feed(session, tokens, count);
     free(tokens);
     return status;
 }

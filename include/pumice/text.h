@@ -80,6 +80,12 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_encode(const pm_log *log, const pm_to
 PM_API PM_NODISCARD pm_status pm_tokenizer_encode_special(const pm_log *log, const pm_tokenizer *tok, const char *name,
                                                           const char *text, size_t size, uint32_t **tokens,
                                                           size_t *count);
+/* What a model is fed before it goes on with a text: the tokens of a prompt, with `special` as pm_tokenizer_encode_special makes them. Before them
+ * stands the token that begins texts, where the tokenizer adds it and the prompt does not spell it. Where no token is left, as of an empty
+ * prompt, it is one: `begin`, which pm_text_ends tells; if that is PM_TOKEN_NONE, a line's end, else a blank, else token 0. Fails as they do. */
+PM_API PM_NODISCARD pm_status pm_tokenizer_encode_prompt(const pm_log *log, const pm_tokenizer *tok, const char *name,
+                                                         const char *text, size_t size, bool special, uint32_t begin,
+                                                         uint32_t **tokens, size_t *count);
 /* The bytes of one token, in "gpt2" maybe part of a character, in "gpt1" with a blank where a word ends; lives as long as the tokenizer. No
  * bytes for an id that the vocabulary leaves out, NULL for one outside it. */
 PM_API const char *pm_tokenizer_piece(const pm_tokenizer *tok, uint32_t id, size_t *size);
