@@ -12,7 +12,7 @@ typedef struct optest_seen {
 } optest_seen;
 void optest_seen_free(optest_seen *seen);
 
-/* Whether the row, by its number in memory, was run with the very same program, on a device of the same driver. From now on it was. */
+/* Whether the row, by its place in memory, was run with the very same program, on a device of the same driver. From now on it was. */
 bool optest_seen_program(optest_seen *seen, const void *row, gpu_program *program);
 
 /* With `few`: whether the program would compile a kernel for nothing. A driver compiles a kernel for a second or more, and again for other
