@@ -62,8 +62,8 @@ enum { OPTEST_KERNELS = 8 };
 typedef struct optest_result {
     char wrong[800]; /* the row and its fault in one line; "" where it passed */
     kernel_id kernels[OPTEST_KERNELS];
-    uint32_t kernel_count; /* that it ran */
-    bool no_memory;        /* the fault is lack of memory */
+    uint32_t kernel_count;  /* that it ran */
+    bool no_memory;         /* the fault is lack of memory */
     bool repeated, covered; /* not run: see optest_seen_program(), optest_seen_kernels() */
 } optest_result;
 
