@@ -11,7 +11,7 @@
 static bool is_new(optest_seen *seen, kernel_id kernel, bool bda, uint32_t first, uint32_t second)
 {
     const uint32_t spec[] = {first, second};
-    return optest_seen_new(seen, &(gpu_pipeline_key){kernel, bda, 0, spec, 2});
+    return optest_seen_new(seen, &(gpu_pipeline_key){.kernel = kernel, .bda = bda, .spec = spec, .spec_count = 2});
 }
 
 static kernel_id kernel_of(kernel_types types)

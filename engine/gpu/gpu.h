@@ -185,7 +185,8 @@ uint64_t gpu_program_fingerprint(gpu_program *program);
 typedef struct gpu_pipeline_key {
     kernel_id kernel;
     bool bda;             /* operands by address */
-    uint64_t map;         /* and where they are bound without: equal numbers, equal bindings */
+    bool joined;          /* without: some share a binding, */
+    uint64_t map;         /* and where each is bound: equal numbers, equal bindings */
     const uint32_t *spec; /* [spec_count] */
     uint32_t spec_count;
 } gpu_pipeline_key;

@@ -268,8 +268,12 @@ bool gpu_program_pipeline(const gpu_program *program, uint32_t index, gpu_pipeli
         if (c->kind != GPU_DISPATCH || c->module || index-- > 0) continue;
         gpu_places places;
         if (gpu_places_of(program, c, &places) != PM_OK) return false;
-        *out = (gpu_pipeline_key){c->kernel, program->device->caps.bda, places.map, &program->words[c->first_spec],
-                                  c->spec_count};
+        *out = (gpu_pipeline_key){.kernel = c->kernel,
+                                  .bda = program->device->caps.bda,
+                                  .joined = places.map != GPU_OWN_BINDINGS,
+                                  .map = places.map,
+                                  .spec = &program->words[c->first_spec],
+                                  .spec_count = c->spec_count};
         return true;
     }
     return false;
