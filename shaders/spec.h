@@ -83,7 +83,7 @@
 #define SPEC_ATTENTION_FLIGHT 5
 /* attention_few.comp, attention_row.comp: for heads of up to so many columns */
 #define SPEC_ATTENTION_MOST 6
-/* Every kernel of attention again, behind each one's own; left out where queries and keys have the same heads and there is no window */
+/* Every kernel of attention again, behind each one's own */
 #define SPEC_ATTENTION_GROUP 8
 #define SPEC_ATTENTION_WINDOWED 9
 

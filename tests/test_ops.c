@@ -61,12 +61,6 @@ static bool ran[KERNEL_COUNT]; /* in any row so far */
 static optest_seen seen;
 static size_t rows_run, rows_repeated, rows_covered;
 
-static bool is_set(const char *name, const char *value)
-{
-    const char *is = getenv(name);
-    return is && strcmp(is, value) == 0;
-}
-
 /* The group's device: opened by its first test, so that a machine without one skips them all. */
 static pm_device *group_device(void)
 {
@@ -84,7 +78,8 @@ static bool takes_minutes(const pm_caps *caps, const optest_row *row)
     enum { MOST = 16 };
     const op_call *call = &row->call;
     const bool attention = call->op == OP_ATTENTION || call->op == OP_ATTENTION_BWD;
-    const bool units = !row->variant || row->variant == VARIANT_ATTENTION_COOP;
+    const bool units =
+        !row->variant || row->variant == VARIANT_ATTENTION_COOP || row->variant == VARIANT_ATTENTION_COOP_LEAN;
     if (!seen.few || !op_matrix_units(caps) || !attention || !units || row->type != DTYPE_F16) return false;
     return (call->op == OP_ATTENTION ? call->out[0].cols : call->in[1].cols) / call->attr.heads > MOST;
 }
@@ -97,7 +92,8 @@ static void test_op(void **state)
     size_t count, applied = 0;
     const optest_row *rows = optest_rows(rows_of_all, now->set, &count);
     optest_result result;
-    seen.few = pm_device_caps(d)->type == PM_DEVICE_CPU && !is_set("PUMICE_TEST_ROWS", "all");
+    const char *which = getenv("PUMICE_TEST_ROWS");
+    seen.few = pm_device_caps(d)->type == PM_DEVICE_CPU && !(which && strcmp(which, "all") == 0);
     for (size_t i = 0; i < count; i++) {
         const optest_row *row = &rows[i];
         if (row->call.op != op || !optest_applies(pm_device_caps(d), row)) continue;
@@ -228,7 +224,7 @@ static bool selected(const selection *s, const char *name)
 static bool read_arguments(int argc, char **argv, selection *s)
 {
     int a = 1;
-    const char *quick = getenv("PUMICE_TEST_QUICK"); /* anything but 0 */
+    const char *quick = getenv("PUMICE_TEST_QUICK");
     *s = (selection){.quick = quick && *quick && strcmp(quick, "0") != 0};
     for (; a < argc && !strncmp(argv[a], "--", 2) && strcmp(argv[a], "--but") != 0; a++) {
         if (!strcmp(argv[a], "--list"))

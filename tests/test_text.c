@@ -226,7 +226,7 @@ static void test_prompts(void **state)
                 {"ab ", "", PM_TOKEN_NONE, "0"}, {"ab", "", PM_TOKEN_NONE, "0"}, {"!a ", "a", PM_TOKEN_NONE, "2"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         pm_tokenizer *tok = chars_of(rows[i].characters, strlen(rows[i].characters));
-        test_expect_prompt(tok, rows[i].prompt, i % 2, rows[i].begin, rows[i].ids);
+        test_expect_prompt(tok, rows[i].prompt, false, rows[i].begin, rows[i].ids);
         pm_tokenizer_destroy(&tok);
     }
     pm_tokenizer *tok = bytes_of();

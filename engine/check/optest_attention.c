@@ -137,6 +137,9 @@ static void add_coop(optest_table *t)
     add_pair(t, &(shape){2, 70, 3, 1, 16, 0, 0, 0.3f});
     add_cached(t, &(shape){2, 33, 6, 2, 16, 29, 0, 0}, 31, 100);
     by_variant(t, first, VARIANT_ATTENTION_COOP, true);
+    const size_t lean = t->count[t->adding];
+    add_pair(t, &(shape){1, 97, 6, 2, 16, 40, 0.2f, 0});
+    by_variant(t, lean, VARIANT_ATTENTION_COOP_LEAN, true);
 }
 
 void optest_add_attention(optest_table *t)

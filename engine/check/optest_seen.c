@@ -74,7 +74,7 @@ static bool are_flags(uint32_t i, uint32_t k)
 bool optest_seen_new(optest_seen *seen, const gpu_pipeline_key *key)
 {
     const kernel_row row = gpu_kernel_row(key->kernel);
-    const uint64_t kernel[] = {key->kernel}, access[] = {row, key->bda, key->joined};
+    const uint64_t kernel[] = {key->kernel}, access[] = {row, key->bda, key->map != 0};
     const uint64_t of_row = hash_bytes(HASH_INIT, &row, sizeof row);
     bool found = add(seen, hash_bytes(HASH_INIT, kernel, sizeof kernel));
     found |= add(seen, hash_bytes(HASH_INIT, access, sizeof access));

@@ -185,8 +185,7 @@ uint64_t gpu_program_fingerprint(gpu_program *program);
 typedef struct gpu_pipeline_key {
     kernel_id kernel;
     bool bda;             /* operands by address */
-    bool joined;          /* without: some share a binding, */
-    uint64_t map;         /* and where each is bound: equal numbers, equal bindings */
+    uint64_t map;         /* without: where they are bound, equal numbers, equal bindings; 0: each has its own */
     const uint32_t *spec; /* [spec_count] */
     uint32_t spec_count;
 } gpu_pipeline_key;

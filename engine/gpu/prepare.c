@@ -270,8 +270,7 @@ bool gpu_program_pipeline(const gpu_program *program, uint32_t index, gpu_pipeli
         if (gpu_places_of(program, c, &places) != PM_OK) return false;
         *out = (gpu_pipeline_key){.kernel = c->kernel,
                                   .bda = program->device->caps.bda,
-                                  .joined = places.map != GPU_OWN_BINDINGS,
-                                  .map = places.map,
+                                  .map = places.map == GPU_OWN_BINDINGS ? 0 : places.map,
                                   .spec = &program->words[c->first_spec],
                                   .spec_count = c->spec_count};
         return true;

@@ -107,10 +107,8 @@ launch attention_launch(gpu_program *program, const pm_caps *caps, const attenti
                       .flops = shares[a->kind] * op_flops(call),
                       .bytes = shares[a->kind] * bytes_of(a)}};
     launch_spec(&r, SPEC_ATTENTION_DROPOUT, call->attr.dropout > 0);
-    if (a->group > 1 || a->windowed) {
-        launch_spec(&r, SPEC_ATTENTION_GROUP, a->group);
-        launch_spec(&r, SPEC_ATTENTION_WINDOWED, a->windowed);
-    }
+    launch_spec(&r, SPEC_ATTENTION_GROUP, a->group);
+    launch_spec(&r, SPEC_ATTENTION_WINDOWED, a->windowed);
     return r;
 }
 

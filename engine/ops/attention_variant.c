@@ -142,18 +142,18 @@ static bool coop_possible(const candidate *c)
            ATTENTION_COOP_WARPS * caps->coopmat_subgroup <= caps->max_workgroup_size;
 }
 
-/* Not on Intel's GPUs, where its rows spill (dg2, bmg: Mesa 25.0.7). */
+/* A block of the gradient is in flight in registers during the products of the one before, or it is not. */
+enum { LEAN, AHEAD };
+
+/* Not on Intel's GPUs, where its rows spill (dg2, bmg: Mesa 25.0.7). With a block of large heads in flight, the gradient spills on AMD's (navi31,
+ * phoenix). */
 static bool coop_preferred(const candidate *c)
 {
-    return op_matrix_units(c->launch->caps) && c->launch->caps->vendor_id != VENDOR_INTEL;
-}
-
-/* Whether there are registers for a block in flight. With the gradient's matrices for large heads they would spill (navi31, phoenix: Mesa 25.0.7).
- * A software driver, which takes minutes to compile larger heads, does either by the length, so that tests have both. */
-static bool coop_ahead(const pm_caps *caps, const attention *a)
-{
-    if (caps->type == PM_DEVICE_CPU) return a->push.time_q % 2 == 0;
-    return a->kind == ATTENTION_FORWARD || a->push.head <= COOP_AHEAD_HEAD || caps->vendor_id == VENDOR_NVIDIA;
+    const attention *a = c->part;
+    const pm_caps *caps = c->launch->caps;
+    const bool fits =
+        a->kind == ATTENTION_FORWARD || a->push.head <= COOP_AHEAD_HEAD || caps->vendor_id == VENDOR_NVIDIA;
+    return op_matrix_units(caps) && caps->vendor_id != VENDOR_INTEL && (c->size == LEAN || fits);
 }
 
 static void record_coop(const candidate *c)
@@ -167,7 +167,7 @@ static void record_coop(const candidate *c)
     launch_spec(r, SPEC_ATTENTION_TN, caps->coopmat_n);
     launch_spec(r, SPEC_ATTENTION_TK, caps->coopmat_k);
     launch_spec(r, SPEC_ATTENTION_SUBGROUP, caps->coopmat_subgroup);
-    launch_spec(r, SPEC_ATTENTION_AHEAD, coop_ahead(caps, a));
+    launch_spec(r, SPEC_ATTENTION_AHEAD, c->size == AHEAD);
     r->row = kernels[a->kind].coop;
     record_any(r, a, (own_rows(a) + own - 1) / own, ATTENTION_COOP_WARPS * caps->coopmat_subgroup);
 }
@@ -356,7 +356,8 @@ static void record_apart(const candidate *c)
 
 /* ---- the tables ------------------------------------------------------------------------------------------------------ */
 
-#define COOP [VARIANT_ATTENTION_COOP] = {coop_possible, coop_preferred, record_coop, 0}
+#define COOP [VARIANT_ATTENTION_COOP] = {coop_possible, coop_preferred, record_coop, AHEAD}
+#define COOP_LEAN [VARIANT_ATTENTION_COOP_LEAN] = {coop_possible, coop_preferred, record_coop, LEAN}
 #define LANES [VARIANT_ATTENTION_LANES] = {lanes_possible, NULL, record_lanes, 0}
 #define TILE [VARIANT_ATTENTION_TILE] = {tile_possible, tile_preferred, record_tile, 0}
 #define FEW [VARIANT_ATTENTION_FEW] = {few_possible, NULL, record_few, 0}
@@ -369,8 +370,8 @@ static const struct table {
     variant_row variants[OP_VARIANTS];
 } tables[ATTENTION_KINDS] = {
     [ATTENTION_FORWARD] = {"attention", {COOP, BLOCK, LANES, TILE, FEW, ROW}},
-    [ATTENTION_DQ] = {"attention-bwd dq", {COOP, LANES, TILE, FEW}},
-    [ATTENTION_DKV] = {"attention-bwd dkv", {COOP, LANES, APART}},
+    [ATTENTION_DQ] = {"attention-bwd dq", {COOP, COOP_LEAN, LANES, TILE, FEW}},
+    [ATTENTION_DKV] = {"attention-bwd dkv", {COOP, COOP_LEAN, LANES, APART}},
     [ATTENTION_DK] = {"attention-bwd dk", {TILE, FEW}},
     [ATTENTION_DV] = {"attention-bwd dv", {TILE, FEW}},
 };

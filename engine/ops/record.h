@@ -105,7 +105,8 @@ typedef struct launch {
     uint32_t spec[GPU_MAX_SPEC];
 } launch;
 
-/* Sets a specialization constant, SPEC_… of shaders/spec.h. */
+/* Sets a specialization constant, SPEC_… of shaders/spec.h. Each that the kernel declares is to be set: below the highest that is set, others are 0,
+ * not the kernel's defaults. */
 void launch_spec(launch *r, uint32_t constant, uint32_t value);
 
 /* Sets the types from those of activations and of a weight. */

@@ -24,13 +24,14 @@
     X(TILE_8, "tile 32x64")                                                                                            \
     X(TILE_4, "tile 16x64")                                                                                            \
     /* attention */                                                                                                    \
-    X(ATTENTION_COOP, "coop")   /* matrix units */                                                                     \
-    X(ATTENTION_BLOCK, "block") /* forward: large tiles, loads of four */                                              \
-    X(ATTENTION_LANES, "lanes") /* software drivers */                                                                 \
-    X(ATTENTION_TILE, "tile")   /* loads of four */                                                                    \
-    X(ATTENTION_FEW, "few")     /* few registers, or rows that cannot be read in fours */                              \
-    X(ATTENTION_ROW, "row")     /* forward: few queries */                                                             \
-    X(ATTENTION_APART, "apart") /* dk and dv by a kernel each */
+    X(ATTENTION_COOP, "coop")            /* matrix units */                                                            \
+    X(ATTENTION_COOP_LEAN, "coop, lean") /* gradient: fewer registers */                                               \
+    X(ATTENTION_BLOCK, "block")          /* forward: large tiles, loads of four */                                     \
+    X(ATTENTION_LANES, "lanes")          /* software drivers */                                                        \
+    X(ATTENTION_TILE, "tile")            /* loads of four */                                                           \
+    X(ATTENTION_FEW, "few")              /* few registers, or rows that cannot be read in fours */                     \
+    X(ATTENTION_ROW, "row")              /* forward: few queries */                                                    \
+    X(ATTENTION_APART, "apart")          /* dk and dv by a kernel each */
 
 typedef enum op_variant {
 #define VARIANT_ENUM(id, name) VARIANT_##id,

@@ -82,7 +82,8 @@ PM_API PM_NODISCARD pm_status pm_tokenizer_encode_special(const pm_log *log, con
                                                           size_t *count);
 /* What a model is fed before it goes on with a text: the tokens of a prompt, with `special` as pm_tokenizer_encode_special makes them. Before them
  * stands the token that begins texts, where the tokenizer adds it and the prompt does not spell it. Where no token is left, as of an empty
- * prompt, it is one: `begin`, which pm_text_ends tells; if that is PM_TOKEN_NONE, a line's end, else a blank, else token 0. Fails as they do. */
+ * prompt, it is one: `begin`, which pm_text_ends tells; if that is PM_TOKEN_NONE, a line's end, else a blank, else token 0. So *count is at least
+ * 1. malloc'd, the caller frees; fails as those two do, with no tokens. */
 PM_API PM_NODISCARD pm_status pm_tokenizer_encode_prompt(const pm_log *log, const pm_tokenizer *tok, const char *name,
                                                          const char *text, size_t size, bool special, uint32_t begin,
                                                          uint32_t **tokens, size_t *count);
