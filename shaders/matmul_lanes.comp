@@ -43,14 +43,14 @@ void load_a(uint k)
 
 // Prefetches the start of B's rows k and k + 1 in the tile. Their distance is B's width, which a processor's prefetcher does not predict.
 #ifndef PAIRS // else common/kernel.glsl has it
-float touched = 0;
+uint touched = 0;
 #endif
 void touch_b(uint k)
 {
     uint at = min(k, P.k - 2) * P.ldb;
     [[unroll]] for (uint v = 0; v < VECTORS; v += 2) {
         uint col = min((gl_WorkGroupID.y * VECTORS + v) * LANES, P.n - 1);
-        touched = max(touched, max(AT(b, at + col), AT(b, at + P.ldb + col)));
+        touched |= word_b(at + col) | word_b(at + P.ldb + col);
     }
 }
 
@@ -131,7 +131,7 @@ void main()
             [[unroll]] for (uint v = 0; v < VECTORS; v++) acc[i * VECTORS + v] += x * b_n[v];
         }
     }
-    if (P.m == 0) acc[0] += touched; // never, but the compiler cannot know
+    if (P.m == 0) acc[0] += uintBitsToFloat(touched); // never, but the compiler cannot know
 #ifdef PAIRS
     if (WHOLE) {
         [[unroll]] for (uint i = 0; i < ROWS; i++) {

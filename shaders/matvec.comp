@@ -4,8 +4,8 @@
 // A quad is four columns of y; a work group has QUADS quads, with SLICES invocations each. Slice s takes the runs of four k that begin at
 // 4 (s + i SLICES), and has FLIGHT of them in flight at once.
 //   Neighbouring invocations are slices with TRANS_B, and quads without, so that they read neighbouring memory.
-// The slices' sums are added eight at a time, in a fixed order. PAIRS, for a software driver: SLICES is 1, or with TRANS_B the subgroup's size, and
-// there is no barrier.
+// The slices' sums are added eight at a time, in a fixed order. PAIRS, for a software driver: SLICES is 1, or with TRANS_B the subgroup's size; an
+// invocation has EACH quads, whose runs of B follow each other in memory with TRANS_B; and there is no barrier.
 // NORM: A is replaced by LayerNorm(A) = (A - mean) rstd gain + shift (layernorm.comp). Each work group computes it in shared memory while its
 // first runs of B are in flight. With RMS it is A rstd (plus + gain).
 #extension GL_GOOGLE_include_directive : require
@@ -15,8 +15,13 @@ layout(constant_id = SPEC_MATVEC_ROWS) const uint ROWS = 1;
 layout(constant_id = SPEC_MATVEC_SLICES) const uint SLICES = 1; // a power of two
 layout(constant_id = SPEC_MATVEC_QUADS) const uint QUADS = 8;  // a power of two
 layout(constant_id = SPEC_MATVEC_FLIGHT) const uint FLIGHT = 1;
+#ifdef PAIRS
+layout(constant_id = SPEC_MATVEC_EACH) const uint EACH = 1;
+#else
+const uint EACH = 1;
+#endif
 
-vec4 acc[ROWS];
+vec4 acc[EACH * ROWS];
 
 vec4 add4_(vec4 a, vec4 b) { return a + b; }
 #ifdef PAIRS
@@ -69,28 +74,31 @@ void normalise(uint row)
 #define FACTOR(i, k) AT4(a, (i) * P.lda + (k))
 #endif
 
-// Four k of the quad, in B's order.
+// What four k of A and of a quad, in B's order, add to its sums.
+vec4 product(vec4 x, vec4 b0, vec4 b1, vec4 b2, vec4 b3)
+{
+    return TRANS_B ? vec4(dot(x, b0), dot(x, b1), dot(x, b2), dot(x, b3)) : x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+}
 void add_run(uint k, vec4 b0, vec4 b1, vec4 b2, vec4 b3)
 {
-    [[unroll]] for (uint i = 0; i < ROWS; i++) {
-        vec4 x = FACTOR(i, k);
-        if (TRANS_B)
-            acc[i] += vec4(dot(x, b0), dot(x, b1), dot(x, b2), dot(x, b3));
-        else
-            acc[i] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
-    }
+    [[unroll]] for (uint i = 0; i < ROWS; i++) acc[i] += product(FACTOR(i, k), b0, b1, b2, b3);
 }
 
 void main()
 {
     uint id = gl_LocalInvocationID.x;
     uint slice = TRANS_B ? id % SLICES : id / QUADS, quad = TRANS_B ? id / SLICES : id % QUADS;
-    uint col = 4 * (flat_group() * QUADS + quad);
-    [[unroll]] for (uint i = 0; i < ROWS; i++) acc[i] = vec4(0);
-    uint at[4]; // offsets in B where the quad begins: of its four columns, or of four k
-    [[unroll]] for (uint j = 0; j < 4; j++) at[j] = TRANS_B ? min(col + j, P.n - 1) * P.ldb : min(col, P.n - 4) + j * P.ldb;
+    // The first quad's column. An invocation's other quads follow, or without TRANS_B those of other invocations lie between.
+    const uint apart = TRANS_B ? 4 : 4 * QUADS;
+    uint col = flat_group() * 4 * EACH * QUADS + quad * (TRANS_B ? 4 * EACH : 4);
+    [[unroll]] for (uint i = 0; i < EACH * ROWS; i++) acc[i] = vec4(0);
+    PLACE_T at[4 * EACH]; // offsets in B where a quad begins: of its four columns, or of four k
+    [[unroll]] for (uint j = 0; j < 4 * EACH; j++) {
+        uint first = col + j / 4 * apart;
+        at[j] = PLACE(b, TRANS_B ? min(first + j % 4, P.n - 1) * P.ldb : min(first, P.n - 4) + j % 4 * P.ldb);
+    }
 
-#define RUN(to, n, k) [[unroll]] for (uint j = 0; j < 4; j++) to[(n) + j] = AT4(b, at[j] + (TRANS_B ? (k) : (k) * P.ldb));
+#define RUN(to, n, k) [[unroll]] for (uint j = 0; j < 4; j++) to[(n) + j] = FROM4(b, at[j] + BYTES(b, TRANS_B ? (k) : (k) * P.ldb));
 // Run f from a k on. Behind the last run, the last is read again and not used.
 #define K_OF(from, f) ((from) + 4 * SLICES * (f))
 #define FETCH(from) [[unroll]] for (uint f = 0; f < FLIGHT; f++) { RUN(runs, 4 * f, min(K_OF(from, f), P.k - 4)) }
@@ -105,20 +113,14 @@ void main()
     const bool there = false;
 #endif
 #ifdef PAIRS
-    // Prefetches the cache lines of AHEAD runs, each with one gather: a quarter of the subgroup for each of its four columns or four k.
-    const uint AHEAD = 16;
-    uint lane = gl_SubgroupInvocationID, line = lane % (gl_SubgroupSize / 4) * LINE, row = lane / (gl_SubgroupSize / 4);
-    for (uint k = first; k < P.k;) {
-        [[unroll]] for (uint f = 0; f < AHEAD; f++) {
-            if (TRANS_B)
-                TOUCH(b, min(col + row, P.n - 1) * P.ldb + min(K_OF(k, f) - first + line, P.k - 1))
-            else
-                TOUCH(b, min(K_OF(k, f) + row, P.k - 1) * P.ldb + min(col - 4 * lane + line, P.n - 1))
-        }
-        [[dont_unroll]] for (uint f = 0; f < AHEAD && k < P.k; f++, k = K_OF(k, 1)) {
+    [[dont_unroll]] for (uint k = first; k < P.k; k = K_OF(k, 1)) {
+        const PLACE_T step = BYTES(b, TRANS_B ? k : k * P.ldb);
+        vec4 x[ROWS];
+        [[unroll]] for (uint i = 0; i < ROWS; i++) x[i] = FACTOR(i, k);
+        [[unroll]] for (uint e = 0; e < EACH; e++) {
             vec4 run[4];
-            RUN(run, 0, k)
-            add_run(k, run[0], run[1], run[2], run[3]);
+            [[unroll]] for (uint j = 0; j < 4; j++) run[j] = FROM4(b, at[4 * e + j] + step);
+            [[unroll]] for (uint i = 0; i < ROWS; i++) acc[e * ROWS + i] += product(x[i], run[0], run[1], run[2], run[3]);
         }
     }
 #else
@@ -134,15 +136,18 @@ void main()
             if (K_OF(k, f) < P.k) add_run(K_OF(k, f), runs[4 * f], runs[4 * f + 1], runs[4 * f + 2], runs[4 * f + 3]);
     }
 #endif
-    [[unroll]] for (uint i = 0; i < ROWS; i++) {
 #ifdef PAIRS
-        vec4 sum = COMBINE_LANES(add4_, acc[i], SLICES);
+    [[unroll]] for (uint n = 0; n < EACH * ROWS; n++) {
+        uint i = n % ROWS, c = col + n / ROWS * apart;
+        vec4 sum = COMBINE_LANES(add4_, acc[n], SLICES);
         if (SLICES == 1) {
-            [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
+            [[unroll]] for (uint j = 0; j < 4; j++) finish(i, c + j, sum[j]);
         } else if (slice < 4) {
-            finish(i, col + slice, slice < 2 ? (slice == 0 ? sum.x : sum.y) : (slice == 2 ? sum.z : sum.w));
+            finish(i, c + slice, slice < 2 ? (slice == 0 ? sum.x : sum.y) : (slice == 2 ? sum.z : sum.w));
         }
+    }
 #else
+    [[unroll]] for (uint i = 0; i < ROWS; i++) {
         parts[slice * QUADS + quad] = acc[i];
         barrier();
         uint left = SLICES;
@@ -153,7 +158,6 @@ void main()
             [[unroll]] for (uint j = 0; j < 4; j++) finish(i, col + j, sum[j]);
         }
         barrier();
-#endif
     }
-    KEEP(y)
+#endif
 }

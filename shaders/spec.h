@@ -52,6 +52,7 @@
 #define SPEC_MATVEC_QUADS 6
 #define SPEC_MATVEC_FLIGHT 7
 #define SPEC_MATVEC_WIDTH 8
+#define SPEC_MATVEC_EACH 9
 /* matmul_coop.comp */
 #define SPEC_COOP_TM 4
 #define SPEC_COOP_TN 5

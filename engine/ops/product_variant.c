@@ -11,6 +11,8 @@ enum {
     MATVEC_THREADS = 512,       /* invocations of a work group, */
     MATVEC_LEAST_QUADS = 4,     /* and the fewest columns, in fours, to reach */
     MATVEC_GROUPS = 64,         /* so many work groups */
+    MATVEC_EACH = 4,            /* matvec.comp on a software driver: quads of an invocation, which share A, */
+    MATVEC_SUBGROUPS = 4,       /* and subgroups of a work group with TRANS_B */
     COOP_LARGE = 128,           /* matmul_coop.comp: side of the large tiles, */
     COOP_SMALL = 64,            /* and of the small ones */
     COOP_LARGE_SUMS = 128,      /* matmul_coop.comp: the most sums of an invocation, large tiles, */
@@ -135,7 +137,7 @@ static bool coop_suits(const pm_caps *caps, const product *p, uint32_t side)
 
 /* matvec.comp's specialization constants of the same names. */
 typedef struct matvec_shape {
-    uint32_t slices, quads, flight;
+    uint32_t slices, quads, flight, each;
 } matvec_shape;
 
 /* A large GPU is limited by latency unless all loads of a small matrix are in flight at once. So work groups get few columns, which makes many
@@ -144,8 +146,12 @@ static matvec_shape matvec_shape_of(const pm_caps *caps, const product *p, bool 
 {
     const bool trans_b = p->call->attr.trans_b;
     uint32_t most = caps->max_workgroup_size;
-    matvec_shape s = {MATVEC_SLICES, MATVEC_QUADS, 1};
-    if (pairs) s.slices = trans_b ? software_lanes(caps) : 1;
+    matvec_shape s = {MATVEC_SLICES, MATVEC_QUADS, 1, 1};
+    if (pairs) {
+        if (trans_b) s.quads = MATVEC_SUBGROUPS;
+        s.slices = trans_b ? software_lanes(caps) : 1;
+        s.each = MATVEC_EACH;
+    }
     if (!pairs && many_registers(caps)) {
         if (most > MATVEC_THREADS) most = MATVEC_THREADS;
         s.flight = MATVEC_FLIGHT;
@@ -175,8 +181,9 @@ static void record_matvec(const candidate *c)
     launch_spec(r, SPEC_MATVEC_SLICES, s.slices);
     launch_spec(r, SPEC_MATVEC_QUADS, s.quads);
     launch_spec(r, SPEC_MATVEC_FLIGHT, s.flight);
+    launch_spec(r, SPEC_MATVEC_EACH, s.each);
     if (p->gain.buffer) launch_spec(r, SPEC_MATVEC_WIDTH, p->k / 4);
-    record_groups(r, (p->n - 1) / (4 * s.quads) + 1, s.slices * s.quads);
+    record_groups(r, (p->n - 1) / (4 * s.each * s.quads) + 1, s.slices * s.quads);
 }
 
 /* Records x by y work groups of `size` invocations, one for each tile. */
