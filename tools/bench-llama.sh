@@ -24,7 +24,7 @@ trap 'rm -rf "$dir"' EXIT
 # BACKEND FILE: the second of two rounds, so that compilation does not count.
 cat > "$dir/time.mjs" << 'END'
 import { getLlama, LlamaLogLevel } from 'node-llama-cpp'
-const [backend, path] = process.argv.slice(2), vulkan = backend === 'vulkan', prompt = 32, count = vulkan ? 4 : 32
+const [backend, path] = process.argv.slice(2), vulkan = backend === 'vulkan', prompt = 32, count = 32
 const llama = await getLlama({ gpu: vulkan ? 'vulkan' : false, build: 'never', logLevel: LlamaLogLevel.error })
 const model = await llama.loadModel({ modelPath: path, gpuLayers: vulkan ? 'max' : 0 })
 const context = await model.createContext({ contextSize: 1024, batchSize: prompt, threads: 2, flashAttention: false })

@@ -11,7 +11,8 @@
 #     spirv          the modules, and subgroups of every size
 #     document       measures nothing; only writes the document
 # -q: at full features two configurations of test_ops, as with presets, instead of all. Results are kept in BUILD/conformance, and go into the
-# document, until the programs or the driver change. So an interrupted run continues where it was.
+# document, until the programs or the driver change. So an interrupted run continues where it was. PUMICE_TEST_ROWS=all runs on software drivers
+# all rows of shapes and attributes, which takes many hours, instead of those that show the driver something new.
 set -eu
 
 say() { echo "conformance: $*" >&2; }
@@ -38,8 +39,7 @@ mkdir -p "$kept"
 scratch=$(mktemp -d) # of this run only: another run may measure another driver meanwhile
 trap 'rm -rf "$scratch"' EXIT
 PUMICE_CACHE_DIR=$kept/cache
-PUMICE_TEST_ROWS=all # on software drivers too
-export PUMICE_CACHE_DIR PUMICE_TEST_ROWS
+export PUMICE_CACHE_DIR
 unset PUMICE_DISABLE VK_DRIVER_FILES VK_ICD_FILENAMES PUMICE_TEST_DEVICE || true
 presets=$("$pumice" devices --help | sed -n 's/^  \([a-z][a-z0-9-]*\): .*/\1/p')
 [ -n "$presets" ] || fail "pumice devices --help lists no presets"
@@ -47,6 +47,7 @@ presets=$("$pumice" devices --help | sed -n 's/^  \([a-z][a-z0-9-]*\): .*/\1/p')
 # sum_of FILE: a checksum, which tells one build of a program from another.
 sum_of() { cksum < "$1" | cut -d ' ' -f 1; }
 ops_sum=$(sum_of "$test_ops")
+[ "${PUMICE_TEST_ROWS:-}" != all ] || ops_sum=$ops_sum.all
 
 # wanted DRIVER PRESET: whether the row, or all, was asked for.
 wanted() {
@@ -215,10 +216,11 @@ Written by \`sh tools/conformance.sh\`, which says how; rows that are not here w
 
 ## Operations
 
-Each test is one operation, forward or backward, in one configuration of \`tests/test_ops.c\`, with all its rows of shapes and attributes, against
-its twin in double. \`full\` is the device as it is. The other names are presets (\`PUMICE_DISABLE\`): the device lowered to what a real part offers,
-and the kernels chosen that suit its vendor. They run the configurations "all features", which are then those of the preset, and, with 16-bit
-storage, "fp16"; rows of \`full\` with two configurations do, too. Times include compilation by the driver, where its cache did not have the kernels.
+Each test is one operation, forward or backward, in one configuration of \`tests/test_ops.c\`, against its twin in double. On a GPU it runs all its
+rows of shapes and attributes, on a software driver $(if [ "${PUMICE_TEST_ROWS:-}" = all ]; then echo "too"; else echo "those with a new pipeline or a new pair of flags (\`engine/check/optest_seen.h\`)"; fi).
+\`full\` is the device as it is. The other names are presets (\`PUMICE_DISABLE\`): the device lowered to what a real part offers, and the kernels
+chosen that suit its vendor. They run the configurations "all features", which are then those of the preset, and, with 16-bit storage, "fp16";
+rows of \`full\` with two configurations do, too. Times include compilation by the driver, where its cache did not have the kernels.
 
 $(ops_table)
 
