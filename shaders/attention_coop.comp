@@ -61,6 +61,9 @@ shared f16vec4 weights[WARPS * TM * LD_W];
 #define GRADIENT
 shared vec4 scores_two[WARPS * TM * LD_S];
 #endif
+#ifdef DQ
+shared float lse_of[WARPS * TM], delta_of[WARPS * TM]; // of own rows, for which no registers are left without AHEAD
+#endif
 #ifdef DKV
 shared f16vec4 weights_two[WARPS * TM * LD_W];
 shared float other_lse[OTHERS], other_delta[OTHERS];
@@ -197,6 +200,8 @@ void main()
     for (uint c = 4 * lane; c < D; c += 4 * LANES)
         own_delta += dot(AT4(dy, at_row * P.ld_y + off_y + c), AT4(y, at_row * P.ld_y + off_y + c));
     own_delta = over_row(own_delta, false);
+    if (!AHEAD && lane == 0) lse_of[in_group] = own_lse, delta_of[in_group] = own_delta;
+#define OWN_(name) (AHEAD ? own_##name : name##_of[in_group])
     MATRIX(float16_t, TM, TK, A) own_two[D / TK];
     OWN_ROWS(own_one, q, P.ld_q, off_q)
     OWN_ROWS(own_two, dy, P.ld_y, off_y)
@@ -259,7 +264,7 @@ void main()
             bvec4 seen = bvec4(uvec4(greaterThanEqual(other, uvec4(row))) & uvec4(lessThanEqual(other, uvec4(other_last))));
             if (WINDOWED) seen = bvec4(uvec4(seen) & uvec4(lessThan(other, uvec4(row + P.window))));
 #else
-            vec4 lse4 = vec4(own_lse), delta4 = vec4(own_delta);
+            vec4 lse4 = vec4(OWN_(lse)), delta4 = vec4(OWN_(delta));
             bvec4 seen = bvec4(uvec4(lessThanEqual(other, uvec4(row))) & uvec4(lessThanEqual(other, uvec4(other_last))));
             if (WINDOWED) seen = bvec4(uvec4(seen) & uvec4(greaterThanEqual(other, uvec4(first_seen(row)))));
 #endif
@@ -315,6 +320,7 @@ void main()
 #endif
     }
 
+    if (!AHEAD) at_row = own_at + row; // where row < T; a sum takes no register through the loop
     // To memory through `scores`, OTHERS columns at a time.
 #define WRITE(sums, ld, off, factor)                                                                                   \
     [[unroll]] for (uint c = 0; c < D; c += OTHERS) {                                                                  \
@@ -331,7 +337,7 @@ void main()
     WRITE(sums_two, P.ld_q, off_v, 1.0)
 #elif defined(DQ)
     WRITE(sums, P.ld_q, off_q, 1.0)
-    if (lane == 0 && row < T) PUT(delta, at_row * heads + h, own_delta);
+    if (lane == 0 && row < T) PUT(delta, at_row * heads + h, OWN_(delta));
 #else
     total = over_row(total, false);
     WRITE(sums, P.ld_y, off_y, 1 / total)
