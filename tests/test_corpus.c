@@ -423,6 +423,19 @@ static void test_documents(void **state)
     test_log_reset();
     expect_corpus(file, tok, PM_DOCUMENTS_AUTO, true, "0 257", 0);
     expect_corpus(folder, tok, PM_DOCUMENTS_AUTO, true, "0 257 257 1 2 257", 2);
+    /* a tokenizer that adds a token before each text */
+    static const char adds[] =
+        "{\"bos_token\": \"<|endoftext|>\", \"eos_token\": \"<|endoftext|>\", \"add_bos_token\": true}";
+    pm_tokenizer *begins = NULL;
+    assert_int_equal(pm_tokenizer_save(&log, tok, dir), PM_OK);
+    test_write(test_path(dir, "tokenizer_config.json"), adds, sizeof adds - 1);
+    assert_int_equal(pm_tokenizer_load(&log, dir, &begins), PM_OK);
+    assert_true(pm_tokenizer_adds_begin(begins));
+    test_write(file, "!", 1);
+    expect_corpus(folder, begins, PM_DOCUMENTS_AUTO, false, "257 0 257 257 1 2 257", 2);
+    expect_corpus(folder, tok, PM_DOCUMENTS_AUTO, false, "0 257 1 2 257", 2);
+    expect_corpus(folder, begins, PM_DOCUMENTS_OFF, false, "0 1 2", 0);
+    pm_tokenizer_destroy(&begins);
     assert_int_equal(test_log_count(PM_LOG_WARN), 0);
     /* no text at all */
     test_write(file, "\xFF\xFEx\0", 4);

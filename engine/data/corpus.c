@@ -155,6 +155,7 @@ static bool reserve(pm_corpus *corpus, size_t *room, size_t count)
 typedef struct recipe {
     const pm_tokenizer *tok;
     bool documents, special;
+    bool begins;         /* documents begin with the token that begins texts */
     pm_control *control; /* NULL: none */
 } recipe;
 
@@ -164,6 +165,8 @@ static uint64_t recipe_hash(const recipe *r, const corpus_text *text)
     if (!r->documents && !r->special) return 0;
     const uint64_t words[] = {r->documents, r->special, r->tok->end};
     uint64_t hash = hash_words(HASH_INIT, words, 3);
+    const uint64_t begin = r->tok->begin;
+    if (r->begins) hash = hash_words(hash, &begin, 1);
     for (size_t i = 0; i < text->part_count && r->documents; i++) {
         const uint64_t start = text->parts[i].start;
         hash = hash_words(hash, &start, 1);
@@ -235,7 +238,8 @@ static pm_status encode(const pm_log *log, const char *path, const corpus_text *
     for (size_t part = 0; fine && part < (apart ? text->part_count : 1); part++) {
         const size_t start = apart ? text->parts[part].start : 0,
                      end = apart ? corpus_text_part_end(text, part) : text->size;
-        fine = encode_stretch(text, start, end, r, g, &fault, &at);
+        if (r->begins && end > start) fine = gather(g, &r->tok->begin, 1);
+        fine = fine && encode_stretch(text, start, end, r, g, &fault, &at);
         if (fine && r->documents && end > start) fine = gather(g, &r->tok->end, 1);
     }
     if (g && g->stopped != PM_OK) {
@@ -245,7 +249,7 @@ static pm_status encode(const pm_log *log, const char *path, const corpus_text *
         status = tok_fault_fail(log, where, at, &fault);
     } else if (g->hash != text_hash) {
         status = log_fail(log, PM_IO, "%s: changed while it was read; try again once nothing writes to it", path);
-    } else if (corpus->count <= corpus->documents) {
+    } else if (corpus->count <= corpus->documents * (r->begins ? 2 : 1)) {
         status = log_fail(log, PM_FORMAT, "%s: has nothing but white space; give a file with text", path);
     }
     corpus->tokens = corpus->memory;
@@ -309,6 +313,7 @@ static pm_status read_recipe(const pm_log *log, const char *path, const corpus_t
         return log_fail(log, PM_INVALID, "%s: the tokenizer, of kind %s, has no token that ends a document", path,
                         tok_form_kind(&tok->form));
     out->documents = documents == PM_DOCUMENTS_ON || (documents == PM_DOCUMENTS_AUTO && ends && text->part_count > 0);
+    out->begins = out->documents && pm_tokenizer_adds_begin(tok);
     return check_text(log, path, text, out);
 }
 

@@ -107,7 +107,8 @@ PM_API void pm_detokenizer_destroy(pm_detokenizer **d);
 /* A text's tokens, memory-mapped from the user's cache folder, made there when absent or damaged; in memory where there is no such folder. */
 typedef struct pm_corpus pm_corpus;
 
-/* Whether each document ends in the token that ends a text (pm_tokenizer_end) and is encoded by itself. A file is a document. */
+/* Whether each document ends in the token that ends a text (pm_tokenizer_end) and is encoded by itself. A file is a document. It begins with the
+ * token that begins texts where the tokenizer adds that (pm_tokenizer_adds_begin). */
 typedef enum pm_documents {
     PM_DOCUMENTS_AUTO, /* where the path is a folder and the tokenizer has such a token */
     PM_DOCUMENTS_ON,
