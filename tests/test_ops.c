@@ -9,7 +9,8 @@
  *
  * PUMICE_TEST_QUICK=1: the first configuration alone, for a change in progress.
  * A row whose program is, on the device of a further configuration, the very one that ran already is not run again. On a software driver a kernel is
- * compiled for a row only if its constants show something new (see optest_seen.h); PUMICE_TEST_ROWS=all runs all rows there too. */
+ * compiled for a row only if its constants show something new (see optest_seen.h). PUMICE_TEST_ROWS=all runs all rows there too, =kernels only those with
+ * a new kernel or a new access to its operands. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,8 +81,16 @@ static bool takes_minutes(const pm_caps *caps, const optest_row *row)
     const bool attention = call->op == OP_ATTENTION || call->op == OP_ATTENTION_BWD;
     const bool units =
         !row->variant || row->variant == VARIANT_ATTENTION_COOP || row->variant == VARIANT_ATTENTION_COOP_LEAN;
-    if (!seen.few || !op_matrix_units(caps) || !attention || !units || row->type != DTYPE_F16) return false;
+    if (seen.compiled == OPTEST_COMPILE_ALL || !op_matrix_units(caps) || !attention || !units || row->type != DTYPE_F16)
+        return false;
     return (call->op == OP_ATTENTION ? call->out[0].cols : call->in[1].cols) / call->attr.heads > MOST;
+}
+
+static optest_compiled rows_compiled(pm_device *d)
+{
+    const char *which = getenv("PUMICE_TEST_ROWS");
+    if (pm_device_caps(d)->type != PM_DEVICE_CPU || (which && strcmp(which, "all") == 0)) return OPTEST_COMPILE_ALL;
+    return which && strcmp(which, "kernels") == 0 ? OPTEST_COMPILE_KERNELS : OPTEST_COMPILE_FLAGS;
 }
 
 static void test_op(void **state)
@@ -92,8 +101,7 @@ static void test_op(void **state)
     size_t count, applied = 0;
     const optest_row *rows = optest_rows(rows_of_all, now->set, &count);
     optest_result result;
-    const char *which = getenv("PUMICE_TEST_ROWS");
-    seen.few = pm_device_caps(d)->type == PM_DEVICE_CPU && !(which && strcmp(which, "all") == 0);
+    seen.compiled = rows_compiled(d);
     for (size_t i = 0; i < count; i++) {
         const optest_row *row = &rows[i];
         if (row->call.op != op || !optest_applies(pm_device_caps(d), row)) continue;

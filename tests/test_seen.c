@@ -22,7 +22,7 @@ static kernel_id kernel_of(kernel_types types)
 static void test_types_and_access(void **state)
 {
     (void)state;
-    optest_seen seen = {.few = true};
+    optest_seen seen = {.compiled = OPTEST_COMPILE_FLAGS};
     assert_true(is_new(&seen, kernel_of(TYPES_F32), true, 0, 0));
     assert_false(is_new(&seen, kernel_of(TYPES_F32), true, 0, 0));
     assert_true(is_new(&seen, kernel_of(TYPES_F16), true, 0, 0));
@@ -41,7 +41,7 @@ static void test_pairs(void **state)
         bool shows;
     } cases[] = {{0, 0, true},  {0, 0, false}, {3, 0, true},  {1, 1, true}, {2, 1, true},
                  {0, 1, false}, {1, 0, false}, {2, 0, false}, {3, 1, false}};
-    optest_seen seen = {.few = true};
+    optest_seen seen = {.compiled = OPTEST_COMPILE_FLAGS};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(is_new(&seen, kernel_of(TYPES_F32), true, cases[i].first, cases[i].second), cases[i].shows);
     assert_true(is_new(&seen, kernel_of(TYPES_F32), true, 4, 0));  /* a bit that was never set */
@@ -50,11 +50,24 @@ static void test_pairs(void **state)
     optest_seen_free(&seen);
 }
 
+/* Without flags each kernel counts once, however it is bound. */
+static void test_kernels(void **state)
+{
+    (void)state;
+    optest_seen seen = {.compiled = OPTEST_COMPILE_KERNELS};
+    assert_true(is_new(&seen, kernel_of(TYPES_F32), true, 0, 0));
+    assert_false(is_new(&seen, kernel_of(TYPES_F32), true, 3, 1));
+    assert_true(is_new(&seen, kernel_of(TYPES_F16), true, 3, 1));
+    assert_true(is_new(&seen, kernel_of(TYPES_F32), false, 3, 1));
+    assert_false(is_new(&seen, kernel_of(TYPES_F16), false, 1, 1));
+    optest_seen_free(&seen);
+}
+
 /* Thousands of marks find their places again. */
 static void test_many(void **state)
 {
     (void)state;
-    optest_seen seen = {.few = true};
+    optest_seen seen = {.compiled = OPTEST_COMPILE_FLAGS};
     for (int again = 0; again < 2; again++)
         for (int kernel = 0; kernel < KERNEL_COUNT; kernel++)
             for (uint32_t size = 0; size < 256; size += 5) {
@@ -63,12 +76,12 @@ static void test_many(void **state)
             }
     assert_true(seen.count > 4096 && 2 * seen.count <= seen.capacity);
     optest_seen_free(&seen);
-    assert_true(seen.few && !seen.marks && !seen.capacity);
+    assert_true(seen.compiled == OPTEST_COMPILE_FLAGS && !seen.marks && !seen.capacity);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_types_and_access), cmocka_unit_test(test_pairs),
-                                       cmocka_unit_test(test_many)};
+                                       cmocka_unit_test(test_kernels), cmocka_unit_test(test_many)};
     return cmocka_run_group_tests_name("seen", tests, NULL, NULL);
 }

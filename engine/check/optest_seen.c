@@ -8,7 +8,7 @@
 void optest_seen_free(optest_seen *seen)
 {
     free(seen->marks);
-    *seen = (optest_seen){.few = seen->few};
+    *seen = (optest_seen){.compiled = seen->compiled};
 }
 
 /* Its place, or the free one where it would be. */
@@ -78,7 +78,8 @@ bool optest_seen_new(optest_seen *seen, const gpu_pipeline_key *key)
     const uint64_t of_row = hash_bytes(HASH_INIT, &row, sizeof row);
     bool found = add(seen, hash_bytes(HASH_INIT, kernel, sizeof kernel));
     found |= add(seen, hash_bytes(HASH_INIT, access, sizeof access));
-    for (uint32_t i = 0; i < key->spec_count * BITS; i++)
+    const uint32_t bits = seen->compiled == OPTEST_COMPILE_KERNELS ? 0 : key->spec_count * BITS;
+    for (uint32_t i = 0; i < bits; i++)
         for (uint32_t k = 0; k <= i; k++) {
             const uint32_t pair[] = {i, k, bit_of(key, i), bit_of(key, k)};
             if (are_flags(i, k)) found |= add(seen, hash_bytes(of_row, pair, sizeof pair));
@@ -97,7 +98,7 @@ bool optest_seen_kernels(optest_seen *seen, const gpu_program *program)
 {
     gpu_pipeline_key key;
     bool compiles = false, shows = false;
-    if (!seen->few) return false;
+    if (seen->compiled == OPTEST_COMPILE_ALL) return false;
     for (uint32_t i = 0; gpu_program_pipeline(program, i, &key); i++) compiles |= !has(seen, pipeline_of(&key));
     if (!compiles) return false;
     for (uint32_t i = 0; gpu_program_pipeline(program, i, &key); i++) shows |= optest_seen_new(seen, &key);

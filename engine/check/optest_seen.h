@@ -4,9 +4,16 @@
 
 #include "gpu/gpu.h"
 
-/* Starts as {0}, or with `few`; optest_seen_free() gives back its memory. Without memory for a mark, everything counts as new. */
+/* For which rows kernels are compiled. */
+typedef enum optest_compiled {
+    OPTEST_COMPILE_ALL,     /* all */
+    OPTEST_COMPILE_FLAGS,   /* those that show something new: see optest_seen_kernels() */
+    OPTEST_COMPILE_KERNELS, /* the same without flags: each kernel once, and each access to operands */
+} optest_compiled;
+
+/* Starts as {0}, or with `compiled`; optest_seen_free() gives back its memory. Without memory for a mark, everything counts as new. */
 typedef struct optest_seen {
-    bool few;        /* kernels are compiled for few rows: see optest_seen_kernels() */
+    optest_compiled compiled;
     uint64_t *marks; /* hashes, at places that they give; 0: free */
     size_t count, capacity;
 } optest_seen;
@@ -15,7 +22,7 @@ void optest_seen_free(optest_seen *seen);
 /* Whether the row, by its place in memory, was run with the very same program, on a device of the same driver. From now on it was. */
 bool optest_seen_program(optest_seen *seen, const void *row, gpu_program *program);
 
-/* With `few`: whether the program would compile a kernel for nothing. A driver compiles a kernel for a second or more, and again for other
+/* But with OPTEST_COMPILE_ALL: whether the program would compile a kernel for nothing. A driver compiles a kernel for a second or more, and again for other
  * specialization constants, which have hundreds of values. So a kernel is compiled for a row only if it is the first
  *   with its types, or with such an access to its operands in any types, or
  *   with two flags of such values together, in a kernel of any types. A flag is a bit of a constant.
