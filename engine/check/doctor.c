@@ -22,6 +22,7 @@ enum { FEATURES = sizeof features / sizeof *features };
 
 typedef struct doctor {
     optest_table *table;
+    optest_seen seen; /* by rows, on a software driver */
     const pm_device_params *params;
     const doctor_options *options;
     pm_device *device;
@@ -75,6 +76,7 @@ static pm_status open_device(doctor *d, int without)
     pm_status status = gpu_device_open(&params, true, &d->device);
     if (status != PM_OK) return status;
     if (!d->opened) remember(d);
+    if (pm_device_caps(d->device)->type == PM_DEVICE_CPU) d->seen.compiled = OPTEST_COMPILE_KERNELS;
     d->had |= gpu_faults_forget(d->device);
     for (int row = 0; row < ROW_COUNT && status == PM_OK; row++)
         if (d->row_off[row]) status = gpu_row_switch(d->device, (kernel_row)row, false);
@@ -132,7 +134,8 @@ static pm_status check_row(doctor *d, const optest_row *row)
 {
     optest_result result;
     if (!optest_applies(pm_device_caps(d->device), row)) return PM_OK;
-    const bool right = optest_run(d->device, row, NULL, &result);
+    const bool right = optest_run(d->device, row, &d->seen, &result);
+    if (result.repeated || result.covered) return PM_OK;
     for (uint32_t k = 0; k < result.kernel_count; k++) {
         d->report.kernels += !d->kernels[result.kernels[k]];
         d->kernels[result.kernels[k]] = true;
@@ -152,14 +155,11 @@ static pm_status check_row(doctor *d, const optest_row *row)
 }
 
 /* Whether a row is examined: an operation's first rows, all fp16 rows, all rows for one variant, and some of the rest. All rows
- * would take minutes. On a software driver, which compiles each product and attention kernel for a second, fewer. */
-static bool chosen(const pm_caps *caps, const optest_row *row, uint32_t number)
+ * would take minutes. On a software driver, which compiles a kernel for a second, only those of them with a new kernel. */
+static bool chosen(const optest_row *row, uint32_t number)
 {
-    enum { FIRST = 12, EACH = 5, EACH_COSTLY = 8 };
-    const op_id op = row->call.op;
-    const bool costly = op == OP_MATMUL || op == OP_ATTENTION || op == OP_ATTENTION_BWD;
+    enum { FIRST = 12, EACH = 5 };
     if (!optest_some_head(&row->call)) return false;
-    if (costly && caps->type == PM_DEVICE_CPU) return row->variant || number % EACH_COSTLY == 0;
     return row->type == DTYPE_F16 || row->variant || number < FIRST || number % EACH == 0;
 }
 
@@ -175,8 +175,7 @@ static pm_status check_operation(doctor *d, op_id op)
         uint32_t number = 0;
         const optest_row *rows = optest_rows(d->table, sets[s], &count);
         for (size_t i = 0; i < count && status == PM_OK; i++)
-            if (rows[i].call.op == op && chosen(pm_device_caps(d->device), &rows[i], number++))
-                status = check_row(d, &rows[i]);
+            if (rows[i].call.op == op && chosen(&rows[i], number++)) status = check_row(d, &rows[i]);
     }
     return status;
 }
@@ -246,6 +245,7 @@ pm_status doctor_run(const pm_device_params *params, const doctor_options *optio
     }
     pm_device_close(&d->device);
     optest_table_free(d->table);
+    optest_seen_free(&d->seen);
     free(d);
     return status;
 }
