@@ -252,7 +252,7 @@ vec4 four_weights(uvec2 words) { return vec4(two_weights(words.x), two_weights(w
 #define PUT2(name, i, value) put2_##name(i, value)
 #define PUT4(name, i, value) put4_##name(i, value)
 
-// A processor's prefetcher does not predict gathers, and waits for each. So kernels for software drivers prefetch: TOUCH(name, i) reads a word of
+// A processor's prefetcher may not predict gathers, and waits for each. So kernels for software drivers prefetch: TOUCH(name, i) reads a word of
 // each cache line that the subgroup will need, eight lines with one gather. KEEP(name), at the end, names an output. It writes nothing, but
 // keeps the compiler from removing these reads.
 #ifdef PAIRS
