@@ -8,7 +8,7 @@
 
 /* ---- files in memory ---- */
 
-enum { FILES = 9 };
+enum { FILES = 10 };
 static const char *const names[FILES] = {
     "config.json",
     "generation_config.json",
@@ -19,6 +19,7 @@ static const char *const names[FILES] = {
     "tokenizer.json",
     "vocab.json",
     "merges.txt",
+    "tokenizer.model",
 };
 
 /* The file's bytes, or NULL. The caller frees. */

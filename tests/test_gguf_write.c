@@ -220,13 +220,15 @@ static void test_rounding(void **state)
     (void)state;
     static const float values[] = {0,      -0.0f,    65504,      65519,         65520,
                                    -1e30f, 0x1p-25f, 0x1.8p-24f, 1.0009765625f, 3.3895314e38f};
-    static const uint16_t halves[] = {0, 0x8000, 0x7bff, 0x7bff, 0x7c00, 0xfc00, 0, 2, 0x3c01, 0x7c00};
+    /* those that a half holds, and infinity, which stays what it is */
+    const float held[] = {0, -0.0f, 65504, 65519, 0x1p-25f, 0x1.8p-24f, 1.0009765625f, -(float)INFINITY};
+    static const uint16_t halves[] = {0, 0x8000, 0x7bff, 0x7bff, 0, 2, 0x3c01, 0xfc00};
     static const uint16_t bfloats[] = {0, 0x8000, 0x4780, 0x4780, 0x4780, 0xf14a, 0x3300, 0x33c0, 0x3f80, 0x7f7f};
     const float odd[] = {(float)NAN, (float)INFINITY, -(float)INFINITY, 1.00390625f,
                          1.01171875f}; /* the last two: ties */
     gguf_file file;
-    const unsigned char *b = rounded(GGUF_F16, values, 10, &file);
-    for (int i = 0; i < 10; i++) assert_int_equal(b[2 * i] | b[2 * i + 1] << 8, halves[i]);
+    const unsigned char *b = rounded(GGUF_F16, held, 8, &file);
+    for (int i = 0; i < 8; i++) assert_int_equal(b[2 * i] | b[2 * i + 1] << 8, halves[i]);
     gguf_close(&file);
     b = rounded(GGUF_BF16, values, 10, &file);
     for (int i = 0; i < 10; i++) assert_int_equal(b[2 * i] | b[2 * i + 1] << 8, bfloats[i]);
@@ -380,6 +382,13 @@ static void test_refused_floats(void **state)
             commit_fails(w, ": tensor 't': has values that are not finite, or too large for Q");
         }
     }
+    w = begin(); /* 65,504 is the largest half, which 65,519 is rounded to */
+    gguf_put_tensor(w, "t", GGUF_F16, 2, dims);
+    assert_int_equal(gguf_write_begin(w), PM_OK);
+    values[50] = -65520.0f;
+    gguf_put_floats(w, values, 64);
+    values[50] = 0;
+    commit_fails(w, ": tensor 't': has values that are not finite, or too large for F16");
     w = begin();
     assert_int_equal(gguf_write_begin(w), PM_OK);
     gguf_put_u32(w, "late", 1);

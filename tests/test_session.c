@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -79,8 +80,33 @@ static void test_chunks_of_gpus(void **state)
     check("serial");
 }
 
+/* A full context of one token keeps none: each token stands alone. */
+static void test_one_token(void **state)
+{
+    (void)state;
+    pm_device *device = test_device(NULL);
+    const pm_gpt_config config = {.vocab = VOCAB, .ctx = 1, .embd = 32, .layers = 1, .heads = 2};
+    const uint32_t tokens[] = {3, 1, 4, 1, 5};
+    float alone[VOCAB];
+    pm_model *model = NULL;
+    pm_session *session = NULL;
+    assert_int_equal(pm_model_create(device, &config, 3, &model), PM_OK);
+    assert_int_equal(pm_session_create(model, &session), PM_OK);
+    assert_int_equal(pm_session_feed(session, &tokens[4], 1), PM_OK);
+    memcpy(alone, pm_session_logits(session), sizeof alone);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(pm_session_feed(session, tokens, 5), PM_OK);
+        assert_int_equal(pm_session_length(session), 1);
+        assert_memory_equal(pm_session_logits(session), alone, sizeof alone);
+    }
+    pm_session_destroy(&session);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_chunks), cmocka_unit_test(test_chunks_of_gpus)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_chunks), cmocka_unit_test(test_chunks_of_gpus),
+                                       cmocka_unit_test(test_one_token)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

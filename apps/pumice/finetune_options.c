@@ -85,7 +85,7 @@ static arg_option table[] = {
 arg_command finetune_command = {
     "finetune",
     "--task TASK --train FILE --dev FILE --out DIR [--model DIR|FILE.gguf] [options], or --out DIR --resume",
-    "Teaches a GPT a task from labelled examples",
+    "Teaches a language model a task from labelled examples",
     "A line of FILE is a JSON object:\n"
     "  classify  {\"text\": \"…\", \"label\": …}\n"
     "  entail    {\"premise\": \"…\", \"hypothesis\": \"…\", \"label\": …}\n"

@@ -21,7 +21,7 @@ enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 
 static void print_help(FILE *to)
 {
-    fputs("usage: pumice SUBCOMMAND [options]\n\nTrains and runs GPT models on any Vulkan device.\n\n", to);
+    fputs("usage: pumice SUBCOMMAND [options]\n\nTrains and runs language models on any Vulkan device.\n\n", to);
     for (size_t i = 0; i < SUBCOMMANDS; i++) {
         fprintf(to, "  %-10s %s\n", subcommands[i].command->name, subcommands[i].command->summary);
     }

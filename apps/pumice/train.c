@@ -221,6 +221,10 @@ static void announce(const run_frame *frame)
     if (pm_corpus_documents(run->corpus) > 0)
         app_say("%s: %zu documents, each with an end-of-text token behind it", run->options->data,
                 pm_corpus_documents(run->corpus));
+    if (run->params.time < run->config.ctx)
+        app_say("--ctx %u%s: it learns from windows of so many tokens, of the %u that it can see",
+                (unsigned)run->params.time, args_given(&train_command, "--ctx") ? "" : ", the default",
+                (unsigned)run->config.ctx);
     if (run->params.warmup >= run->params.steps)
         app_say("--warmup %u%s: the learning rate rises until the end of --steps %u, and does not reach --lr %g",
                 (unsigned)run->params.warmup, args_given(&train_command, "--warmup") ? "" : ", the default",

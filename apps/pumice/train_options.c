@@ -86,7 +86,7 @@ static arg_option table[] = {
 arg_command train_command = {
     "train",
     "--data FILE|DIR --out DIR [options], or --out DIR --resume",
-    "Trains a GPT on text",
+    "Trains a language model on text",
     "Ctrl-C drops the step that goes on, saves a checkpoint and ends with exit code 130; --resume goes on from it.",
     table,
     sizeof table / sizeof *table,

@@ -335,11 +335,10 @@ static void slide(pm_session *s)
 static void next_stretch(pm_session *s)
 {
     feeding *f = &s->feeding;
+    if (s->length == s->ctx) slide(s);
+    if (f->at < f->end) return; /* older tokens come first; a context of one token keeps none */
     const size_t left = f->count - f->at, room = s->ctx - s->length;
-    if (room == 0)
-        slide(s);
-    else
-        f->end = f->at + (left < room ? left : room);
+    f->end = f->at + (left < room ? left : room);
 }
 
 /* Submits the next chunk: as many tokens as its pass takes, at the present position. Token 0 fills up fewer. Its cache entries lie at later positions, to which no

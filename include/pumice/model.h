@@ -177,9 +177,9 @@ PM_NODISCARD static inline pm_status pm_model_create_as(pm_device *device, const
     return pm_model_create_as_sized(device, config, sizeof *config, seed, params, sizeof *params, out);
 }
 
-/* Reads a folder that Pumice or Hugging Face's transformers wrote for model_type openai-gpt or gpt2: config.json, and model.safetensors or
+/* Reads a folder that Pumice or Hugging Face's transformers wrote for a model_type of a family (pm_arch): config.json, and model.safetensors or
  * the shards that model.safetensors.index.json names, in fp32, fp16, bf16 or fp64. Names may have what torch.compile ("_orig_mod."),
- * DataParallel ("module.") and the like put into them. With tie_word_embeddings, which is the default, lm_head.weight is the token table
+ * DataParallel ("module.") and the like put into them. With tie_word_embeddings, whose default is the family's, lm_head.weight is the token table
  * whatever the file has under that name, and may stand in the file for it. A warning names tensors that the configuration leaves out.
  * A folder of GPT2ForSequenceClassification or OpenAIGPTForSequenceClassification has a task (pm_task, plain).
  * A GGUF file may stand in place of the folder, here and in pm_gpt_config_load and pm_text_ends_load: of gpt2, llama, qwen2, qwen3 and gemma3, with
