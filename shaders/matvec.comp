@@ -1,7 +1,7 @@
 #version 450
 // Product of a few rows with a matrix, for decoding: y (ROWS,N) = epilogue(A (ROWS,K) op(B) (K,N)). It is bound by memory: each element of B
 // is read once, and serves ROWS products. K and all distances between rows are multiples of 4, and N too without TRANS_B.
-// A quad is four columns of y; a work group has QUADS quads, with SLICES invocations each. Slice s takes the runs of four k that begin at
+// A quad is four columns of y; a work group has EACH QUADS quads, with SLICES invocations for EACH of them. Slice s takes the runs of four k that begin at
 // 4 (s + i SLICES), and has FLIGHT of them in flight at once.
 //   Neighbouring invocations are slices with TRANS_B, and quads without, so that they read neighbouring memory.
 // The slices' sums are added eight at a time, in a fixed order. PAIRS, for a software driver: SLICES is 1, or with TRANS_B the subgroup's size; an
@@ -92,16 +92,16 @@ void main()
     const uint apart = TRANS_B ? 4 : 4 * QUADS;
     uint col = flat_group() * 4 * EACH * QUADS + quad * (TRANS_B ? 4 * EACH : 4);
     [[unroll]] for (uint i = 0; i < EACH * ROWS; i++) acc[i] = vec4(0);
-    PLACE_T at[4 * EACH]; // offsets in B where a quad begins: of its four columns, or of four k
+    PLACE_T at[4 * EACH]; // places in B where a quad begins: of its four columns, or of four k
     [[unroll]] for (uint j = 0; j < 4 * EACH; j++) {
         uint first = col + j / 4 * apart;
         at[j] = PLACE(b, TRANS_B ? min(first + j % 4, P.n - 1) * P.ldb : min(first, P.n - 4) + j % 4 * P.ldb);
     }
 
-#define RUN(to, n, k) [[unroll]] for (uint j = 0; j < 4; j++) to[(n) + j] = FROM4(b, at[j] + BYTES(b, TRANS_B ? (k) : (k) * P.ldb));
+#define RUN(to, n, e, k) [[unroll]] for (uint j = 0; j < 4; j++) to[(n) + j] = FROM4(b, at[4 * (e) + j] + BYTES(b, TRANS_B ? (k) : (k) * P.ldb));
 // Run f from a k on. Behind the last run, the last is read again and not used.
 #define K_OF(from, f) ((from) + 4 * SLICES * (f))
-#define FETCH(from) [[unroll]] for (uint f = 0; f < FLIGHT; f++) { RUN(runs, 4 * f, min(K_OF(from, f), P.k - 4)) }
+#define FETCH(from) [[unroll]] for (uint f = 0; f < FLIGHT; f++) { RUN(runs, 4 * f, 0, min(K_OF(from, f), P.k - 4)) }
     vec4 runs[4 * FLIGHT]; // [run][column, or k, of the quad]
     const uint first = 4 * slice;
 #ifdef NORM
@@ -114,12 +114,11 @@ void main()
 #endif
 #ifdef PAIRS
     [[dont_unroll]] for (uint k = first; k < P.k; k = K_OF(k, 1)) {
-        const PLACE_T step = BYTES(b, TRANS_B ? k : k * P.ldb);
         vec4 x[ROWS];
         [[unroll]] for (uint i = 0; i < ROWS; i++) x[i] = FACTOR(i, k);
         [[unroll]] for (uint e = 0; e < EACH; e++) {
             vec4 run[4];
-            [[unroll]] for (uint j = 0; j < 4; j++) run[j] = FROM4(b, at[4 * e + j] + step);
+            RUN(run, 0, e, k)
             [[unroll]] for (uint i = 0; i < ROWS; i++) acc[e * ROWS + i] += product(x[i], run[0], run[1], run[2], run[3]);
         }
     }
@@ -127,7 +126,7 @@ void main()
     for (uint k = first; k < P.k; k = K_OF(k, FLIGHT)) {
         if (FLIGHT == 1) { // an array for one run: VideoCore's compiler puts a larger one into memory
             vec4 run[4];
-            RUN(run, 0, k)
+            RUN(run, 0, 0, k)
             add_run(k, run[0], run[1], run[2], run[3]);
             continue;
         }

@@ -382,13 +382,17 @@ static void test_refused_floats(void **state)
             commit_fails(w, ": tensor 't': has values that are not finite, or too large for Q");
         }
     }
-    w = begin(); /* 65,504 is the largest half, which 65,519 is rounded to */
-    gguf_put_tensor(w, "t", GGUF_F16, 2, dims);
-    assert_int_equal(gguf_write_begin(w), PM_OK);
-    values[50] = -65520.0f;
-    gguf_put_floats(w, values, 64);
-    values[50] = 0;
-    commit_fails(w, ": tensor 't': has values that are not finite, or too large for F16");
+    static const float over[] = {65520.0f, -0x1.ffp127f}; /* the least that are rounded to infinity */
+    for (int t = 0; t < 2; t++) {
+        w = begin();
+        gguf_put_tensor(w, "t", t ? GGUF_BF16 : GGUF_F16, 2, dims);
+        assert_int_equal(gguf_write_begin(w), PM_OK);
+        values[50] = over[t];
+        gguf_put_floats(w, values, 64);
+        values[50] = 0;
+        commit_fails(w, t ? ": tensor 't': has values that are not finite, or too large for BF16"
+                          : ": tensor 't': has values that are not finite, or too large for F16");
+    }
     w = begin();
     assert_int_equal(gguf_write_begin(w), PM_OK);
     gguf_put_u32(w, "late", 1);

@@ -222,7 +222,7 @@ static void announce(const run_frame *frame)
         app_say("%s: %zu documents, each with an end-of-text token behind it", run->options->data,
                 pm_corpus_documents(run->corpus));
     if (run->params.time < run->config.ctx)
-        app_say("--ctx %u%s: it learns from windows of so many tokens, of the %u that it can see",
+        app_say("--ctx %u%s: the model learns from windows of so many tokens; it can see %u",
                 (unsigned)run->params.time, args_given(&train_command, "--ctx") ? "" : ", the default",
                 (unsigned)run->config.ctx);
     if (run->params.warmup >= run->params.steps)

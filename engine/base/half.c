@@ -118,3 +118,24 @@ void floats_from_bf16s(const void *in, uint64_t count, float *out)
         out[i] = bf16_to_float(upper);
     }
 }
+
+/* `least`: the bits of the least number that is rounded to infinity. */
+static bool all_below(const float *in, uint64_t count, uint32_t least)
+{
+    bool any = false;
+    for (uint64_t i = 0; i < count; i++) {
+        const uint32_t size = float_bits(in[i]) & 0x7fffffff;
+        any |= size >= least && size < 0x7f800000;
+    }
+    return !any;
+}
+
+bool halves_hold(const float *in, uint64_t count)
+{
+    return all_below(in, count, 0x477ff000); /* 65,520 */
+}
+
+bool bf16s_hold(const float *in, uint64_t count)
+{
+    return all_below(in, count, 0x7f7f8000);
+}

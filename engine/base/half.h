@@ -3,6 +3,7 @@
 #ifndef BASE_HALF_H
 #define BASE_HALF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 float half_to_float(uint16_t half);
@@ -19,5 +20,8 @@ void halves_from_floats(const float *in, uint64_t count, void *out);
 void floats_from_halves(const void *in, uint64_t count, float *out);
 void bf16s_from_floats(const float *in, uint64_t count, void *out);
 void floats_from_bf16s(const void *in, uint64_t count, float *out);
+/* Whether no finite number of these would become infinite. */
+bool halves_hold(const float *in, uint64_t count);
+bool bf16s_hold(const float *in, uint64_t count);
 
 #endif

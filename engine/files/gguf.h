@@ -201,7 +201,7 @@ void gguf_put_tensor(gguf_writer *w, const char *name, gguf_dtype dtype, uint32_
 /* Checks what was declared and begins the file. Fails: PM_INVALID, PM_IO, with one line. */
 pm_status gguf_write_begin(gguf_writer *w);
 /* The next floats of the tensor at hand; the pieces' sizes are free, but none goes beyond its tensor. They are rounded to its type as ggml's reference
- * quantizers do. F16 takes no number above 65,504; Q8_0 and Q4_0 take only values whose scale fits into a half. */
+ * quantizers do. F16 and BF16 take no number that would become infinite; Q8_0 and Q4_0 take only values whose scale fits into a half. */
 void gguf_put_floats(gguf_writer *w, const float *values, size_t count);
 /* Fails: PM_INVALID where floats are missing, or what a function before kept. *writer becomes NULL in any case. */
 pm_status gguf_write_commit(gguf_writer **writer);

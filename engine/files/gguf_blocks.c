@@ -138,21 +138,15 @@ static bool shrink_q4_0(const float *values, unsigned char *bytes)
     return true;
 }
 
-/* Whether no number becomes infinite: 65,504 is the largest half, and from 65,520 on they are rounded up. */
-static bool fit_halves(const float *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (isfinite(values[i]) && fabsf(values[i]) >= 65520.0f) return false;
-    return true;
-}
-
 bool gguf_shrink(gguf_dtype dtype, const float *values, size_t blocks, unsigned char *bytes)
 {
     const uint32_t size = gguf_dtype_size(dtype), block = gguf_dtype_block(dtype);
     if (dtype == GGUF_F32 && blocks) memcpy(bytes, values, 4 * blocks);
     if (dtype == GGUF_F16) halves_from_floats(values, blocks, bytes);
     if (dtype == GGUF_BF16) bf16s_from_floats(values, blocks, bytes);
-    if (block == 1) return dtype != GGUF_F16 || fit_halves(values, blocks);
+    if (dtype == GGUF_F16) return halves_hold(values, blocks);
+    if (dtype == GGUF_BF16) return bf16s_hold(values, blocks);
+    if (block == 1) return true;
     for (size_t i = 0; i < blocks; i++, bytes += size, values += block)
         if (!(dtype == GGUF_Q8_0 ? shrink_q8_0 : shrink_q4_0)(values, bytes)) return false;
     return true;
