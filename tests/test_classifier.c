@@ -475,8 +475,19 @@ static void test_text_ends(void **state)
         assert_true(ends.no_begin == rows[i].no_begin && ends.no_end == rows[i].no_end);
         assert_int_equal(test_log_count(PM_LOG_WARN), ends.end_count == PM_ENDS_MOST);
     }
-    remove(folder_path("generation_config.json"));
+    static const char *const wrong[] = {"{\"bos_token_id\": \"<s>\"}", "{\"eos_token_id\": 2.5}",
+                                        "{\"eos_token_id\": [1, \"</s>\"]}", "{\"eos_token_id\": {\"a\": 1}}"};
     pm_text_ends ends;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        test_write(folder_path("generation_config.json"), wrong[i], strlen(wrong[i]));
+        test_expect_failure(pm_text_ends_load(&log, folder_dir, NULL, 37, &ends), PM_FORMAT,
+                            folder_path("generation_config.json"), "is neither a token's number nor a list of them");
+    }
+    remove(folder_path("generation_config.json"));
+    edit_config(NULL, "\"pad_token_id\": true");
+    pm_gpt_config c;
+    test_expect_failure(pm_gpt_config_load(&log, folder_dir, &c), PM_FORMAT, folder_path("config.json"),
+                        "pad_token_id is neither");
     if (!test_link("nowhere", folder_path("generation_config.json"))) skip();
     test_log_reset();
     assert_int_equal(pm_text_ends_load(&log, folder_dir, NULL, 37, &ends), PM_IO);

@@ -352,12 +352,77 @@ static void test_bad(void **state)
     test_dir_remove(dir);
 }
 
+/* One id for two tokens, or two ids for one, within the file and between files; values of another type. */
+static void test_contradictions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more, *added, *decoder,
+            *words; /* more of the vocabulary; tokenizer_config.json's added_tokens_decoder */
+    } rows[] = {
+        {",\"ab\":97", "", "", "id 97 is there twice"},
+        {"", "{\"id\":97,\"content\":\"<x>\"}", "", "the added token <x> has another token's id, 97"},
+        {"", "{\"id\":256,\"content\":\"<x>\"},{\"id\":256,\"content\":\"<y>\"}", "",
+         "the added token <y> has another token's id, 256"},
+        {"", "{\"id\":256,\"content\":\"<x>\"},{\"id\":257,\"content\":\"<x>\"}", "",
+         "the added token <x> has the id 257 here, and 256 in another place"},
+        {"", "{\"id\":256,\"content\":\"<x>\"}", "\"257\":{\"content\":\"<x>\"}",
+         "the added token <x> has the id 256 here, and 257 in another place"},
+    };
+    static const struct {
+        const char *file, *text, *words;
+    } types[] = {
+        {"tokenizer_config.json", "{\"eos_token\":5}", "\"eos_token\" is neither a token's text nor"},
+        {"tokenizer_config.json", "{\"bos_token\":{\"id\":1}}", "\"bos_token\" is neither a token's text nor"},
+        {"special_tokens_map.json", "{\"unk_token\":[\"a\"]}", "\"unk_token\" is neither a token's text nor"},
+        {"tokenizer_config.json", "{\"additional_special_tokens\":\"a\"}", "is not a list"},
+        {"tokenizer_config.json", "{\"additional_special_tokens\":[7]}", "is neither a token's text nor"},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\":[]}", "\"added_tokens_decoder\" is not an object"},
+        {"added_tokens.json", "[]", "must hold one JSON object"},
+    };
+    pm_log log = test_log();
+    char *dir = test_dir_make();
+    char path[1024];
+    pm_tokenizer *tok = NULL;
+    test_log_reset();
+    snprintf(path, sizeof path, "%s", test_path(dir, "tokenizer.json"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char config[200];
+        const int size = snprintf(config, sizeof config, "{\"added_tokens_decoder\":{%s}}", rows[i].decoder);
+        test_write(test_path(dir, "tokenizer_config.json"), config, (size_t)size);
+        put(dir, SPLITS(SPLIT("\\\\s")), "", test_byte_vocab(rows[i].more), "[]", rows[i].added);
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, rows[i].words);
+    }
+    static const char no_list[] =
+        "{\"added_tokens\":{},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}," SPLITS(
+            SPLIT("\\\\s")) "}";
+    test_write(path, no_list, sizeof no_list - 1);
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "\"added_tokens\" is not a list");
+    put(dir, SPLITS(SPLIT("\\\\s")), "", test_byte_vocab(""), "[]", "");
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        test_write(test_path(dir, "tokenizer_config.json"), "{}", 2);
+        test_write(test_path(dir, types[i].file), types[i].text, strlen(types[i].text));
+        test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, test_path(dir, types[i].file),
+                            types[i].words);
+        (void)remove(test_path(dir, types[i].file));
+    }
+    /* a name that no token has: a warning */
+    static const char config[] = "{\"bos_token\":null,\"eos_token\":\"</s>\",\"unk_token\":\"\"}";
+    test_write(test_path(dir, "tokenizer_config.json"), config, sizeof config - 1);
+    test_log_reset();
+    assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 1);
+    assert_non_null(strstr(test_last_warning(), "the eos_token </s> is no token of the vocabulary"));
+    pm_tokenizer_destroy(&tok);
+    test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_splits),      cmocka_unit_test(test_form_c),   cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_white_space), cmocka_unit_test(test_template), cmocka_unit_test(test_characters),
-        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_splits),      cmocka_unit_test(test_form_c),         cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_white_space), cmocka_unit_test(test_template),       cmocka_unit_test(test_characters),
+        cmocka_unit_test(test_bad),         cmocka_unit_test(test_contradictions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -426,7 +426,7 @@ static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config
     read_kind(&r, &c);
     read_keys(&r, &c);
     arch_of(&c)->read(&r, &c);
-    special_read(root, &c);
+    if (r.status == PM_OK) r.status = special_read(log, path, root, &c);
     read_task(&r, &c, &own);
     cJSON_Delete(root);
     if (r.status == PM_OK) {

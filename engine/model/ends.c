@@ -6,36 +6,28 @@
 #include "files/gguf.h"
 #include "model/special.h"
 
-static void add_end(const cJSON *value, uint32_t vocab, pm_text_ends *out, bool *more)
-{
-    uint32_t id;
-    if (!special_id(value, vocab, &id)) return;
-    *more = out->end_count == PM_ENDS_MOST;
-    if (!*more) out->ends[out->end_count++] = id;
-}
-
 /* What an earlier file says of a key, a token or null, counts. */
 static pm_status read_file(const pm_log *log, const file_ref *ref, uint32_t vocab, pm_text_ends *out)
 {
     cJSON *root;
     bool found;
+    uint32_t count = 0, id = PM_TOKEN_NONE;
     pm_status status = json_file_read(log, ref, "another way", &found, &root);
     if (status != PM_OK || !found) return status;
-    const cJSON *begin = cJSON_GetObjectItemCaseSensitive(root, "bos_token_id");
-    const cJSON *ends = cJSON_GetObjectItemCaseSensitive(root, "eos_token_id"), *one;
-    bool more = false;
+    status = special_ids(log, ref->path, root, "bos_token_id", vocab, &id, 1, &count);
     if (out->begin == PM_TOKEN_NONE && !out->no_begin) {
-        (void)special_id(begin, vocab, &out->begin);
-        out->no_begin = cJSON_IsNull(begin);
+        out->begin = id;
+        out->no_begin = cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(root, "bos_token_id"));
     }
-    if (out->end_count == 0 && !out->no_end) {
-        if (!cJSON_IsArray(ends)) add_end(ends, vocab, out, &more);
-        cJSON_ArrayForEach(one, ends) add_end(one, vocab, out, &more);
-        out->no_end = cJSON_IsNull(ends);
+    if (status == PM_OK && out->end_count == 0 && !out->no_end) {
+        status = special_ids(log, ref->path, root, "eos_token_id", vocab, out->ends, PM_ENDS_MOST, &count);
+        out->end_count = count < PM_ENDS_MOST ? count : PM_ENDS_MOST;
+        out->no_end = cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(root, "eos_token_id"));
+        if (count > PM_ENDS_MOST)
+            log_line(log, PM_LOG_WARN, "%s: of eos_token_id only the first %d count", ref->path, PM_ENDS_MOST);
     }
-    if (more) log_line(log, PM_LOG_WARN, "%s: of eos_token_id only the first %d count", ref->path, PM_ENDS_MOST);
     cJSON_Delete(root);
-    return PM_OK;
+    return status;
 }
 
 /* What the files leave open is the tokenizer's. */

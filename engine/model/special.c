@@ -2,6 +2,7 @@
 #include "model/special.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/log.h"
 #include "data/task.h"
@@ -24,26 +25,40 @@ pm_status special_check(const pm_log *log, const char *where, const pm_gpt_confi
 
 /* ---- config.json ---- */
 
-bool special_id(const cJSON *value, uint32_t vocab, uint32_t *id)
-{
-    const double number = cJSON_IsNumber(value) ? value->valuedouble : -1.0;
-    if (!(number >= 0 && number < vocab) || number != (double)(uint32_t)number) return false;
-    *id = (uint32_t)number;
-    return true;
-}
-
-static bool read_id(const cJSON *root, const char *key, uint32_t vocab, uint32_t *id)
+pm_status special_ids(const pm_log *log, const char *path, const cJSON *root, const char *key, uint32_t vocab,
+                      uint32_t *ids, uint32_t room, uint32_t *count)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(root, key);
-    return special_id(cJSON_IsArray(value) ? value->child : value, vocab, id);
+    const cJSON *one = cJSON_IsArray(value) ? value->child : cJSON_IsNull(value) ? NULL : value;
+    *count = 0;
+    for (; one; one = cJSON_IsArray(value) ? one->next : NULL) {
+        const double id = one->valuedouble;
+        if (!cJSON_IsNumber(one) || id != floor(id))
+            return log_fail(log, PM_FORMAT, "%s: %s is neither a token's number nor a list of them", path, key);
+        if (!(id >= 0 && id < vocab)) continue;
+        if (*count < room) ids[*count] = (uint32_t)id;
+        (*count)++;
+    }
+    return PM_OK;
 }
 
-void special_read(const cJSON *root, pm_gpt_config *config)
+pm_status special_read(const pm_log *log, const char *path, const cJSON *root, pm_gpt_config *config)
 {
     pm_special_tokens *s = &config->special;
-    s->has_bos = read_id(root, "bos_token_id", config->vocab, &s->bos);
-    s->has_eos = read_id(root, "eos_token_id", config->vocab, &s->eos);
-    s->has_pad = read_id(root, "pad_token_id", config->vocab, &s->pad);
+    const struct {
+        const char *key;
+        bool *has;
+        uint32_t *id;
+    } all[] = {{"bos_token_id", &s->has_bos, &s->bos},
+               {"eos_token_id", &s->has_eos, &s->eos},
+               {"pad_token_id", &s->has_pad, &s->pad}};
+    pm_status status = PM_OK;
+    for (size_t i = 0; i < sizeof all / sizeof *all && status == PM_OK; i++) {
+        uint32_t count;
+        status = special_ids(log, path, root, all[i].key, config->vocab, all[i].id, 1, &count);
+        *all[i].has = status == PM_OK && count > 0;
+    }
+    return status;
 }
 
 /* null where there is none: without the key, transformers' GPT-2 takes its released tokenizer's. */

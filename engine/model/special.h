@@ -8,11 +8,13 @@
 
 /* PM_INVALID where one is outside the vocabulary. `where`: see gpt_config_check. */
 pm_status special_check(const pm_log *log, const char *where, const pm_gpt_config *config);
-/* Whether a value is a token's id below `vocab`, and which. */
-bool special_id(const cJSON *value, uint32_t vocab, uint32_t *id);
-/* Reads those within the vocabulary; of a list of ends, the first. transformers writes the ids of GPT-2's released tokenizer into
- * configurations of smaller vocabularies; there they name no token. */
-void special_read(const cJSON *root, pm_gpt_config *config);
+/* The ids below `vocab` of a key that holds an id, a list of them, or null: all of them into *count, at most `room` into `ids`. transformers writes
+ * the ids of GPT-2's released tokenizer into configurations of smaller vocabularies, and -1 for none; these name no token. Fails: PM_FORMAT where
+ * the value is of another type. */
+pm_status special_ids(const pm_log *log, const char *path, const cJSON *root, const char *key, uint32_t vocab,
+                      uint32_t *ids, uint32_t room, uint32_t *count);
+/* Reads those of config.json; of a list, the first. Fails as special_ids. */
+pm_status special_read(const pm_log *log, const char *path, const cJSON *root, pm_gpt_config *config);
 /* Writes them. A classifier of Pumice's own gets a padding token, so that transformers takes batches of texts. No text may hold it, because older
  * versions read up to its first place: it is the end-of-text token, or else the delimiter, which stands between entailment's texts only. So those
  * get none without an end-of-text token. */

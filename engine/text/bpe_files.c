@@ -89,6 +89,13 @@ static pm_status read_vocab(const pm_log *log, const char *path, const cJSON *vo
     return status;
 }
 
+/* Two names of one token: GPT-1's and GPT-2's files may have them. */
+static pm_status refuse_twice(const pm_log *log, const char *path, const tok_bpe_parts *parts)
+{
+    if (!parts->same_count) return PM_OK;
+    return log_fail(log, PM_FORMAT, "%s: id %u is there twice", path, (unsigned)parts->same[0]);
+}
+
 /* ---- the merges ---- */
 
 /* A merge of two spellings; `room` has as many bytes as both. NULL, or what is wrong with it. */
@@ -231,6 +238,7 @@ pm_status tok_bpe_read(const pm_log *log, const file_ref *vocab_ref, const file_
             json_file_parse(log, vocab_ref->path, "as this kind of tokenizer spells it", texts[0], sizes[0], &vocab);
         if (status == PM_OK) status = read_vocab(log, vocab_ref->path, vocab, settings, &spell, &parts, &index);
         cJSON_Delete(vocab);
+        if (status == PM_OK && !tok_form_is_named(&spell.form)) status = refuse_twice(log, vocab_ref->path, &parts);
         if (status == PM_OK) status = read_merges(log, merges_ref->path, texts[1], sizes[1], &spell, &index, &parts);
         tok_index_free(&index);
         if (status == PM_OK) status = tok_from_bpe(log, merges_ref->path, &spell.form, &parts, settings, out);
@@ -248,6 +256,7 @@ pm_status tok_bpe_read_json(const pm_log *log, const char *path, const cJSON *vo
     tok_index index = {0};
     speller spell;
     pm_status status = read_vocab(log, path, vocab, settings, &spell, &parts, &index);
+    if (status == PM_OK) status = refuse_twice(log, path, &parts);
     if (status == PM_OK) status = read_merges_json(log, path, merges, &spell, &index, &parts);
     if (status == PM_OK && settings->ranks) status = make_ranks(log, path, settings, &parts);
     tok_index_free(&index);

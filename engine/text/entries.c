@@ -137,9 +137,8 @@ static pm_status add_entries(const pm_log *log, const char *path, const tok_sett
             return log_fail(log, PM_FORMAT,
                             "%s: the token %s has the id %u in the vocabulary, and %u as an added token", path,
                             named->text, (unsigned)id, (unsigned)named->id);
-        bool taken = twin && named->id < parts->vocab && parts->starts[named->id + 1] > parts->starts[named->id];
-        for (size_t e = count; e < entries->count && !taken; e++)
-            taken = entries->list[e].id == named->id && (twin || (entries->list[e].only && !form->whole));
+        bool taken = named->id < parts->vocab && parts->starts[named->id + 1] > parts->starts[named->id];
+        for (size_t e = count; e < entries->count && !taken; e++) taken = entries->list[e].id == named->id;
         if (taken)
             return log_fail(log, PM_FORMAT, "%s: the added token %s has another token's id, %u", path, named->text,
                             (unsigned)named->id);
@@ -180,7 +179,5 @@ pm_status entries_finish(const pm_log *log, const char *path, entry_list *entrie
     if (!fine) return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory for %zu tokens", path, entries->count);
     if (twice != TOK_NONE)
         return log_fail(log, PM_FORMAT, "%s: the token of id %u is there twice", path, (unsigned)twice);
-    if (entries->form.blanks && parts->same_count)
-        return log_fail(log, PM_FORMAT, "%s: id %u is there twice", path, (unsigned)parts->same[0]);
     return PM_OK;
 }

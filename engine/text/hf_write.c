@@ -9,7 +9,7 @@
 
 bool tok_hf_can_write(const pm_tokenizer *tok)
 {
-    return tok->form.merges && tok->form.unit != TOK_UNIT_WORD;
+    return tok->form.merges && tok->form.unit != TOK_UNIT_WORD && !tok->same_count;
 }
 
 /* Each of these returns NULL, or false, when short of memory. */

@@ -153,6 +153,20 @@ static void set_unknown(pm_tokenizer *tok, const tok_index *index, const tok_set
     *usual = *usual && tok->unknown == TOK_NONE;
 }
 
+/* Says which of the files' roles no token has. */
+static void warn_roles(const pm_log *log, const char *name, const pm_tokenizer *tok, const tok_index *index,
+                       const tok_settings *settings)
+{
+    if (!settings) return;
+    const struct {
+        const char *key, *text;
+    } roles[] = {{"bos_token", settings->begin}, {"eos_token", settings->end}, {"unk_token", settings->unknown}};
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        if (roles[i].text && tok_named_id(tok, index, roles[i].text) == TOK_NONE)
+            log_line(log, PM_LOG_WARN, "%s: the %s %s is no token of the vocabulary, and does not count", name,
+                     roles[i].key, roles[i].text);
+}
+
 /* Marks which bytes merges bring together. Where none does, a text can be cut, since each token is made by merges. */
 static bool map_joints(pm_tokenizer *tok)
 {
@@ -224,6 +238,7 @@ pm_status tok_from_bpe(const pm_log *log, const char *name, const tok_form *form
     status = PM_NO_HOST_MEMORY;
     if (!tok_add_named(tok, &index, settings, &usual)) goto fail;
     set_unknown(tok, &index, settings, &usual);
+    warn_roles(log, name, tok, &index, settings);
     if (form->whole) {
         tok->index = malloc(sizeof *tok->index);
         if (!tok->index) goto fail;

@@ -93,45 +93,58 @@ pm_status tok_added_flags(const pm_log *log, const char *path, const cJSON *toke
     return status;
 }
 
-static bool name_special(tok_settings *out, const char *text)
-{
-    return tok_settings_name(out, &(tok_named){.text = text, .id = TOK_NONE, .special = true});
-}
-
-/* The named tokens of tokenizer_config.json and special_tokens_map.json. */
-static bool read_roles(const cJSON *config, tok_settings *out)
-{
-    static const char *const keys[] = {"bos_token", "eos_token",  "unk_token", "pad_token",
-                                       "sep_token", "mask_token", "cls_token"};
-    char **const roles[] = {&out->begin, &out->end, &out->unknown};
-    bool fine = true;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys && fine; i++) {
-        const char *text = token_text(cJSON_GetObjectItemCaseSensitive(config, keys[i]));
-        if (!text) continue;
-        fine = name_special(out, text);
-        if (i < sizeof roles / sizeof *roles && !*roles[i]) fine = fine && (*roles[i] = copy_text(text)) != NULL;
-    }
-    const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        const cJSON *item;
-        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, lists[i]))
-        {
-            const char *text = token_text(item);
-            fine = fine && (!text || name_special(out, text));
-        }
-    }
-    return fine;
-}
-
 static pm_status no_memory(const pm_log *log, const char *path)
 {
     return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
+}
+
+/* A special token of this key, into *text, or NULL where the key says none. */
+static pm_status name_special(const pm_log *log, const char *path, const char *key, const cJSON *value,
+                              tok_settings *out, const char **text)
+{
+    *text = token_text(value);
+    if (*text)
+        return tok_settings_name(out, &(tok_named){.text = *text, .id = TOK_NONE, .special = true})
+                   ? PM_OK
+                   : no_memory(log, path);
+    if (!value || cJSON_IsNull(value) || (cJSON_IsString(value) && !*value->valuestring)) return PM_OK;
+    return log_fail(log, PM_FORMAT, "%s: \"%s\" is neither a token's text nor an object with its \"content\"", path,
+                    key);
+}
+
+/* The named tokens of tokenizer_config.json and special_tokens_map.json. */
+static pm_status read_roles(const pm_log *log, const char *path, const cJSON *config, tok_settings *out)
+{
+    static const char *const keys[] = {"bos_token", "eos_token",  "unk_token", "pad_token",
+                                       "sep_token", "mask_token", "cls_token"};
+    static const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
+    char **const roles[] = {&out->begin, &out->end, &out->unknown};
+    pm_status status = PM_OK;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && status == PM_OK; i++) {
+        const char *text;
+        status = name_special(log, path, keys[i], cJSON_GetObjectItemCaseSensitive(config, keys[i]), out, &text);
+        if (text && i < sizeof roles / sizeof *roles && !*roles[i] && !(*roles[i] = copy_text(text)))
+            status = no_memory(log, path);
+    }
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(config, lists[i]);
+        const char *text;
+        if (status == PM_OK && list && !cJSON_IsNull(list) && !cJSON_IsArray(list) && !cJSON_IsObject(list))
+            status = log_fail(log, PM_FORMAT, "%s: \"%s\" is not a list", path, lists[i]);
+        cJSON_ArrayForEach(item, list)
+        {
+            if (status == PM_OK) status = name_special(log, path, lists[i], item, out, &text);
+        }
+    }
+    return status;
 }
 
 /* {"50256": {"content": …, "special": …}} */
 static pm_status read_decoder(const pm_log *log, const char *path, const cJSON *decoder, tok_settings *out)
 {
     const cJSON *item;
+    if (decoder && !cJSON_IsNull(decoder) && !cJSON_IsObject(decoder))
+        return log_fail(log, PM_FORMAT, "%s: \"added_tokens_decoder\" is not an object", path);
     cJSON_ArrayForEach(item, decoder)
     {
         char *end;
@@ -244,8 +257,10 @@ static pm_status read_config(const pm_log *log, const char *path, const cJSON *c
     if (status == PM_OK) status = read_said(log, path, config, "add_eos_token", &out->puts_end);
     if (status == PM_OK) status = read_ranks(log, path, cJSON_GetObjectItemCaseSensitive(config, RANKS_KEY), out);
     if (status != PM_OK) return status;
-    if (!read_roles(config, out) || !read_chat(cJSON_GetObjectItemCaseSensitive(config, "chat_template"), out))
-        return no_memory(log, path);
+    status = read_roles(log, path, config, out);
+    if (status == PM_OK && !read_chat(cJSON_GetObjectItemCaseSensitive(config, "chat_template"), out))
+        status = no_memory(log, path);
+    if (status != PM_OK) return status;
     return read_decoder(log, path, cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder"), out);
 }
 
@@ -284,7 +299,7 @@ pm_status tok_settings_read(const pm_log *log, const file_source *from, tok_sett
         status = json_file_read(log, &ref, "<0x00>", &found, &json);
         if (status == PM_OK && found) {
             if (i == 0) status = read_config(log, ref.path, json, out);
-            if (i == 1 && !read_roles(json, out)) status = no_memory(log, ref.path);
+            if (i == 1) status = read_roles(log, ref.path, json, out);
             if (i == 2) status = read_added(log, ref.path, json, out);
         }
         if (status == PM_OK && out->named_count > TOK_MOST_NAMED)

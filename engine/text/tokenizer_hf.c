@@ -14,21 +14,28 @@ static pm_status no_memory(const hf_file *f)
 
 /* ---- added tokens ---- */
 
-/* Where another file names the token, this one says how it is looked for. */
-static void know_again(tok_settings *settings, const tok_named *named)
+/* Where the token is named already, this says how it is looked for, and has the same id. */
+static pm_status know_again(const hf_file *f, const tok_named *named)
 {
+    tok_settings *settings = f->settings;
     for (size_t i = 0; i < settings->named_count; i++) {
         tok_named *one = &settings->named[i];
-        if (one->users || strcmp(one->text, named->text) != 0) continue;
+        if (strcmp(one->text, named->text) != 0) continue;
+        if (one->id != TOK_NONE && one->id != named->id)
+            return log_fail(f->log, PM_FORMAT, "%s: the added token %s has the id %u here, and %u in another place",
+                            f->path, named->text, (unsigned)named->id, (unsigned)one->id);
+        if (one->users) continue;
         one->inner = named->inner;
         one->blank = named->blank;
     }
+    return PM_OK;
 }
 
 static pm_status read_added(const hf_file *f, const tok_form *form)
 {
-    const cJSON *one;
-    cJSON_ArrayForEach(one, hf_item(f->root, "added_tokens"))
+    const cJSON *one, *list = hf_item(f->root, "added_tokens");
+    if (list && !cJSON_IsArray(list)) return log_fail(f->log, PM_FORMAT, "%s: \"added_tokens\" is not a list", f->path);
+    cJSON_ArrayForEach(one, list)
     {
         const cJSON *id = hf_item(one, "id");
         const char *text = hf_text(one, "content");
@@ -50,7 +57,8 @@ static pm_status read_added(const hf_file *f, const tok_form *form)
                 "%s: the added token %s has \"normalized\" with \"lstrip\" or \"rstrip\", which Pumice does "
                 "not support",
                 f->path, text);
-        know_again(f->settings, &named);
+        status = know_again(f, &named);
+        if (status != PM_OK) return status;
         if (f->settings->named_count >= TOK_MOST_NAMED)
             return log_fail(f->log, PM_FORMAT, "%s: names more than %d tokens", f->path, TOK_MOST_NAMED);
         if (!tok_settings_name(f->settings, &named)) return no_memory(f);
