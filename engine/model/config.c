@@ -50,20 +50,26 @@ pm_gpt_config gpt_config_filled(const pm_gpt_config *config)
     return c;
 }
 
-/* The checks of a configuration. From a config.json, lines name its keys, else the fields. */
+const char *gpt_name(const gpt_origin *origin, const pm_gpt_config *config, size_t field, const char *name)
+{
+    const char *own = origin->names ? origin->names(config, field) : NULL;
+    return own ? own : name;
+}
+
+static const char *json_name(const pm_gpt_config *config, size_t field)
+{
+    const arch_key *key = key_of(config, field);
+    return key ? key->name : NULL;
+}
+
 typedef struct checker {
     const pm_log *log;
     const char *where;
-    bool keys;
+    const gpt_origin *origin;
     const pm_gpt_config *config;
 } checker;
 
-#define NAME(check, name) name_of(check, offsetof(pm_gpt_config, name), #name)
-static const char *name_of(const checker *check, size_t field, const char *name)
-{
-    const arch_key *key = check->keys ? key_of(check->config, field) : NULL;
-    return key ? key->name : name;
-}
+#define NAME(check, name) GPT_NAME((check)->origin, (check)->config, name)
 
 static pm_status check_sizes(const checker *check)
 {
@@ -92,8 +98,8 @@ static pm_status check_heads(const checker *check)
                         c->heads, NAME(check, embd), c->embd);
     if (size == 0 || size % 4 || size > most)
         return log_fail(log, PM_INVALID,
-                        "%s%s: the head size%s is %" PRIu32 "; it must be a multiple of 4, at most %" PRIu32, where,
-                        c->head ? NAME(check, head) : NAME(check, heads), c->head ? "" : " embd / heads", size, most);
+                        "%s%s: the head size is %" PRIu32 "; it must be a multiple of 4, at most %" PRIu32, where,
+                        c->head ? NAME(check, head) : NAME(check, heads), size, most);
     if (c->kv_heads && c->heads % c->kv_heads)
         return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " does not divide %s, %" PRIu32, where, NAME(check, kv_heads),
                         c->kv_heads, NAME(check, heads), c->heads);
@@ -110,16 +116,16 @@ static pm_status check_family(const checker *check)
         const char *name;
         bool set, has;
     } fields[] = {
-        {"kv_heads", c->kv_heads && c->kv_heads != c->heads, rotary},
-        {"head", c->head && c->head * c->heads != c->embd, rotary},
-        {"window", c->window > 0, family->windows != WINDOWS_NONE},
-        {"window_first", c->window > 0 && c->window_first > 0, family->windows == WINDOWS_SOME},
-        {"window_period", c->window > 0 && c->window_period > 0, family->windows == WINDOWS_SOME},
-        {"query_scalar", c->query_scalar != 0, key_of(c, offsetof(pm_gpt_config, query_scalar)) != NULL},
-        {"attention_bias", c->attention_bias,
+        {NAME(check, kv_heads), c->kv_heads && c->kv_heads != c->heads, rotary},
+        {NAME(check, head), c->head && c->head * c->heads != c->embd, rotary},
+        {NAME(check, window), c->window > 0, family->windows != WINDOWS_NONE},
+        {NAME(check, window_first), c->window > 0 && c->window_first > 0, family->windows == WINDOWS_SOME},
+        {NAME(check, window_period), c->window > 0 && c->window_period > 0, family->windows == WINDOWS_SOME},
+        {NAME(check, query_scalar), c->query_scalar != 0, key_of(c, offsetof(pm_gpt_config, query_scalar)) != NULL},
+        {NAME(check, attention_bias), c->attention_bias,
          family->attention_bias || key_of(c, offsetof(pm_gpt_config, attention_bias)) != NULL},
-        {"mlp_bias", c->mlp_bias, family->mlp_bias || key_of(c, offsetof(pm_gpt_config, mlp_bias)) != NULL},
-        {"rotary.local_theta", rotary && c->rotary.local_theta != 0, family->local_theta > 0},
+        {NAME(check, mlp_bias), c->mlp_bias, family->mlp_bias || key_of(c, offsetof(pm_gpt_config, mlp_bias)) != NULL},
+        {NAME(check, rotary.local_theta), rotary && c->rotary.local_theta != 0, family->local_theta > 0},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if (fields[i].set && !fields[i].has)
@@ -128,7 +134,7 @@ static pm_status check_family(const checker *check)
     if (!(c->query_scalar >= 0 && isfinite(c->query_scalar)))
         return log_fail(check->log, PM_INVALID, "%s%s: %g is not a number above 0", check->where,
                         NAME(check, query_scalar), (double)c->query_scalar);
-    return rotary ? rotary_check(check->log, check->where, c) : PM_OK;
+    return rotary ? rotary_check(check->log, check->origin, c) : PM_OK;
 }
 
 /* NULL, or the name of a dropout that is no probability. */
@@ -142,7 +148,7 @@ static const char *wrong_dropout(const checker *check)
                {NAME(check, dropout_attn), c->dropout_attn},
                {NAME(check, dropout_resid), c->dropout_resid}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (!(all[i].value >= 0 && all[i].value < 1)) return check->keys ? all[i].name : "dropout";
+        if (!(all[i].value >= 0 && all[i].value < 1)) return check->origin->names ? all[i].name : "dropout";
     return NULL;
 }
 
@@ -169,9 +175,9 @@ static pm_status check_all(const checker *check)
     return special_check(log, where, c);
 }
 
-pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config)
+pm_status gpt_config_check(const pm_log *log, const gpt_origin *origin, const pm_gpt_config *config)
 {
-    return check_all(&(checker){.log = log, .where = where, .config = config});
+    return check_all(&(checker){.log = log, .where = origin->where, .origin = origin, .config = config});
 }
 
 pm_status gpt_config_read(const pm_log *log, const pm_gpt_config *given, size_t given_size, pm_gpt_config *out)
@@ -183,7 +189,7 @@ pm_status pm_gpt_config_check_sized(const pm_log *log, const pm_gpt_config *give
 {
     pm_gpt_config config;
     const pm_status status = gpt_config_read(log, given, given_size, &config);
-    return status == PM_OK ? gpt_config_check(log, "", &config) : status;
+    return status == PM_OK ? gpt_config_check(log, &(gpt_origin){.where = ""}, &config) : status;
 }
 
 uint64_t pm_gpt_config_parameters_sized(const pm_gpt_config *given, size_t given_size)
@@ -432,7 +438,7 @@ static pm_status read_file(const pm_log *log, const file_ref *ref, pm_gpt_config
     if (r.status == PM_OK) {
         char where[1000];
         snprintf(where, sizeof where, "%s: ", path);
-        r.status = check_all(&(checker){.log = log, .where = where, .keys = true, .config = &c});
+        r.status = gpt_config_check(log, &(gpt_origin){where, json_name}, &c);
     }
     if (r.status == PM_OK) *out = gpt_config_filled(&c);
     if (r.status == PM_OK && task)

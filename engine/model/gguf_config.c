@@ -23,6 +23,11 @@ enum { KEY_MOST = 128 };
 #define SCALING_KEY "pumice.rope_llama3"
 #define QUERY_KEY "pumice.query_pre_attn_scalar"
 
+static const char *eps_key(const arch_info *family)
+{
+    return family->norm == NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+}
+
 static const char *key_of(const reader *r, const char *key, char out[KEY_MOST])
 {
     snprintf(out, KEY_MOST, "%s.%s", r->family, key);
@@ -54,6 +59,15 @@ static float number(reader *r, const char *name, float otherwise)
     float value = otherwise;
     if (r->status == PM_OK) r->status = gguf_f32(r->log, r->file, key_of(r, name, key), &found, &value);
     if (r->status == PM_OK && !(isfinite(value) && value >= 0)) refuse(r, key, "is not a finite number of 0 or more");
+    return value;
+}
+
+/* The same, above 1 where it is there. */
+static float above_one(reader *r, const char *name, float otherwise)
+{
+    char key[KEY_MOST];
+    const float value = number(r, name, otherwise);
+    if (r->status == PM_OK && !(value > 1)) refuse(r, key_of(r, name, key), "is not a number above 1");
     return value;
 }
 
@@ -165,11 +179,11 @@ static void read_rotary(reader *r, pm_gpt_config *c)
 {
     const arch_info *family = arch_of(c);
     if (!arch_rotary(family)) return;
-    c->rotary.theta = number(r, "rope.freq_base", 1e4f);
+    c->rotary.theta = above_one(r, "rope.freq_base", 1e4f);
     c->rotary.columns = count(r, "rope.dimension_count", false);
     if (!c->rotary.columns) c->rotary.columns = c->head;
     if (family->local_theta > 0) {
-        c->rotary.local_theta = number(r, "rope.freq_base_swa", family->local_theta);
+        c->rotary.local_theta = above_one(r, "rope.freq_base_swa", family->local_theta);
         c->window = count(r, "attention.sliding_window", true);
         c->window_period = count(r, "attention.sliding_window_pattern", false);
         if (!c->window_period) c->window_period = family->window_period;
@@ -231,9 +245,41 @@ static void read_shapes(reader *r, pm_gpt_config *c)
         return;
     }
     c->vocab = (uint32_t)table->dims[1];
+    const uint32_t said = count(r, "vocab_size", false);
+    if (said && said != c->vocab)
+        log_line(r->log, PM_LOG_WARN, "%s: %s.vocab_size is %u; the %u rows of token_embd.weight count", r->file->path,
+                 r->family, (unsigned)said, (unsigned)c->vocab);
     c->untied = gguf_find(r->file, "output.weight") != NULL;
     c->attention_bias = family->attention_bias || gguf_find(r->file, "blk.0.attn_q.bias");
     c->mlp_bias = family->mlp_bias || gguf_find(r->file, "blk.0.ffn_gate.bias");
+}
+
+static const char *key_name(const pm_gpt_config *config, size_t field)
+{
+    static const struct {
+        size_t field;
+        const char *key;
+    } keys[] = {
+        {offsetof(pm_gpt_config, vocab), "vocab_size"},
+        {offsetof(pm_gpt_config, ctx), "context_length"},
+        {offsetof(pm_gpt_config, embd), "embedding_length"},
+        {offsetof(pm_gpt_config, layers), "block_count"},
+        {offsetof(pm_gpt_config, inner), "feed_forward_length"},
+        {offsetof(pm_gpt_config, heads), "attention.head_count"},
+        {offsetof(pm_gpt_config, kv_heads), "attention.head_count_kv"},
+        {offsetof(pm_gpt_config, head), "attention.key_length"},
+        {offsetof(pm_gpt_config, window), "attention.sliding_window"},
+        {offsetof(pm_gpt_config, window_period), "attention.sliding_window_pattern"},
+        {offsetof(pm_gpt_config, rotary.columns), "rope.dimension_count"},
+        {offsetof(pm_gpt_config, rotary.theta), "rope.freq_base"},
+        {offsetof(pm_gpt_config, rotary.local_theta), "rope.freq_base_swa"},
+        {offsetof(pm_gpt_config, rotary.factor), "rope.scaling.factor"},
+        {offsetof(pm_gpt_config, rotary.fast), "rope.scaling.yarn_beta_fast"},
+    };
+    if (field == offsetof(pm_gpt_config, eps)) return eps_key(arch_of(config));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (keys[i].field == field) return keys[i].key;
+    return NULL;
 }
 
 pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_config *out)
@@ -255,9 +301,9 @@ pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_con
     c.kv_heads = count(&r, "attention.head_count_kv", false);
     c.head = count(&r, "attention.key_length", false);
     if (!c.kv_heads) c.kv_heads = c.heads;
-    if (!c.head && c.heads) c.head = c.embd / c.heads;
-    c.eps =
-        number(&r, family->norm == NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0);
+    const bool own_head = c.head != 0;
+    if (!own_head && c.heads) c.head = c.embd / c.heads;
+    c.eps = number(&r, eps_key(family), 0);
     c.no_eps = c.eps == 0;
     refuse_others(&r);
     if (r.status == PM_OK) read_shapes(&r, &c);
@@ -266,8 +312,9 @@ pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_con
     read_query_scalar(&r, &c);
     check_tokens(&r, &c);
     if (r.status != PM_OK) return r.status;
-    snprintf(where, sizeof where, "%s: ", file->path);
-    status = gpt_config_check(log, where, &c);
+    if (!own_head) c.head = 0; /* as the check wants it: the heads share the channels evenly */
+    snprintf(where, sizeof where, "%s: %s.", file->path, r.family);
+    status = gpt_config_check(log, &(gpt_origin){where, key_name}, &c);
     if (status == PM_OK) *out = gpt_config_filled(&c);
     return status == PM_INVALID ? PM_FORMAT : status;
 }
@@ -361,9 +408,7 @@ static void put_config(gguf_writer *w, const pm_gpt_config *c, gguf_dtype dtype)
     put_count(w, family, "embedding_length", c->embd);
     put_count(w, family, "feed_forward_length", c->inner);
     put_count(w, family, "attention.head_count", c->heads);
-    put_number(w, family,
-               family->norm == NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
-               c->eps);
+    put_number(w, family, eps_key(family), c->eps);
     put_count(w, family, "vocab_size", c->vocab);
     if (!arch_rotary(family)) return;
     put_count(w, family, "attention.head_count_kv", c->kv_heads);

@@ -75,8 +75,17 @@ pm_status gpt_model_allocate(pm_device *device, const pm_gpt_config *config, con
 
 /* A caller's configuration (base/sized.h). */
 pm_status gpt_config_read(const pm_log *log, const pm_gpt_config *given, size_t given_size, pm_gpt_config *out);
-/* pm_gpt_config_check with `where` before its line: a path and ": ", or nothing. */
-pm_status gpt_config_check(const pm_log *log, const char *where, const pm_gpt_config *config);
+/* What a field, by its offset, is called in the file that a configuration is from; NULL: it has no name there. */
+typedef const char *gpt_namer(const pm_gpt_config *config, size_t field);
+/* Where a configuration is from, for the lines of its checks: what they begin with, and its names; NULL: those of pm_gpt_config. */
+typedef struct gpt_origin {
+    const char *where; /* a path and ": ", or nothing */
+    gpt_namer *names;
+} gpt_origin;
+#define GPT_NAME(origin, config, name) gpt_name(origin, config, offsetof(pm_gpt_config, name), #name)
+const char *gpt_name(const gpt_origin *origin, const pm_gpt_config *config, size_t field, const char *name);
+/* pm_gpt_config_check. */
+pm_status gpt_config_check(const pm_log *log, const gpt_origin *origin, const pm_gpt_config *config);
 
 /* Replaces 0 by defaults. */
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config);

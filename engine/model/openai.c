@@ -134,7 +134,7 @@ static pm_status config_of(const pm_log *log, const char *path, const shape_list
                                   .dropout_resid = 0.1f};
     char where[1000];
     snprintf(where, sizeof where, "%s: ", path);
-    pm_status status = gpt_config_check(log, where, &config);
+    pm_status status = gpt_config_check(log, &(gpt_origin){.where = where}, &config);
     if (status == PM_OK) *out = gpt_config_filled(&config);
     return status == PM_INVALID ? PM_FORMAT : status;
 }

@@ -42,30 +42,33 @@ static bool good_number(float v)
     return v >= 0 && isfinite(v);
 }
 
-pm_status rotary_check(const pm_log *log, const char *where, const pm_gpt_config *config)
+#define NAME(field) GPT_NAME(origin, config, field)
+
+pm_status rotary_check(const pm_log *log, const gpt_origin *origin, const pm_gpt_config *config)
 {
     const pm_rotary *r = &config->rotary;
+    const char *where = origin->where;
     const uint32_t size = config->head ? config->head : config->embd / config->heads;
     if (r->columns % 2 || r->columns > size)
-        return log_fail(log, PM_INVALID,
-                        "%srotary.columns: %" PRIu32 " is not an even number up to the head size, %" PRIu32, where,
-                        r->columns, size);
+        return log_fail(log, PM_INVALID, "%s%s: %" PRIu32 " is not an even number up to the head size, %" PRIu32, where,
+                        NAME(rotary.columns), r->columns, size);
     if (!good_theta(r->theta) || !good_theta(r->local_theta))
-        return log_fail(log, PM_INVALID, "%srotary.%s: %g is not a number above 1", where,
-                        good_theta(r->theta) ? "local_theta" : "theta",
+        return log_fail(log, PM_INVALID, "%s%s: %g is not a number above 1", where,
+                        good_theta(r->theta) ? NAME(rotary.local_theta) : NAME(rotary.theta),
                         (double)(good_theta(r->theta) ? r->local_theta : r->theta));
     if (r->scaling > PM_ROTARY_YARN) return log_fail(log, PM_INVALID, "%srotary.scaling: there is none such", where);
     if (r->scaling != PM_ROTARY_PLAIN && !(r->factor >= 1 && isfinite(r->factor)))
-        return log_fail(log, PM_INVALID, "%srotary.factor: %g is not a number of 1 or more", where, (double)r->factor);
+        return log_fail(log, PM_INVALID, "%s%s: %g is not a number of 1 or more", where, NAME(rotary.factor),
+                        (double)r->factor);
     if (!good_number(r->low) || !good_number(r->high) || !good_number(r->fast) || !good_number(r->slow) ||
         !good_number(r->attention))
         return log_fail(log, PM_INVALID,
                         "%srotary: low, high, fast, slow and attention are finite numbers of 0 or more", where);
     if (!(or_else(r->high, 4) > or_else(r->low, 1)))
-        return log_fail(log, PM_INVALID, "%srotary.high: %g is not above low, %g", where, (double)r->high,
+        return log_fail(log, PM_INVALID, "%s%s: %g is not above low, %g", where, NAME(rotary.high), (double)r->high,
                         (double)r->low);
     if (!(or_else(r->fast, 32) > or_else(r->slow, 1)))
-        return log_fail(log, PM_INVALID, "%srotary.fast: %g is not above slow, %g", where, (double)r->fast,
+        return log_fail(log, PM_INVALID, "%s%s: %g is not above slow, %g", where, NAME(rotary.fast), (double)r->fast,
                         (double)r->slow);
     return PM_OK;
 }

@@ -4,8 +4,8 @@
 
 #include "model/gpt.h"
 
-/* PM_INVALID with a line that names the field. `where`: see gpt_config_check. */
-pm_status rotary_check(const pm_log *log, const char *where, const pm_gpt_config *config);
+/* PM_INVALID with a line that names the field. */
+pm_status rotary_check(const pm_log *log, const gpt_origin *origin, const pm_gpt_config *config);
 
 /* Replaces a scaling's 0 by what it means, and drops numbers that belong to other scalings. theta and columns are filled. */
 void rotary_fill(pm_gpt_config *config);

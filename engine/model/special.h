@@ -6,7 +6,7 @@
 
 #include "model/gpt.h"
 
-/* PM_INVALID where one is outside the vocabulary. `where`: see gpt_config_check. */
+/* PM_INVALID where one is outside the vocabulary. `where`: of gpt_origin. */
 pm_status special_check(const pm_log *log, const char *where, const pm_gpt_config *config);
 /* The ids below `vocab` of a key that holds an id, a list of them, or null: all of them into *count, at most `room` into `ids`. transformers writes
  * the ids of GPT-2's released tokenizer into configurations of smaller vocabularies, and -1 for none; these name no token. Fails: PM_FORMAT where
