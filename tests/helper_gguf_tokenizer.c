@@ -22,7 +22,7 @@ void test_gguf_write(const char *path, const pm_tokenizer *tok, const tok_gguf_m
     gguf_writer *w;
     test_log_reset();
     assert_int_equal(gguf_writer_make(&log, path, &w), PM_OK);
-    if (tok_gguf_put(&log, tok, model, w) != PM_OK) fail_msg("%s", test_last_error());
+    if (tok_gguf_put(&log, "some/model", tok, model, w) != PM_OK) fail_msg("%s", test_last_error());
     assert_int_equal(gguf_write_begin(w), PM_OK);
     assert_int_equal(gguf_write_commit(&w), PM_OK);
 }

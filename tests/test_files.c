@@ -122,6 +122,10 @@ static void test_kinds(void **state)
     free(data);
     assert_int_equal(file_check_folder(&log, dir), PM_OK);
     test_expect_failure(file_check_folder(&log, test_path(dir, "no")), PM_IO, dir, "there is no such folder");
+    test_expect_failure(file_check_folder(&log, test_path(dir, "no.gguf")), PM_IO, dir, "there is no such file");
+    test_expect_failure(file_check_folder(&log, ""), PM_IO, "\"\": ", "names no folder");
+    test_write(test_path(dir, "cut.gguf"), "GGU", 3);
+    test_expect_failure(file_check_folder(&log, test_path(dir, "cut.gguf")), PM_FORMAT, dir, "is no GGUF file");
     test_expect_failure(file_check_folder(&log, test_path(dir, "x/no")), PM_IO, dir,
                         "open this folder: Not a directory");
     test_dir_remove(dir);

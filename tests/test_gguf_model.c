@@ -297,7 +297,7 @@ static void write_zeros(const char *path, const pm_gpt_config *config)
     const pm_log log_here = test_log();
     gguf_writer *w;
     assert_int_equal(gguf_writer_make(&log_here, path, &w), PM_OK);
-    assert_int_equal(gguf_model_put(&log_here, w, config, GGUF_F16), PM_OK);
+    assert_int_equal(gguf_model_put(&log_here, "some/model", w, config, GGUF_F16), PM_OK);
     assert_int_equal(gguf_write_begin(w), PM_OK);
     assert_int_equal(gguf_model_write(&log_here, w, config, (gpt_source){read_zeros, NULL}), PM_OK);
     assert_int_equal(gguf_write_commit(&w), PM_OK);
@@ -382,15 +382,20 @@ static void test_unsaid(void **state)
     windows = gpt_config_filled(&windows);
     assert_int_equal(gguf_writer_make(&log_here, file, &w), PM_OK);
     test_log_reset();
-    test_expect_failure(gguf_model_put(&log_here, w, &task, GGUF_F16), PM_INVALID, "GGUF", "task's head");
-    test_expect_failure(gguf_model_put(&log_here, w, &qwen, GGUF_F16), PM_INVALID, "GGUF", "not for Qwen 2");
-    test_expect_failure(gguf_model_put(&log_here, w, &windows, GGUF_F16), PM_INVALID, "GGUF", "windows");
+    test_expect_failure(gguf_model_put(&log_here, "some/model", w, &task, GGUF_F16), PM_INVALID, "some/model: GGUF",
+                        "task's head");
+    test_expect_failure(gguf_model_put(&log_here, "some/model", w, &qwen, GGUF_F16), PM_INVALID, "some/model: GGUF",
+                        "not for Qwen 2");
+    test_expect_failure(gguf_model_put(&log_here, "some/model", w, &windows, GGUF_F16), PM_INVALID, "some/model: GGUF",
+                        "windows");
     gguf_write_abandon(&w);
     const pm_gguf_params wrong = {.type = (pm_gguf_type)9};
     test_expect_failure(pm_model_convert_gguf(&log_here, golden("llama"), file, &wrong), PM_INVALID, "pm_gguf_params",
                         "type 9");
-    test_expect_failure(pm_model_convert_gguf(&log_here, golden("gpt1"), file, NULL), PM_INVALID, "GGUF", "GPT-1");
-    test_expect_failure(pm_model_convert_gguf(&log_here, golden("task-classify"), file, NULL), PM_INVALID, "GGUF", "");
+    test_expect_failure(pm_model_convert_gguf(&log_here, golden("gpt1"), file, NULL), PM_INVALID, golden("gpt1"),
+                        "GGUF has no architecture for GPT-1");
+    test_expect_failure(pm_model_convert_gguf(&log_here, golden("task-classify"), file, NULL), PM_INVALID,
+                        golden("task-classify"), "GGUF");
     pm_gguf_type type = PM_GGUF_F16;
     assert_true(pm_gguf_type_named("bf16", &type) && type == PM_GGUF_BF16);
     assert_false(pm_gguf_type_named("q4_0", &type));
@@ -410,10 +415,11 @@ typedef struct change {
     bool real;
     const char *tensor; /* of zeros */
     uint64_t dims[2];
-    const char *scaled; /* a tensor whose last number is 3 times as much */
-    uint32_t tokens;    /* so many in tokenizer.ggml.tokens */
-    uint32_t numbers;   /* so many in pumice.rope_llama3 */
-    const char *words;  /* of the error line */
+    const char *scaled; /* a tensor whose last number is `factor` times as much */
+    float factor;
+    uint32_t tokens;   /* so many in tokenizer.ggml.tokens */
+    uint32_t numbers;  /* so many in pumice.rope_llama3 */
+    const char *words; /* of the error line */
 } change;
 
 static bool is_name(const char *name, const char *other)
@@ -457,7 +463,7 @@ static void write_changed(const char *from, const char *to, const change *c)
         const gguf_tensor *t = &f.tensors[i];
         if (is_name(t->name, c->without)) continue;
         float *values = floats_of(&f, t->name, (size_t)t->count);
-        if (is_name(t->name, c->scaled)) values[t->count - 1] *= 3;
+        if (is_name(t->name, c->scaled)) values[t->count - 1] *= c->factor;
         gguf_put_floats(w, values, (size_t)t->count);
         free(values);
     }
@@ -527,7 +533,7 @@ static void test_refused(void **state)
          .tensor = "blk.0.ffn_down.weight",
          .dims = {48, 32},
          .words = "blk.0.ffn_down.weight should have the shape [32, 48]"},
-        {.scaled = "rope_freqs.weight", .words = "rope_freqs.weight has other divisors"},
+        {.scaled = "rope_freqs.weight", .factor = 3, .words = "rope_freqs.weight has other divisors"},
         {.without = "pumice.rope_llama3", .words = "rope_freqs.weight has other divisors"},
         {.numbers = 3, .words = "pumice.rope_llama3 must have 4 numbers"},
         {.tokens = 62, .words = "tokenizer.ggml.tokens has 62 tokens, and token_embd.weight only 61"},
@@ -541,12 +547,39 @@ static void test_refused(void **state)
     expect_refused("gemma3", gemma3, sizeof gemma3 / sizeof *gemma3);
 }
 
+/* What is read with a warning. */
+static void test_warned(void **state)
+{
+    (void)state;
+    static const change rows[] = {
+        {.scaled = "blk.1.ffn_down.weight",
+         .factor = INFINITY,
+         .words = "blk.1.ffn_down.weight has values that are not finite"},
+        {.key = "llama.vocab_size",
+         .value = 60,
+         .words = "llama.vocab_size is 60; the 61 rows of token_embd.weight count"},
+    };
+    const pm_log log_here = test_log();
+    char file[512], other[512], out[512];
+    snprintf(file, sizeof file, "%s", fresh("right.gguf"));
+    snprintf(other, sizeof other, "%s", test_path(test_root, "other.gguf"));
+    to_gguf(golden("llama"), file, PM_GGUF_F32);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        write_changed(file, other, &rows[i]);
+        snprintf(out, sizeof out, "%s", fresh("warned"));
+        test_log_reset();
+        assert_int_equal(pm_model_convert(&log_here, other, 0, out), PM_OK);
+        assert_int_equal(test_log_count(PM_LOG_WARN), 1);
+        assert_non_null(strstr(test_last_warning(), rows[i].words));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact),   cmocka_unit_test(test_rounded), cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_others),  cmocka_unit_test(test_scaling), cmocka_unit_test(test_unsaid),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_exact),  cmocka_unit_test(test_rounded), cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_others), cmocka_unit_test(test_scaling), cmocka_unit_test(test_unsaid),
+        cmocka_unit_test(test_warned), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

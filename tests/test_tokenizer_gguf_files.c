@@ -65,7 +65,7 @@ static void expect_unwritten(const pm_tokenizer *tok, uint32_t vocab, pm_status 
     model.vocab = vocab;
     assert_int_equal(gguf_writer_make(&log, test_path(test_root, "none.gguf"), &w), PM_OK);
     test_log_reset();
-    test_expect_failure(tok_gguf_put(&log, tok, &model, w), status, "GGUF", words);
+    test_expect_failure(tok_gguf_put(&log, "some/model", tok, &model, w), status, "some/model", words);
     gguf_write_abandon(&w);
 }
 
@@ -102,7 +102,7 @@ static void test_unwritten(void **state)
     expect_other(BLANKS, "null", "\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5", "\"a b\",\"b c\",\"ab c\"",
                  "the merges that make token 5");
     expect_other("null", "{\"type\":\"Metaspace\",\"replacement\":\"" SPACE "\",\"split\":true}",
-                 "\"a\":0,\"" SPACE "\":1,\"a" SPACE "\":2", "\"a " SPACE "\"", "does not cut a text");
+                 "\"a\":0,\"" SPACE "\":1,\"a" SPACE "\":2", "\"a " SPACE "\"", "do not cut a text");
     expect_other("null", "{\"type\":\"ByteLevel\",\"use_regex\":false,\"add_prefix_space\":false}", "\"a\":0,\"b\":1",
                  "", "no name for the way");
     expect_other("null", "{\"type\":\"ByteLevel\",\"use_regex\":true,\"add_prefix_space\":true}", "\"a\":0,\"b\":1", "",

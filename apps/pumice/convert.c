@@ -159,11 +159,11 @@ static bool write_files(const pm_log *log, const pm_tokenizer *tokenizer, uint32
 
 /* ---- both ways ---- */
 
-static void say_model(const pm_gpt_config *c)
+static void say_model(const pm_gpt_config *c, const char *stored)
 {
-    app_say("%s: %s, %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters", out,
-            pm_arch_name(c->arch), (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd, (unsigned)c->ctx,
-            (unsigned)c->vocab, 1e-6 * (double)pm_gpt_config_parameters(c));
+    app_say("%s: %s, %u layers, %u heads, %u channels, context %u, %u tokens in the vocabulary; %.2f M parameters, %s",
+            out, pm_arch_name(c->arch), (unsigned)c->layers, (unsigned)c->heads, (unsigned)c->embd, (unsigned)c->ctx,
+            (unsigned)c->vocab, 1e-6 * (double)pm_gpt_config_parameters(c), stored);
 }
 
 static int to_folder(const pm_log *log)
@@ -181,7 +181,7 @@ static int to_folder(const pm_log *log)
     bool fine = status == PM_OK;
     if (fine) fine = gguf ? write_files(log, tokenizer, config.vocab) : copy_files();
     pm_tokenizer_destroy(&tokenizer);
-    if (fine) say_model(&config);
+    if (fine) say_model(&config, "in f32");
     return status == PM_OK ? (fine ? EXIT_DONE : EXIT_FAILED) : app_exit_code(status);
 }
 
@@ -197,7 +197,11 @@ static int to_gguf(const pm_log *log)
     }
     pm_status status = pm_model_convert_gguf(log, from, out, &params);
     if (status == PM_OK) status = pm_gpt_config_load(log, out, &config);
-    if (status == PM_OK) say_model(&config);
+    if (status == PM_OK) {
+        char stored[40];
+        snprintf(stored, sizeof stored, "matrices in %s", type ? type : "f16");
+        say_model(&config, stored);
+    }
     return app_exit_code(status);
 }
 
@@ -222,8 +226,12 @@ int convert_main(int argc, char **argv)
         app_error("--type %s: a folder has fp32; give --to gguf, or leave it out", type);
         return EXIT_USAGE;
     }
-    if (gguf && (overwrite || heads)) {
-        app_error("%s: it is for a folder in --out; leave it out", overwrite ? "--overwrite" : "--heads");
+    if (gguf && heads) {
+        app_error("--heads %u: it is for OpenAI's release of GPT-1, for which GGUF has no architecture", (unsigned)heads);
+        return EXIT_USAGE;
+    }
+    if (gguf && overwrite) {
+        app_error("--overwrite: a GGUF file is never replaced; give --out another name");
         return EXIT_USAGE;
     }
     return gguf ? to_gguf(&log) : to_folder(&log);

@@ -87,19 +87,31 @@ pm_status file_check_pointer(const pm_log *log, const char *path, const void *da
     return found == kinds ? log_fail(log, PM_FORMAT, "%s: %s", path, found->not_text) : PM_OK;
 }
 
+/* Whether a path is meant to be a GGUF file's. */
+static bool names_gguf(const char *path)
+{
+    const size_t size = strlen(path);
+    return size > 5 && strcmp(path + size - 5, ".gguf") == 0;
+}
+
 pm_status file_check_folder(const pm_log *log, const char *path)
 {
     char data[POINTER_MOST + 1];
     size_t size = 0;
+    const bool gguf = names_gguf(path);
+    const char *what = gguf ? "file" : "folder";
+    if (!*path) return log_fail(log, PM_IO, "\"\": names no folder and no GGUF file");
     if (file_is_dir(path)) return PM_OK;
-    if (!file_exists(path) && errno == ENOENT) return log_fail(log, PM_IO, "%s: there is no such folder", path);
-    if (!file_exists(path)) return log_fail(log, PM_IO, "%s: cannot open this folder: %s", path, os_error(errno).text);
+    if (!file_exists(path) && errno == ENOENT) return log_fail(log, PM_IO, "%s: there is no such %s", path, what);
+    if (!file_exists(path))
+        return log_fail(log, PM_IO, "%s: cannot open this %s: %s", path, what, os_error(errno).text);
     if (!file_peek(path, data, sizeof data, &size)) size = 0;
     const char *kind = file_kind(data, size);
+    if (gguf && !kind) return log_fail(log, PM_FORMAT, "%s: is no GGUF file: it does not begin with \"GGUF\"", path);
     if (!kind || strstr(kind, "safetensors"))
         return log_fail(log, PM_FORMAT, "%s: is %s; give the folder that it is in", path, kind ? kind : "a file");
     return log_fail(log, PM_FORMAT,
                     "%s: is %s; give a folder in Hugging Face's form, with config.json, model.safetensors and the "
-                    "tokenizer's files",
+                    "tokenizer's files, or a GGUF file",
                     path, kind);
 }

@@ -35,7 +35,7 @@ bool pm_gguf_type_named(const char *name, pm_gguf_type *out)
 /* ---- keys of the tokenizer ---- */
 
 /* GGUF has places for three tokens that end a text. The tokenizer's own goes first, where it is among them. */
-static tok_gguf_model model_of(const pm_log *log, const pm_gpt_config *c, const pm_tokenizer *tok,
+static tok_gguf_model model_of(const pm_log *log, const char *dir, const pm_gpt_config *c, const pm_tokenizer *tok,
                                const pm_text_ends *ends)
 {
     tok_gguf_model m = {c->vocab, ends->begin, TOK_NONE,
@@ -47,7 +47,7 @@ static tok_gguf_model model_of(const pm_log *log, const pm_gpt_config *c, const 
             if ((tok && pm_tokenizer_end(tok) == ends->ends[i]) == own) list[count++] = ends->ends[i];
     for (uint32_t i = 0; i < count && i < sizeof places / sizeof *places; i++) *places[i] = list[i];
     if (count > sizeof places / sizeof *places)
-        log_line(log, PM_LOG_WARN, "GGUF: of %u tokens that end a text three are kept", (unsigned)count);
+        log_line(log, PM_LOG_WARN, "%s: of %u tokens that end a text GGUF keeps three", dir, (unsigned)count);
     return m;
 }
 
@@ -66,9 +66,9 @@ static pm_status put_folder(const pm_log *log, const char *dir, const pm_gpt_con
     pm_status status = load_tokenizer(log, dir, &tok);
     if (status == PM_OK) status = pm_text_ends_load(log, dir, tok, config->vocab, &ends);
     if (status == PM_OK) {
-        const tok_gguf_model model = model_of(log, config, tok, &ends);
+        const tok_gguf_model model = model_of(log, dir, config, tok, &ends);
         if (tok)
-            status = tok_gguf_put(log, tok, &model, w);
+            status = tok_gguf_put(log, dir, tok, &model, w);
         else
             tok_gguf_put_none(&model, w);
     }
@@ -106,7 +106,7 @@ static pm_status write_file(const pm_log *log, const char *from, const char *to,
     pm_status status = gpt_files_open(log, &(file_source){.dir = from}, &files);
     if (status != PM_OK) return status;
     status = gguf_writer_make(log, to, &w);
-    if (status == PM_OK) status = gguf_model_put(log, w, &files.config, dtype);
+    if (status == PM_OK) status = gguf_model_put(log, from, w, &files.config, dtype);
     if (status == PM_OK && files.is_gguf) put_keys(&files.gguf, w);
     if (status == PM_OK && !files.is_gguf) status = put_folder(log, from, &files.config, w);
     if (status == PM_OK) status = gguf_write_begin(w);

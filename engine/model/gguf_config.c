@@ -425,32 +425,35 @@ static gguf_dtype type_of(const tensor_row *row, param_role role, gguf_dtype dty
     return columns % gguf_dtype_block(dtype) == 0 ? dtype : GGUF_F16;
 }
 
-static pm_status refuse_model(const pm_log *log, const pm_gpt_config *c)
+static pm_status refuse_model(const pm_log *log, const char *from, const pm_gpt_config *c)
 {
     const arch_info *family = arch_of(c);
     if (!family->gguf_family)
-        return log_fail(log, PM_INVALID, "GGUF has no architecture for %s", pm_arch_title(c->arch));
+        return log_fail(log, PM_INVALID, "%s: GGUF has no architecture for %s", from, pm_arch_title(c->arch));
     if (c->outputs)
-        return log_fail(log, PM_INVALID, "GGUF has no place for a task's head; take the model that it was made from");
+        return log_fail(log, PM_INVALID,
+                        "%s: GGUF has no place for a task's head; take the model that it was made from", from);
     if (c->rotary.scaling == PM_ROTARY_LLAMA3 && !family->gguf_pairs)
-        return log_fail(log, PM_INVALID, "GGUF has Llama 3's scaling of positions for Llama only, not for %s",
+        return log_fail(log, PM_INVALID, "%s: GGUF has Llama 3's scaling of positions for Llama only, not for %s", from,
                         pm_arch_title(c->arch));
     if (family->local_theta > 0 && c->window_first)
-        return log_fail(log, PM_INVALID, "GGUF has no key for windows that begin behind layer %u", c->window_first);
+        return log_fail(log, PM_INVALID, "%s: GGUF has no key for windows that begin behind layer %u", from,
+                        c->window_first);
     if (family->local_theta > 0 && c->query_scalar != usual_scalar(c))
-        log_line(log, PM_LOG_WARN,
-                 "GGUF: query_pre_attn_scalar %g is kept in a key that only Pumice reads; other programs take %g",
-                 (double)c->query_scalar, (double)usual_scalar(c));
+        log_line(
+            log, PM_LOG_WARN,
+            "%s: GGUF has no key for query_pre_attn_scalar %g; Pumice reads one of its own, other programs take %g",
+            from, (double)c->query_scalar, (double)usual_scalar(c));
     if (c->window && family->local_theta <= 0)
-        log_line(log, PM_LOG_WARN, "GGUF: a window of %u tokens is left out, for which it has no key", c->window);
+        log_line(log, PM_LOG_WARN, "%s: GGUF has no key for a window of %u tokens, which is left out", from, c->window);
     return PM_OK;
 }
 
-pm_status gguf_model_put(const pm_log *log, gguf_writer *w, const pm_gpt_config *c, gguf_dtype dtype)
+pm_status gguf_model_put(const pm_log *log, const char *from, gguf_writer *w, const pm_gpt_config *c, gguf_dtype dtype)
 {
     const arch_info *family = arch_of(c);
     tensor_list list = {0};
-    pm_status status = refuse_model(log, c);
+    pm_status status = refuse_model(log, from, c);
     if (status == PM_OK) status = tensors_list(log, c, &family->gguf, &list);
     if (status != PM_OK) return status;
     put_config(w, c, dtype);

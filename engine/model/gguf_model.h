@@ -11,7 +11,7 @@
  * part that Pumice does not compute. */
 pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_config *out);
 
-/* The parameters as a source. Each parameter must be read from its beginning, in rising order. */
+/* The parameters as a source, which warns once of NaN or infinity. Each parameter must be read from its beginning, in rising order. */
 typedef struct gguf_weights {
     pm_log log;
     const gguf_file *file;
@@ -20,6 +20,7 @@ typedef struct gguf_weights {
     const gguf_tensor **tensors; /* [list.count] */
     float *turned;               /* a tensor that was turned round, and its number */
     uint32_t turned_index;
+    bool told; /* of a value that is not finite */
 } gguf_weights;
 
 /* Finds and checks all tensors. The file must outlive it. Fails: PM_FORMAT, PM_NO_HOST_MEMORY. */
@@ -27,9 +28,10 @@ pm_status gguf_weights_open(const pm_log *log, const gguf_file *file, const pm_g
 void gguf_weights_close(gguf_weights *w);
 gpt_source gguf_weights_source(gguf_weights *w);
 
-/* Declares a model's metadata; then its tensors, matrices in `dtype`, vectors and what has no whole blocks in F32 or F16; then writes the tensors of a file
+/* Declares the metadata of a model, `from` in lines; then its tensors, matrices in `dtype`, vectors and what has no whole blocks in F32 or F16; then writes the tensors of a file
  * that has begun. Fails: PM_INVALID for a family or a task that GGUF does not have. */
-pm_status gguf_model_put(const pm_log *log, gguf_writer *w, const pm_gpt_config *config, gguf_dtype dtype);
+pm_status gguf_model_put(const pm_log *log, const char *from, gguf_writer *w, const pm_gpt_config *config,
+                         gguf_dtype dtype);
 pm_status gguf_model_write(const pm_log *log, gguf_writer *w, const pm_gpt_config *config, gpt_source from);
 
 /* ---- what reading and writing share ---- */

@@ -120,15 +120,22 @@ static pm_status read_turned(gguf_weights *w, uint32_t index, uint64_t first, ui
     return PM_OK;
 }
 
+static pm_status read_plain(gguf_weights *w, uint32_t index, bool plus_one, uint64_t first, uint64_t count, float *out)
+{
+    const pm_status status = gguf_floats(&w->log, w->file, w->tensors[index], first, (size_t)count, out);
+    for (uint64_t i = 0; plus_one && status == PM_OK && i < count; i++) out[i] -= 1;
+    return status;
+}
+
 static pm_status read_tensor(void *user, uint32_t index, uint64_t first, uint64_t count, float *out)
 {
     gguf_weights *w = user;
     const tensor_row *row = &w->list.rows[index];
     const gguf_form form = gguf_form_of(&w->config, row, row->role);
-    if (form.pairs) return read_pairs(w, index, first, count, out);
-    if (form.turned) return read_turned(w, index, first, count, out);
-    const pm_status status = gguf_floats(&w->log, w->file, w->tensors[index], first, (size_t)count, out);
-    for (uint64_t i = 0; form.plus_one && status == PM_OK && i < count; i++) out[i] -= 1;
+    const pm_status status = form.pairs    ? read_pairs(w, index, first, count, out)
+                             : form.turned ? read_turned(w, index, first, count, out)
+                                           : read_plain(w, index, form.plus_one, first, count, out);
+    if (status == PM_OK) tensors_tell(&w->log, w->file->path, row->name, out, count, &w->told);
     return status;
 }
 

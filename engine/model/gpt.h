@@ -116,8 +116,8 @@ pm_status gpt_copy(const pm_log *log, const gpt_layout *layout, gpt_source from,
 
 /* A model's parameters as a source: `user` is the model. */
 pm_status gpt_read_piece(void *user, uint32_t param, uint64_t first, uint64_t count, float *out);
-/* Writes them all. */
-pm_status gpt_model_fill(pm_model *model, gpt_source from);
+/* Writes them all; `name` is what lines call the source. */
+pm_status gpt_model_fill(pm_model *model, const char *name, gpt_source from);
 
 /* The standard deviation of new matrices and tables. */
 float gpt_deviation(const pm_gpt_config *config);

@@ -49,15 +49,15 @@ static gpu_span span_of_piece(const pm_model *m, uint32_t param, uint64_t first,
     return (gpu_span){span.buffer, span.offset + dtype_bytes(type, first), 4 * dtype_words(type, count)};
 }
 
-/* Numbers of a parameter, in its type. `room`: for GPT_PIECE of them in 16 bits. */
-static pm_status write_numbers(pm_model *m, uint32_t param, uint64_t first, uint64_t count, const float *values,
-                               void *room)
+/* Numbers of a parameter, in its type; `from` is what the line begins with. `room`: for GPT_PIECE of them in 16 bits. */
+static pm_status write_numbers(pm_model *m, const char *from, uint32_t param, uint64_t first, uint64_t count,
+                               const float *values, void *room)
 {
     const dtype_id type = m->layout.types[param];
     const gpu_span span = span_of_piece(m, param, first, count);
     if (type == DTYPE_F32) return gpu_write(span, values);
     if (!dtype_pack(type, values, count, room))
-        return log_fail(gpu_log(m->device), PM_UNSUPPORTED, "model: %s has numbers that %s does not hold; f32 does",
+        return log_fail(gpu_log(m->device), PM_UNSUPPORTED, "%s: %s has numbers that %s does not hold; f32 does", from,
                         m->layout.params[param].name, dtype_name(type));
     return gpu_write(span, room);
 }
@@ -82,6 +82,7 @@ static pm_status make_room(const pm_model *m, uint32_t **out)
 
 typedef struct filling {
     pm_model *model;
+    const char *from;
     uint32_t *room;
     uint64_t done, all; /* numbers */
 } filling;
@@ -91,12 +92,12 @@ static pm_status write_piece(void *user, uint32_t param, uint64_t first, uint64_
     filling *f = user;
     control_report(gpu_control(f->model->device), "load", f->done, f->all);
     f->done += count;
-    return write_numbers(f->model, param, first, count, values, f->room);
+    return write_numbers(f->model, f->from, param, first, count, values, f->room);
 }
 
-pm_status gpt_model_fill(pm_model *m, gpt_source from)
+pm_status gpt_model_fill(pm_model *m, const char *name, gpt_source from)
 {
-    filling f = {.model = m};
+    filling f = {.model = m, .from = name};
     for (uint32_t p = 0; p < m->layout.count; p++)
         f.all += (uint64_t)m->layout.params[p].rows * m->layout.params[p].cols;
     pm_status status = make_room(m, &f.room);
@@ -128,7 +129,7 @@ static pm_status in_pieces(const pm_model *m, size_t index, float *out, const fl
     pm_status status = make_room(m, &room);
     for (uint64_t at = 0, n; at < count && status == PM_OK; at += n) {
         n = count - at < GPT_PIECE ? count - at : GPT_PIECE;
-        status = in ? write_numbers((pm_model *)m, (uint32_t)index, at, n, in + at, room)
+        status = in ? write_numbers((pm_model *)m, "model", (uint32_t)index, at, n, in + at, room)
                     : read_numbers(m, (uint32_t)index, at, n, out + at, room);
     }
     free(room);
@@ -170,7 +171,7 @@ static pm_status load(pm_device *device, const file_source *source, const pm_mod
     if (status == PM_OK) status = gpt_model_allocate(device, &files.config, types, &m);
     free(types);
     if (status == PM_OK && files.config.outputs) status = gpt_model_set_task(m, &files.task);
-    if (status == PM_OK) status = gpt_model_fill(m, files.source);
+    if (status == PM_OK) status = gpt_model_fill(m, file_source_name(source), files.source);
     gpt_files_close(&files);
     if (status == PM_OK)
         *out = m;

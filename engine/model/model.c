@@ -162,7 +162,7 @@ pm_status pm_model_create_as_sized(pm_device *device, const pm_gpt_config *given
     free(types);
     if (status != PM_OK) return status;
     beginning from = {m, seed};
-    status = gpt_model_fill(m, (gpt_source){initial_values, &from});
+    status = gpt_model_fill(m, "model", (gpt_source){initial_values, &from});
     if (status == PM_OK)
         *out = m;
     else

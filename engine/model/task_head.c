@@ -182,7 +182,7 @@ pm_status pm_model_for_task(const pm_model *from, const pm_task *task, uint64_t 
     if (status != PM_OK) return status;
     adapting a = {from, m, seed};
     status = gpt_model_set_task(m, task);
-    if (status == PM_OK) status = gpt_model_fill(m, (gpt_source){adapt, &a});
+    if (status == PM_OK) status = gpt_model_fill(m, "model", (gpt_source){adapt, &a});
     if (status == PM_OK)
         *out = m;
     else

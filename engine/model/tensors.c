@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 
@@ -86,4 +87,24 @@ pm_status tensors_read(const tensor_list *list, uint32_t param, uint64_t first, 
         count -= n;
     }
     return status;
+}
+
+static bool all_finite(const float *values, uint64_t count)
+{
+    uint32_t bad = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], 4);
+        bad |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !bad;
+}
+
+void tensors_tell(const pm_log *log, const char *path, const char *name, const float *values, uint64_t count,
+                  bool *told)
+{
+    if (*told || all_finite(values, count)) return;
+    log_line(log, PM_LOG_WARN,
+             "%s: %s has values that are not finite; what the model computes will not be finite either", path, name);
+    *told = true;
 }

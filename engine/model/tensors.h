@@ -32,4 +32,8 @@ pm_status tensors_read(const tensor_list *list, uint32_t param, uint64_t first, 
 /* A parameter's own name among these. */
 void tensors_name(const arch_names *names, arch_place at, char out[GPT_NAME_MAX]);
 
+/* Warns once of numbers of a tensor that are not finite. */
+void tensors_tell(const pm_log *log, const char *path, const char *name, const float *values, uint64_t count,
+                  bool *told);
+
 #endif

@@ -195,17 +195,6 @@ static void convert(const unsigned char *bytes, st_dtype dtype, uint64_t count, 
     if (dtype == ST_BF16) floats_from_bf16s(bytes, count, out);
 }
 
-static bool all_finite(const float *values, uint64_t count)
-{
-    uint32_t bad = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], 4);
-        bad |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return !bad;
-}
-
 /* Numbers [first, first + count) of a tensor. */
 static pm_status read_tensor(void *user, uint32_t index, uint64_t first, uint64_t count, float *out)
 {
@@ -217,12 +206,7 @@ static pm_status read_tensor(void *user, uint32_t index, uint64_t first, uint64_
     if (status != PM_OK) return status;
     convert(bytes, from->tensor->dtype, count, out);
     file_view_drop(&from->from->file.view, bytes, (size_t)(size * count));
-    if (!w->told && !all_finite(out, count)) {
-        log_line(&w->log, PM_LOG_WARN,
-                 "%s: %s has values that are not finite; what the model computes will not be finite either",
-                 from->from->path, from->tensor->name);
-        w->told = true;
-    }
+    tensors_tell(&w->log, from->from->path, from->tensor->name, out, count, &w->told);
     return PM_OK;
 }
 

@@ -37,8 +37,9 @@ typedef struct tok_gguf_model {
     uint32_t pad;
 } tok_gguf_model;
 
-/* Declares a tokenizer's keys. Fails: PM_INVALID with a line where GGUF has no name for the tokenizer's kind, or no place for a part of it. */
-pm_status tok_gguf_put(const pm_log *log, const pm_tokenizer *tok, const tok_gguf_model *model, gguf_writer *w);
+/* Declares the keys of a tokenizer, which is `from`'s in lines. Fails: PM_INVALID with a line where GGUF has no name for the tokenizer's kind, or no place for a part of it. */
+pm_status tok_gguf_put(const pm_log *log, const char *from, const pm_tokenizer *tok, const tok_gguf_model *model,
+                       gguf_writer *w);
 /* The same of a model without a tokenizer: ids alone. */
 void tok_gguf_put_none(const tok_gguf_model *model, gguf_writer *w);
 

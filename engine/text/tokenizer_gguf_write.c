@@ -10,6 +10,7 @@
 
 typedef struct output {
     const pm_log *log;
+    const char *from; /* what lines begin with */
     const pm_tokenizer *tok;
     uint32_t count;  /* tokens, with those that fill up */
     char **texts;    /* [count] owned, with a 0 behind each */
@@ -19,9 +20,9 @@ typedef struct output {
     gguf_text *list; /* room for either */
 } output;
 
-static pm_status no_memory(const pm_log *log)
+static pm_status no_memory(const output *o)
 {
-    return log_fail(log, PM_NO_HOST_MEMORY, "GGUF: out of memory for its tokenizer");
+    return log_fail(o->log, PM_NO_HOST_MEMORY, "%s: out of memory for a tokenizer in GGUF", o->from);
 }
 
 static void free_output(output *o)
@@ -105,9 +106,10 @@ static pm_status make_tokens(output *o, uint32_t count)
         fine = o->texts[id] != NULL;
     }
     free(added);
-    if (!fine) return no_memory(o->log);
+    if (!fine) return no_memory(o);
     if (spaces)
-        log_line(o->log, PM_LOG_WARN, "GGUF: added tokens take the white space beside them, which it cannot say");
+        log_line(o->log, PM_LOG_WARN, "%s: GGUF cannot say that added tokens take the white space beside them",
+                 o->from);
     return PM_OK;
 }
 
@@ -133,15 +135,15 @@ static pm_status make_merges(output *o)
         free(left);
         free(right);
     }
-    return fine ? PM_OK : no_memory(o->log);
+    return fine ? PM_OK : no_memory(o);
 }
 
 static pm_status refuse_merges(const output *o, uint32_t id)
 {
     return log_fail(o->log, PM_INVALID,
-                    "GGUF: the merges that make token %u are others than a score of its own gives; Pumice writes "
+                    "%s: the merges that make token %u are others than a score of its own gives; GGUF has "
                     "tokenizers of SentencePiece's kind only where scores say the same",
-                    (unsigned)id);
+                    o->from, (unsigned)id);
 }
 
 /* Merges of one rank make tokens of one score. `made`: how many make each, which must be all that there can be. Added tokens are in a text whole. */
@@ -180,7 +182,7 @@ static pm_status score(output *o)
     tok_index index = {0};
     uint32_t twice, *made = calloc((size_t)tok->vocab + 1, sizeof *made);
     o->scores = calloc((size_t)o->count + 1, sizeof *o->scores);
-    pm_status status = made && o->scores && tok_index_make(&view, &index, &twice) ? PM_OK : no_memory(o->log);
+    pm_status status = made && o->scores && tok_index_make(&view, &index, &twice) ? PM_OK : no_memory(o);
     if (status == PM_OK) status = make_scores(o, &index, made);
     tok_index_free(&index);
     free(made);
@@ -200,33 +202,40 @@ static bool has_inner_blank(const pm_tokenizer *tok)
     return false;
 }
 
-static pm_status check(const pm_log *log, const pm_tokenizer *tok, uint32_t vocab)
+static pm_status check(const output *o, uint32_t vocab)
 {
+    const pm_log *log = o->log;
+    const pm_tokenizer *tok = o->tok;
     const tok_form *form = &tok->form;
-    const char *kind = tok_form_kind(form);
+    const char *from = o->from;
     if (tok->vocab > vocab)
-        return log_fail(log, PM_FORMAT, "GGUF: the tokenizer has %u tokens, the model only %u", (unsigned)tok->vocab,
-                        (unsigned)vocab);
+        return log_fail(log, PM_FORMAT, "%s: the tokenizer has %u tokens, the model only %u", from,
+                        (unsigned)tok->vocab, (unsigned)vocab);
     if (form->unit == TOK_UNIT_WORD || (form->unit == TOK_UNIT_CHAR && !form->merges))
-        return log_fail(
-            log, PM_INVALID,
-            "GGUF has no tokenizers of kind \"%s\"; it has \"byte\", \"gpt2\", \"bpe\" and \"sentencepiece\"", kind);
+        return log_fail(log, PM_INVALID,
+                        "%s: GGUF has no tokenizers of kind \"%s\"; it has \"byte\", \"gpt2\", \"bpe\" and "
+                        "\"sentencepiece\"",
+                        from, tok_form_kind(form));
     if (tok->same_count)
-        return log_fail(log, PM_INVALID, "GGUF: token %u has two names; it can say one", (unsigned)tok->same[0]);
+        return log_fail(log, PM_INVALID, "%s: token %u has two names, and GGUF can say one", from,
+                        (unsigned)tok->same[0]);
     if (form->unit == TOK_UNIT_BYTE && form->merges && (!tok_gguf_pre(form) || tok->merges.ranks))
-        return log_fail(
-            log, PM_INVALID,
-            "GGUF: llama.cpp has no name for the way that this tokenizer cuts texts; it has them for GPT-2, "
-            "Llama 3, Qwen 2 and SmolLM");
+        return log_fail(log, PM_INVALID,
+                        "%s: GGUF has no name for the way that this tokenizer cuts texts; it has them for GPT-2, "
+                        "Llama 3, Qwen 2 and SmolLM",
+                        from);
     if (form->unit == TOK_UNIT_CHAR && (form->whole || tok_form_splits(form) || (form->apart && has_inner_blank(tok))))
         return log_fail(log, PM_INVALID,
-                        "GGUF: llama.cpp does not cut a text before it merges characters, as this tokenizer does");
+                        "%s: programs that read GGUF do not cut a text before they merge characters, as this tokenizer "
+                        "does",
+                        from);
     if (form->unit == TOK_UNIT_CHAR && !form->fallback)
         log_line(log, PM_LOG_WARN,
-                 "GGUF: the tokenizer has no tokens of bytes; llama.cpp fails on characters that it lacks");
+                 "%s: the tokenizer has no tokens of bytes; llama.cpp fails on characters that it lacks", from);
     if (form->unit == TOK_UNIT_CHAR && form->unless && form->prefix != TOK_PREFIX_NONE)
         log_line(log, PM_LOG_WARN,
-                 "GGUF: programs that read it put a blank before each text, also before one that begins with a blank");
+                 "%s: programs that read GGUF put a blank before each text, also before one that begins with a blank",
+                 from);
     return PM_OK;
 }
 
@@ -254,12 +263,13 @@ static void put_rest(const pm_tokenizer *tok, const tok_gguf_model *model, gguf_
     if (tok->chat) gguf_put_text(w, "tokenizer.chat_template", tok->chat);
 }
 
-pm_status tok_gguf_put(const pm_log *log, const pm_tokenizer *tok, const tok_gguf_model *model, gguf_writer *w)
+pm_status tok_gguf_put(const pm_log *log, const char *from, const pm_tokenizer *tok, const tok_gguf_model *model,
+                       gguf_writer *w)
 {
-    output o = {.log = log, .tok = tok};
+    output o = {.log = log, .from = from, .tok = tok};
     const tok_form *form = &tok->form;
     const bool chars = form->unit == TOK_UNIT_CHAR;
-    pm_status status = check(log, tok, model->vocab);
+    pm_status status = check(&o, model->vocab);
     if (status == PM_OK) status = make_tokens(&o, model->vocab);
     if (status == PM_OK) status = chars ? score(&o) : make_merges(&o);
     if (status == PM_OK) {

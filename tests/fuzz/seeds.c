@@ -135,9 +135,9 @@ static void gguf_model(const char *seed, pm_gpt_config config)
     fine = fine && gguf_writer_make(NULL, place("gguf_model", seed), &w) == PM_OK &&
            pm_tokenizer_bytes(NULL, &tok) == PM_OK;
     if (!fine) return;
-    fine = gguf_model_put(NULL, w, &config, GGUF_F16) == PM_OK;
+    fine = gguf_model_put(NULL, "", w, &config, GGUF_F16) == PM_OK;
     if (config.vocab >= 256) {
-        fine = fine && tok_gguf_put(NULL, tok, &model, w) == PM_OK;
+        fine = fine && tok_gguf_put(NULL, "", tok, &model, w) == PM_OK;
     } else {
         gguf_put_text(w, "tokenizer.ggml.model", "llama");
         gguf_put_strings(w, "tokenizer.ggml.tokens", pieces, 7);
