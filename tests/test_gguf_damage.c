@@ -230,8 +230,14 @@ static void test_overlaps(void **state)
     (void)state;
     gguf_file file;
     make_two("a", 64, 64, "b", 0, 64);
+    test_log_reset();
     made_open(MADE_READ, &file);
     gguf_close(&file);
+    assert_int_equal(test_log_count(PM_LOG_WARN), 0);
+    make_two("a", 64, 32, "b", 0, 64); /* the data of another alignment end at another place */
+    made_open(MADE_READ, &file);
+    gguf_close(&file);
+    assert_non_null(strstr(test_last_warning(), "32 bytes behind the last tensor are not read; is its alignment 32?"));
     make_two("a", 0, 0, "b", 0, 64); /* an empty one is nowhere */
     made_open(MADE_READ, &file);
     gguf_close(&file);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "os/atomic.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "progress.h"
@@ -49,14 +50,27 @@ void app_warn(const char *format, ...)
     va_end(args);
 }
 
+/* Whether this warning was said. Some calls read the same file, each with its warnings. */
+static bool said_before(const char *line)
+{
+    enum { KEPT = 16 };
+    static os_atomic kept[KEPT], count;
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (const char *c = line; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
+    for (int i = 0; i < KEPT; i++)
+        if (os_atomic_load(&kept[i]) == hash) return true;
+    os_atomic_store(&kept[os_atomic_add(&count, 1) % KEPT], hash);
+    return false;
+}
+
 static void print_line(void *user, pm_log_level level, const char *line)
 {
     (void)user;
     if (level == PM_LOG_ERROR)
         app_error("%s", line);
-    else if (level == PM_LOG_WARN)
+    else if (level == PM_LOG_WARN && !said_before(line))
         app_warn("%s", line);
-    else
+    else if (level != PM_LOG_WARN)
         app_say("%s", line);
 }
 

@@ -92,7 +92,7 @@ static int check_sizes(const train_run *run, const char *dir, const pm_gpt_confi
         app_error("--arch %s: the model in %s is of %s", options->arch, dir, pm_arch_name(model->arch));
         return EXIT_USAGE;
     }
-    if (options->ctx > model->ctx) {
+    if (args_given(&train_command, "--ctx") && options->ctx > model->ctx) {
         app_error("--ctx %u: the model in %s has a context of %u", (unsigned)options->ctx, dir, (unsigned)model->ctx);
         return EXIT_USAGE;
     }
@@ -126,6 +126,7 @@ static int make_config(train_run *run)
     const char *dir = run->resume ? options->out : options->init;
     if (dir) {
         const pm_status status = pm_gpt_config_load(&run->log, dir, &run->config);
+        if (status == PM_OK && run->params.time > run->config.ctx) run->params.time = run->config.ctx;
         return status == PM_OK ? check_sizes(run, dir, &run->config) : app_exit_code(status);
     }
     run->config = (pm_gpt_config){

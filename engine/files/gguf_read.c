@@ -322,6 +322,15 @@ static pm_status place_tensors(reader *r)
     return PM_OK;
 }
 
+/* Warns of bytes behind the last tensor, which ends at `end`: with another alignment all data lie elsewhere. */
+static void tell_spare(reader *r, uint64_t end)
+{
+    const uint64_t size = r->file.view.size;
+    if (!end || size <= gguf_align(end, r->file.alignment)) return;
+    log_line(r->log, PM_LOG_WARN, "%s: %llu bytes behind the last tensor are not read; is its alignment %u?",
+             r->file.path, (unsigned long long)(size - end), (unsigned)r->file.alignment);
+}
+
 /* Sorts by_name on the way: by place, then by name. */
 static pm_status check_tensors(reader *r)
 {
@@ -343,6 +352,7 @@ static pm_status check_tensors(reader *r)
         last = sorted[i];
     }
     if (count) qsort(sorted, count, sizeof *sorted, compare_tensors);
+    tell_spare(r, last ? last->start + last->size : 0);
     return PM_OK;
 }
 

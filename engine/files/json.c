@@ -13,11 +13,11 @@
 #include "files/foreign.h"
 #include "os/locale.h"
 
-/* "path: what", "path: its header what", "path:line: what" */
+/* "path: what", "path: its header: what", "path:line: what" */
 static pm_status fail(const pm_log *log, const json_place *place, pm_status status, const char *what)
 {
     if (place->line) return log_fail(log, status, "%s:%zu: %s", place->path, place->line, what);
-    return log_fail(log, status, "%s: %s%s%s", place->path, place->part ? place->part : "", place->part ? " " : "",
+    return log_fail(log, status, "%s: %s%s%s", place->path, place->part ? place->part : "", place->part ? ": " : "",
                     what);
 }
 

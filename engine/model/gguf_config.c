@@ -444,7 +444,7 @@ static pm_status refuse_model(const pm_log *log, const char *from, const pm_gpt_
             log, PM_LOG_WARN,
             "%s: GGUF has no key for query_pre_attn_scalar %g; Pumice reads one of its own, other programs take %g",
             from, (double)c->query_scalar, (double)usual_scalar(c));
-    if (c->window && family->local_theta <= 0)
+    if (c->window && c->window < c->ctx && family->local_theta <= 0)
         log_line(log, PM_LOG_WARN, "%s: GGUF has no key for a window of %u tokens, which is left out", from, c->window);
     return PM_OK;
 }
