@@ -1,4 +1,4 @@
-/* Continues a text with a model that is in memory: from_memory DIR PROMPT [TOKENS]. The folder's files are read first, in place of what a program would have
+/* Continues a text with a model that is in memory: from_memory DIR|FILE.gguf PROMPT [TOKENS]. The files are read first, in place of what a program would have
  * in an archive or in itself. From there on nothing is read from the disk or written to it; what Pumice keeps for its next start is the program's, too. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +23,8 @@ static const char *const names[FILES] = {
 };
 
 /* The file's bytes, or NULL. The caller frees. */
-static void *read_file(const char *dir, const char *name, size_t *size)
+static void *read_file(const char *path, size_t *size)
 {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
     FILE *file = fopen(path, "rb");
     char *data = NULL;
     size_t room = 1 << 16, used = 0;
@@ -37,6 +35,30 @@ static void *read_file(const char *dir, const char *name, size_t *size)
     if (file) fclose(file);
     *size = used;
     return data;
+}
+
+static void add_file(pm_memory_file files[FILES], size_t *count, const char *name, const char *path)
+{
+    size_t size;
+    const void *data = read_file(path, &size);
+    if (data) files[(*count)++] = (pm_memory_file){name, data, size};
+}
+
+/* A GGUF file stands for all the files of a folder. */
+static size_t read_files(const char *from, pm_memory_file files[FILES])
+{
+    const size_t length = strlen(from);
+    size_t count = 0;
+    if (length > 5 && strcmp(from + length - 5, ".gguf") == 0) {
+        add_file(files, &count, "model.gguf", from);
+        return count;
+    }
+    for (size_t i = 0; i < FILES; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/%s", from, names[i]);
+        add_file(files, &count, names[i], path);
+    }
+    return count;
 }
 
 /* ---- what Pumice keeps between runs: compiled pipelines, above all ---- */
@@ -146,16 +168,12 @@ static pm_status run(store *kept, const pm_source *source, const char *prompt, u
 int main(int argc, char **argv)
 {
     if (argc < 3 || argc > 4) {
-        fprintf(stderr, "usage: from_memory DIR PROMPT [TOKENS]\n");
+        fprintf(stderr, "usage: from_memory DIR|FILE.gguf PROMPT [TOKENS]\n");
         return 2;
     }
     pm_memory_file files[FILES];
     pm_source source = {.name = argv[1], .files = files};
-    for (size_t i = 0; i < FILES; i++) {
-        size_t size;
-        const void *data = read_file(argv[1], names[i], &size);
-        if (data) files[source.file_count++] = (pm_memory_file){names[i], data, size};
-    }
+    source.file_count = read_files(argv[1], files);
     store kept = {.count = 0};
     const pm_status status = run(&kept, &source, argv[2], argc == 4 ? strtoul(argv[3], NULL, 10) : 100);
     size_t bytes = 0;

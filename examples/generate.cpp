@@ -1,4 +1,4 @@
-// Continues a text with a model, from C++: generate DIR PROMPT [TOKENS].
+// Continues a text with a model, from C++: generate_cpp MODEL PROMPT [TOKENS].
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -70,7 +70,7 @@ void generate(const char *folder, const std::string &prompt, unsigned long count
 int main(int argc, char **argv)
 {
     if (argc < 3 || argc > 4) {
-        std::fprintf(stderr, "usage: generate DIR PROMPT [TOKENS]\n");
+        std::fprintf(stderr, "usage: generate_cpp MODEL PROMPT [TOKENS]\n");
         return 2;
     }
     try {

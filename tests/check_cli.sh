@@ -179,7 +179,17 @@ targets=$(sed 's/.*"tokens":\([0-9]*\)}/\1/' "$dir/out")
 refused 1 "$dir/none" eval --model "$dir/c" --data "$dir/none"
 refused 1 "$dir/none" eval --model "$dir/none" --data "$dir/text"
 run 0 generate --model "$dir/c" --plan
-has '^cache'
+has '^cache .* of [1-9][0-9]* tokens in f32'
+# a config.json alone, of a model that fits no device here
+mkdir "$dir/planned"
+cat > "$dir/planned/config.json" << 'END'
+{"model_type": "llama", "vocab_size": 32000, "hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 800, "num_attention_heads": 64,
+ "num_key_value_heads": 8, "max_position_embeddings": 4096}
+END
+run 1 generate --model "$dir/planned" --plan --weights f16
+has '^weights .* in f16'
+grep -q 'this needs [0-9]* MiB, and .*a smaller model$' "$dir/err" || fail "a model that is too large gets no advice"
+refused 1 "there is no model.safetensors" generate --model "$dir/planned"
 run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40
 has '^the cat '
 [ "$(wc -c < "$dir/out")" -ge 48 ] || fail "generate wrote too little"

@@ -127,8 +127,10 @@ for static in OFF ON; do
         -DCMAKE_C_FLAGS="$warnings" -DCMAKE_CXX_FLAGS="$warnings"
     quiet "$cmake" --build "$dir/examples-$static"
     trains "$dir/examples-$static/train" ""
-    "$dir/examples-$static/generate" "$dir/model" pumice 10 > "$dir/out" || die "examples/generate.cpp failed"
-    grep -q '^pumice.' "$dir/out" || { cat "$dir/out"; die "examples/generate.cpp wrote nothing"; }
+    for program in generate generate_cpp; do
+        "$dir/examples-$static/$program" "$dir/model" pumice 10 > "$dir/out" || die "the example $program failed"
+        grep -q '^pumice.' "$dir/out" || { cat "$dir/out"; die "the example $program wrote nothing"; }
+    done
     XDG_CACHE_HOME="$dir/unused-$static" "$dir/examples-$static/from_memory" "$dir/model" pumice 10 > "$dir/out" || die "examples/from_memory.c failed"
     grep -q '^pumice.' "$dir/out" && grep -q '^[1-9][0-9]* bytes to keep' "$dir/out" || { cat "$dir/out"; die "examples/from_memory.c wrote or kept nothing"; }
     [ ! -e "$dir/unused-$static/pumice" ] || die "examples/from_memory.c: Pumice wrote to its cache folder"

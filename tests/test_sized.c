@@ -28,6 +28,8 @@ typedef union newer {
     pm_bench_params bench;
     pm_autotune_params autotune;
     pm_sampling sampling;
+    pm_model_params model;
+    pm_session_params session;
 } newer;
 
 /* A copy of a struct with MORE bytes behind it, the last of which is `end`. */
@@ -120,6 +122,15 @@ static void test_newer(void **state)
     refused(pm_finetune_plan_make_sized(&log, &caps, &bad.config, SIZE(pm_gpt_config), NULL, NULL, 0, &plan),
             "pm_gpt_config");
     refused(pm_session_plan_make_sized(&log, &caps, &bad.config, SIZE(pm_gpt_config), &session), "pm_gpt_config");
+    static const pm_model_params model = {0};
+    static const pm_session_params room = {0};
+    const newer bad_model = NEWER(model, 1), bad_session = NEWER(room, 1);
+    refused(pm_session_plan_make_as_sized(&log, &caps, &config, sizeof config, &bad_model.model, SIZE(pm_model_params),
+                                          NULL, 0, &session),
+            "pm_model_params");
+    refused(pm_session_plan_make_as_sized(&log, &caps, &config, sizeof config, NULL, 0, &bad_session.session,
+                                          SIZE(pm_session_params), &session),
+            "pm_session_params");
     refused(pm_bench_check_sized(&log, &bad_bench.bench, SIZE(pm_bench_params)), "pm_bench_params");
     refused(pm_corpus_open_with_sized(&log, "none", NULL, &bad_corpus.corpus, SIZE(pm_corpus_params), &read),
             "pm_corpus_params");

@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 
 #include "again.h"
+#include "os/file.h"
 #include "plan.h"
 
 static app_common common;
@@ -239,28 +240,86 @@ static pm_status generate(void *user, app_model *model, app_profile *profile)
     return status;
 }
 
+/* What a plan is made from. */
+typedef struct planning {
+    pm_caps caps;
+    pm_gpt_config config;
+    bool files; /* else there is a config.json alone */
+} planning;
+
+static pm_status plan_with(const planning *from, const pm_log *log, const pm_model_params *model,
+                           const pm_session_params *params, pm_session_plan *out)
+{
+    if (from->files) return pm_session_plan_load(log, &from->caps, dir, model, params, out);
+    return pm_session_plan_make_as(log, &from->caps, &from->config, model, params, out);
+}
+
+static double bytes_of(const pm_session_plan *p)
+{
+    return (double)p->weights + (double)p->cache + (double)p->workspace;
+}
+
+/* "--cache f16 --ctx 2048 would take 812 MiB", or that nothing helps: 16 bits first, then fewer tokens. */
+static void advise(const planning *from, char advice[160])
+{
+    enum { LEAST = 256 };
+    const pm_log quiet = {0};
+    pm_model_params model = app_model_params(&common);
+    pm_session_params params = session_params();
+    pm_session_plan session;
+    const uint32_t all = from->config.ctx, asked = params.ctx && params.ctx < all ? params.ctx : all;
+    const bool narrow = model.weights == PM_WEIGHTS_F32 || !from->files;
+    snprintf(advice, 160, "it takes a device with more memory, or a smaller model");
+    params.cache_f16 = true;
+    if (narrow) model.weights = PM_WEIGHTS_F16;
+    for (params.ctx = asked; params.ctx >= LEAST || params.ctx == asked; params.ctx /= 2) {
+        char tokens[32] = "";
+        if (plan_with(from, &quiet, &model, &params, &session) != PM_OK) return;
+        if (bytes_of(&session) > (double)from->caps.device_memory_free) continue;
+        if (params.ctx != asked) snprintf(tokens, sizeof tokens, " --ctx %u", (unsigned)params.ctx);
+        snprintf(advice, 160, "%s--cache f16%s would take %.0f MiB", narrow ? "--weights f16 " : "", tokens,
+                 bytes_of(&session) / (1024.0 * 1024.0));
+        return;
+    }
+}
+
+/* A folder may have its weights still to come: a plan takes its config.json. */
+static bool has_weights(void)
+{
+    os_info info;
+    return pm_folder_find(dir, PM_FILES_WEIGHTS) || !os_stat(dir, &info) || info.kind != OS_FOLDER ||
+           pm_folder_has(dir, "model.safetensors.index.json");
+}
+
 /* Whether the model and its cache fit the device. */
 static int check_memory(void)
 {
     const pm_log log = app_log(&common);
-    pm_gpt_config config;
     pm_session_plan session;
-    pm_caps caps;
-    pm_status status = pm_gpt_config_load(&log, dir, &config);
+    planning from = {.files = !only_plan || has_weights()};
+    pm_status status = pm_gpt_config_load(&log, dir, &from.config);
     if (status != PM_OK) return app_exit_code(status);
-    if (!plan_device(&common, &caps)) return EXIT_FAILED;
-    const pm_model_params model = app_model_params(&common);
+    if (!plan_device(&common, &from.caps)) return EXIT_FAILED;
+    pm_model_params model = app_model_params(&common);
+    if (!from.files && model.weights == PM_WEIGHTS_FILE) model.weights = PM_WEIGHTS_F32;
     const pm_session_params params = session_params();
-    status = pm_session_plan_load(&log, &caps, dir, &model, &params, &session);
+    status = plan_with(&from, &log, &model, &params, &session);
     if (status != PM_OK) return app_exit_code(status);
-    plan p = {.parts = {{"weights", (double)session.weights},
-                        {"cache", (double)session.cache},
-                        {"workspace", (double)session.workspace}},
-              .parameters = (double)pm_gpt_config_parameters(&config)};
+    char tokens[64], stored[64];
+    snprintf(tokens, sizeof tokens, "of %u tokens in %s",
+             (unsigned)(ctx && ctx < from.config.ctx ? ctx : from.config.ctx), cache);
+    snprintf(stored, sizeof stored, "%s%s", model.weights == PM_WEIGHTS_FILE ? "as the file has them" : "in ",
+             model.weights == PM_WEIGHTS_FILE ? "" : pm_weights_name(model.weights));
+    plan p = {.parts = {{"weights", (double)session.weights, stored},
+                        {"cache", (double)session.cache, tokens},
+                        {"workspace", (double)session.workspace, NULL}},
+              .parameters = (double)pm_gpt_config_parameters(&from.config)};
     plan_sum(&p);
-    if (only_plan) plan_print(&common, &caps, &p);
-    if (plan_fits(&p, &caps)) return EXIT_DONE;
-    plan_refuse(&p, &caps, "it takes a device with more memory, or a smaller model");
+    if (only_plan) plan_print(&common, &from.caps, &p);
+    if (plan_fits(&p, &from.caps)) return EXIT_DONE;
+    char advice[160];
+    advise(&from, advice);
+    plan_refuse(&p, &from.caps, advice);
     return EXIT_FAILED;
 }
 

@@ -65,7 +65,8 @@ static void print_table(const pm_caps *caps, const plan *p)
     printf("%s\n", caps->name);
     printf("%-12s %12.2f M\n", "parameters", 1e-6 * p->parameters);
     for (int i = 0; i < PLAN_PARTS && p->parts[i].name; i++)
-        printf("%-12s %12.2f MiB\n", p->parts[i].name, p->parts[i].bytes / MIB);
+        printf("%-12s %12.2f MiB%s%s\n", p->parts[i].name, p->parts[i].bytes / MIB, p->parts[i].note ? " " : "",
+               p->parts[i].note ? p->parts[i].note : "");
     printf("%-12s %12.2f MiB of the device's %.0f MiB, of which %.0f MiB are free\n", "total", p->total / MIB,
            (double)caps->device_memory / MIB, (double)caps->device_memory_free / MIB);
     if (!p->nodes) return;

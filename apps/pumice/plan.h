@@ -9,6 +9,7 @@ enum { PLAN_PARTS = 4 };
 typedef struct plan_part {
     const char *name;
     double bytes;
+    const char *note; /* behind them in the table; NULL: none */
 } plan_part;
 
 typedef struct plan {

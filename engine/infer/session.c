@@ -159,12 +159,29 @@ static pm_status plan_session(const pm_log *log, const pm_caps *caps, const pm_g
 pm_status pm_session_plan_make_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
                                      size_t config_size, pm_session_plan *out)
 {
+    return pm_session_plan_make_as_sized(log, caps, config, config_size, NULL, 0, NULL, 0, out);
+}
+
+pm_status pm_session_plan_make_as_sized(const pm_log *log, const pm_caps *caps, const pm_gpt_config *config,
+                                        size_t config_size, const pm_model_params *given_model, size_t model_size,
+                                        const pm_session_params *given_session, size_t session_size,
+                                        pm_session_plan *out)
+{
     pm_gpt_config c;
+    pm_model_params model;
+    pm_session_params session;
+    dtype_id *types = NULL;
     pm_status status = gpt_config_read(log, config, config_size, &c);
     if (status == PM_OK) status = pm_gpt_config_check(log, &c);
+    if (status == PM_OK) status = sized_read(log, "pm_model_params", given_model, model_size, &model, sizeof model);
+    if (status == PM_OK)
+        status = sized_read(log, "pm_session_params", given_session, session_size, &session, sizeof session);
     if (status != PM_OK) return status;
     c = gpt_config_filled(&c);
-    return plan_session(log, caps, &c, NULL, &(pm_session_params){0}, out);
+    status = gpt_types(log, &c, NULL, model.weights, &types);
+    if (status == PM_OK) status = plan_session(log, caps, &c, types, &session, out);
+    free(types);
+    return status;
 }
 
 pm_status pm_session_plan_load_sized(const pm_log *log, const pm_caps *caps, const char *dir,

@@ -36,6 +36,20 @@ PM_NODISCARD static inline pm_status pm_session_plan_make(const pm_log *log, con
     return pm_session_plan_make_sized(log, caps, config, sizeof *config, out);
 }
 
+/* The same for parameters; NULL for zeros. model.weights may not be PM_WEIGHTS_FILE. Fails: PM_INVALID, PM_UNSUPPORTED. */
+PM_API PM_NODISCARD pm_status pm_session_plan_make_as_sized(const pm_log *log, const pm_caps *caps,
+                                                            const pm_gpt_config *config, size_t config_size,
+                                                            const pm_model_params *model, size_t model_size,
+                                                            const pm_session_params *session, size_t session_size,
+                                                            pm_session_plan *out);
+PM_NODISCARD static inline pm_status pm_session_plan_make_as(const pm_log *log, const pm_caps *caps,
+                                                             const pm_gpt_config *config, const pm_model_params *model,
+                                                             const pm_session_params *session, pm_session_plan *out)
+{
+    return pm_session_plan_make_as_sized(log, caps, config, sizeof *config, model, sizeof *model, session,
+                                         sizeof *session, out);
+}
+
 /* The same for a model's files, whose headers are read, and for parameters; NULL for zeros. Warnings are left to loading. Fails: as pm_model_load, but for
  * checksums. */
 PM_API PM_NODISCARD pm_status pm_session_plan_load_sized(const pm_log *log, const pm_caps *caps, const char *dir,
