@@ -90,6 +90,9 @@ static void print_device(const pm_caps *own, size_t index, bool chosen)
 #define PRINT(name, meaning) print_feature(#name, meaning, own->name, caps->name);
     PM_FEATURE_LIST(PRINT)
 #undef PRINT
+    if (own->coopmat_m && !own->coopmat)
+        print_line("The device has matrix units, but this build has no kernels for them: build with a glslc that knows "
+                   "GL_KHR_cooperative_matrix (cmake -DGLSLC_COOPMAT=FILE)");
 }
 
 static void print_text(const pm_caps *list, size_t count, int chosen, const char *why)

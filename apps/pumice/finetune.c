@@ -39,6 +39,8 @@ static pm_status base_config(finetune_run *run)
         .ctx = options->ctx,
         .embd = options->embd,
         .heads = options->heads,
+        .kv_heads = options->kv_heads,
+        .inner = options->inner,
         .layers = options->layers,
         .dropout_embd = options->dropout,
         .dropout_attn = options->dropout,
@@ -179,9 +181,10 @@ static void announce(const run_frame *frame)
         snprintf(answers, sizeof answers, "scores of %.3g +- %.3g", (double)run->task.mean, (double)run->task.spread);
     else if (run->task.labels)
         snprintf(answers, sizeof answers, "%u labels", (unsigned)run->task.outputs);
-    app_say("%s, %s: %zu examples to train on, %zu for dev; %u steps in %u epochs", run->options->task, answers,
+    app_say("%s, %s: %zu examples to train on, %zu for dev; %u steps in %u epoch%s", run->options->task, answers,
             pm_taskset_size(run->train), run->dev ? pm_taskset_size(run->dev) : 0,
-            (unsigned)pm_finetuner_steps(finetuner), (unsigned)run->options->epochs);
+            (unsigned)pm_finetuner_steps(finetuner), (unsigned)run->options->epochs,
+            run->options->epochs == 1 ? "" : "s");
 }
 
 /* ---- the run ---- */

@@ -10,7 +10,7 @@ typedef struct finetune_options {
     const char *tokenizer, *arch; /* without --model */
     const char *precision;
     bool recompute;
-    uint32_t layers, heads, embd, ctx;
+    uint32_t layers, heads, kv_heads, embd, inner, ctx;
     uint32_t epochs, batch, accum;
     uint32_t eval_every, save_every; /* steps; 0: each epoch, only when evaluating */
     float lr, warmup, lambda, beta2, weight_decay, clip, dropout, dropout_head;

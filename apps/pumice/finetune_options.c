@@ -47,7 +47,10 @@ static arg_option table[] = {
      "the family whose blocks the model has", false, false},
     N("--layers", layers, 1, 1024, "4", "blocks"),
     N("--heads", heads, 1, 1024, "4", "attention heads, which divide --embd"),
+    N("--kv-heads", kv_heads, 0, 1024, "0",
+      "heads of keys and values, which divide --heads; 0: as many; not of gpt1 and gpt2"),
     N("--embd", embd, 1, 65536, "128", "channels"),
+    N("--inner", inner, 0, 262144, "0", "channels within an MLP; 0: as is usual for the family"),
     N("--ctx", ctx, 6, 1048576, "128", "tokens that the model sees at once"),
     APP_HEAD("Training"),
     N("--epochs", epochs, 1, 65536, "3", "times through the examples"),
@@ -113,7 +116,8 @@ arg_result finetune_options_parse(int argc, char **argv)
 
 bool finetune_options_check(void)
 {
-    static const char *const sizes[] = {"--tokenizer", "--arch", "--layers", "--heads", "--embd", "--ctx"};
+    static const char *const sizes[] = {"--tokenizer", "--arch", "--layers", "--heads",
+                                        "--kv-heads",  "--embd", "--inner",  "--ctx"};
     const finetune_options *options = &finetune_options_now;
     if (!args_complete(&finetune_command)) return false;
     if (options->plan && options->common.profile) {

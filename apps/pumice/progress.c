@@ -19,9 +19,10 @@ void progress_clear(void)
     fputs("\r\033[K", stderr);
 }
 
-void progress_start(progress *state, uint32_t first, uint32_t total)
+void progress_start(progress *state, const char *what, uint32_t first, uint32_t total)
 {
-    *state = (progress){.first = first, .total = total, .terminal = terminal_draws(TERMINAL_STDERR), .val_loss = NAN};
+    *state = (progress){
+        .what = what, .first = first, .total = total, .terminal = terminal_draws(TERMINAL_STDERR), .val_loss = NAN};
     state->started = state->last_step = app_seconds();
     state->last_shown = state->started - LINE_EVERY;
 }
@@ -38,9 +39,9 @@ static int describe(const progress *state, uint32_t step, double val_loss, int c
     (void)app_duration(seconds, left);
     int length = 0;
     for (int without = 0; without <= 3; without++) {
-        length = snprintf(text, TEXT_SIZE, "step %u/%u  loss %.4f%s%s%s%s%s", (unsigned)step, (unsigned)state->total,
-                          state->loss, without < 2 ? val : "", without < 1 ? rate : "", without < 3 ? "  " : "",
-                          without < 3 ? left : "", without < 3 ? " left" : "");
+        length = snprintf(text, TEXT_SIZE, "step %u/%u  %s %.4f%s%s%s%s%s", (unsigned)step, (unsigned)state->total,
+                          state->what, state->loss, without < 2 ? val : "", without < 1 ? rate : "",
+                          without < 3 ? "  " : "", without < 3 ? left : "", without < 3 ? " left" : "");
         if (length <= columns) return length;
     }
     text[columns] = 0;

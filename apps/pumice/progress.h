@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 typedef struct progress {
+    const char *what;      /* the loss is called */
     uint32_t first, total; /* steps done before this run, and in the end */
     bool terminal;
     double started, last_shown, last_step; /* app_seconds() */
@@ -14,7 +15,8 @@ typedef struct progress {
     double step_seconds;                   /* smoothed, evaluations and saves included */
 } progress;
 
-void progress_start(progress *state, uint32_t first, uint32_t total);
+/* `what`: "loss", or another name of it. */
+void progress_start(progress *state, const char *what, uint32_t first, uint32_t total);
 /* After a step. val_loss: NaN where the step had no evaluation. */
 void progress_step(progress *state, uint32_t step, double loss, double val_loss, double tokens_per_s);
 /* Takes the bar away before something else is printed. Does nothing where there is none. */

@@ -187,7 +187,7 @@ static void tell(run_frame *f, const pm_run *run, const pm_run_result *r, progre
         fputs(r->line, stdout);
         fflush(stdout);
     }
-    progress_step(shown, r->step, (double)r->loss, r->val_loss, rate);
+    progress_step(shown, r->step, (double)(f->parts.trainer ? r->loss : r->task_loss), r->val_loss, rate);
     if (r->evaluated && f->parts.finetuner) {
         pm_run_info info;
         pm_run_get_info(run, &info);
@@ -215,7 +215,7 @@ static pm_status step_through(run_frame *f, pm_run *run, times *t)
     pm_status status = PM_OK;
     pm_run_get_info(run, &info);
     say_start(&info);
-    progress_start(&shown, info.first, info.steps);
+    progress_start(&shown, f->parts.trainer ? "loss" : "task loss", info.first, info.steps);
     while (status == PM_OK && pm_run_more(run) && !app_interrupted()) {
         pm_run_result result;
         profile_step(&f->profile);

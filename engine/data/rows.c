@@ -287,7 +287,9 @@ pm_status rows_missing(const row_file *file, const char *key)
     return rows_fail(file, "\"%s\" is missing; the %s has %s%s%s%s", named ? name->name : key,
                      file->typed ? "line" : "file", there[0] ? there : "no fields",
                      name && !named && there[0] ? "; fields " : "", name && !named && there[0] ? key : "",
-                     name && !named && there[0] ? "=NAME tells which is meant" : "");
+                     !name || named || !there[0] ? ""
+                     : file->typed               ? "=NAME tells which is meant"
+                                                 : "=NAME, or =#1 without a header, tells which is meant");
 }
 
 pm_status rows_string(const row_file *file, const char *key, const char **out)
