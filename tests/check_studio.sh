@@ -133,6 +133,23 @@ shot $dir/write.png" --size 640x480 --theme dark
 cp "$dir/out" "$dir/small"
 "$pumice" generate --model "$dir/run" --prompt "the " --tokens 3 > "$dir/out" 2> "$dir/err" || fail "pumice does not read the studio's model"
 
+# ---- a GGUF file writes ----
+{
+    "$pumice" train --data "$dir/text.txt" --tokenizer byte --out "$dir/bytes" --steps 1 --layers 1 --embd 16 --heads 2 --batch 1 --ctx 8
+    "$pumice" convert --from "$dir/bytes" --out "$dir/bytes.gguf"
+} > "$dir/out" 2> "$dir/err" || fail "no GGUF file of a new model"
+run "wait device
+page write
+set model $dir/bytes.gguf
+set prompt the stone
+set tokens 4
+start
+wait tokens 4
+wait idle
+tell
+shot $dir/gguf.png" --size 640x480
+tail -n 1 "$dir/out" | grep -q '"errors": 0,' || { cat "$dir/out"; fail "a GGUF file does not write"; }
+
 # ---- at 200 % in a larger one; the settings are kept ----
 run "wait device
 tell

@@ -67,10 +67,11 @@ float app_scale(const app *a);
 float app_scale_most(const app *a);
 
 /* picker.c: chooses a file or a folder for a field. */
-void picker_open(app *a, char *field, size_t size, bool folder);
+typedef enum picker_kind { PICK_FILE, PICK_FOLDER, PICK_MODEL /* a folder, or a GGUF file */ } picker_kind;
+void picker_open(app *a, char *field, size_t size, picker_kind kind);
 void picker_draw(app *a);
 /* A field for a path, with a button that opens the picker. */
-void picker_field(app *a, const char *label, const char *hint, char *path, size_t size, bool folder, bool enabled);
+void picker_field(app *a, const char *label, const char *hint, char *path, size_t size, picker_kind kind, bool enabled);
 
 /* Numbers and times as text; `text` has room for 32. */
 const char *text_count(double value, char text[32]);  /* 12,345 */

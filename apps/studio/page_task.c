@@ -20,12 +20,12 @@ static void draw_settings(app *a)
     int kind = (int)s->task;
     ui_card_begin("examples", "Task and examples", 0);
     if (ui_choice("Task", kinds, PM_TASK_COUNT, &kind, free_now)) s->task = (uint32_t)kind;
-    picker_field(a, "Examples", "JSON lines, .tsv or .csv", s->task_train, sizeof s->task_train, false, free_now);
-    picker_field(a, "Validation examples", "may stay empty", s->task_dev, sizeof s->task_dev, false, free_now);
-    picker_field(a, "Run folder", "where the model goes", s->task_out, sizeof s->task_out, true, free_now);
+    picker_field(a, "Examples", "JSON lines, .tsv or .csv", s->task_train, sizeof s->task_train, PICK_FILE, free_now);
+    picker_field(a, "Validation examples", "may stay empty", s->task_dev, sizeof s->task_dev, PICK_FILE, free_now);
+    picker_field(a, "Run folder", "where the model goes", s->task_out, sizeof s->task_out, PICK_FOLDER, free_now);
     ui_card_end();
     ui_card_begin("base", "Model", 0);
-    picker_field(a, "Begin with", "empty: a new model", s->task_base, sizeof s->task_base, true, free_now);
+    picker_field(a, "Begin with", "empty: a new model", s->task_base, sizeof s->task_base, PICK_MODEL, free_now);
     ui_paragraph(UI_SMALL, a->theme->faint,
                  s->task_base[0] ? "A model of characters knows only those of its text; one of bytes knows all."
                                  : "A new model reads bytes, so that it knows all characters.");

@@ -11,8 +11,8 @@ static void draw_run_card(app *a, settings *s, bool free_now)
 {
     int kind = (int)s->tokenizer;
     ui_card_begin("run", "Text and folder", 0);
-    picker_field(a, "Text", "a file, or a folder of .txt files", s->data, sizeof s->data, false, free_now);
-    picker_field(a, "Run folder", "where the model goes", s->out, sizeof s->out, true, free_now);
+    picker_field(a, "Text", "a file, or a folder of .txt files", s->data, sizeof s->data, PICK_FILE, free_now);
+    picker_field(a, "Run folder", "where the model goes", s->out, sizeof s->out, PICK_FOLDER, free_now);
     if (ui_choice("Tokens", tokenizers, 2, &kind, free_now)) s->tokenizer = (uint32_t)kind;
     ui_paragraph(UI_SMALL, a->theme->faint,
                  kind == 0 ? "The model knows only the characters of this text." : "The model knows all characters.");

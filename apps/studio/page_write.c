@@ -82,7 +82,8 @@ static void draw_settings(app *a)
     if (live)
         ui_paragraph(UI_SMALL, a->theme->accent, "The model of the paused training writes.");
     else
-        picker_field(a, "Folder", "a run's, or Hugging Face's", s->model, sizeof s->model, true, free_now);
+        picker_field(a, "Folder or GGUF file", "a run's, or Hugging Face's", s->model, sizeof s->model, PICK_MODEL,
+                     free_now);
     if (a->state->writing.about[0]) ui_paragraph(UI_SMALL, a->theme->muted, a->state->writing.about);
     ui_card_end();
     ui_card_begin("sampling", "Sampling", 0);

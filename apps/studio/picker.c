@@ -1,4 +1,4 @@
-/* Chooses a file or a folder, by the keyboard too: arrows, Enter, Escape. */
+/* Chooses a file, a folder or a model, by the keyboard too: arrows, Enter, Escape. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,24 @@
 static struct {
     char *field;
     size_t size;
-    bool folder, open, listed;
+    picker_kind kind;
+    bool open, listed;
     bool focus; /* the list's first entry gets the keys */
     char dir[SETTINGS_PATH];
     char name[256]; /* of a new folder */
     files_list list;
 } now;
 
-static const char *const titles[] = {"Choose a file", "Choose a folder"};
+static const char *const titles[] = {
+    [PICK_FILE] = "Choose a file", [PICK_FOLDER] = "Choose a folder", [PICK_MODEL] = "Choose a model"};
+
+/* Whether a file is among what can be chosen; folders are always shown. */
+static bool is_choice(const char *name)
+{
+    const size_t length = strlen(name);
+    if (now.kind == PICK_MODEL) return length > 5 && strcmp(name + length - 5, ".gguf") == 0;
+    return now.kind == PICK_FILE;
+}
 
 /* Where the field points to, or where the user is at home. */
 static void start_folder(const char *path)
@@ -53,12 +63,12 @@ static void take(const char *path)
     ui_modal_close();
 }
 
-void picker_open(app *a, char *field, size_t size, bool folder)
+void picker_open(app *a, char *field, size_t size, picker_kind kind)
 {
     (void)a;
     now.field = field;
     now.size = size;
-    now.folder = folder;
+    now.kind = kind;
     now.open = true;
     now.listed = false;
     now.name[0] = 0;
@@ -74,7 +84,7 @@ static void draw_list(app *a)
     if (ui_select("..", false)) go_to("..");
     for (size_t i = 0; now.listed && i < now.list.count; i++) {
         const files_entry *entry = &now.list.entries[i];
-        if (now.folder && !entry->folder) continue;
+        if (!entry->folder && !is_choice(entry->name)) continue;
         snprintf(line, sizeof line, "%.250s%s", entry->name, entry->folder ? "/" : "");
         if (!ui_select(line, false)) continue;
         if (entry->folder) {
@@ -90,7 +100,8 @@ static void draw_list(app *a)
 
 void picker_draw(app *a)
 {
-    const char *title = titles[now.folder];
+    const char *title = titles[now.kind];
+    const bool folders = now.kind != PICK_FILE, makes = now.kind == PICK_FOLDER;
     if (now.open) ui_modal_open(title);
     now.open = false;
     if (!now.field || !ui_modal_begin(title, 560, 0)) return;
@@ -101,10 +112,10 @@ void picker_draw(app *a)
     }
     ui_paragraph(UI_SMALL, a->theme->muted, now.dir);
     draw_list(a);
-    if (now.folder) (void)ui_input("New folder (may stay empty)", "its name", now.name, sizeof now.name, true);
-    if (now.folder) ui_row(2);
+    if (makes) (void)ui_input("New folder (may stay empty)", "its name", now.name, sizeof now.name, true);
+    if (folders) ui_row(2);
     if (ui_button("Cancel", UI_PLAIN, 0, true)) ui_modal_close();
-    if (now.folder && ui_button("Take this folder", UI_PRIMARY, 0, true)) {
+    if (folders && ui_button("Take this folder", UI_PRIMARY, 0, true)) {
         char *path = files_join(now.dir, now.name);
         const size_t length = path ? strlen(path) : 0;
         if (length > 1 && path[length - 1] == '/') path[length - 1] = 0;
@@ -114,9 +125,9 @@ void picker_draw(app *a)
     ui_modal_end();
 }
 
-void picker_field(app *a, const char *label, const char *hint, char *path, size_t size, bool folder, bool enabled)
+void picker_field(app *a, const char *label, const char *hint, char *path, size_t size, picker_kind kind, bool enabled)
 {
     bool browse = false;
     (void)ui_path(label, hint, path, size, enabled, &browse);
-    if (browse) picker_open(a, path, size, folder);
+    if (browse) picker_open(a, path, size, kind);
 }

@@ -239,9 +239,9 @@ static void open_for_page(app *a)
 {
     settings *s = &a->settings;
     if (app_busy(a)) return;
-    if (s->page == PAGE_TRAIN) picker_open(a, s->data, sizeof s->data, false);
-    if (s->page == PAGE_WRITE) picker_open(a, s->model, sizeof s->model, true);
-    if (s->page == PAGE_TASK) picker_open(a, s->task_train, sizeof s->task_train, false);
+    if (s->page == PAGE_TRAIN) picker_open(a, s->data, sizeof s->data, PICK_FILE);
+    if (s->page == PAGE_WRITE) picker_open(a, s->model, sizeof s->model, PICK_MODEL);
+    if (s->page == PAGE_TASK) picker_open(a, s->task_train, sizeof s->task_train, PICK_FILE);
 }
 
 static void rescale(app *a, int by)

@@ -60,14 +60,17 @@ static void show_next(work *w, const pm_tokenizer *tokenizer, const float *logit
 
 static pm_status load_model(work *w, const char *dir)
 {
-    if (!dir[0]) return work_fail(w, PM_INVALID, "choose a model: the folder of a run, or one of Hugging Face's form");
+    if (!dir[0])
+        return work_fail(w, PM_INVALID,
+                         "choose a model: the folder of a run, one of Hugging Face's form, or a GGUF file");
     if (w->model && strcmp(w->model_dir, dir) == 0) return PM_OK;
     work_drop_model(w);
     work_stage(w, "opening the model");
-    if (!files_has(dir, "config.json"))
+    if (files_is_folder(dir) && !files_has(dir, "config.json"))
         return work_fail(w, PM_IO, "%s: no model is in this folder: it has no config.json", dir);
     pm_status status = pm_tokenizer_load(&w->log, dir, &w->tokenizer);
-    if (status == PM_OK) status = pm_model_load(w->device, dir, &w->model);
+    if (status == PM_OK)
+        status = pm_model_load_as(w->device, dir, &(pm_model_params){.weights = PM_WEIGHTS_FILE}, &w->model);
     if (status == PM_OK && pm_tokenizer_vocab(w->tokenizer) > pm_model_config(w->model)->vocab)
         status = work_fail(w, PM_FORMAT, "%s: the tokenizer has more tokens than the model", dir);
     if (status != PM_OK) {
@@ -106,6 +109,8 @@ static void show_start(work *w, const pm_model *model, const pm_tokenizer *token
 
 /* ---- writing ---- */
 
+enum { MOST_CTX = 4096 }; /* tokens that are seen at most: a cache for 131,072 would take gigabytes */
+
 typedef struct job {
     pm_model *model;
     const pm_tokenizer *tokenizer;
@@ -128,7 +133,7 @@ static pm_status prepare(work_task *task, job *j)
     show_start(w, j->model, j->tokenizer, how->prompt);
     work_stage(w, "reading the prompt");
     if (!task->side) status = pm_text_ends_load(&w->log, how->model, j->tokenizer, j->vocab, &j->ends);
-    if (status == PM_OK) status = pm_session_create(j->model, &j->session);
+    if (status == PM_OK) status = pm_session_create_as(j->model, &(pm_session_params){.ctx = MOST_CTX}, &j->session);
     if (status == PM_OK) status = feed_prompt(w, j->session, j->tokenizer, &j->ends, how->prompt);
     if (status != PM_OK) return status;
     work_stage(w, "");

@@ -173,17 +173,21 @@ vec4 four_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2
 // Weights in 16 bits: the words have the element with the lower index in their lower half.
 #ifdef W16
 layout(constant_id = SPEC_WEIGHT_BF16) const bool WEIGHT_BF16 = false;
+// Both ways, one of which the compiler drops: a branch at each access takes SwiftShader gigabytes to compile.
 vec2 two_weights(uint word)
 {
-    return WEIGHT_BF16 ? vec2(uintBitsToFloat(word << 16), uintBitsToFloat(word & 0xffff0000u)) : unpackHalf2x16(word);
+    vec2 bf16 = uintBitsToFloat(uvec2(word << 16, word & 0xffff0000u));
+    return mix(unpackHalf2x16(word), bf16, bvec2(WEIGHT_BF16));
 }
 vec4 four_weights(uvec2 words) { return vec4(two_weights(words.x), two_weights(words.y)); }
-#define ONE_weight(name, i) (((i) & 1) == 0 ? two_weights(ELEMENT(name, (i) / 2)).x : two_weights(ELEMENT(name, (i) / 2)).y)
+// Elements from any index on, of the words that hold them: an odd one begins in a word's upper half.
+uint from_half(uint i, uint word, uint next) { return mix(word, word >> 16 | next << 16, (i & 1) == 1); }
+#define ONE_weight(name, i) two_weights(ELEMENT(name, (i) / 2) >> 16 * ((i) & 1)).x
 #if PM_BDA && defined(PAIRS)
 #define TWO_weight(name, i) two_weights(ELEMENT(name, (i) / 2))
 #define FOUR_weight(name, i) four_weights(PAIR(name, (i) / 4))
 #else
-#define TWO_weight(name, i) vec2(ONE_weight(name, i), ONE_weight(name, (i) + 1))
+#define TWO_weight(name, i) two_weights(from_half(i, ELEMENT(name, (i) / 2), ELEMENT(name, ((i) + 1) / 2)))
 #if defined(WIDE)
 #define FOUR_weight(name, i) four_weights(WORDS4(name, i))
 #else
