@@ -227,7 +227,8 @@ int convert_main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (gguf && heads) {
-        app_error("--heads %u: it is for OpenAI's release of GPT-1, for which GGUF has no architecture", (unsigned)heads);
+        app_error("--heads %u: it is for OpenAI's release of GPT-1, for which GGUF has no architecture",
+                  (unsigned)heads);
         return EXIT_USAGE;
     }
     if (gguf && overwrite) {

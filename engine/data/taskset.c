@@ -243,7 +243,8 @@ pm_status pm_taskset_open(const pm_log *log, const char *path, const pm_task *ta
                           uint32_t ctx, bool labelled, pm_taskset **out)
 {
     if (!task->plain && ctx < PM_TASK_SPECIALS + MOST_PARTS)
-        return log_fail(log, PM_INVALID, "ctx: %u tokens leave no room for a task's text; it takes %d at least", ctx,
+        return log_fail(log, PM_INVALID,
+                        "a context of %u tokens leaves no room for a task's text; it takes %d at least", ctx,
                         PM_TASK_SPECIALS + MOST_PARTS);
     if (pm_tokenizer_vocab(tok) > task->vocab)
         return log_fail(log, PM_FORMAT, "%s: the tokenizer has %u tokens, the model only %u", path,
