@@ -180,15 +180,20 @@ refused 1 "$dir/none" eval --model "$dir/c" --data "$dir/none"
 refused 1 "$dir/none" eval --model "$dir/none" --data "$dir/text"
 run 0 generate --model "$dir/c" --plan
 has '^cache .* of [1-9][0-9]* tokens in f32'
-# a config.json alone, of a model that fits no device here
+# a config.json alone, whose dtype counts, of a model that fits no device here
 mkdir "$dir/planned"
 cat > "$dir/planned/config.json" << 'END'
 {"model_type": "llama", "vocab_size": 32000, "hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 800, "num_attention_heads": 64,
- "num_key_value_heads": 8, "max_position_embeddings": 4096}
+ "num_key_value_heads": 8, "max_position_embeddings": 4096, "torch_dtype": "bfloat16"}
 END
 run 1 generate --model "$dir/planned" --plan --weights f16
-has '^weights .* in f16'
+has '^weights .* in f16$'
 grep -q 'this needs [0-9]* MiB, and .*a smaller model$' "$dir/err" || fail "a model that is too large gets no advice"
+run 1 generate --model "$dir/planned" --plan --ctx 5000
+has '^weights .* in bf16, as config.json says$'
+grep -q "^--ctx 5000: the model's context is 4096$" "$dir/err" || fail "a context above the model's is lowered without a word"
+run 0 generate --model "$dir/c" --prompt 'the cat' --special --tokens 1
+grep -q 'warning: --special: --prompt spells no special token' "$dir/err" || fail "--special that spells none gets no warning"
 refused 1 "there is no model.safetensors" generate --model "$dir/planned"
 run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40
 has '^the cat '

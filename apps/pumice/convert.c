@@ -35,7 +35,7 @@ arg_command convert_command = {
     "--from DIR|FILE.gguf --out DIR|FILE.gguf [options]",
     "Rewrites a model: as a folder in Pumice's form, one file in fp32, or as a GGUF file",
     "No device is needed. From folder to folder the tokenizer's files and generation_config.json are copied as they "
-    "are; a GGUF file has the tokenizer in it.",
+    "are; a GGUF file has the tokenizer in it, and is never replaced.",
     table,
     sizeof table / sizeof *table,
 };

@@ -1,5 +1,6 @@
 /* `pumice generate`: a model continues a text. */
 #include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,18 @@ static bool blank_is_due(const pm_tokenizer *tokenizer, uint32_t last)
     return piece && size > 0 && piece[size - 1] == ' ' && !strchr(" \t\r\n", end);
 }
 
+/* Whether the prompt has the same tokens without --special. */
+static bool spells_none(const pm_tokenizer *tokenizer, const pm_text_ends *ends, const uint32_t *tokens, size_t count)
+{
+    uint32_t *plain = NULL;
+    size_t plain_count = 0;
+    const pm_status status = pm_tokenizer_encode_prompt(NULL, tokenizer, "--prompt", prompt, strlen(prompt), false,
+                                                        ends->begin, &plain, &plain_count);
+    const bool same = status == PM_OK && plain_count == count && memcmp(plain, tokens, count * sizeof *tokens) == 0;
+    free(plain);
+    return same;
+}
+
 static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, const pm_text_ends *ends,
                              pm_session *session, bool *blank)
 {
@@ -136,6 +149,8 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, c
     size_t count = 0;
     pm_status status = pm_tokenizer_encode_prompt(log, tokenizer, "--prompt", prompt, strlen(prompt), special,
                                                   ends->begin, &tokens, &count);
+    if (status == PM_OK && special && spells_none(tokenizer, ends, tokens, count))
+        app_warn("--special: --prompt spells no special token of this model");
     *blank = status == PM_OK && prompt[0] && blank_is_due(tokenizer, tokens[count - 1]);
     if (status == PM_OK) status = pm_session_feed(session, tokens, count);
     free(tokens);
@@ -244,8 +259,29 @@ static pm_status generate(void *user, app_model *model, app_profile *profile)
 typedef struct planning {
     pm_caps caps;
     pm_gpt_config config;
+    pm_model_params model;
     bool files; /* else there is a config.json alone */
 } planning;
+
+/* The type that config.json says its weights will have; fp32 where it says none that is kept. */
+static pm_weights said_type(void)
+{
+    static const char *const keys[] = {"dtype", "torch_dtype"};
+    char *path = app_join(dir, "config.json"), *text = NULL;
+    size_t size;
+    pm_weights type = PM_WEIGHTS_F32;
+    if (path) text = app_read(path, &size);
+    cJSON *json = text ? cJSON_Parse(text) : NULL;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, keys[i]));
+        if (said && strcmp(said, "bfloat16") == 0) type = PM_WEIGHTS_BF16;
+        if (said && strcmp(said, "float16") == 0) type = PM_WEIGHTS_F16;
+    }
+    cJSON_Delete(json);
+    free(text);
+    free(path);
+    return type;
+}
 
 static pm_status plan_with(const planning *from, const pm_log *log, const pm_model_params *model,
                            const pm_session_params *params, pm_session_plan *out)
@@ -264,11 +300,11 @@ static void advise(const planning *from, char advice[160])
 {
     enum { LEAST = 256 };
     const pm_log quiet = {0};
-    pm_model_params model = app_model_params(&common);
+    pm_model_params model = from->model;
     pm_session_params params = session_params();
     pm_session_plan session;
     const uint32_t all = from->config.ctx, asked = params.ctx && params.ctx < all ? params.ctx : all;
-    const bool narrow = model.weights == PM_WEIGHTS_F32 || !from->files;
+    const bool narrow = model.weights == PM_WEIGHTS_F32;
     snprintf(advice, 160, "it takes a device with more memory, or a smaller model");
     params.cache_f16 = true;
     if (narrow) model.weights = PM_WEIGHTS_F16;
@@ -291,31 +327,52 @@ static bool has_weights(void)
            pm_folder_has(dir, "model.safetensors.index.json");
 }
 
+static void describe_weights(const planning *from, char text[64])
+{
+    const bool as_file = from->model.weights == PM_WEIGHTS_FILE,
+               said = app_model_params(&common).weights == PM_WEIGHTS_FILE;
+    snprintf(text, 64, "%s%s%s", as_file ? "as the file has them" : "in ",
+             as_file ? "" : pm_weights_name(from->model.weights), !as_file && said ? ", as config.json says" : "");
+}
+
+/* The plan; all of it 0 and *total INFINITY where one tensor is larger than the device allocates: that is no failure, and gives no line. */
+static pm_status make_plan(const planning *from, pm_session_plan *session, double *total)
+{
+    const pm_log quiet = {0}, log = app_log(&common);
+    const pm_session_params params = session_params();
+    *session = (pm_session_plan){0};
+    *total = INFINITY;
+    pm_status status = plan_with(from, &quiet, &from->model, &params, session);
+    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
+    if (status != PM_OK) return plan_with(from, &log, &from->model, &params, session);
+    *total = bytes_of(session);
+    return PM_OK;
+}
+
 /* Whether the model and its cache fit the device. */
 static int check_memory(void)
 {
     const pm_log log = app_log(&common);
     pm_session_plan session;
-    planning from = {.files = !only_plan || has_weights()};
+    double total;
+    planning from = {.model = app_model_params(&common), .files = !only_plan || has_weights()};
     pm_status status = pm_gpt_config_load(&log, dir, &from.config);
     if (status != PM_OK) return app_exit_code(status);
     if (!plan_device(&common, &from.caps)) return EXIT_FAILED;
-    pm_model_params model = app_model_params(&common);
-    if (!from.files && model.weights == PM_WEIGHTS_FILE) model.weights = PM_WEIGHTS_F32;
-    const pm_session_params params = session_params();
-    status = plan_with(&from, &log, &model, &params, &session);
+    if (!from.files && from.model.weights == PM_WEIGHTS_FILE) from.model.weights = said_type();
+    if (ctx > from.config.ctx) app_say("--ctx %u: the model's context is %u", (unsigned)ctx, (unsigned)from.config.ctx);
+    status = make_plan(&from, &session, &total);
     if (status != PM_OK) return app_exit_code(status);
     char tokens[64], stored[64];
     snprintf(tokens, sizeof tokens, "of %u tokens in %s",
              (unsigned)(ctx && ctx < from.config.ctx ? ctx : from.config.ctx), cache);
-    snprintf(stored, sizeof stored, "%s%s", model.weights == PM_WEIGHTS_FILE ? "as the file has them" : "in ",
-             model.weights == PM_WEIGHTS_FILE ? "" : pm_weights_name(model.weights));
+    describe_weights(&from, stored);
     plan p = {.parts = {{"weights", (double)session.weights, stored},
                         {"cache", (double)session.cache, tokens},
                         {"workspace", (double)session.workspace, NULL}},
               .parameters = (double)pm_gpt_config_parameters(&from.config)};
-    plan_sum(&p);
-    if (only_plan) plan_print(&common, &from.caps, &p);
+    p.total = total;
+    if (only_plan && isfinite(total)) plan_print(&common, &from.caps, &p);
     if (plan_fits(&p, &from.caps)) return EXIT_DONE;
     char advice[160];
     advise(&from, advice);

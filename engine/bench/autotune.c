@@ -174,6 +174,7 @@ pm_status pm_device_autotune_sized(pm_device *device, const pm_gpt_config *confi
     for (uint32_t i = 0; i < found->count && status == PM_OK; i++) {
         pm_autotune_row one;
         status = autotune_one(device, &found->all[i], params.quick, &one);
+        if (status == PM_OK && one.stored) status = gpu_choices_save(device); /* whoever ends it here keeps these */
         if (status == PM_OK && row) row(user, &one);
     }
     free(found);
