@@ -520,8 +520,16 @@ static void test_refused(void **state)
         {.key = "llama.attention.layer_norm_rms_epsilon",
          .value = 2,
          .real = true,
-         .words = "llama.attention.layer_norm_rms_epsilon: 2 is not within 0 to 1"},
+         .words = "llama.attention.layer_norm_rms_epsilon: 2 is not at least 0"},
         {.key = "llama.rope.dimension_count", .value = 6, .words = "rope_freqs.weight has another length"},
+        {.key = "llama.attention.value_length",
+         .value = 16,
+         .words = "llama.attention.value_length is another than the keys' length"},
+        {.key = "llama.rope.scaling.attn_factor",
+         .value = 2,
+         .real = true,
+         .words = "llama.rope.scaling.attn_factor is not 1"},
+        {.key = "split.count", .value = 2, .words = "is one of 2 parts of a model"},
         {.text_key = "llama.rope.scaling.type", .text = "longrope", .words = "is none of none, linear, yarn"},
         {.without = "blk.1.ffn_up.weight", .words = "blk.1.ffn_up.weight is missing"},
         {.without = "token_embd.weight", .words = "token_embd.weight is missing"},
@@ -572,6 +580,13 @@ static void test_warned(void **state)
         assert_int_equal(test_log_count(PM_LOG_WARN), 1);
         assert_non_null(strstr(test_last_warning(), rows[i].words));
     }
+    /* a factor without a type is linear, as in llama.cpp */
+    const change factor = {.key = "qwen2.rope.scaling.factor", .value = 4, .real = true};
+    pm_gpt_config c;
+    to_gguf(golden("qwen2"), file, PM_GGUF_F32);
+    write_changed(file, other, &factor);
+    assert_int_equal(pm_gpt_config_load(&log_here, other, &c), PM_OK);
+    assert_true(c.rotary.scaling == PM_ROTARY_LINEAR && c.rotary.factor == 4);
 }
 
 int main(void)

@@ -104,9 +104,65 @@ static void test_one_token(void **state)
     test_device_done(&device);
 }
 
+/* Of more tokens than a context holds only the last ones are read: the same bits as of these alone, in the stretches that a full context makes. A
+ * million take no longer. */
+static void test_long(void **state)
+{
+    (void)state;
+    enum { LONG = 1000000, SMALL = 10, KEEP = SMALL / 2 };
+    static const size_t counts[] = {11, 12, 15, 16, 17, 20, 21, 25, 26, 99, 100, 101, LONG};
+    pm_device *device = test_device(NULL);
+    const pm_gpt_config config = {.vocab = VOCAB, .ctx = SMALL, .embd = 32, .layers = 1, .heads = 2};
+    uint32_t *tokens = malloc(LONG * sizeof *tokens);
+    pm_model *model = NULL;
+    pm_session *session = NULL;
+    float whole[VOCAB];
+    assert_non_null(tokens);
+    for (uint32_t i = 0; i < LONG; i++) tokens[i] = i * i % VOCAB;
+    assert_int_equal(pm_model_create(device, &config, 3, &model), PM_OK);
+    assert_int_equal(pm_session_create(model, &session), PM_OK);
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        const size_t count = counts[c], times = (count - SMALL + KEEP - 1) / KEEP, slid = SMALL + (times - 1) * KEEP;
+        pm_session_reset(session);
+        assert_int_equal(pm_session_feed(session, tokens, count), PM_OK);
+        assert_int_equal(pm_session_length(session), KEEP + count - slid);
+        memcpy(whole, pm_session_logits(session), sizeof whole);
+        pm_session_reset(session);
+        assert_int_equal(pm_session_feed(session, tokens + slid - KEEP, KEEP), PM_OK);
+        assert_int_equal(pm_session_feed(session, tokens + slid, count - slid), PM_OK);
+        assert_memory_equal(pm_session_logits(session), whole, sizeof whole);
+    }
+    free(tokens);
+    pm_session_destroy(&session);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+}
+
+static void test_not_finite(void **state)
+{
+    (void)state;
+    pm_device *device = test_device(NULL);
+    const pm_gpt_config config = {.vocab = VOCAB, .ctx = 8, .embd = 32, .layers = 1, .heads = 2};
+    pm_model *model = NULL;
+    pm_session *session = NULL;
+    uint32_t token = 3;
+    static float table[VOCAB * 32];
+    table[5] = NAN;
+    assert_int_equal(pm_model_create(device, &config, 3, &model), PM_OK);
+    assert_int_equal(pm_model_write(model, 0, table), PM_OK);
+    assert_int_equal(pm_session_create(model, &session), PM_OK);
+    assert_int_equal(pm_session_feed(session, &token, 1), PM_OK);
+    assert_int_equal(pm_session_sample(session, &(pm_sampling){0}, &token), PM_DIVERGED);
+    assert_int_equal(token, 3);
+    pm_session_destroy(&session);
+    pm_model_destroy(&model);
+    test_device_done(&device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_chunks), cmocka_unit_test(test_chunks_of_gpus),
-                                       cmocka_unit_test(test_one_token)};
+                                       cmocka_unit_test(test_one_token), cmocka_unit_test(test_long),
+                                       cmocka_unit_test(test_not_finite)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -398,6 +398,9 @@ static void test_contradictions(void **state)
             SPLIT("\\\\s")) "}";
     test_write(path, no_list, sizeof no_list - 1);
     test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "\"added_tokens\" is not a list");
+    put(dir, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":5}," SPLITS(SPLIT("\\\\s")), "",
+        test_byte_vocab(""), "[]", "");
+    test_expect_failure(pm_tokenizer_load(&log, dir, &tok), PM_FORMAT, path, "\"normalizers\" is not a list");
     put(dir, SPLITS(SPLIT("\\\\s")), "", test_byte_vocab(""), "[]", "");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         test_write(test_path(dir, "tokenizer_config.json"), "{}", 2);

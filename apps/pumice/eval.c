@@ -1,4 +1,5 @@
 /* `pumice eval`: a model's mean loss on a text, or its measures on a task. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -69,6 +70,10 @@ static pm_status eval_text(const app_model *model, const pm_log *log)
     }
     if (status == PM_OK) status = pm_model_eval(model->model, corpus, &result);
     if (status == PM_OK) print_result(&result);
+    if (status == PM_OK && !isfinite(result.loss)) {
+        app_error("%s: the loss is no number: the model's weights are not, or overflow on this text", dir);
+        status = PM_DIVERGED;
+    }
     pm_corpus_close(&corpus);
     return status;
 }

@@ -21,6 +21,16 @@ static uint32_t find_largest(const float *logits, uint32_t vocab)
     return best;
 }
 
+bool sampler_can_draw(const float *logits, uint32_t vocab)
+{
+    bool below = true, any = false;
+    for (uint32_t i = 0; i < vocab; i++) {
+        below = below && logits[i] < INFINITY; /* false of NaN, too */
+        any = any || logits[i] > -INFINITY;
+    }
+    return below && any;
+}
+
 /* In [0, 1]. It avoids infinity - infinity, which is NaN. */
 static double weight_of(float logit, float largest, double temperature)
 {

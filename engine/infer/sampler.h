@@ -9,6 +9,9 @@ typedef struct sampler_entry {
     uint32_t token;
 } sampler_entry;
 
+/* Whether the logits are numbers, of which some may be -infinity. */
+bool sampler_can_draw(const float *logits, uint32_t vocab);
+
 /* Draws a token. Temperature first, then top-k, then top-p of what is left. A temperature that is not above 0 means the
  * largest logit. Of equal logits the lower index comes first. The same (logits, how, counter) give the same token; each
  * counter is a draw of its own. Logits of NaN are left out; those of +infinity exclude all others. 0 if nothing is left.

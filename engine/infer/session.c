@@ -427,6 +427,20 @@ static pm_status make_room(pm_session *s, size_t count)
     return PM_OK;
 }
 
+/* Where `count` more tokens make the context full twice and more: goes to the last time, since nothing of those before stays. The caller
+ * has begun. */
+static void skip_to_last(pm_session *s, size_t count)
+{
+    feeding *f = &s->feeding;
+    const size_t keep = kept(s), all = s->length + count, first = s->ctx - s->length, each = s->ctx - keep;
+    const size_t times = all > s->ctx ? (all - s->ctx + each - 1) / each : 0;
+    if (times < 2) return;
+    f->end = first + (times - 1) * each;
+    f->at = f->end - keep;
+    f->slid = true;
+    s->length = 0;
+}
+
 /* Begins what lies in feeding.tokens, for which there is room. */
 static void start(pm_session *s, size_t count, bool hosted)
 {
@@ -441,6 +455,7 @@ static void start(pm_session *s, size_t count, bool hosted)
                    .was_unknown = s->unknown,
                    .sync = gpu_take_sync(s->model->device)};
     s->unknown |= hosted;
+    skip_to_last(s, count);
     advance(s);
 }
 
@@ -570,6 +585,9 @@ pm_status pm_session_sample_sized(pm_session *s, const pm_sampling *given, size_
     if (!(sampling.top_p >= 0 && sampling.top_p <= 1))
         return log_fail(log, PM_INVALID, "session: top_p %g is not within 0 to 1", (double)sampling.top_p);
     double begin = pm_profile_now();
+    if (!sampler_can_draw(pm_session_logits(s), s->model->config.vocab))
+        return log_fail(log, PM_DIVERGED,
+                        "session: the logits are not numbers: the model's weights are not, or overflow on this text");
     *token = sampler_draw(pm_session_logits(s), s->model->config.vocab, &sampling, s->fed, s->scratch);
     pm_profile_span(gpu_profile(s->model->device), "sample", begin);
     return PM_OK;

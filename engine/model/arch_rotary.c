@@ -12,7 +12,7 @@ static float above(config_reader *r, const char *key, int limit, float otherwise
     if (!config_has(r, key)) return otherwise;
     const float v = config_number(r, key, otherwise);
     snprintf(line, sizeof line, "is not a number above %d", limit);
-    if (!(v > (float)limit && isfinite(v))) config_wrong(r, key, line);
+    if (!(v > (float)limit && isfinite(v))) config_wrong(r, key, isinf(v) && v > 0 ? "is too large" : line);
     return v;
 }
 

@@ -169,7 +169,8 @@ static pm_status check_all(const checker *check)
         return log_fail(log, PM_INVALID, "%stask_tokens: %" PRIu32 " are not fewer than the vocabulary's %" PRIu32,
                         where, c->task_tokens, c->vocab);
     if (!(c->eps >= 0 && c->eps < 1))
-        return log_fail(log, PM_INVALID, "%s%s: %g is not within 0 to 1", where, NAME(check, eps), (double)c->eps);
+        return log_fail(log, PM_INVALID, "%s%s: %g is not at least 0 and below 1", where, NAME(check, eps),
+                        (double)c->eps);
     if ((dropout = wrong_dropout(check)) != NULL)
         return log_fail(log, PM_INVALID, "%s%s: a probability is at least 0 and below 1", where, dropout);
     return special_check(log, where, c);
@@ -320,7 +321,7 @@ static uint32_t whole(config_reader *r, const char *key, double least, const cha
     if (cJSON_IsNumber(v) && v->valuedouble >= least && v->valuedouble <= 1e9 &&
         v->valuedouble == floor(v->valuedouble))
         return (uint32_t)v->valuedouble;
-    config_wrong(r, key, what);
+    config_wrong(r, key, cJSON_IsNumber(v) && v->valuedouble > 1e9 ? "is too large" : what);
     return 0;
 }
 

@@ -76,10 +76,12 @@ static void refuse_others(reader *r)
 {
     static const char *const zero[] = {"expert_count", "final_logit_softcapping", "attn_logit_softcapping",
                                        "attention.clamp_kqv"};
-    for (size_t i = 0; i < sizeof zero / sizeof *zero; i++) {
-        char key[KEY_MOST];
+    char key[KEY_MOST];
+    bool causal = true, found = false;
+    for (size_t i = 0; i < sizeof zero / sizeof *zero; i++)
         if (number(r, zero[i], 0) != 0) refuse(r, key_of(r, zero[i], key), "is not supported");
-    }
+    if (r->status == PM_OK) r->status = gguf_bool(r->log, r->file, key_of(r, "attention.causal", key), &found, &causal);
+    if (found && !causal) refuse(r, key, "is false: only attention to earlier tokens is supported");
 }
 
 /* Llama 3's scaling is in a tensor of divisors alone. The largest is the factor, and the rest follows from the original 8192 positions, low 1 and
@@ -157,9 +159,13 @@ static void read_scaling(reader *r, pm_gpt_config *c)
         r->status = gguf_string(r->log, r->file, key_of(r, "rope.scaling.type", key), &found, &type);
     if (r->status != PM_OK) return;
     const float old = number(r, "rope.scale_linear", 1); /* of old files */
-    if (gguf_text_is(type, "linear") || (!found && old != 1 && old != 0)) {
+    const float factor = number(r, "rope.scaling.factor", old);
+    if (number(r, "rope.scaling.attn_factor", 1) != 1)
+        refuse(r, key_of(r, "rope.scaling.attn_factor", key), "is not 1");
+    if (gguf_text_is(type, "linear") ||
+        (!found && factor != 1 && factor != 0)) { /* without a type: llama.cpp's default */
         out->scaling = PM_ROTARY_LINEAR;
-        out->factor = number(r, "rope.scaling.factor", old);
+        out->factor = factor;
     } else if (gguf_text_is(type, "yarn")) {
         out->scaling = PM_ROTARY_YARN;
         out->factor = number(r, "rope.scaling.factor", 1);
@@ -240,8 +246,13 @@ static void read_shapes(reader *r, pm_gpt_config *c)
 {
     const gguf_tensor *table = gguf_find(r->file, "token_embd.weight");
     const arch_info *family = arch_of(c);
-    if (!table || table->rank != 2 || table->dims[1] > 1u << 24) {
-        refuse(r, "token_embd.weight", "is missing, or no matrix");
+    if (!table) {
+        refuse(r, "token_embd.weight",
+               r->file->tensor_count ? "is missing" : "is missing: the file has no tensors, only a vocabulary");
+        return;
+    }
+    if (table->rank != 2 || table->dims[1] > 1u << 24) {
+        refuse(r, "token_embd.weight", "is no matrix of at most 16777216 rows");
         return;
     }
     c->vocab = (uint32_t)table->dims[1];
@@ -290,6 +301,15 @@ pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_con
     if (status != PM_OK) return status;
     const arch_info *family = arch_by_gguf(name.data, name.size);
     arch_list_gguf(known, sizeof known);
+    bool parted = false;
+    uint32_t parts = 0;
+    status = gguf_u32(log, file, "split.count", &parted, &parts);
+    if (status != PM_OK) return status;
+    if (parts > 1)
+        return log_fail(
+            log, PM_FORMAT,
+            "%s: is one of %u parts of a model; llama.cpp's llama-gguf-split --merge makes one file of them",
+            file->path, (unsigned)parts);
     if (!family) return log_fail(log, PM_FORMAT, "%s: general.architecture is none of %s", file->path, known);
     reader r = {.log = log, .file = file, .family = family->gguf_family};
     pm_gpt_config c = {.arch = family->id};
@@ -315,8 +335,13 @@ pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_con
     if (!own_head) c.head = 0; /* as the check wants it: the heads share the channels evenly */
     snprintf(where, sizeof where, "%s: %s.", file->path, r.family);
     status = gpt_config_check(log, &(gpt_origin){where, key_name}, &c);
-    if (status == PM_OK) *out = gpt_config_filled(&c);
-    return status == PM_INVALID ? PM_FORMAT : status;
+    if (status != PM_OK) return status == PM_INVALID ? PM_FORMAT : status;
+    c = gpt_config_filled(&c);
+    const uint32_t values = count(&r, "attention.value_length", false);
+    if (values && values != c.head)
+        refuse(&r, key_of(&r, "attention.value_length", where), "is another than the keys' length");
+    if (r.status == PM_OK) *out = c;
+    return r.status;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------------- */

@@ -26,6 +26,13 @@ pm_status hf_flag(const hf_file *f, const cJSON *part, const char *key, bool *va
     return tok_flag(f->log, f->path, part, key, value);
 }
 
+pm_status hf_list(const hf_file *f, const cJSON *part, const char *key)
+{
+    const cJSON *list = hf_item(part, key);
+    if (!list || cJSON_IsArray(list)) return PM_OK;
+    return log_fail(f->log, PM_FORMAT, "%s: \"%s\" is not a list", f->path, key);
+}
+
 /* Calls `each` for a part, or for the parts of a Sequence, which has them in `list`. */
 static pm_status for_each(const hf_file *f, const cJSON *part, const char *list, tok_form *form,
                           pm_status (*each)(const hf_file *, const cJSON *, tok_form *))
@@ -34,6 +41,7 @@ static pm_status for_each(const hf_file *f, const cJSON *part, const char *list,
     if (!part) return PM_OK;
     if (!hf_is(hf_text(part, "type"), "Sequence")) return each(f, part, form);
     const cJSON *one;
+    status = hf_list(f, part, list);
     cJSON_ArrayForEach(one, hf_item(part, list))
     {
         if (status == PM_OK) status = each(f, one, form);

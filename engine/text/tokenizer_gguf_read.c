@@ -44,6 +44,7 @@ static pm_status check_count(const pm_log *log, const gguf_file *file, const cha
                              uint32_t tokens)
 {
     if (list->count == tokens) return PM_OK;
+    if (!tokens) return log_fail(log, PM_FORMAT, "%s: tokenizer.ggml.tokens is missing, or empty", file->path);
     return log_fail(log, PM_FORMAT, "%s: %s has %zu numbers, for %" PRIu32 " tokens", file->path, key, list->count,
                     tokens);
 }

@@ -33,9 +33,10 @@ static pm_status know_again(const hf_file *f, const tok_named *named)
 
 static pm_status read_added(const hf_file *f, const tok_form *form)
 {
-    const cJSON *one, *list = hf_item(f->root, "added_tokens");
-    if (list && !cJSON_IsArray(list)) return log_fail(f->log, PM_FORMAT, "%s: \"added_tokens\" is not a list", f->path);
-    cJSON_ArrayForEach(one, list)
+    const cJSON *one;
+    const pm_status fine = hf_list(f, f->root, "added_tokens");
+    if (fine != PM_OK) return fine;
+    cJSON_ArrayForEach(one, hf_item(f->root, "added_tokens"))
     {
         const cJSON *id = hf_item(one, "id");
         const char *text = hf_text(one, "content");
@@ -83,7 +84,8 @@ static pm_status read_template(const hf_file *f, const cJSON *part)
     tok_settings *s = f->settings;
     const cJSON *one;
     bool text = false, begins = false, ends = false;
-    pm_status status = PM_OK;
+    pm_status status = hf_list(f, part, "single");
+    if (status != PM_OK) return status;
     cJSON_ArrayForEach(one, hf_item(part, "single"))
     {
         const char *token = hf_text(hf_item(one, "SpecialToken"), "id");
@@ -111,7 +113,7 @@ static pm_status read_post_processor(const hf_file *f, const cJSON *part)
     if (strcmp(type, "TemplateProcessing") == 0) return read_template(f, part);
     if (strcmp(type, "Sequence") != 0) return hf_refuse(f, "post_processor", type);
     const cJSON *one;
-    pm_status status = PM_OK;
+    pm_status status = hf_list(f, part, "processors");
     cJSON_ArrayForEach(one, hf_item(part, "processors"))
     {
         if (status == PM_OK && strcmp(hf_type(one), "Sequence") == 0)

@@ -33,6 +33,8 @@ const char *hf_type(const cJSON *part);
 bool hf_is(const char *text, const char *wanted);
 /* A line: "PATH: PART: WHAT, which Pumice does not read". */
 pm_status hf_refuse(const hf_file *f, const char *part, const char *what);
+/* Fails, with a line, where a key is there and is no list. */
+pm_status hf_list(const hf_file *f, const cJSON *part, const char *key);
 /* A flag of a part. */
 pm_status hf_flag(const hf_file *f, const cJSON *part, const char *key, bool *value);
 

@@ -104,7 +104,7 @@ PM_API uint32_t pm_session_length(const pm_session *session);
 PM_API const float *pm_session_logits(const pm_session *session);
 
 /* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. Fails: PM_INVALID (nothing was fed yet; a
- * temperature that is negative or no number; a top_p outside 0 to 1). */
+ * temperature that is negative or no number; a top_p outside 0 to 1), PM_DIVERGED (a logit is NaN or infinity). */
 PM_API PM_NODISCARD pm_status pm_session_sample_sized(pm_session *session, const pm_sampling *sampling,
                                                       size_t sampling_size, uint32_t *token);
 PM_NODISCARD static inline pm_status pm_session_sample(pm_session *session, const pm_sampling *sampling,

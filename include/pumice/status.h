@@ -52,7 +52,7 @@ extern "C" {
     X(CANCELLED, "cancelled")                                                                                          \
     X(AGAIN, "there is more to do")                                                                                    \
     X(WAITING, "the device works on it")                                                                               \
-    X(DIVERGED, "the loss is not a number any more")
+    X(DIVERGED, "the loss or the logits are not numbers any more")
 
 typedef enum pm_status {
 #define PM_STATUS_ENUM(name, meaning) PM_##name,
