@@ -194,6 +194,8 @@ has '^weights .* in bf16, as config.json says$'
 grep -q "^--ctx 5000: the model's context is 4096$" "$dir/err" || fail "a context above the model's is lowered without a word"
 run 0 generate --model "$dir/c" --prompt 'the cat' --special --tokens 1
 grep -q 'warning: --special: --prompt spells no special token' "$dir/err" || fail "--special that spells none gets no warning"
+refused 2 '^pumice: --model: the path is empty$' generate --model ''
+refused 2 '^pumice: --data: the path is empty$' eval --model "$dir/c" --data ''
 refused 1 "there is no model.safetensors" generate --model "$dir/planned"
 run 0 generate --model "$dir/c" --prompt 'the cat ' --tokens 40
 has '^the cat '

@@ -64,6 +64,16 @@ static bool set_float(const arg_option *option, const char *text)
     return true;
 }
 
+static bool set_text(const arg_option *option, const char *text)
+{
+    if (!*text && (strstr(option->value, "DIR") || strstr(option->value, "FILE"))) {
+        app_error("%s: the path is empty", option->name);
+        return false;
+    }
+    *(const char **)option->target = text;
+    return true;
+}
+
 static bool set_value(const arg_option *option, const char *text)
 {
     switch (option->type) {
@@ -74,7 +84,7 @@ static bool set_value(const arg_option *option, const char *text)
         }
         *(const char **)option->target = text;
         return true;
-    case ARG_TEXT: *(const char **)option->target = text; return true;
+    case ARG_TEXT: return set_text(option, text);
     case ARG_U32:
     case ARG_U64: return set_integer(option, text);
     case ARG_F32: return set_float(option, text);
