@@ -1,6 +1,5 @@
 /* `pumice generate`: a model continues a text. */
 #include <float.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +7,7 @@
 #include <cjson/cJSON.h>
 
 #include "again.h"
-#include "os/file.h"
-#include "plan.h"
+#include "generate.h"
 
 static app_common common;
 static const char *dir, *prompt;
@@ -255,131 +253,6 @@ static pm_status generate(void *user, app_model *model, app_profile *profile)
     return status;
 }
 
-/* What a plan is made from. */
-typedef struct planning {
-    pm_caps caps;
-    pm_gpt_config config;
-    pm_model_params model;
-    bool files; /* else there is a config.json alone */
-} planning;
-
-/* The type that config.json says its weights will have; fp32 where it says none that is kept. */
-static pm_weights said_type(void)
-{
-    static const char *const keys[] = {"dtype", "torch_dtype"};
-    char *path = app_join(dir, "config.json"), *text = NULL;
-    size_t size;
-    pm_weights type = PM_WEIGHTS_F32;
-    if (path) text = app_read(path, &size);
-    cJSON *json = text ? cJSON_Parse(text) : NULL;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, keys[i]));
-        if (said && strcmp(said, "bfloat16") == 0) type = PM_WEIGHTS_BF16;
-        if (said && strcmp(said, "float16") == 0) type = PM_WEIGHTS_F16;
-    }
-    cJSON_Delete(json);
-    free(text);
-    free(path);
-    return type;
-}
-
-static pm_status plan_with(const planning *from, const pm_log *log, const pm_model_params *model,
-                           const pm_session_params *params, pm_session_plan *out)
-{
-    if (from->files) return pm_session_plan_load(log, &from->caps, dir, model, params, out);
-    return pm_session_plan_make_as(log, &from->caps, &from->config, model, params, out);
-}
-
-static double bytes_of(const pm_session_plan *p)
-{
-    return (double)p->weights + (double)p->cache + (double)p->workspace;
-}
-
-/* "--cache f16 --ctx 2048 would take 812 MiB", or that nothing helps: 16 bits first, then fewer tokens. */
-static void advise(const planning *from, char advice[160])
-{
-    enum { LEAST = 256 };
-    const pm_log quiet = {0};
-    pm_model_params model = from->model;
-    pm_session_params params = session_params();
-    pm_session_plan session;
-    const uint32_t all = from->config.ctx, asked = params.ctx && params.ctx < all ? params.ctx : all;
-    const bool narrow = model.weights == PM_WEIGHTS_F32;
-    snprintf(advice, 160, "it takes a device with more memory, or a smaller model");
-    params.cache_f16 = true;
-    if (narrow) model.weights = PM_WEIGHTS_F16;
-    for (params.ctx = asked; params.ctx >= LEAST || params.ctx == asked; params.ctx /= 2) {
-        char tokens[32] = "";
-        if (plan_with(from, &quiet, &model, &params, &session) != PM_OK) return;
-        if (bytes_of(&session) > (double)from->caps.device_memory_free) continue;
-        if (params.ctx != asked) snprintf(tokens, sizeof tokens, " --ctx %u", (unsigned)params.ctx);
-        snprintf(advice, 160, "%s--cache f16%s would take %.0f MiB", narrow ? "--weights f16 " : "", tokens,
-                 bytes_of(&session) / (1024.0 * 1024.0));
-        return;
-    }
-}
-
-/* A folder may have its weights still to come: a plan takes its config.json. */
-static bool has_weights(void)
-{
-    os_info info;
-    return pm_folder_find(dir, PM_FILES_WEIGHTS) || !os_stat(dir, &info) || info.kind != OS_FOLDER ||
-           pm_folder_has(dir, "model.safetensors.index.json");
-}
-
-static void describe_weights(const planning *from, char text[64])
-{
-    const bool as_file = from->model.weights == PM_WEIGHTS_FILE,
-               said = app_model_params(&common).weights == PM_WEIGHTS_FILE;
-    snprintf(text, 64, "%s%s%s", as_file ? "as the file has them" : "in ",
-             as_file ? "" : pm_weights_name(from->model.weights), !as_file && said ? ", as config.json says" : "");
-}
-
-/* The plan; all of it 0 and *total INFINITY where one tensor is larger than the device allocates: that is no failure, and gives no line. */
-static pm_status make_plan(const planning *from, pm_session_plan *session, double *total)
-{
-    const pm_log quiet = {0}, log = app_log(&common);
-    const pm_session_params params = session_params();
-    *session = (pm_session_plan){0};
-    *total = INFINITY;
-    pm_status status = plan_with(from, &quiet, &from->model, &params, session);
-    if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
-    if (status != PM_OK) return plan_with(from, &log, &from->model, &params, session);
-    *total = bytes_of(session);
-    return PM_OK;
-}
-
-/* Whether the model and its cache fit the device. */
-static int check_memory(void)
-{
-    const pm_log log = app_log(&common);
-    pm_session_plan session;
-    double total;
-    planning from = {.model = app_model_params(&common), .files = !only_plan || has_weights()};
-    pm_status status = pm_gpt_config_load(&log, dir, &from.config);
-    if (status != PM_OK) return app_exit_code(status);
-    if (!plan_device(&common, &from.caps)) return EXIT_FAILED;
-    if (!from.files && from.model.weights == PM_WEIGHTS_FILE) from.model.weights = said_type();
-    if (ctx > from.config.ctx) app_say("--ctx %u: the model's context is %u", (unsigned)ctx, (unsigned)from.config.ctx);
-    status = make_plan(&from, &session, &total);
-    if (status != PM_OK) return app_exit_code(status);
-    char tokens[64], stored[64];
-    snprintf(tokens, sizeof tokens, "of %u tokens in %s",
-             (unsigned)(ctx && ctx < from.config.ctx ? ctx : from.config.ctx), cache);
-    describe_weights(&from, stored);
-    plan p = {.parts = {{"weights", (double)session.weights, stored},
-                        {"cache", (double)session.cache, tokens},
-                        {"workspace", (double)session.workspace, NULL}},
-              .parameters = (double)pm_gpt_config_parameters(&from.config)};
-    p.total = total;
-    if (only_plan && isfinite(total)) plan_print(&common, &from.caps, &p);
-    if (plan_fits(&p, &from.caps)) return EXIT_DONE;
-    char advice[160];
-    advise(&from, advice);
-    plan_refuse(&p, &from.caps, advice);
-    return EXIT_FAILED;
-}
-
 int generate_main(int argc, char **argv)
 {
     switch (args_parse(&generate_command, argc - 2, argv + 2)) {
@@ -388,7 +261,8 @@ int generate_main(int argc, char **argv)
     case ARGS_OK: break;
     }
     if (sampling.top_p == 0) sampling.top_p = FLT_MIN; /* the library's 0 is its default, which is all */
-    const int fits = check_memory();
+    const pm_session_params room = session_params();
+    const int fits = generate_fits(&common, dir, &room, only_plan);
     if (fits != EXIT_DONE || only_plan) return fits;
     generation g = {0};
     int code = app_with_model(&common, dir, generate, &g);
