@@ -327,7 +327,7 @@ static void put_blocks(gguf_writer *w, gguf_dtype dtype, const float *values, si
     while (count && w->status == PM_OK) {
         const size_t n = count < CHUNK ? count : CHUNK;
         if (!gguf_shrink(dtype, values, n / block, w->bytes))
-            keep(w, PM_INVALID, "tensor '%s': has values that are not finite, or too large for %s; F32 holds them",
+            keep(w, PM_UNSUPPORTED, "tensor '%s': has values that are not finite, or too large for %s; F32 holds them",
                  st_show(name_at(&w->names, w->at)).text, gguf_dtype_name(dtype));
         else
             file_writer_put(w->file, w->bytes, n / block * size);

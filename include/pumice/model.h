@@ -247,7 +247,7 @@ typedef struct pm_gguf_params {
 /* Writes a model with its tokenizer as one GGUF file for llama.cpp and the like, whole or not at all, with no device. `from` is a folder, whose
  * tokenizer and chat template are taken, too, or a GGUF file, whose keys of the tokenizer stay as they are; params: NULL for zeros. A warning tells what
  * other programs will not know of the model. Fails: as pm_model_load and pm_tokenizer_load; PM_INVALID for what GGUF has no name for: GPT-1, a task's
- * head, tokenizers of kind "char" and "gpt1" or cut in a way of their own. */
+ * head, tokenizers of kind "char" and "gpt1" or cut in a way of their own; PM_UNSUPPORTED for a number that the type does not hold. */
 PM_API PM_NODISCARD pm_status pm_model_convert_gguf_sized(const pm_log *log, const char *from, const char *to,
                                                           const pm_gguf_params *params, size_t params_size);
 PM_NODISCARD static inline pm_status pm_model_convert_gguf(const pm_log *log, const char *from, const char *to,
