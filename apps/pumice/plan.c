@@ -101,10 +101,10 @@ static pm_status make_plan(const app_common *common, const pm_caps *caps, const 
     pm_status status = run->make(run->user, &quiet, caps, &made);
     if (status == PM_NO_DEVICE_MEMORY) return PM_OK;
     if (status != PM_OK) return run->make(run->user, &log, caps, &made);
-    *out = (plan){.parts = {{"weights", (double)made.weights},
-                            {"gradients", (double)made.gradients},
-                            {"optimizer", (double)made.optimizer},
-                            {"workspace", (double)made.workspace}},
+    *out = (plan){.parts = {{"weights", (double)made.weights, NULL},
+                            {"gradients", (double)made.gradients, NULL},
+                            {"optimizer", (double)made.optimizer, NULL},
+                            {"workspace", (double)made.workspace, NULL}},
                   .nodes = made.nodes,
                   .flops = made.step_flops};
     plan_sum(out);
