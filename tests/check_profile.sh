@@ -87,7 +87,7 @@ refused 1 '\-\-profile: .*text: cannot make this folder' $train --out "$dir/neve
 refused 1 '\-\-profile' finetune --task classify --train "$dir/labels" --out "$dir/never" --profile "$dir/text"
 refused 1 '\-\-profile' eval --model "$dir/plain" --data "$dir/text" --profile "$dir/text"
 refused 1 '\-\-profile' generate --model "$dir/plain" --profile "$dir/text"
-refused 1 '\-\-profile' $train --out "$dir/never" --profile ''
+refused 2 '\-\-profile: the path is empty' $train --out "$dir/never" --profile ''
 refused 2 '\-\-profile' $train --plan --profile "$dir/x"
 refused 2 '\-\-profile-steps many' $train --out "$dir/never" --profile "$dir/x" --profile-steps many
 refused 1 'nowhere' generate --model "$dir/nowhere" --profile "$dir/never"
