@@ -357,8 +357,10 @@ static void test_contradictions(void **state)
 {
     (void)state;
     static const struct {
-        const char *more, *added, *decoder,
-            *words; /* more of the vocabulary; tokenizer_config.json's added_tokens_decoder */
+        const char *more;    /* of the vocabulary */
+        const char *added;   /* added_tokens */
+        const char *decoder; /* tokenizer_config.json's added_tokens_decoder */
+        const char *words;
     } rows[] = {
         {",\"ab\":97", "", "", "id 97 is there twice"},
         {"", "{\"id\":97,\"content\":\"<x>\"}", "", "the added token <x> has another token's id, 97"},

@@ -50,16 +50,23 @@ void app_warn(const char *format, ...)
     va_end(args);
 }
 
-/* Whether this warning was said. Some calls read the same file, each with its warnings. */
-static bool said_before(const char *line)
+/* Whether this warning was said a moment ago: some calls read the same file, each with its warnings. One that comes again later, as of a disk that is
+ * full once more, is said again. */
+static bool said_just_now(const char *line)
 {
-    enum { KEPT = 16 };
-    static os_atomic kept[KEPT], count;
+    enum { KEPT = 16, SECONDS = 60 };
+    static struct {
+        os_atomic hash, second;
+    } kept[KEPT];
+    static os_atomic count;
+    const uint32_t second = (uint32_t)os_seconds();
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (const char *c = line; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
     for (int i = 0; i < KEPT; i++)
-        if (os_atomic_load(&kept[i]) == hash) return true;
-    os_atomic_store(&kept[os_atomic_add(&count, 1) % KEPT], hash);
+        if (os_atomic_load(&kept[i].hash) == hash && second - os_atomic_load(&kept[i].second) < SECONDS) return true;
+    const uint32_t at = os_atomic_add(&count, 1) % KEPT;
+    os_atomic_store(&kept[at].second, second);
+    os_atomic_store(&kept[at].hash, hash);
     return false;
 }
 
@@ -68,7 +75,7 @@ static void print_line(void *user, pm_log_level level, const char *line)
     (void)user;
     if (level == PM_LOG_ERROR)
         app_error("%s", line);
-    else if (level == PM_LOG_WARN && !said_before(line))
+    else if (level == PM_LOG_WARN && !said_just_now(line))
         app_warn("%s", line);
     else if (level != PM_LOG_WARN)
         app_say("%s", line);

@@ -208,10 +208,8 @@ static int to_gguf(const pm_log *log)
 /* Whether --out is to be a GGUF file. */
 static bool wants_gguf(void)
 {
-    static const char end[] = ".gguf", large[] = ".GGUF";
-    const size_t size = strlen(out), length = sizeof end - 1;
-    if (to) return strcmp(to, "gguf") == 0;
-    return size >= length && (strcmp(out + size - length, end) == 0 || strcmp(out + size - length, large) == 0);
+    const size_t size = strlen(out);
+    return to ? strcmp(to, "gguf") == 0 : size > 5 && strcmp(out + size - 5, ".gguf") == 0;
 }
 
 int convert_main(int argc, char **argv)
