@@ -5,7 +5,7 @@
 // 4 (s + i SLICES), and has FLIGHT of them in flight at once.
 //   Neighbouring invocations are slices with TRANS_B, and quads without, so that they read neighbouring memory.
 // The slices' sums are added eight at a time, in a fixed order. PAIRS, for a software driver: SLICES is 1, or with TRANS_B the subgroup's size; an
-// invocation has EACH quads, whose runs of B follow each other in memory with TRANS_B; and there is no barrier.
+// invocation has EACH quads, whose runs of B follow each other in memory with TRANS_B; B is prefetched; and there is no barrier.
 // NORM: A is replaced by LayerNorm(A) = (A - mean) rstd gain + shift (layernorm.comp). Each work group computes it in shared memory while its
 // first runs of B are in flight. With RMS it is A rstd (plus + gain).
 #extension GL_GOOGLE_include_directive : require
@@ -113,13 +113,24 @@ void main()
     const bool there = false;
 #endif
 #ifdef PAIRS
-    [[dont_unroll]] for (uint k = first; k < P.k; k = K_OF(k, 1)) {
-        vec4 x[ROWS];
-        [[unroll]] for (uint i = 0; i < ROWS; i++) x[i] = FACTOR(i, k);
-        [[unroll]] for (uint e = 0; e < EACH; e++) {
-            vec4 run[4];
-            RUN(run, 0, e, k)
-            [[unroll]] for (uint i = 0; i < ROWS; i++) acc[e * ROWS + i] += product(x[i], run[0], run[1], run[2], run[3]);
+    // Prefetches BLOCK k of the subgroup's columns, at most 32 KiB, before it reads them.
+    const uint BLOCK = TRANS_B ? 32 * LINE_OF(b) : 64;
+    [[dont_unroll]] for (uint from = 0; from < P.k; from += BLOCK) {
+        const uint end = min(from + BLOCK, P.k);
+        if (TRANS_B) {
+            [[dont_unroll]] for (uint k = from; k < end; k += LINE_OF(b))
+                [[unroll]] for (uint j = 0; j < 4 * EACH; j += SLICES) { TOUCH(b, min(col + j + slice, P.n - 1) * P.ldb + k) }
+        } else {
+            [[dont_unroll]] for (uint k = from; k < end; k++) { TOUCH(b, k * P.ldb + min(col + quad * 4 * (EACH - 1), P.n - 1)) }
+        }
+        [[dont_unroll]] for (uint k = from + first; k < end; k = K_OF(k, 1)) {
+            vec4 x[ROWS];
+            [[unroll]] for (uint i = 0; i < ROWS; i++) x[i] = FACTOR(i, k);
+            [[unroll]] for (uint e = 0; e < EACH; e++) {
+                vec4 run[4];
+                RUN(run, 0, e, k)
+                [[unroll]] for (uint i = 0; i < ROWS; i++) acc[e * ROWS + i] += product(x[i], run[0], run[1], run[2], run[3]);
+            }
         }
     }
 #else
@@ -145,6 +156,7 @@ void main()
             finish(i, c + slice, slice < 2 ? (slice == 0 ? sum.x : sum.y) : (slice == 2 ? sum.z : sum.w));
         }
     }
+    KEEP(y)
 #else
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         parts[slice * QUADS + quad] = acc[i];

@@ -50,8 +50,8 @@ static kernel_row lanes_kernel(const pm_caps *caps, bool pairs)
 /* Two neighbours are loaded as one: along k, or along the rows or columns that are contiguous. */
 static bool in_pairs(const pm_caps *caps, const product *p)
 {
-    return software_lanes(caps) == 8 && gpu_row_good(caps, lanes_kernel(caps, true)) && p->lda % 2 == 0 &&
-           p->ldb % 2 == 0 && paired(caps, p->a) && paired(caps, p->b);
+    return software_lanes(caps) == 8 && software_pairs(caps) && gpu_row_good(caps, lanes_kernel(caps, true)) &&
+           p->lda % 2 == 0 && p->ldb % 2 == 0 && (p->a.offset | p->b.offset) % 8 == 0;
 }
 
 /* matmul_block.comp's two tiles, by rows and columns. */

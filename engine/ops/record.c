@@ -60,6 +60,11 @@ uint32_t software_lanes(const pm_caps *caps)
     return caps->serial && caps->subgroup && caps->bda && known ? caps->subgroup_size : 0;
 }
 
+bool software_pairs(const pm_caps *caps)
+{
+    return software_lanes(caps) > 0 && caps->int64 && caps->storage16;
+}
+
 bool few_registers(const pm_caps *caps)
 {
     return caps->vendor_id == VENDOR_ARM || caps->vendor_id == VENDOR_BROADCOM;
@@ -99,7 +104,7 @@ uint64_t offsets_of(const gpu_arg *args, uint32_t arg_count)
 kernel_row width_for(const pm_caps *caps, kernel_widths kernels, const gpu_arg *args, uint32_t arg_count, uint32_t cols)
 {
     const uint64_t offsets = offsets_of(args, arg_count);
-    const bool pairs = caps->serial && software_lanes(caps) > 0 && caps->int64 && offsets % 8 == 0;
+    const bool pairs = software_pairs(caps) && offsets % 8 == 0;
     const kernel_row better = pairs ? kernels.pairs : !caps->serial && offsets % 16 == 0 ? kernels.wide : kernels.plain;
     const bool good = better == ROW_COUNT || gpu_row_good(caps, better);
     return cols % 4 == 0 && good ? better : kernels.plain;

@@ -47,6 +47,9 @@ uint32_t rows_piece(const pm_caps *caps, uint32_t cols, uint32_t left);
  * descriptors such a driver checks the bounds of each lane's load, which is slow. */
 uint32_t software_lanes(const pm_caps *caps);
 
+/* Whether the kernels with PAIRS among them can be used, which load two words as one, and two bytes of a cache line to prefetch it. */
+bool software_pairs(const pm_caps *caps);
+
 /* The most rounds of all loops of a kernel together, in one invocation, on a software driver. Mesa 22.3's llvmpipe ends loops there (gallivm's
  * LP_MAX_TGSI_LOOP_ITERATIONS), and results are wrong. Mesa 25's has no such limit. */
 enum { SERIAL_ROUNDS = 65535 };
@@ -60,12 +63,6 @@ bool moderate_registers(const pm_caps *caps);
 /* Whether large tiles, and large work groups for products of few rows, suit it: NVIDIA's GPUs, as measured on an H200. Also a software
  * driver with GPU kernels, so that tests run these variants. */
 bool many_registers(const pm_caps *caps);
-
-/* Whether two words can be loaded as one from this span. Buffers themselves are aligned. */
-static inline bool paired(const pm_caps *caps, gpu_span span)
-{
-    return caps->bda && caps->int64 && span.offset % 8 == 0;
-}
 
 /* Work group size of kernels without cooperation between rows. */
 uint32_t group_size(const pm_caps *caps);
