@@ -132,6 +132,8 @@ refused 1 'the run in it was started on another text' train --data "$dir/other" 
 refused 2 '\-\-tokenizer byte' $train --out "$dir/d" --steps 50 --resume --tokenizer byte
 run 0 $train --out "$dir/e" --steps 3 --init "$dir/c"
 refused 2 '\-\-layers 3' $train --out "$dir/f" --steps 3 --init "$dir/c" --layers 3
+head -c 300 "$dir/text" > "$dir/short" # longer than the model's context, shorter than --ctx's default asks for
+run 0 train --data "$dir/short" --out "$dir/s" --steps 1 --init "$dir/c"
 
 # ---- interrupted ----
 "$pumice" $train --out "$dir/g" --steps 1000000 --save-every 0 > "$dir/out" 2> "$dir/err" < /dev/null &
@@ -194,6 +196,23 @@ has '^weights .* in bf16, as config.json says$'
 grep -q "^--ctx 5000: the model's context is 4096$" "$dir/err" || fail "a context above the model's is lowered without a word"
 run 0 generate --model "$dir/c" --prompt 'the cat' --special --tokens 1
 grep -q 'warning: --special: --prompt spells no special token' "$dir/err" || fail "--special that spells none gets no warning"
+# Each layer's cache would be larger than an allocation, on a device with 16-bit storage and without. config.json names no type that is kept.
+mkdir "$dir/far"
+cat > "$dir/far/config.json" << 'END'
+{"model_type": "llama", "vocab_size": 320, "hidden_size": 1024, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 16,
+ "max_position_embeddings": 1000000, "dtype": "float8", "torch_dtype": "bfloat16"}
+END
+most=$("$pumice" devices --json | tr ',' '\n' | sed -n 's/.*"max_allocation":[[:space:]]*\([0-9]*\).*/\1/p' | head -n 1)
+if [ "${most:-0}" -lt 8192000000 ]; then
+    run 1 generate --model "$dir/far" --plan
+    grep -q 'than any allocation.*--weights f16 .*--ctx [0-9]* would take' "$dir/err" || fail "a cache that is too large gets no advice: $(cat "$dir/err")"
+    export PUMICE_DISABLE=storage16
+    run 1 generate --model "$dir/far" --plan
+    unset PUMICE_DISABLE
+    grep -q ' --weights f16 --ctx [0-9]* would take' "$dir/err" || fail "the advice is a cache that the device cannot have: $(cat "$dir/err")"
+fi
+run 0 generate --model "$dir/far" --plan --ctx 1000
+has '^weights .* in f32; config.json names no other$'
 refused 2 '^pumice: --model: the path is empty$' generate --model ''
 refused 2 '^pumice: --data: the path is empty$' eval --model "$dir/c" --data ''
 refused 1 "there is no model.safetensors" generate --model "$dir/planned"

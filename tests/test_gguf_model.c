@@ -412,7 +412,7 @@ typedef struct change {
     const char *text_key, *text; /* a string */
     const char *key;             /* a number */
     double value;
-    bool real;
+    bool real, flag;    /* its type is F32, or BOOL; else U32 */
     const char *tensor; /* of zeros */
     uint64_t dims[2];
     const char *scaled; /* a tensor whose last number is `factor` times as much */
@@ -438,7 +438,8 @@ static void put_keys(gguf_writer *w, const gguf_file *f, const change *c)
     }
     if (c->text_key) gguf_put_text(w, c->text_key, c->text);
     if (c->key && c->real) gguf_put_f32(w, c->key, (float)c->value);
-    if (c->key && !c->real) gguf_put_u32(w, c->key, (uint32_t)c->value);
+    if (c->key && c->flag) gguf_put_bool(w, c->key, c->value != 0);
+    if (c->key && !c->real && !c->flag) gguf_put_u32(w, c->key, (uint32_t)c->value);
     if (c->numbers) gguf_put_f32s(w, "pumice.rope_llama3", numbers, c->numbers);
     gguf_text tokens[64];
     for (uint32_t i = 0; i < c->tokens; i++) tokens[i] = (gguf_text){"a", 1};
@@ -529,6 +530,7 @@ static void test_refused(void **state)
          .value = 2,
          .real = true,
          .words = "llama.rope.scaling.attn_factor is not 1"},
+        {.key = "llama.attention.causal", .flag = true, .words = "llama.attention.causal is false"},
         {.key = "split.count", .value = 2, .words = "is one of 2 parts of a model"},
         {.text_key = "llama.rope.scaling.type", .text = "longrope", .words = "is none of none, linear, yarn"},
         {.without = "blk.1.ffn_up.weight", .words = "blk.1.ffn_up.weight is missing"},
@@ -550,6 +552,7 @@ static void test_refused(void **state)
         {.without = "gemma3.attention.sliding_window", .words = "gemma3.attention.sliding_window"},
         {.key = "pumice.query_pre_attn_scalar", .value = 0, .real = true, .words = "is not a number above 0"},
         {.without = "blk.0.post_ffw_norm.weight", .words = "blk.0.post_ffw_norm.weight is missing"},
+        {.tensor = "blk.0.ffn_gate.bias", .dims = {32, 1}, .words = "blk.0.ffn_gate.bias is there"},
     };
     expect_refused("llama", llama, sizeof llama / sizeof *llama);
     expect_refused("gemma3", gemma3, sizeof gemma3 / sizeof *gemma3);

@@ -367,9 +367,9 @@ static void test_contradictions(void **state)
         {"", "{\"id\":256,\"content\":\"<x>\"},{\"id\":256,\"content\":\"<y>\"}", "",
          "the added token <y> has another token's id, 256"},
         {"", "{\"id\":256,\"content\":\"<x>\"},{\"id\":257,\"content\":\"<x>\"}", "",
-         "the added token <x> has the id 257 here, and 256 in another place"},
+         "the added token <x> has the id 257 here, and 256 in another entry or file"},
         {"", "{\"id\":256,\"content\":\"<x>\"}", "\"257\":{\"content\":\"<x>\"}",
-         "the added token <x> has the id 256 here, and 257 in another place"},
+         "the added token <x> has the id 256 here, and 257 in another entry or file"},
     };
     static const struct {
         const char *file, *text, *words;
@@ -378,7 +378,8 @@ static void test_contradictions(void **state)
         {"tokenizer_config.json", "{\"bos_token\":{\"id\":1}}", "\"bos_token\" is neither a token's text nor"},
         {"special_tokens_map.json", "{\"unk_token\":[\"a\"]}", "\"unk_token\" is neither a token's text nor"},
         {"tokenizer_config.json", "{\"additional_special_tokens\":\"a\"}", "is not a list"},
-        {"tokenizer_config.json", "{\"additional_special_tokens\":[7]}", "is neither a token's text nor"},
+        {"tokenizer_config.json", "{\"additional_special_tokens\":[7]}",
+         "an entry of \"additional_special_tokens\" is neither a token's text nor"},
         {"tokenizer_config.json", "{\"added_tokens_decoder\":[]}", "\"added_tokens_decoder\" is not an object"},
         {"added_tokens.json", "[]", "must hold one JSON object"},
     };
@@ -411,6 +412,21 @@ static void test_contradictions(void **state)
                             types[i].words);
         (void)remove(test_path(dir, types[i].file));
     }
+    /* tokenizer_config.json counts before added_tokens.json */
+    static const char decoder[] = "{\"added_tokens_decoder\":{\"256\":{\"content\":\"<x>\"}}}";
+    static const char added[] = "{\"<x>\":257}";
+    uint32_t *ids = NULL;
+    size_t count = 0;
+    test_write(test_path(dir, "tokenizer_config.json"), decoder, sizeof decoder - 1);
+    test_write(test_path(dir, "added_tokens.json"), added, sizeof added - 1);
+    put(dir, SPLITS(SPLIT("\\\\s")), "", test_byte_vocab(""), "[]", "{\"id\":256,\"content\":\"<x>\"}");
+    assert_int_equal(pm_tokenizer_load(&log, dir, &tok), PM_OK);
+    assert_int_equal(pm_tokenizer_encode(&log, tok, "a text", "a<x>", 4, &ids, &count), PM_OK);
+    assert_true(count == 2 && ids[1] == 256);
+    free(ids);
+    pm_tokenizer_destroy(&tok);
+    (void)remove(test_path(dir, "added_tokens.json"));
+    put(dir, SPLITS(SPLIT("\\\\s")), "", test_byte_vocab(""), "[]", "");
     /* a name that no token has: a warning */
     static const char config[] = "{\"bos_token\":null,\"eos_token\":\"</s>\",\"unk_token\":\"\"}";
     test_write(test_path(dir, "tokenizer_config.json"), config, sizeof config - 1);

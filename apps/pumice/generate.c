@@ -147,7 +147,7 @@ static pm_status feed_prompt(const pm_log *log, const pm_tokenizer *tokenizer, c
     size_t count = 0;
     pm_status status = pm_tokenizer_encode_prompt(log, tokenizer, "--prompt", prompt, strlen(prompt), special,
                                                   ends->begin, &tokens, &count);
-    if (status == PM_OK && special && spells_none(tokenizer, ends, tokens, count))
+    if (status == PM_OK && special && prompt[0] && spells_none(tokenizer, ends, tokens, count))
         app_warn("--special: --prompt spells no special token of this model");
     *blank = status == PM_OK && prompt[0] && blank_is_due(tokenizer, tokens[count - 1]);
     if (status == PM_OK) status = pm_session_feed(session, tokens, count);

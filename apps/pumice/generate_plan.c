@@ -19,27 +19,34 @@ typedef struct planning {
     pm_caps caps;
     pm_gpt_config config;
     pm_model_params model;
-    bool files; /* else there is a config.json alone */
+    bool files; /* else there is a config.json alone, */
+    bool said;  /* which names the type of its weights */
 } planning;
 
-/* The type that config.json says its weights will have; fp32 where it says none that is kept. */
-static pm_weights said_type(const char *dir)
+/* The type that config.json says its weights will have: whether it says one that is kept. */
+static bool said_type(const char *dir, pm_weights *type)
 {
     static const char *const keys[] = {"dtype", "torch_dtype"};
+    static const struct {
+        const char *name;
+        pm_weights type;
+    } kept[] = {{"float32", PM_WEIGHTS_F32}, {"float16", PM_WEIGHTS_F16}, {"bfloat16", PM_WEIGHTS_BF16}};
     char *path = app_join(dir, "config.json"), *text = NULL;
     size_t size;
-    pm_weights type = PM_WEIGHTS_F32;
+    bool found = false;
     if (path) text = app_read(path, &size);
     cJSON *json = text ? cJSON_Parse(text) : NULL;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, keys[i]));
-        if (said && strcmp(said, "bfloat16") == 0) type = PM_WEIGHTS_BF16;
-        if (said && strcmp(said, "float16") == 0) type = PM_WEIGHTS_F16;
+    const char *said = NULL;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !said; i++)
+        said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, keys[i]));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept && said && !found; i++) {
+        found = strcmp(said, kept[i].name) == 0;
+        if (found) *type = kept[i].type;
     }
     cJSON_Delete(json);
     free(text);
     free(path);
-    return type;
+    return found;
 }
 
 static pm_status plan_with(const planning *from, const pm_log *log, const pm_model_params *model,
@@ -54,6 +61,17 @@ static double bytes_of(const pm_session_plan *p)
     return (double)p->weights + (double)p->cache + (double)p->workspace;
 }
 
+/* Whether --weights f16 takes less. A file's own types are known by their plan alone, here without the cache, which may be too large. */
+static bool f16_is_less(const planning *from)
+{
+    const pm_log quiet = {0};
+    const pm_session_params least = {.ctx = 1};
+    const pm_model_params half = {.weights = PM_WEIGHTS_F16};
+    pm_session_plan now, then;
+    if (plan_with(from, &quiet, &half, &least, &then) != PM_OK) return false;
+    return plan_with(from, &quiet, &from->model, &least, &now) != PM_OK || then.weights < now.weights;
+}
+
 /* "--cache f16 --ctx 2048 would take 812 MiB", or that nothing helps: 16 bits first, then fewer tokens. */
 static void advise(const planning *from, char advice[160])
 {
@@ -63,17 +81,18 @@ static void advise(const planning *from, char advice[160])
     pm_session_params params = from->session;
     pm_session_plan session;
     const uint32_t all = from->config.ctx, asked = params.ctx && params.ctx < all ? params.ctx : all;
-    const bool narrow = model.weights == PM_WEIGHTS_F32;
+    const bool narrow = f16_is_less(from);
     snprintf(advice, 160, "it takes a device with more memory, or a smaller model");
-    params.cache_f16 = true;
+    params.cache_f16 = from->caps.storage16;
     if (narrow) model.weights = PM_WEIGHTS_F16;
     for (params.ctx = asked; params.ctx >= LEAST || params.ctx == asked; params.ctx /= 2) {
         char tokens[32] = "";
-        if (plan_with(from, &quiet, &model, &params, &session) != PM_OK) return;
-        if (bytes_of(&session) > (double)from->caps.device_memory_free) continue;
-        if (params.ctx != asked) snprintf(tokens, sizeof tokens, " --ctx %u", (unsigned)params.ctx);
-        snprintf(advice, 160, "%s--cache f16%s would take %.0f MiB", narrow ? "--weights f16 " : "", tokens,
-                 bytes_of(&session) / (1024.0 * 1024.0));
+        const pm_status status = plan_with(from, &quiet, &model, &params, &session);
+        if (status != PM_OK && status != PM_NO_DEVICE_MEMORY) return;
+        if (status != PM_OK || bytes_of(&session) > (double)from->caps.device_memory_free) continue;
+        if (params.ctx != asked) snprintf(tokens, sizeof tokens, "--ctx %u ", (unsigned)params.ctx);
+        snprintf(advice, 160, "%s%s%swould take %.0f MiB", narrow ? "--weights f16 " : "",
+                 params.cache_f16 ? "--cache f16 " : "", tokens, bytes_of(&session) / (1024.0 * 1024.0));
         return;
     }
 }
@@ -89,9 +108,10 @@ static bool has_weights(const char *dir)
 static void describe_weights(const planning *from, char text[64])
 {
     const bool as_file = from->model.weights == PM_WEIGHTS_FILE,
-               said = app_model_params(from->common).weights == PM_WEIGHTS_FILE;
+               asked = app_model_params(from->common).weights != PM_WEIGHTS_FILE;
+    const char *why = as_file || asked ? "" : from->said ? ", as config.json says" : "; config.json names no other";
     snprintf(text, 64, "%s%s%s", as_file ? "as the file has them" : "in ",
-             as_file ? "" : pm_weights_name(from->model.weights), !as_file && said ? ", as config.json says" : "");
+             as_file ? "" : pm_weights_name(from->model.weights), why);
 }
 
 /* The plan; all of it 0 and *total INFINITY where one tensor is larger than the device allocates: that is no failure, and gives no line. */
@@ -120,7 +140,10 @@ int generate_fits(const app_common *common, const char *dir, const pm_session_pa
     pm_status status = pm_gpt_config_load(&log, dir, &from.config);
     if (status != PM_OK) return app_exit_code(status);
     if (!plan_device(common, &from.caps)) return EXIT_FAILED;
-    if (!from.files && from.model.weights == PM_WEIGHTS_FILE) from.model.weights = said_type(dir);
+    if (!from.files && from.model.weights == PM_WEIGHTS_FILE) {
+        from.model.weights = PM_WEIGHTS_F32;
+        from.said = said_type(dir, &from.model.weights);
+    }
     const uint32_t all = from.config.ctx, ctx = params->ctx && params->ctx < all ? params->ctx : all;
     if (params->ctx > all) app_say("--ctx %u: the model's context is %u", (unsigned)params->ctx, (unsigned)all);
     status = make_plan(&from, &session, &total);

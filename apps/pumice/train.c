@@ -56,15 +56,19 @@ static int prepare_data(train_run *run, const char *folder)
     if (status != PM_OK) return app_exit_code(status);
     run->tokens = pm_corpus_size(run->corpus);
     run->train_tokens = run->tokens - run->tokens / 10;
+    return EXIT_DONE;
+}
+
+/* Whether each part of the text is longer than the context, which a model may have given. */
+static int check_text(const train_run *run)
+{
     const size_t val_tokens = run->tokens - run->train_tokens;
     const size_t shorter = val_tokens < run->train_tokens ? val_tokens : run->train_tokens;
-    if (shorter <= options->ctx) {
-        app_error("--ctx %u: %s has %zu tokens, %zu to train on and %zu to validate, and each part must be longer than "
-                  "the context; give more text or a smaller --ctx",
-                  (unsigned)options->ctx, options->data, run->tokens, run->train_tokens, val_tokens);
-        return EXIT_USAGE;
-    }
-    return EXIT_DONE;
+    if (shorter > run->params.time) return EXIT_DONE;
+    app_error("--ctx %u: %s has %zu tokens, %zu to train on and %zu to validate, and each part must be longer than "
+              "the context; give more text or a smaller --ctx",
+              (unsigned)run->params.time, run->options->data, run->tokens, run->train_tokens, val_tokens);
+    return EXIT_USAGE;
 }
 
 /* ---- the model ---- */
@@ -269,6 +273,7 @@ static int train(train_run *run, int argc, char **argv)
     app_catch_interrupts();
     if (code == EXIT_DONE) code = prepare_data(run, run->resume ? options->out : options->init);
     if (code == EXIT_DONE) code = make_config(run);
+    if (code == EXIT_DONE) code = check_text(run);
     if (code == EXIT_DONE && options->plan) {
         pm_caps caps;
         return plan_device(&options->common, &caps) ? check_memory(run, &caps, true) : EXIT_FAILED;

@@ -2,6 +2,7 @@
  * a chunk of tokens into the caches. One reads a single token and gives the logits of the next. */
 #include <pumice/infer.h>
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,13 @@ static pm_status plan_session(const pm_log *log, const pm_caps *caps, const pm_g
     gpt_shape shapes[SESSION_SHAPES];
     session_shapes(caps, ctx, cache, shapes);
     gpt_layout layout = {0};
-    pm_session_plan plan = {.cache = c->layers * cache_bytes(c, ctx, cache), .workspace = 4ull * c->vocab};
+    const uint64_t of_layer = cache_bytes(c, ctx, cache);
+    if (of_layer > caps->max_allocation)
+        return log_fail(log, PM_NO_DEVICE_MEMORY,
+                        "session: the keys and values of %" PRIu32 " tokens have %" PRIu64
+                        " bytes a layer; the device allocates %" PRIu64 " at most",
+                        ctx, of_layer, (uint64_t)caps->max_allocation);
+    pm_session_plan plan = {.cache = c->layers * of_layer, .workspace = 4ull * c->vocab};
     status = gpt_layout_make(log, c, types, caps->max_allocation, &layout);
     if (status == PM_OK) plan.weights = layout.total_bytes + gpt_constants_bytes(c);
     gpt_layout_fini(&layout);

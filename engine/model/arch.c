@@ -50,6 +50,13 @@ const arch_info *arch_by_gguf(const char *name, size_t size)
     return NULL;
 }
 
+const arch_key *arch_key_of(const arch_info *a, size_t field)
+{
+    for (const arch_key *key = a->keys; key->name; key++)
+        if (key->field == field) return key;
+    return NULL;
+}
+
 void arch_list_gguf(char *out, size_t size)
 {
     size_t used = 0;

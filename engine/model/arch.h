@@ -154,6 +154,8 @@ void arch_list(bool model_types, char *out, size_t size);
 /* A configuration's; GPT-2's where its id is not known. */
 const arch_info *arch_of(const pm_gpt_config *config);
 bool arch_known(pm_arch id);
+/* The key of config.json that is this field of pm_gpt_config (offsetof), or NULL. */
+const arch_key *arch_key_of(const arch_info *a, size_t field);
 /* By GGUF's name, and all such names. */
 const arch_info *arch_by_gguf(const char *name, size_t size);
 void arch_list_gguf(char *out, size_t size);

@@ -21,12 +21,9 @@
 #include "model/special.h"
 #include "model/task_head.h"
 
-/* The key of config.json that is this field, or NULL. */
 static const arch_key *key_of(const pm_gpt_config *config, size_t field)
 {
-    for (const arch_key *key = arch_of(config)->keys; key->name; key++)
-        if (key->field == field) return key;
-    return NULL;
+    return arch_key_of(arch_of(config), field);
 }
 
 pm_gpt_config gpt_config_filled(const pm_gpt_config *config)

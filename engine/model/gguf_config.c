@@ -241,6 +241,14 @@ static void check_tokens(reader *r, const pm_gpt_config *c)
     refuse(r, "tokenizer.ggml.tokens", line);
 }
 
+/* Whether there is a bias, which this tensor tells. The field is 0 in families whose config.json cannot say it. */
+static bool bias(reader *r, const arch_info *family, bool always, size_t field, const char *name)
+{
+    const bool there = gguf_find(r->file, name) != NULL;
+    if (there && !always && !arch_key_of(family, field)) refuse(r, name, "is there; its architecture has no such bias");
+    return always || there;
+}
+
 /* What tensors tell: the vocabulary, an output layer of its own, biases. */
 static void read_shapes(reader *r, pm_gpt_config *c)
 {
@@ -261,8 +269,9 @@ static void read_shapes(reader *r, pm_gpt_config *c)
         log_line(r->log, PM_LOG_WARN, "%s: %s.vocab_size is %u; the %u rows of token_embd.weight count", r->file->path,
                  r->family, (unsigned)said, (unsigned)c->vocab);
     c->untied = gguf_find(r->file, "output.weight") != NULL;
-    c->attention_bias = family->attention_bias || gguf_find(r->file, "blk.0.attn_q.bias");
-    c->mlp_bias = family->mlp_bias || gguf_find(r->file, "blk.0.ffn_gate.bias");
+    c->attention_bias =
+        bias(r, family, family->attention_bias, offsetof(pm_gpt_config, attention_bias), "blk.0.attn_q.bias");
+    c->mlp_bias = bias(r, family, family->mlp_bias, offsetof(pm_gpt_config, mlp_bias), "blk.0.ffn_gate.bias");
 }
 
 static const char *key_name(const pm_gpt_config *config, size_t field)

@@ -98,8 +98,8 @@ static pm_status no_memory(const pm_log *log, const char *path)
     return log_fail(log, PM_NO_HOST_MEMORY, "%s: out of memory", path);
 }
 
-/* A special token of this key, into *text, or NULL where the key says none. */
-static pm_status name_special(const pm_log *log, const char *path, const char *key, const cJSON *value,
+/* A special token of this key, or of its list, into *text, or NULL where the key says none. */
+static pm_status name_special(const pm_log *log, const char *path, const char *key, bool listed, const cJSON *value,
                               tok_settings *out, const char **text)
 {
     *text = token_text(value);
@@ -108,8 +108,8 @@ static pm_status name_special(const pm_log *log, const char *path, const char *k
                    ? PM_OK
                    : no_memory(log, path);
     if (!value || cJSON_IsNull(value) || (cJSON_IsString(value) && !*value->valuestring)) return PM_OK;
-    return log_fail(log, PM_FORMAT, "%s: \"%s\" is neither a token's text nor an object with its \"content\"", path,
-                    key);
+    return log_fail(log, PM_FORMAT, "%s: %s\"%s\" is neither a token's text nor an object with its \"content\"", path,
+                    listed ? "an entry of " : "", key);
 }
 
 /* The named tokens of tokenizer_config.json and special_tokens_map.json. */
@@ -122,7 +122,7 @@ static pm_status read_roles(const pm_log *log, const char *path, const cJSON *co
     pm_status status = PM_OK;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && status == PM_OK; i++) {
         const char *text;
-        status = name_special(log, path, keys[i], cJSON_GetObjectItemCaseSensitive(config, keys[i]), out, &text);
+        status = name_special(log, path, keys[i], false, cJSON_GetObjectItemCaseSensitive(config, keys[i]), out, &text);
         if (text && i < sizeof roles / sizeof *roles && !*roles[i] && !(*roles[i] = copy_text(text)))
             status = no_memory(log, path);
     }
@@ -133,7 +133,7 @@ static pm_status read_roles(const pm_log *log, const char *path, const cJSON *co
             status = log_fail(log, PM_FORMAT, "%s: \"%s\" is not a list", path, lists[i]);
         cJSON_ArrayForEach(item, list)
         {
-            if (status == PM_OK) status = name_special(log, path, lists[i], item, out, &text);
+            if (status == PM_OK) status = name_special(log, path, lists[i], true, item, out, &text);
         }
     }
     return status;
@@ -163,9 +163,18 @@ static pm_status read_decoder(const pm_log *log, const char *path, const cJSON *
     return PM_OK;
 }
 
-/* {"content": id} */
+/* Whether one of the first `count` names gives the token an id. */
+static bool has_id(const tok_settings *settings, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (settings->named[i].id != TOK_NONE && strcmp(settings->named[i].text, text) == 0) return true;
+    return false;
+}
+
+/* {"content": id}, of which those do not count that tokenizer_config.json has, too. */
 static pm_status read_added(const pm_log *log, const char *path, const cJSON *added, tok_settings *out)
 {
+    const size_t before = out->named_count;
     const cJSON *item;
     cJSON_ArrayForEach(item, added)
     {
@@ -174,7 +183,8 @@ static pm_status read_added(const pm_log *log, const char *path, const cJSON *ad
             return log_fail(log, PM_FORMAT, "%s: each token's id must be a whole number from 0 to %d", path,
                             TOK_MOST - 1);
         const tok_named named = {.text = item->string, .id = (uint32_t)id};
-        if (item->string && *item->string && !tok_settings_name(out, &named)) return no_memory(log, path);
+        if (!item->string || !*item->string || has_id(out, before, item->string)) continue;
+        if (!tok_settings_name(out, &named)) return no_memory(log, path);
     }
     return PM_OK;
 }

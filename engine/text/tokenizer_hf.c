@@ -22,8 +22,9 @@ static pm_status know_again(const hf_file *f, const tok_named *named)
         tok_named *one = &settings->named[i];
         if (strcmp(one->text, named->text) != 0) continue;
         if (one->id != TOK_NONE && one->id != named->id)
-            return log_fail(f->log, PM_FORMAT, "%s: the added token %s has the id %u here, and %u in another place",
-                            f->path, named->text, (unsigned)named->id, (unsigned)one->id);
+            return log_fail(f->log, PM_FORMAT,
+                            "%s: the added token %s has the id %u here, and %u in another entry or file", f->path,
+                            named->text, (unsigned)named->id, (unsigned)one->id);
         if (one->users) continue;
         one->inner = named->inner;
         one->blank = named->blank;

@@ -23,7 +23,8 @@ typedef struct pm_session_params {
     bool cache_f16; /* keys and values are kept in fp16, in half of the memory; needs 16-bit storage */
 } pm_session_params;
 
-/* What a session and its model will take of a device's memory, known before anything is allocated. Bytes. */
+/* What a session and its model will take of a device's memory, known before anything is allocated. Bytes. Fails: PM_INVALID (config),
+ * PM_NO_DEVICE_MEMORY (a tensor, or a layer's cache, is larger than any allocation), PM_NO_HOST_MEMORY. */
 typedef struct pm_session_plan {
     uint64_t weights, cache, workspace;
 } pm_session_plan;
@@ -36,7 +37,8 @@ PM_NODISCARD static inline pm_status pm_session_plan_make(const pm_log *log, con
     return pm_session_plan_make_sized(log, caps, config, sizeof *config, out);
 }
 
-/* The same for parameters; NULL for zeros. model.weights may not be PM_WEIGHTS_FILE. Fails: PM_INVALID, PM_UNSUPPORTED. */
+/* The same with weights and a cache of other types, and of another length; NULL means zeros. Fails also: PM_INVALID (model.weights is
+ * PM_WEIGHTS_FILE), PM_UNSUPPORTED (cache_f16 without 16-bit storage). */
 PM_API PM_NODISCARD pm_status pm_session_plan_make_as_sized(const pm_log *log, const pm_caps *caps,
                                                             const pm_gpt_config *config, size_t config_size,
                                                             const pm_model_params *model, size_t model_size,
@@ -104,7 +106,8 @@ PM_API uint32_t pm_session_length(const pm_session *session);
 PM_API const float *pm_session_logits(const pm_session *session);
 
 /* Draw from the logits; does not feed. The draw depends on seed and on how many tokens were fed so far. Fails: PM_INVALID (nothing was fed yet; a
- * temperature that is negative or no number; a top_p outside 0 to 1), PM_DIVERGED (a logit is NaN or infinity). */
+ * temperature that is negative or no number; a top_p outside 0 to 1), PM_DIVERGED (a logit is NaN or
+ * +infinity, or all are -infinity). */
 PM_API PM_NODISCARD pm_status pm_session_sample_sized(pm_session *session, const pm_sampling *sampling,
                                                       size_t sampling_size, uint32_t *token);
 PM_NODISCARD static inline pm_status pm_session_sample(pm_session *session, const pm_sampling *sampling,

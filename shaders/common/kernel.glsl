@@ -269,10 +269,8 @@ uint touched = 0;
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
 layout(buffer_reference, std430, buffer_reference_align = 2) buffer shorts_t { uint16_t v[]; };
-#define TOUCH_PLACE(place) touched |= uint(shorts_t(place).v[0]);
-#define TOUCH(name, i) TOUCH_PLACE(PLACE(name, i))
+#define TOUCH(name, i) touched |= uint(shorts_t(PLACE(name, i)).v[0]);
 #else
-#define TOUCH_PLACE(place)
 #define TOUCH(name, i)
 #endif
 #define KEEP(name)                                                                                                     \
