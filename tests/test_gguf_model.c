@@ -501,6 +501,8 @@ static void test_refused(void **state)
         {.without = "general.architecture", .words = "general.architecture"},
         {.without = "llama.block_count", .words = "llama.block_count"},
         {.without = "llama.attention.head_count", .words = "llama.attention.head_count"},
+        {.without = "llama.attention.layer_norm_rms_epsilon",
+         .words = "'llama.attention.layer_norm_rms_epsilon': is missing"},
         {.key = "llama.context_length", .value = 0, .words = "llama.context_length is 0"},
         {.text_key = "llama.embedding_length", .text = "48", .words = "llama.embedding_length"},
         {.key = "llama.expert_count", .value = 8, .words = "llama.expert_count is not supported"},

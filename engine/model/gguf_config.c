@@ -52,12 +52,14 @@ static uint32_t count(reader *r, const char *name, bool required)
     return value;
 }
 
+/* A number, or `otherwise` where it is not there; NAN: it must be. */
 static float number(reader *r, const char *name, float otherwise)
 {
     char key[KEY_MOST];
     bool found = false;
     float value = otherwise;
-    if (r->status == PM_OK) r->status = gguf_f32(r->log, r->file, key_of(r, name, key), &found, &value);
+    if (r->status == PM_OK)
+        r->status = gguf_f32(r->log, r->file, key_of(r, name, key), isnan(otherwise) ? NULL : &found, &value);
     if (r->status == PM_OK && !(isfinite(value) && value >= 0)) refuse(r, key, "is not a finite number of 0 or more");
     return value;
 }
@@ -332,7 +334,7 @@ pm_status gguf_model_config(const pm_log *log, const gguf_file *file, pm_gpt_con
     if (!c.kv_heads) c.kv_heads = c.heads;
     const bool own_head = c.head != 0;
     if (!own_head && c.heads) c.head = c.embd / c.heads;
-    c.eps = number(&r, eps_key(family), 0);
+    c.eps = number(&r, eps_key(family), NAN);
     c.no_eps = c.eps == 0;
     refuse_others(&r);
     if (r.status == PM_OK) read_shapes(&r, &c);
