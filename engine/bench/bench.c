@@ -141,8 +141,7 @@ pm_status pm_bench_run_sized(pm_device *device, const pm_bench_params *given, si
     if (status != PM_OK) return status;
     const char *shape = shape_of(&params, asked.kind);
     snprintf(row.op, sizeof row.op, "%s", asked.kind->op.name);
-    const bool plain = params.arch == PM_ARCH_GPT2 && params.weights == PM_WEIGHTS_F32;
-    if (plain)
+    if (!params.arch && !params.weights) /* the defaults */
         snprintf(row.shape, sizeof row.shape, "%s", shape);
     else
         snprintf(row.shape, sizeof row.shape, "%s/%s:%s", pm_arch_name(params.arch), pm_weights_name(params.weights),
