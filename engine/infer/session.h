@@ -35,6 +35,13 @@ static inline void session_shapes(const pm_caps *caps, uint32_t ctx, dtype_id ca
     for (int i = 0; i < SESSION_SHAPES; i++) out[i].room = ctx, out[i].cache = cache;
 }
 
+/* Bytes of a layer's keys and values. */
+uint64_t session_cache_bytes(const pm_gpt_config *config, uint32_t ctx, dtype_id type);
+/* The tokens that a session holds. */
+uint32_t session_ctx(const pm_gpt_config *config, const pm_session_params *params);
+/* How keys and values are kept. Fails: PM_UNSUPPORTED (fp16 without 16-bit storage). */
+pm_status session_cache_type(const pm_log *log, const pm_caps *caps, const pm_session_params *params, dtype_id *out);
+
 /* `token`: one id, which session_begin_hosted reads; `logits`: vocab floats in place of the session's own. Either may be NULL. The session takes both, whatever
  * comes of it. */
 pm_status session_create(pm_model *model, const pm_session_params *params, gpu_buffer *token, gpu_buffer *logits,

@@ -256,14 +256,14 @@ uint from_half(uint i, uint word, uint next) { return mix(word, word >> 16 | nex
 #define PUT2(name, i, value) put2_##name(i, value)
 #define PUT4(name, i, value) put4_##name(i, value)
 
-// A processor's prefetcher may not predict gathers, and waits for each. So kernels for software drivers prefetch: TOUCH(name, i) reads two bytes
+// A processor does not predict gathers, and waits for each. So kernels for software drivers prefetch: TOUCH(name, i) reads two bytes
 // of a cache line that the subgroup will need, another line in each lane. Processors gather words of 32 and 64 bits alone, so the driver makes a
 // plain load for each lane, and these wait together. KEEP(name), at the end, names an output. It writes nothing, but keeps the compiler from
 // removing these reads.
 #ifdef PAIRS
 #extension GL_KHR_shader_subgroup_basic : require
 #define LINE 16u // elements of a cache line, or of half a line
-#define LINE_OF(name) (64 / uint(BYTES(name, 1))) // of a line of this operand
+#define LINE_OF(name) (64 / uint(BYTES(name, 1))) // elements of a cache line of this operand
 uint touched = 0;
 #if PM_BDA
 #extension GL_EXT_shader_16bit_storage : require
